@@ -1,0 +1,495 @@
+//! Publish once, deliver to all. A [`Broadcaster`] owns one shard per worker thread, and each shard
+//! holds its subscribers in a `parking_lot::Mutex<Vec<sse::Sender>>` (`broadcaster/shard.rs`, which
+//! has the rules of that lock). Shards follow the history: an append rings their bells, their walks
+//! tell the senders that match, and each sender's [`Subscription`] takes all that is due to it.
+//!
+//! # Falling behind
+//! A subscriber is a cursor in the log. One that reads slowly reads on from history and costs nobody
+//! anything. A *server* that is behind makes its publishers wait, and never cuts a subscriber.
+
+mod index;
+mod position;
+mod room;
+mod shard;
+mod stats;
+mod subscription;
+
+use std::{
+    cell::RefCell,
+    fmt,
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::{runtime::Handle, sync::Notify, time::timeout_at};
+
+use crate::{
+    event::{Event, Form, Selector},
+    history::{AppendError, Appended, Batch, Bounds, History, Unavailable, Window},
+    sse::RETRY,
+};
+use room::{Room, Size};
+use shard::Shard;
+
+pub use stats::{Count, Ended, LATENCY_BOUNDS_MICROS, Latency, Stats};
+pub use subscription::{Cut, Start, Subscription};
+
+/// Fewest events that the window must have room for.
+pub const MIN_WINDOW_EVENTS: usize = 16;
+/// How many events of the largest size the window must have room for.
+pub const MIN_WINDOW_LARGEST: usize = 8;
+/// A batch is at most this part of the window.
+const BATCH_SHARE: usize = 4;
+
+/// How a broadcaster behaves. Durations of zero mean "at once" but for `ping_interval`, which has a
+/// millisecond at least.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How many threads serve subscribers; each gets a shard of its own. At least one.
+    pub shards: usize,
+    pub ping_interval: Duration,
+    /// How long a publish waits for room while this server is behind.
+    pub publish_wait: Duration,
+    /// Longest data of one event, in bytes.
+    pub max_event_bytes: usize,
+    pub max_subscribers: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            shards: std::thread::available_parallelism().map_or(2, Into::into),
+            ping_interval: Duration::from_secs(10),
+            publish_wait: Duration::from_secs(5),
+            max_event_bytes: 1 << 20,
+            max_subscribers: usize::MAX,
+        }
+    }
+}
+
+/// Why a broadcaster did not start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StartError {
+    /// There is no Tokio runtime here.
+    NoRuntime,
+    /// The window is too small for the events that it must hold.
+    WindowTooSmall { least_events: usize, least_bytes: usize },
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRuntime => f.write_str(
+                "a broadcaster starts inside a Tokio runtime: in an async fn under \
+                 #[actix_web::main] or #[tokio::main], or after Runtime::enter()",
+            ),
+            Self::WindowTooSmall {
+                least_events,
+                least_bytes,
+            } => write!(
+                f,
+                "the history is too small for the largest event allowed: it needs room for at least \
+                 {least_events} events and {least_bytes} bytes"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// Why a publish was refused. Nothing was kept, but for [`PublishError::OutcomeUnknown`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PublishError {
+    /// An event's data is longer than `max_event_bytes`.
+    EventTooLarge { bytes: usize, max: usize },
+    /// The batch is more than a quarter of the history.
+    BatchTooLarge { max_events: usize, max_bytes: usize },
+    /// The server was behind for longer than `publish_wait`; try again.
+    Overloaded,
+    /// The broadcaster is draining.
+    Draining,
+    /// A retained value was not as expected.
+    Conflict(AppendError),
+    Unavailable(Unavailable),
+    /// It may have been kept: repeat with an own id.
+    OutcomeUnknown(Unavailable),
+    /// [`Broadcaster::publish_blocking`] was called from an async context, where it must not wait.
+    WouldBlock,
+}
+
+impl fmt::Display for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EventTooLarge { bytes, max } => {
+                write!(f, "the event has {bytes} bytes of data; at most {max} are allowed")
+            }
+            Self::BatchTooLarge {
+                max_events,
+                max_bytes,
+            } => write!(
+                f,
+                "the batch is too large: at most {max_events} events and {max_bytes} bytes are \
+                 taken at once; send it in parts"
+            ),
+            Self::Overloaded => f.write_str("the server is behind; try again in a moment"),
+            Self::Draining => f.write_str("the server is going away; try again in a moment"),
+            Self::Conflict(why) => why.fmt(f),
+            Self::Unavailable(why) | Self::OutcomeUnknown(why) => why.fmt(f),
+            Self::WouldBlock => f.write_str(
+                "publish_blocking was called from an async context; await publish instead",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for PublishError {}
+
+impl std::convert::From<AppendError> for PublishError {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Unavailable(why) => Self::Unavailable(why),
+            AppendError::OutcomeUnknown(why) => Self::OutcomeUnknown(why),
+            AppendError::Conflict { .. } | AppendError::RetainedFull | AppendError::NoEvents => {
+                Self::Conflict(error)
+            }
+        }
+    }
+}
+
+/// Why nobody can subscribe now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubscribeError {
+    /// `max_subscribers` are connected.
+    Full,
+    Draining,
+    /// No task walks this thread's shard, and there is no Tokio runtime here to start one on.
+    NoRuntime,
+}
+
+impl fmt::Display for SubscribeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "as many subscribers as allowed are connected",
+            Self::Draining => "the server is going away; try again in a moment",
+            Self::NoRuntime => "subscribe inside a Tokio runtime",
+        })
+    }
+}
+
+impl std::error::Error for SubscribeError {}
+
+/// See the module. A handle: clones are the same broadcaster, which ends with the last of them and
+/// of its subscriptions.
+#[derive(Clone)]
+pub struct Broadcaster {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    history: Arc<dyn History>,
+    window: Arc<Window>,
+    shards: Arc<[Arc<Shard>]>,
+    /// Threads that were given a shard so far.
+    threads: AtomicUsize,
+    room: Room,
+    stats: Arc<Stats>,
+    options: Options,
+    subscribers: AtomicUsize,
+    left: Notify,
+    draining: AtomicBool,
+    runtime: Handle,
+}
+
+thread_local! {
+    /// Which shard of which broadcaster this thread's subscribers belong to.
+    static SHARDS: RefCell<Vec<(std::sync::Weak<Inner>, usize)>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Broadcaster {
+    /// Starts to follow `history`, and the ping task, on the current Tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartError::NoRuntime`] outside of a runtime; [`StartError::WindowTooSmall`] when the
+    /// window holds fewer than [`MIN_WINDOW_EVENTS`], or [`MIN_WINDOW_LARGEST`] of the largest.
+    pub fn start(history: impl History, options: Options) -> Result<Self, StartError> {
+        let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
+        let history: Arc<dyn History> = Arc::new(history);
+        let window = history.tail();
+        let least_bytes = MIN_WINDOW_LARGEST * Event::largest_cost(options.max_event_bytes);
+        let retention = window.retention();
+        if retention.events < MIN_WINDOW_EVENTS || retention.bytes < least_bytes {
+            return Err(StartError::WindowTooSmall {
+                least_events: MIN_WINDOW_EVENTS,
+                least_bytes,
+            });
+        }
+        let stats = Arc::new(Stats::default());
+        let new_shard = |_| Arc::new(Shard::new(&window, Arc::clone(&stats)));
+        let shards: Arc<[Arc<Shard>]> = (0..options.shards.max(1)).map(new_shard).collect();
+        let bells = Arc::clone(&shards);
+        window.follow(move || {
+            for shard in bells.iter().filter(|shard| shard.is_occupied()) {
+                shard.bell.notify_one();
+            }
+        });
+        let inner = Arc::new(Inner {
+            room: Room::new(Arc::clone(&window), Arc::clone(&shards)),
+            history,
+            window,
+            shards,
+            threads: AtomicUsize::new(0),
+            stats,
+            subscribers: AtomicUsize::new(0),
+            left: Notify::new(),
+            draining: AtomicBool::new(false),
+            runtime,
+            options,
+        });
+        inner.runtime.spawn(ping(Arc::downgrade(&inner), inner.options.ping_interval));
+        Ok(Self { inner })
+    }
+
+    /// Publishes a batch in one step: all of it or nothing. Answers when it is in history; it is
+    /// delivered also when this future is dropped after that.
+    ///
+    /// # Errors
+    /// See [`PublishError`]. While the server is behind it waits, at most `publish_wait`.
+    pub async fn publish(&self, batch: impl Into<Batch>) -> Result<Appended, PublishError> {
+        let called = Instant::now();
+        let batch = batch.into();
+        let size = self.size_of(&batch)?;
+        let inner = &*self.inner;
+        let reservation = inner.room.reserve(size, inner.options.publish_wait).await;
+        let _reservation = reservation.ok_or(PublishError::Overloaded)?;
+        // Asked behind the reservation, which a drain waits for.
+        if self.is_draining() {
+            return Err(PublishError::Draining);
+        }
+        let appended = inner.history.append(batch).await?;
+        inner.stats.published.add(appended.ids.len() as u64);
+        inner.stats.publish_latency.observe(called.elapsed());
+        Ok(appended)
+    }
+
+    /// The same, from a thread that is not async.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish), and [`PublishError::WouldBlock`] in an async context.
+    pub fn publish_blocking(&self, batch: impl Into<Batch>) -> Result<Appended, PublishError> {
+        if Handle::try_current().is_ok() {
+            return Err(PublishError::WouldBlock);
+        }
+        self.inner.runtime.block_on(self.publish(batch))
+    }
+
+    fn size_of(&self, batch: &Batch) -> Result<Size, PublishError> {
+        let max = self.inner.options.max_event_bytes;
+        let lengths = batch.events.iter().map(|event| event.data().len());
+        if let Some(bytes) = lengths.max().filter(|bytes| *bytes > max) {
+            return Err(PublishError::EventTooLarge { bytes, max });
+        }
+        let retention = self.inner.window.retention();
+        let (max_events, max_bytes) =
+            (retention.events / BATCH_SHARE, retention.bytes / BATCH_SHARE);
+        let bytes = batch.events.iter().map(Event::cost).sum::<usize>();
+        if batch.events.len() > max_events || bytes > max_bytes {
+            return Err(PublishError::BatchTooLarge {
+                max_events,
+                max_bytes,
+            });
+        }
+        Ok(Size {
+            events: batch.events.len() as u64,
+            bytes: bytes as u64,
+        })
+    }
+
+    /// A stream for one subscriber, served by this thread's shard.
+    ///
+    /// # Errors
+    /// See [`SubscribeError`].
+    pub fn subscribe(
+        &self,
+        selector: Selector,
+        form: Form,
+        start: Start,
+    ) -> Result<Subscription, SubscribeError> {
+        if self.is_draining() {
+            return Err(SubscribeError::Draining);
+        }
+        let shard = Arc::clone(self.shard_of_this_thread());
+        if !shard.is_attended() {
+            let runtime = Handle::try_current().map_err(|_| SubscribeError::NoRuntime)?;
+            runtime.spawn(self.attend());
+        }
+        let taken = self.inner.subscribers.fetch_add(1, Ordering::SeqCst);
+        if taken >= self.inner.options.max_subscribers {
+            self.inner.has_left();
+            return Err(SubscribeError::Full);
+        }
+        let inner = Arc::clone(&self.inner);
+        let mut subscription = Subscription::new(inner, shard, selector, form, start);
+        // A drain that began meanwhile may have passed this one over.
+        if self.is_draining() {
+            subscription.ends_as(Ended::Refused);
+            return Err(SubscribeError::Draining);
+        }
+        Ok(subscription)
+    }
+
+    /// The walks of this thread's shard, to be spawned on the thread that polls its subscriptions:
+    /// there a wake costs least, and subscriptions are polled before the next walk. Subscribing
+    /// spawns it where nobody did. It ends with the broadcaster.
+    pub fn attend(&self) -> impl Future<Output = ()> + Send + 'static {
+        let shard = Arc::clone(self.shard_of_this_thread());
+        let duty = shard.attend();
+        let inner = Arc::downgrade(&self.inner);
+        async move {
+            let Some(_duty) = duty else { return };
+            while let Some(inner) = inner.upgrade() {
+                if shard.walk(&inner.window).await {
+                    inner.room.freed();
+                    // Those that were woken first: what they take now, the next walk need not.
+                    tokio::task::yield_now().await;
+                } else {
+                    drop(inner);
+                    shard.bell.notified().await;
+                }
+            }
+        }
+    }
+
+    fn shard_of_this_thread(&self) -> &Arc<Shard> {
+        let inner = &self.inner;
+        let index = SHARDS.with_borrow_mut(|known| {
+            known.retain(|(broadcaster, _)| broadcaster.strong_count() > 0);
+            let found = known
+                .iter()
+                .find(|(broadcaster, _)| std::ptr::eq(broadcaster.as_ptr(), Arc::as_ptr(inner)));
+            if let Some((_, index)) = found {
+                return *index;
+            }
+            let index = inner.threads.fetch_add(1, Ordering::Relaxed) % inner.shards.len();
+            known.push((Arc::downgrade(inner), index));
+            index
+        });
+        &inner.shards[index]
+    }
+
+    /// Ends every stream so that its client comes back: publishing ends, what was published is
+    /// delivered, each stream is sent a reconnection time of its own within `within`, and is cut.
+    /// Returns once all are gone, or after `within`.
+    pub async fn drain(&self, within: Duration) {
+        let inner = &*self.inner;
+        let deadline = Instant::now() + within;
+        inner.draining.store(true, Ordering::SeqCst);
+        while !inner.room.is_free() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        for shard in inner.shards.iter() {
+            shard.drain(within, deadline);
+        }
+        let _ = timeout_at(deadline.into(), async {
+            loop {
+                let left = inner.left.notified();
+                tokio::pin!(left);
+                left.as_mut().enable();
+                if inner.subscribers.load(Ordering::SeqCst) == 0 {
+                    return;
+                }
+                left.await;
+            }
+        })
+        .await;
+        for shard in inner.shards.iter() {
+            shard.wake_all();
+        }
+        inner.history.close().await;
+    }
+
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.inner.draining.load(Ordering::SeqCst)
+    }
+
+    #[must_use]
+    pub fn stats(&self) -> &Stats {
+        &self.inner.stats
+    }
+
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.inner.options
+    }
+
+    /// What history holds now.
+    #[must_use]
+    pub fn bounds(&self) -> Bounds {
+        self.inner.history.bounds()
+    }
+
+    /// How many events the slowest shard has not walked yet.
+    #[must_use]
+    pub fn lag(&self) -> u64 {
+        self.inner.room.lag().events
+    }
+
+    /// A reconnection time for one that is sent away: not everybody comes back at once.
+    #[must_use]
+    pub fn spread_retry() -> Duration {
+        RETRY + Duration::from_millis(fastrand::u64(0..8_000))
+    }
+
+    /// Counts one that was sent away at the door.
+    pub fn count_refused(&self) {
+        self.inner.stats.count_end(Ended::Refused);
+    }
+}
+
+impl Inner {
+    fn has_left(&self) {
+        if self.subscribers.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.left.notify_waiters();
+        }
+    }
+}
+
+impl fmt::Debug for Broadcaster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broadcaster")
+            .field("options", &self.inner.options)
+            .field("stats", &self.inner.stats)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // For the walks to see that it is over.
+        for shard in self.shards.iter() {
+            shard.bell.notify_one();
+        }
+    }
+}
+
+/// Pings every stream and prunes those that are stale, until the broadcaster is gone.
+async fn ping(broadcaster: std::sync::Weak<Inner>, interval: Duration) {
+    let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(1)));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        let Some(inner) = broadcaster.upgrade() else {
+            return;
+        };
+        // Drops what has grown too old while nobody publishes.
+        let _ = inner.history.bounds();
+        for shard in inner.shards.iter() {
+            shard.prune_stale(Instant::now());
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Which places of a shard ask for which topic, so that a publish costs by what it matches.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::event::{Asked, EventId, Selector, Topic};
+use crate::history::Tail;
+
+/// A sender's place in its shard's list.
+pub(crate) type Place = u32;
+
+#[derive(Default)]
+pub(crate) struct TopicIndex {
+    all: Vec<Place>,
+    topics: HashMap<Topic, Vec<Place>>,
+}
+
+impl TopicIndex {
+    pub(crate) fn insert(&mut self, selector: &Selector, place: Place) {
+        match selector.asked() {
+            Asked::All => self.all.push(place),
+            Asked::Topics(topics) => {
+                for topic in topics {
+                    if let Some(places) = self.topics.get_mut(topic) {
+                        places.push(place);
+                    } else {
+                        self.topics.insert(topic.clone(), vec![place]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Forgets the places for which `is_gone`, which had these selectors.
+    pub(crate) fn sweep<'a>(
+        &mut self,
+        selectors: impl Iterator<Item = &'a Selector>,
+        is_gone: impl Fn(Place) -> bool,
+    ) {
+        let (mut all, mut touched) = (false, HashSet::new());
+        for selector in selectors {
+            match selector.asked() {
+                Asked::All => all = true,
+                Asked::Topics(topics) => touched.extend(topics),
+            }
+        }
+        if all {
+            self.all.retain(|place| !is_gone(*place));
+        }
+        for topic in touched {
+            if let Some(places) = self.topics.get_mut(topic) {
+                places.retain(|place| !is_gone(*place));
+                if places.is_empty() {
+                    self.topics.remove(topic);
+                }
+            }
+        }
+    }
+
+    /// The places that something in `tail` may match, each with the position before its first
+    /// match: a place may come more than once, its earliest position first.
+    pub(crate) fn matches(&self, tail: &Tail) -> Vec<(Place, EventId)> {
+        let mut seen: HashSet<&Topic> = HashSet::new();
+        let mut matches = Vec::new();
+        let mut before = tail.from.id;
+        let mut all_matched = self.all.is_empty();
+        for stored in &tail.events {
+            for topic in stored.event().topics() {
+                if !all_matched && !topic.is_system() {
+                    all_matched = true;
+                    matches.extend(self.all.iter().map(|place| (*place, before)));
+                }
+                if self.topics.is_empty() || !seen.insert(topic) {
+                    continue;
+                }
+                if let Some(places) = self.topics.get(topic) {
+                    matches.extend(places.iter().map(|place| (*place, before)));
+                }
+            }
+            before = stored.id();
+        }
+        matches
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::event::{Event, Stored};
+    use crate::history::{Retention, Window};
+
+    fn tail(topics: &[&str]) -> Tail {
+        let window = Window::new(Retention::default(), 1, EventId::new(0, 0));
+        let start = window.head();
+        for (number, topic) in topics.iter().enumerate() {
+            let event = Event::builder("").topic(*topic).build().unwrap();
+            let id = EventId::new(number as u64 + 1, 1);
+            window.push(vec![Arc::new(Stored::new(id, 0, event))]);
+        }
+        window.after(start, 100)
+    }
+
+    #[test]
+    fn a_match_stands_right_before_the_first_event_that_is_due() {
+        let mut index = TopicIndex::default();
+        index.insert(&Selector::topics(&["b"]).unwrap(), 7);
+        index.insert(&Selector::all(), 8);
+        let matches = index.matches(&tail(&["a", "b", "b"]));
+        assert_eq!(matches, [(8, EventId::new(0, 0)), (7, EventId::new(1, 1))]);
+    }
+
+    #[test]
+    fn a_topic_that_nobody_asks_for_any_more_leaves_nothing_behind() {
+        let mut index = TopicIndex::default();
+        let selector = Selector::topics(&["a", "b"]).unwrap();
+        index.insert(&selector, 1);
+        index.sweep([&selector].into_iter(), |place| place == 1);
+        assert!(index.topics.is_empty());
+        assert!(index.matches(&tail(&["a"])).is_empty());
+    }
+}

@@ -1,0 +1,360 @@
+//! One subscriber's stream: a cursor in the log, and nothing else kept for it.
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use futures_util::{future::BoxFuture, stream::Stream};
+
+use super::{
+    Broadcaster, Inner,
+    index::Place,
+    shard::{self, Batch, Next, Shard},
+    stats::Ended,
+};
+use crate::{
+    event::{EventId, Form, Selector},
+    history::{Chunk, From, Limit, Unavailable},
+    sse::{self, Frame},
+};
+
+/// How much of history one step of a replay takes, so that it costs a chunk and no more.
+const CHUNK: Limit = Limit {
+    events: 256,
+    bytes: 128 << 10,
+};
+/// Longest text that a gap repeats of what a client brought.
+const MAX_REQUESTED_CHARS: usize = 256;
+
+/// Where a subscription begins.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Start {
+    /// With what is published from now on.
+    #[default]
+    Fresh,
+    /// After what a client brought as its last id: a position, an own id, or anything at all, which
+    /// is a gap.
+    After(String),
+    /// At the first event that was taken at or after this time, in milliseconds since the Unix epoch.
+    Since(u64),
+    /// At the oldest event there is.
+    Earliest,
+    /// At the last so many events that match.
+    Last(usize),
+}
+
+impl Start {
+    fn from(&self) -> Option<From<'_>> {
+        match self {
+            Self::Fresh => None,
+            Self::After(id) => Some(From::Brought(id)),
+            Self::Since(ms) => Some(From::Since(*ms)),
+            Self::Earliest => Some(From::Earliest),
+            Self::Last(count) => Some(From::Last(*count)),
+        }
+    }
+
+    fn requested(&self) -> String {
+        match self {
+            Self::After(id) => id.chars().take(MAX_REQUESTED_CHARS).collect(),
+            Self::Since(ms) => {
+                let time = std::time::UNIX_EPOCH + std::time::Duration::from_millis(*ms);
+                humantime::format_rfc3339_millis(time).to_string()
+            }
+            Self::Fresh | Self::Earliest | Self::Last(_) => String::new(),
+        }
+    }
+}
+
+/// The stream was cut, so that its client comes back: because the server drains, its grant is over,
+/// or history is out of reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut;
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the stream is cut for its client to come back")
+    }
+}
+
+impl std::error::Error for Cut {}
+
+/// The body of one `text/event-stream`, already encoded. Each item is all that is due, in one piece.
+///
+/// # Ending
+/// It never ends by itself but with [`Cut`], after a `Pending` that lets what was yielded before be
+/// flushed. Dropping it is all that is needed to unsubscribe.
+///
+/// # Slow readers
+/// While it is not polled nothing is kept for it; polled again it reads on from history. What history
+/// has dropped by then is announced as a `gap`.
+pub struct Subscription {
+    broadcaster: Arc<Inner>,
+    shard: Arc<Shard>,
+    place: Place,
+    selector: Arc<Selector>,
+    form: Form,
+    /// The last id that the client was told.
+    told: EventId,
+    stage: Stage,
+    ended: Ended,
+}
+
+enum Stage {
+    Opening(Start),
+    /// The answer has begun; where its events begin is being looked up.
+    Locating(Start, Reading),
+    Open,
+    /// Behind what the shard holds, further chunks of history are read.
+    Replaying(Reading),
+    Cut { flushed: bool },
+}
+
+type Reading = BoxFuture<'static, Result<Chunk, Unavailable>>;
+
+impl Subscription {
+    pub(super) fn new(
+        broadcaster: Arc<Inner>,
+        shard: Arc<Shard>,
+        selector: Selector,
+        form: Form,
+        start: Start,
+    ) -> Self {
+        let selector = Arc::new(selector);
+        let live = start == Start::Fresh;
+        let (place, told) = shard.join(&broadcaster.window, Arc::clone(&selector), live);
+        Self {
+            broadcaster,
+            shard,
+            place,
+            selector,
+            form,
+            told,
+            stage: Stage::Opening(start),
+            ended: Ended::Gone,
+        }
+    }
+
+    /// What is due next, or `None` when the stream is to be cut.
+    pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            match &mut self.stage {
+                Stage::Opening(start) => {
+                    let start = std::mem::take(start);
+                    return Poll::Ready(Some(self.open(start)));
+                }
+                Stage::Locating(_, reading) => {
+                    let read = ready!(reading.as_mut().poll(cx));
+                    let Stage::Locating(start, _) = std::mem::replace(&mut self.stage, Stage::Open)
+                    else {
+                        continue;
+                    };
+                    return Poll::Ready(Some(match read {
+                        Ok(chunk) => self.begin(&start, chunk),
+                        Err(_) => self.send_away(),
+                    }));
+                }
+                Stage::Replaying(reading) => {
+                    let read = ready!(reading.as_mut().poll(cx));
+                    self.stage = Stage::Open;
+                    match read {
+                        Ok(chunk) => {
+                            if let Some(bytes) = self.replay(chunk) {
+                                return Poll::Ready(Some(bytes));
+                            }
+                        }
+                        Err(_) => return Poll::Ready(Some(self.send_away())),
+                    }
+                }
+                Stage::Open => match self.step(cx) {
+                    Step::Send(bytes) => return Poll::Ready(Some(bytes)),
+                    Step::Wait => return Poll::Pending,
+                    Step::Again => {}
+                },
+                Stage::Cut { .. } => return Poll::Ready(None),
+            }
+        }
+    }
+
+    fn open(&mut self, start: Start) -> Bytes {
+        match start.from() {
+            None => {
+                self.stage = Stage::Open;
+                self.sent([Bytes::from_static(sse::OPENING), Frame::connected(self.told)].concat())
+            }
+            Some(_) => {
+                let (history, selector) = (
+                    Arc::clone(&self.broadcaster.history),
+                    Arc::clone(&self.selector),
+                );
+                let asked = start.clone();
+                let reading = Box::pin(async move {
+                    let from = asked.from().unwrap_or(From::Earliest);
+                    history.read(from, &selector, CHUNK).await
+                });
+                self.stage = Stage::Locating(start, reading);
+                self.sent(sse::OPENING.to_vec())
+            }
+        }
+    }
+
+    fn begin(&mut self, start: &Start, chunk: Chunk) -> Bytes {
+        let mut out = Vec::new();
+        if chunk.gap {
+            self.broadcaster.stats.gaps.add(1);
+            out.extend(Frame::gap(&start.requested(), chunk.after, chunk.oldest));
+        }
+        out.extend(Frame::connected(chunk.after));
+        self.told = chunk.after;
+        if let Some(batch) = self.take(&chunk) {
+            out.extend_from_slice(&batch.bytes);
+        }
+        self.sent(out)
+    }
+
+    fn replay(&mut self, chunk: Chunk) -> Option<Bytes> {
+        let mut out = Vec::new();
+        if chunk.gap {
+            self.broadcaster.stats.gaps.add(1);
+            let requested = self.told.to_string();
+            out.extend(Frame::gap(&requested, chunk.after, chunk.oldest));
+            self.told = chunk.after;
+        }
+        let batch = self.take(&chunk);
+        match batch {
+            Some(batch) if out.is_empty() => Some(self.count_sent(batch.bytes)),
+            Some(batch) => {
+                out.extend_from_slice(&batch.bytes);
+                Some(self.sent(out))
+            }
+            None if out.is_empty() => None,
+            None => Some(self.sent(out)),
+        }
+    }
+
+    fn take(&mut self, chunk: &Chunk) -> Option<Batch> {
+        self.shard.has_read(self.place, chunk.read_to);
+        let batch = shard::join(&chunk.events, self.form)?;
+        self.told = batch.last;
+        self.broadcaster.stats.replayed.add(batch.events);
+        self.broadcaster.stats.delivered.add(batch.events);
+        Some(batch)
+    }
+
+    fn step(&mut self, cx: &mut Context<'_>) -> Step {
+        match self.shard.next(self.place, self.told, cx.waker()) {
+            Next::Wait => Step::Wait,
+            Next::Ping => Step::Send(self.count_sent(Bytes::from_static(sse::PING))),
+            Next::Position(at, frame) => {
+                self.told = at;
+                Step::Send(self.count_sent(frame))
+            }
+            Next::Live(recent, after) => {
+                let Some(batch) = recent.batch(&self.selector, self.form, after) else {
+                    return Step::Again;
+                };
+                self.told = batch.last;
+                self.broadcaster.stats.delivered.add(batch.events);
+                Step::Send(self.count_sent(batch.bytes))
+            }
+            Next::Read(after) => {
+                self.read_on(after);
+                Step::Again
+            }
+            Next::Gap(gap) => {
+                self.told = gap.at;
+                self.broadcaster.stats.gaps.add(1);
+                let oldest = self.broadcaster.window.bounds().oldest;
+                let frame = Frame::gap(&gap.lost.to_string(), gap.at, oldest);
+                Step::Send(self.count_sent(frame))
+            }
+            Next::End(retry) => {
+                self.stage = Stage::Cut { flushed: false };
+                match retry {
+                    Some(retry) => {
+                        self.ended = Ended::Drained;
+                        Step::Send(self.count_sent(Frame::retry(retry)))
+                    }
+                    None => Step::Again,
+                }
+            }
+        }
+    }
+
+    fn read_on(&mut self, after: EventId) {
+        let (history, selector) = (
+            Arc::clone(&self.broadcaster.history),
+            Arc::clone(&self.selector),
+        );
+        self.stage = Stage::Replaying(Box::pin(async move {
+            history.read(From::After(after), &selector, CHUNK).await
+        }));
+    }
+
+    /// History is out of reach: the client is to come back later, with the id it has.
+    fn send_away(&mut self) -> Bytes {
+        self.stage = Stage::Cut { flushed: false };
+        self.ended = Ended::Refused;
+        self.sent(Frame::retry(Broadcaster::spread_retry()).to_vec())
+    }
+
+    fn sent(&self, bytes: Vec<u8>) -> Bytes {
+        self.count_sent(bytes.into())
+    }
+
+    fn count_sent(&self, bytes: Bytes) -> Bytes {
+        self.broadcaster.stats.bytes_sent.add(bytes.len() as u64);
+        bytes
+    }
+
+    /// What the stream's end is counted as when it is dropped; [`Ended::Gone`] unless said otherwise.
+    pub(crate) fn ends_as(&mut self, ended: Ended) {
+        self.ended = ended;
+    }
+}
+
+enum Step {
+    Send(Bytes),
+    Wait,
+    Again,
+}
+
+impl Stream for Subscription {
+    type Item = Result<Bytes, Cut>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(bytes) = ready!(self.poll_chunk(cx)) {
+            return Poll::Ready(Some(Ok(bytes)));
+        }
+        match &mut self.stage {
+            Stage::Cut { flushed } if !*flushed => {
+                *flushed = true;
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            _ => Poll::Ready(Some(Err(Cut))),
+        }
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.shard.leave(self.place);
+        self.broadcaster.stats.count_end(self.ended);
+        self.broadcaster.has_left();
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("selector", &self.selector)
+            .field("form", &self.form)
+            .field("told", &self.told)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,208 @@
+//! The seam behind which the log of events lies: in memory now, on disk or in Redis next.
+//!
+//! One node or ten, live delivery comes from [`History::tail`] and replay from [`History::read`], so
+//! the order is the same everywhere.
+//!
+//! # Losing
+//! What retention dropped is never passed over: a reader that stands before the trim floor is told
+//! so by [`Chunk::gap`], and goes on at the oldest.
+
+mod ids;
+mod memory;
+mod window;
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+use crate::event::{Event, EventId, Selector, Stored};
+
+pub use memory::Memory;
+pub(crate) use window::{Place, Tail};
+pub use window::{Retention, Window};
+
+/// Most retained values, since nothing evicts them.
+pub const MAX_RETAINED_VALUES: usize = 10_000;
+/// Most bytes of retained keys and values in all.
+pub const MAX_RETAINED_BYTES: usize = 64 << 20;
+
+/// A log of events. Implementations know nothing of subscribers.
+pub trait History: Send + Sync + 'static {
+    /// Takes the whole batch in one atomic step, or nothing of it, and answers when it is as durable
+    /// as was promised. Dropping the future does not undo what was begun.
+    fn append(&self, batch: Batch) -> BoxFuture<'_, Result<Appended, AppendError>>;
+
+    /// The events after a place that `selector` admits, in order, at most `limit` of them (one at
+    /// least, if there is one), and the position up to which was looked: it may skip ids.
+    fn read<'a>(
+        &'a self,
+        from: From<'a>,
+        selector: &'a Selector,
+        limit: Limit,
+    ) -> BoxFuture<'a, Result<Chunk, Unavailable>>;
+
+    /// The window into which everything that was appended comes, in order, by this node or another,
+    /// once it is as durable as was promised.
+    fn tail(&self) -> Arc<Window>;
+
+    /// Per key its value and the id it was written at, all read at one head.
+    fn retained<'a>(&'a self, keys: &'a [&'a str]) -> BoxFuture<'a, Result<RetainedAt, Unavailable>>;
+
+    /// What the log holds now.
+    fn bounds(&self) -> Bounds;
+
+    /// Waits until everything is as durable as it will be, and lets go of files and connections.
+    fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+/// What is appended in one step.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    pub events: Vec<Event>,
+    /// Values to retain, written at the position of the batch's last event.
+    pub retain: Vec<Retain>,
+    /// What must be so, or nothing is written.
+    pub expect: Vec<Expect>,
+}
+
+impl std::convert::From<Event> for Batch {
+    fn from(event: Event) -> Self {
+        vec![event].into()
+    }
+}
+
+impl std::convert::From<Vec<Event>> for Batch {
+    fn from(events: Vec<Event>) -> Self {
+        Self {
+            events,
+            ..Self::default()
+        }
+    }
+}
+
+/// A value to keep under a key, outside of the events' retention; `None` removes it.
+#[derive(Debug, Clone)]
+pub struct Retain {
+    pub key: String,
+    pub value: Option<Bytes>,
+}
+
+/// The id at which a retained key must have been written; `None`: it must not be there.
+#[derive(Debug, Clone)]
+pub struct Expect {
+    pub key: String,
+    pub written_at: Option<EventId>,
+}
+
+/// The positions of a batch's events, in its order. An event whose own id history still holds has
+/// the position of its first publish, and was not stored again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Appended {
+    pub ids: Vec<EventId>,
+}
+
+/// Why nothing was appended, but for [`AppendError::OutcomeUnknown`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AppendError {
+    /// A retained key was written at another id than expected.
+    Conflict {
+        key: String,
+        written_at: Option<EventId>,
+    },
+    /// The retained values would outgrow [`MAX_RETAINED_VALUES`] or [`MAX_RETAINED_BYTES`].
+    RetainedFull,
+    /// A batch without events cannot retain anything.
+    NoEvents,
+    /// Nothing was kept.
+    Unavailable(Unavailable),
+    /// It may have been kept: the reply was lost, or a sync failed.
+    OutcomeUnknown(Unavailable),
+}
+
+impl fmt::Display for AppendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Conflict { key, .. } => write!(f, "the value {key} was changed by somebody else"),
+            Self::RetainedFull => write!(
+                f,
+                "at most {MAX_RETAINED_VALUES} values of {MAX_RETAINED_BYTES} bytes in all are retained"
+            ),
+            Self::NoEvents => f.write_str("a value is retained together with an event only"),
+            Self::Unavailable(why) | Self::OutcomeUnknown(why) => why.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for AppendError {}
+
+/// History cannot be reached; the text is for the operator's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unavailable(pub String);
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "history is unavailable: {}", self.0)
+    }
+}
+
+impl std::error::Error for Unavailable {}
+
+/// Where a read begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From<'a> {
+    /// After a position that this process was given by history; it may be one that was skipped.
+    After(EventId),
+    /// After what a client brought: a position or an own id. Not known means a gap.
+    Brought(&'a str),
+    /// At the first event that history took at or after this time, in milliseconds since the epoch.
+    Since(u64),
+    Earliest,
+    /// At the last so many events that the selector admits.
+    Last(usize),
+}
+
+/// How much one read may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit {
+    pub events: usize,
+    /// By [`Event::cost`].
+    pub bytes: usize,
+}
+
+/// What one read found.
+#[derive(Debug, Clone)]
+pub struct Chunk {
+    /// The position after which was read.
+    pub after: EventId,
+    /// Something between what was asked and `after` is lost, or the place was never known.
+    pub gap: bool,
+    pub events: Vec<Arc<Stored>>,
+    /// Every event up to here that the selector admits is in `events`.
+    pub read_to: EventId,
+    /// The oldest event of the log, of any topic.
+    pub oldest: Option<EventId>,
+}
+
+/// Retained values as of one head.
+#[derive(Debug, Clone)]
+pub struct RetainedAt {
+    pub head: EventId,
+    /// In the order of the keys asked for.
+    pub values: Vec<Option<(Bytes, EventId)>>,
+}
+
+/// What a log holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Which log it is.
+    pub epoch: u64,
+    /// The last id that retention dropped, or the log's birth id.
+    pub trim_floor: EventId,
+    pub oldest: Option<EventId>,
+    /// The last id given, or the birth id.
+    pub head: EventId,
+    pub events: usize,
+    /// By [`Event::cost`].
+    pub bytes: usize,
+}

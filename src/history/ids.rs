@@ -1,0 +1,74 @@
+//! Ids and times that never go back, whatever the clock does.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::event::EventId;
+
+/// Below this the first sequence number of each millisecond is drawn, leaving room to count on.
+const FIRST_SEQUENCE_BOUND: u64 = 1 << 32;
+
+/// Gives the ids of one epoch.
+#[derive(Debug)]
+pub(crate) struct Ids {
+    last: EventId,
+    last_time_ms: u64,
+    /// Where the sequence begins in each millisecond, random per epoch: two logs never give the same
+    /// id, so an id of another log is not taken for one of this.
+    first_sequence: u64,
+}
+
+impl Ids {
+    /// Ids of a new log, after its birth id.
+    pub(crate) fn new(birth_ms: u64) -> Self {
+        Self {
+            last: EventId::new(birth_ms, 0),
+            last_time_ms: birth_ms,
+            first_sequence: fastrand::u64(1..FIRST_SEQUENCE_BOUND),
+        }
+    }
+
+    pub(crate) fn last(&self) -> EventId {
+        self.last
+    }
+
+    /// The next id, and the time of append: both at or after all that were given before.
+    pub(crate) fn next(&mut self, now_ms: u64) -> (EventId, u64) {
+        self.last_time_ms = self.last_time_ms.max(now_ms);
+        self.last = if now_ms > self.last.ms() {
+            EventId::new(now_ms, self.first_sequence)
+        } else {
+            let seq = self.last.seq().max(self.first_sequence - 1) + 1;
+            EventId::new(self.last.ms(), seq)
+        };
+        (self.last, self.last_time_ms)
+    }
+}
+
+/// Milliseconds since the Unix epoch.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_increase_also_when_the_clock_stands_or_goes_back() {
+        let mut ids = Ids::new(100);
+        let mut last = ids.last();
+        for now in [100, 100, 101, 50, 101, 102, 1] {
+            let (id, _) = ids.next(now);
+            assert!(id > last, "{id} after {last}");
+            last = id;
+        }
+        assert_eq!(last.ms(), 102);
+    }
+
+    #[test]
+    fn two_logs_born_at_once_give_different_ids() {
+        let (mut a, mut b) = (Ids::new(7), Ids::new(7));
+        assert_ne!(a.next(8).0, b.next(8).0);
+    }
+}

@@ -1,0 +1,244 @@
+//! History in memory alone: the window is the history.
+
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt, ready};
+use parking_lot::Mutex;
+
+use super::{
+    AppendError, Appended, Batch, Bounds, Chunk, Expect, From, History, Limit, MAX_RETAINED_BYTES,
+    MAX_RETAINED_VALUES, Retain, RetainedAt, Retention, Unavailable, Window,
+    ids::{Ids, now_ms},
+};
+use crate::event::{Event, EventId, OwnId, Selector, Stored};
+
+/// Most own ids of dropped events that are remembered as used. Past it an own id that is new to this
+/// log can no longer be told from one that is used again, so it names no place to resume from.
+const MAX_SPENT_OWN_IDS: usize = 1 << 20;
+
+/// A history that ends with the process.
+pub struct Memory {
+    window: Arc<Window>,
+    /// Taken before the window's lock. No await under it.
+    state: Mutex<State>,
+}
+
+struct State {
+    ids: Ids,
+    own_ids: HashMap<OwnId, Own>,
+    spent: Spent,
+    retained: HashMap<String, (Bytes, EventId)>,
+    retained_bytes: usize,
+}
+
+struct Own {
+    id: EventId,
+    /// No other event of this epoch had it, so that it stands for one position.
+    once: bool,
+}
+
+impl Memory {
+    #[must_use]
+    pub fn new(retention: Retention) -> Self {
+        let ids = Ids::new(now_ms());
+        let window = Window::new(retention, fastrand::u64(..), ids.last());
+        Self {
+            window: Arc::new(window),
+            state: Mutex::new(State {
+                ids,
+                own_ids: HashMap::new(),
+                spent: Spent::default(),
+                retained: HashMap::new(),
+                retained_bytes: 0,
+            }),
+        }
+    }
+
+    fn append_now(&self, batch: Batch) -> Result<Appended, AppendError> {
+        let mut state = self.state.lock();
+        if batch.events.is_empty() {
+            return Err(AppendError::NoEvents);
+        }
+        let (stored, ids) = state.place(batch.events, &batch.expect, &batch.retain)?;
+        if let Some(last) = stored.last() {
+            state.retain(batch.retain, last.id());
+        }
+        let dropped = self.window.push(stored);
+        state.forget(&dropped);
+        Ok(Appended { ids })
+    }
+
+    fn expire(&self) {
+        if self.window.retention().age.is_none() {
+            return;
+        }
+        let mut state = self.state.lock();
+        let dropped = self.window.expire();
+        state.forget(&dropped);
+    }
+}
+
+impl State {
+    /// Gives positions, once it is sure that nothing of the batch will be refused.
+    fn place(
+        &mut self,
+        events: Vec<Event>,
+        expect: &[Expect],
+        retain: &[Retain],
+    ) -> Result<(Vec<Arc<Stored>>, Vec<EventId>), AppendError> {
+        let is_repeat = |event: &Event| {
+            let own_id = event.own_id();
+            own_id.is_some_and(|own_id| self.own_ids.contains_key(own_id))
+        };
+        if !events.iter().all(is_repeat) {
+            self.check(expect, retain)?;
+        }
+        let now = now_ms();
+        let mut stored = Vec::with_capacity(events.len());
+        let mut ids = Vec::with_capacity(events.len());
+        for event in events {
+            let own_id = event.own_id().cloned();
+            if let Some(first) = own_id.as_ref().and_then(|own_id| self.own_ids.get(own_id)) {
+                ids.push(first.id);
+                continue;
+            }
+            let (id, time_ms) = self.ids.next(now);
+            if let Some(own_id) = own_id {
+                let once = !self.spent.may_hold(&own_id);
+                self.own_ids.insert(own_id, Own { id, once });
+            }
+            ids.push(id);
+            stored.push(Arc::new(Stored::new(id, time_ms, event)));
+        }
+        Ok((stored, ids))
+    }
+
+    fn check(&self, expect: &[Expect], retain: &[Retain]) -> Result<(), AppendError> {
+        for Expect { key, written_at } in expect {
+            let found = self.retained.get(key).map(|(_, id)| *id);
+            if found != *written_at {
+                return Err(AppendError::Conflict {
+                    key: key.clone(),
+                    written_at: found,
+                });
+            }
+        }
+        let latest: HashMap<_, _> = retain.iter().map(|r| (&r.key, &r.value)).collect();
+        let (mut values, mut bytes) = (self.retained.len(), self.retained_bytes);
+        for (key, value) in latest {
+            if let Some((old, _)) = self.retained.get(key) {
+                values -= 1;
+                bytes -= key.len() + old.len();
+            }
+            if let Some(value) = value {
+                values += 1;
+                bytes += key.len() + value.len();
+            }
+        }
+        if values > MAX_RETAINED_VALUES || bytes > MAX_RETAINED_BYTES {
+            return Err(AppendError::RetainedFull);
+        }
+        Ok(())
+    }
+
+    fn retain(&mut self, retain: Vec<Retain>, at: EventId) {
+        for Retain { key, value } in retain {
+            if let Some((old, _)) = self.retained.remove(&key) {
+                self.retained_bytes -= key.len() + old.len();
+            }
+            if let Some(value) = value {
+                self.retained_bytes += key.len() + value.len();
+                self.retained.insert(key, (value, at));
+            }
+        }
+    }
+
+    fn forget(&mut self, dropped: &[Arc<Stored>]) {
+        for own_id in dropped.iter().filter_map(|stored| stored.event().own_id()) {
+            self.own_ids.remove(own_id);
+            self.spent.insert(own_id);
+        }
+    }
+
+    fn place_of(&self, own_id: &str) -> Option<EventId> {
+        let own_id = OwnId::new(own_id).ok()?;
+        self.own_ids.get(&own_id).filter(|own| own.once).map(|own| own.id)
+    }
+}
+
+/// Own ids whose events are gone, as hashes. It errs on the side of "used": a client that brings an
+/// id that stood for two events is told of a gap instead of being moved.
+#[derive(Default)]
+struct Spent {
+    hasher: RandomState,
+    hashes: HashSet<u64>,
+    overflowed: bool,
+}
+
+impl Spent {
+    fn may_hold(&self, own_id: &OwnId) -> bool {
+        self.overflowed || self.hashes.contains(&self.hasher.hash_one(own_id))
+    }
+
+    fn insert(&mut self, own_id: &OwnId) {
+        if self.overflowed {
+            return;
+        }
+        self.hashes.insert(self.hasher.hash_one(own_id));
+        if self.hashes.len() > MAX_SPENT_OWN_IDS {
+            self.overflowed = true;
+            self.hashes = HashSet::new();
+        }
+    }
+}
+
+impl History for Memory {
+    fn append(&self, batch: Batch) -> BoxFuture<'_, Result<Appended, AppendError>> {
+        ready(self.append_now(batch)).boxed()
+    }
+
+    fn read<'a>(
+        &'a self,
+        from: From<'a>,
+        selector: &'a Selector,
+        limit: Limit,
+    ) -> BoxFuture<'a, Result<Chunk, Unavailable>> {
+        self.expire();
+        let from = match from {
+            From::Brought(text) => {
+                let own = self.state.lock().place_of(text);
+                own.map_or(from, From::After)
+            }
+            _ => from,
+        };
+        ready(Ok(self.window.read(from, selector, limit))).boxed()
+    }
+
+    fn tail(&self) -> Arc<Window> {
+        Arc::clone(&self.window)
+    }
+
+    fn retained<'a>(&'a self, keys: &'a [&'a str]) -> BoxFuture<'a, Result<RetainedAt, Unavailable>> {
+        let state = self.state.lock();
+        let values = keys.iter().map(|key| state.retained.get(*key).cloned());
+        let retained = RetainedAt {
+            head: state.ids.last(),
+            values: values.collect(),
+        };
+        ready(Ok(retained)).boxed()
+    }
+
+    fn bounds(&self) -> Bounds {
+        self.expire();
+        self.window.bounds()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        ready(()).boxed()
+    }
+}

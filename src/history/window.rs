@@ -1,0 +1,544 @@
+//! The newest events in memory: sought by id, indexed by topic, bounded by number, bytes and age.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::RwLock;
+
+use super::{Bounds, Chunk, From, Limit, ids::now_ms};
+use crate::event::{Asked, EventId, Selector, Stored, Topic};
+
+/// Most events that one read looks at, so that no read holds the lock for long.
+const MAX_LOOKED_AT: usize = 4_096;
+
+/// How much is kept. Whichever bound is reached first drops the oldest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    pub events: usize,
+    /// By [`Event::cost`](crate::Event::cost).
+    pub bytes: usize,
+    /// By append time; `None` keeps whatever its age.
+    pub age: Option<Duration>,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            events: 100_000,
+            bytes: 64 << 20,
+            age: None,
+        }
+    }
+}
+
+/// A place in the window, counted from the start of the process, beside its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) epoch: u64,
+    /// How many events came before, and their bytes.
+    pub(crate) number: u64,
+    pub(crate) bytes: u64,
+    pub(crate) id: EventId,
+}
+
+/// What came after a place.
+#[derive(Debug, Clone)]
+pub(crate) struct Tail {
+    pub(crate) from: Place,
+    pub(crate) to: Place,
+    pub(crate) events: Vec<Arc<Stored>>,
+    /// The place asked for is not in the window any more, or of another epoch; `from` is where
+    /// it goes on.
+    pub(crate) lost: bool,
+}
+
+/// See the module. One lock, held for bounded work only and never across an await.
+pub struct Window {
+    retention: Retention,
+    log: RwLock<Log>,
+    pushed_events: AtomicU64,
+    pushed_bytes: AtomicU64,
+    follower: OnceLock<Box<dyn Fn() + Send + Sync>>,
+}
+
+struct Log {
+    epoch: u64,
+    events: VecDeque<Arc<Stored>>,
+    /// Per topic the numbers of its events, in order.
+    topics: HashMap<Topic, VecDeque<u64>>,
+    /// The place before the first of `events`.
+    floor: Place,
+    head: Place,
+    /// When the newest event that retention dropped had been appended.
+    trimmed_ms: Option<u64>,
+}
+
+impl fmt::Debug for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Window")
+            .field("retention", &self.retention)
+            .field("bounds", &self.bounds())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Window {
+    /// An empty window of the log `epoch`, whose last id is `head`.
+    #[must_use]
+    pub fn new(retention: Retention, epoch: u64, head: EventId) -> Self {
+        let start = Place {
+            epoch,
+            number: 0,
+            bytes: 0,
+            id: head,
+        };
+        Self {
+            retention,
+            log: RwLock::new(Log {
+                epoch,
+                events: VecDeque::new(),
+                topics: HashMap::new(),
+                floor: start,
+                head: start,
+                trimmed_ms: None,
+            }),
+            pushed_events: AtomicU64::new(0),
+            pushed_bytes: AtomicU64::new(0),
+            follower: OnceLock::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        self.retention
+    }
+
+    /// Calls this after each push. Only the first follower of a window is called.
+    pub(crate) fn follow(&self, follower: impl Fn() + Send + Sync + 'static) {
+        let _ = self.follower.set(Box::new(follower));
+    }
+
+    /// Takes in what was appended, ids increasing, and returns what retention dropped for it.
+    pub fn push(&self, appended: Vec<Arc<Stored>>) -> Vec<Arc<Stored>> {
+        let dropped = {
+            let mut log = self.log.write();
+            for stored in appended {
+                log.push(stored);
+            }
+            let dropped = log.trim(self.retention, now_ms());
+            self.pushed_events.store(log.head.number, Ordering::Release);
+            self.pushed_bytes.store(log.head.bytes, Ordering::Release);
+            dropped
+        };
+        self.call_follower();
+        dropped
+    }
+
+    /// Drops what has grown too old; returns it.
+    pub(crate) fn expire(&self) -> Vec<Arc<Stored>> {
+        let now = now_ms();
+        if !self.log.read().has_expired(self.retention, now) {
+            return Vec::new();
+        }
+        self.log.write().trim(self.retention, now)
+    }
+
+    /// History goes on as another log: nothing is held of it yet, and its last id is `head`, which
+    /// may be lower than what was seen before.
+    pub fn restart(&self, epoch: u64, head: EventId) {
+        {
+            let mut log = self.log.write();
+            log.epoch = epoch;
+            log.events.clear();
+            log.topics.clear();
+            log.trimmed_ms = None;
+            log.head = Place {
+                epoch,
+                id: head,
+                ..log.head
+            };
+            log.floor = log.head;
+        }
+        self.call_follower();
+    }
+
+    fn call_follower(&self) {
+        if let Some(follower) = self.follower.get() {
+            follower();
+        }
+    }
+
+    /// How many events were pushed so far, and their bytes.
+    pub(crate) fn pushed(&self) -> (u64, u64) {
+        (
+            self.pushed_events.load(Ordering::Acquire),
+            self.pushed_bytes.load(Ordering::Acquire),
+        )
+    }
+
+    pub(crate) fn head(&self) -> Place {
+        self.log.read().head
+    }
+
+    /// What came after `place`, at most so many events.
+    pub(crate) fn after(&self, place: Place, max_events: usize) -> Tail {
+        self.log.read().after(place, max_events)
+    }
+
+    /// Reads as [`History::read`](super::History::read) does, from memory alone. An own id is not
+    /// known here.
+    #[must_use]
+    pub fn read(&self, from: From<'_>, selector: &Selector, limit: Limit) -> Chunk {
+        self.log.read().read(from, selector, limit)
+    }
+
+    #[must_use]
+    pub fn bounds(&self) -> Bounds {
+        let log = self.log.read();
+        Bounds {
+            epoch: log.epoch,
+            trim_floor: log.floor.id,
+            oldest: log.events.front().map(|stored| stored.id()),
+            head: log.head.id,
+            events: log.events.len(),
+            bytes: usize::try_from(log.head.bytes - log.floor.bytes).unwrap_or(usize::MAX),
+        }
+    }
+}
+
+impl Log {
+    fn push(&mut self, stored: Arc<Stored>) {
+        debug_assert!(stored.id() > self.head.id, "ids increase");
+        for topic in stored.event().topics() {
+            if let Some(numbers) = self.topics.get_mut(topic) {
+                numbers.push_back(self.head.number);
+            } else {
+                self.topics
+                    .insert(topic.clone(), VecDeque::from([self.head.number]));
+            }
+        }
+        self.head.pass(&stored);
+        self.events.push_back(stored);
+    }
+
+    fn has_expired(&self, retention: Retention, now_ms: u64) -> bool {
+        let Some((age, oldest)) = retention.age.zip(self.events.front()) else {
+            return false;
+        };
+        u128::from(now_ms.saturating_sub(oldest.time_ms())) > age.as_millis()
+    }
+
+    fn trim(&mut self, retention: Retention, now_ms: u64) -> Vec<Arc<Stored>> {
+        let mut dropped = Vec::new();
+        while self.events.len() > retention.events
+            || self.head.bytes - self.floor.bytes > retention.bytes as u64
+            || self.has_expired(retention, now_ms)
+        {
+            let Some(stored) = self.events.pop_front() else {
+                break;
+            };
+            for topic in stored.event().topics() {
+                if let Some(numbers) = self.topics.get_mut(topic) {
+                    numbers.pop_front();
+                    if numbers.is_empty() {
+                        self.topics.remove(topic);
+                    }
+                }
+            }
+            self.floor.pass(&stored);
+            self.trimmed_ms = Some(stored.time_ms());
+            dropped.push(stored);
+        }
+        dropped
+    }
+
+    fn after(&self, place: Place, max_events: usize) -> Tail {
+        let lost = place.epoch != self.epoch || place.number < self.floor.number;
+        let from = match lost {
+            true if place.epoch != self.epoch => self.head,
+            true => self.floor,
+            false => place,
+        };
+        let skip = self.index(from.number);
+        let events: Vec<_> = self.events.range(skip..).take(max_events).cloned().collect();
+        let mut to = from;
+        for stored in &events {
+            to.pass(stored);
+        }
+        Tail {
+            from,
+            to,
+            events,
+            lost,
+        }
+    }
+
+    fn index(&self, number: u64) -> usize {
+        usize::try_from(number - self.floor.number).unwrap_or(usize::MAX)
+    }
+
+    fn id_before(&self, index: usize) -> EventId {
+        match index.checked_sub(1) {
+            Some(before) => self.events[before].id(),
+            None => self.floor.id,
+        }
+    }
+
+    /// The index at which a read begins, and whether something before it is lost.
+    fn locate(&self, from: From<'_>, selector: &Selector) -> (usize, bool) {
+        let index_after = |id: EventId| self.events.partition_point(|stored| stored.id() <= id);
+        match from {
+            From::After(id) => (index_after(id), id < self.floor.id),
+            From::Brought(text) => match text.parse() {
+                Ok(id) => {
+                    let index = index_after(id);
+                    let known = self.id_before(index) == id;
+                    if known { (index, false) } else { (0, true) }
+                }
+                Err(_) => (0, true),
+            },
+            From::Since(ms) => {
+                let index = self.events.partition_point(|stored| stored.time_ms() < ms);
+                (index, self.trimmed_ms.is_some_and(|trimmed| trimmed >= ms))
+            }
+            From::Earliest => (0, false),
+            From::Last(count) => (self.locate_last(count, selector), false),
+        }
+    }
+
+    fn locate_last(&self, count: usize, selector: &Selector) -> usize {
+        let admitted = |index: &usize| selector.admits(self.events[*index].event());
+        let Some(nth) = count.checked_sub(1) else {
+            return self.events.len();
+        };
+        match selector.asked() {
+            Asked::All => (0..self.events.len()).rev().filter(admitted).nth(nth),
+            Asked::Topics(topics) => {
+                let mut last: Vec<usize> = Vec::new();
+                for numbers in topics.iter().filter_map(|topic| self.topics.get(topic)) {
+                    let indexes = numbers.iter().rev().map(|number| self.index(*number));
+                    last.extend(indexes.filter(admitted).take(count));
+                }
+                last.sort_unstable();
+                last.dedup();
+                last.iter().rev().nth(nth).copied()
+            }
+        }
+        .unwrap_or(0)
+    }
+
+    fn read(&self, from: From<'_>, selector: &Selector, limit: Limit) -> Chunk {
+        let (start, gap) = self.locate(from, selector);
+        let (candidates, complete) = match selector.asked() {
+            Asked::All => {
+                let end = self.events.len().min(start.saturating_add(MAX_LOOKED_AT));
+                ((start..end).collect(), end == self.events.len())
+            }
+            Asked::Topics(topics) => self.of_topics(topics, start, limit.events.max(1)),
+        };
+        let after = match from {
+            // Kept as it is: a position that was skipped has no event of its own.
+            From::After(id) if !gap => id,
+            _ => self.id_before(start),
+        };
+        let mut chunk = Chunk {
+            after,
+            gap,
+            events: Vec::new(),
+            read_to: self.head.id.max(after),
+            oldest: self.events.front().map(|stored| stored.id()),
+        };
+        let mut bytes = 0;
+        for index in &candidates {
+            let stored = &self.events[*index];
+            if !selector.admits(stored.event()) {
+                continue;
+            }
+            bytes += stored.event().cost();
+            let full = chunk.events.len() >= limit.events || bytes > limit.bytes;
+            if full && !chunk.events.is_empty() {
+                chunk.read_to = self.id_before(*index);
+                return chunk;
+            }
+            chunk.events.push(Arc::clone(stored));
+        }
+        if let (false, Some(last)) = (complete, candidates.last()) {
+            chunk.read_to = self.events[*last].id();
+        }
+        chunk
+    }
+
+    /// The indexes of these topics' events from `start` on, and whether these are all.
+    fn of_topics(&self, topics: &[Topic], start: usize, max: usize) -> (Vec<usize>, bool) {
+        let first = self.floor.number + start as u64;
+        let mut indexes: Vec<usize> = Vec::new();
+        let mut complete_to = usize::MAX;
+        for numbers in topics.iter().filter_map(|topic| self.topics.get(topic)) {
+            let skip = numbers.partition_point(|number| *number < first);
+            let some = numbers.range(skip..).take(max).map(|n| self.index(*n));
+            indexes.extend(some);
+            if numbers.len() - skip > max {
+                complete_to = complete_to.min(self.index(numbers[skip + max - 1]));
+            }
+        }
+        indexes.sort_unstable();
+        indexes.dedup();
+        indexes.retain(|index| *index <= complete_to);
+        (indexes, complete_to == usize::MAX)
+    }
+}
+
+impl Place {
+    fn pass(&mut self, stored: &Stored) {
+        self.number += 1;
+        self.bytes += stored.event().cost() as u64;
+        self.id = stored.id();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Event;
+
+    const ALL: Limit = Limit {
+        events: 1_000,
+        bytes: usize::MAX,
+    };
+
+    fn id(number: u64) -> EventId {
+        EventId::new(number, 1)
+    }
+
+    fn window(events: usize) -> Window {
+        let retention = Retention {
+            events,
+            ..Retention::default()
+        };
+        Window::new(retention, 1, EventId::new(0, 0))
+    }
+
+    fn push(window: &Window, number: u64, topics: &[&str]) {
+        let event = topics
+            .iter()
+            .fold(Event::builder("x"), |event, topic| event.topic(*topic));
+        let stored = Stored::new(id(number), number, event.build().unwrap());
+        window.push(vec![Arc::new(stored)]);
+    }
+
+    fn topics(topics: &[&str]) -> Selector {
+        Selector::topics(topics).unwrap()
+    }
+
+    fn ids(chunk: &Chunk) -> Vec<u64> {
+        chunk.events.iter().map(|stored| stored.id().ms()).collect()
+    }
+
+    #[test]
+    fn a_read_gives_each_matching_event_once_in_order() {
+        let window = window(100);
+        push(&window, 1, &["a"]);
+        push(&window, 2, &["a", "b"]);
+        push(&window, 3, &["c"]);
+        push(&window, 4, &["b"]);
+        let chunk = window.read(From::Earliest, &topics(&["b", "a"]), ALL);
+        assert_eq!(ids(&chunk), [1, 2, 4]);
+        assert_eq!(chunk.read_to, id(4));
+        assert_eq!(ids(&window.read(From::Last(2), &topics(&["a", "b"]), ALL)), [2, 4]);
+        assert_eq!(ids(&window.read(From::Last(9), &Selector::all(), ALL)), [1, 2, 3, 4]);
+        assert_eq!(ids(&window.read(From::Last(0), &Selector::all(), ALL)), [0; 0]);
+    }
+
+    #[test]
+    fn a_read_that_finds_nothing_says_how_far_it_looked() {
+        let window = window(100);
+        push(&window, 1, &["a"]);
+        push(&window, 2, &["a"]);
+        let chunk = window.read(From::After(id(1)), &topics(&["b"]), ALL);
+        assert!(chunk.events.is_empty() && !chunk.gap);
+        assert_eq!(chunk.read_to, id(2));
+    }
+
+    #[test]
+    fn reading_in_small_chunks_gives_the_same_as_reading_at_once() {
+        let window = window(1_000);
+        for number in 1..=300 {
+            push(&window, number, &[["a", "b", "c"][(number % 3) as usize]]);
+        }
+        for selector in [topics(&["a", "c"]), topics(&["b"]), Selector::all()] {
+            let whole = window.read(From::Earliest, &selector, ALL);
+            let (mut pieces, mut at) = (Vec::new(), From::Earliest);
+            loop {
+                let limit = Limit { events: 7, ..ALL };
+                let chunk = window.read(at, &selector, limit);
+                pieces.extend(ids(&chunk));
+                at = From::After(chunk.read_to);
+                if chunk.read_to == id(300) {
+                    break;
+                }
+            }
+            assert_eq!(pieces, ids(&whole));
+        }
+    }
+
+    #[test]
+    fn what_retention_dropped_is_a_gap_and_the_trim_floor_is_not() {
+        let window = window(2);
+        for number in 1..=4 {
+            push(&window, number, &["a"]);
+        }
+        let read = |from| window.read(from, &topics(&["a"]), ALL);
+        let lost = read(From::Brought("1-1"));
+        assert!(lost.gap);
+        assert_eq!((lost.after, ids(&lost)), (id(2), vec![3, 4]));
+        assert!(!read(From::Brought("2-1")).gap);
+        assert!(!read(From::Brought("4-1")).gap);
+        assert!(read(From::Brought("3-2")).gap);
+        assert!(read(From::Brought("5-1")).gap);
+        assert!(read(From::Brought("garbage")).gap);
+        assert!(read(From::After(id(1))).gap);
+        assert!(read(From::Since(2)).gap);
+        assert!(!read(From::Since(3)).gap);
+        assert!(!read(From::Earliest).gap);
+    }
+
+    #[test]
+    fn a_topic_whose_events_are_gone_leaves_nothing_behind() {
+        let window = window(1);
+        push(&window, 1, &["a"]);
+        push(&window, 2, &["b"]);
+        assert_eq!(window.log.read().topics.len(), 1);
+    }
+
+    #[test]
+    fn bytes_bound_the_window_too() {
+        let retention = Retention {
+            bytes: 1_000,
+            ..Retention::default()
+        };
+        let window = Window::new(retention, 1, EventId::new(0, 0));
+        for number in 1..=50 {
+            push(&window, number, &["a"]);
+        }
+        let bounds = window.bounds();
+        assert!(bounds.bytes <= 1_000 && bounds.events > 0, "{bounds:?}");
+    }
+
+    #[test]
+    fn another_epoch_sets_every_place_to_its_head() {
+        let window = window(10);
+        push(&window, 8, &["a"]);
+        let place = window.head();
+        window.restart(2, id(3));
+        let tail = window.after(place, 10);
+        assert!(tail.lost);
+        assert_eq!((tail.from.id, tail.to.id), (id(3), id(3)));
+    }
+}

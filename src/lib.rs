@@ -1,0 +1,21 @@
+//! A server-sent-events broadcaster: publish once, and every subscriber gets it, once, in order, also
+//! after a reconnect.
+//!
+//! # Layout
+//! - [`event`]: what is published and asked for; can only be built valid.
+//! - [`sse`]: the wire: frames, encoded at most once per form, and the sender end of a stream.
+//! - [`history`]: the log of events, behind one seam.
+//! - [`broadcaster`]: publish, subscribe, ping; owns the shards, follows the history.
+//!
+//! # One event's way
+//! [`Broadcaster::publish`] → [`history::History::append`] gives its id → the history's window →
+//! a shard's walk wakes the senders that match → [`Subscription`] yields the frame → a socket.
+
+pub mod broadcaster;
+pub mod event;
+pub mod history;
+pub mod sse;
+
+pub use broadcaster::{Broadcaster, Options, Start, Subscription};
+pub use event::{Event, EventId, Form, Selector, Topic};
+pub use history::Memory;
