@@ -286,6 +286,12 @@ impl Broadcaster {
         self.inner.runtime.block_on(self.publish(batch))
     }
 
+    /// Most bytes of events, by [`Event::cost`], that are taken in one batch.
+    #[must_use]
+    pub fn max_batch_bytes(&self) -> usize {
+        self.inner.window.retention().bytes / BATCH_SHARE
+    }
+
     fn size_of(&self, batch: &Batch) -> Result<Size, PublishError> {
         let max = self.inner.options.max_event_bytes;
         let lengths = batch.events.iter().map(|event| event.data().len());
@@ -293,8 +299,7 @@ impl Broadcaster {
             return Err(PublishError::EventTooLarge { bytes, max });
         }
         let retention = self.inner.window.retention();
-        let (max_events, max_bytes) =
-            (retention.events / BATCH_SHARE, retention.bytes / BATCH_SHARE);
+        let (max_events, max_bytes) = (retention.events / BATCH_SHARE, self.max_batch_bytes());
         let bytes = batch.events.iter().map(Event::cost).sum::<usize>();
         if batch.events.len() > max_events || bytes > max_bytes {
             return Err(PublishError::BatchTooLarge {

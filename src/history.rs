@@ -18,6 +18,8 @@ use futures_util::future::BoxFuture;
 
 use crate::event::{Event, EventId, Selector, Stored};
 
+#[cfg(feature = "actix")]
+pub(crate) use ids::now_ms;
 pub use memory::Memory;
 pub(crate) use window::{Place, Tail};
 pub use window::{Retention, Window};

@@ -16,6 +16,15 @@ pub mod event;
 pub mod history;
 pub mod sse;
 
+#[cfg(feature = "server")]
+pub mod cli;
+#[cfg(feature = "server")]
+pub mod config;
+#[cfg(feature = "actix")]
+pub mod http;
+#[cfg(feature = "server")]
+mod metrics;
+
 pub use broadcaster::{Broadcaster, Options, Start, Subscription};
 pub use event::{Event, EventId, Form, Selector, Topic};
 pub use history::Memory;

@@ -22,7 +22,8 @@ pub(crate) const PING: &[u8] = b": ping\n";
 /// reason as with [`PING`].
 pub(crate) const OPENING: &[u8] = b"retry: 2000\n";
 
-/// An event, encoded.
+/// What an event, or a word of our own, is on the wire.
+#[derive(Debug)]
 pub struct Frame;
 
 impl Frame {
@@ -138,6 +139,7 @@ fn json(value: &impl Serialize) -> String {
 
 /// The broadcaster's end of one stream: what it asked for, and the place in the log that it is at.
 /// Nothing else is kept for a subscriber; no queue.
+#[derive(Debug)]
 pub struct Sender {
     pub(crate) selector: Arc<Selector>,
     pub(crate) cursor: Cursor,

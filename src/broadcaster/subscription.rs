@@ -102,6 +102,10 @@ pub struct Subscription {
     told: EventId,
     stage: Stage,
     ended: Ended,
+    /// History's head when the stream was opened.
+    head: EventId,
+    /// Whether the stream is still to be told that it has come to `head`.
+    tell_head: bool,
 }
 
 enum Stage {
@@ -125,6 +129,7 @@ impl Subscription {
         start: Start,
     ) -> Self {
         let selector = Arc::new(selector);
+        let head = broadcaster.window.head().id;
         let live = start == Start::Fresh;
         let (place, told) = shard.join(&broadcaster.window, Arc::clone(&selector), live);
         Self {
@@ -136,7 +141,21 @@ impl Subscription {
             told,
             stage: Stage::Opening(start),
             ended: Ended::Gone,
+            head,
+            tell_head: false,
         }
+    }
+
+    /// History's head when the stream was opened: what a replay has to come to.
+    #[must_use]
+    pub fn head(&self) -> EventId {
+        self.head
+    }
+
+    /// Has a replay end with a `position`, if no event had the id of [`head`](Self::head) or a later
+    /// one, so that its client knows that it has everything up to there.
+    pub fn tell_head(&mut self) {
+        self.tell_head = true;
     }
 
     /// What is due next, or `None` when the stream is to be cut.
@@ -213,6 +232,7 @@ impl Subscription {
         if let Some(batch) = self.take(&chunk) {
             out.extend_from_slice(&batch.bytes);
         }
+        out.extend(self.reached_head(&chunk).into_iter().flatten());
         self.sent(out)
     }
 
@@ -225,15 +245,26 @@ impl Subscription {
             self.told = chunk.after;
         }
         let batch = self.take(&chunk);
+        let end = self.reached_head(&chunk);
         match batch {
-            Some(batch) if out.is_empty() => Some(self.count_sent(batch.bytes)),
-            Some(batch) => {
-                out.extend_from_slice(&batch.bytes);
-                Some(self.sent(out))
+            Some(batch) if out.is_empty() && end.is_none() => Some(self.count_sent(batch.bytes)),
+            batch => {
+                out.extend(batch.into_iter().flat_map(|batch| batch.bytes));
+                out.extend(end.into_iter().flatten());
+                (!out.is_empty()).then(|| self.sent(out))
             }
-            None if out.is_empty() => None,
-            None => Some(self.sent(out)),
         }
+    }
+
+    fn reached_head(&mut self, chunk: &Chunk) -> Option<Bytes> {
+        if !self.tell_head || chunk.read_to < self.head {
+            return None;
+        }
+        self.tell_head = false;
+        (self.told < self.head).then(|| {
+            self.told = self.head;
+            Frame::position(self.head)
+        })
     }
 
     fn take(&mut self, chunk: &Chunk) -> Option<Batch> {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    fmt,
     hash::{BuildHasher, RandomState},
     sync::Arc,
 };
@@ -194,6 +195,14 @@ impl Spent {
             self.overflowed = true;
             self.hashes = HashSet::new();
         }
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory")
+            .field("window", &self.window)
+            .finish_non_exhaustive()
     }
 }
 

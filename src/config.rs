@@ -1,0 +1,271 @@
+//! Every setting of the server, as a flag and as a variable `SSE_BROADCASTER_*`. Defaults serve.
+
+use std::{
+    fmt, fs,
+    net::{IpAddr, SocketAddr, ToSocketAddrs},
+    path::PathBuf,
+    time::Duration,
+};
+
+use clap::{Args, ValueEnum};
+
+/// Most worker threads, by the server underneath.
+const MAX_WORKERS: i64 = 512;
+
+#[derive(Debug, Clone, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
+pub struct Config {
+    /// Address to serve on; repeatable
+    #[arg(long, env = "SSE_BROADCASTER_LISTEN", value_name = "HOST:PORT", value_delimiter = ',',
+          default_value = "127.0.0.1:8000")]
+    pub listen: Vec<String>,
+
+    /// Address that serves every route; the others then have no page, metrics or health
+    #[arg(long, env = "SSE_BROADCASTER_ADMIN_LISTEN", value_name = "HOST:PORT", value_delimiter = ',')]
+    pub admin_listen: Vec<String>,
+
+    /// Serve no page at /
+    #[arg(long, env = "SSE_BROADCASTER_NO_PAGE")]
+    pub no_page: bool,
+
+    /// Worker threads [default: one a core]
+    #[arg(long, env = "SSE_BROADCASTER_WORKERS", value_parser = clap::value_parser!(u16).range(1..=MAX_WORKERS))]
+    pub workers: Option<u16>,
+
+    /// Most events that history keeps
+    #[arg(long, env = "SSE_BROADCASTER_HISTORY_EVENTS", value_name = "N", default_value_t = 100_000)]
+    pub history_events: usize,
+
+    /// Most bytes that history keeps, 256 and twice its text for each event
+    #[arg(long, env = "SSE_BROADCASTER_HISTORY_BYTES", value_name = "BYTES", default_value_t = 64 << 20)]
+    pub history_bytes: usize,
+
+    /// How old events may grow, for example 24h [default: any age]
+    #[arg(long, env = "SSE_BROADCASTER_HISTORY_AGE", value_name = "DURATION", value_parser = duration)]
+    pub history_age: Option<Duration>,
+
+    /// How long a publish waits while the server is behind, before it is refused
+    #[arg(long, env = "SSE_BROADCASTER_PUBLISH_WAIT", value_name = "DURATION", value_parser = duration,
+          default_value = "5s")]
+    pub publish_wait: Duration,
+
+    /// Time between heartbeats on a stream
+    #[arg(long, env = "SSE_BROADCASTER_PING_INTERVAL", value_name = "DURATION", value_parser = some_time,
+          default_value = "10s")]
+    pub ping_interval: Duration,
+
+    /// A stream whose socket takes no byte for so long is cut
+    #[arg(long, env = "SSE_BROADCASTER_STALL_TIMEOUT", value_name = "DURATION", value_parser = some_time,
+          default_value = "30s")]
+    pub stall_timeout: Duration,
+
+    /// Send buffer of a connection in the kernel, which doubles it; 0 leaves it to the kernel
+    #[arg(long, env = "SSE_BROADCASTER_SOCKET_BUFFER_BYTES", value_name = "BYTES", default_value_t = 64 << 10)]
+    pub socket_buffer_bytes: usize,
+
+    /// Most subscribers [default: what the limit of open files allows]
+    #[arg(long, env = "SSE_BROADCASTER_MAX_SUBSCRIBERS", value_name = "N")]
+    pub max_subscribers: Option<usize>,
+
+    /// Most subscribers from one address; behind a proxy all have one [default: no limit]
+    #[arg(long, env = "SSE_BROADCASTER_MAX_SUBSCRIBERS_PER_ADDRESS", value_name = "N")]
+    pub max_subscribers_per_address: Option<usize>,
+
+    /// Longest data of one event
+    #[arg(long, env = "SSE_BROADCASTER_MAX_EVENT_BYTES", value_name = "BYTES", default_value_t = 1 << 20)]
+    pub max_event_bytes: usize,
+
+    /// Origin whose pages may read, for example https://app.example.com, or *; repeatable
+    #[arg(long, env = "SSE_BROADCASTER_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    pub cors_origin: Vec<String>,
+
+    /// Origin whose pages may publish; repeatable
+    #[arg(long, env = "SSE_BROADCASTER_PUBLISH_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    pub publish_origin: Vec<String>,
+
+    /// Key that every publish must bring as "Authorization: Bearer KEY"; repeatable, for rotation
+    #[arg(long, env = "SSE_BROADCASTER_PUBLISH_KEY", value_name = "KEY", value_delimiter = ',',
+          hide_env_values = true)]
+    pub publish_key: Vec<Secret>,
+
+    /// File with such keys, one a line
+    #[arg(long, env = "SSE_BROADCASTER_PUBLISH_KEY_FILE", value_name = "FILE")]
+    pub publish_key_file: Option<PathBuf>,
+
+    /// Whoever reaches the server may publish, without a key
+    #[arg(long, env = "SSE_BROADCASTER_ALLOW_ANONYMOUS_PUBLISH")]
+    pub allow_anonymous_publish: bool,
+
+    /// Nobody may publish over HTTP
+    #[arg(long, env = "SSE_BROADCASTER_NO_PUBLISH")]
+    pub no_publish: bool,
+
+    /// Nobody may publish by GET /events/<msg>
+    #[arg(long, env = "SSE_BROADCASTER_NO_GET_PUBLISH")]
+    pub no_get_publish: bool,
+
+    /// After SIGTERM: how long to go on as before, while balancers notice that it is not ready
+    #[arg(long, env = "SSE_BROADCASTER_DRAIN_DELAY", value_name = "DURATION", value_parser = duration,
+          default_value = "0s")]
+    pub drain_delay: Duration,
+
+    /// Then: how long streams may take to end, over which their clients come back
+    #[arg(long, env = "SSE_BROADCASTER_DRAIN_TIME", value_name = "DURATION", value_parser = duration,
+          default_value = "10s")]
+    pub drain_time: Duration,
+
+    /// What is logged, to standard error: error, warn, info, debug, or a filter as in RUST_LOG
+    #[arg(long, env = "SSE_BROADCASTER_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+
+    #[arg(long, env = "SSE_BROADCASTER_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// A value that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::str::FromStr for Secret {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.trim().to_owned()))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    humantime::parse_duration(text)
+        .map_err(|_| "a duration has a unit, for example 500ms, 30s, 10m or 24h".to_owned())
+}
+
+fn some_time(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        time if time < Duration::from_millis(10) => Err("at least 10ms".to_owned()),
+        time => Ok(time),
+    }
+}
+
+/// A setting that cannot be: one sentence that says what would be right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadSetting(pub String);
+
+impl fmt::Display for BadSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadSetting {}
+
+impl Config {
+    /// The addresses of `--listen` and of `--admin-listen`.
+    ///
+    /// # Errors
+    /// When one cannot be resolved.
+    pub fn addresses(&self) -> Result<(Vec<SocketAddr>, Vec<SocketAddr>), BadSetting> {
+        Ok((resolve("--listen", &self.listen)?, resolve("--admin-listen", &self.admin_listen)?))
+    }
+
+    /// The keys of both settings; empty ones count as not set.
+    ///
+    /// # Errors
+    /// When the file cannot be read or holds no key.
+    pub fn publish_keys(&self) -> Result<Vec<Secret>, BadSetting> {
+        let mut keys: Vec<_> = self.publish_key.clone();
+        if let Some(file) = &self.publish_key_file {
+            let text = fs::read_to_string(file).map_err(|error| {
+                BadSetting(format!("--publish-key-file {}: {error}", file.display()))
+            })?;
+            let before = keys.len();
+            keys.extend(text.lines().map(|line| Secret(line.trim().to_owned())));
+            if keys[before..].iter().all(|key| key.0.is_empty()) {
+                return Err(BadSetting(format!(
+                    "--publish-key-file {}: holds no key; write one a line",
+                    file.display()
+                )));
+            }
+        }
+        keys.retain(|key| !key.0.is_empty());
+        Ok(keys)
+    }
+
+    /// Refuses to open publishing to whoever reaches a public address unless that was asked for.
+    ///
+    /// # Errors
+    /// The three settings of which one must be chosen, ready to paste.
+    pub fn check_publishing(&self, addresses: &[SocketAddr], keys: &[Secret]) -> Result<(), BadSetting> {
+        let chosen = !keys.is_empty() || self.allow_anonymous_publish || self.no_publish;
+        match addresses.iter().find(|address| !is_loopback(address.ip())) {
+            Some(public) if !chosen => Err(BadSetting(format!(
+                "{public} can be reached from other machines: say who may publish. With a key: \
+                 --publish-key \"$(openssl rand -hex 32)\" or SSE_BROADCASTER_PUBLISH_KEY=…; anybody: \
+                 --allow-anonymous-publish or SSE_BROADCASTER_ALLOW_ANONYMOUS_PUBLISH=true; nobody: \
+                 --no-publish or SSE_BROADCASTER_NO_PUBLISH=true"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// `127.0.0.0/8`, `::1` and `::ffff:127.0.0.0/104`.
+#[must_use]
+pub fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
+fn resolve(flag: &str, texts: &[String]) -> Result<Vec<SocketAddr>, BadSetting> {
+    let mut addresses = Vec::new();
+    for text in texts.iter().filter(|text| !text.is_empty()) {
+        let found = text.to_socket_addrs().map_err(|_| {
+            BadSetting(format!("{flag} {text}: give an address and a port, for example 127.0.0.1:8000"))
+        })?;
+        addresses.extend(found);
+    }
+    addresses.dedup();
+    Ok(addresses)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_what_the_plan_says() {
+        for (text, loopback) in [
+            ("127.0.0.1:1", true),
+            ("127.9.9.9:1", true),
+            ("[::1]:1", true),
+            ("[::ffff:127.0.0.1]:1", true),
+            ("0.0.0.0:1", false),
+            ("[::]:1", false),
+            ("10.0.0.1:1", false),
+        ] {
+            let address: SocketAddr = text.parse().unwrap();
+            assert_eq!(is_loopback(address.ip()), loopback, "{text}");
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! Who may publish, whose pages may read, and how many may subscribe: decided here and nowhere else,
+//! by every route that writes or streams.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
+
+use actix_web::http::{
+    Method, StatusCode, Version,
+    header::{self, HeaderMap, HeaderName},
+};
+use parking_lot::Mutex;
+
+use super::error::Problem;
+
+/// Headers by which a request shows that a proxy passed it on.
+const PROXY_HEADERS: [&str; 4] = ["forwarded", "x-real-ip", "via", "cf-connecting-ip"];
+/// Most refused origins that are remembered, so that each is logged once.
+const MAX_LOGGED_ORIGINS: usize = 100;
+
+/// Who may publish over HTTP.
+#[derive(Clone, Default)]
+pub enum Publishers {
+    /// Nobody.
+    #[default]
+    Nobody,
+    /// Programs on this machine, and pages that this server itself serves to it.
+    Local,
+    /// Whoever reaches the server, but no other site's page.
+    Anyone,
+    /// Whoever brings one of these keys.
+    Keys(Vec<String>),
+}
+
+impl fmt::Debug for Publishers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nobody => "Nobody",
+            Self::Local => "Local",
+            Self::Anyone => "Anyone",
+            Self::Keys(_) => "Keys",
+        })
+    }
+}
+
+/// The rules of one server.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    pub publishers: Publishers,
+    /// Origins whose pages may publish, in lower case, without a trailing slash.
+    pub publish_origins: Vec<String>,
+    /// Origins whose pages may read; `*` for all.
+    pub read_origins: Vec<String>,
+    /// `GET /events/<msg>` publishes.
+    pub get_publishes: bool,
+    /// Most subscribers from one address.
+    pub max_per_address: Option<usize>,
+}
+
+/// The rules, and what has to be remembered to keep them.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    pub(crate) access: Access,
+    per_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    logged_origins: Mutex<Vec<String>>,
+}
+
+/// What is asked of a request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) version: Version,
+    pub(crate) headers: &'a HeaderMap,
+}
+
+impl Asked<'_> {
+    fn text(&self, name: impl Into<HeaderName>) -> Option<&str> {
+        self.headers.get(name.into()).map(|value| value.to_str().unwrap_or(""))
+    }
+
+    fn named(&self, name: &'static str) -> Option<&str> {
+        self.text(HeaderName::from_static(name))
+    }
+
+    fn host(&self) -> Option<&str> {
+        self.text(header::HOST)
+    }
+
+    fn origin(&self) -> Option<&str> {
+        self.text(header::ORIGIN)
+    }
+
+    fn is_prefetch(&self) -> bool {
+        ["sec-purpose", "purpose", "x-purpose", "x-moz"]
+            .into_iter()
+            .filter_map(|name| self.named(name))
+            .any(|purpose| purpose.contains("prefetch") || purpose.contains("preview"))
+    }
+
+    fn came_through_a_proxy(&self) -> bool {
+        self.headers.keys().any(|name| {
+            PROXY_HEADERS.contains(&name.as_str()) || name.as_str().starts_with("x-forwarded-")
+        })
+    }
+}
+
+impl Access {
+    /// The questions, in the order in which they are asked.
+    pub(crate) fn may_publish(&self, asked: Asked<'_>) -> Result<(), Problem> {
+        if matches!(self.publishers, Publishers::Nobody) {
+            return Err(Problem::forbidden(
+                "publishing_disabled",
+                "this server takes no events over HTTP (--no-publish)",
+            ));
+        }
+        if let Publishers::Keys(keys) = &self.publishers {
+            return check_key(keys, asked);
+        }
+        if asked.is_prefetch() {
+            return Err(Problem::forbidden("prefetch", "a prefetch publishes nothing"));
+        }
+        if !self.is_publish_origin(asked.origin()) {
+            check_site(asked)?;
+            self.check_rebinding(asked)?;
+        }
+        if matches!(self.publishers, Publishers::Local) {
+            check_local(asked)?;
+        }
+        Ok(())
+    }
+
+    fn is_publish_origin(&self, origin: Option<&str>) -> bool {
+        origin.is_some_and(|origin| {
+            let admitted = |known: &String| known.eq_ignore_ascii_case(origin);
+            self.publish_origins.iter().any(admitted)
+        })
+    }
+
+    /// A page whose name was pointed at this machine after it had loaded is of the same origin to
+    /// its browser; only the name tells.
+    fn check_rebinding(&self, asked: Asked<'_>) -> Result<(), Problem> {
+        if asked.origin().is_none() && asked.named("sec-fetch-site").is_none() {
+            return Ok(());
+        }
+        let host = asked.host().unwrap_or("");
+        let origins = self.publish_origins.iter();
+        let listed = origins.filter_map(|origin| origin.split_once("://"));
+        if is_loopback_name(host)
+            || is_ip_literal(host)
+            || listed.into_iter().any(|(_, known)| known.eq_ignore_ascii_case(host))
+        {
+            return Ok(());
+        }
+        Err(Problem::forbidden(
+            "foreign_host",
+            format!(
+                "a page under the name {host} may not publish here; start the server with \
+                 --publish-origin and that page's origin (https://{host}), or set a --publish-key"
+            ),
+        ))
+    }
+
+    /// The origin to admit in an answer to a publisher, if any.
+    pub(crate) fn publisher_origin(&self, asked: Asked<'_>) -> Option<&str> {
+        let origin = asked.origin()?;
+        let known = self.publish_origins.iter();
+        known
+            .map(String::as_str)
+            .find(|known| known.eq_ignore_ascii_case(origin))
+    }
+
+}
+
+impl Gate {
+    pub(crate) fn new(access: Access) -> Self {
+        Self {
+            access,
+            ..Self::default()
+        }
+    }
+
+    /// The origin to admit in an answer to a reader, if any.
+    pub(crate) fn reader_origin(&self, asked: Asked<'_>) -> Option<&str> {
+        let origin = asked.origin()?;
+        let admitted = self
+            .access
+            .read_origins
+            .iter()
+            .find(|known| *known == "*" || known.eq_ignore_ascii_case(origin));
+        if admitted.is_none() && !is_same_origin(origin, asked.host()) {
+            self.log_refused(origin);
+        }
+        admitted.map(String::as_str)
+    }
+
+    fn log_refused(&self, origin: &str) {
+        let mut logged = self.logged_origins.lock();
+        if logged.len() < MAX_LOGGED_ORIGINS && !logged.iter().any(|known| known == origin) {
+            log::warn!(
+                "a page of {} may not read this server's answers; --cors-origin {} would admit it",
+                origin.escape_default(),
+                origin.escape_default()
+            );
+            logged.push(origin.to_owned());
+        }
+    }
+
+    /// Counts a subscriber of this address, until the guard is dropped.
+    pub(crate) fn admit_address(&self, address: Option<IpAddr>) -> Result<Option<Seat>, Problem> {
+        let Some((max, address)) = self.access.max_per_address.zip(address) else {
+            return Ok(None);
+        };
+        let mut seats = self.per_address.lock();
+        let taken = seats.entry(address).or_default();
+        if *taken >= max {
+            return Err(Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too_many_subscribers",
+                "as many subscribers as allowed are connected from this address",
+            ));
+        }
+        *taken += 1;
+        Ok(Some(Seat {
+            address,
+            seats: Arc::clone(&self.per_address),
+        }))
+    }
+}
+
+/// A subscriber's place among those of its address.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    address: IpAddr,
+    seats: Arc<Mutex<HashMap<IpAddr, usize>>>,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut seats = self.seats.lock();
+        if let Some(taken) = seats.get_mut(&self.address) {
+            *taken -= 1;
+            if *taken == 0 {
+                seats.remove(&self.address);
+            }
+        }
+    }
+}
+
+fn check_key(keys: &[String], asked: Asked<'_>) -> Result<(), Problem> {
+    let brought = asked
+        .headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| bearer(value.as_bytes()));
+    let refused = |detail| Err(Problem::new(StatusCode::UNAUTHORIZED, "wrong_key", detail));
+    match brought {
+        // All are compared, so that the time says nothing of which one was near.
+        Some(key) if keys.iter().fold(false, |any, known| any | same(known.as_bytes(), key)) => Ok(()),
+        Some(_) => refused("the key is wrong; the server was given others (--publish-key)"),
+        None => refused(
+            "publishing needs a key: send the header \"Authorization: Bearer <key>\" with the \
+             server's --publish-key",
+        ),
+    }
+}
+
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, key) = value.split_at_checked(7)?;
+    scheme
+        .eq_ignore_ascii_case(b"bearer ")
+        .then(|| key.trim_ascii())
+        .filter(|key| !key.is_empty())
+}
+
+/// Compares in a time that depends on the lengths alone.
+fn same(known: &[u8], brought: &[u8]) -> bool {
+    let differing = known
+        .iter()
+        .zip(brought)
+        .fold(0, |bits, (a, b)| std::hint::black_box(bits | (a ^ b)));
+    known.len() == brought.len() && differing == 0
+}
+
+/// Another site's page may make a browser send a request, but not without a trace of it.
+fn check_site(asked: Asked<'_>) -> Result<(), Problem> {
+    let refused = |detail: &str| Err(Problem::forbidden("foreign_page", detail));
+    if let Some(site) = asked.named("sec-fetch-site") {
+        return match site {
+            "same-origin" | "none" => Ok(()),
+            _ => refused(
+                "a page of another site may not publish here; start the server with \
+                 --publish-origin and that page's origin to admit it",
+            ),
+        };
+    }
+    if let Some(origin) = asked.origin() {
+        return if is_same_origin(origin, asked.host()) {
+            Ok(())
+        } else {
+            refused(
+                "the Origin is not this server's own; start the server with --publish-origin and \
+                 that origin to admit it",
+            )
+        };
+    }
+    let agent = asked.text(header::USER_AGENT).unwrap_or("");
+    if *asked.method == Method::GET && agent.contains("Mozilla/") {
+        return refused(
+            "here a browser does not say which page made it send this GET, so it publishes nothing; \
+             send a POST to /events, or use the command: sse-broadcaster publish TEXT",
+        );
+    }
+    Ok(())
+}
+
+fn check_local(asked: Asked<'_>) -> Result<(), Problem> {
+    let refused = |what: &str| {
+        Err(Problem::forbidden(
+            "not_local",
+            format!(
+                "{what}, and only programs on this machine may publish here; start the server with \
+                 --publish-key (or --allow-anonymous-publish) to admit others"
+            ),
+        ))
+    };
+    if asked.version < Version::HTTP_11 {
+        return refused("the request came over HTTP/1.0, as proxies send it");
+    }
+    if asked.came_through_a_proxy() {
+        return refused("the request came through a proxy");
+    }
+    match asked.host() {
+        Some(host) if is_loopback_name(host) => Ok(()),
+        Some(_) => refused("the request's Host is not a name of this machine such as localhost"),
+        None => refused("the request has no Host"),
+    }
+}
+
+/// The host and port of `Origin` are those of `Host`, with the scheme's default port filled in.
+fn is_same_origin(origin: &str, host: Option<&str>) -> bool {
+    let Some(((scheme, origin), host)) = origin.split_once("://").zip(host) else {
+        return false;
+    };
+    let port = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
+    let bare = |authority: &str| authority.strip_suffix(port).unwrap_or(authority).to_ascii_lowercase();
+    !origin.is_empty() && bare(origin) == bare(host)
+}
+
+fn host_name(host: &str) -> &str {
+    if let Some(v6) = host.strip_prefix('[') {
+        return v6.split_once(']').map_or(v6, |(name, _)| name);
+    }
+    host.rsplit_once(':').map_or(host, |(name, _)| name)
+}
+
+fn is_ip_literal(host: &str) -> bool {
+    let name = host_name(host);
+    name.parse::<Ipv4Addr>().is_ok() || (host.starts_with('[') && name.parse::<Ipv6Addr>().is_ok())
+}
+
+fn is_loopback_name(host: &str) -> bool {
+    let name = host_name(host).trim_end_matches('.').to_ascii_lowercase();
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || name.parse().is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
+}
+
+#[cfg(test)]
+#[path = "access_tests.rs"]
+mod tests;

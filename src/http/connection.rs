@@ -1,0 +1,231 @@
+//! The IO under actix's dispatcher: it sees the bytes move, so that it can tell a stalled stream from
+//! a slow one, cut a stream so that its client comes back, and throw away what a client sends behind
+//! an open stream.
+
+use std::{
+    io,
+    pin::Pin,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::{Sleep, sleep},
+};
+
+use super::{link::Link, socket};
+
+/// Most bytes that one poll of the dispatcher reads. It decodes what it has before it is polled
+/// again, so that a stream is open before much of what is sent behind it has been buffered.
+const READ_PER_POLL: usize = 16 << 10;
+/// Most bytes that a client may send behind an open stream before it is cut.
+const MAX_BEHIND_STREAM: usize = 64 << 10;
+/// How long a reset waits for the peer to acknowledge what was sent.
+const RESET_BOUND: Duration = Duration::from_secs(1);
+/// How often it looks.
+const RESET_LOOK: Duration = Duration::from_millis(5);
+/// Looks at a connection that takes nothing, per stall timeout.
+const STALL_LOOKS: u32 = 4;
+
+/// What all connections of a server share.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub(super) stall_timeout: Duration,
+    pub(super) socket_buffer_bytes: usize,
+    pub(super) max_connections: usize,
+    pub(super) open: Arc<AtomicUsize>,
+}
+
+pub(super) struct Connection {
+    io: TcpStream,
+    link: Rc<Link>,
+    read_in_poll: usize,
+    behind_stream: usize,
+    stall_timeout: Duration,
+    stall: Option<Stall>,
+    reset: Option<Reset>,
+    open: Arc<AtomicUsize>,
+}
+
+/// A write that waits for the socket to take something.
+struct Stall {
+    look: Pin<Box<Sleep>>,
+    unacknowledged: u64,
+    progress: Instant,
+}
+
+/// A reset that waits for what was sent to arrive.
+struct Reset {
+    look: Pin<Box<Sleep>>,
+    deadline: Instant,
+}
+
+impl Connection {
+    /// `None` where as many are open as allowed.
+    pub(super) fn new(io: TcpStream, settings: &Settings) -> Option<Self> {
+        let open = settings.open.fetch_add(1, Ordering::Relaxed);
+        if open >= settings.max_connections {
+            settings.open.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        socket::configure(&io, settings.socket_buffer_bytes, settings.stall_timeout);
+        Some(Self {
+            io,
+            link: Rc::default(),
+            read_in_poll: 0,
+            behind_stream: 0,
+            stall_timeout: settings.stall_timeout,
+            stall: None,
+            reset: None,
+            open: Arc::clone(&settings.open),
+        })
+    }
+
+    pub(super) fn link(&self) -> Rc<Link> {
+        Rc::clone(&self.link)
+    }
+
+    /// Reads on only to learn of the end: `Ready(Ok)` is the end of what the client sends.
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut space = [0; 4096];
+        loop {
+            let mut buffer = ReadBuf::new(&mut space);
+            ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
+            let read = buffer.filled().len();
+            if read == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            self.behind_stream += read;
+            if self.behind_stream > MAX_BEHIND_STREAM {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+            }
+        }
+    }
+
+    /// The socket is full. Fails once it has taken nothing for the stall timeout.
+    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let interval = self.stall_timeout / STALL_LOOKS;
+        let unacknowledged = socket::unacknowledged(&self.io);
+        let stall = self.stall.get_or_insert_with(|| Stall {
+            look: Box::pin(sleep(interval)),
+            unacknowledged,
+            progress: Instant::now(),
+        });
+        while stall.look.as_mut().poll(cx).is_ready() {
+            if unacknowledged < stall.unacknowledged {
+                stall.progress = Instant::now();
+            } else if stall.progress.elapsed() >= self.stall_timeout {
+                self.link.set_stalled();
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            stall.unacknowledged = unacknowledged;
+            stall.look.as_mut().reset(tokio::time::Instant::now() + interval);
+        }
+        Poll::Pending
+    }
+
+    /// Everything written is with the kernel: the connection may end, without the last chunk.
+    fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.link.needs_reset() {
+            let io = &self.io;
+            let reset = self.reset.get_or_insert_with(|| Reset {
+                look: Box::pin(sleep(RESET_LOOK)),
+                deadline: Instant::now() + RESET_BOUND,
+            });
+            while socket::unacknowledged(io) > 0 && Instant::now() < reset.deadline {
+                ready!(reset.look.as_mut().poll(cx));
+                reset.look.as_mut().reset(tokio::time::Instant::now() + RESET_LOOK);
+            }
+            socket::reset_on_close(io);
+        }
+        // What is unread at the close would make it a reset that overtakes what was just sent.
+        let _ = self.poll_discard(cx);
+        Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
+    }
+
+    fn wrote(&mut self, written: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Pending => self.poll_stall(cx),
+            Poll::Ready(result) => {
+                self.stall = None;
+                Poll::Ready(result)
+            }
+        }
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.link.is_streaming() {
+            return this.poll_discard(cx);
+        }
+        if this.read_in_poll >= READ_PER_POLL {
+            this.read_in_poll = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut this.io).poll_read(cx, buffer);
+        match &read {
+            Poll::Pending => this.read_in_poll = 0,
+            Poll::Ready(_) => this.read_in_poll += buffer.filled().len() - before,
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.io).poll_write(cx, bytes);
+        this.wrote(written, cx)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.io).poll_write_vectored(cx, slices);
+        this.wrote(written, cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.link.is_cut() {
+            return this.poll_cut(cx);
+        }
+        Pin::new(&mut this.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}

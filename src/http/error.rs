@@ -1,0 +1,178 @@
+//! Every refusal as `application/problem+json` (RFC 9457), from one table of codes and statuses.
+
+use std::fmt;
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
+};
+use serde::Serialize;
+
+use crate::{
+    broadcaster::{PublishError, SubscribeError},
+    event::Invalid,
+};
+
+/// When a client that was told to wait is asked to try again, in seconds.
+const RETRY_AFTER_SECONDS: u64 = 1;
+
+/// What was wrong, and what would be right. The detail is for whoever sent the request; nothing
+/// internal is in it.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    progress: Option<Progress>,
+}
+
+/// How far a stream of lines had come.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Progress {
+    pub(crate) line: u64,
+    pub(crate) count: u64,
+    pub(crate) last_id: Option<String>,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            progress: None,
+        }
+    }
+
+    pub(crate) fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    pub(crate) fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, code, detail)
+    }
+
+    /// The request could be read, but what it says cannot be published.
+    pub(crate) fn unprocessable(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+    }
+
+    pub(crate) fn too_large(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+    }
+
+    pub(crate) fn with_progress(mut self, progress: Progress) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl From<Invalid> for Problem {
+    fn from(invalid: Invalid) -> Self {
+        Self::unprocessable(invalid.code(), invalid.to_string())
+    }
+}
+
+impl From<PublishError> for Problem {
+    fn from(error: PublishError) -> Self {
+        let detail = error.to_string();
+        let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+        match error {
+            PublishError::EventTooLarge { .. } | PublishError::BatchTooLarge { .. } => {
+                Self::too_large(detail)
+            }
+            PublishError::Overloaded => Self::new(unavailable, "overloaded", detail),
+            PublishError::Draining => Self::new(unavailable, "draining", detail),
+            PublishError::Conflict(_) => Self::new(StatusCode::CONFLICT, "conflict", detail),
+            PublishError::Unavailable(_) => Self::new(
+                unavailable,
+                "history_unavailable",
+                "history cannot be reached, and nothing was kept; try again in a moment",
+            ),
+            PublishError::OutcomeUnknown(_) => Self::new(
+                unavailable,
+                "outcome_unknown",
+                "the event may have been kept or not; publish it again with an id of your own, \
+                 which is stored once",
+            ),
+            PublishError::WouldBlock => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed")
+            }
+        }
+    }
+}
+
+impl From<SubscribeError> for Problem {
+    fn from(error: SubscribeError) -> Self {
+        let code = match error {
+            SubscribeError::Full => "too_many_subscribers",
+            SubscribeError::Draining => "draining",
+            SubscribeError::NoRuntime => "internal",
+        };
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, error.to_string())
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            r#type: &'static str,
+            title: &'static str,
+            status: u16,
+            detail: &'a str,
+            code: &'static str,
+            #[serde(flatten)]
+            progress: Option<&'a Progress>,
+        }
+        let body = Body {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            progress: self.progress.as_ref(),
+        };
+        let mut response = HttpResponse::build(self.status);
+        response
+            .content_type("application/problem+json")
+            .insert_header(no_store());
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
+        response.body(serde_json::to_string(&body).unwrap_or_default())
+    }
+}
+
+/// What every answer that is not a stream says.
+pub(crate) fn no_store() -> (header::HeaderName, HeaderValue) {
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
+}

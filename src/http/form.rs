@@ -1,0 +1,61 @@
+//! `application/x-www-form-urlencoded`, as queries and forms have it, read strictly: what is not
+//! UTF-8 is refused instead of being replaced.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode;
+
+/// A part that was not UTF-8.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NotUtf8;
+
+/// The pairs, in order, decoded; `+` is a space.
+pub(crate) fn pairs(text: &[u8]) -> impl Iterator<Item = Result<(String, String), NotUtf8>> {
+    raw_pairs(text).map(|(name, value)| Ok((strict(name)?, strict(value)?)))
+}
+
+/// The same for readers that must not refuse: what is not UTF-8 becomes U+FFFD.
+pub(crate) fn lossy_pairs(text: &[u8]) -> impl Iterator<Item = (String, String)> {
+    let lossy = |part: &[u8]| String::from_utf8_lossy(&decode(part)).into_owned();
+    raw_pairs(text).map(move |(name, value)| (lossy(name), lossy(value)))
+}
+
+fn raw_pairs(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    text.split(|byte| *byte == b'&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| match pair.iter().position(|byte| *byte == b'=') {
+            Some(at) => (&pair[..at], &pair[at + 1..]),
+            None => (pair, &[][..]),
+        })
+}
+
+fn decode(part: &[u8]) -> Vec<u8> {
+    let spaced: Cow<'_, [u8]> = if part.contains(&b'+') {
+        part.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect()
+    } else {
+        part.into()
+    };
+    percent_decode(&spaced).collect()
+}
+
+fn strict(part: &[u8]) -> Result<String, NotUtf8> {
+    String::from_utf8(decode(part)).map_err(|_| NotUtf8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_come_in_order_and_decoded() {
+        let read: Vec<_> = pairs(b"a=1%2B1&b=x+y&&c&a=%C3%BC").collect::<Result<_, _>>().unwrap();
+        let read: Vec<_> = read.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        assert_eq!(read, [("a", "1+1"), ("b", "x y"), ("c", ""), ("a", "ü")]);
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_refused_or_replaced_but_never_taken() {
+        assert!(pairs(b"a=%FF").next().unwrap().is_err());
+        assert_eq!(lossy_pairs(b"a=%FF").next().unwrap().1, "\u{FFFD}");
+    }
+}

@@ -1,0 +1,46 @@
+//! What a stream's body and the connection under it tell each other. Both live on one thread.
+
+use std::cell::Cell;
+
+/// Shared by a connection and the one stream that it may come to carry.
+#[derive(Debug, Default)]
+pub struct Link {
+    streaming: Cell<bool>,
+    http_1_0: Cell<bool>,
+    cut: Cell<bool>,
+    stalled: Cell<bool>,
+}
+
+impl Link {
+    /// From now on nothing that the client sends is of interest.
+    pub(crate) fn begin_stream(&self, http_1_0: bool) {
+        self.streaming.set(true);
+        self.http_1_0.set(http_1_0);
+    }
+
+    pub(crate) fn is_streaming(&self) -> bool {
+        self.streaming.get()
+    }
+
+    /// Without chunks a mere close would look like a clean end, after which some clients give up.
+    pub(crate) fn needs_reset(&self) -> bool {
+        self.http_1_0.get()
+    }
+
+    /// Cuts the connection once everything written so far has left.
+    pub(crate) fn cut(&self) {
+        self.cut.set(true);
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut.get()
+    }
+
+    pub(crate) fn set_stalled(&self) {
+        self.stalled.set(true);
+    }
+
+    pub(crate) fn has_stalled(&self) -> bool {
+        self.stalled.get()
+    }
+}

@@ -1,0 +1,388 @@
+//! The server that the binary runs: from settings to listeners, workers, and an orderly end.
+
+use std::{
+    fmt, io,
+    net::{SocketAddr, TcpListener},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use actix_http::HttpService;
+use actix_server::Server;
+use actix_service::{ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::{
+    App, HttpResponse, ResponseError as _,
+    dev::AppConfig,
+    http::StatusCode,
+    web::{self, ServiceConfig},
+};
+use actix_web_lab::middleware::CatchPanic;
+use tokio::{
+    net::TcpStream,
+    signal::unix::{SignalKind, signal},
+};
+
+use super::{
+    Access, Problem, Publishers, Routes,
+    connection::{Connection, Settings},
+    descriptors,
+    status::{self, Status},
+};
+use crate::{
+    broadcaster::{Broadcaster, Options, StartError},
+    config::{BadSetting, Config, LogFormat},
+    history::{Memory, Retention},
+    metrics::Metrics,
+};
+
+/// How long a client may take to send a request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an idle connection is kept for a further request.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How long a refused body is read on, so that the client sees the answer.
+const LINGER: Duration = Duration::from_secs(2);
+/// Seconds that ordinary requests have to finish after the drain.
+const STOP_SECONDS: u64 = 1;
+
+/// Why the server did not start or stopped.
+#[derive(Debug)]
+pub enum ServeError {
+    Setting(BadSetting),
+    Listen(SocketAddr, io::Error),
+    Start(StartError),
+    Run(io::Error),
+}
+
+impl fmt::Display for ServeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Setting(bad) => bad.fmt(f),
+            Self::Listen(address, error) if error.kind() == io::ErrorKind::AddrInUse => write!(
+                f,
+                "{address} is in use by another program; choose another address with --listen"
+            ),
+            Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Self::Start(error @ StartError::WindowTooSmall { .. }) => write!(
+                f,
+                "{error}; raise --history-events or --history-bytes, or lower --max-event-bytes"
+            ),
+            Self::Start(error) => error.fmt(f),
+            Self::Run(error) => write!(f, "the server stopped: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ServeError {}
+
+/// The sockets to serve on.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Everybody's; without an admin listener they serve every route.
+    pub public: Vec<TcpListener>,
+    pub admin: Vec<TcpListener>,
+}
+
+impl Listeners {
+    /// Binds the addresses of the settings.
+    ///
+    /// # Errors
+    /// When an address cannot be resolved or bound.
+    pub fn bind(config: &Config) -> Result<Self, ServeError> {
+        let (public, admin) = config.addresses().map_err(ServeError::Setting)?;
+        let bind = |addresses: Vec<SocketAddr>| {
+            let listeners = addresses.into_iter().map(bind);
+            listeners.collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Self {
+            public: bind(public)?,
+            admin: bind(admin)?,
+        })
+    }
+
+    fn addresses(&self) -> Vec<SocketAddr> {
+        let all = self.public.iter().chain(&self.admin);
+        all.filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).map_err(|error| ServeError::Listen(address, error))
+}
+
+/// How the server is asked to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shutdown {
+    /// Go on for the drain delay, then drain.
+    Delayed,
+    /// Drain at once.
+    Now,
+}
+
+/// Sets up logging, serves until SIGTERM or SIGINT, and drains. Blocks.
+///
+/// # Errors
+/// When a setting cannot be, an address cannot be bound, or the server fails.
+pub fn serve(config: &Config) -> Result<(), ServeError> {
+    start_logging(config)?;
+    actix_web::rt::System::new().block_on(async {
+        let listeners = Listeners::bind(config)?;
+        run(listeners, config, shutdown_signal()).await
+    })
+}
+
+/// Serves on these listeners until `shutdown` says how to end; a second signal stops at once.
+///
+/// # Errors
+/// When a setting cannot be, or the server fails.
+pub async fn run(
+    listeners: Listeners,
+    config: &Config,
+    shutdown: impl Future<Output = Shutdown>,
+) -> Result<(), ServeError> {
+    let limit = descriptors::raise_limit();
+    let addresses = listeners.addresses();
+    let keys = config.publish_keys().map_err(ServeError::Setting)?;
+    config.check_publishing(&addresses, &keys).map_err(ServeError::Setting)?;
+    let access = access(config, &keys);
+    let announcement = announcement(config, &addresses, &access);
+    let broadcaster = start_broadcaster(config, limit)?;
+    let ready = Arc::new(AtomicBool::new(true));
+    let status = Arc::new(Status {
+        ready: Arc::clone(&ready),
+        metrics: Metrics::new(&broadcaster),
+    });
+    let routes = Routes::with(&broadcaster, access);
+    let server = build(listeners, config, limit, &routes, &status)?;
+    let handle = server.handle();
+    let mut running = actix_web::rt::spawn(server);
+    log::info!("{announcement}");
+
+    tokio::pin!(shutdown);
+    let how = tokio::select! {
+        how = &mut shutdown => how,
+        ended = &mut running => return joined(ended),
+    };
+    ready.store(false, Ordering::SeqCst);
+    tokio::select! {
+        () = end(config, how, &broadcaster) => {}
+        _ = shutdown_signal() => log::warn!("stopping at once"),
+    }
+    // Not graceful: what is left has had its time.
+    handle.stop(false).await;
+    joined(running.await)
+}
+
+fn joined(
+    ended: Result<io::Result<()>, tokio::task::JoinError>,
+) -> Result<(), ServeError> {
+    ended
+        .map_err(io::Error::other)
+        .and_then(|result| result)
+        .map_err(ServeError::Run)
+}
+
+async fn end(config: &Config, how: Shutdown, broadcaster: &Broadcaster) {
+    if how == Shutdown::Delayed && !config.drain_delay.is_zero() {
+        log::info!("not ready any more; draining in {:?}", config.drain_delay);
+        tokio::time::sleep(config.drain_delay).await;
+    }
+    log::info!("draining {} streams", broadcaster.stats().subscribers.get());
+    broadcaster.drain(config.drain_time).await;
+}
+
+async fn shutdown_signal() -> Shutdown {
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => signal.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = terminated => Shutdown::Delayed,
+        _ = tokio::signal::ctrl_c() => Shutdown::Now,
+    }
+}
+
+fn start_broadcaster(config: &Config, limit: usize) -> Result<Broadcaster, ServeError> {
+    let history = Memory::new(Retention {
+        events: config.history_events,
+        bytes: config.history_bytes,
+        age: config.history_age,
+    });
+    let options = Options {
+        shards: workers(config),
+        ping_interval: config.ping_interval,
+        publish_wait: config.publish_wait,
+        max_event_bytes: config.max_event_bytes,
+        max_subscribers: config
+            .max_subscribers
+            .unwrap_or_else(|| descriptors::max_streams(limit)),
+    };
+    Broadcaster::start(history, options).map_err(ServeError::Start)
+}
+
+fn workers(config: &Config) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(2, Into::into);
+    config.workers.map_or_else(cores, usize::from)
+}
+
+fn access(config: &Config, keys: &[crate::config::Secret]) -> Access {
+    let publishers = if config.no_publish {
+        Publishers::Nobody
+    } else if !keys.is_empty() {
+        Publishers::Keys(keys.iter().map(|key| key.expose().to_owned()).collect())
+    } else if config.allow_anonymous_publish {
+        Publishers::Anyone
+    } else {
+        Publishers::Local
+    };
+    let origins = |texts: &[String]| {
+        let bare = texts.iter().map(|text| text.trim().trim_end_matches('/').to_owned());
+        bare.filter(|text| !text.is_empty()).collect()
+    };
+    Access {
+        publishers,
+        publish_origins: origins(&config.publish_origin),
+        read_origins: origins(&config.cors_origin),
+        get_publishes: !config.no_get_publish,
+        max_per_address: config.max_subscribers_per_address,
+    }
+}
+
+fn announcement(config: &Config, addresses: &[SocketAddr], access: &Access) -> String {
+    let addresses: Vec<_> = addresses.iter().map(|address| format!("http://{address}")).collect();
+    let who = match access.publishers {
+        Publishers::Nobody => "nobody",
+        Publishers::Local => "programs on this machine and this server's own page",
+        Publishers::Anyone => "anybody who reaches this address",
+        Publishers::Keys(_) => "whoever has a key",
+    };
+    format!(
+        "listening on {}, history in memory ({} events, {} MiB), who may publish: {who}",
+        addresses.join(" "),
+        config.history_events,
+        config.history_bytes >> 20,
+    )
+}
+
+fn build(
+    listeners: Listeners,
+    config: &Config,
+    limit: usize,
+    routes: &Routes,
+    status: &Arc<Status>,
+) -> Result<Server, ServeError> {
+    let settings = Settings {
+        stall_timeout: config.stall_timeout,
+        socket_buffer_bytes: config.socket_buffer_bytes,
+        max_connections: descriptors::max_connections(limit),
+        open: Arc::new(AtomicUsize::new(0)),
+    };
+    let shared = listeners.admin.is_empty();
+    let page = !config.no_page;
+    let mut server = Server::build()
+        .workers(workers(config))
+        .max_concurrent_connections(settings.max_connections)
+        .shutdown_timeout(STOP_SECONDS)
+        .disable_signals();
+    let public = listeners.public.into_iter().map(|listener| (listener, shared));
+    let admin = listeners.admin.into_iter().map(|listener| (listener, true));
+    for (listener, every_route) in public.chain(admin) {
+        let app = Routing {
+            routes: routes.clone(),
+            status: every_route.then(|| Arc::clone(status)),
+            page,
+        };
+        server = listen(server, listener, settings.clone(), app).map_err(ServeError::Run)?;
+    }
+    Ok(server.run())
+}
+
+/// What one listener serves.
+#[derive(Clone)]
+struct Routing {
+    routes: Routes,
+    status: Option<Arc<Status>>,
+    page: bool,
+}
+
+impl Routing {
+    fn configure(&self, config: &mut ServiceConfig) {
+        self.routes.configure(config);
+        if let Some(status) = &self.status {
+            status::configure(config, status, self.page);
+        }
+        config.default_service(web::to(not_found));
+    }
+}
+
+async fn not_found() -> HttpResponse {
+    let detail = "there is nothing here; events are at /events";
+    Problem::new(StatusCode::NOT_FOUND, "not_found", detail).error_response()
+}
+
+fn listen(
+    server: actix_server::ServerBuilder,
+    listener: TcpListener,
+    settings: Settings,
+    routing: Routing,
+) -> io::Result<actix_server::ServerBuilder> {
+    let name = listener.local_addr()?.to_string();
+    server.listen(name, listener, move || {
+        let (settings, routing) = (settings.clone(), routing.clone());
+        let app = move || {
+            App::new()
+                .wrap(CatchPanic::default())
+                .configure(|config| routing.configure(config))
+        };
+        let http = HttpService::build()
+            .client_request_timeout(HEAD_TIMEOUT)
+            .client_disconnect_timeout(LINGER)
+            .keep_alive(KEEP_ALIVE)
+            .h1_allow_half_closed(false)
+            .on_connect_ext(|io: &Connection, data| {
+                data.insert(io.link());
+            })
+            .finish(map_config(app(), |()| AppConfig::default()))
+            .map_err(drop);
+        fn_service(move |io: TcpStream| {
+            let peer = io.peer_addr().ok();
+            let connection = Connection::new(io, &settings);
+            async move {
+                let io = connection.ok_or(())?;
+                Ok((io, actix_http::Protocol::Http1, peer))
+            }
+        })
+        .and_then(http)
+    })
+}
+
+fn start_logging(config: &Config) -> Result<(), ServeError> {
+    let filter = config.log.clone().or_else(|| std::env::var("RUST_LOG").ok());
+    let filter = filter.unwrap_or_else(|| "info,actix_server=warn,actix_http=off".to_owned());
+    let parsed = env_filter::Builder::new().try_parse(&filter).map(|_| ());
+    parsed.map_err(|error| {
+        ServeError::Setting(BadSetting(format!(
+            "--log {filter}: {error}; give error, warn, info, debug, or a filter as in RUST_LOG"
+        )))
+    })?;
+    let mut logger = env_logger::Builder::new();
+    logger.parse_filters(&filter);
+    if config.log_format == LogFormat::Json {
+        logger.format(|out, record| {
+            let line = serde_json::json!({
+                "time": out.timestamp_millis().to_string(),
+                "level": record.level().as_str(),
+                "target": record.target(),
+                "message": record.args().to_string(),
+            });
+            io::Write::write_fmt(out, format_args!("{line}\n"))
+        });
+    }
+    // A second broadcaster in the same process keeps the first one's logger.
+    let _ = logger.try_init();
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! What operators and newcomers look at: health, metrics, and the page.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header},
+    web::{self, ServiceConfig},
+};
+
+use super::error::{Problem, no_store};
+use crate::metrics::Metrics;
+
+const HTML: &str = include_str!("page/index.html");
+const STYLE: &str = include_str!("page/page.css");
+const SCRIPT: &str = include_str!("page/page.js");
+/// The page is all of one piece and asks nobody else for anything.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+    img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// What these routes share.
+pub(super) struct Status {
+    /// False until the first start is complete, and while draining.
+    pub(super) ready: Arc<AtomicBool>,
+    pub(super) metrics: Metrics,
+}
+
+pub(super) fn configure(config: &mut ServiceConfig, status: &Arc<Status>, page: bool) {
+    config
+        .app_data(web::Data::from(Arc::clone(status)))
+        .route("/health/live", web::get().to(live))
+        .route("/health/live", web::head().to(live))
+        .route("/health/ready", web::get().to(ready))
+        .route("/health/ready", web::head().to(ready))
+        .route("/metrics", web::get().to(metrics))
+        .route("/metrics", web::head().to(metrics));
+    if page {
+        for path in ["/", "/page.css", "/page.js"] {
+            config.route(path, web::get().to(asset));
+            config.route(path, web::head().to(asset));
+        }
+    }
+}
+
+async fn live() -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header(no_store())
+        .json(serde_json::json!({ "status": "live" }))
+}
+
+async fn ready(status: web::Data<Status>) -> HttpResponse {
+    let (code, text) = if status.ready.load(Ordering::SeqCst) {
+        (StatusCode::OK, "ready")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "draining")
+    };
+    HttpResponse::build(code)
+        .insert_header(no_store())
+        .json(serde_json::json!({ "status": text, "history": "ok" }))
+}
+
+async fn metrics(status: web::Data<Status>) -> Result<HttpResponse, Problem> {
+    let text = status.metrics.encode().map_err(|_| {
+        let internal = StatusCode::INTERNAL_SERVER_ERROR;
+        Problem::new(internal, "internal", "the metrics could not be written")
+    })?;
+    Ok(HttpResponse::Ok()
+        .insert_header(no_store())
+        .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
+        .body(text))
+}
+
+async fn asset(request: HttpRequest) -> HttpResponse {
+    let (kind, text) = match request.path() {
+        "/page.css" => ("text/css; charset=utf-8", STYLE),
+        "/page.js" => ("text/javascript; charset=utf-8", SCRIPT),
+        _ => ("text/html; charset=utf-8", HTML),
+    };
+    HttpResponse::Ok()
+        .insert_header(no_store())
+        .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((header::REFERRER_POLICY, "no-referrer"))
+        .content_type(kind)
+        .body(text)
+}

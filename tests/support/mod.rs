@@ -1,0 +1,455 @@
+//! The real binary over real sockets: a server that dies with its handle, and plain readers of what
+//! it answers. Nothing here waits but on a condition, and nothing waits for ever.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::{
+    io::{self, BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+
+/// Longer than anything here takes, on the slowest machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until `condition` holds.
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The binary with these arguments, and none of the caller's settings.
+pub fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sse-broadcaster"));
+    for (name, _) in std::env::vars() {
+        if name.starts_with("SSE_BROADCASTER_") || name == "RUST_LOG" {
+            command.env_remove(name);
+        }
+    }
+    let extra = std::env::var("SSE_BROADCASTER_EXTRA_ARGS").unwrap_or_default();
+    command.args(extra.split_whitespace()).args(args);
+    command
+}
+
+/// A running server on a port of its own.
+pub struct Server {
+    child: Child,
+    pub address: SocketAddr,
+    log: mpsc::Receiver<String>,
+    seen: Vec<String>,
+}
+
+impl Server {
+    /// Starts with these arguments behind `--listen 127.0.0.1:0`, and waits until it listens.
+    pub fn start(args: &[&str]) -> Self {
+        let mut command = command(&["--listen", "127.0.0.1:0"]);
+        command.args(args);
+        Self::spawn(command)
+    }
+
+    /// Starts this command, and waits until it says where it listens.
+    pub fn spawn(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let stderr = child.stderr.take().expect("stderr is piped");
+        let (send, log) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if send.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut server = Self {
+            child,
+            address: SocketAddr::from(([0, 0, 0, 0], 0)),
+            log,
+            seen: Vec::new(),
+        };
+        let line = server.wait_for_log("listening on http://");
+        let address = line.split("http://").nth(1).and_then(|rest| rest.split([' ', ',']).next());
+        let address: SocketAddr = address.expect("an address").parse().expect("an address");
+        server.address = SocketAddr::new(
+            if address.ip().is_unspecified() { [127, 0, 0, 1].into() } else { address.ip() },
+            address.port(),
+        );
+        server
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The first line of the log, from here on, that holds this text.
+    pub fn wait_for_log(&mut self, text: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = self.log.recv_timeout(left) else {
+                panic!("no {text:?} in the log:\n{}", self.seen.join("\n"));
+            };
+            self.seen.push(line.clone());
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// Every line of the log so far.
+    pub fn log(&mut self) -> String {
+        self.seen.extend(self.log.try_iter());
+        self.seen.join("\n")
+    }
+
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([name, &self.pid().to_string()]).status();
+        assert!(status.expect("kill runs").success());
+    }
+
+    pub fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the child can be waited for") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the server does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// User and system time so far, as /proc has it.
+    pub fn cpu_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("/proc");
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// Resident memory in bytes.
+    pub fn resident(&self) -> usize {
+        let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.pid())).expect("/proc");
+        statm.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 4096
+    }
+
+    pub fn connect(&self) -> TcpStream {
+        let socket = TcpStream::connect(self.address).expect("the server accepts");
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_write_timeout(Some(PATIENCE)).unwrap();
+        socket
+    }
+
+    /// One request on a connection of its own; `head` is its lines without `Host` and the blank one.
+    pub fn request(&self, head: &str, body: &[u8]) -> Answer {
+        self.raw(head, &format!("127.0.0.1:{}", self.address.port()), body)
+    }
+
+    pub fn raw(&self, head: &str, host: &str, body: &[u8]) -> Answer {
+        let mut socket = self.connect();
+        let length = match body.len() {
+            0 if !head.starts_with("POST") => String::new(),
+            length => format!("Content-Length: {length}\r\n"),
+        };
+        let head = head.trim_end().replace('\n', "\r\n").replace("\r\r\n", "\r\n");
+        let request = format!("{head}\r\nHost: {host}\r\nConnection: close\r\n{length}\r\n");
+        socket.write_all(request.as_bytes()).unwrap();
+        // A refusal may come, and the connection close, before all is written.
+        let _ = socket.write_all(body);
+        Answer::read(socket)
+    }
+
+    pub fn get(&self, path: &str) -> Answer {
+        self.request(&format!("GET {path} HTTP/1.1"), b"")
+    }
+
+    pub fn post(&self, path: &str, content_type: &str, body: &str) -> Answer {
+        let head = format!("POST {path} HTTP/1.1\nContent-Type: {content_type}");
+        self.request(&head, body.as_bytes())
+    }
+
+    /// Publishes and returns the id.
+    pub fn publish(&self, topic: &str, data: &str) -> String {
+        let body = serde_json::json!({ "topic": topic, "data": data }).to_string();
+        let answer = self.post("/events", "application/json", &body);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// A stream, for instance of `/events?topic=a`.
+    pub fn subscribe(&self, path: &str) -> Stream {
+        self.subscribe_with(path, "")
+    }
+
+    /// With further lines in the head, such as `Last-Event-ID: 1-1`.
+    pub fn subscribe_with(&self, path: &str, lines: &str) -> Stream {
+        let mut socket = self.connect();
+        let lines: String = lines.lines().map(|line| format!("{line}\r\n")).collect();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{lines}\r\n", self.address);
+        socket.write_all(request.as_bytes()).unwrap();
+        Stream::open(socket)
+    }
+
+    /// A figure of `/metrics`, without the prefix.
+    pub fn metric(&self, name: &str) -> u64 {
+        let text = self.get("/metrics").text();
+        let name = format!("sse_broadcaster_{name} ");
+        let line = text.lines().find(|line| line.starts_with(&name));
+        let value = line.unwrap_or_else(|| panic!("no {name} in {text}")).split(' ').nth(1);
+        value.unwrap().parse().expect("a whole number")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn read(socket: TcpStream) -> Self {
+        let mut reader = BufReader::new(socket);
+        let head = read_head(&mut reader).expect("a head");
+        let mut body = Vec::new();
+        if header_in(&head, "transfer-encoding").is_some() {
+            while let Ok(Some(chunk)) = read_chunk(&mut reader) {
+                body.extend(chunk);
+            }
+        } else {
+            let length = header_in(&head, "content-length").and_then(|text| text.parse().ok());
+            let _ = reader.take(length.unwrap_or(u64::MAX)).read_to_end(&mut body);
+        }
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+        Self {
+            status: status.expect("a status"),
+            head,
+            body,
+        }
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header_in(&self.head, name)
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
+    }
+
+    /// The `code` of a problem.
+    pub fn code(&self) -> String {
+        self.json()["code"].as_str().expect("a code").to_owned()
+    }
+}
+
+fn header_in<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+    lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+}
+
+fn read_head(reader: &mut impl BufRead) -> io::Result<String> {
+    let mut head = String::new();
+    loop {
+        let before = head.len();
+        if reader.read_line(&mut head)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if head[before..].trim().is_empty() {
+            return Ok(head);
+        }
+    }
+}
+
+/// One chunk, or `None` for the last.
+fn read_chunk(reader: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
+    let mut line = String::new();
+    if reader.read_line(&mut line)? == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let size = usize::from_str_radix(line.trim(), 16).map_err(io::Error::other)?;
+    let mut chunk = vec![0; size + 2];
+    reader.read_exact(&mut chunk)?;
+    chunk.truncate(size);
+    Ok(if size == 0 { None } else { Some(chunk) })
+}
+
+/// A message of a stream, as the WHATWG's parser dispatches it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Message {
+    pub name: String,
+    pub data: String,
+    /// The last id, as of this message.
+    pub id: String,
+}
+
+/// How a stream ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum End {
+    /// With the last chunk: some clients give up after it.
+    Clean,
+    Cut,
+}
+
+/// An open `text/event-stream`.
+pub struct Stream {
+    reader: BufReader<TcpStream>,
+    pub head: String,
+    chunked: bool,
+    rest: String,
+    bytes: Vec<u8>,
+    pub last_id: String,
+    /// The last reconnection time that was told, in milliseconds.
+    pub retry: Option<u64>,
+    pub pings: usize,
+    pub end: Option<End>,
+}
+
+impl Stream {
+    pub fn open(socket: TcpStream) -> Self {
+        let mut reader = BufReader::new(socket);
+        let head = read_head(&mut reader).expect("a head");
+        assert!(head.contains(" 200 "), "{head}");
+        Self {
+            chunked: header_in(&head, "transfer-encoding").is_some(),
+            reader,
+            head,
+            rest: String::new(),
+            bytes: Vec::new(),
+            last_id: String::new(),
+            retry: None,
+            pings: 0,
+            end: None,
+        }
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header_in(&self.head, name)
+    }
+
+    pub fn socket(&self) -> &TcpStream {
+        self.reader.get_ref()
+    }
+
+    /// The next message, ours too; `None` at the end, which is then in `end`.
+    pub fn next(&mut self) -> Option<Message> {
+        loop {
+            if let Some(end) = self.rest.find("\n\n") {
+                let block: String = self.rest.drain(..end + 2).collect();
+                if let Some(message) = self.dispatch(&block) {
+                    return Some(message);
+                }
+                continue;
+            }
+            if !self.fill() {
+                let rest = std::mem::take(&mut self.rest);
+                self.dispatch(&rest[..rest.rfind('\n').map_or(0, |at| at + 1)]);
+                return None;
+            }
+        }
+    }
+
+    /// The next event that was published; what is ours is passed over.
+    pub fn event(&mut self) -> Option<Message> {
+        loop {
+            let message = self.next()?;
+            if !["connected", "gap", "position"].contains(&message.name.as_str()) {
+                return Some(message);
+            }
+        }
+    }
+
+    /// The data of the next so many events.
+    pub fn data(&mut self, count: usize) -> Vec<String> {
+        (0..count).map(|_| self.event().expect("an event").data).collect()
+    }
+
+    /// Reads until the message of this name.
+    pub fn until(&mut self, name: &str) -> Message {
+        loop {
+            let message = self.next().unwrap_or_else(|| panic!("the stream ended before {name}"));
+            if message.name == name {
+                return message;
+            }
+        }
+    }
+
+    /// Reads to the end.
+    pub fn drain(&mut self) -> Vec<Message> {
+        std::iter::from_fn(|| self.next()).collect()
+    }
+
+    fn fill(&mut self) -> bool {
+        if self.end.is_some() {
+            return false;
+        }
+        let read = if self.chunked {
+            read_chunk(&mut self.reader)
+        } else {
+            let read = self.reader.fill_buf().map(<[u8]>::to_vec);
+            read.map(|bytes| {
+                self.reader.consume(bytes.len());
+                Some(bytes).filter(|bytes| !bytes.is_empty())
+            })
+        };
+        match read {
+            Ok(Some(bytes)) => {
+                self.bytes.extend(bytes);
+                let whole = match std::str::from_utf8(&self.bytes) {
+                    Ok(text) => text.len(),
+                    Err(error) => error.valid_up_to(),
+                };
+                let text: Vec<u8> = self.bytes.drain(..whole).collect();
+                self.rest.push_str(&String::from_utf8(text).unwrap());
+                true
+            }
+            Ok(None) => {
+                self.end = Some(End::Clean);
+                false
+            }
+            Err(error) => {
+                let timed_out = [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut];
+                assert!(!timed_out.contains(&error.kind()), "nothing came on the stream");
+                self.end = Some(End::Cut);
+                false
+            }
+        }
+    }
+
+    fn dispatch(&mut self, block: &str) -> Option<Message> {
+        let (mut message, mut data) = (Message::default(), Vec::new());
+        for line in block.lines() {
+            let (field, value) = line.split_once(':').unwrap_or((line, ""));
+            let value = value.strip_prefix(' ').unwrap_or(value);
+            match field {
+                "" if !line.is_empty() => self.pings += 1,
+                "id" => value.clone_into(&mut self.last_id),
+                "event" => value.clone_into(&mut message.name),
+                "data" => data.push(value),
+                "retry" => self.retry = value.parse().ok(),
+                _ => {}
+            }
+        }
+        message.data = data.join("\n");
+        message.id.clone_from(&self.last_id);
+        (!data.is_empty()).then_some(message)
+    }
+}
