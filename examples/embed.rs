@@ -1,1 +1,82 @@
-fn main(){}
+//! A broadcaster inside an application of one's own: `cargo run --example embed`, then
+//! `curl -N -H 'X-Token: reader' 127.0.0.1:8080/live/events` and `curl -d hello 127.0.0.1:8080/say`.
+
+use actix_web::{
+    App, Error, HttpRequest, HttpServer, Responder,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    error, get, middleware, post, web,
+};
+use sse_broadcaster::{Broadcaster, Event, Memory, Options, Selector, actix, history::Retention};
+
+/// The application's own check of who may read.
+async fn readers_only(
+    request: ServiceRequest,
+    next: middleware::Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    match request.headers().get("x-token") {
+        Some(token) if token == "reader" => next.call(request).await,
+        _ => Err(error::ErrorUnauthorized("send the header X-Token: reader")),
+    }
+}
+
+/// An own route that publishes.
+#[post("/say")]
+async fn say(text: String, broadcaster: web::Data<Broadcaster>) -> Result<impl Responder, Error> {
+    let event = Event::builder(text)
+        .name("said")
+        .build()
+        .map_err(error::ErrorBadRequest)?;
+    let appended = broadcaster
+        .publish(event)
+        .await
+        .map_err(error::ErrorServiceUnavailable)?;
+    Ok(appended.ids[0].to_string())
+}
+
+/// An own stream, of one room's topic alone.
+#[get("/rooms/{room}")]
+async fn room(
+    request: HttpRequest,
+    room: web::Path<String>,
+    broadcaster: web::Data<Broadcaster>,
+) -> Result<impl Responder, Error> {
+    let selector = Selector::topics(&[format!("room/{room}")]).map_err(error::ErrorBadRequest)?;
+    Ok(actix::subscribe(&broadcaster, &request, selector)?)
+}
+
+#[actix_web::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let broadcaster = Broadcaster::start(Memory::new(Retention::default()), Options::default())?;
+    let (routes, state) = (
+        actix::routes(&broadcaster),
+        web::Data::new(broadcaster.clone()),
+    );
+    let server = HttpServer::new(move || {
+        let routes = routes.clone();
+        let live = web::scope("/live")
+            .wrap(middleware::from_fn(readers_only))
+            .configure(move |config| routes.configure(config));
+        App::new()
+            .app_data(state.clone())
+            .service(live)
+            .service(say)
+            .service(room)
+    });
+    // A thread that is not async publishes, too.
+    let clock = broadcaster.clone();
+    std::thread::spawn(move || {
+        while let Ok(tick) = Event::builder("tick").topic("room/clock").build() {
+            let _ = clock.publish_blocking(tick);
+            std::thread::sleep(std::time::Duration::from_secs(1));
+        }
+    });
+    println!("http://127.0.0.1:8080: /live/events, /rooms/clock, POST /say");
+    server
+        .h1_allow_half_closed(false)
+        .tcp_nodelay(true)
+        .bind("127.0.0.1:8080")?
+        .run()
+        .await?;
+    Ok(())
+}

@@ -77,7 +77,10 @@ pub enum StartError {
     /// There is no Tokio runtime here.
     NoRuntime,
     /// The window is too small for the events that it must hold.
-    WindowTooSmall { least_events: usize, least_bytes: usize },
+    WindowTooSmall {
+        least_events: usize,
+        least_bytes: usize,
+    },
 }
 
 impl fmt::Display for StartError {
@@ -105,9 +108,15 @@ impl std::error::Error for StartError {}
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublishError {
     /// An event's data is longer than `max_event_bytes`.
-    EventTooLarge { bytes: usize, max: usize },
+    EventTooLarge {
+        bytes: usize,
+        max: usize,
+    },
     /// The batch is more than a quarter of the history.
-    BatchTooLarge { max_events: usize, max_bytes: usize },
+    BatchTooLarge {
+        max_events: usize,
+        max_bytes: usize,
+    },
     /// The server was behind for longer than `publish_wait`; try again.
     Overloaded,
     /// The broadcaster is draining.
@@ -125,7 +134,10 @@ impl fmt::Display for PublishError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::EventTooLarge { bytes, max } => {
-                write!(f, "the event has {bytes} bytes of data; at most {max} are allowed")
+                write!(
+                    f,
+                    "the event has {bytes} bytes of data; at most {max} are allowed"
+                )
             }
             Self::BatchTooLarge {
                 max_events,
@@ -249,7 +261,9 @@ impl Broadcaster {
             runtime,
             options,
         });
-        inner.runtime.spawn(ping(Arc::downgrade(&inner), inner.options.ping_interval));
+        inner
+            .runtime
+            .spawn(ping(Arc::downgrade(&inner), inner.options.ping_interval));
         Ok(Self { inner })
     }
 

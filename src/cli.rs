@@ -1,6 +1,6 @@
 //! The commands.
-use clap::Parser;
 use crate::config::Config;
+use clap::Parser;
 
 #[derive(Debug, Parser)]
 pub struct Cli {

@@ -16,12 +16,22 @@ const MAX_WORKERS: i64 = 512;
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct Config {
     /// Address to serve on; repeatable
-    #[arg(long, env = "SSE_BROADCASTER_LISTEN", value_name = "HOST:PORT", value_delimiter = ',',
-          default_value = "127.0.0.1:8000")]
+    #[arg(
+        long,
+        env = "SSE_BROADCASTER_LISTEN",
+        value_name = "HOST:PORT",
+        value_delimiter = ',',
+        default_value = "127.0.0.1:8000"
+    )]
     pub listen: Vec<String>,
 
     /// Address that serves every route; the others then have no page, metrics or health
-    #[arg(long, env = "SSE_BROADCASTER_ADMIN_LISTEN", value_name = "HOST:PORT", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "SSE_BROADCASTER_ADMIN_LISTEN",
+        value_name = "HOST:PORT",
+        value_delimiter = ','
+    )]
     pub admin_listen: Vec<String>,
 
     /// Serve no page at /
@@ -33,7 +43,12 @@ pub struct Config {
     pub workers: Option<u16>,
 
     /// Most events that history keeps
-    #[arg(long, env = "SSE_BROADCASTER_HISTORY_EVENTS", value_name = "N", default_value_t = 100_000)]
+    #[arg(
+        long,
+        env = "SSE_BROADCASTER_HISTORY_EVENTS",
+        value_name = "N",
+        default_value_t = 100_000
+    )]
     pub history_events: usize,
 
     /// Most bytes that history keeps, 256 and twice its text for each event
@@ -68,7 +83,11 @@ pub struct Config {
     pub max_subscribers: Option<usize>,
 
     /// Most subscribers from one address; behind a proxy all have one [default: no limit]
-    #[arg(long, env = "SSE_BROADCASTER_MAX_SUBSCRIBERS_PER_ADDRESS", value_name = "N")]
+    #[arg(
+        long,
+        env = "SSE_BROADCASTER_MAX_SUBSCRIBERS_PER_ADDRESS",
+        value_name = "N"
+    )]
     pub max_subscribers_per_address: Option<usize>,
 
     /// Longest data of one event
@@ -76,16 +95,31 @@ pub struct Config {
     pub max_event_bytes: usize,
 
     /// Origin whose pages may read, for example https://app.example.com, or *; repeatable
-    #[arg(long, env = "SSE_BROADCASTER_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "SSE_BROADCASTER_CORS_ORIGIN",
+        value_name = "ORIGIN",
+        value_delimiter = ','
+    )]
     pub cors_origin: Vec<String>,
 
     /// Origin whose pages may publish; repeatable
-    #[arg(long, env = "SSE_BROADCASTER_PUBLISH_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "SSE_BROADCASTER_PUBLISH_ORIGIN",
+        value_name = "ORIGIN",
+        value_delimiter = ','
+    )]
     pub publish_origin: Vec<String>,
 
     /// Key that every publish must bring as "Authorization: Bearer KEY"; repeatable, for rotation
-    #[arg(long, env = "SSE_BROADCASTER_PUBLISH_KEY", value_name = "KEY", value_delimiter = ',',
-          hide_env_values = true)]
+    #[arg(
+        long,
+        env = "SSE_BROADCASTER_PUBLISH_KEY",
+        value_name = "KEY",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
     pub publish_key: Vec<Secret>,
 
     /// File with such keys, one a line
@@ -118,7 +152,12 @@ pub struct Config {
     #[arg(long, env = "SSE_BROADCASTER_LOG", value_name = "FILTER")]
     pub log: Option<String>,
 
-    #[arg(long, env = "SSE_BROADCASTER_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    #[arg(
+        long,
+        env = "SSE_BROADCASTER_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
     pub log_format: LogFormat,
 }
 
@@ -187,7 +226,10 @@ impl Config {
     /// # Errors
     /// When one cannot be resolved.
     pub fn addresses(&self) -> Result<(Vec<SocketAddr>, Vec<SocketAddr>), BadSetting> {
-        Ok((resolve("--listen", &self.listen)?, resolve("--admin-listen", &self.admin_listen)?))
+        Ok((
+            resolve("--listen", &self.listen)?,
+            resolve("--admin-listen", &self.admin_listen)?,
+        ))
     }
 
     /// The keys of both settings; empty ones count as not set.
@@ -217,7 +259,11 @@ impl Config {
     ///
     /// # Errors
     /// The three settings of which one must be chosen, ready to paste.
-    pub fn check_publishing(&self, addresses: &[SocketAddr], keys: &[Secret]) -> Result<(), BadSetting> {
+    pub fn check_publishing(
+        &self,
+        addresses: &[SocketAddr],
+        keys: &[Secret],
+    ) -> Result<(), BadSetting> {
         let chosen = !keys.is_empty() || self.allow_anonymous_publish || self.no_publish;
         match addresses.iter().find(|address| !is_loopback(address.ip())) {
             Some(public) if !chosen => Err(BadSetting(format!(
@@ -241,7 +287,9 @@ fn resolve(flag: &str, texts: &[String]) -> Result<Vec<SocketAddr>, BadSetting> 
     let mut addresses = Vec::new();
     for text in texts.iter().filter(|text| !text.is_empty()) {
         let found = text.to_socket_addrs().map_err(|_| {
-            BadSetting(format!("{flag} {text}: give an address and a port, for example 127.0.0.1:8000"))
+            BadSetting(format!(
+                "{flag} {text}: give an address and a port, for example 127.0.0.1:8000"
+            ))
         })?;
         addresses.extend(found);
     }

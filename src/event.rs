@@ -368,7 +368,9 @@ impl EventBuilder {
         if let Some(topic) = topics.iter().find(|t| t.is_system()) {
             return Err(Invalid::new(
                 "reserved_topic",
-                format!("the topic {topic} begins with $, which only the server itself publishes to"),
+                format!(
+                    "the topic {topic} begins with $, which only the server itself publishes to"
+                ),
             ));
         }
         if topics.is_empty() {
@@ -377,7 +379,10 @@ impl EventBuilder {
         if self.retry.is_some_and(|retry| retry > MAX_RETRY) {
             return Err(Invalid::new(
                 "invalid_retry",
-                format!("retry is at most {} milliseconds, a day", MAX_RETRY.as_millis()),
+                format!(
+                    "retry is at most {} milliseconds, a day",
+                    MAX_RETRY.as_millis()
+                ),
             ));
         }
         Ok(Event {
@@ -579,11 +584,23 @@ mod tests {
     #[test]
     fn reserved_names_and_topics_cannot_be_published() {
         for name in RESERVED_NAMES {
-            assert_eq!(code(Event::builder("").name(name).build()), "reserved_event");
+            assert_eq!(
+                code(Event::builder("").name(name).build()),
+                "reserved_event"
+            );
         }
-        assert_eq!(code(Event::builder("").topic("$x").build()), "reserved_topic");
-        assert_eq!(code(Event::builder("").topic("a*").build()), "invalid_topic");
-        assert_eq!(code(Event::builder("").topic("{a}").build()), "invalid_topic");
+        assert_eq!(
+            code(Event::builder("").topic("$x").build()),
+            "reserved_topic"
+        );
+        assert_eq!(
+            code(Event::builder("").topic("a*").build()),
+            "invalid_topic"
+        );
+        assert_eq!(
+            code(Event::builder("").topic("{a}").build()),
+            "invalid_topic"
+        );
     }
 
     #[test]
@@ -597,7 +614,16 @@ mod tests {
     fn a_position_reads_back_from_its_text_and_from_no_other() {
         let id = EventId::new(1_732_176_000_000, 42);
         assert_eq!(id.to_string().parse(), Ok(id));
-        for bad in ["", "1", "1-", "-1", "01-1", "+1-1", "1-1-1", "1-99999999999999999999"] {
+        for bad in [
+            "",
+            "1",
+            "1-",
+            "-1",
+            "01-1",
+            "+1-1",
+            "1-1-1",
+            "1-99999999999999999999",
+        ] {
             assert!(bad.parse::<EventId>().is_err(), "{bad}");
         }
     }

@@ -49,7 +49,10 @@ pub trait History: Send + Sync + 'static {
     fn tail(&self) -> Arc<Window>;
 
     /// Per key its value and the id it was written at, all read at one head.
-    fn retained<'a>(&'a self, keys: &'a [&'a str]) -> BoxFuture<'a, Result<RetainedAt, Unavailable>>;
+    fn retained<'a>(
+        &'a self,
+        keys: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<RetainedAt, Unavailable>>;
 
     /// What the log holds now.
     fn bounds(&self) -> Bounds;

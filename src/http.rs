@@ -36,6 +36,7 @@ pub use access::{Access, Publishers};
 pub use error::Problem;
 #[cfg(feature = "server")]
 pub use server::{Listeners, ServeError, Shutdown, run, serve};
+pub(crate) use subscribe::{stream_head, subscribe_as};
 
 /// What the routes of `/events` share.
 #[derive(Debug)]

@@ -16,6 +16,8 @@ pub mod event;
 pub mod history;
 pub mod sse;
 
+#[cfg(feature = "actix")]
+pub mod actix;
 #[cfg(feature = "server")]
 pub mod cli;
 #[cfg(feature = "server")]

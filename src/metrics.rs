@@ -39,18 +39,58 @@ impl Collector for Core {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let stats = self.0.stats();
         let mut out = Out(&mut encoder);
-        out.gauge("subscribers", "Streams that are open", stats.subscribers.get())?;
-        out.counter("subscribed", "Streams that were opened", stats.subscribed.get())?;
+        out.gauge(
+            "subscribers",
+            "Streams that are open",
+            stats.subscribers.get(),
+        )?;
+        out.counter(
+            "subscribed",
+            "Streams that were opened",
+            stats.subscribed.get(),
+        )?;
         out.ended(&self.0)?;
-        out.gauge("subscribers_behind", "Streams that have not taken what was due to them", stats.behind.get())?;
-        out.counter("published_events", "Events that were taken", stats.published.get())?;
-        out.counter("delivered_events", "Events that were handed to streams", stats.delivered.get())?;
-        out.counter("replayed_events", "Events that were handed to streams from history", stats.replayed.get())?;
-        out.counter("sent_bytes", "Bytes that were handed to streams", stats.bytes_sent.get())?;
+        out.gauge(
+            "subscribers_behind",
+            "Streams that have not taken what was due to them",
+            stats.behind.get(),
+        )?;
+        out.counter(
+            "published_events",
+            "Events that were taken",
+            stats.published.get(),
+        )?;
+        out.counter(
+            "delivered_events",
+            "Events that were handed to streams",
+            stats.delivered.get(),
+        )?;
+        out.counter(
+            "replayed_events",
+            "Events that were handed to streams from history",
+            stats.replayed.get(),
+        )?;
+        out.counter(
+            "sent_bytes",
+            "Bytes that were handed to streams",
+            stats.bytes_sent.get(),
+        )?;
         out.counter("gaps", "Gaps that were announced", stats.gaps.get())?;
-        out.gauge("lag_events", "Events that the slowest worker has not walked", self.0.lag())?;
-        out.histogram("publish_duration", "From a publish to its answer", &stats.publish_latency)?;
-        out.histogram("fan_out_duration", "From an append to the last stream it was offered to", &stats.fan_out_latency)?;
+        out.gauge(
+            "lag_events",
+            "Events that the slowest worker has not walked",
+            self.0.lag(),
+        )?;
+        out.histogram(
+            "publish_duration",
+            "From a publish to its answer",
+            &stats.publish_latency,
+        )?;
+        out.histogram(
+            "fan_out_duration",
+            "From an append to the last stream it was offered to",
+            &stats.fan_out_latency,
+        )?;
         out.history(&self.0)
     }
 }
@@ -60,18 +100,24 @@ struct Out<'a, 'b>(&'a mut DescriptorEncoder<'b>);
 impl Out<'_, '_> {
     fn gauge(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
         let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
-        let encoder = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        let encoder = self
+            .0
+            .encode_descriptor(name, help, None, MetricType::Gauge)?;
         gauge.encode(encoder)
     }
 
     fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
-        let encoder = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        let encoder = self
+            .0
+            .encode_descriptor(name, help, None, MetricType::Counter)?;
         ConstCounter::new(value).encode(encoder)
     }
 
     fn ended(&mut self, broadcaster: &Broadcaster) -> fmt::Result {
         let help = "Streams that ended, by reason";
-        let mut family = self.0.encode_descriptor("ended", help, None, MetricType::Counter)?;
+        let mut family = self
+            .0
+            .encode_descriptor("ended", help, None, MetricType::Counter)?;
         for (reason, ended) in [
             ("gone", Ended::Gone),
             ("stalled", Ended::Stalled),
@@ -86,26 +132,54 @@ impl Out<'_, '_> {
 
     fn histogram(&mut self, name: &str, help: &str, latency: &Latency) -> fmt::Result {
         let unit = Some(&Unit::Seconds);
-        let encoder = self.0.encode_descriptor(name, help, unit, MetricType::Histogram)?;
+        let encoder = self
+            .0
+            .encode_descriptor(name, help, unit, MetricType::Histogram)?;
         encode_latency(latency, encoder)
     }
 
     fn history(&mut self, broadcaster: &Broadcaster) -> fmt::Result {
         let bounds = broadcaster.bounds();
-        self.gauge("history_events", "Events that history holds", bounds.events as u64)?;
-        self.gauge("history_bytes", "What history holds, as its bound counts it", bounds.bytes as u64)?;
+        self.gauge(
+            "history_events",
+            "Events that history holds",
+            bounds.events as u64,
+        )?;
+        self.gauge(
+            "history_bytes",
+            "What history holds, as its bound counts it",
+            bounds.bytes as u64,
+        )?;
         let oldest = bounds.oldest.unwrap_or(bounds.head).ms();
-        self.gauge("history_oldest_timestamp_milliseconds", "When the oldest event was taken", oldest)?;
-        self.gauge("history_newest_timestamp_milliseconds", "When the newest event was taken", bounds.head.ms())
+        self.gauge(
+            "history_oldest_timestamp_milliseconds",
+            "When the oldest event was taken",
+            oldest,
+        )?;
+        self.gauge(
+            "history_newest_timestamp_milliseconds",
+            "When the newest event was taken",
+            bounds.head.ms(),
+        )
     }
 }
 
-#[allow(clippy::cast_precision_loss, reason = "bounds and sums are far below 2^52 microseconds")]
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "bounds and sums are far below 2^52 microseconds"
+)]
 fn encode_latency(latency: &Latency, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-    let bounds = LATENCY_BOUNDS_MICROS.iter().map(|micros| *micros as f64 / 1e6);
+    let bounds = LATENCY_BOUNDS_MICROS
+        .iter()
+        .map(|micros| *micros as f64 / 1e6);
     let bounds = bounds.chain([f64::INFINITY]);
     let buckets: Vec<(f64, u64)> = bounds.zip(latency.buckets()).collect();
     let count = buckets.iter().map(|(_, count)| count).sum();
     let no_exemplars: Option<&std::collections::HashMap<usize, _>> = None;
-    encoder.encode_histogram::<NoLabelSet>(latency.sum().as_secs_f64(), count, &buckets, no_exemplars)
+    encoder.encode_histogram::<NoLabelSet>(
+        latency.sum().as_secs_f64(),
+        count,
+        &buckets,
+        no_exemplars,
+    )
 }

@@ -102,7 +102,11 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
             rest = None;
             return Some(text);
         };
-        let skip = if text[end..].starts_with("\r\n") { 2 } else { 1 };
+        let skip = if text[end..].starts_with("\r\n") {
+            2
+        } else {
+            1
+        };
         rest = Some(&text[end + skip..]);
         Some(&text[..end])
     })

@@ -79,7 +79,9 @@ impl Positions {
         while let Some((place, at)) = self.looks.front() {
             let behind = now.number >= place.number + self.events * u64::from(TOLD_BEHIND)
                 || now.bytes >= place.bytes + self.bytes * u64::from(TOLD_BEHIND)
-                || self.age.is_some_and(|age| at.elapsed() >= age * TOLD_BEHIND);
+                || self
+                    .age
+                    .is_some_and(|age| at.elapsed() >= age * TOLD_BEHIND);
             if !behind || self.looks.len() == 1 {
                 break;
             }

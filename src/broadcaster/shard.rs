@@ -366,7 +366,9 @@ impl Shard {
         };
         self.has_walked_to(place);
         if let Some(stored) = walk.slice.tail.events.first() {
-            self.stats.fan_out_latency.observe(stored.appended().elapsed());
+            self.stats
+                .fan_out_latency
+                .observe(stored.appended().elapsed());
         }
         if let Some(overdue) = due {
             self.tell_position(place.id, overdue);
@@ -514,7 +516,10 @@ impl Recent {
         form: Form,
         after: EventId,
     ) -> Option<Batch> {
-        let first = self.tail.events.partition_point(|stored| stored.id() <= after);
+        let first = self
+            .tail
+            .events
+            .partition_point(|stored| stored.id() <= after);
         let events = &self.tail.events[first..];
         if let [stored] = events {
             return selector.admits(stored.event()).then(|| Batch {

@@ -115,7 +115,9 @@ enum Stage {
     Open,
     /// Behind what the shard holds, further chunks of history are read.
     Replaying(Reading),
-    Cut { flushed: bool },
+    Cut {
+        flushed: bool,
+    },
 }
 
 type Reading = BoxFuture<'static, Result<Chunk, Unavailable>>;
@@ -203,7 +205,13 @@ impl Subscription {
         match start.from() {
             None => {
                 self.stage = Stage::Open;
-                self.sent([Bytes::from_static(sse::OPENING), Frame::connected(self.told)].concat())
+                self.sent(
+                    [
+                        Bytes::from_static(sse::OPENING),
+                        Frame::connected(self.told),
+                    ]
+                    .concat(),
+                )
             }
             Some(_) => {
                 let (history, selector) = (

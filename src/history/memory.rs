@@ -168,7 +168,10 @@ impl State {
 
     fn place_of(&self, own_id: &str) -> Option<EventId> {
         let own_id = OwnId::new(own_id).ok()?;
-        self.own_ids.get(&own_id).filter(|own| own.once).map(|own| own.id)
+        self.own_ids
+            .get(&own_id)
+            .filter(|own| own.once)
+            .map(|own| own.id)
     }
 }
 
@@ -232,7 +235,10 @@ impl History for Memory {
         Arc::clone(&self.window)
     }
 
-    fn retained<'a>(&'a self, keys: &'a [&'a str]) -> BoxFuture<'a, Result<RetainedAt, Unavailable>> {
+    fn retained<'a>(
+        &'a self,
+        keys: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<RetainedAt, Unavailable>> {
         let state = self.state.lock();
         let values = keys.iter().map(|key| state.retained.get(*key).cloned());
         let retained = RetainedAt {

@@ -267,7 +267,12 @@ impl Log {
             false => place,
         };
         let skip = self.index(from.number);
-        let events: Vec<_> = self.events.range(skip..).take(max_events).cloned().collect();
+        let events: Vec<_> = self
+            .events
+            .range(skip..)
+            .take(max_events)
+            .cloned()
+            .collect();
         let mut to = from;
         for stored in &events {
             to.pass(stored);
@@ -451,9 +456,18 @@ mod tests {
         let chunk = window.read(From::Earliest, &topics(&["b", "a"]), ALL);
         assert_eq!(ids(&chunk), [1, 2, 4]);
         assert_eq!(chunk.read_to, id(4));
-        assert_eq!(ids(&window.read(From::Last(2), &topics(&["a", "b"]), ALL)), [2, 4]);
-        assert_eq!(ids(&window.read(From::Last(9), &Selector::all(), ALL)), [1, 2, 3, 4]);
-        assert_eq!(ids(&window.read(From::Last(0), &Selector::all(), ALL)), [0; 0]);
+        assert_eq!(
+            ids(&window.read(From::Last(2), &topics(&["a", "b"]), ALL)),
+            [2, 4]
+        );
+        assert_eq!(
+            ids(&window.read(From::Last(9), &Selector::all(), ALL)),
+            [1, 2, 3, 4]
+        );
+        assert_eq!(
+            ids(&window.read(From::Last(0), &Selector::all(), ALL)),
+            [0; 0]
+        );
     }
 
     #[test]

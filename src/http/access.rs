@@ -78,7 +78,9 @@ pub(crate) struct Asked<'a> {
 
 impl Asked<'_> {
     fn text(&self, name: impl Into<HeaderName>) -> Option<&str> {
-        self.headers.get(name.into()).map(|value| value.to_str().unwrap_or(""))
+        self.headers
+            .get(name.into())
+            .map(|value| value.to_str().unwrap_or(""))
     }
 
     fn named(&self, name: &'static str) -> Option<&str> {
@@ -120,7 +122,10 @@ impl Access {
             return check_key(keys, asked);
         }
         if asked.is_prefetch() {
-            return Err(Problem::forbidden("prefetch", "a prefetch publishes nothing"));
+            return Err(Problem::forbidden(
+                "prefetch",
+                "a prefetch publishes nothing",
+            ));
         }
         if !self.is_publish_origin(asked.origin()) {
             check_site(asked)?;
@@ -150,7 +155,9 @@ impl Access {
         let listed = origins.filter_map(|origin| origin.split_once("://"));
         if is_loopback_name(host)
             || is_ip_literal(host)
-            || listed.into_iter().any(|(_, known)| known.eq_ignore_ascii_case(host))
+            || listed
+                .into_iter()
+                .any(|(_, known)| known.eq_ignore_ascii_case(host))
         {
             return Ok(());
         }
@@ -171,7 +178,6 @@ impl Access {
             .map(String::as_str)
             .find(|known| known.eq_ignore_ascii_case(origin))
     }
-
 }
 
 impl Gate {
@@ -257,7 +263,13 @@ fn check_key(keys: &[String], asked: Asked<'_>) -> Result<(), Problem> {
     let refused = |detail| Err(Problem::new(StatusCode::UNAUTHORIZED, "wrong_key", detail));
     match brought {
         // All are compared, so that the time says nothing of which one was near.
-        Some(key) if keys.iter().fold(false, |any, known| any | same(known.as_bytes(), key)) => Ok(()),
+        Some(key)
+            if keys
+                .iter()
+                .fold(false, |any, known| any | same(known.as_bytes(), key)) =>
+        {
+            Ok(())
+        }
         Some(_) => refused("the key is wrong; the server was given others (--publish-key)"),
         None => refused(
             "publishing needs a key: send the header \"Authorization: Bearer <key>\" with the \
@@ -343,8 +355,17 @@ fn is_same_origin(origin: &str, host: Option<&str>) -> bool {
     let Some(((scheme, origin), host)) = origin.split_once("://").zip(host) else {
         return false;
     };
-    let port = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
-    let bare = |authority: &str| authority.strip_suffix(port).unwrap_or(authority).to_ascii_lowercase();
+    let port = if scheme.eq_ignore_ascii_case("https") {
+        ":443"
+    } else {
+        ":80"
+    };
+    let bare = |authority: &str| {
+        authority
+            .strip_suffix(port)
+            .unwrap_or(authority)
+            .to_ascii_lowercase()
+    };
     !origin.is_empty() && bare(origin) == bare(host)
 }
 
@@ -364,7 +385,9 @@ fn is_loopback_name(host: &str) -> bool {
     let name = host_name(host).trim_end_matches('.').to_ascii_lowercase();
     name == "localhost"
         || name.ends_with(".localhost")
-        || name.parse().is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
+        || name
+            .parse()
+            .is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
 }
 
 #[cfg(test)]

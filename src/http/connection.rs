@@ -126,7 +126,10 @@ impl Connection {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
             stall.unacknowledged = unacknowledged;
-            stall.look.as_mut().reset(tokio::time::Instant::now() + interval);
+            stall
+                .look
+                .as_mut()
+                .reset(tokio::time::Instant::now() + interval);
         }
         Poll::Pending
     }
@@ -141,7 +144,10 @@ impl Connection {
             });
             while socket::unacknowledged(io) > 0 && Instant::now() < reset.deadline {
                 ready!(reset.look.as_mut().poll(cx));
-                reset.look.as_mut().reset(tokio::time::Instant::now() + RESET_LOOK);
+                reset
+                    .look
+                    .as_mut()
+                    .reset(tokio::time::Instant::now() + RESET_LOOK);
             }
             socket::reset_on_close(io);
         }
@@ -150,7 +156,11 @@ impl Connection {
         Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
     }
 
-    fn wrote(&mut self, written: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn wrote(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
         match written {
             Poll::Pending => self.poll_stall(cx),
             Poll::Ready(result) => {

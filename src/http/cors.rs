@@ -71,8 +71,7 @@ pub(crate) fn options(gate: &Gate, request: &HttpRequest) -> HttpResponse {
     let origin = if publishes {
         gate.access.publisher_origin(asked(request))
     } else {
-        gate
-            .reader_origin(asked(request))
+        gate.reader_origin(asked(request))
             .or_else(|| gate.access.publisher_origin(asked(request)))
     };
     if asks_to.is_some() && origin.is_some() {

@@ -16,11 +16,16 @@ pub(super) fn raise_limit() -> usize {
             maximum: limit.maximum,
         };
         if let Err(error) = setrlimit(Resource::Nofile, raised) {
-            log::warn!("the limit of open files stays at {:?}: {error}", limit.current);
+            log::warn!(
+                "the limit of open files stays at {:?}: {error}",
+                limit.current
+            );
         }
     }
     let now = getrlimit(Resource::Nofile).current;
-    now.map_or(UNLIMITED, |limit| usize::try_from(limit).unwrap_or(UNLIMITED))
+    now.map_or(UNLIMITED, |limit| {
+        usize::try_from(limit).unwrap_or(UNLIMITED)
+    })
 }
 
 /// How many connections there may be.
@@ -43,7 +48,10 @@ mod tests {
     fn streams_leave_a_reserve_whatever_the_limit() {
         for limit in [1, 40, 64, 256, 1_024, 20_000, UNLIMITED] {
             let (connections, streams) = (max_connections(limit), max_streams(limit));
-            assert!(streams < connections || limit <= OWN + 1, "{limit}: {streams}");
+            assert!(
+                streams < connections || limit <= OWN + 1,
+                "{limit}: {streams}"
+            );
         }
     }
 }

@@ -108,9 +108,11 @@ impl From<PublishError> for Problem {
                 "the event may have been kept or not; publish it again with an id of your own, \
                  which is stored once",
             ),
-            PublishError::WouldBlock => {
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed")
-            }
+            PublishError::WouldBlock => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "the server failed",
+            ),
         }
     }
 }

@@ -91,7 +91,11 @@ impl Fields {
                 self.retry_ms = value.parse().ok().filter(|_| digits);
                 self.retry_ms.map(|_| ()).ok_or_else(invalid_retry)
             }
-            _ => Err(unknown(name, place, "topic, topics, event, data, id, retry")),
+            _ => Err(unknown(
+                name,
+                place,
+                "topic, topics, event, data, id, retry",
+            )),
         }
     }
 
@@ -134,7 +138,11 @@ impl Fields {
                 self.retry_ms = Some(serde_json::from_str(json).map_err(|_| invalid_retry())?);
             }
             _ => {
-                return Err(unknown(name, "the object", "topic, topics, event, data, id, retry"));
+                return Err(unknown(
+                    name,
+                    "the object",
+                    "topic, topics, event, data, id, retry",
+                ));
             }
         }
         Ok(())
@@ -223,7 +231,10 @@ fn wrong_type(name: &str, right: &str) -> Problem {
 }
 
 fn invalid_retry() -> Problem {
-    Problem::unprocessable("invalid_retry", "retry is a whole number of milliseconds, at most a day's")
+    Problem::unprocessable(
+        "invalid_retry",
+        "retry is a whole number of milliseconds, at most a day's",
+    )
 }
 
 /// A string is taken as it is, anything else as compact JSON.
@@ -305,7 +316,10 @@ mod tests {
         assert_eq!(code(json(r#"{"event":"x"}"#)), "no_data");
         assert_eq!(code(json(r#"{"data":"","dat":1}"#)), "unknown_field");
         assert_eq!(code(json(r#"{"data":"","data":""}"#)), "duplicate_field");
-        assert_eq!(code(json(r#"{"data":"","topic":"a","topics":["b"]}"#)), "duplicate_field");
+        assert_eq!(
+            code(json(r#"{"data":"","topic":"a","topics":["b"]}"#)),
+            "duplicate_field"
+        );
         assert_eq!(code(json(r#"{"data":"","topics":[]}"#)), "wrong_type");
         assert_eq!(code(json(r#"{"data":"","topic":1}"#)), "wrong_type");
         assert_eq!(code(json(r#"{"data":"","retry":"1"}"#)), "invalid_retry");
@@ -316,7 +330,10 @@ mod tests {
 
     #[test]
     fn a_form_may_repeat_its_topic_and_leave_fields_empty() {
-        let event = Fields::of_form(b"topic=a&topic=b&event=&data=").unwrap().build().unwrap();
+        let event = Fields::of_form(b"topic=a&topic=b&event=&data=")
+            .unwrap()
+            .build()
+            .unwrap();
         assert_eq!(event.topics().len(), 2);
         assert_eq!((event.name(), event.data()), (None, ""));
     }
@@ -324,11 +341,18 @@ mod tests {
     #[test]
     fn the_query_serves_every_body_but_no_field_is_in_both() {
         let query = Fields::of_query("topic=a&topic=b&retry=5").unwrap();
-        let event = Fields::of_text("x".into()).with_query(&query).unwrap().build().unwrap();
+        let event = Fields::of_text("x".into())
+            .with_query(&query)
+            .unwrap()
+            .build()
+            .unwrap();
         assert_eq!((event.topics().len(), event.retry_ms()), (2, Some(5)));
         let body = Fields::of_form(b"topic=c&data=").unwrap();
         assert_eq!(code(body.with_query(&query)), "duplicate_field");
-        assert_eq!(code(Fields::of_query("topics=a&topic=b")), "duplicate_field");
+        assert_eq!(
+            code(Fields::of_query("topics=a&topic=b")),
+            "duplicate_field"
+        );
         assert_eq!(code(Fields::of_query("topik=a")), "unknown_field");
         assert_eq!(code(Fields::of_query("event=%FF")), "invalid_utf8");
     }

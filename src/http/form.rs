@@ -31,7 +31,9 @@ fn raw_pairs(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 
 fn decode(part: &[u8]) -> Vec<u8> {
     let spaced: Cow<'_, [u8]> = if part.contains(&b'+') {
-        part.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect()
+        part.iter()
+            .map(|b| if *b == b'+' { b' ' } else { *b })
+            .collect()
     } else {
         part.into()
     };
@@ -48,7 +50,9 @@ mod tests {
 
     #[test]
     fn pairs_come_in_order_and_decoded() {
-        let read: Vec<_> = pairs(b"a=1%2B1&b=x+y&&c&a=%C3%BC").collect::<Result<_, _>>().unwrap();
+        let read: Vec<_> = pairs(b"a=1%2B1&b=x+y&&c&a=%C3%BC")
+            .collect::<Result<_, _>>()
+            .unwrap();
         let read: Vec<_> = read.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         assert_eq!(read, [("a", "1+1"), ("b", "x y"), ("c", ""), ("a", "ü")]);
     }

@@ -103,8 +103,12 @@ impl Kind {
         };
         let value = value.to_str().unwrap_or("?").to_ascii_lowercase();
         let (essence, parameters) = value.split_once(';').unwrap_or((&value, ""));
-        let charset = parameters.split(';').find_map(|p| p.trim().strip_prefix("charset="));
-        if charset.is_some_and(|set| !matches!(set.trim_matches('"'), "utf-8" | "utf8" | "us-ascii")) {
+        let charset = parameters
+            .split(';')
+            .find_map(|p| p.trim().strip_prefix("charset="));
+        if charset
+            .is_some_and(|set| !matches!(set.trim_matches('"'), "utf-8" | "utf8" | "us-ascii"))
+        {
             return Err(unsupported("only UTF-8 is taken; leave the charset away"));
         }
         match essence.trim() {
@@ -123,7 +127,11 @@ impl Kind {
 }
 
 fn unsupported(detail: &str) -> Problem {
-    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        detail,
+    )
 }
 
 async fn post_whole(
@@ -150,7 +158,9 @@ async fn post_whole(
             "the id in the query stands for one event; give each object of the array its own",
         ));
     }
-    let events = events.into_iter().map(|fields| fields.with_query(query)?.build());
+    let events = events
+        .into_iter()
+        .map(|fields| fields.with_query(query)?.build());
     let events = events.collect::<Result<Vec<Event>, Problem>>()?;
     let ids = face.broadcaster.publish(events).await?.ids;
     let mut ids: Vec<String> = ids.iter().map(EventId::to_string).collect();
@@ -160,7 +170,9 @@ async fn post_whole(
     let id = ids.pop().unwrap_or_default();
     let mut answer = json(&serde_json::json!({ "id": id }));
     if let Ok(id) = id.parse() {
-        answer.headers_mut().insert(header::HeaderName::from_static("event-id"), id);
+        answer
+            .headers_mut()
+            .insert(header::HeaderName::from_static("event-id"), id);
     }
     Ok(answer)
 }
@@ -271,7 +283,9 @@ async fn post_lines(
         }
     }
     lines.publish(&rest).await?;
-    Ok(json(&serde_json::json!({ "count": lines.count, "last_id": lines.last_id() })))
+    Ok(json(
+        &serde_json::json!({ "count": lines.count, "last_id": lines.last_id() }),
+    ))
 }
 
 struct Lines<'a> {
@@ -311,7 +325,9 @@ impl<'a> Lines<'a> {
     }
 
     fn parse(&self, line: &[u8]) -> Result<Option<Event>, Problem> {
-        let line = std::str::from_utf8(line).map_err(|_| not_utf8("the line"))?.trim();
+        let line = std::str::from_utf8(line)
+            .map_err(|_| not_utf8("the line"))?
+            .trim();
         if line.is_empty() {
             return Ok(None);
         }

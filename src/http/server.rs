@@ -104,7 +104,8 @@ impl Listeners {
 
     fn addresses(&self) -> Vec<SocketAddr> {
         let all = self.public.iter().chain(&self.admin);
-        all.filter_map(|listener| listener.local_addr().ok()).collect()
+        all.filter_map(|listener| listener.local_addr().ok())
+            .collect()
     }
 }
 
@@ -145,7 +146,9 @@ pub async fn run(
     let limit = descriptors::raise_limit();
     let addresses = listeners.addresses();
     let keys = config.publish_keys().map_err(ServeError::Setting)?;
-    config.check_publishing(&addresses, &keys).map_err(ServeError::Setting)?;
+    config
+        .check_publishing(&addresses, &keys)
+        .map_err(ServeError::Setting)?;
     let access = access(config, &keys);
     let announcement = announcement(config, &addresses, &access);
     let broadcaster = start_broadcaster(config, limit)?;
@@ -175,9 +178,7 @@ pub async fn run(
     joined(running.await)
 }
 
-fn joined(
-    ended: Result<io::Result<()>, tokio::task::JoinError>,
-) -> Result<(), ServeError> {
+fn joined(ended: Result<io::Result<()>, tokio::task::JoinError>) -> Result<(), ServeError> {
     ended
         .map_err(io::Error::other)
         .and_then(|result| result)
@@ -240,7 +241,9 @@ fn access(config: &Config, keys: &[crate::config::Secret]) -> Access {
         Publishers::Local
     };
     let origins = |texts: &[String]| {
-        let bare = texts.iter().map(|text| text.trim().trim_end_matches('/').to_owned());
+        let bare = texts
+            .iter()
+            .map(|text| text.trim().trim_end_matches('/').to_owned());
         bare.filter(|text| !text.is_empty()).collect()
     };
     Access {
@@ -253,7 +256,10 @@ fn access(config: &Config, keys: &[crate::config::Secret]) -> Access {
 }
 
 fn announcement(config: &Config, addresses: &[SocketAddr], access: &Access) -> String {
-    let addresses: Vec<_> = addresses.iter().map(|address| format!("http://{address}")).collect();
+    let addresses: Vec<_> = addresses
+        .iter()
+        .map(|address| format!("http://{address}"))
+        .collect();
     let who = match access.publishers {
         Publishers::Nobody => "nobody",
         Publishers::Local => "programs on this machine and this server's own page",
@@ -288,7 +294,10 @@ fn build(
         .max_concurrent_connections(settings.max_connections)
         .shutdown_timeout(STOP_SECONDS)
         .disable_signals();
-    let public = listeners.public.into_iter().map(|listener| (listener, shared));
+    let public = listeners
+        .public
+        .into_iter()
+        .map(|listener| (listener, shared));
     let admin = listeners.admin.into_iter().map(|listener| (listener, true));
     for (listener, every_route) in public.chain(admin) {
         let app = Routing {
@@ -361,7 +370,10 @@ fn listen(
 }
 
 fn start_logging(config: &Config) -> Result<(), ServeError> {
-    let filter = config.log.clone().or_else(|| std::env::var("RUST_LOG").ok());
+    let filter = config
+        .log
+        .clone()
+        .or_else(|| std::env::var("RUST_LOG").ok());
     let filter = filter.unwrap_or_else(|| "info,actix_server=warn,actix_http=off".to_owned());
     let parsed = env_filter::Builder::new().try_parse(&filter).map(|_| ());
     parsed.map_err(|error| {

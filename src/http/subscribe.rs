@@ -8,7 +8,7 @@ use std::{
 };
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse, HttpResponseBuilder,
     body::{BodySize, MessageBody},
     http::{Method, StatusCode, Version, header},
     web::Bytes,
@@ -16,14 +16,19 @@ use actix_web::{
 
 use super::{Face, access::Seat, cors, error::Problem, form, link::Link};
 use crate::{
-    broadcaster::{Broadcaster, Ended, Start, SubscribeError, Subscription},
+    broadcaster::{Broadcaster, Ended, Start, Subscription},
     event::{EventId, Form, Invalid, Selector},
     history::now_ms,
     sse::Frame,
 };
 
 /// The names under which clients send their last id in the query.
-const LAST_ID_NAMES: [&str; 4] = ["last_event_id", "lastEventId", "lastEventID", "Last-Event-ID"];
+const LAST_ID_NAMES: [&str; 4] = [
+    "last_event_id",
+    "lastEventId",
+    "lastEventID",
+    "Last-Event-ID",
+];
 
 /// What a request asks of a stream.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,17 +71,16 @@ fn open(
 ) -> Result<(Subscription, Option<Seat>), Problem> {
     let address = request.peer_addr().map(|address| address.ip());
     let seat = face.gate.admit_address(address)?;
-    let subscribed = face.broadcaster.subscribe(wish.selector, wish.form, wish.start);
-    let mut subscription = subscribed.map_err(|error: SubscribeError| Problem::from(error))?;
-    if wish.until_head {
-        subscription.tell_head();
-    }
-    Ok((subscription, seat))
+    Ok((wish.grant(&face.broadcaster)?, seat))
 }
 
 /// An EventSource that is answered 503 stops for good: it gets a stream that tells it when to come
 /// back, and is cut.
-fn send_away(request: &HttpRequest, face: &Face, problem: Problem) -> Result<HttpResponse, Problem> {
+fn send_away(
+    request: &HttpRequest,
+    face: &Face,
+    problem: Problem,
+) -> Result<HttpResponse, Problem> {
     let accepts = request.headers().get_all(header::ACCEPT);
     let streams = accepts
         .filter_map(|accept| accept.to_str().ok())
@@ -94,7 +98,8 @@ fn send_away(request: &HttpRequest, face: &Face, problem: Problem) -> Result<Htt
     }))
 }
 
-fn head(request: &HttpRequest, face: &Face, at: Option<EventId>) -> actix_web::HttpResponseBuilder {
+/// What every stream's answer begins with; `at` is history's head.
+pub(crate) fn stream_head(at: Option<EventId>) -> HttpResponseBuilder {
     let mut head = HttpResponse::build(StatusCode::OK);
     head.insert_header((header::CONTENT_TYPE, "text/event-stream"))
         .insert_header((header::CACHE_CONTROL, "no-cache, no-transform"))
@@ -102,11 +107,41 @@ fn head(request: &HttpRequest, face: &Face, at: Option<EventId>) -> actix_web::H
     if let Some(at) = at {
         head.insert_header(("event-head", at.to_string()));
     }
+    head
+}
+
+fn head(request: &HttpRequest, face: &Face, at: Option<EventId>) -> HttpResponseBuilder {
+    let mut head = stream_head(at);
+    if request.conn_data::<Rc<Link>>().is_none() {
+        // Somebody else's server: its compression would be one encoder a stream.
+        head.insert_header((header::CONTENT_ENCODING, "identity"));
+    }
     cors::admit_reader(&mut head, &face.gate, request);
     head
 }
 
+/// A stream of what `selector` admits, begun as the request asks.
+pub(crate) fn subscribe_as(
+    broadcaster: &Broadcaster,
+    request: &HttpRequest,
+    selector: Selector,
+) -> Result<Subscription, Problem> {
+    Wish {
+        selector,
+        ..Wish::of(request)?
+    }
+    .grant(broadcaster)
+}
+
 impl Wish {
+    fn grant(self, broadcaster: &Broadcaster) -> Result<Subscription, Problem> {
+        let mut subscription = broadcaster.subscribe(self.selector, self.form, self.start)?;
+        if self.until_head {
+            subscription.tell_head();
+        }
+        Ok(subscription)
+    }
+
     fn of(request: &HttpRequest) -> Result<Self, Problem> {
         let brought = request.headers().get("last-event-id");
         let brought = brought.map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
@@ -153,7 +188,10 @@ fn read_form(text: &str) -> Result<Form, Problem> {
     match text {
         "sse" => Ok(Form::Sse),
         "json" => Ok(Form::Json),
-        _ => Err(Problem::bad_request("invalid_format", "format is json or sse")),
+        _ => Err(Problem::bad_request(
+            "invalid_format",
+            "format is json or sse",
+        )),
     }
 }
 
@@ -178,7 +216,9 @@ fn read_since(text: &str) -> Result<Start, Problem> {
     let time = humantime::parse_rfc3339_weak(text).ok();
     let since_epoch = time.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
     match since_epoch {
-        Some(time) => Ok(Start::Since(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))),
+        Some(time) => Ok(Start::Since(
+            u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+        )),
         None => Err(Problem::bad_request(
             "invalid_since",
             "since is a duration (10m), a time (2026-01-31T12:00:00Z), an event id, or earliest",
@@ -190,7 +230,10 @@ fn read_last(text: &str) -> Result<Start, Problem> {
     match text.parse() {
         Ok(0) => Ok(Start::Fresh),
         Ok(count) => Ok(Start::Last(count)),
-        Err(_) => Err(Problem::bad_request("invalid_last", "last is a number of events")),
+        Err(_) => Err(Problem::bad_request(
+            "invalid_last",
+            "last is a number of events",
+        )),
     }
 }
 

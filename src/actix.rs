@@ -1,0 +1,56 @@
+//! A broadcaster inside an actix-web application of one's own: routes to mount, or a
+//! [`Subscription`] as the answer of a handler of one's own.
+//!
+//! # What the host must know
+//! - `HttpServer::h1_allow_half_closed(false)`, or a client that closes is noticed at the next ping
+//!   only; `tcp_nodelay(true)`, or small events wait.
+//! - A `Compress` middleware leaves streams alone: they say `content-encoding: identity`.
+//! - At a shutdown call [`Broadcaster::drain`] first, or actix waits for open streams.
+//! - actix's own connections buffer what a client sends behind an open stream, and look at it again
+//!   and again: a client that does so costs a core. The binary's server has connections of its own
+//!   against that.
+
+use actix_web::{
+    HttpRequest, HttpResponse, Responder,
+    body::{BodyStream, BoxBody},
+};
+
+use crate::{
+    broadcaster::{Broadcaster, Subscription},
+    event::Selector,
+    http::stream_head,
+};
+
+pub use crate::http::{Access, Problem, Publishers, Routes};
+
+/// `/events`, for `App::configure(|config| routes.configure(config))`: reading alone, until
+/// [`Routes::with`] says who may publish.
+#[must_use]
+pub fn routes(broadcaster: &Broadcaster) -> Routes {
+    Routes::new(broadcaster)
+}
+
+/// A stream of what `selector` admits, for a handler that has checked who asks. Where it begins and
+/// its form are read from the request, as `GET /events` does: `Last-Event-ID`, `since`, `last`,
+/// `format`.
+///
+/// # Errors
+/// 400 for a parameter that cannot be; 503 when nobody can subscribe now.
+pub fn subscribe(
+    broadcaster: &Broadcaster,
+    request: &HttpRequest,
+    selector: Selector,
+) -> Result<Subscription, Problem> {
+    actix_web::rt::spawn(broadcaster.attend());
+    crate::http::subscribe_as(broadcaster, request, selector)
+}
+
+impl Responder for Subscription {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        stream_head(Some(self.head()))
+            .insert_header(("content-encoding", "identity"))
+            .body(BodyStream::new(self))
+    }
+}
