@@ -1,0 +1,97 @@
+//! The walls between the rooms, and the documents that follow the code.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn sources() -> Vec<(String, String)> {
+    fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                collect(&path, files);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    collect(&root, &mut files);
+    let named = files.into_iter().map(|path| {
+        let name = path.strip_prefix(&root).unwrap().display().to_string();
+        (name, code(&fs::read_to_string(path).unwrap()))
+    });
+    named.collect()
+}
+
+/// The text without its comments, in which anything may be named.
+fn code(text: &str) -> String {
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Whether `text` names the room `crate::room`, also inside of a nested import.
+fn imports(text: &str, room: &str) -> bool {
+    let nested = text.split("use crate::{").skip(1).any(|rest| {
+        let list = rest.split("};").next().unwrap_or("");
+        list.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == room)
+    });
+    nested || text.contains(&format!("crate::{room}"))
+}
+
+#[test]
+fn each_room_imports_only_what_stands_below_it() {
+    let rooms = ["event", "sse", "history", "broadcaster", "metrics", "config", "http", "actix", "cli"];
+    let below: [(&str, &[&str]); 4] = [
+        ("event", &[]),
+        ("sse", &["event"]),
+        ("history", &["event"]),
+        ("broadcaster", &["event", "history", "sse"]),
+    ];
+    for (file, text) in sources() {
+        for (room, allowed) in below {
+            if file != format!("{room}.rs") && !file.starts_with(&format!("{room}/")) {
+                continue;
+            }
+            for other in rooms.into_iter().filter(|other| *other != room && !allowed.contains(other)) {
+                assert!(!imports(&text, other), "{file} imports {other}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_library_is_named_only_by_the_room_that_it_is_for() {
+    let homes: [(&str, &[&str]); 5] = [
+        ("actix_", &["http.rs", "http/", "actix.rs", "main.rs"]),
+        ("prometheus_client", &["metrics.rs"]),
+        ("clap", &["config.rs", "cli.rs", "cli/", "main.rs"]),
+        ("ureq", &["cli.rs", "cli/"]),
+        ("rustix", &["http/"]),
+    ];
+    for (file, text) in sources() {
+        for (library, rooms) in homes {
+            let at_home = rooms.iter().any(|room| file.starts_with(room));
+            assert!(at_home || !text.contains(library), "{file} names {library}");
+        }
+    }
+}
+
+#[test]
+fn the_readme_lists_every_setting_and_no_other() {
+    let config = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config.rs"));
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
+    let flags_of = |text: &str, before: &str, after: char| -> Vec<String> {
+        let found = text.split(before).skip(1);
+        let mut flags: Vec<String> =
+            found.map(|rest| rest.split(after).next().unwrap().to_lowercase().replace('_', "-")).collect();
+        flags.sort();
+        flags.dedup();
+        flags
+    };
+    let settings = flags_of(&config.unwrap(), "env = \"SSE_BROADCASTER_", '"');
+    let listed = flags_of(&readme.unwrap(), "\n| `--", '`');
+    assert_eq!(settings, listed);
+}
