@@ -15,6 +15,10 @@ mod connection;
 #[cfg(feature = "server")]
 mod descriptors;
 #[cfg(feature = "server")]
+mod listeners;
+#[cfg(feature = "server")]
+mod logging;
+#[cfg(feature = "server")]
 mod server;
 #[cfg(feature = "server")]
 mod socket;
@@ -35,7 +39,9 @@ use access::Gate;
 pub use access::{Access, Publishers};
 pub use error::Problem;
 #[cfg(feature = "server")]
-pub use server::{Listeners, ServeError, Shutdown, run, serve};
+pub use listeners::{Listeners, ServeError};
+#[cfg(feature = "server")]
+pub use server::{Shutdown, run, serve};
 pub(crate) use subscribe::{stream_head, subscribe_as};
 
 /// What the routes of `/events` share.

@@ -1,7 +1,7 @@
 //! The server that the binary runs: from settings to listeners, workers, and an orderly end.
 
 use std::{
-    fmt, io,
+    io,
     net::{SocketAddr, TcpListener},
     sync::{
         Arc,
@@ -29,11 +29,13 @@ use super::{
     Access, Problem, Publishers, Routes,
     connection::{Connection, Settings},
     descriptors,
+    listeners::{Listeners, ServeError},
+    logging,
     status::{self, Status},
 };
 use crate::{
-    broadcaster::{Broadcaster, Options, StartError},
-    config::{BadSetting, Config, LogFormat},
+    broadcaster::{Broadcaster, Options},
+    config::Config,
     history::{Memory, Retention},
     metrics::Metrics,
 };
@@ -46,72 +48,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const LINGER: Duration = Duration::from_secs(2);
 /// Seconds that ordinary requests have to finish after the drain.
 const STOP_SECONDS: u64 = 1;
-
-/// Why the server did not start or stopped.
-#[derive(Debug)]
-pub enum ServeError {
-    Setting(BadSetting),
-    Listen(SocketAddr, io::Error),
-    Start(StartError),
-    Run(io::Error),
-}
-
-impl fmt::Display for ServeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Setting(bad) => bad.fmt(f),
-            Self::Listen(address, error) if error.kind() == io::ErrorKind::AddrInUse => write!(
-                f,
-                "{address} is in use by another program; choose another address with --listen"
-            ),
-            Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
-            Self::Start(error @ StartError::WindowTooSmall { .. }) => write!(
-                f,
-                "{error}; raise --history-events or --history-bytes, or lower --max-event-bytes"
-            ),
-            Self::Start(error) => error.fmt(f),
-            Self::Run(error) => write!(f, "the server stopped: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for ServeError {}
-
-/// The sockets to serve on.
-#[derive(Debug)]
-pub struct Listeners {
-    /// Everybody's; without an admin listener they serve every route.
-    pub public: Vec<TcpListener>,
-    pub admin: Vec<TcpListener>,
-}
-
-impl Listeners {
-    /// Binds the addresses of the settings.
-    ///
-    /// # Errors
-    /// When an address cannot be resolved or bound.
-    pub fn bind(config: &Config) -> Result<Self, ServeError> {
-        let (public, admin) = config.addresses().map_err(ServeError::Setting)?;
-        let bind = |addresses: Vec<SocketAddr>| {
-            let listeners = addresses.into_iter().map(bind);
-            listeners.collect::<Result<Vec<_>, _>>()
-        };
-        Ok(Self {
-            public: bind(public)?,
-            admin: bind(admin)?,
-        })
-    }
-
-    fn addresses(&self) -> Vec<SocketAddr> {
-        let all = self.public.iter().chain(&self.admin);
-        all.filter_map(|listener| listener.local_addr().ok())
-            .collect()
-    }
-}
-
-fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address).map_err(|error| ServeError::Listen(address, error))
-}
 
 /// How the server is asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +63,7 @@ pub enum Shutdown {
 /// # Errors
 /// When a setting cannot be, an address cannot be bound, or the server fails.
 pub fn serve(config: &Config) -> Result<(), ServeError> {
-    start_logging(config)?;
+    logging::start(config).map_err(ServeError::Setting)?;
     actix_web::rt::System::new().block_on(async {
         let listeners = Listeners::bind(config)?;
         run(listeners, config, shutdown_signal()).await
@@ -367,34 +303,4 @@ fn listen(
         })
         .and_then(http)
     })
-}
-
-fn start_logging(config: &Config) -> Result<(), ServeError> {
-    let filter = config
-        .log
-        .clone()
-        .or_else(|| std::env::var("RUST_LOG").ok());
-    let filter = filter.unwrap_or_else(|| "info,actix_server=warn,actix_http=off".to_owned());
-    let parsed = env_filter::Builder::new().try_parse(&filter).map(|_| ());
-    parsed.map_err(|error| {
-        ServeError::Setting(BadSetting(format!(
-            "--log {filter}: {error}; give error, warn, info, debug, or a filter as in RUST_LOG"
-        )))
-    })?;
-    let mut logger = env_logger::Builder::new();
-    logger.parse_filters(&filter);
-    if config.log_format == LogFormat::Json {
-        logger.format(|out, record| {
-            let line = serde_json::json!({
-                "time": out.timestamp_millis().to_string(),
-                "level": record.level().as_str(),
-                "target": record.target(),
-                "message": record.args().to_string(),
-            });
-            io::Write::write_fmt(out, format_args!("{line}\n"))
-        });
-    }
-    // A second broadcaster in the same process keeps the first one's logger.
-    let _ = logger.try_init();
-    Ok(())
 }

@@ -1,0 +1,77 @@
+//! The sockets to serve on, and why a server does not start.
+
+use std::{
+    fmt, io,
+    net::{SocketAddr, TcpListener},
+};
+
+use crate::{
+    broadcaster::StartError,
+    config::{BadSetting, Config},
+};
+
+/// Why the server did not start or stopped.
+#[derive(Debug)]
+pub enum ServeError {
+    Setting(BadSetting),
+    Listen(SocketAddr, io::Error),
+    Start(StartError),
+    Run(io::Error),
+}
+
+impl fmt::Display for ServeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Setting(bad) => bad.fmt(f),
+            Self::Listen(address, error) if error.kind() == io::ErrorKind::AddrInUse => write!(
+                f,
+                "{address} is in use by another program; choose another address with --listen"
+            ),
+            Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Self::Start(error @ StartError::WindowTooSmall { .. }) => write!(
+                f,
+                "{error}; raise --history-events or --history-bytes, or lower --max-event-bytes"
+            ),
+            Self::Start(error) => error.fmt(f),
+            Self::Run(error) => write!(f, "the server stopped: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ServeError {}
+
+/// The sockets to serve on.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Everybody's; without an admin listener they serve every route.
+    pub public: Vec<TcpListener>,
+    pub admin: Vec<TcpListener>,
+}
+
+impl Listeners {
+    /// Binds the addresses of the settings.
+    ///
+    /// # Errors
+    /// When an address cannot be resolved or bound.
+    pub fn bind(config: &Config) -> Result<Self, ServeError> {
+        let (public, admin) = config.addresses().map_err(ServeError::Setting)?;
+        let bind = |addresses: Vec<SocketAddr>| {
+            let listeners = addresses.into_iter().map(bind);
+            listeners.collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Self {
+            public: bind(public)?,
+            admin: bind(admin)?,
+        })
+    }
+
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        let all = self.public.iter().chain(&self.admin);
+        all.filter_map(|listener| listener.local_addr().ok())
+            .collect()
+    }
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).map_err(|error| ServeError::Listen(address, error))
+}
