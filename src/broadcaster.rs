@@ -33,7 +33,7 @@ use crate::{
     sse::RETRY,
 };
 use room::{Room, Size};
-use shard::Shard;
+use shard::{Attended, Shard};
 
 pub use stats::{Count, Ended, LATENCY_BOUNDS_MICROS, Latency, Stats};
 pub use subscription::{Cut, Start, Subscription};
@@ -365,8 +365,11 @@ impl Broadcaster {
     /// spawns it where nobody did. It ends with the broadcaster.
     pub fn attend(&self) -> impl Future<Output = ()> + Send + 'static {
         let shard = Arc::clone(self.shard_of_this_thread());
-        let duty = shard.attend();
         let inner = Arc::downgrade(&self.inner);
+        let duty = shard.attend().map(|attended| Duty {
+            _attended: attended,
+            _freed: Freed(inner.clone()),
+        });
         async move {
             let Some(_duty) = duty else { return };
             while let Some(inner) = inner.upgrade() {
@@ -469,11 +472,30 @@ impl Broadcaster {
     }
 }
 
+/// What walks a shard. Where it ends, nobody waits for that shard any more, and then publishers are
+/// told: the fields are dropped in this order.
+struct Duty {
+    _attended: Attended,
+    _freed: Freed,
+}
+
+struct Freed(std::sync::Weak<Inner>);
+
+impl Drop for Freed {
+    fn drop(&mut self) {
+        if let Some(inner) = self.0.upgrade() {
+            inner.room.freed();
+        }
+    }
+}
+
 impl Inner {
     fn has_left(&self) {
         if self.subscribers.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.left.notify_waiters();
         }
+        // A shard that nobody is left on makes no publisher wait.
+        self.room.freed();
     }
 }
 

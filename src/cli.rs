@@ -1,9 +1,170 @@
-//! The commands.
-use crate::config::Config;
-use clap::Parser;
+//! The commands of the binary: serving, and clients of a server for a terminal or a script.
 
+mod backoff;
+mod client;
+mod event_stream;
+mod health;
+mod lines;
+mod outgoing;
+mod publish;
+mod publisher;
+mod refusal;
+mod signals;
+mod subscribe;
+mod subscriber;
+mod target;
+
+use std::{
+    fmt::Display,
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+pub use self::{health::Health, publish::Publish, subscribe::Subscribe};
+use crate::config::Config;
+
+const EXAMPLES: &str = "Examples:
+  sse-broadcaster
+  sse-broadcaster --listen 0.0.0.0:8000 --publish-key \"$(openssl rand -hex 32)\"
+  sse-broadcaster subscribe --topic news
+  sse-broadcaster publish --topic news 'Hello, world'";
+
+const URL_HELP: &str =
+    "The server [default: where --listen or its variable says, http://127.0.0.1:8000]";
+
+/// What was asked for on the command line and in the environment.
 #[derive(Debug, Parser)]
+#[command(
+    name = "sse-broadcaster",
+    version,
+    about = "Publish once over HTTP; every subscriber gets it, once, in order, also after a \
+             reconnect. Without a command it serves.",
+    after_help = EXAMPLES
+)]
 pub struct Cli {
     #[command(flatten)]
     pub config: Config,
+
+    /// Without one: serve.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print events as they come, and come back by itself
+    Subscribe(Subscribe),
+    /// Publish events, from the command line or from standard input
+    Publish(Publish),
+    /// Ask whether the server is alive, for a container's health check
+    Health(Health),
+}
+
+impl Command {
+    /// Finds the server, unless told by `--url`, in the settings that the server itself has.
+    #[must_use]
+    pub fn run(&self, config: &Config) -> ExitCode {
+        let done = match self {
+            Self::Subscribe(subscribe) => subscribe.run(config),
+            Self::Publish(publish) => publish.run(config),
+            Self::Health(health) => health.run(config),
+        };
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                complain(&failure.line);
+                ExitCode::from(failure.code)
+            }
+        }
+    }
+}
+
+/// Why a command did not do its work.
+#[derive(Debug, PartialEq, Eq)]
+struct Failure {
+    line: String,
+    code: u8,
+}
+
+impl Failure {
+    fn new(line: impl Into<String>) -> Self {
+        Self {
+            line: line.into(),
+            code: 1,
+        }
+    }
+
+    /// It was called in a way that cannot work.
+    fn usage(line: impl Into<String>) -> Self {
+        Self {
+            line: line.into(),
+            code: 2,
+        }
+    }
+}
+
+/// Reads the command line and the environment. Help and version are printed here.
+///
+/// # Errors
+/// The exit code of a process that has nothing more to do; what was wrong has been said.
+pub fn parse() -> Result<Cli, ExitCode> {
+    Cli::try_parse().map_err(|error| {
+        if error.use_stderr() {
+            complain(&refusal::one_line(&error));
+            ExitCode::from(2)
+        } else {
+            // Whoever closed the pipe has read enough of the help.
+            let _ = error.print();
+            ExitCode::SUCCESS
+        }
+    })
+}
+
+/// One line on standard error, whatever the text holds: parts of it may come from a server.
+pub fn complain(what: &dyn Display) {
+    let line = what.to_string().replace(char::is_control, " ");
+    let _ = writeln!(io::stderr(), "sse-broadcaster: {line}");
+}
+
+/// Prints one line for each; whoever closed the pipe has read enough.
+fn print(lines: &[String]) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match lines
+        .iter()
+        .try_for_each(|line| writeln!(out, "{line}"))
+        .and_then(|()| out.flush())
+    {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(format!("standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_help_ends_with_examples() {
+        let root = Cli::command();
+        let commands = root.get_subcommands().filter(|c| c.get_name() != "help");
+        for command in commands.chain([&root]) {
+            let help = command.get_after_help().map(ToString::to_string);
+            assert!(
+                help.is_some_and(|text| text.starts_with("Examples:\n  ")),
+                "{}",
+                command.get_name()
+            );
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, builder::BoolishValueParser};
 
 /// Most worker threads, by the server underneath.
 const MAX_WORKERS: i64 = 512;
@@ -35,7 +35,7 @@ pub struct Config {
     pub admin_listen: Vec<String>,
 
     /// Serve no page at /
-    #[arg(long, env = "SSE_BROADCASTER_NO_PAGE")]
+    #[arg(long, env = "SSE_BROADCASTER_NO_PAGE", value_parser = BoolishValueParser::new())]
     pub no_page: bool,
 
     /// Worker threads [default: one a core]
@@ -99,7 +99,8 @@ pub struct Config {
         long,
         env = "SSE_BROADCASTER_CORS_ORIGIN",
         value_name = "ORIGIN",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = reader_origin
     )]
     pub cors_origin: Vec<String>,
 
@@ -108,7 +109,8 @@ pub struct Config {
         long,
         env = "SSE_BROADCASTER_PUBLISH_ORIGIN",
         value_name = "ORIGIN",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = origin
     )]
     pub publish_origin: Vec<String>,
 
@@ -127,15 +129,15 @@ pub struct Config {
     pub publish_key_file: Option<PathBuf>,
 
     /// Whoever reaches the server may publish, without a key
-    #[arg(long, env = "SSE_BROADCASTER_ALLOW_ANONYMOUS_PUBLISH")]
+    #[arg(long, env = "SSE_BROADCASTER_ALLOW_ANONYMOUS_PUBLISH", value_parser = BoolishValueParser::new())]
     pub allow_anonymous_publish: bool,
 
     /// Nobody may publish over HTTP
-    #[arg(long, env = "SSE_BROADCASTER_NO_PUBLISH")]
+    #[arg(long, env = "SSE_BROADCASTER_NO_PUBLISH", value_parser = BoolishValueParser::new())]
     pub no_publish: bool,
 
     /// Nobody may publish by GET /events/<msg>
-    #[arg(long, env = "SSE_BROADCASTER_NO_GET_PUBLISH")]
+    #[arg(long, env = "SSE_BROADCASTER_NO_GET_PUBLISH", value_parser = BoolishValueParser::new())]
     pub no_get_publish: bool,
 
     /// After SIGTERM: how long to go on as before, while balancers notice that it is not ready
@@ -208,6 +210,26 @@ fn some_time(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Never `*`: what a page may do, its readers have it do.
+fn origin(text: &str) -> Result<String, String> {
+    let bare = text.trim().trim_end_matches('/');
+    let parts = bare.split_once("://");
+    let whole = parts.is_some_and(|(scheme, host)| {
+        !scheme.is_empty() && !host.is_empty() && !host.contains(['/', '*', '?', '#', '@'])
+    });
+    if whole || bare.is_empty() {
+        return Ok(bare.to_owned());
+    }
+    Err("an origin is a scheme and a host, for example https://app.example.com".to_owned())
+}
+
+fn reader_origin(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "*" => Ok("*".to_owned()),
+        text => origin(text),
+    }
+}
+
 /// A setting that cannot be: one sentence that says what would be right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadSetting(pub String);
@@ -226,10 +248,13 @@ impl Config {
     /// # Errors
     /// When one cannot be resolved.
     pub fn addresses(&self) -> Result<(Vec<SocketAddr>, Vec<SocketAddr>), BadSetting> {
-        Ok((
-            resolve("--listen", &self.listen)?,
-            resolve("--admin-listen", &self.admin_listen)?,
-        ))
+        let public = resolve("--listen", &self.listen)?;
+        if public.is_empty() {
+            return Err(BadSetting(
+                "--listen is empty: give an address and a port, for example 127.0.0.1:8000".into(),
+            ));
+        }
+        Ok((public, resolve("--admin-listen", &self.admin_listen)?))
     }
 
     /// The keys of both settings; empty ones count as not set.

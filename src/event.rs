@@ -482,6 +482,10 @@ impl Selector {
         &self.asked
     }
 
+    pub(crate) fn admits_private(&self) -> bool {
+        self.private
+    }
+
     pub(crate) fn has_ended(&self, now: Instant) -> bool {
         self.until.is_some_and(|until| now >= until)
     }

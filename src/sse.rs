@@ -161,8 +161,8 @@ pub struct Sender {
 pub(crate) enum Cursor {
     /// Its history has not been looked up yet: it is not live, and not behind anything known.
     Opening,
-    /// At its shard's cursor.
-    Live,
+    /// At its shard's cursor; this is how far it had come itself when it got there.
+    Live(EventId),
     /// Before it: it was woken, or its socket is full, or it replays.
     At(EventId),
 }
@@ -171,7 +171,6 @@ pub(crate) enum Cursor {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Due {
     pub(crate) ping: bool,
-    pub(crate) position: Option<EventId>,
     pub(crate) gap: Option<Gap>,
 }
 

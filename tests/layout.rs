@@ -28,7 +28,9 @@ fn sources() -> Vec<(String, String)> {
 
 /// The text without its comments, in which anything may be named.
 fn code(text: &str) -> String {
-    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let lines = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -36,14 +38,25 @@ fn code(text: &str) -> String {
 fn imports(text: &str, room: &str) -> bool {
     let nested = text.split("use crate::{").skip(1).any(|rest| {
         let list = rest.split("};").next().unwrap_or("");
-        list.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == room)
+        list.split(|c: char| !c.is_alphanumeric() && c != '_')
+            .any(|word| word == room)
     });
     nested || text.contains(&format!("crate::{room}"))
 }
 
 #[test]
 fn each_room_imports_only_what_stands_below_it() {
-    let rooms = ["event", "sse", "history", "broadcaster", "metrics", "config", "http", "actix", "cli"];
+    let rooms = [
+        "event",
+        "sse",
+        "history",
+        "broadcaster",
+        "metrics",
+        "config",
+        "http",
+        "actix",
+        "cli",
+    ];
     let below: [(&str, &[&str]); 4] = [
         ("event", &[]),
         ("sse", &["event"]),
@@ -55,7 +68,10 @@ fn each_room_imports_only_what_stands_below_it() {
             if file != format!("{room}.rs") && !file.starts_with(&format!("{room}/")) {
                 continue;
             }
-            for other in rooms.into_iter().filter(|other| *other != room && !allowed.contains(other)) {
+            for other in rooms
+                .into_iter()
+                .filter(|other| *other != room && !allowed.contains(other))
+            {
                 assert!(!imports(&text, other), "{file} imports {other}");
             }
         }
@@ -85,8 +101,15 @@ fn the_readme_lists_every_setting_and_no_other() {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
     let flags_of = |text: &str, before: &str, after: char| -> Vec<String> {
         let found = text.split(before).skip(1);
-        let mut flags: Vec<String> =
-            found.map(|rest| rest.split(after).next().unwrap().to_lowercase().replace('_', "-")).collect();
+        let mut flags: Vec<String> = found
+            .map(|rest| {
+                rest.split(after)
+                    .next()
+                    .unwrap()
+                    .to_lowercase()
+                    .replace('_', "-")
+            })
+            .collect();
         flags.sort();
         flags.dedup();
         flags

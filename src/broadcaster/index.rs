@@ -10,20 +10,47 @@ pub(crate) type Place = u32;
 
 #[derive(Default)]
 pub(crate) struct TopicIndex {
-    all: Vec<Place>,
-    topics: HashMap<Topic, Vec<Place>>,
+    all: Places,
+    topics: HashMap<Topic, Places>,
+}
+
+#[derive(Default)]
+struct Places {
+    any: Vec<Place>,
+    /// Those of them that get private events too.
+    private: Vec<Place>,
+}
+
+impl Places {
+    fn insert(&mut self, selector: &Selector, place: Place) {
+        self.any.push(place);
+        if selector.admits_private() {
+            self.private.push(place);
+        }
+    }
+
+    fn retain(&mut self, mut is_kept: impl FnMut(Place) -> bool) {
+        self.any.retain(|place| is_kept(*place));
+        self.private.retain(|place| is_kept(*place));
+    }
+
+    fn for_event(&self, private: bool) -> &[Place] {
+        if private { &self.private } else { &self.any }
+    }
 }
 
 impl TopicIndex {
     pub(crate) fn insert(&mut self, selector: &Selector, place: Place) {
         match selector.asked() {
-            Asked::All => self.all.push(place),
+            Asked::All => self.all.insert(selector, place),
             Asked::Topics(topics) => {
                 for topic in topics {
                     if let Some(places) = self.topics.get_mut(topic) {
-                        places.push(place);
+                        places.insert(selector, place);
                     } else {
-                        self.topics.insert(topic.clone(), vec![place]);
+                        let mut places = Places::default();
+                        places.insert(selector, place);
+                        self.topics.insert(topic.clone(), places);
                     }
                 }
             }
@@ -44,35 +71,39 @@ impl TopicIndex {
             }
         }
         if all {
-            self.all.retain(|place| !is_gone(*place));
+            self.all.retain(|place| !is_gone(place));
         }
         for topic in touched {
             if let Some(places) = self.topics.get_mut(topic) {
-                places.retain(|place| !is_gone(*place));
-                if places.is_empty() {
+                places.retain(|place| !is_gone(place));
+                if places.any.is_empty() {
                     self.topics.remove(topic);
                 }
             }
         }
     }
 
-    /// The places that something in `tail` may match, each with the position before its first
+    /// The places that something in `tail` matches, each with the position right before its first
     /// match: a place may come more than once, its earliest position first.
     pub(crate) fn matches(&self, tail: &Tail) -> Vec<(Place, EventId)> {
-        let mut seen: HashSet<&Topic> = HashSet::new();
+        let mut seen: HashSet<(&Topic, bool)> = HashSet::new();
+        let mut all_seen = [self.all.any.is_empty(); 2];
         let mut matches = Vec::new();
         let mut before = tail.from.id;
-        let mut all_matched = self.all.is_empty();
         for stored in &tail.events {
+            let private = stored.event().is_private();
             for topic in stored.event().topics() {
-                if !all_matched && !topic.is_system() {
-                    all_matched = true;
-                    matches.extend(self.all.iter().map(|place| (*place, before)));
+                if !topic.is_system()
+                    && !std::mem::replace(&mut all_seen[usize::from(private)], true)
+                {
+                    let places = self.all.for_event(private);
+                    matches.extend(places.iter().map(|place| (*place, before)));
                 }
-                if self.topics.is_empty() || !seen.insert(topic) {
+                if self.topics.is_empty() || !seen.insert((topic, private)) {
                     continue;
                 }
                 if let Some(places) = self.topics.get(topic) {
+                    let places = places.for_event(private);
                     matches.extend(places.iter().map(|place| (*place, before)));
                 }
             }
@@ -91,10 +122,14 @@ mod tests {
     use crate::history::{Retention, Window};
 
     fn tail(topics: &[&str]) -> Tail {
+        let of = |topic: &&str| Event::builder("").topic(*topic).build().unwrap();
+        tail_of(topics.iter().map(of).collect())
+    }
+
+    fn tail_of(events: Vec<Event>) -> Tail {
         let window = Window::new(Retention::default(), 1, EventId::new(0, 0));
         let start = window.head();
-        for (number, topic) in topics.iter().enumerate() {
-            let event = Event::builder("").topic(*topic).build().unwrap();
+        for (number, event) in events.into_iter().enumerate() {
             let id = EventId::new(number as u64 + 1, 1);
             window.push(vec![Arc::new(Stored::new(id, 0, event))]);
         }
@@ -108,6 +143,19 @@ mod tests {
         index.insert(&Selector::all(), 8);
         let matches = index.matches(&tail(&["a", "b", "b"]));
         assert_eq!(matches, [(8, EventId::new(0, 0)), (7, EventId::new(1, 1))]);
+    }
+
+    #[test]
+    fn a_private_event_matches_those_alone_who_may_have_it() {
+        let mut index = TopicIndex::default();
+        index.insert(&Selector::topics(&["a"]).unwrap(), 1);
+        index.insert(&Selector::topics(&["a"]).unwrap().with_private(), 2);
+        index.insert(&Selector::all(), 3);
+        let private = Event::builder("").topic("a").private().build().unwrap();
+        assert_eq!(
+            index.matches(&tail_of(vec![private])),
+            [(2, EventId::new(0, 0))]
+        );
     }
 
     #[test]

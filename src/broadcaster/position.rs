@@ -26,7 +26,16 @@ pub(crate) struct Positions {
     bytes: u64,
     age: Option<Duration>,
     looks: VecDeque<(Place, Instant)>,
-    frame: Option<(EventId, Bytes)>,
+    owed: Option<Owed>,
+}
+
+/// Whoever was told no later id than `overdue`, and is live, is owed the position `at`: no walk was
+/// under way there, so it has everything up to it.
+struct Owed {
+    overdue: EventId,
+    at: EventId,
+    /// Shared by all that are told.
+    frame: Option<Bytes>,
 }
 
 impl Positions {
@@ -36,19 +45,34 @@ impl Positions {
             bytes: (retention.bytes as u64 / u64::from(LOOKS)).max(1),
             age: retention.age.map(|age| age / LOOKS),
             looks: VecDeque::new(),
-            frame: None,
+            owed: None,
         };
         positions.restart(place);
         positions
     }
 
+    /// From here on. How far behind an older id is nobody remembers, so it is behind.
     pub(crate) fn restart(&mut self, place: Place) {
         self.looks.clear();
         self.looks.push_back((place, Instant::now()));
+        self.owe(place.id, place.id);
     }
 
-    /// The shard has come here. If it is time to look: the id at or before which a stream that was
-    /// told no later one is to be told again.
+    /// Ids of before stand for nothing any more.
+    pub(crate) fn forget(&mut self) {
+        self.owed = None;
+    }
+
+    fn owe(&mut self, at: EventId, overdue: EventId) {
+        self.owed = Some(Owed {
+            overdue,
+            at,
+            frame: None,
+        });
+    }
+
+    /// The shard has come here, and no walk is under way. If it is time to look: the id at or before
+    /// which a stream that was told no later one is to be told again.
     pub(crate) fn look(&mut self, place: Place) -> Option<EventId> {
         let (last, at) = *self.looks.back()?;
         let due = last.epoch != place.epoch
@@ -63,14 +87,30 @@ impl Positions {
             return None;
         }
         self.looks.push_back((place, Instant::now()));
-        self.overdue()
+        let overdue = self.overdue()?;
+        self.owe(place.id, overdue);
+        Some(overdue)
     }
 
     /// The same, by the clock alone: events grow old while nothing is published.
-    pub(crate) fn look_by_age(&mut self) -> Option<EventId> {
+    pub(crate) fn look_by_age(&mut self, place: Place) -> Option<EventId> {
         self.age?;
-        let (place, _) = *self.looks.back()?;
         self.look(place)
+    }
+
+    /// What a live stream is to be told that was told this id last.
+    pub(crate) fn owed(&mut self, told: EventId) -> Option<(EventId, Bytes)> {
+        let owed = self.owed.as_mut()?;
+        let at = owed.at;
+        let is_owed = told <= owed.overdue && told < at;
+        is_owed.then(|| {
+            (
+                at,
+                owed.frame
+                    .get_or_insert_with(|| Frame::position(at))
+                    .clone(),
+            )
+        })
     }
 
     fn overdue(&mut self) -> Option<EventId> {
@@ -89,17 +129,5 @@ impl Positions {
             self.looks.pop_front();
         }
         overdue
-    }
-
-    /// Shared by all that are told the same position.
-    pub(crate) fn frame(&mut self, at: EventId) -> Bytes {
-        match &self.frame {
-            Some((of, frame)) if *of == at => frame.clone(),
-            _ => {
-                let frame = Frame::position(at);
-                self.frame = Some((at, frame.clone()));
-                frame
-            }
-        }
     }
 }

@@ -102,10 +102,12 @@ pub(crate) enum Next {
     End(Option<Duration>),
 }
 
-struct Walk {
+struct Walk<'a> {
+    shard: &'a Shard,
     /// `None`: everybody, since what they stand before is lost.
     matches: Option<Vec<(Place, EventId)>>,
     next: usize,
+    is_done: bool,
     slice: Arc<Recent>,
     before: history::Place,
 }
@@ -144,11 +146,15 @@ impl Shard {
         let mut senders = self.senders.lock();
         let desk = &mut *self.desk.lock();
         // Counted before the head is read: a publisher that does not see it has pushed before.
-        if self.occupied.fetch_add(1, Ordering::SeqCst) == 0 && !desk.walking {
+        if self.occupied.fetch_add(1, Ordering::SeqCst) == 0 {
             self.move_to(desk, window.head());
         }
         let at = desk.place.id;
-        let cursor = if live { Cursor::Live } else { Cursor::Opening };
+        let cursor = if live {
+            Cursor::Live(at)
+        } else {
+            Cursor::Opening
+        };
         let sender = Sender::new(Arc::clone(&selector), cursor, at);
         let place = if let Some(place) = desk.free.pop() {
             senders[place as usize] = sender;
@@ -222,28 +228,37 @@ impl Shard {
                 return Some(Next::Read(id));
             }
             self.catch_up(sender);
-            sender.cursor = Cursor::Live;
+            sender.cursor = Cursor::Live(id.max(desk.place.id));
             if id < desk.place.id {
-                let after = id.max(sender.told);
-                return Some(Next::Live(Arc::clone(&desk.recent), after));
+                return Some(Next::Live(Arc::clone(&desk.recent), id));
             }
         }
         if let Some(Mark::Drain { retry, .. }) = sender.mark {
             return Some(Next::End(Some(retry)));
         }
-        if let Some(at) = sender.due.position.take().filter(|at| *at > sender.told) {
-            return Some(Next::Position(at, desk.positions.frame(at)));
+        if let Some((at, frame)) = desk.positions.owed(sender.told) {
+            return Some(Next::Position(at, frame));
         }
         std::mem::take(&mut sender.due.ping).then_some(Next::Ping)
     }
 
     /// A sender has read history up to here.
     pub(crate) fn has_read(&self, place: Place, to: EventId) {
-        let sender = &mut self.senders.lock()[place as usize];
+        let mut senders = self.senders.lock();
+        let desk = self.desk.lock();
+        let sender = &mut senders[place as usize];
         // Of another epoch, it would stand for nothing: the gap that is due says where to go on.
-        if sender.due.gap.is_none() {
-            sender.cursor = Cursor::At(to);
+        if sender.due.gap.is_some() {
+            return;
         }
+        if to < desk.recent.tail.from.id {
+            sender.cursor = Cursor::At(to);
+            return;
+        }
+        // It stands right before what is due, so that history overtakes it only with that.
+        self.catch_up(sender);
+        let next = desk.recent.next(&sender.selector, to);
+        sender.cursor = next.map_or(Cursor::Live(to), Cursor::At);
     }
 
     /// Takes over the duty to walk, unless somebody has it.
@@ -263,14 +278,14 @@ impl Shard {
     /// How far the walks have come, if anybody waits for them.
     pub(crate) fn walked(&self) -> Option<Size> {
         (self.is_occupied() && self.is_attended()).then(|| Size {
-            events: self.walked_events.load(Ordering::Acquire),
-            bytes: self.walked_bytes.load(Ordering::Acquire),
+            events: self.walked_events.load(Ordering::SeqCst),
+            bytes: self.walked_bytes.load(Ordering::SeqCst),
         })
     }
 
     fn has_walked_to(&self, place: history::Place) {
-        self.walked_events.store(place.number, Ordering::Release);
-        self.walked_bytes.store(place.bytes, Ordering::Release);
+        self.walked_events.store(place.number, Ordering::SeqCst);
+        self.walked_bytes.store(place.bytes, Ordering::SeqCst);
     }
 
     /// Tells everybody concerned of what came since the last walk; false when nothing had come.
@@ -281,11 +296,10 @@ impl Shard {
         while self.visit(&mut walk) {
             tokio::task::yield_now().await;
         }
-        self.finish(&walk);
         true
     }
 
-    fn begin(&self, window: &Window) -> Option<Walk> {
+    fn begin(&self, window: &Window) -> Option<Walk<'_>> {
         let _senders = self.senders.lock();
         let desk = &mut *self.desk.lock();
         if !self.is_occupied() {
@@ -297,20 +311,25 @@ impl Shard {
             return None;
         }
         let before = desk.place;
+        if tail.to.epoch != before.epoch {
+            desk.positions.forget();
+        }
         let matches = (!tail.lost).then(|| desk.index.matches(&tail));
         desk.place = tail.to;
         desk.recent = Arc::new(Recent::new(tail));
         desk.walking = true;
         Some(Walk {
+            shard: self,
             matches,
             next: 0,
+            is_done: false,
             slice: Arc::clone(&desk.recent),
             before,
         })
     }
 
     /// Visits the next senders; false when there are no more.
-    fn visit(&self, walk: &mut Walk) -> bool {
+    fn visit(&self, walk: &mut Walk<'_>) -> bool {
         let mut wakers = Vec::new();
         let mut senders = self.senders.lock();
         let first = walk.next;
@@ -322,31 +341,42 @@ impl Shard {
         match &walk.matches {
             Some(matches) => {
                 for (place, from) in &matches[first..walk.next] {
-                    self.offer(&mut senders[*place as usize], *from, &mut wakers);
+                    let sender = &mut senders[*place as usize];
+                    wakers.extend(self.offer(sender, *from, walk));
                 }
             }
             None => {
                 for sender in &mut senders[first..walk.next] {
-                    lose(sender, walk, &mut wakers);
+                    wakers.extend(lose(sender, walk));
                 }
             }
         }
         drop(senders);
         wakers.into_iter().for_each(Waker::wake);
-        walk.next < end
+        walk.is_done = walk.next == end;
+        !walk.is_done
     }
 
-    fn offer(&self, sender: &mut Sender, from: EventId, wakers: &mut Vec<Waker>) {
+    fn offer(&self, sender: &mut Sender, from: EventId, walk: &Walk<'_>) -> Option<Waker> {
         if sender.is_gone() {
-            return;
+            return None;
         }
         match sender.cursor {
-            Cursor::Live => wakers.extend(sender.offer(from)),
-            Cursor::At(_) if !sender.behind => {
-                sender.behind = true;
-                self.stats.behind.add(1);
+            // It has some of this, or all: by a replay that read further than the walks had come, or
+            // by a poll since this walk first came by.
+            Cursor::Live(read) if from < read => {
+                let from = walk.slice.next(&sender.selector, read)?;
+                sender.offer(from)
             }
-            _ => {}
+            Cursor::Live(_) => sender.offer(from),
+            Cursor::At(id) => {
+                // Not what this very walk has just told it.
+                if id < walk.before.id && !std::mem::replace(&mut sender.behind, true) {
+                    self.stats.behind.add(1);
+                }
+                None
+            }
+            Cursor::Opening => None,
         }
     }
 
@@ -356,35 +386,28 @@ impl Shard {
         }
     }
 
-    fn finish(&self, walk: &Walk) {
-        let (due, place) = {
+    fn finish(&self, walk: &Walk<'_>) {
+        let overdue = {
             let senders = self.senders.lock();
             let desk = &mut *self.desk.lock();
             desk.walking = false;
             desk.sweep(&senders);
-            (desk.positions.look(desk.place), desk.place)
+            self.has_walked_to(desk.place);
+            desk.positions.look(desk.place)
         };
-        self.has_walked_to(place);
         if let Some(stored) = walk.slice.tail.events.first() {
             self.stats
                 .fan_out_latency
                 .observe(stored.appended().elapsed());
         }
-        if let Some(overdue) = due {
-            self.tell_position(place.id, overdue);
+        if let Some(overdue) = overdue {
+            self.tell_position(overdue);
         }
     }
 
-    /// Tells streams that have heard of nothing since `overdue` that they are at `place`, where no walk
-    /// was under way: whoever is live has everything up to it.
-    fn tell_position(&self, place: EventId, overdue: EventId) {
-        self.each(|sender| {
-            let quiet = sender.cursor == Cursor::Live && sender.told <= overdue;
-            if quiet {
-                sender.due.position = Some(place);
-            }
-            quiet
-        });
+    /// Wakes the live streams that have heard of nothing since `overdue`: a position is owed to them.
+    fn tell_position(&self, overdue: EventId) {
+        self.each(|sender| matches!(sender.cursor, Cursor::Live(_)) && sender.told <= overdue);
     }
 
     /// A ping to everybody, the end for those whose grant is over, and the places of those that are
@@ -397,17 +420,17 @@ impl Shard {
             sender.due.ping = true;
             true
         });
-        let (due, place) = {
+        let overdue = {
             let senders = self.senders.lock();
             let desk = &mut *self.desk.lock();
             if desk.walking {
                 return;
             }
             desk.sweep(&senders);
-            (desk.positions.look_by_age(), desk.place)
+            desk.positions.look_by_age(desk.place)
         };
-        if let Some(overdue) = due {
-            self.tell_position(place.id, overdue);
+        if let Some(overdue) = overdue {
+            self.tell_position(overdue);
         }
     }
 
@@ -452,17 +475,32 @@ impl Shard {
 
 /// What a sender stood before is not in the window any more: one of another epoch is set to where
 /// that goes on, after a gap; any other reads on from history, which knows what is lost.
-fn lose(sender: &mut Sender, walk: &Walk, wakers: &mut Vec<Waker>) {
+fn lose(sender: &mut Sender, walk: &Walk<'_>) -> Option<Waker> {
     if sender.is_gone() {
-        return;
+        return None;
     }
     let from = walk.slice.tail.from;
     if from.epoch != walk.before.epoch {
         let lost = sender.due.gap.map_or(sender.told, |gap| gap.lost);
         sender.due.gap = Some(Gap { lost, at: from.id });
-        wakers.extend(sender.offer(from.id));
-    } else if sender.cursor == Cursor::Live {
-        wakers.extend(sender.offer(walk.before.id));
+        return sender.offer(from.id);
+    }
+    match sender.cursor {
+        // One that joined during this walk, or has read ahead, has lost nothing.
+        Cursor::Live(read) => sender.offer(read.max(walk.before.id)),
+        Cursor::At(_) | Cursor::Opening => None,
+    }
+}
+
+impl Drop for Walk<'_> {
+    /// Goes to the end also where the task that walks is dropped in the middle: nobody else will tell
+    /// the rest of what this walk has taken on.
+    fn drop(&mut self) {
+        let shard = self.shard;
+        while !self.is_done {
+            shard.visit(self);
+        }
+        shard.finish(self);
     }
 }
 
@@ -506,6 +544,19 @@ impl Recent {
             events: Vec::new(),
             lost: false,
         })
+    }
+
+    /// The position right before the first event after `after` that the selector admits.
+    fn next(&self, selector: &Selector, after: EventId) -> Option<EventId> {
+        let events = &self.tail.events;
+        let first = events.partition_point(|stored| stored.id() <= after);
+        let skip = events[first..]
+            .iter()
+            .position(|stored| selector.admits(stored.event()))?;
+        let before = (first + skip)
+            .checked_sub(1)
+            .map_or(self.tail.from.id, |i| events[i].id());
+        Some(before.max(after))
     }
 
     /// Everything after `after` that the selector admits, in one piece; what more than one

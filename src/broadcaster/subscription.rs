@@ -100,6 +100,8 @@ pub struct Subscription {
     form: Form,
     /// The last id that the client was told.
     told: EventId,
+    /// Where history was read to.
+    read: EventId,
     stage: Stage,
     ended: Ended,
     /// History's head when the stream was opened.
@@ -141,6 +143,7 @@ impl Subscription {
             selector,
             form,
             told,
+            read: told,
             stage: Stage::Opening(start),
             ended: Ended::Gone,
             head,
@@ -276,6 +279,7 @@ impl Subscription {
     }
 
     fn take(&mut self, chunk: &Chunk) -> Option<Batch> {
+        self.read = chunk.read_to;
         self.shard.has_read(self.place, chunk.read_to);
         let batch = shard::join(&chunk.events, self.form)?;
         self.told = batch.last;
@@ -286,6 +290,11 @@ impl Subscription {
 
     fn step(&mut self, cx: &mut Context<'_>) -> Step {
         match self.shard.next(self.place, self.told, cx.waker()) {
+            // What the shard holds may end before the head, and what comes next may never match.
+            Next::Wait if self.tell_head && self.read < self.broadcaster.window.head().id => {
+                self.read_on(self.read)
+            }
+            Next::Live(_, after) if self.tell_head => self.read_on(after),
             Next::Wait => Step::Wait,
             Next::Ping => Step::Send(self.count_sent(Bytes::from_static(sse::PING))),
             Next::Position(at, frame) => {
@@ -300,10 +309,7 @@ impl Subscription {
                 self.broadcaster.stats.delivered.add(batch.events);
                 Step::Send(self.count_sent(batch.bytes))
             }
-            Next::Read(after) => {
-                self.read_on(after);
-                Step::Again
-            }
+            Next::Read(after) => self.read_on(after),
             Next::Gap(gap) => {
                 self.told = gap.at;
                 self.broadcaster.stats.gaps.add(1);
@@ -324,7 +330,7 @@ impl Subscription {
         }
     }
 
-    fn read_on(&mut self, after: EventId) {
+    fn read_on(&mut self, after: EventId) -> Step {
         let (history, selector) = (
             Arc::clone(&self.broadcaster.history),
             Arc::clone(&self.selector),
@@ -332,6 +338,7 @@ impl Subscription {
         self.stage = Stage::Replaying(Box::pin(async move {
             history.read(From::After(after), &selector, CHUNK).await
         }));
+        Step::Again
     }
 
     /// History is out of reach: the client is to come back later, with the id it has.

@@ -106,7 +106,7 @@ impl Fields {
             self.data = Some(data_of(json)?);
             return Ok(());
         }
-        if json == "null" {
+        if json == "null" && matches!(name, "topic" | "topics" | "event" | "id" | "retry") {
             return Ok(());
         }
         let text = || serde_json::from_str::<String>(json);
@@ -315,6 +315,7 @@ mod tests {
     fn what_is_wrong_with_an_object_is_said() {
         assert_eq!(code(json(r#"{"event":"x"}"#)), "no_data");
         assert_eq!(code(json(r#"{"data":"","dat":1}"#)), "unknown_field");
+        assert_eq!(code(json(r#"{"data":"","dat":null}"#)), "unknown_field");
         assert_eq!(code(json(r#"{"data":"","data":""}"#)), "duplicate_field");
         assert_eq!(
             code(json(r#"{"data":"","topic":"a","topics":["b"]}"#)),

@@ -13,10 +13,11 @@ const DEFAULT_FILTER: &str = "info,actix_server=warn,actix_http=off";
 /// # Errors
 /// When the filter cannot be read.
 pub(super) fn start(config: &Config) -> Result<(), BadSetting> {
-    let filter = config
-        .log
-        .clone()
-        .or_else(|| std::env::var("RUST_LOG").ok());
+    let settings = [config.log.clone(), std::env::var("RUST_LOG").ok()];
+    let filter = settings
+        .into_iter()
+        .flatten()
+        .find(|filter| !filter.trim().is_empty());
     let filter = filter.unwrap_or_else(|| DEFAULT_FILTER.to_owned());
     let parsed = env_filter::Builder::new().try_parse(&filter).map(|_| ());
     parsed.map_err(|error| {

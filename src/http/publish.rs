@@ -98,6 +98,12 @@ fn json(body: &impl Serialize) -> HttpResponse {
 
 impl Kind {
     fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        let coding = headers.get(header::CONTENT_ENCODING);
+        if coding.is_some_and(|coding| coding != "identity") {
+            return Err(unsupported(
+                "a compressed body is not taken; send it as it is",
+            ));
+        }
         let Some(value) = headers.get(header::CONTENT_TYPE) else {
             return Ok(Self::Text);
         };

@@ -6,12 +6,15 @@ use std::sync::{
 };
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder,
     http::{StatusCode, header},
     web::{self, ServiceConfig},
 };
 
-use super::error::{Problem, no_store};
+use super::{
+    error::{Problem, no_store},
+    method_not_allowed,
+};
 use crate::metrics::Metrics;
 
 const HTML: &str = include_str!("page/index.html");
@@ -31,18 +34,26 @@ pub(super) struct Status {
 pub(super) fn configure(config: &mut ServiceConfig, status: &Arc<Status>, page: bool) {
     config
         .app_data(web::Data::from(Arc::clone(status)))
-        .route("/health/live", web::get().to(live))
-        .route("/health/live", web::head().to(live))
-        .route("/health/ready", web::get().to(ready))
-        .route("/health/ready", web::head().to(ready))
-        .route("/metrics", web::get().to(metrics))
-        .route("/metrics", web::head().to(metrics));
+        .service(read_only("/health/live", live))
+        .service(read_only("/health/ready", ready))
+        .service(read_only("/metrics", metrics));
     if page {
         for path in ["/", "/page.css", "/page.js"] {
-            config.route(path, web::get().to(asset));
-            config.route(path, web::head().to(asset));
+            config.service(read_only(path, asset));
         }
     }
+}
+
+fn read_only<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    F::Output: Responder + 'static,
+    Args: FromRequest + 'static,
+{
+    web::resource(path)
+        .route(web::get().to(handler.clone()))
+        .route(web::head().to(handler))
+        .default_service(web::to(|| async { method_not_allowed("GET, HEAD") }))
 }
 
 async fn live() -> HttpResponse {

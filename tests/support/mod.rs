@@ -76,10 +76,17 @@ impl Server {
             seen: Vec::new(),
         };
         let line = server.wait_for_log("listening on http://");
-        let address = line.split("http://").nth(1).and_then(|rest| rest.split([' ', ',']).next());
+        let address = line
+            .split("http://")
+            .nth(1)
+            .and_then(|rest| rest.split([' ', ',']).next());
         let address: SocketAddr = address.expect("an address").parse().expect("an address");
         server.address = SocketAddr::new(
-            if address.ip().is_unspecified() { [127, 0, 0, 1].into() } else { address.ip() },
+            if address.ip().is_unspecified() {
+                [127, 0, 0, 1].into()
+            } else {
+                address.ip()
+            },
             address.port(),
         );
         server
@@ -111,7 +118,9 @@ impl Server {
     }
 
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([name, &self.pid().to_string()]).status();
+        let status = Command::new("kill")
+            .args([name, &self.pid().to_string()])
+            .status();
         assert!(status.expect("kill runs").success());
     }
 
@@ -129,7 +138,12 @@ impl Server {
     /// User and system time so far, as /proc has it.
     pub fn cpu_time(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("/proc");
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .collect();
         let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
         Duration::from_millis(ticks * 10)
     }
@@ -137,7 +151,13 @@ impl Server {
     /// Resident memory in bytes.
     pub fn resident(&self) -> usize {
         let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.pid())).expect("/proc");
-        statm.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 4096
+        statm
+            .split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<usize>()
+            .unwrap()
+            * 4096
     }
 
     pub fn connect(&self) -> TcpStream {
@@ -158,7 +178,10 @@ impl Server {
             0 if !head.starts_with("POST") => String::new(),
             length => format!("Content-Length: {length}\r\n"),
         };
-        let head = head.trim_end().replace('\n', "\r\n").replace("\r\r\n", "\r\n");
+        let head = head
+            .trim_end()
+            .replace('\n', "\r\n")
+            .replace("\r\r\n", "\r\n");
         let request = format!("{head}\r\nHost: {host}\r\nConnection: close\r\n{length}\r\n");
         socket.write_all(request.as_bytes()).unwrap();
         // A refusal may come, and the connection close, before all is written.
@@ -183,6 +206,23 @@ impl Server {
         answer.json()["id"].as_str().expect("an id").to_owned()
     }
 
+    /// Publishes a batch and returns its ids.
+    pub fn publish_all(&self, topic: &str, data: impl IntoIterator<Item = String>) -> Vec<String> {
+        let event = |data| serde_json::json!({ "topic": topic, "data": data });
+        let batch: serde_json::Value = data.into_iter().map(event).collect();
+        let answer = self.post("/events", "application/json", &batch.to_string());
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let ids = answer.json()["ids"].as_array().expect("ids").clone();
+        ids.iter()
+            .map(|id| id.as_str().expect("an id").to_owned())
+            .collect()
+    }
+
+    /// How many streams have ended for this reason.
+    pub fn ended(&self, reason: &str) -> u64 {
+        self.metric(&format!("ended_total{{reason=\"{reason}\"}}"))
+    }
+
     /// A stream, for instance of `/events?topic=a`.
     pub fn subscribe(&self, path: &str) -> Stream {
         self.subscribe_with(path, "")
@@ -192,7 +232,10 @@ impl Server {
     pub fn subscribe_with(&self, path: &str, lines: &str) -> Stream {
         let mut socket = self.connect();
         let lines: String = lines.lines().map(|line| format!("{line}\r\n")).collect();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{lines}\r\n", self.address);
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\n{lines}\r\n",
+            self.address
+        );
         socket.write_all(request.as_bytes()).unwrap();
         Stream::open(socket)
     }
@@ -202,7 +245,10 @@ impl Server {
         let text = self.get("/metrics").text();
         let name = format!("sse_broadcaster_{name} ");
         let line = text.lines().find(|line| line.starts_with(&name));
-        let value = line.unwrap_or_else(|| panic!("no {name} in {text}")).split(' ').nth(1);
+        let value = line
+            .unwrap_or_else(|| panic!("no {name} in {text}"))
+            .split(' ')
+            .nth(1);
         value.unwrap().parse().expect("a whole number")
     }
 }
@@ -233,7 +279,9 @@ impl Answer {
             }
         } else {
             let length = header_in(&head, "content-length").and_then(|text| text.parse().ok());
-            let _ = reader.take(length.unwrap_or(u64::MAX)).read_to_end(&mut body);
+            let _ = reader
+                .take(length.unwrap_or(u64::MAX))
+                .read_to_end(&mut body);
         }
         let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
         Self {
@@ -263,7 +311,9 @@ impl Answer {
 
 fn header_in<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     let mut lines = head.lines().skip(1).filter_map(|line| line.split_once(':'));
-    lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    lines
+        .find(|(known, _)| known.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.trim())
 }
 
 fn read_head(reader: &mut impl BufRead) -> io::Result<String> {
@@ -351,7 +401,12 @@ impl Stream {
 
     /// The next message, ours too; `None` at the end, which is then in `end`.
     pub fn next(&mut self) -> Option<Message> {
+        let deadline = Instant::now() + PATIENCE;
         loop {
+            assert!(
+                Instant::now() < deadline,
+                "nothing but pings came on the stream"
+            );
             if let Some(end) = self.rest.find("\n\n") {
                 let block: String = self.rest.drain(..end + 2).collect();
                 if let Some(message) = self.dispatch(&block) {
@@ -361,7 +416,10 @@ impl Stream {
             }
             if !self.fill() {
                 let rest = std::mem::take(&mut self.rest);
+                let id = self.last_id.clone();
                 self.dispatch(&rest[..rest.rfind('\n').map_or(0, |at| at + 1)]);
+                // A block that was cut off is not dispatched, and its id does not count.
+                self.last_id = id;
                 return None;
             }
         }
@@ -379,13 +437,17 @@ impl Stream {
 
     /// The data of the next so many events.
     pub fn data(&mut self, count: usize) -> Vec<String> {
-        (0..count).map(|_| self.event().expect("an event").data).collect()
+        (0..count)
+            .map(|_| self.event().expect("an event").data)
+            .collect()
     }
 
     /// Reads until the message of this name.
     pub fn until(&mut self, name: &str) -> Message {
         loop {
-            let message = self.next().unwrap_or_else(|| panic!("the stream ended before {name}"));
+            let message = self
+                .next()
+                .unwrap_or_else(|| panic!("the stream ended before {name}"));
             if message.name == name {
                 return message;
             }
@@ -395,6 +457,18 @@ impl Stream {
     /// Reads to the end.
     pub fn drain(&mut self) -> Vec<Message> {
         std::iter::from_fn(|| self.next()).collect()
+    }
+
+    /// The text that is not read yet, which is read on until it holds this.
+    pub fn peek(&mut self, until: &str) -> &str {
+        while !self.rest.contains(until) {
+            assert!(
+                self.fill(),
+                "the stream ended before {until:?}: {:?}",
+                self.rest
+            );
+        }
+        &self.rest
     }
 
     fn fill(&mut self) -> bool {
@@ -427,7 +501,10 @@ impl Stream {
             }
             Err(error) => {
                 let timed_out = [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut];
-                assert!(!timed_out.contains(&error.kind()), "nothing came on the stream");
+                assert!(
+                    !timed_out.contains(&error.kind()),
+                    "nothing came on the stream"
+                );
                 self.end = Some(End::Cut);
                 false
             }

@@ -1,0 +1,93 @@
+//! When to open a stream again.
+
+use std::time::Duration;
+
+/// Until a server sets one.
+const RETRY: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const SHORTEST_PAUSE_AFTER_A_FAILURE: Duration = Duration::from_millis(500);
+
+/// What the server asked for; after failures twice as long each time, up to a bound, and at random so
+/// that not all come back at once.
+#[derive(Debug)]
+pub(crate) struct Backoff {
+    retry: Duration,
+    /// Streams in a row that brought nothing.
+    failures: u32,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self {
+            retry: RETRY,
+            failures: 0,
+        }
+    }
+}
+
+impl Backoff {
+    /// The server's reconnection time, if it sets one.
+    pub(crate) fn set_retry(&mut self, retry: Option<Duration>) {
+        self.retry = retry.unwrap_or(self.retry);
+    }
+
+    pub(crate) fn worked(&mut self) {
+        self.failures = 0;
+    }
+
+    pub(crate) fn failed(&mut self) {
+        self.failures = self.failures.saturating_add(1);
+    }
+
+    /// `chance` is from 0 to 1.
+    pub(crate) fn pause(&self, chance: f64) -> Duration {
+        if self.failures == 0 {
+            return self.retry;
+        }
+        let base = self.retry.max(SHORTEST_PAUSE_AFTER_A_FAILURE);
+        let longest = base.saturating_mul(1 << self.failures.min(16));
+        let longest = longest.min(LONGEST_PAUSE);
+        longest.mul_f64(0.5 + chance / 2.0).max(self.retry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pause(retry: Duration, failures: u32, chance: f64) -> Duration {
+        Backoff { retry, failures }.pause(chance)
+    }
+
+    #[test]
+    fn after_a_cut_it_comes_back_when_the_server_asked_it_to() {
+        let retry = Duration::from_millis(70);
+        assert_eq!(pause(retry, 0, 0.9), retry);
+        assert_eq!(pause(Duration::ZERO, 0, 0.9), Duration::ZERO);
+    }
+
+    #[test]
+    fn each_failure_doubles_the_pause_up_to_half_a_minute() {
+        let retry = Duration::from_secs(1);
+        let longest = |failures| pause(retry, failures, 1.0).as_secs();
+        assert_eq!([1, 2, 3, 4, 5, 1000].map(longest), [2, 4, 8, 16, 30, 30]);
+        assert_eq!(pause(retry, 3, 0.0), Duration::from_secs(4));
+    }
+
+    #[test]
+    fn a_pause_is_never_shorter_than_the_server_asked_for() {
+        let retry = Duration::from_secs(3600);
+        assert_eq!(pause(retry, 3, 0.0), retry);
+        assert!(pause(Duration::ZERO, 1, 0.0) >= Duration::from_millis(500));
+    }
+
+    #[test]
+    fn a_stream_that_worked_makes_good_all_failures_before_it() {
+        let mut backoff = Backoff::default();
+        backoff.failed();
+        backoff.failed();
+        assert!(backoff.pause(1.0) > RETRY);
+        backoff.worked();
+        assert_eq!(backoff.pause(1.0), RETRY);
+    }
+}

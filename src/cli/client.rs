@@ -1,0 +1,113 @@
+//! HTTP as the commands speak it.
+
+use std::{io, time::Duration};
+
+use serde::Deserialize;
+use ureq::{
+    Agent, Body, Timeout,
+    config::ConfigBuilder,
+    http::{Response, header},
+    typestate::AgentScope,
+};
+
+use super::target::Target;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Most that is read of an answer that is no stream.
+const MAX_ANSWER_BYTES: u64 = 4 << 20;
+
+/// Statuses are for the commands to judge, and a proxy of the environment is not asked for what is
+/// on this machine.
+pub(crate) fn agent(
+    target: &Target,
+    settings: impl FnOnce(ConfigBuilder<AgentScope>) -> ConfigBuilder<AgentScope>,
+) -> Agent {
+    let mut config = Agent::config_builder()
+        .http_status_as_error(false)
+        .user_agent(concat!("sse-broadcaster/", env!("CARGO_PKG_VERSION")))
+        .timeout_resolve(Some(CONNECT_TIMEOUT))
+        .timeout_connect(Some(CONNECT_TIMEOUT));
+    if target.is_local() {
+        config = config.proxy(None);
+    }
+    settings(config).build().new_agent()
+}
+
+/// The error in words for a terminal.
+pub(crate) fn why(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Io(error) => why_io(error),
+        ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
+            "cannot be reached in time".to_owned()
+        }
+        ureq::Error::Timeout(_) => "no answer in time".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn why_io(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::UnexpectedEof => "the connection was cut".to_owned(),
+        // So TLS reports what it cannot accept.
+        io::ErrorKind::InvalidData => format!("no https that holds: {error}"),
+        _ => error.to_string(),
+    }
+}
+
+/// What a server says of a request that it refused; every member may be missing.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Problem {
+    detail: Option<String>,
+    code: Option<String>,
+    /// Of a body of lines: where it was refused, and what stands.
+    pub(crate) line: Option<u64>,
+    pub(crate) count: u64,
+    pub(crate) last_id: Option<String>,
+}
+
+/// Reads a refusal: `application/problem+json`, or whatever else a machine in between answers.
+pub(crate) fn problem(answer: &mut Response<Body>) -> Problem {
+    let is_problem = content_type(answer) == "application/problem+json";
+    let mut problem: Problem = match body(answer) {
+        Ok(body) if is_problem => serde_json::from_slice(&body).unwrap_or_default(),
+        _ => Problem::default(),
+    };
+    if problem.detail.is_none() {
+        problem.detail = Some(match location(answer) {
+            Some(location) => format!("the server is at {location}: give that as --url"),
+            None => format!("the server answered {}", answer.status()),
+        });
+    }
+    problem
+}
+
+impl Problem {
+    pub(crate) fn sentence(&self) -> String {
+        let detail = self.detail.as_deref().unwrap_or_default();
+        match &self.code {
+            Some(code) => format!("{detail} ({code})"),
+            None => detail.to_owned(),
+        }
+    }
+}
+
+pub(crate) fn content_type(answer: &Response<Body>) -> &str {
+    answer.body().mime_type().unwrap_or_default()
+}
+
+fn location(answer: &Response<Body>) -> Option<&str> {
+    answer
+        .headers()
+        .get(header::LOCATION)
+        .filter(|_| answer.status().is_redirection())
+        .and_then(|location| location.to_str().ok())
+}
+
+pub(crate) fn body(answer: &mut Response<Body>) -> Result<Vec<u8>, ureq::Error> {
+    let config = answer.body_mut().with_config();
+    config.limit(MAX_ANSWER_BYTES).read_to_vec()
+}

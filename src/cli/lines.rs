@@ -1,0 +1,173 @@
+//! Standard input, line by line, as it comes.
+
+use std::{
+    io::{self, BufRead, Read as _},
+    sync::Arc,
+    thread,
+};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::Failure;
+
+/// What is read ahead while a publish is under way, and then sent with one request. An answer that
+/// comes before all of it was sent can still be read: it fits into the buffers of a connection.
+const BATCH_BYTES: usize = 64 << 10;
+const MAX_LINE_BYTES: usize = 64 << 20;
+
+/// Lines that a thread reads, to be taken as many at a time as there are.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Lines(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    read: Mutex<Read>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Read {
+    lines: Vec<Vec<u8>>,
+    bytes: usize,
+    ended: bool,
+    failed: Option<String>,
+}
+
+impl Lines {
+    /// Reads in a thread, which is left behind when it is blocked in a read at the end.
+    pub(crate) fn of(input: impl io::Read + Send + 'static) -> Result<Self, Failure> {
+        let lines = Self::default();
+        let reader = lines.clone();
+        thread::Builder::new()
+            .name("lines".to_owned())
+            .spawn(move || {
+                let failed = reader.read_all(io::BufReader::new(input)).err();
+                reader.finish(failed.map(|error| error.to_string()));
+            })
+            .map_err(|error| Failure::new(format!("standard input: {error}")))?;
+        Ok(lines)
+    }
+
+    /// No more is wanted. Returns whether that was so already.
+    pub(crate) fn end(&self) -> bool {
+        self.finish(None)
+    }
+
+    /// Waits for at least one line and takes what there is; none at the end.
+    pub(crate) fn take(&self) -> Result<Option<Vec<Vec<u8>>>, Failure> {
+        let mut read = self.0.read.lock();
+        while read.lines.is_empty() && !read.ended {
+            self.0.changed.wait(&mut read);
+        }
+        if read.lines.is_empty() {
+            let failed = read.failed.take();
+            return failed.map_or(Ok(None), |why| {
+                Err(Failure::new(format!("standard input: {why}")))
+            });
+        }
+        read.bytes = 0;
+        self.0.changed.notify_all();
+        Ok(Some(std::mem::take(&mut read.lines)))
+    }
+
+    fn read_all(&self, mut input: impl BufRead) -> io::Result<()> {
+        while let Some(line) = read_line(&mut input)? {
+            let mut read = self.0.read.lock();
+            while read.bytes >= BATCH_BYTES && !read.ended {
+                self.0.changed.wait(&mut read);
+            }
+            if read.ended {
+                break;
+            }
+            read.bytes += line.len() + 1;
+            read.lines.push(line);
+            self.0.changed.notify_all();
+        }
+        Ok(())
+    }
+
+    fn finish(&self, failed: Option<String>) -> bool {
+        let mut read = self.0.read.lock();
+        let had_ended = std::mem::replace(&mut read.ended, true);
+        read.failed = read.failed.take().or(failed);
+        self.0.changed.notify_all();
+        had_ended
+    }
+}
+
+/// A line without its LF or CRLF; none at the end.
+fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    let limit = MAX_LINE_BYTES as u64 + 1;
+    input.take(limit).read_until(b'\n', &mut line)?;
+    match line.last() {
+        None => return Ok(None),
+        Some(b'\n') => drop(line.pop()),
+        Some(_) if line.len() > MAX_LINE_BYTES => {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("a line of more than {MAX_LINE_BYTES} bytes"),
+            ));
+        }
+        Some(_) => {}
+    }
+    if line.last() == Some(&b'\r') {
+        line.pop();
+    }
+    Ok(Some(line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(input: &'static [u8]) -> Vec<Vec<u8>> {
+        let lines = Lines::of(input).unwrap();
+        let mut found = Vec::new();
+        while let Some(batch) = lines.take().unwrap() {
+            found.extend(batch);
+        }
+        found
+    }
+
+    #[test]
+    fn a_line_ends_with_lf_crlf_or_the_input() {
+        assert_eq!(all(b"a\nb\r\n\nc\rd"), [&b"a"[..], b"b", b"", b"c\rd"]);
+        assert_eq!(all(b"a\n"), [b"a"]);
+        assert!(all(b"").is_empty());
+    }
+
+    #[test]
+    fn everything_comes_in_order_however_much_it_is() {
+        let expected: Vec<_> = (0..50_000)
+            .map(|n| format!("line {n}").into_bytes())
+            .collect();
+        assert!(all(expected.join(&b'\n').leak()) == expected);
+    }
+
+    #[test]
+    fn an_endless_input_stops_when_no_more_is_wanted() {
+        let lines = Lines::of(io::repeat(b'\n')).unwrap();
+        assert!(lines.take().unwrap().is_some());
+        assert!(!lines.end());
+        assert!(lines.end());
+        while lines.take().unwrap().is_some() {}
+    }
+
+    #[test]
+    fn what_was_read_before_an_error_comes_before_it() {
+        struct Broken(bool);
+        impl io::Read for Broken {
+            fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+                if std::mem::replace(&mut self.0, true) {
+                    return Err(io::Error::other("broken"));
+                }
+                into[..2].copy_from_slice(b"a\n");
+                Ok(2)
+            }
+        }
+        let lines = Lines::of(Broken(false)).unwrap();
+        assert_eq!(lines.take().unwrap().unwrap(), [b"a"]);
+        assert_eq!(lines.take().unwrap_err().line, "standard input: broken");
+    }
+}

@@ -1,0 +1,214 @@
+//! `sse-broadcaster publish`
+
+use std::{fmt, io, path::PathBuf, process};
+
+use clap::Args;
+
+use super::{
+    Failure,
+    lines::Lines,
+    outgoing::{self, Common},
+    print,
+    publisher::{Publisher, Refused},
+    signals,
+    target::Target,
+};
+use crate::config::{Config, Secret};
+
+const EXAMPLES: &str = "Examples:
+  sse-broadcaster publish 'Hello, world'
+  sse-broadcaster publish --topic news --event headline 'First' 'Second'
+  tail -f app.log | sse-broadcaster publish --topic log
+  sse-broadcaster subscribe --since earliest --until head --json |
+    sse-broadcaster publish --json --url http://other:8000";
+
+const KEY_HELP: &str =
+    "Key that the server asks for; of several the first [env: SSE_BROADCASTER_PUBLISH_KEY]";
+const KEY_FILE_HELP: &str =
+    "File with the key as its first line [env: SSE_BROADCASTER_PUBLISH_KEY_FILE]";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Publish {
+    /// Data of an event; several are published in this order, all or none. Without any, each line of
+    /// standard input is one, published as it comes
+    #[arg(value_name = "TEXT")]
+    text: Vec<String>,
+
+    #[arg(long, value_name = "URL", help = super::URL_HELP)]
+    url: Option<String>,
+
+    /// Topic of the events; repeatable [default: default]
+    #[arg(long, value_name = "TOPIC")]
+    topic: Vec<String>,
+
+    /// Name of the events
+    #[arg(long, value_name = "NAME")]
+    event: Option<String>,
+
+    /// Lines of standard input are objects, as subscribe --json writes them: topics, own id, event,
+    /// data and retry are taken over, id and time are new
+    #[arg(long, conflicts_with_all = ["text", "topic", "event"])]
+    json: bool,
+
+    #[arg(long = "publish-key", value_name = "KEY", value_delimiter = ',', help = KEY_HELP,
+          allow_hyphen_values = true)]
+    key: Vec<Secret>,
+
+    #[arg(long = "publish-key-file", value_name = "FILE", help = KEY_FILE_HELP)]
+    key_file: Option<PathBuf>,
+}
+
+impl Publish {
+    pub(super) fn run(&self, config: &Config) -> Result<(), Failure> {
+        let target = Target::new(self.url.as_deref(), config.listen.iter(), "/events")?;
+        let server = Publisher::new(target, self.key(config)?.as_ref())?;
+        if self.text.is_empty() {
+            self.publish_input(&server)
+        } else {
+            self.publish_texts(&server)
+        }
+    }
+
+    /// The command's own flags come before the settings that the server has.
+    fn key(&self, config: &Config) -> Result<Option<Secret>, Failure> {
+        let own = Config {
+            publish_key: self.key.clone(),
+            publish_key_file: self.key_file.clone(),
+            ..config.clone()
+        };
+        for settings in [&own, config] {
+            let mut given = settings.publish_key.iter();
+            if let Some(key) = given.find(|key| !key.expose().is_empty()) {
+                return Ok(Some(key.clone()));
+            }
+            let keys = settings.publish_keys();
+            let keys = keys.map_err(|bad| Failure::usage(bad.to_string()))?;
+            if let Some(key) = keys.into_iter().next() {
+                return Ok(Some(key));
+            }
+        }
+        Ok(None)
+    }
+
+    fn common(&self) -> Common<'_> {
+        Common {
+            topics: &self.topic,
+            event: self.event.as_deref(),
+        }
+    }
+
+    fn publish_texts(&self, server: &Publisher) -> Result<(), Failure> {
+        let body = outgoing::of_texts(self.common(), &self.text)
+            .map_err(|error| Failure::new(error.to_string()))?;
+        match server.post("application/json", &body) {
+            Ok(taken) => print(taken.id.as_slice()).and_then(|()| print(&taken.ids)),
+            Err(Refused::Answered { why, .. } | Refused::Unsent(why)) => Err(Failure::new(why)),
+            Err(Refused::Unknown(why)) => Err(Failure::new(format!(
+                "{why}; whether it was published is not known"
+            ))),
+        }
+    }
+
+    fn publish_input(&self, server: &Publisher) -> Result<(), Failure> {
+        let lines = Lines::of(io::stdin())?;
+        let at_signal = lines.clone();
+        signals::on_end(move || {
+            // What has been read is still published; who insists does not wait for that.
+            if at_signal.end() {
+                process::exit(130);
+            }
+        })?;
+        let mut tally = Tally::default();
+        match self.publish_all(server, &lines, &mut tally) {
+            Ok(()) => print(&[tally.to_string()]),
+            Err(failure) => Err(Failure::new(format!("{}; {tally}", failure.line))),
+        }
+    }
+
+    fn publish_all(
+        &self,
+        server: &Publisher,
+        lines: &Lines,
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
+        while let Some(batch) = lines.take()? {
+            self.publish_lines(server, &batch, tally)?;
+        }
+        Ok(())
+    }
+
+    /// Publishes what stands before a line that is no event, and then says which one that is.
+    fn publish_lines(
+        &self,
+        server: &Publisher,
+        lines: &[Vec<u8>],
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
+        let mut body = Vec::new();
+        let mut numbers = Vec::with_capacity(lines.len());
+        let mut bad = Ok(());
+        for line in lines {
+            tally.lines += 1;
+            let added = match self.json {
+                true if line.trim_ascii().is_empty() => continue,
+                true => outgoing::add_json(line, &mut body),
+                false => outgoing::add_text(self.common(), line, &mut body),
+            };
+            if let Err(why) = added {
+                bad = Err(Failure::new(format!("line {}: {why}", tally.lines)));
+                break;
+            }
+            numbers.push(tally.lines);
+        }
+        if let (Some(first), Some(last)) = (numbers.first(), numbers.last()) {
+            match server.post("application/x-ndjson", &body) {
+                Ok(taken) => tally.add(taken.count, taken.last_id),
+                Err(Refused::Answered { why, problem }) => {
+                    tally.add(problem.count, problem.last_id);
+                    // Those before it stand, whichever line the server names: it takes many at once.
+                    let stands = usize::try_from(problem.count).ok();
+                    let number = stands.filter(|_| problem.line.is_some());
+                    let number = number.and_then(|stands| numbers.get(stands));
+                    return Err(Failure::new(match number {
+                        Some(number) => format!("line {number}: {why}"),
+                        None => why,
+                    }));
+                }
+                Err(Refused::Unsent(why)) => return Err(Failure::new(why)),
+                Err(Refused::Unknown(why)) => {
+                    return Err(Failure::new(format!(
+                        "{why}; whether lines {first} to {last} were published is not known"
+                    )));
+                }
+            }
+        }
+        bad
+    }
+}
+
+/// What the server has acknowledged, and the lines it came from.
+#[derive(Debug, Default)]
+struct Tally {
+    lines: u64,
+    count: u64,
+    last_id: Option<String>,
+}
+
+impl Tally {
+    fn add(&mut self, count: u64, last_id: Option<String>) {
+        self.count += count;
+        self.last_id = last_id.or(self.last_id.take());
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let events = if self.count == 1 { "event" } else { "events" };
+        write!(f, "published {} {events}", self.count)?;
+        match &self.last_id {
+            Some(id) => write!(f, ", the last is {id}"),
+            None => Ok(()),
+        }
+    }
+}
