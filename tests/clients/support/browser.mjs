@@ -1,0 +1,39 @@
+import { chromium } from 'playwright-core';
+
+/**
+ * A Chromium for the suite around it. Every name in `.test` is this machine, as it is for a page whose
+ * owner has pointed its name here.
+ */
+export function launch() {
+  return chromium.launch({
+    executablePath: '/usr/bin/chromium',
+    args: [
+      '--no-sandbox',
+      '--headless',
+      '--disable-gpu',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      '--no-first-run',
+      '--no-proxy-server',
+      '--host-resolver-rules=MAP *.test 127.0.0.1',
+    ],
+  });
+}
+
+/** A page in a context of its own, which shares no cookie, cache or connection with another's. */
+export async function newPage(t, browser, options) {
+  const context = await browser.newContext(options);
+  t.after(() => context.close());
+  return context.newPage();
+}
+
+/** An empty page of `origin` that the server there knows nothing of and puts no policy on. */
+export async function emptyPage(t, browser, origin) {
+  const page = await newPage(t, browser);
+  const url = `${origin}/empty-page`;
+  await page.route(url, (route) => route.fulfill({ contentType: 'text/html', body: '<!doctype html><link rel=icon href="data:,">' }));
+  await page.goto(url);
+  await page.unroute(url);
+  return page;
+}
