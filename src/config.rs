@@ -118,6 +118,7 @@ pub struct Config {
     #[arg(
         long,
         env = "SSE_BROADCASTER_PUBLISH_KEY",
+        allow_hyphen_values = true,
         value_name = "KEY",
         value_delimiter = ',',
         hide_env_values = true

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::{
     event::EventId,
-    history::{Place, Retention},
+    history::{Place, Retention, Tail},
     sse::Frame,
 };
 
@@ -71,63 +71,71 @@ impl Positions {
         });
     }
 
-    /// The shard has come here, and no walk is under way. If it is time to look: the id at or before
-    /// which a stream that was told no later one is to be told again.
-    pub(crate) fn look(&mut self, place: Place) -> Option<EventId> {
-        let (last, at) = *self.looks.back()?;
-        let due = last.epoch != place.epoch
-            || place.number >= last.number + self.events
-            || place.bytes >= last.bytes + self.bytes
-            || self.age.is_some_and(|age| at.elapsed() >= age);
-        if !due {
+    /// The shard has walked this, and no walk is under way. The id at or before which a stream that was
+    /// told no later one is to be told again, where that has changed.
+    pub(crate) fn walked(&mut self, tail: &Tail) -> Option<EventId> {
+        if self
+            .looks
+            .back()
+            .is_some_and(|(last, _)| last.epoch != tail.to.epoch)
+        {
+            self.restart(tail.to);
             return None;
         }
-        if last.epoch != place.epoch {
-            self.restart(place);
-            return None;
+        let now = Instant::now();
+        let mut place = tail.from;
+        // A walk may take on half a window: where it ends alone would be too rough.
+        for stored in &tail.events {
+            place.pass(stored);
+            self.look(place, now);
         }
-        self.looks.push_back((place, Instant::now()));
-        let overdue = self.overdue()?;
-        self.owe(place.id, overdue);
-        Some(overdue)
+        self.overdue(tail.to, now)
     }
 
     /// The same, by the clock alone: events grow old while nothing is published.
-    pub(crate) fn look_by_age(&mut self, place: Place) -> Option<EventId> {
+    pub(crate) fn waited(&mut self, place: Place) -> Option<EventId> {
         self.age?;
-        self.look(place)
+        let now = Instant::now();
+        self.look(place, now);
+        self.overdue(place, now)
+    }
+
+    fn look(&mut self, place: Place, now: Instant) {
+        let is_due = self.looks.back().is_none_or(|(last, at)| {
+            place.number >= last.number + self.events
+                || place.bytes >= last.bytes + self.bytes
+                || self.age.is_some_and(|age| now.duration_since(*at) >= age)
+        });
+        if is_due {
+            self.looks.push_back((place, now));
+        }
+    }
+
+    fn overdue(&mut self, place: Place, now: Instant) -> Option<EventId> {
+        let mut overdue = None;
+        while let Some((seen, at)) = self.looks.front() {
+            let is_behind = place.number >= seen.number + self.events * u64::from(TOLD_BEHIND)
+                || place.bytes >= seen.bytes + self.bytes * u64::from(TOLD_BEHIND)
+                || self
+                    .age
+                    .is_some_and(|age| now.duration_since(*at) >= age * TOLD_BEHIND);
+            if !is_behind {
+                break;
+            }
+            overdue = Some(seen.id);
+            self.looks.pop_front();
+        }
+        self.owe(place.id, overdue?);
+        overdue
     }
 
     /// What a live stream is to be told that was told this id last.
     pub(crate) fn owed(&mut self, told: EventId) -> Option<(EventId, Bytes)> {
         let owed = self.owed.as_mut()?;
-        let at = owed.at;
-        let is_owed = told <= owed.overdue && told < at;
-        is_owed.then(|| {
-            (
-                at,
-                owed.frame
-                    .get_or_insert_with(|| Frame::position(at))
-                    .clone(),
-            )
-        })
-    }
-
-    fn overdue(&mut self) -> Option<EventId> {
-        let (now, _) = *self.looks.back()?;
-        let mut overdue = None;
-        while let Some((place, at)) = self.looks.front() {
-            let behind = now.number >= place.number + self.events * u64::from(TOLD_BEHIND)
-                || now.bytes >= place.bytes + self.bytes * u64::from(TOLD_BEHIND)
-                || self
-                    .age
-                    .is_some_and(|age| at.elapsed() >= age * TOLD_BEHIND);
-            if !behind || self.looks.len() == 1 {
-                break;
-            }
-            overdue = Some(place.id);
-            self.looks.pop_front();
+        if told > owed.overdue || told >= owed.at {
+            return None;
         }
-        overdue
+        let frame = owed.frame.get_or_insert_with(|| Frame::position(owed.at));
+        Some((owed.at, frame.clone()))
     }
 }

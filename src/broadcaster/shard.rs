@@ -393,7 +393,11 @@ impl Shard {
             desk.walking = false;
             desk.sweep(&senders);
             self.has_walked_to(desk.place);
-            desk.positions.look(desk.place)
+            // Elsewhere it starts anew, with who joined when everybody had left.
+            let is_here = desk.place == walk.slice.tail.to;
+            is_here
+                .then(|| desk.positions.walked(&walk.slice.tail))
+                .flatten()
         };
         if let Some(stored) = walk.slice.tail.events.first() {
             self.stats
@@ -427,7 +431,7 @@ impl Shard {
                 return;
             }
             desk.sweep(&senders);
-            desk.positions.look_by_age(desk.place)
+            desk.positions.waited(desk.place)
         };
         if let Some(overdue) = overdue {
             self.tell_position(overdue);

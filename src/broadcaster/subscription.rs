@@ -292,7 +292,7 @@ impl Subscription {
         match self.shard.next(self.place, self.told, cx.waker()) {
             // What the shard holds may end before the head, and what comes next may never match.
             Next::Wait if self.tell_head && self.read < self.broadcaster.window.head().id => {
-                self.read_on(self.read)
+                self.read_on(self.read.max(self.told))
             }
             Next::Live(_, after) if self.tell_head => self.read_on(after),
             Next::Wait => Step::Wait,

@@ -12,7 +12,7 @@ const SHORTEST_PAUSE_AFTER_A_FAILURE: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct Backoff {
     retry: Duration,
-    /// Streams in a row that brought nothing.
+    /// In a row, after which no server said when to come back.
     failures: u32,
 }
 
@@ -26,9 +26,10 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The server's reconnection time, if it sets one.
-    pub(crate) fn set_retry(&mut self, retry: Option<Duration>) {
-        self.retry = retry.unwrap_or(self.retry);
+    /// The server says when to come back.
+    pub(crate) fn set_retry(&mut self, retry: Duration) {
+        self.retry = retry;
+        self.failures = 0;
     }
 
     pub(crate) fn worked(&mut self) {
@@ -89,5 +90,13 @@ mod tests {
         assert!(backoff.pause(1.0) > RETRY);
         backoff.worked();
         assert_eq!(backoff.pause(1.0), RETRY);
+    }
+
+    #[test]
+    fn a_server_that_says_when_to_come_back_is_taken_at_its_word() {
+        let mut backoff = Backoff::default();
+        backoff.failed();
+        backoff.set_retry(Duration::from_secs(40));
+        assert_eq!(backoff.pause(1.0), Duration::from_secs(40));
     }
 }

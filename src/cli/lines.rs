@@ -48,9 +48,9 @@ impl Lines {
         Ok(lines)
     }
 
-    /// No more is wanted. Returns whether that was so already.
-    pub(crate) fn end(&self) -> bool {
-        self.finish(None)
+    /// No more is wanted than what has been read.
+    pub(crate) fn end(&self) {
+        self.finish(None);
     }
 
     /// Waits for at least one line and takes what there is; none at the end.
@@ -86,12 +86,11 @@ impl Lines {
         Ok(())
     }
 
-    fn finish(&self, failed: Option<String>) -> bool {
+    fn finish(&self, failed: Option<String>) {
         let mut read = self.0.read.lock();
-        let had_ended = std::mem::replace(&mut read.ended, true);
+        read.ended = true;
         read.failed = read.failed.take().or(failed);
         self.0.changed.notify_all();
-        had_ended
     }
 }
 
@@ -149,8 +148,7 @@ mod tests {
     fn an_endless_input_stops_when_no_more_is_wanted() {
         let lines = Lines::of(io::repeat(b'\n')).unwrap();
         assert!(lines.take().unwrap().is_some());
-        assert!(!lines.end());
-        assert!(lines.end());
+        lines.end();
         while lines.take().unwrap().is_some() {}
     }
 

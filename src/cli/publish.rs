@@ -113,11 +113,13 @@ impl Publish {
     fn publish_input(&self, server: &Publisher) -> Result<(), Failure> {
         let lines = Lines::of(io::stdin())?;
         let at_signal = lines.clone();
+        let mut asked_before = false;
         signals::on_end(move || {
             // What has been read is still published; who insists does not wait for that.
-            if at_signal.end() {
+            if std::mem::replace(&mut asked_before, true) {
                 process::exit(130);
             }
+            at_signal.end();
         })?;
         let mut tally = Tally::default();
         match self.publish_all(server, &lines, &mut tally) {
@@ -132,58 +134,73 @@ impl Publish {
         lines: &Lines,
         tally: &mut Tally,
     ) -> Result<(), Failure> {
-        while let Some(batch) = lines.take()? {
-            self.publish_lines(server, &batch, tally)?;
+        while let Some(lines) = lines.take()? {
+            let batch = self.batch(&lines, &mut tally.lines);
+            if !batch.numbers.is_empty() {
+                publish_batch(server, &batch, tally)?;
+            }
+            if let Some(why) = batch.bad {
+                return Err(Failure::new(format!("line {}: {why}", tally.lines)));
+            }
         }
         Ok(())
     }
 
-    /// Publishes what stands before a line that is no event, and then says which one that is.
-    fn publish_lines(
-        &self,
-        server: &Publisher,
-        lines: &[Vec<u8>],
-        tally: &mut Tally,
-    ) -> Result<(), Failure> {
-        let mut body = Vec::new();
-        let mut numbers = Vec::with_capacity(lines.len());
-        let mut bad = Ok(());
+    /// The lines up to the first that is no event; `number` is that of the last one looked at.
+    fn batch(&self, lines: &[Vec<u8>], number: &mut u64) -> Batch {
+        let mut batch = Batch::default();
         for line in lines {
-            tally.lines += 1;
+            *number += 1;
             let added = match self.json {
                 true if line.trim_ascii().is_empty() => continue,
-                true => outgoing::add_json(line, &mut body),
-                false => outgoing::add_text(self.common(), line, &mut body),
+                true => outgoing::add_json(line, &mut batch.body),
+                false => outgoing::add_text(self.common(), line, &mut batch.body),
             };
             if let Err(why) = added {
-                bad = Err(Failure::new(format!("line {}: {why}", tally.lines)));
+                batch.bad = Some(why);
                 break;
             }
-            numbers.push(tally.lines);
+            batch.numbers.push(*number);
         }
-        if let (Some(first), Some(last)) = (numbers.first(), numbers.last()) {
-            match server.post("application/x-ndjson", &body) {
-                Ok(taken) => tally.add(taken.count, taken.last_id),
-                Err(Refused::Answered { why, problem }) => {
-                    tally.add(problem.count, problem.last_id);
-                    // Those before it stand, whichever line the server names: it takes many at once.
-                    let stands = usize::try_from(problem.count).ok();
-                    let number = stands.filter(|_| problem.line.is_some());
-                    let number = number.and_then(|stands| numbers.get(stands));
-                    return Err(Failure::new(match number {
-                        Some(number) => format!("line {number}: {why}"),
-                        None => why,
-                    }));
-                }
-                Err(Refused::Unsent(why)) => return Err(Failure::new(why)),
-                Err(Refused::Unknown(why)) => {
-                    return Err(Failure::new(format!(
-                        "{why}; whether lines {first} to {last} were published is not known"
-                    )));
-                }
+        batch
+    }
+}
+
+/// Lines that are published with one request.
+#[derive(Debug, Default)]
+struct Batch {
+    body: Vec<u8>,
+    /// Which lines of the input they are.
+    numbers: Vec<u64>,
+    /// Why the line behind them is no event.
+    bad: Option<String>,
+}
+
+fn publish_batch(server: &Publisher, batch: &Batch, tally: &mut Tally) -> Result<(), Failure> {
+    match server.post("application/x-ndjson", &batch.body) {
+        Ok(taken) => {
+            tally.add(taken.count, taken.last_id);
+            Ok(())
+        }
+        Err(Refused::Answered { why, problem }) => {
+            tally.add(problem.count, problem.last_id);
+            // Those before it stand, whichever line the server names: it takes many at once.
+            let stands = usize::try_from(problem.count).ok();
+            let number = stands.filter(|_| problem.line.is_some());
+            let number = number.and_then(|stands| batch.numbers.get(stands));
+            Err(Failure::new(match number {
+                Some(number) => format!("line {number}: {why}"),
+                None => why,
+            }))
+        }
+        Err(Refused::Unsent(why)) => Err(Failure::new(why)),
+        Err(Refused::Unknown(why)) => Err(Failure::new(match batch.numbers.as_slice() {
+            [first, .., last] => {
+                format!("{why}; whether lines {first} to {last} were published is not known")
             }
-        }
-        bad
+            [one] => format!("{why}; whether line {one} was published is not known"),
+            [] => why,
+        })),
     }
 }
 

@@ -90,7 +90,10 @@ impl Subscriber {
         loop {
             let end = match self.open() {
                 Ok(answer) => self.read(answer, &mut take),
-                Err(end) => end,
+                Err(end) => {
+                    self.backoff.failed();
+                    end
+                }
             };
             match end {
                 End::Done => return Ok(()),
@@ -99,7 +102,6 @@ impl Subscriber {
                 }
                 End::Cut => {}
                 End::Away(why) => {
-                    self.backoff.failed();
                     if !std::mem::replace(&mut self.told_away, true) {
                         complain(&format!("{}: {why}; trying on", self.target));
                     }
@@ -114,18 +116,16 @@ impl Subscriber {
         answer: Response<Body>,
         take: &mut impl FnMut(Received) -> Option<End>,
     ) -> End {
-        self.has_opened = true;
-        if std::mem::take(&mut self.told_away) {
-            complain(&format!("{}: connected", self.target));
-        }
         self.head = self.head.or_else(|| head(&answer));
         let reader = BufReader::new(answer.into_body().into_reader());
         let mut stream = EventStream::new(reader, &self.last_id);
-        let mut brought_something = false;
+        let mut is_first = true;
         let end = loop {
             match stream.next() {
                 Ok(Some(message)) => {
-                    brought_something = true;
+                    if std::mem::take(&mut is_first) {
+                        self.has_opened();
+                    }
                     let end = take(Received {
                         message: &message,
                         at: stream.last_id().parse().ok(),
@@ -138,17 +138,28 @@ impl Subscriber {
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                     break End::Refused(error.to_string());
                 }
+                // A server that has no place for one more subscriber does so.
+                Ok(None) | Err(_) if is_first => {
+                    break End::Away("cut before anything came".to_owned());
+                }
                 Ok(None) | Err(_) => break End::Cut,
             }
         };
         stream.last_id().clone_into(&mut self.last_id);
-        self.backoff.set_retry(stream.retry());
-        if brought_something {
-            self.backoff.worked();
-        } else {
-            self.backoff.failed();
+        match stream.retry() {
+            Some(retry) => self.backoff.set_retry(retry),
+            None if is_first => self.backoff.failed(),
+            None => {}
         }
         end
+    }
+
+    fn has_opened(&mut self) {
+        self.has_opened = true;
+        self.backoff.worked();
+        if std::mem::take(&mut self.told_away) {
+            complain(&format!("{}: connected", self.target));
+        }
     }
 
     fn open(&self) -> Result<Response<Body>, End> {

@@ -405,7 +405,7 @@ impl Log {
 }
 
 impl Place {
-    fn pass(&mut self, stored: &Stored) {
+    pub(crate) fn pass(&mut self, stored: &Stored) {
         self.number += 1;
         self.bytes += stored.event().cost() as u64;
         self.id = stored.id();

@@ -38,6 +38,9 @@ const STALL_LOOKS: u32 = 4;
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
     pub(super) stall_timeout: Duration,
+    /// How long an answered client may take until it has sent a whole further head: actix's own
+    /// timeout holds for the first one of a connection.
+    pub(super) next_head_timeout: Duration,
     pub(super) socket_buffer_bytes: usize,
     pub(super) max_connections: usize,
     pub(super) open: Arc<AtomicUsize>,
@@ -49,9 +52,17 @@ pub(super) struct Connection {
     read_in_poll: usize,
     behind_stream: usize,
     stall_timeout: Duration,
+    next_head_timeout: Duration,
+    next_head: Option<NextHead>,
     stall: Option<Stall>,
     reset: Option<Reset>,
     open: Arc<AtomicUsize>,
+}
+
+/// A client that was answered and may send a further request.
+struct NextHead {
+    look: Pin<Box<Sleep>>,
+    answered: Instant,
 }
 
 /// A write that waits for the socket to take something.
@@ -82,6 +93,8 @@ impl Connection {
             read_in_poll: 0,
             behind_stream: 0,
             stall_timeout: settings.stall_timeout,
+            next_head_timeout: settings.next_head_timeout,
+            next_head: None,
             stall: None,
             reset: None,
             open: Arc::clone(&settings.open),
@@ -107,6 +120,42 @@ impl Connection {
                 return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
             }
         }
+    }
+
+    /// Fails once an answered client has taken too long for its next head.
+    fn check_next_head(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let Some(next) = &mut self.next_head else {
+            return Ok(());
+        };
+        while next.look.as_mut().poll(cx).is_ready() {
+            if self.link.is_answering() {
+                next.answered = Instant::now();
+            }
+            let deadline = next.answered + self.next_head_timeout;
+            if deadline <= Instant::now() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            next.look.as_mut().reset(deadline.into());
+        }
+        Ok(())
+    }
+
+    /// Some of an answer has left.
+    fn has_answered(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.link.is_streaming() {
+            self.next_head = None;
+            return Ok(());
+        }
+        let answered = Instant::now();
+        if let Some(next) = &mut self.next_head {
+            next.answered = answered;
+            return Ok(());
+        }
+        self.next_head = Some(NextHead {
+            look: Box::pin(sleep(self.next_head_timeout)),
+            answered,
+        });
+        self.check_next_head(cx)
     }
 
     /// The socket is full. Fails once it has taken nothing for the stall timeout.
@@ -165,6 +214,7 @@ impl Connection {
             Poll::Pending => self.poll_stall(cx),
             Poll::Ready(result) => {
                 self.stall = None;
+                self.has_answered(cx)?;
                 Poll::Ready(result)
             }
         }
@@ -180,6 +230,12 @@ impl AsyncRead for Connection {
         let this = self.get_mut();
         if this.link.is_streaming() {
             return this.poll_discard(cx);
+        }
+        this.check_next_head(cx)?;
+        if this.stall.is_some() {
+            // Nothing more is taken of a client that takes no answers: the dispatcher, with its buffer
+            // full, would poll itself without end. Room to write wakes it.
+            return Poll::Pending;
         }
         if this.read_in_poll >= READ_PER_POLL {
             this.read_in_poll = 0;

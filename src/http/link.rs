@@ -5,17 +5,27 @@ use std::cell::Cell;
 /// Shared by a connection and the one stream that it may come to carry.
 #[derive(Debug, Default)]
 pub struct Link {
+    answering: Cell<bool>,
     streaming: Cell<bool>,
-    http_1_0: Cell<bool>,
+    unchunked: Cell<bool>,
     cut: Cell<bool>,
     stalled: Cell<bool>,
 }
 
 impl Link {
+    /// A request's head has come, and is being answered, or not any more.
+    pub(crate) fn set_answering(&self, answering: bool) {
+        self.answering.set(answering);
+    }
+
+    pub(crate) fn is_answering(&self) -> bool {
+        self.answering.get()
+    }
+
     /// From now on nothing that the client sends is of interest.
-    pub(crate) fn begin_stream(&self, http_1_0: bool) {
+    pub(crate) fn begin_stream(&self, chunked: bool) {
         self.streaming.set(true);
-        self.http_1_0.set(http_1_0);
+        self.unchunked.set(!chunked);
     }
 
     pub(crate) fn is_streaming(&self) -> bool {
@@ -24,7 +34,7 @@ impl Link {
 
     /// Without chunks a mere close would look like a clean end, after which some clients give up.
     pub(crate) fn needs_reset(&self) -> bool {
-        self.http_1_0.get()
+        self.unchunked.get()
     }
 
     /// Cuts the connection once everything written so far has left.

@@ -5,10 +5,16 @@ use std::{
     net::{SocketAddr, TcpListener},
 };
 
+use socket2::{Domain, Socket, Type};
+
 use crate::{
     broadcaster::StartError,
     config::{BadSetting, Config},
 };
+
+/// How many connections may wait to be accepted: after a restart all clients come at once, and one
+/// that finds no place is a second late.
+const BACKLOG: i32 = 4_096;
 
 /// Why the server did not start or stopped.
 #[derive(Debug)]
@@ -73,5 +79,13 @@ impl Listeners {
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address).map_err(|error| ServeError::Listen(address, error))
+    let listen = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        // A restart finds its own address still in use by connections that are ending.
+        socket.set_reuse_address(cfg!(unix))?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    };
+    listen().map_err(|error| ServeError::Listen(address, error))
 }

@@ -316,6 +316,7 @@ impl<'a> Lines<'a> {
     async fn publish(&mut self, text: &[u8]) -> Result<(), Problem> {
         let mut events = Vec::new();
         for line in text.split(|byte| *byte == b'\n') {
+            self.line += 1;
             let parsed = self.parse(line);
             let bad = parsed.is_err();
             if let Ok(event) = &parsed {
@@ -324,7 +325,6 @@ impl<'a> Lines<'a> {
             if bad || events.len() >= LINES_PER_APPEND {
                 self.append(std::mem::take(&mut events)).await?;
             }
-            self.line += 1;
             parsed.map_err(|problem| self.stop(problem))?;
         }
         self.append(events).await

@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -12,10 +13,10 @@ use std::{
 
 use actix_http::HttpService;
 use actix_server::Server;
-use actix_service::{ServiceFactoryExt as _, fn_service, map_config};
+use actix_service::{Service, ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::{
     App, HttpResponse, ResponseError as _,
-    dev::AppConfig,
+    dev::{AppConfig, ServiceRequest},
     http::StatusCode,
     web::{self, ServiceConfig},
 };
@@ -29,6 +30,7 @@ use super::{
     Access, Problem, Publishers, Routes,
     connection::{Connection, Settings},
     descriptors,
+    link::Link,
     listeners::{Listeners, ServeError},
     logging,
     status::{self, Status},
@@ -219,6 +221,7 @@ fn build(
 ) -> Result<Server, ServeError> {
     let settings = Settings {
         stall_timeout: config.stall_timeout,
+        next_head_timeout: KEEP_ALIVE + HEAD_TIMEOUT,
         socket_buffer_bytes: config.socket_buffer_bytes,
         max_connections: descriptors::max_connections(limit),
         open: Arc::new(AtomicUsize::new(0)),
@@ -269,6 +272,26 @@ async fn not_found() -> HttpResponse {
     Problem::new(StatusCode::NOT_FOUND, "not_found", detail).error_response()
 }
 
+/// Tells the connection when it waits for a request and when for its answer.
+fn mark_answering<S: Service<ServiceRequest>>(
+    request: ServiceRequest,
+    next: &S,
+) -> impl Future<Output = Result<S::Response, S::Error>> + use<S> {
+    let link = request.conn_data::<Rc<Link>>().cloned();
+    let set = move |answering| {
+        if let Some(link) = &link {
+            link.set_answering(answering);
+        }
+    };
+    set(true);
+    let answer = next.call(request);
+    async move {
+        let answer = answer.await;
+        set(false);
+        answer
+    }
+}
+
 fn listen(
     server: actix_server::ServerBuilder,
     listener: TcpListener,
@@ -281,6 +304,7 @@ fn listen(
         let app = move || {
             App::new()
                 .wrap(CatchPanic::default())
+                .wrap_fn(mark_answering)
                 .configure(|config| routing.configure(config))
         };
         let http = HttpService::build()

@@ -10,7 +10,7 @@ use std::{
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
     body::{BodySize, MessageBody},
-    http::{Method, StatusCode, Version, header},
+    http::{ConnectionType, Method, StatusCode, Version, header},
     web::Bytes,
 };
 
@@ -46,12 +46,8 @@ pub(super) fn answer(request: &HttpRequest, face: &Face) -> Result<HttpResponse,
     }
     match open(request, face, wish) {
         Ok((subscription, seat)) => {
-            let at = subscription.head();
-            let link = request.conn_data::<Rc<Link>>().cloned();
-            if let Some(link) = &link {
-                link.begin_stream(request.version() < Version::HTTP_11);
-            }
-            Ok(head(request, face, Some(at)).body(Body {
+            let mut head = head(request, face, Some(subscription.head()));
+            Ok(begin(request, &mut head, |link| Body {
                 subscription,
                 link,
                 _seat: seat,
@@ -84,18 +80,32 @@ fn send_away(
     let accepts = request.headers().get_all(header::ACCEPT);
     let streams = accepts
         .filter_map(|accept| accept.to_str().ok())
-        .any(|accept| accept.contains("text/event-stream"));
+        .any(|accept| accept.to_ascii_lowercase().contains("text/event-stream"));
     if !streams {
         return Err(problem);
     }
+    let retry = Some(Frame::retry(Broadcaster::spread_retry()));
+    let mut head = head(request, face, None);
+    Ok(begin(request, &mut head, |link| SentAway { retry, link }))
+}
+
+/// The stream's answer. HTTP/1.0 knows no chunks: there the connection's end is the body's.
+fn begin<B: MessageBody + 'static>(
+    request: &HttpRequest,
+    head: &mut HttpResponseBuilder,
+    body: impl FnOnce(Option<Rc<Link>>) -> B,
+) -> HttpResponse {
+    let chunked = request.version() >= Version::HTTP_11;
     let link = request.conn_data::<Rc<Link>>().cloned();
     if let Some(link) = &link {
-        link.begin_stream(request.version() < Version::HTTP_11);
+        link.begin_stream(chunked);
     }
-    Ok(head(request, face, None).body(SentAway {
-        retry: Some(Frame::retry(Broadcaster::spread_retry())),
-        link,
-    }))
+    let mut answer = head.body(body(link));
+    if !chunked {
+        answer.head_mut().no_chunking(true);
+        answer.head_mut().set_connection_type(ConnectionType::Close);
+    }
+    answer
 }
 
 /// What every stream's answer begins with; `at` is history's head.

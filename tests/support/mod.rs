@@ -7,7 +7,7 @@ use std::{
     io::{self, BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc,
+    sync::{Mutex, mpsc},
     time::{Duration, Instant},
 };
 
@@ -40,7 +40,7 @@ pub fn command(args: &[&str]) -> Command {
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
-    log: mpsc::Receiver<String>,
+    log: Mutex<mpsc::Receiver<String>>,
     seen: Vec<String>,
 }
 
@@ -72,7 +72,7 @@ impl Server {
         let mut server = Self {
             child,
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
-            log,
+            log: Mutex::new(log),
             seen: Vec::new(),
         };
         let line = server.wait_for_log("listening on http://");
@@ -101,7 +101,7 @@ impl Server {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let Ok(line) = self.log.recv_timeout(left) else {
+            let Ok(line) = self.log.get_mut().unwrap().recv_timeout(left) else {
                 panic!("no {text:?} in the log:\n{}", self.seen.join("\n"));
             };
             self.seen.push(line.clone());
@@ -113,7 +113,7 @@ impl Server {
 
     /// Every line of the log so far.
     pub fn log(&mut self) -> String {
-        self.seen.extend(self.log.try_iter());
+        self.seen.extend(self.log.get_mut().unwrap().try_iter());
         self.seen.join("\n")
     }
 
@@ -189,6 +189,13 @@ impl Server {
         Answer::read(socket)
     }
 
+    /// The answer to these bytes, whatever they are.
+    pub fn send(&self, request: &[u8]) -> Answer {
+        let mut socket = self.connect();
+        let _ = socket.write_all(request);
+        Answer::read(socket)
+    }
+
     pub fn get(&self, path: &str) -> Answer {
         self.request(&format!("GET {path} HTTP/1.1"), b"")
     }
@@ -231,7 +238,8 @@ impl Server {
     /// With further lines in the head, such as `Last-Event-ID: 1-1`.
     pub fn subscribe_with(&self, path: &str, lines: &str) -> Stream {
         let mut socket = self.connect();
-        let lines: String = lines.lines().map(|line| format!("{line}\r\n")).collect();
+        let lines: Vec<_> = lines.lines().flat_map(|line| [line, "\r\n"]).collect();
+        let lines = lines.concat();
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {}\r\n{lines}\r\n",
             self.address
@@ -452,6 +460,12 @@ impl Stream {
                 return message;
             }
         }
+    }
+
+    /// The stream as it is on the wire from here on, up to this text and with it.
+    pub fn text_until(&mut self, text: &str) -> String {
+        let end = self.peek(text).find(text).unwrap_or(0) + text.len();
+        self.rest.drain(..end).collect()
     }
 
     /// Reads to the end.

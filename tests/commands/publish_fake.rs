@@ -1,0 +1,208 @@
+//! `publish TEXT`, and what every publish sends and says, against a server that the test plays.
+
+use std::fs;
+
+use crate::{fake::Fake, running::Running};
+
+const TAKEN: &str = r#"{"id":"5-1"}"#;
+
+fn publish(fake: &Fake, variables: &[(&str, &str)], args: &[&str]) -> Running {
+    let url = fake.url();
+    Running::start_with(variables, &[&["publish", "--url", &url], args].concat())
+}
+
+/// The key that is sent with these variables and arguments.
+fn key(variables: &[(&str, &str)], args: &[&str]) -> Option<String> {
+    let fake = Fake::start();
+    let running = publish(&fake, variables, &[args, &["x"]].concat());
+    let request = fake.answer("200 OK", "application/json", TAKEN);
+    running.end().succeeded();
+    request.header("authorization").map(str::to_owned)
+}
+
+/// What is said of this answer, with exit code 1.
+fn complaint(args: &[&str], status: &str, content_type: &str, body: &str) -> String {
+    let fake = Fake::start();
+    let running = publish(&fake, &[], args);
+    fake.answer(status, content_type, body);
+    running.end().failed(1)
+}
+
+#[test]
+fn a_text_is_published_as_an_object_and_its_id_printed() {
+    let fake = Fake::start();
+    let args = [
+        "--topic",
+        "a",
+        "--topic",
+        "b",
+        "--event",
+        "news",
+        "say \"hi\"",
+    ];
+    let running = publish(&fake, &[], &args);
+    let request = fake.answer("200 OK", "application/json", TAKEN);
+    assert_eq!(request.target(), "POST /events");
+    assert_eq!(request.header("content-type"), Some("application/json"));
+    assert_eq!(request.header("authorization"), None);
+    assert_eq!(
+        request.body,
+        r#"{"topics":["a","b"],"event":"news","data":"say \"hi\""}"#
+    );
+    assert_eq!(running.end().succeeded(), ["5-1"]);
+}
+
+#[test]
+fn several_texts_are_published_as_one_array_and_their_ids_printed() {
+    let fake = Fake::start();
+    let running = publish(&fake, &[], &["one", "two"]);
+    let request = fake.answer("200 OK", "application/json", r#"{"ids":["5-1","5-2"]}"#);
+    assert_eq!(request.body, r#"[{"data":"one"},{"data":"two"}]"#);
+    assert_eq!(running.end().succeeded(), ["5-1", "5-2"]);
+}
+
+#[test]
+fn the_key_is_the_first_that_is_not_empty() {
+    let variable = "SSE_BROADCASTER_PUBLISH_KEY";
+    assert_eq!(key(&[(variable, "")], &[]), None);
+    assert_eq!(key(&[(variable, "one")], &[]).unwrap(), "Bearer one");
+    assert_eq!(
+        key(&[(variable, ", two,three")], &[]).unwrap(),
+        "Bearer two"
+    );
+    assert_eq!(
+        key(&[(variable, "one")], &["--publish-key", "-flag"]).unwrap(),
+        "Bearer -flag"
+    );
+    assert_eq!(
+        key(&[(variable, "one")], &["--publish-key", ""]).unwrap(),
+        "Bearer one"
+    );
+}
+
+#[test]
+fn the_key_may_stand_in_a_file() {
+    let folder = std::env::temp_dir().join(format!("sse-broadcaster-keys-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("key");
+    fs::write(&file, "\n filed \nother\n").unwrap();
+    let path = file.to_str().unwrap();
+    let variables = [("SSE_BROADCASTER_PUBLISH_KEY_FILE", path)];
+    let (of_variable, of_flag) = (
+        key(&variables, &[]),
+        key(&[], &["--publish-key-file", path]),
+    );
+    let of_both = key(&variables, &["--publish-key", "given"]);
+    fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(of_variable.unwrap(), "Bearer filed");
+    assert_eq!(of_flag.unwrap(), "Bearer filed");
+    assert_eq!(of_both.unwrap(), "Bearer given");
+}
+
+#[test]
+fn without_the_key_it_says_where_one_is_given() {
+    let problem = r#"{"code":"unauthorized","detail":"a key is needed"}"#;
+    let line = complaint(
+        &["x"],
+        "401 Unauthorized",
+        "application/problem+json",
+        problem,
+    );
+    assert!(line.starts_with("a key is needed (unauthorized)"), "{line}");
+    assert!(
+        line.contains("--publish-key") && line.contains("SSE_BROADCASTER_PUBLISH_KEY"),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_wrong_key_is_not_repeated() {
+    let problem = r#"{"code":"unauthorized","detail":"the key is wrong"}"#;
+    let args = ["--publish-key", "secret", "x"];
+    let line = complaint(
+        &args,
+        "401 Unauthorized",
+        "application/problem+json",
+        problem,
+    );
+    assert!(
+        line.contains("--publish-key") && !line.contains("secret"),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_key_that_no_header_can_carry_is_not_repeated_either() {
+    let fake = Fake::start();
+    let line = publish(&fake, &[], &["--publish-key", "se\u{7}cret", "x"])
+        .end()
+        .failed(2);
+    assert!(line.contains("key") && !line.contains("cret"), "{line}");
+}
+
+#[test]
+fn a_refusal_is_its_detail_and_its_code_in_one_line() {
+    let problem = r#"{"code":"reserved_topic","detail":"the topic $x\r\nbegins with $","more":1}"#;
+    let status = "422 Unprocessable Content";
+    let line = complaint(
+        &["x"],
+        status,
+        "application/problem+json; charset=utf-8",
+        problem,
+    );
+    assert_eq!(line, "the topic $x  begins with $ (reserved_topic)");
+}
+
+#[test]
+fn an_answer_from_something_in_between_is_told_by_its_status() {
+    let line = complaint(&["x"], "502 Bad Gateway", "text/html", "<h1>oops</h1>");
+    assert_eq!(line, "the server answered 502 Bad Gateway");
+    let line = complaint(
+        &["x"],
+        "503 Service Unavailable",
+        "application/problem+json",
+        "{",
+    );
+    assert_eq!(line, "the server answered 503 Service Unavailable");
+}
+
+#[test]
+fn a_page_at_the_url_is_not_taken_for_a_server_of_ours() {
+    let line = complaint(&["x"], "200 OK", "text/html", "<h1>welcome</h1>");
+    assert!(line.contains("URL"), "{line}");
+}
+
+#[test]
+fn a_redirect_is_told_and_never_followed_by_a_get() {
+    let line = complaint(
+        &["x"],
+        "301 Moved\r\nLocation: https://host/events",
+        "text/html",
+        "",
+    );
+    assert!(
+        line.contains("https://host/events") && line.contains("--url"),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_publish_without_an_answer_may_have_been_taken() {
+    let fake = Fake::start();
+    let running = publish(&fake, &[], &["x"]);
+    drop(fake.request());
+    let line = running.end().failed(1);
+    assert!(line.contains("not known"), "{line}");
+}
+
+#[test]
+fn a_server_that_is_away_is_told_without_doubt() {
+    let url = "http://127.0.0.1:1";
+    for args in [
+        &["publish", "--url", url, "x"][..],
+        &["health", "--url", url],
+    ] {
+        let line = Running::start(args).end().failed(1);
+        assert!(line.ends_with(": connection refused"), "{line}");
+    }
+}

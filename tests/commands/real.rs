@@ -1,0 +1,231 @@
+//! Every command against the real server.
+
+use serde_json::Value;
+
+use crate::{
+    running::{Ended, Running, run},
+    support::Server,
+};
+
+fn url(server: &Server) -> String {
+    format!("http://{}", server.address)
+}
+
+fn publish(server: &Server, args: &[&str]) -> Ended {
+    run(&[&["publish", "--url", &url(server)], args].concat())
+}
+
+/// Everything that there is, without the ids and times that are the server's own.
+fn everything(server: &Server) -> Vec<Value> {
+    let all = [
+        "--topic", "*", "--since", "earliest", "--until", "head", "--json",
+    ];
+    let printed = run(&[&["subscribe", "--url", &url(server)], &all[..]].concat()).succeeded();
+    let objects = printed
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap());
+    let without = objects.map(|mut object: Value| {
+        let members = object.as_object_mut().unwrap();
+        assert!(members.remove("id").is_some() && members.remove("time").is_some());
+        object
+    });
+    without.collect()
+}
+
+#[test]
+fn what_is_published_is_printed_by_who_subscribes() {
+    let server = Server::start(&[]);
+    let running = Running::start(&[
+        "subscribe",
+        "--url",
+        &url(&server),
+        "--topic",
+        "a",
+        "--last",
+        "9",
+    ]);
+    let ids = publish(&server, &["--topic", "a", "one", "two\nlines"]).succeeded();
+    assert_eq!(ids.len(), 2);
+    publish(&server, &["not for it"]).succeeded();
+    publish(&server, &["--topic", "a", "three"]).succeeded();
+    assert_eq!(running.lines(4), ["one", "two", "lines", "three"]);
+}
+
+#[test]
+fn a_stream_that_is_cut_goes_on_without_a_loss_or_a_repeat() {
+    let mut server = Server::start(&["--drain-time", "50ms"]);
+    let address = server.address.to_string();
+    let running = Running::start(&["subscribe", "--url", &url(&server), "--last", "9"]);
+    server.publish("default", "one");
+    assert_eq!(running.line(), "one");
+    server.signal("-TERM");
+    server.wait();
+    let again = crate::support::command(&["--listen", &address]);
+    let server = Server::spawn(again);
+    let gap = running.complaint_with("gap: history no longer holds");
+    assert!(gap.contains("going on at"), "{gap}");
+    server.publish("default", "two");
+    assert_eq!(running.line(), "two");
+}
+
+#[test]
+fn lines_of_standard_input_arrive_in_order_and_are_counted() {
+    let server = Server::start(&[]);
+    let mut running = Running::start(&["publish", "--url", &url(&server), "--topic", "a"]);
+    let lines: Vec<_> = (0..5_000).map(|n| format!("line {n}")).collect();
+    running.write(&(lines.join("\n") + "\n"));
+    let printed = running.end().succeeded();
+    assert!(
+        printed[0].starts_with("published 5000 events, the last is "),
+        "{printed:?}"
+    );
+    let url = url(&server);
+    let all = [
+        "subscribe",
+        "--url",
+        &url,
+        "--topic",
+        "a",
+        "--until",
+        "head",
+    ];
+    assert_eq!(run(&all).succeeded(), lines);
+}
+
+#[test]
+fn a_line_arrives_while_the_input_is_still_open() {
+    let server = Server::start(&[]);
+    let mut stream = server.subscribe("/events");
+    stream.until("connected");
+    let mut running = Running::start(&["publish", "--url", &url(&server)]);
+    for line in ["one", "two", "three"] {
+        running.write(&format!("{line}\n"));
+        assert_eq!(stream.data(1), [line]);
+    }
+    assert!(running.end().succeeded()[0].starts_with("published 3 events"));
+}
+
+#[test]
+fn one_history_is_carried_over_into_another() {
+    let (from, to) = (Server::start(&[]), Server::start(&[]));
+    let events = r#"[{"topics":["b","a"],"event":"news","data":"a\nb\u0000\u2028 \"c\"","id":"mine","retry":70},
+        {"data":{"n": 1}},{"topic":"c","data":""},{"topic":"a","data":"\u00e9\ud83d\ude00"}]"#;
+    assert_eq!(from.post("/events", "application/json", events).status, 200);
+    let printed = {
+        let url = url(&from);
+        run(&[
+            "subscribe",
+            "--url",
+            &url,
+            "--topic",
+            "*",
+            "--since",
+            "earliest",
+            "--until",
+            "head",
+            "--json",
+        ])
+        .succeeded()
+    };
+    let mut into = Running::start(&["publish", "--url", &url(&to), "--json"]);
+    into.write(&(printed.join("\n") + "\n"));
+    assert!(into.end().succeeded()[0].starts_with("published 4 events"));
+    let carried = everything(&to);
+    assert_eq!(carried, everything(&from));
+    assert_eq!(carried[0]["own_id"], "mine");
+    assert_eq!(carried[0]["topics"], serde_json::json!(["b", "a"]));
+}
+
+#[test]
+fn carrying_over_twice_stores_what_has_an_own_id_once() {
+    let server = Server::start(&[]);
+    for _ in 0..2 {
+        let mut running = Running::start(&["publish", "--url", &url(&server), "--json"]);
+        running.write("{\"own_id\":\"mine\",\"topics\":[\"a\"],\"data\":\"x\"}\n");
+        running.end().succeeded();
+    }
+    assert_eq!(everything(&server).len(), 1);
+}
+
+#[test]
+fn until_head_ends_where_the_head_is_of_another_topic_and_where_nothing_is() {
+    let server = Server::start(&[]);
+    let url = url(&server);
+    let all = [
+        "subscribe",
+        "--url",
+        &url,
+        "--topic",
+        "a",
+        "--until",
+        "head",
+    ];
+    assert_eq!(run(&all).succeeded(), [""; 0]);
+    server.publish("a", "one");
+    for n in 0..300 {
+        server.publish("b", &n.to_string());
+    }
+    assert_eq!(run(&all).succeeded(), ["one"]);
+    assert_eq!(
+        run(&[&all[..], &["--last", "5"]].concat()).succeeded(),
+        ["one"]
+    );
+}
+
+#[test]
+fn a_bad_line_is_named_and_what_stood_before_it_stands() {
+    let server = Server::start(&[]);
+    let mut running = Running::start(&["publish", "--url", &url(&server), "--json"]);
+    running
+        .write("{\"data\":\"one\"}\n\n{\"topic\":\"$x\",\"data\":\"two\"}\n{\"data\":\"three\"}\n");
+    let line = running.end().failed(1);
+    assert!(
+        line.starts_with("line 3: ") && line.contains("(reserved_topic)"),
+        "{line}"
+    );
+    assert!(line.contains("; published 1 event, the last is "), "{line}");
+    assert_eq!(everything(&server).len(), 1);
+}
+
+#[test]
+fn a_server_with_a_key_takes_the_right_one_only() {
+    let server = Server::start(&["--publish-key", "right"]);
+    let line = publish(&server, &["x"]).failed(1);
+    assert!(
+        line.contains("--publish-key") && line.contains("SSE_BROADCASTER_PUBLISH_KEY"),
+        "{line}"
+    );
+    let line = publish(&server, &["--publish-key", "guess-7", "x"]).failed(1);
+    assert!(
+        line.contains("--publish-key") && !line.contains("guess-7"),
+        "{line}"
+    );
+    let mut running = Running::start(&["publish", "--url", &url(&server)]);
+    running.write("x\n");
+    assert!(running.end().failed(1).contains("--publish-key"));
+    publish(&server, &["--publish-key", "right", "x"]).succeeded();
+    let variables = [("SSE_BROADCASTER_PUBLISH_KEY", ",right")];
+    let running = Running::start_with(&variables, &["publish", "--url", &url(&server), "y"]);
+    running.end().succeeded();
+    assert_eq!(everything(&server).len(), 2);
+}
+
+#[test]
+fn a_client_finds_the_server_in_the_servers_own_settings() {
+    let server = Server::start(&[]);
+    let listen = format!("0.0.0.0:{}", server.address.port());
+    let variables = [("SSE_BROADCASTER_LISTEN", listen.as_str())];
+    let as_set = |args: &[&str]| Running::start_with(&variables, args).end().succeeded();
+    assert_eq!(as_set(&["publish", "hi"]).len(), 1);
+    assert_eq!(as_set(&["subscribe", "--until", "head"]), ["hi"]);
+    assert_eq!(as_set(&["health"]), [""; 0]);
+}
+
+#[test]
+fn health_is_that_of_a_server_that_runs() {
+    let server = Server::start(&[]);
+    let url = url(&server);
+    run(&["health", "--url", &url]).succeeded();
+    server.signal("-STOP");
+    run(&["health", "--url", &url]).failed(1);
+}

@@ -1,0 +1,71 @@
+//! What the command line and the environment say, and how it is answered when it cannot be.
+
+use crate::running::{Running, run};
+
+#[test]
+fn a_bad_setting_is_one_line_and_exit_code_2() {
+    let line = run(&["--drain-time", "soon"]).failed(2);
+    assert!(
+        line.contains("--drain-time") && line.contains("30s"),
+        "{line}"
+    );
+    let line = run(&["--log-format", "xml", "publish", "x"]).failed(2);
+    assert!(line.contains("text, json"), "{line}");
+    let line = run(&["subscribe", "--last", "some"]).failed(2);
+    assert!(line.contains("--last"), "{line}");
+    let line = run(&["publish", "--url", "ftp://host", "x"]).failed(2);
+    assert!(line.contains("http://127.0.0.1:8000"), "{line}");
+}
+
+#[test]
+fn a_bad_setting_of_the_environment_names_its_variable() {
+    let variables = [("SSE_BROADCASTER_PING_INTERVAL", "often")];
+    let line = Running::start_with(&variables, &[]).end().failed(2);
+    assert!(line.contains("SSE_BROADCASTER_PING_INTERVAL"), "{line}");
+}
+
+#[test]
+fn an_unknown_command_is_told_those_that_there_are() {
+    let line = run(&["--publish-key", "one", "secret"]).failed(2);
+    assert!(line.contains("subscribe, publish and health"), "{line}");
+    assert!(!line.contains("secret"), "{line}");
+}
+
+#[test]
+fn every_help_has_an_example_and_shows_no_key() {
+    for command in ["", "subscribe", "publish", "health"] {
+        let args: Vec<_> = command.split_terminator(' ').chain(["--help"]).collect();
+        let variables = [("SSE_BROADCASTER_PUBLISH_KEY", "secret")];
+        let help = Running::start_with(&variables, &args)
+            .end()
+            .succeeded()
+            .join("\n");
+        assert!(
+            help.contains(format!("\n  sse-broadcaster {command}").trim_end()),
+            "{help}"
+        );
+        assert!(!help.contains("secret"), "{help}");
+    }
+}
+
+#[test]
+fn the_version_is_printed() {
+    let version = run(&["--version"]).succeeded();
+    assert_eq!(
+        version,
+        [format!("sse-broadcaster {}", env!("CARGO_PKG_VERSION"))]
+    );
+}
+
+#[test]
+fn a_server_that_cannot_start_says_why_in_one_line() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let line = run(&["--listen", &address]).failed(1);
+    assert!(line.contains(&address) && line.contains("in use"), "{line}");
+    let line = run(&["--listen", "0.0.0.0:0"]).failed(1);
+    assert!(
+        line.contains("--publish-key") && line.contains("--no-publish"),
+        "{line}"
+    );
+}

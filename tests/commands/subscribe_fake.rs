@@ -1,0 +1,209 @@
+//! `subscribe`, against a server that the test plays.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    fake::Fake,
+    running::{Running, run},
+};
+
+const CONNECTED: &str = "retry: 20\nid: 5-0\nevent: connected\ndata: connected\n\n";
+
+fn subscribe(fake: &Fake, args: &[&str]) -> Running {
+    let url = fake.url();
+    Running::start(&[&["subscribe", "--url", &url], args].concat())
+}
+
+#[test]
+fn the_data_of_each_event_is_printed_and_nothing_of_the_servers_own() {
+    let fake = Fake::start();
+    let running = subscribe(&fake, &[]);
+    let (mut stream, request) = fake.stream("");
+    assert_eq!(request.target(), "GET /events");
+    assert_eq!(request.header("accept"), Some("text/event-stream"));
+    assert_eq!(request.header("last-event-id"), None);
+    stream.send(CONNECTED);
+    stream.send("id: 5-1\nevent: news\ndata: one\ndata:  two\n\n: ping\n");
+    stream.send("id: 5-2\nevent: position\ndata: 5-2\n\ndata: \n\ndata: thr");
+    stream.send("ee\n\n");
+    assert_eq!(running.lines(4), ["one", " two", "", "three"]);
+}
+
+#[test]
+fn topics_and_where_to_begin_are_asked_of_the_server() {
+    let fake = Fake::start();
+    let _running = subscribe(
+        &fake,
+        &["--topic", "a b", "--topic", "*&", "--last", "3", "--json"],
+    );
+    let (_, request) = fake.stream("");
+    let target = request.target();
+    assert_eq!(
+        target,
+        "GET /events?topic=a%20b&topic=*%26&format=json&last=3"
+    );
+}
+
+#[test]
+fn it_comes_back_after_the_servers_time_with_its_last_id() {
+    let fake = Fake::start();
+    let running = subscribe(&fake, &["--since", "10m"]);
+    let (mut stream, request) = fake.stream("");
+    assert_eq!(request.target(), "GET /events?since=10m");
+    stream.send("retry: 400\nid: 5-1\ndata: one\n\nid: 5-2\ndata: cut");
+    assert_eq!(running.line(), "one");
+    drop(stream);
+    let cut = Instant::now();
+    let (mut stream, request) = fake.stream("");
+    assert!(
+        cut.elapsed() >= Duration::from_millis(395),
+        "{:?}",
+        cut.elapsed()
+    );
+    assert_eq!(request.header("last-event-id"), Some("5-1"));
+    assert_eq!(request.target(), "GET /events");
+    stream.send("id: 5-2\ndata: whole\n\n");
+    assert_eq!(running.line(), "whole");
+}
+
+#[test]
+fn the_id_of_a_position_is_gone_on_from_too() {
+    let fake = Fake::start();
+    let _running = subscribe(&fake, &[]);
+    let (mut stream, _) = fake.stream("");
+    stream.send(CONNECTED);
+    stream.send("id: 9-0\nevent: position\ndata: 9-0\n\n");
+    drop(stream);
+    let (_, request) = fake.stream("");
+    assert_eq!(request.header("last-event-id"), Some("9-0"));
+}
+
+#[test]
+fn a_stream_without_chunks_that_ends_is_come_back_to_as_well() {
+    let fake = Fake::start();
+    let running = subscribe(&fake, &[]);
+    let (mut connection, _) = fake.request();
+    connection.answer(
+        "200 OK",
+        "text/event-stream; charset=utf-8",
+        "retry: 1\nid: 1\ndata: x\n\n",
+    );
+    assert_eq!(running.line(), "x");
+    let (_, request) = fake.stream("");
+    assert_eq!(request.header("last-event-id"), Some("1"));
+}
+
+#[test]
+fn a_gap_is_told_on_standard_error() {
+    let fake = Fake::start();
+    let running = subscribe(&fake, &["--since", "4-0"]);
+    let (mut stream, _) = fake.stream("");
+    stream.send("id: 6-9\nevent: gap\ndata: {\"requested\":\"4-0\",\"oldest\":\"7-0\"}\n\n");
+    stream.send("id: 7-0\ndata: x\n\n");
+    assert_eq!(running.line(), "x");
+    assert_eq!(
+        running.complaint(),
+        "sse-broadcaster: gap: history no longer holds what follows 4-0; going on at 7-0"
+    );
+}
+
+#[test]
+fn a_server_that_is_away_is_waited_for_and_told_of_once() {
+    let fake = Fake::start();
+    let running = subscribe(&fake, &[]);
+    fake.answer("503 Service Unavailable", "text/html", "<h1>away</h1>");
+    fake.answer("502 Bad Gateway", "text/html", "<h1>away</h1>");
+    let (mut stream, _) = fake.stream("");
+    stream.send("data: back\n\n");
+    assert_eq!(running.line(), "back");
+    let away = running.complaint();
+    assert!(
+        away.contains("answered 503") && away.ends_with("trying on"),
+        "{away}"
+    );
+    assert!(running.complaint().ends_with("connected"));
+    running.signal("-TERM");
+    assert_eq!(running.end().complaints, [""; 0]);
+}
+
+#[test]
+fn what_the_server_refuses_is_told_in_one_line() {
+    let fake = Fake::start();
+    let running = subscribe(&fake, &["--since", "yesterday"]);
+    let problem = r#"{"code":"invalid_since","detail":"since is a duration\nor an id"}"#;
+    fake.answer("400 Bad Request", "application/problem+json", problem);
+    let line = running.end().failed(1);
+    assert!(
+        line.ends_with("since is a duration or an id (invalid_since)"),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_page_at_the_url_is_no_event_stream() {
+    let fake = Fake::start();
+    let running = subscribe(&fake, &[]);
+    fake.answer("200 OK", "text/html; charset=utf-8", "<h1>welcome</h1>");
+    let line = running.end().failed(1);
+    assert!(line.contains("text/html") && line.contains("URL"), "{line}");
+}
+
+#[test]
+fn a_refusal_between_streams_is_waited_out() {
+    let fake = Fake::start();
+    let running = subscribe(&fake, &[]);
+    let (mut stream, _) = fake.stream("");
+    stream.send(CONNECTED);
+    drop(stream);
+    fake.answer("404 Not Found", "text/html", "<h1>being deployed</h1>");
+    let (mut stream, _) = fake.stream("");
+    stream.send("data: back\n\n");
+    assert_eq!(running.line(), "back");
+}
+
+#[test]
+fn a_signal_ends_it_at_once_and_cleanly() {
+    for signal in ["-INT", "-TERM"] {
+        let fake = Fake::start();
+        let running = subscribe(&fake, &[]);
+        let (mut stream, _) = fake.stream("");
+        stream.send("data: x\n\n");
+        assert_eq!(running.line(), "x");
+        running.signal(signal);
+        assert_eq!(running.end().succeeded(), [""; 0]);
+        stream.closes();
+    }
+}
+
+#[test]
+fn it_ends_in_peace_when_nobody_reads_it_any_more() {
+    let fake = Fake::start();
+    let mut running = subscribe(&fake, &[]);
+    let (mut stream, _) = fake.stream("");
+    stream.send("data: x\n\n");
+    assert_eq!(running.line(), "x");
+    running.close_output();
+    stream.send_until_closed("data: y\n\n");
+    assert_eq!(running.end().succeeded(), [""; 0]);
+}
+
+#[test]
+fn a_password_in_the_url_is_sent_and_not_shown() {
+    let fake = Fake::start();
+    let url = format!("http://me:secret@{}/a/b?c=d", fake.address);
+    let running = Running::start(&["subscribe", "--url", &url, "--topic", "t"]);
+    let request = fake.answer("403 Forbidden", "text/plain", "no");
+    assert_eq!(request.target(), "GET /a/b?c=d&topic=t");
+    assert_eq!(request.header("authorization"), Some("Basic bWU6c2VjcmV0"));
+    let line = running.end().failed(1);
+    assert!(line.contains("403") && !line.contains("secret"), "{line}");
+}
+
+#[test]
+fn two_beginnings_are_one_too_many() {
+    let line = run(&["subscribe", "--last", "3", "--since", "10m"]).failed(2);
+    assert!(
+        line.contains("--last") && line.contains("--since"),
+        "{line}"
+    );
+}

@@ -1,0 +1,96 @@
+//! `subscribe --until head`, against a server that the test plays.
+
+use crate::{
+    fake::{Connection, Fake},
+    running::Running,
+};
+
+fn until_head(fake: &Fake) -> Running {
+    Running::start(&["subscribe", "--url", &fake.url(), "--until", "head"])
+}
+
+fn replay(fake: &Fake) -> Connection {
+    let (mut stream, request) = fake.stream("Event-Head: 5-3\r\n");
+    assert_eq!(request.target(), "GET /events?until=head&since=earliest");
+    stream.send("retry: 20\nid: 1-0\nevent: connected\ndata: connected\n\n");
+    stream.send("id: 5-1\ndata: one\n\n");
+    stream
+}
+
+#[test]
+fn it_ends_with_the_event_at_the_head() {
+    let fake = Fake::start();
+    let running = until_head(&fake);
+    replay(&fake).send("id: 5-3\ndata: three\n\nid: 5-4\ndata: later\n\n");
+    assert_eq!(running.end().succeeded(), ["one", "three"]);
+}
+
+#[test]
+fn it_ends_with_a_position_where_the_head_is_of_another_topic() {
+    let fake = Fake::start();
+    let running = until_head(&fake);
+    let mut stream = replay(&fake);
+    assert_eq!(running.line(), "one");
+    stream.send("id: 5-3\nevent: position\ndata: 5-3\n\n");
+    assert_eq!(running.end().succeeded(), [""; 0]);
+}
+
+#[test]
+fn what_came_later_is_not_printed() {
+    let fake = Fake::start();
+    let running = until_head(&fake);
+    replay(&fake).send("id: 5-4\ndata: later\n\n");
+    assert_eq!(running.end().succeeded(), ["one"]);
+}
+
+#[test]
+fn a_cut_in_the_middle_does_not_move_the_end() {
+    let fake = Fake::start();
+    let running = until_head(&fake);
+    drop(replay(&fake));
+    let (mut stream, request) = fake.stream("Event-Head: 9-9\r\n");
+    assert_eq!(request.target(), "GET /events?until=head");
+    assert_eq!(request.header("last-event-id"), Some("5-1"));
+    stream.send("id: 5-1\nevent: connected\ndata: connected\n\nid: 5-3\ndata: three\n\n");
+    assert_eq!(running.end().succeeded(), ["one", "three"]);
+}
+
+#[test]
+fn where_nothing_was_it_ends_as_soon_as_it_is_connected() {
+    let fake = Fake::start();
+    let running = until_head(&fake);
+    let (mut stream, _) = fake.stream("Event-Head: 5-0\r\n");
+    stream.send("id: 5-0\nevent: connected\ndata: connected\n\n");
+    assert_eq!(running.end().succeeded(), [""; 0]);
+}
+
+#[test]
+fn a_server_that_sends_it_away_for_now_is_come_back_to() {
+    let fake = Fake::start();
+    let running = until_head(&fake);
+    let (mut full, _) = fake.stream("");
+    full.send("retry: 30\n");
+    drop(full);
+    replay(&fake).send("id: 5-3\ndata: three\n\n");
+    let ended = running.end();
+    assert_eq!(
+        (ended.code, ended.output),
+        (Some(0), vec!["one".to_owned(), "three".to_owned()])
+    );
+    let complaints = ended.complaints;
+    assert!(
+        complaints[0].ends_with("cut before anything came; trying on"),
+        "{complaints:?}"
+    );
+    assert!(complaints[1].ends_with("connected"), "{complaints:?}");
+}
+
+#[test]
+fn a_server_that_does_not_tell_its_head_is_told_of() {
+    let fake = Fake::start();
+    let running = until_head(&fake);
+    let (mut stream, _) = fake.stream("");
+    stream.send("data: x\n\n");
+    let line = running.end().failed(1);
+    assert!(line.contains("--until"), "{line}");
+}
