@@ -1,25 +1,26 @@
 //! What is published and what is asked for. Every type here can only be built valid, so nothing
 //! behind this module checks for CR, LF, NUL or length again.
 
+mod id;
+mod names;
+mod selector;
+
 use std::{
     fmt,
-    str::FromStr,
-    sync::{Arc, OnceLock},
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 
-/// The topic of events that were published without one, and of subscribers that ask for none.
-pub const DEFAULT_TOPIC: &str = "default";
+pub use id::EventId;
+pub use names::{DEFAULT_TOPIC, EventName, MAX_NAME_BYTES, OwnId, RESERVED_NAMES, Topic};
+pub use selector::{Asked, Selector};
+
 /// Most topics that one event may have, and that one subscription may ask for.
 pub const MAX_TOPICS: usize = 100;
-/// Longest topic, event name or own id, in bytes of UTF-8.
-pub const MAX_NAME_BYTES: usize = 256;
 /// Longest reconnection time that an event may set.
 pub const MAX_RETRY: Duration = Duration::from_secs(24 * 60 * 60);
-/// Event names that only the broadcaster itself sends.
-pub const RESERVED_NAMES: [&str; 3] = ["connected", "gap", "position"];
 
 /// Memory that an event costs beside its text: ids, pointers, places in indexes.
 const EVENT_OVERHEAD_BYTES: usize = 256;
@@ -53,198 +54,6 @@ impl fmt::Display for Invalid {
 }
 
 impl std::error::Error for Invalid {}
-
-/// The one place where text that ends up on a line of the wire is looked at.
-fn check_line(what: &str, code: &'static str, text: &str) -> Result<(), Invalid> {
-    if text.is_empty() {
-        return Err(Invalid::new(code, format!("{what} is empty")));
-    }
-    if text.len() > MAX_NAME_BYTES {
-        return Err(Invalid::new(
-            code,
-            format!(
-                "{what} has {} bytes; at most {MAX_NAME_BYTES} are allowed",
-                text.len()
-            ),
-        ));
-    }
-    if let Some(c) = text.chars().find(|c| c.is_control()) {
-        return Err(Invalid::new(
-            code,
-            format!(
-                "{what} holds the control character U+{:04X}; line ends, NUL and the like are not allowed",
-                c as u32
-            ),
-        ));
-    }
-    Ok(())
-}
-
-/// The position of an event in one history: `<milliseconds>-<sequence>`, strictly increasing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EventId {
-    ms: u64,
-    seq: u64,
-}
-
-impl EventId {
-    #[must_use]
-    pub const fn new(ms: u64, seq: u64) -> Self {
-        Self { ms, seq }
-    }
-
-    /// Milliseconds since the Unix epoch at which the id was given, or later where the clock went back.
-    #[must_use]
-    pub const fn ms(self) -> u64 {
-        self.ms
-    }
-
-    #[must_use]
-    pub const fn seq(self) -> u64 {
-        self.seq
-    }
-
-    fn has_form(text: &str) -> bool {
-        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        text.split_once('-')
-            .is_some_and(|(ms, seq)| digits(ms) && digits(seq))
-    }
-}
-
-impl fmt::Display for EventId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.ms, self.seq)
-    }
-}
-
-impl FromStr for EventId {
-    type Err = Invalid;
-
-    /// Takes the canonical form only: one text stands for one position.
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        let invalid = || {
-            Invalid::new(
-                "invalid_position",
-                "an event id has the form <milliseconds>-<sequence>",
-            )
-        };
-        let (ms, seq) = text.split_once('-').ok_or_else(invalid)?;
-        let id = Self {
-            ms: ms.parse().map_err(|_| invalid())?,
-            seq: seq.parse().map_err(|_| invalid())?,
-        };
-        if id.to_string() == text {
-            Ok(id)
-        } else {
-            Err(invalid())
-        }
-    }
-}
-
-macro_rules! text_type {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Arc<str>);
-
-        impl $name {
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = Invalid;
-
-            fn from_str(text: &str) -> Result<Self, Invalid> {
-                Self::new(text)
-            }
-        }
-    };
-}
-
-text_type! {
-    /// What a subscriber asks for: 1 to [`MAX_NAME_BYTES`] bytes without control characters, `*` or `{`.
-    Topic
-}
-
-impl Topic {
-    /// # Errors
-    /// `invalid_topic` when the text is empty, too long, or holds a control character, `*` or `{`.
-    pub fn new(text: &str) -> Result<Self, Invalid> {
-        check_line("the topic", "invalid_topic", text)?;
-        if text.contains(['*', '{']) {
-            return Err(Invalid::new(
-                "invalid_topic",
-                "a topic's name holds neither * nor {; a subscriber asks for all topics with topic=*",
-            ));
-        }
-        Ok(Self(text.into()))
-    }
-
-    /// Topics that begin with `$` are the broadcaster's own: nobody can publish to them, and `*`
-    /// does not ask for them.
-    #[must_use]
-    pub fn is_system(&self) -> bool {
-        self.0.starts_with('$')
-    }
-}
-
-impl Default for Topic {
-    fn default() -> Self {
-        Self(DEFAULT_TOPIC.into())
-    }
-}
-
-text_type! {
-    /// The `event:` field of the WHATWG's event stream: 1 to [`MAX_NAME_BYTES`] bytes without control
-    /// characters.
-    EventName
-}
-
-impl EventName {
-    /// # Errors
-    /// `invalid_event` when the text is empty, too long or holds a control character;
-    /// `reserved_event` for the names in [`RESERVED_NAMES`].
-    pub fn new(text: &str) -> Result<Self, Invalid> {
-        check_line("the event name", "invalid_event", text)?;
-        if RESERVED_NAMES.contains(&text) {
-            return Err(Invalid::new(
-                "reserved_event",
-                format!("the event name {text} is sent by the server itself; choose another one"),
-            ));
-        }
-        Ok(Self(text.into()))
-    }
-}
-
-text_type! {
-    /// An id that a publisher gave to its event, so that it can repeat the publish safely.
-    OwnId
-}
-
-impl OwnId {
-    /// # Errors
-    /// `invalid_id` when the text is empty, too long, holds a control character, or has the form of
-    /// an event id (`<digits>-<digits>`), since it would then name a position.
-    pub fn new(text: &str) -> Result<Self, Invalid> {
-        check_line("the id", "invalid_id", text)?;
-        if EventId::has_form(text) {
-            return Err(Invalid::new(
-                "invalid_id",
-                "an id of your own must not have the form <digits>-<digits>: that is how positions look",
-            ));
-        }
-        Ok(Self(text.into()))
-    }
-}
 
 /// What is published. Built by [`Event::builder`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -415,94 +224,6 @@ fn parse_topics<S: AsRef<str>>(texts: &[S]) -> Result<Vec<Topic>, Invalid> {
     Ok(topics)
 }
 
-/// What one subscription may get. Applied by [`Selector::admits`] in replay and live alike.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Selector {
-    asked: Asked,
-    private: bool,
-    until: Option<Instant>,
-}
-
-/// The topics that a subscription asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Asked {
-    /// Every topic but the broadcaster's own.
-    All,
-    /// Sorted, without repeats, at least one.
-    Topics(Box<[Topic]>),
-}
-
-impl Selector {
-    /// Asks for everything that is granted, as `?topic=*` does.
-    #[must_use]
-    pub fn all() -> Self {
-        Self::of(Asked::All)
-    }
-
-    /// Asks for these topics; `*` among them asks for all, none asks for [`DEFAULT_TOPIC`].
-    ///
-    /// # Errors
-    /// See [`Topic::new`]; `too_many_topics` past [`MAX_TOPICS`].
-    pub fn topics<S: AsRef<str>>(texts: &[S]) -> Result<Self, Invalid> {
-        if texts.iter().any(|t| t.as_ref() == "*") {
-            return Ok(Self::all());
-        }
-        let mut topics = parse_topics(texts)?;
-        if topics.is_empty() {
-            topics.push(Topic::default());
-        }
-        topics.sort();
-        Ok(Self::of(Asked::Topics(topics.into())))
-    }
-
-    fn of(asked: Asked) -> Self {
-        Self {
-            asked,
-            private: false,
-            until: None,
-        }
-    }
-
-    /// Admits private events of the topics asked for, too.
-    #[must_use]
-    pub fn with_private(mut self) -> Self {
-        self.private = true;
-        self
-    }
-
-    /// The grant ends then, and the stream with it (looked at with each ping).
-    #[must_use]
-    pub fn until(mut self, until: Instant) -> Self {
-        self.until = Some(until);
-        self
-    }
-
-    #[must_use]
-    pub fn asked(&self) -> &Asked {
-        &self.asked
-    }
-
-    pub(crate) fn admits_private(&self) -> bool {
-        self.private
-    }
-
-    pub(crate) fn has_ended(&self, now: Instant) -> bool {
-        self.until.is_some_and(|until| now >= until)
-    }
-
-    /// Whether this subscription gets this event.
-    #[must_use]
-    pub fn admits(&self, event: &Event) -> bool {
-        if event.is_private() && !self.private {
-            return false;
-        }
-        match &self.asked {
-            Asked::All => event.topics().iter().any(|t| !t.is_system()),
-            Asked::Topics(asked) => event.topics().iter().any(|t| asked.contains(t)),
-        }
-    }
-}
-
 /// How an event is written on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Form {
@@ -605,44 +326,5 @@ mod tests {
             code(Event::builder("").topic("{a}").build()),
             "invalid_topic"
         );
-    }
-
-    #[test]
-    fn an_own_id_never_looks_like_a_position() {
-        assert_eq!(code(OwnId::new("12-0")), "invalid_id");
-        assert!(OwnId::new("12-a").is_ok());
-        assert!(OwnId::new("order-12").is_ok());
-    }
-
-    #[test]
-    fn a_position_reads_back_from_its_text_and_from_no_other() {
-        let id = EventId::new(1_732_176_000_000, 42);
-        assert_eq!(id.to_string().parse(), Ok(id));
-        for bad in [
-            "",
-            "1",
-            "1-",
-            "-1",
-            "01-1",
-            "+1-1",
-            "1-1-1",
-            "1-99999999999999999999",
-        ] {
-            assert!(bad.parse::<EventId>().is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_selector_admits_by_any_shared_topic_and_private_events_only_when_granted() {
-        let event = Event::builder("").topic("a").topic("b").build().unwrap();
-        let private = Event::builder("").topic("a").private().build().unwrap();
-        let asks = |topics: &[&str]| Selector::topics(topics).unwrap();
-        assert!(asks(&["b", "c"]).admits(&event));
-        assert!(asks(&["c", "*"]).admits(&event));
-        assert!(!asks(&["c"]).admits(&event));
-        assert!(!asks(&[]).admits(&event));
-        assert!(!asks(&["a"]).admits(&private));
-        assert!(asks(&["a"]).with_private().admits(&private));
-        assert!(!asks(&["b"]).with_private().admits(&private));
     }
 }

@@ -213,7 +213,10 @@ impl Connection {
         match written {
             Poll::Pending => self.poll_stall(cx),
             Poll::Ready(result) => {
-                self.stall = None;
+                if self.stall.take().is_some() && !self.link.is_streaming() {
+                    // For what was not read meanwhile.
+                    cx.waker().wake_by_ref();
+                }
                 self.has_answered(cx)?;
                 Poll::Ready(result)
             }

@@ -23,7 +23,7 @@ use actix_web::{
 use actix_web_lab::middleware::CatchPanic;
 use tokio::{
     net::TcpStream,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
 };
 
 use super::{
@@ -132,16 +132,22 @@ async fn end(config: &Config, how: Shutdown, broadcaster: &Broadcaster) {
     broadcaster.drain(config.drain_time).await;
 }
 
-async fn shutdown_signal() -> Shutdown {
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut signal) => signal.recv().await,
-            Err(_) => std::future::pending().await,
+/// Listens from here on: none is missed that comes before this is awaited.
+fn shutdown_signal() -> impl Future<Output = Shutdown> {
+    let terminate = signal(SignalKind::terminate());
+    let interrupt = signal(SignalKind::interrupt());
+    async {
+        tokio::select! {
+            () = received(terminate) => Shutdown::Delayed,
+            () = received(interrupt) => Shutdown::Now,
         }
-    };
-    tokio::select! {
-        _ = terminated => Shutdown::Delayed,
-        _ = tokio::signal::ctrl_c() => Shutdown::Now,
+    }
+}
+
+async fn received(signal: io::Result<Signal>) {
+    match signal {
+        Ok(mut signal) => drop(signal.recv().await),
+        Err(_) => std::future::pending().await,
     }
 }
 

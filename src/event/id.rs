@@ -1,0 +1,87 @@
+use std::{fmt, str::FromStr};
+
+use super::Invalid;
+
+/// The position of an event in one history: `<milliseconds>-<sequence>`, strictly increasing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId {
+    ms: u64,
+    seq: u64,
+}
+
+impl EventId {
+    #[must_use]
+    pub const fn new(ms: u64, seq: u64) -> Self {
+        Self { ms, seq }
+    }
+
+    /// Milliseconds since the Unix epoch at which the id was given, or later where the clock went back.
+    #[must_use]
+    pub const fn ms(self) -> u64 {
+        self.ms
+    }
+
+    #[must_use]
+    pub const fn seq(self) -> u64 {
+        self.seq
+    }
+
+    pub(super) fn has_form(text: &str) -> bool {
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        text.split_once('-')
+            .is_some_and(|(ms, seq)| digits(ms) && digits(seq))
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.ms, self.seq)
+    }
+}
+
+impl FromStr for EventId {
+    type Err = Invalid;
+
+    /// Takes the canonical form only: one text stands for one position.
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let invalid = || {
+            Invalid::new(
+                "invalid_position",
+                "an event id has the form <milliseconds>-<sequence>",
+            )
+        };
+        let (ms, seq) = text.split_once('-').ok_or_else(invalid)?;
+        let id = Self {
+            ms: ms.parse().map_err(|_| invalid())?,
+            seq: seq.parse().map_err(|_| invalid())?,
+        };
+        if id.to_string() == text {
+            Ok(id)
+        } else {
+            Err(invalid())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_reads_back_from_its_text_and_from_no_other() {
+        let id = EventId::new(1_732_176_000_000, 42);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for bad in [
+            "",
+            "1",
+            "1-",
+            "-1",
+            "01-1",
+            "+1-1",
+            "1-1-1",
+            "1-99999999999999999999",
+        ] {
+            assert!(bad.parse::<EventId>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Text that ends up on a line of the wire.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use super::{EventId, Invalid};
+
+/// The topic of events that were published without one, and of subscribers that ask for none.
+pub const DEFAULT_TOPIC: &str = "default";
+/// Longest topic, event name or own id, in bytes of UTF-8.
+pub const MAX_NAME_BYTES: usize = 256;
+/// Event names that only the broadcaster itself sends.
+pub const RESERVED_NAMES: [&str; 3] = ["connected", "gap", "position"];
+
+/// The one place where text that ends up on a line of the wire is looked at.
+fn check_line(what: &str, code: &'static str, text: &str) -> Result<(), Invalid> {
+    if text.is_empty() {
+        return Err(Invalid::new(code, format!("{what} is empty")));
+    }
+    if text.len() > MAX_NAME_BYTES {
+        return Err(Invalid::new(
+            code,
+            format!(
+                "{what} has {} bytes; at most {MAX_NAME_BYTES} are allowed",
+                text.len()
+            ),
+        ));
+    }
+    if let Some(c) = text.chars().find(|c| c.is_control()) {
+        return Err(Invalid::new(
+            code,
+            format!(
+                "{what} holds the control character U+{:04X}; line ends, NUL and the like are not allowed",
+                c as u32
+            ),
+        ));
+    }
+    Ok(())
+}
+
+macro_rules! text_type {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Invalid;
+
+            fn from_str(text: &str) -> Result<Self, Invalid> {
+                Self::new(text)
+            }
+        }
+    };
+}
+
+text_type! {
+    /// What a subscriber asks for: 1 to [`MAX_NAME_BYTES`] bytes without control characters, `*` or `{`.
+    Topic
+}
+
+impl Topic {
+    /// # Errors
+    /// `invalid_topic` when the text is empty, too long, or holds a control character, `*` or `{`.
+    pub fn new(text: &str) -> Result<Self, Invalid> {
+        check_line("the topic", "invalid_topic", text)?;
+        if text.contains(['*', '{']) {
+            return Err(Invalid::new(
+                "invalid_topic",
+                "a topic's name holds neither * nor {; a subscriber asks for all topics with topic=*",
+            ));
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// Topics that begin with `$` are the broadcaster's own: nobody can publish to them, and `*`
+    /// does not ask for them.
+    #[must_use]
+    pub fn is_system(&self) -> bool {
+        self.0.starts_with('$')
+    }
+}
+
+impl Default for Topic {
+    fn default() -> Self {
+        Self(DEFAULT_TOPIC.into())
+    }
+}
+
+text_type! {
+    /// The `event:` field of the WHATWG's event stream: 1 to [`MAX_NAME_BYTES`] bytes without control
+    /// characters.
+    EventName
+}
+
+impl EventName {
+    /// # Errors
+    /// `invalid_event` when the text is empty, too long or holds a control character;
+    /// `reserved_event` for the names in [`RESERVED_NAMES`].
+    pub fn new(text: &str) -> Result<Self, Invalid> {
+        check_line("the event name", "invalid_event", text)?;
+        if RESERVED_NAMES.contains(&text) {
+            return Err(Invalid::new(
+                "reserved_event",
+                format!("the event name {text} is sent by the server itself; choose another one"),
+            ));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+text_type! {
+    /// An id that a publisher gave to its event, so that it can repeat the publish safely.
+    OwnId
+}
+
+impl OwnId {
+    /// # Errors
+    /// `invalid_id` when the text is empty, too long, holds a control character, or has the form of
+    /// an event id (`<digits>-<digits>`), since it would then name a position.
+    pub fn new(text: &str) -> Result<Self, Invalid> {
+        check_line("the id", "invalid_id", text)?;
+        if EventId::has_form(text) {
+            return Err(Invalid::new(
+                "invalid_id",
+                "an id of your own must not have the form <digits>-<digits>: that is how positions look",
+            ));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code<T: fmt::Debug>(result: Result<T, Invalid>) -> &'static str {
+        result.unwrap_err().code()
+    }
+
+    #[test]
+    fn an_own_id_never_looks_like_a_position() {
+        assert_eq!(code(OwnId::new("12-0")), "invalid_id");
+        assert!(OwnId::new("12-a").is_ok());
+        assert!(OwnId::new("order-12").is_ok());
+    }
+}

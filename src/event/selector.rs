@@ -1,0 +1,110 @@
+use std::time::Instant;
+
+use super::{Event, Invalid, Topic, parse_topics};
+
+/// What one subscription may get. Applied by [`Selector::admits`] in replay and live alike.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Selector {
+    asked: Asked,
+    private: bool,
+    until: Option<Instant>,
+}
+
+/// The topics that a subscription asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Asked {
+    /// Every topic but the broadcaster's own.
+    All,
+    /// Sorted, without repeats, at least one.
+    Topics(Box<[Topic]>),
+}
+
+impl Selector {
+    /// Asks for everything that is granted, as `?topic=*` does.
+    #[must_use]
+    pub fn all() -> Self {
+        Self::of(Asked::All)
+    }
+
+    /// Asks for these topics; `*` among them asks for all, none asks for [`DEFAULT_TOPIC`].
+    ///
+    /// # Errors
+    /// See [`Topic::new`]; `too_many_topics` past [`MAX_TOPICS`].
+    pub fn topics<S: AsRef<str>>(texts: &[S]) -> Result<Self, Invalid> {
+        if texts.iter().any(|t| t.as_ref() == "*") {
+            return Ok(Self::all());
+        }
+        let mut topics = parse_topics(texts)?;
+        if topics.is_empty() {
+            topics.push(Topic::default());
+        }
+        topics.sort();
+        Ok(Self::of(Asked::Topics(topics.into())))
+    }
+
+    fn of(asked: Asked) -> Self {
+        Self {
+            asked,
+            private: false,
+            until: None,
+        }
+    }
+
+    /// Admits private events of the topics asked for, too.
+    #[must_use]
+    pub fn with_private(mut self) -> Self {
+        self.private = true;
+        self
+    }
+
+    /// The grant ends then, and the stream with it (looked at with each ping).
+    #[must_use]
+    pub fn until(mut self, until: Instant) -> Self {
+        self.until = Some(until);
+        self
+    }
+
+    #[must_use]
+    pub fn asked(&self) -> &Asked {
+        &self.asked
+    }
+
+    pub(crate) fn admits_private(&self) -> bool {
+        self.private
+    }
+
+    pub(crate) fn has_ended(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| now >= until)
+    }
+
+    /// Whether this subscription gets this event.
+    #[must_use]
+    pub fn admits(&self, event: &Event) -> bool {
+        if event.is_private() && !self.private {
+            return false;
+        }
+        match &self.asked {
+            Asked::All => event.topics().iter().any(|t| !t.is_system()),
+            Asked::Topics(asked) => event.topics().iter().any(|t| asked.contains(t)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_selector_admits_by_any_shared_topic_and_private_events_only_when_granted() {
+        let event = Event::builder("").topic("a").topic("b").build().unwrap();
+        let private = Event::builder("").topic("a").private().build().unwrap();
+        let asks = |topics: &[&str]| Selector::topics(topics).unwrap();
+        assert!(asks(&["b", "c"]).admits(&event));
+        assert!(asks(&["c", "*"]).admits(&event));
+        assert!(!asks(&["c"]).admits(&event));
+        assert!(!asks(&[]).admits(&event));
+        assert!(!asks(&["a"]).admits(&private));
+        assert!(asks(&["a"]).with_private().admits(&private));
+        assert!(!asks(&["b"]).with_private().admits(&private));
+    }
+}
