@@ -71,12 +71,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             std::thread::sleep(std::time::Duration::from_secs(1));
         }
     });
-    println!("http://127.0.0.1:8080: /live/events, /rooms/clock, POST /say");
-    server
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8080".into());
+    let server = server
         .h1_allow_half_closed(false)
         .tcp_nodelay(true)
-        .bind("127.0.0.1:8080")?
-        .run()
-        .await?;
+        .bind(address)?;
+    println!(
+        "http://{}: /live/events, /rooms/clock, POST /say",
+        server.addrs()[0]
+    );
+    server.run().await?;
     Ok(())
 }

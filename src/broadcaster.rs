@@ -9,6 +9,8 @@
 
 mod error;
 mod index;
+#[cfg(all(test, shuttle))]
+mod interleavings;
 mod position;
 mod room;
 mod shard;
@@ -179,6 +181,12 @@ impl Broadcaster {
         self.inner.runtime.block_on(self.publish(batch))
     }
 
+    /// Most events that are taken in one batch.
+    #[must_use]
+    pub fn max_batch_events(&self) -> usize {
+        self.inner.window.retention().events / BATCH_SHARE
+    }
+
     /// Most bytes of events, by [`Event::cost`], that are taken in one batch.
     #[must_use]
     pub fn max_batch_bytes(&self) -> usize {
@@ -191,8 +199,7 @@ impl Broadcaster {
         if let Some(bytes) = lengths.max().filter(|bytes| *bytes > max) {
             return Err(PublishError::EventTooLarge { bytes, max });
         }
-        let retention = self.inner.window.retention();
-        let (max_events, max_bytes) = (retention.events / BATCH_SHARE, self.max_batch_bytes());
+        let (max_events, max_bytes) = (self.max_batch_events(), self.max_batch_bytes());
         let bytes = batch.events.iter().map(Event::cost).sum::<usize>();
         if batch.events.len() > max_events || bytes > max_bytes {
             return Err(PublishError::BatchTooLarge {

@@ -14,6 +14,7 @@ const MAX_WORKERS: i64 = 512;
 
 #[derive(Debug, Clone, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
+#[allow(clippy::doc_markdown, reason = "--help prints these as they are")]
 pub struct Config {
     /// Address to serve on; repeatable
     #[arg(
@@ -155,6 +156,7 @@ pub struct Config {
     #[arg(long, env = "SSE_BROADCASTER_LOG", value_name = "FILTER")]
     pub log: Option<String>,
 
+    /// How log lines look
     #[arg(
         long,
         env = "SSE_BROADCASTER_LOG_FORMAT",

@@ -89,9 +89,7 @@ impl Routes {
 async fn events(request: HttpRequest, body: Payload, face: web::Data<Face>) -> HttpResponse {
     let message = message(&request);
     match (request.method(), message) {
-        (&Method::GET | &Method::HEAD, "") => {
-            subscribe::answer(&request, &face).unwrap_or_else(HttpResponse::from_error)
-        }
+        (&Method::GET | &Method::HEAD, "") => subscribe::answer(&request, &face),
         (&Method::GET, message) => publish::get(&request, message, &face).await,
         (&Method::HEAD, _) => HttpResponse::Ok()
             .insert_header(error::no_store())

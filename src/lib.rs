@@ -26,6 +26,7 @@ pub mod config;
 pub mod http;
 #[cfg(feature = "server")]
 mod metrics;
+mod sync;
 
 pub use broadcaster::{Broadcaster, Options, Start, Subscription};
 pub use event::{Event, EventId, Form, Selector, Topic};

@@ -1,18 +1,17 @@
 //! A server that is behind slows its publishers: room in the window is reserved before an append.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use parking_lot::Mutex;
 use tokio::{sync::Notify, time::timeout_at};
 
 use super::shard::Shard;
-use crate::history::Window;
+use crate::{
+    history::Window,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 /// The part of the window that may be reserved or not walked yet: half, so that the other half is
 /// there for those who have walked and resume.

@@ -13,16 +13,12 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-    },
+    sync::Arc,
     task::Waker,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::{
@@ -35,12 +31,16 @@ use crate::{
     event::{EventId, Form, Selector},
     history::{self, Tail, Window},
     sse::{Cursor, Frame, Gap, Mark, Sender},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
 };
 
 /// Most senders that are visited under one hold of the lock.
-const VISITS_PER_LOCK: usize = 256;
+const VISITS_PER_LOCK: usize = if cfg!(all(test, shuttle)) { 1 } else { 256 };
 /// Most events that one walk takes on.
-const EVENTS_PER_WALK: usize = 1_024;
+const EVENTS_PER_WALK: usize = if cfg!(all(test, shuttle)) { 2 } else { 1_024 };
 
 pub(crate) struct Shard {
     /// The subscribers. See the module for the rules of this lock.

@@ -9,14 +9,16 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt, ready};
-use parking_lot::Mutex;
 
 use super::{
     AppendError, Appended, Batch, Bounds, Chunk, Expect, From, History, Limit, MAX_RETAINED_BYTES,
     MAX_RETAINED_VALUES, Retain, RetainedAt, Retention, Unavailable, Window,
     ids::{Ids, now_ms},
 };
-use crate::event::{Event, EventId, OwnId, Selector, Stored};
+use crate::{
+    event::{Event, EventId, OwnId, Selector, Stored},
+    sync::Mutex,
+};
 
 /// Most own ids of dropped events that are remembered as used. Past it an own id that is new to this
 /// log can no longer be told from one that is used again, so it names no place to resume from.

@@ -3,17 +3,18 @@
 use std::{
     collections::{HashMap, VecDeque},
     fmt,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use parking_lot::RwLock;
-
 use super::{Bounds, Chunk, From, Limit, ids::now_ms};
-use crate::event::{Asked, EventId, Selector, Stored, Topic};
+use crate::{
+    event::{Asked, EventId, Selector, Stored, Topic},
+    sync::{
+        RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 /// Most events that one read looks at, so that no read holds the lock for long.
 const MAX_LOOKED_AT: usize = 4_096;

@@ -110,7 +110,8 @@ impl Connection {
         let mut space = [0; 4096];
         loop {
             let mut buffer = ReadBuf::new(&mut space);
-            ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
+            let read = ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer));
+            read.inspect_err(|error| self.note(error))?;
             let read = buffer.filled().len();
             if read == 0 {
                 return Poll::Ready(Ok(()));
@@ -205,6 +206,13 @@ impl Connection {
         Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
     }
 
+    /// The kernel, which counts the same time, may be first to see that a stream has stalled.
+    fn note(&self, error: &io::Error) {
+        if error.kind() == io::ErrorKind::TimedOut {
+            self.link.set_stalled();
+        }
+    }
+
     fn wrote(
         &mut self,
         written: Poll<io::Result<usize>>,
@@ -218,7 +226,7 @@ impl Connection {
                     cx.waker().wake_by_ref();
                 }
                 self.has_answered(cx)?;
-                Poll::Ready(result)
+                Poll::Ready(result.inspect_err(|error| self.note(error)))
             }
         }
     }

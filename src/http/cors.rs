@@ -1,7 +1,7 @@
 //! Cross-origin answers, by the Fetch standard: who may read what, and what preflights are told.
 
 use actix_web::{
-    HttpRequest, HttpResponse, HttpResponseBuilder,
+    HttpRequest, HttpResponse,
     http::header::{self, HeaderMap, HeaderValue},
 };
 
@@ -27,9 +27,9 @@ pub(crate) fn asked(request: &HttpRequest) -> Asked<'_> {
     }
 }
 
-/// Lets the pages of origins that may read see the answer.
-pub(crate) fn admit_reader(head: &mut HttpResponseBuilder, gate: &Gate, request: &HttpRequest) {
-    admit(head, gate.reader_origin(asked(request)), request);
+/// Lets the pages of origins that may read see the answer, a refusal too.
+pub(crate) fn admit_reader(headers: &mut HeaderMap, gate: &Gate, request: &HttpRequest) {
+    admit(headers, gate.reader_origin(asked(request)), request);
 }
 
 /// Lets the pages of origins that may publish see the answer, whatever it is.
@@ -44,19 +44,21 @@ pub(crate) fn admit_publisher(headers: &mut HeaderMap, gate: &Gate, request: &Ht
     }
 }
 
-fn admit(head: &mut HttpResponseBuilder, origin: Option<&str>, request: &HttpRequest) {
-    let Some(origin) = origin else {
-        return;
-    };
-    if origin == "*" {
-        head.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"));
-        return;
-    }
+fn admit(headers: &mut HeaderMap, origin: Option<&str>, request: &HttpRequest) {
     // As it was sent, since browsers compare it to the letter; credentials need it so, too.
-    if let Some(sent) = request.headers().get(header::ORIGIN) {
-        head.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, sent.clone()))
-            .insert_header((header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true"))
-            .insert_header((header::VARY, "Origin"));
+    let sent = request.headers().get(header::ORIGIN);
+    match (origin, sent) {
+        (Some("*"), _) => {
+            let any = HeaderValue::from_static("*");
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
+        }
+        (Some(_), Some(sent)) => {
+            let credentials = HeaderValue::from_static("true");
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, sent.clone());
+            headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, credentials);
+            headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+        }
+        _ => {}
     }
 }
 
@@ -68,18 +70,19 @@ pub(crate) fn options(gate: &Gate, request: &HttpRequest) -> HttpResponse {
         .insert_header(no_store());
     let asks_to = request.headers().get(header::ACCESS_CONTROL_REQUEST_METHOD);
     let publishes = asks_to.is_some_and(|method| method == "POST");
-    let origin = if publishes {
-        gate.access.publisher_origin(asked(request))
-    } else {
-        gate.reader_origin(asked(request))
-            .or_else(|| gate.access.publisher_origin(asked(request)))
+    let publisher = gate.access.publisher_origin(asked(request));
+    let origin = match publisher {
+        None if !publishes => gate.reader_origin(asked(request)),
+        publisher => publisher,
     };
-    if asks_to.is_some() && origin.is_some() {
-        admit(&mut answer, origin, request);
-        answer
-            .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, METHODS))
-            .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS))
-            .insert_header((header::ACCESS_CONTROL_MAX_AGE, MAX_AGE));
+    if asks_to.is_none() || origin.is_none() {
+        return answer.finish();
     }
-    answer.finish()
+    let mut answer = answer
+        .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, METHODS))
+        .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS))
+        .insert_header((header::ACCESS_CONTROL_MAX_AGE, MAX_AGE))
+        .finish();
+    admit(answer.headers_mut(), origin, request);
+    answer
 }

@@ -185,7 +185,9 @@ impl Fields {
 
     pub(super) fn build(self) -> Result<Event, Problem> {
         let data = self.data.ok_or_else(|| {
-            Problem::unprocessable("no_data", format!("data is missing; send {JSON_LINE}"))
+            let detail =
+                format!("data is missing; send {JSON_LINE}, or as a form: topic=news&data=hello");
+            Problem::unprocessable("no_data", detail)
         })?;
         let mut event = Event::builder(data);
         for topic in self.topics {

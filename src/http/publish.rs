@@ -21,7 +21,10 @@ use super::{
     error::{Problem, Progress, no_store},
     fields::{Fields, JSON_LINE, not_utf8},
 };
-use crate::event::{Event, EventId};
+use crate::{
+    broadcaster::PublishError,
+    event::{Event, EventId},
+};
 
 /// How long the next part of a body may take, but for streamed lines, which come when they come.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -317,17 +320,29 @@ impl<'a> Lines<'a> {
         let mut events = Vec::new();
         for line in text.split(|byte| *byte == b'\n') {
             self.line += 1;
-            let parsed = self.parse(line);
-            let bad = parsed.is_err();
-            if let Ok(event) = &parsed {
-                events.extend(event.clone());
+            match self.parse(line) {
+                Ok(Some(event)) => {
+                    if !self.fits(&events, &event) {
+                        self.append(std::mem::take(&mut events)).await?;
+                    }
+                    events.push(event);
+                }
+                Ok(None) => {}
+                Err(problem) => {
+                    self.append(events).await?;
+                    return Err(self.stop(problem));
+                }
             }
-            if bad || events.len() >= LINES_PER_APPEND {
-                self.append(std::mem::take(&mut events)).await?;
-            }
-            parsed.map_err(|problem| self.stop(problem))?;
         }
         self.append(events).await
+    }
+
+    /// Whether it may be appended in one step with those that came together with it.
+    fn fits(&self, events: &[Event], event: &Event) -> bool {
+        let broadcaster = &self.face.broadcaster;
+        let cost: usize = events.iter().map(Event::cost).sum();
+        events.len() < LINES_PER_APPEND.min(broadcaster.max_batch_events())
+            && cost + event.cost() <= broadcaster.max_batch_bytes()
     }
 
     fn parse(&self, line: &[u8]) -> Result<Option<Event>, Problem> {
@@ -344,6 +359,13 @@ impl<'a> Lines<'a> {
             ));
         }
         let event = object(line)?.with_query(self.query)?.build()?;
+        let (bytes, max) = (
+            event.data().len(),
+            self.face.broadcaster.options().max_event_bytes,
+        );
+        if bytes > max {
+            return Err(PublishError::EventTooLarge { bytes, max }.into());
+        }
         Ok(Some(event))
     }
 

@@ -39,14 +39,20 @@ struct Wish {
     until_head: bool,
 }
 
-pub(super) fn answer(request: &HttpRequest, face: &Face) -> Result<HttpResponse, Problem> {
+pub(super) fn answer(request: &HttpRequest, face: &Face) -> HttpResponse {
+    let mut answer = stream(request, face).unwrap_or_else(HttpResponse::from_error);
+    cors::admit_reader(answer.headers_mut(), &face.gate, request);
+    answer
+}
+
+fn stream(request: &HttpRequest, face: &Face) -> Result<HttpResponse, Problem> {
     let wish = Wish::of(request)?;
     if request.method() == Method::HEAD {
-        return Ok(head(request, face, None).finish());
+        return Ok(head(request, None).finish());
     }
     match open(request, face, wish) {
         Ok((subscription, seat)) => {
-            let mut head = head(request, face, Some(subscription.head()));
+            let mut head = head(request, Some(subscription.head()));
             Ok(begin(request, &mut head, |link| Body {
                 subscription,
                 link,
@@ -55,7 +61,7 @@ pub(super) fn answer(request: &HttpRequest, face: &Face) -> Result<HttpResponse,
         }
         Err(problem) => {
             face.broadcaster.count_refused();
-            send_away(request, face, problem)
+            send_away(request, problem)
         }
     }
 }
@@ -72,11 +78,7 @@ fn open(
 
 /// An EventSource that is answered 503 stops for good: it gets a stream that tells it when to come
 /// back, and is cut.
-fn send_away(
-    request: &HttpRequest,
-    face: &Face,
-    problem: Problem,
-) -> Result<HttpResponse, Problem> {
+fn send_away(request: &HttpRequest, problem: Problem) -> Result<HttpResponse, Problem> {
     let accepts = request.headers().get_all(header::ACCEPT);
     let streams = accepts
         .filter_map(|accept| accept.to_str().ok())
@@ -85,7 +87,7 @@ fn send_away(
         return Err(problem);
     }
     let retry = Some(Frame::retry(Broadcaster::spread_retry()));
-    let mut head = head(request, face, None);
+    let mut head = head(request, None);
     Ok(begin(request, &mut head, |link| SentAway { retry, link }))
 }
 
@@ -120,13 +122,12 @@ pub(crate) fn stream_head(at: Option<EventId>) -> HttpResponseBuilder {
     head
 }
 
-fn head(request: &HttpRequest, face: &Face, at: Option<EventId>) -> HttpResponseBuilder {
+fn head(request: &HttpRequest, at: Option<EventId>) -> HttpResponseBuilder {
     let mut head = stream_head(at);
     if request.conn_data::<Rc<Link>>().is_none() {
         // Somebody else's server: its compression would be one encoder a stream.
         head.insert_header((header::CONTENT_ENCODING, "identity"));
     }
-    cors::admit_reader(&mut head, &face.gate, request);
     head
 }
 

@@ -11,6 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use socket2::{Domain, Socket, Type};
+
 /// Longer than anything here takes, on the slowest machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -92,6 +94,16 @@ impl Server {
         server
     }
 
+    /// Another program that serves at this address.
+    pub fn adopt(child: Child, address: SocketAddr) -> Self {
+        Self {
+            child,
+            address,
+            log: mpsc::channel().1.into(),
+            seen: Vec::new(),
+        }
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -165,6 +177,18 @@ impl Server {
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.set_write_timeout(Some(PATIENCE)).unwrap();
         socket
+    }
+
+    /// A connection whose client's kernel takes next to nothing that the client does not read.
+    pub fn connect_narrow(&self, receive_buffer_bytes: usize) -> TcpStream {
+        let socket = Socket::new(Domain::for_address(self.address), Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(receive_buffer_bytes).unwrap();
+        socket
+            .connect(&self.address.into())
+            .expect("the server accepts");
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_write_timeout(Some(PATIENCE)).unwrap();
+        socket.into()
     }
 
     /// One request on a connection of its own; `head` is its lines without `Host` and the blank one.

@@ -1,0 +1,187 @@
+//! What pages of other origins are allowed to read, and what preflights are told.
+
+use crate::support::{Answer, Server};
+
+const APP: &str = "https://app.example.com";
+
+fn read(server: &Server, origin: &str) -> Option<String> {
+    let stream = server.subscribe_with("/events", &format!("Origin: {origin}"));
+    stream
+        .header("access-control-allow-origin")
+        .map(str::to_owned)
+}
+
+fn preflight(server: &Server, path: &str, origin: &str, method: &str) -> Answer {
+    let head = format!(
+        "OPTIONS {path} HTTP/1.1\nOrigin: {origin}\nAccess-Control-Request-Method: {method}\n\
+         Access-Control-Request-Headers: content-type"
+    );
+    let answer = server.request(&head, b"");
+    assert_eq!(answer.status, 204, "{answer:?}");
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    answer
+}
+
+/// Whether a list such as `GET, POST` holds this word.
+fn lists(answer: &Answer, header: &str, word: &str) -> bool {
+    let list = answer.header(header).unwrap_or("");
+    list.split(',')
+        .any(|listed| listed.trim().eq_ignore_ascii_case(word))
+}
+
+#[test]
+fn an_admitted_origin_reads_with_credentials_and_to_the_letter() {
+    let server = Server::start(&["--cors-origin", "https://app.example.com/"]);
+    let stream = server.subscribe_with("/events", &format!("Origin: {APP}"));
+    assert_eq!(stream.header("access-control-allow-origin"), Some(APP));
+    assert_eq!(
+        stream.header("access-control-allow-credentials"),
+        Some("true")
+    );
+    assert_eq!(stream.header("vary"), Some("Origin"));
+    for other in [
+        "http://app.example.com",
+        "https://app.example.com:8443",
+        "https://example.com",
+        "null",
+    ] {
+        assert_eq!(read(&server, other), None, "{other}");
+    }
+    let second = Server::start(&["--cors-origin", "https://a.example", "--cors-origin", APP]);
+    assert_eq!(read(&second, APP).as_deref(), Some(APP));
+}
+
+#[test]
+fn a_star_admits_all_to_read_without_credentials() {
+    let server = Server::start(&["--cors-origin", "*"]);
+    let stream = server.subscribe_with("/events", "Origin: https://any.example");
+    assert_eq!(stream.header("access-control-allow-origin"), Some("*"));
+    assert_eq!(stream.header("access-control-allow-credentials"), None);
+    let answer = preflight(&server, "/events", "https://any.example", "GET");
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+}
+
+#[test]
+fn the_json_form_and_a_head_request_are_read_by_the_same_rule() {
+    let server = Server::start(&["--cors-origin", APP]);
+    let stream = server.subscribe_with("/events?format=json", &format!("Origin: {APP}"));
+    assert_eq!(stream.header("access-control-allow-origin"), Some(APP));
+    let head = server.request(&format!("HEAD /events HTTP/1.1\nOrigin: {APP}"), b"");
+    assert_eq!(head.header("access-control-allow-origin"), Some(APP));
+}
+
+#[test]
+fn a_preflight_says_what_a_stream_may_carry() {
+    let server = Server::start(&["--cors-origin", APP]);
+    for path in ["/events", "/events/", "/events?topic=a"] {
+        let answer = preflight(&server, path, APP, "GET");
+        assert_eq!(answer.header("access-control-allow-origin"), Some(APP));
+        assert!(
+            lists(&answer, "access-control-allow-methods", "GET"),
+            "{answer:?}"
+        );
+        for header in [
+            "last-event-id",
+            "cache-control",
+            "authorization",
+            "datastar-request",
+            "hx-request",
+        ] {
+            assert!(
+                lists(&answer, "access-control-allow-headers", header),
+                "{header}"
+            );
+        }
+        assert!(answer.header("access-control-max-age").is_some());
+    }
+}
+
+#[test]
+fn reading_does_not_open_publishing() {
+    let server = Server::start(&["--cors-origin", APP, "--cors-origin", "*"]);
+    let mut stream = server.subscribe("/events");
+    stream.until("connected");
+    let answer = preflight(&server, "/events", APP, "POST");
+    assert_eq!(answer.header("access-control-allow-origin"), None);
+    for request in [
+        "POST /events HTTP/1.1\nContent-Type: text/plain",
+        "GET /events/x HTTP/1.1",
+    ] {
+        let answer = server.request(&format!("{request}\nOrigin: {APP}"), b"x");
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (403, "foreign_page")
+        );
+        assert_eq!(answer.header("access-control-allow-origin"), None);
+    }
+    server.publish("default", "sentinel");
+    assert_eq!(stream.event().unwrap().data, "sentinel");
+}
+
+#[test]
+fn a_preflight_says_what_a_publish_may_carry_and_the_page_may_read_the_answer() {
+    let server = Server::start(&["--publish-origin", APP]);
+    let answer = preflight(&server, "/events", APP, "POST");
+    assert_eq!(answer.header("access-control-allow-origin"), Some(APP));
+    assert!(lists(&answer, "access-control-allow-methods", "POST"));
+    for header in ["content-type", "authorization"] {
+        assert!(
+            lists(&answer, "access-control-allow-headers", header),
+            "{header}"
+        );
+    }
+    let other = preflight(&server, "/events", "https://evil.example", "POST");
+    assert_eq!(other.header("access-control-allow-origin"), None);
+
+    let head = format!("POST /events HTTP/1.1\nContent-Type: application/json\nOrigin: {APP}");
+    for (body, status) in [(&br#"{"data":"x"}"#[..], 200), (b"{}", 422)] {
+        let answer = server.request(&head, body);
+        assert_eq!(answer.status, status);
+        assert_eq!(
+            answer.header("access-control-allow-origin"),
+            Some(APP),
+            "{answer:?}"
+        );
+        assert!(lists(&answer, "access-control-expose-headers", "event-id"));
+        assert_eq!(answer.header("vary"), Some("Origin"));
+    }
+}
+
+#[test]
+fn a_publisher_may_read_why_its_key_was_refused() {
+    let server = Server::start(&["--publish-origin", APP, "--publish-key", "s3cret"]);
+    let answer = preflight(&server, "/events", APP, "POST");
+    assert_eq!(answer.header("access-control-allow-origin"), Some(APP));
+    let refused = server.request(&format!("POST /events HTTP/1.1\nOrigin: {APP}"), b"x");
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (401, "wrong_key")
+    );
+    assert_eq!(refused.header("access-control-allow-origin"), Some(APP));
+}
+
+#[test]
+fn a_refused_origin_is_logged_once_with_the_flag_that_would_admit_it() {
+    let mut server = Server::start(&[]);
+    for origin in [
+        "https://a.example",
+        "https://a.example",
+        "https://a.example",
+        "https://b.example",
+    ] {
+        assert_eq!(read(&server, origin), None);
+    }
+    let own = format!("http://{}", server.address);
+    assert_eq!(read(&server, &own), None);
+    read(&server, "https://c.example\t--no-such-line");
+    server.wait_for_log("--cors-origin https://b.example");
+    server.wait_for_log("--cors-origin https://c.example");
+    let log = server.log();
+    assert_eq!(
+        log.matches("--cors-origin https://a.example").count(),
+        1,
+        "{log}"
+    );
+    assert!(!log.contains(&format!("--cors-origin {own}")), "{log}");
+    assert!(!log.contains('\t'), "{log:?}");
+}

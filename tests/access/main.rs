@@ -1,0 +1,9 @@
+//! Who may publish, whose pages may read, and what answers say to whom, over real sockets.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod answers;
+mod cors;
+mod keys;
+mod questions;

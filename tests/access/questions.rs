@@ -1,0 +1,288 @@
+//! The questions that every publish is asked, in their order. `src/http/access_tests.rs` has more
+//! cases of them; these show that they are asked of what comes over a socket, and by every route.
+
+use crate::support::{Answer, Server};
+
+const CHROME: &str = "User-Agent: Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0";
+const KEY: &str = "Authorization: Bearer s3cret";
+
+/// A publish with a `Host` and further lines of its head, and the code of its refusal.
+struct Case {
+    what: &'static str,
+    host: &'static str,
+    lines: &'static [&'static str],
+    refused: Option<&'static str>,
+}
+
+fn case(
+    what: &'static str,
+    host: &'static str,
+    lines: &'static [&'static str],
+    refused: Option<&'static str>,
+) -> Case {
+    Case {
+        what,
+        host,
+        lines,
+        refused,
+    }
+}
+
+fn post(server: &Server, case: &Case) -> Answer {
+    let lines = case.lines.join("\n");
+    let head = format!("POST /events HTTP/1.1\nContent-Type: text/plain\n{lines}");
+    server.raw(&head, case.host, b"posted")
+}
+
+fn get(server: &Server, case: &Case) -> Answer {
+    let lines = case.lines.join("\n");
+    server.raw(
+        &format!("GET /events/got HTTP/1.1\n{lines}"),
+        case.host,
+        b"",
+    )
+}
+
+/// Each is admitted or refused as it says, and only what was admitted arrives.
+fn check(server: &Server, publish: fn(&Server, &Case) -> Answer, cases: &[Case]) {
+    let mut stream = server.subscribe("/events");
+    stream.until("connected");
+    for case in cases {
+        let answer = publish(server, case);
+        match case.refused {
+            None => {
+                assert_eq!(answer.status, 200, "{}: {answer:?}", case.what);
+                let id = stream.event().expect("what was published").id;
+                assert_eq!(
+                    answer.header("event-id"),
+                    Some(id.as_str()),
+                    "{}",
+                    case.what
+                );
+            }
+            Some(code) => {
+                let status = if code == "wrong_key" { 401 } else { 403 };
+                assert_eq!(answer.status, status, "{}: {answer:?}", case.what);
+                assert_eq!(answer.code(), code, "{}", case.what);
+                assert_eq!(answer.header("cache-control"), Some("no-store"));
+            }
+        }
+    }
+    let sentinel = case("a sentinel", "localhost", &[KEY], None);
+    let answer = publish(server, &sentinel);
+    if answer.status == 200 {
+        assert_eq!(
+            answer.header("event-id"),
+            stream.event().map(|event| event.id).as_deref()
+        );
+    }
+}
+
+#[test]
+fn without_settings_local_programs_and_the_servers_own_page_may_publish_and_nobody_else() {
+    #[rustfmt::skip]
+    let cases = [
+        case("curl on localhost", "localhost:8000", &["User-Agent: curl/8"], None),
+        case("curl by address", "127.0.0.1", &[], None),
+        case("curl by the other address", "[::1]:8000", &[], None),
+        case("the own page", "localhost:8000", &[CHROME, "Origin: http://localhost:8000", "Sec-Fetch-Site: same-origin"], None),
+        case("the own page, old browser", "127.0.0.1:8000", &["Origin: http://127.0.0.1:8000"], None),
+        case("another port of localhost", "localhost:8000", &[CHROME, "Origin: http://localhost:3000", "Sec-Fetch-Site: same-site"], Some("foreign_page")),
+        case("another site", "localhost:8000", &[CHROME, "Origin: https://evil.example", "Sec-Fetch-Site: cross-site"], Some("foreign_page")),
+        case("another site, old browser", "localhost", &["Origin: https://evil.example"], Some("foreign_page")),
+        case("a sandboxed page", "localhost", &["Origin: null"], Some("foreign_page")),
+        case("a rebound name", "evil.example:8000", &["Origin: http://evil.example:8000", "Sec-Fetch-Site: same-origin"], Some("foreign_host")),
+        case("a name that is not local", "host.docker.internal:8000", &[], Some("not_local")),
+        case("an address that is not local", "10.0.0.7:8000", &[], Some("not_local")),
+        case("a proxy", "localhost", &["X-Forwarded-For: 192.0.2.1"], Some("not_local")),
+        case("a proxy by its host", "localhost", &["X-Forwarded-Host: a.example"], Some("not_local")),
+        case("a proxy by the standard", "localhost", &["Forwarded: for=192.0.2.1"], Some("not_local")),
+        case("nginx's other header", "localhost", &["X-Real-IP: 192.0.2.1"], Some("not_local")),
+        case("a proxy that says so", "localhost", &["Via: 1.1 caddy"], Some("not_local")),
+        case("Cloudflare", "localhost", &["CF-Connecting-IP: 192.0.2.1"], Some("not_local")),
+        case("a prefetch", "localhost", &["Sec-Purpose: prefetch"], Some("prefetch")),
+    ];
+    let server = Server::start(&[]);
+    check(&server, post, &cases);
+    check(&server, get, &cases);
+}
+
+#[test]
+fn a_get_that_a_page_made_a_browser_send_publishes_nothing() {
+    #[rustfmt::skip]
+    let cases = [
+        case("the address bar", "localhost", &[CHROME, "Sec-Fetch-Site: none"], None),
+        case("an img of another site", "localhost", &[CHROME, "Sec-Fetch-Site: cross-site"], Some("foreign_page")),
+        case("an img without a sign", "localhost", &[CHROME], Some("foreign_page")),
+        case("a prefetch from the address bar", "localhost", &[CHROME, "Sec-Fetch-Site: none", "Sec-Purpose: prefetch;prerender"], Some("prefetch")),
+        case("an old prefetch", "localhost", &[CHROME, "Sec-Fetch-Site: none", "Purpose: prefetch"], Some("prefetch")),
+        case("Firefox's old prefetch", "localhost", &[CHROME, "Sec-Fetch-Site: none", "X-moz: prefetch"], Some("prefetch")),
+    ];
+    check(&Server::start(&[]), get, &cases);
+    #[rustfmt::skip]
+    let cases = [
+        case("an img without a sign", "10.0.0.7:8000", &[CHROME], Some("foreign_page")),
+        case("curl", "10.0.0.7:8000", &["User-Agent: curl/8"], None),
+    ];
+    check(&Server::start(&["--allow-anonymous-publish"]), get, &cases);
+}
+
+#[test]
+fn http_1_0_and_a_request_without_a_host_are_not_local() {
+    let server = Server::start(&[]);
+    let mut stream = server.subscribe("/events");
+    stream.until("connected");
+    for request in [
+        "GET /events/x HTTP/1.0\r\nHost: localhost\r\n\r\n",
+        "POST /events HTTP/1.0\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx",
+        "POST /events HTTP/1.0\r\nContent-Length: 1\r\n\r\nx",
+        "GET /events/x HTTP/1.0\r\n\r\n",
+    ] {
+        let answer = server.send(request.as_bytes());
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (403, "not_local"),
+            "{request}"
+        );
+    }
+    // The parser itself insists on it there.
+    assert_eq!(server.send(b"GET /events/x HTTP/1.1\r\n\r\n").status, 400);
+    server.publish("default", "sentinel");
+    assert_eq!(stream.event().unwrap().data, "sentinel");
+}
+
+#[test]
+fn under_anonymous_publishing_everybody_may_but_other_sites_pages() {
+    #[rustfmt::skip]
+    let cases = [
+        case("a service name", "broadcaster:8000", &["User-Agent: python-httpx/0.28"], None),
+        case("a proxy", "events.example.com", &["X-Forwarded-For: 192.0.2.1"], None),
+        case("the own page by address", "10.0.0.7:8000", &["Origin: http://10.0.0.7:8000", CHROME], None),
+        case("another site", "10.0.0.7:8000", &["Origin: https://evil.example"], Some("foreign_page")),
+        case("a rebound name", "evil.example", &["Origin: http://evil.example", "Sec-Fetch-Site: same-origin"], Some("foreign_host")),
+        case("a prefetch", "localhost", &["Sec-Purpose: prefetch"], Some("prefetch")),
+    ];
+    let server = Server::start(&["--allow-anonymous-publish"]);
+    check(&server, post, &cases);
+    check(&server, get, &cases);
+    let answer = server.send(b"GET /events/x HTTP/1.0\r\n\r\n");
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+#[test]
+fn it_starts_on_every_address_with_anonymous_publishing() {
+    let server = Server::start(&["--listen", "0.0.0.0:0", "--allow-anonymous-publish"]);
+    assert_eq!(server.get("/events/hello").status, 200);
+}
+
+#[test]
+fn pages_of_a_listed_origin_may_publish() {
+    #[rustfmt::skip]
+    let cases = [
+        case("the page", "localhost:8000", &["Origin: https://app.example.com", "Sec-Fetch-Site: cross-site"], None),
+        case("in capitals", "localhost:8000", &["Origin: https://APP.example.com"], None),
+        case("over plain HTTP", "localhost", &["Origin: http://app.example.com"], Some("foreign_page")),
+        case("a longer name", "localhost", &["Origin: https://app.example.com.evil.example"], Some("foreign_page")),
+        case("another port", "localhost", &["Origin: https://app.example.com:8443"], Some("foreign_page")),
+        case("through a proxy", "localhost", &["Origin: https://app.example.com", "Via: 1.1 x"], Some("not_local")),
+    ];
+    let server = Server::start(&["--publish-origin", "https://app.example.com/"]);
+    check(&server, post, &cases);
+
+    #[rustfmt::skip]
+    let cases = [
+        case("the page", "events.example.com", &["Origin: https://app.example.com"], None),
+        case("its own name", "app.example.com", &["Origin: http://app.example.com", CHROME], None),
+        case("another name", "evil.example", &["Origin: http://evil.example"], Some("foreign_host")),
+    ];
+    let listed = [
+        "--allow-anonymous-publish",
+        "--publish-origin",
+        "https://app.example.com",
+    ];
+    check(&Server::start(&listed), post, &cases);
+}
+
+#[test]
+fn where_a_key_is_set_it_alone_decides() {
+    #[rustfmt::skip]
+    let cases = [
+        case("the key", "localhost", &[KEY], None),
+        case("the other key", "localhost", &["authorization: bearer  older "], None),
+        case("through a proxy", "events.example.com", &[KEY, "X-Forwarded-For: 192.0.2.1", "Via: 1.1 x"], None),
+        case("from another site", "a.example", &[KEY, CHROME, "Origin: https://b.example", "Sec-Fetch-Site: cross-site"], None),
+        case("none, on localhost", "localhost", &[], Some("wrong_key")),
+        case("a wrong one", "localhost", &["Authorization: Bearer s3cre"], Some("wrong_key")),
+        case("a longer one", "localhost", &["Authorization: Bearer s3cret0"], Some("wrong_key")),
+        case("an empty one", "localhost", &["Authorization: Bearer"], Some("wrong_key")),
+        case("another scheme", "localhost", &["Authorization: Basic s3cret"], Some("wrong_key")),
+        case("no scheme", "localhost", &["Authorization: s3cret"], Some("wrong_key")),
+        case("both in one", "localhost", &["Authorization: Bearer s3cret,older"], Some("wrong_key")),
+        case("in capitals", "localhost", &["Authorization: Bearer S3CRET"], Some("wrong_key")),
+        case("a listed page without it", "localhost", &["Origin: https://app.example.com"], Some("wrong_key")),
+    ];
+    let server = Server::start(&[
+        "--publish-key",
+        "s3cret",
+        "--publish-key",
+        "older",
+        "--publish-origin",
+        "https://app.example.com",
+        "--allow-anonymous-publish",
+    ]);
+    check(&server, post, &cases);
+    check(&server, get, &cases);
+    let refused = server.get("/events/x");
+    assert_eq!(
+        (refused.status, refused.header("www-authenticate")),
+        (401, Some("Bearer"))
+    );
+}
+
+#[test]
+fn nobody_may_publish_where_publishing_is_off() {
+    #[rustfmt::skip]
+    let cases = [
+        case("a local program", "localhost", &[], Some("publishing_disabled")),
+        case("with a key", "localhost", &[KEY], Some("publishing_disabled")),
+    ];
+    for more in [
+        &["--no-publish"][..],
+        &["--no-publish", "--publish-key", "s3cret"],
+    ] {
+        let server = Server::start(more);
+        check(&server, post, &cases);
+        check(&server, get, &cases);
+        server.subscribe("/events").until("connected");
+    }
+}
+
+#[test]
+fn publishing_by_get_can_be_switched_off_alone() {
+    let server = Server::start(&["--no-get-publish"]);
+    check(
+        &server,
+        get,
+        &[case("curl", "localhost", &[], Some("get_publish_disabled"))],
+    );
+    check(&server, post, &[case("curl", "localhost", &[], None)]);
+}
+
+#[test]
+fn a_refusal_names_the_setting_that_would_admit_it() {
+    let server = Server::start(&[]);
+    #[rustfmt::skip]
+    let cases = [
+        (case("", "localhost", &["Origin: https://evil.example"], None), "--publish-origin"),
+        (case("", "a.example", &["Origin: http://a.example"], None), "--publish-origin"),
+        (case("", "host.docker.internal", &[], None), "--allow-anonymous-publish"),
+        (case("", "localhost", &["Via: 1.1 x"], None), "--publish-key"),
+    ];
+    for (case, flag) in cases {
+        let answer = post(&server, &case);
+        assert!(
+            answer.json()["detail"].as_str().unwrap().contains(flag),
+            "{answer:?}"
+        );
+    }
+}

@@ -1,0 +1,159 @@
+//! What is too large, and how much is not.
+
+use std::io::Write as _;
+
+use crate::{
+    refused::{FORM, JSON, Refused, TEXT, Witness, assert_is_problem, check_all},
+    support::{Answer, Server},
+};
+
+/// Events of at most 1,000 bytes; a batch has at most 16 KiB by cost.
+const SMALL: [&str; 4] = ["--max-event-bytes", "1000", "--history-bytes", "65536"];
+
+/// The body in chunks of this size, and the head that goes with it.
+fn chunked(server: &Server, kind: &str, body: &[u8], size: usize) -> Answer {
+    let head = format!(
+        "POST /events HTTP/1.1\r\nHost: {}\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\
+         Connection: close\r\n\r\n",
+        server.address
+    );
+    let mut request = head.into_bytes();
+    for chunk in body.chunks(size) {
+        request.extend(format!("{:x}\r\n", chunk.len()).as_bytes());
+        request.extend(chunk);
+        request.extend(b"\r\n");
+    }
+    request.extend(b"0\r\n\r\n");
+    server.send(&request)
+}
+
+#[test]
+fn an_event_larger_than_allowed_is_refused_whatever_brings_it() {
+    let long = "x".repeat(1001);
+    let cases = [
+        Refused::post(TEXT, "", long.clone(), 413, "too_large"),
+        Refused::form(long.clone(), 413, "too_large"),
+        Refused::form(format!("data={long}"), 413, "too_large"),
+        Refused::json(format!(r#"{{"data":"{long}"}}"#), 413, "too_large").saying("1000"),
+        Refused::json(
+            format!(r#"[{{"data":"x"}},{{"data":"{long}"}}]"#),
+            413,
+            "too_large",
+        ),
+        Refused::post(
+            "application/x-ndjson",
+            "",
+            format!(r#"{{"data":"{long}"}}"#),
+            413,
+            "too_large",
+        ),
+        Refused::get(&format!("/events/{long}"), 413, "too_large"),
+    ];
+    check_all(&Server::start(&SMALL), cases);
+}
+
+#[test]
+fn an_event_as_large_as_allowed_is_taken_whatever_brings_it() {
+    let server = Server::start(&SMALL);
+    let mut stream = server.subscribe("/events");
+    let data = "\n".repeat(1000);
+    let json = format!(r#"{{"data":"{}"}}"#, "\\u000a".repeat(1000));
+    let form = format!("data={}", "%0A".repeat(1000));
+    let published = [
+        server.post("/events", TEXT, &data),
+        server.post("/events", FORM, &form),
+        server.post("/events", JSON, &json),
+        server.post("/events", "application/x-ndjson", &json),
+        server.get(&format!("/events/{}", "%0A".repeat(1000))),
+        chunked(&server, TEXT, data.as_bytes(), 7),
+    ];
+    for answer in published {
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(stream.event().unwrap().data, data);
+    }
+}
+
+#[test]
+fn a_body_larger_than_any_event_is_refused_with_its_length_and_in_chunks() {
+    let server = Server::start(&SMALL);
+    let mut witness = Witness::of(&server);
+    let body = vec![b'x'; 100_000];
+    for kind in [TEXT, JSON, FORM] {
+        let head = format!("POST /events HTTP/1.1\nContent-Type: {kind}");
+        for answer in [
+            server.request(&head, &body),
+            chunked(&server, kind, &body, 5_000),
+        ] {
+            assert_eq!(
+                (answer.status, answer.code().as_str()),
+                (413, "too_large"),
+                "{kind}"
+            );
+            assert_is_problem(&answer, kind);
+        }
+    }
+    witness.saw_nothing(&server);
+}
+
+#[test]
+fn a_refusal_reaches_a_client_that_is_still_sending_megabytes() {
+    let server = Server::start(&SMALL);
+    let body = vec![b'x'; 8 << 20];
+    let answer = server.request("POST /events HTTP/1.1\nContent-Type: text/plain", &body);
+    assert_eq!((answer.status, answer.code().as_str()), (413, "too_large"));
+    let answer = chunked(&server, TEXT, &body, 64 << 10);
+    assert_eq!((answer.status, answer.code().as_str()), (413, "too_large"));
+}
+
+#[test]
+fn a_body_that_is_announced_as_too_large_is_refused_before_it_comes() {
+    let server = Server::start(&SMALL);
+    let mut socket = server.connect();
+    let head = "POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n\
+        Content-Length: 1001\r\nConnection: close\r\n\r\n";
+    socket.write_all(head.as_bytes()).unwrap();
+    let answer = Answer::read(socket);
+    assert_eq!((answer.status, answer.code().as_str()), (413, "too_large"));
+}
+
+#[test]
+fn a_batch_over_a_quarter_of_the_history_is_refused_whole() {
+    let events = |count: usize, data: &str| {
+        let event = format!(r#"{{"topic":"t","data":"{data}"}}"#);
+        format!("[{}]", vec![event; count].join(","))
+    };
+    let few = Server::start(&["--history-events", "16"]);
+    check_all(
+        &few,
+        [Refused::json(events(5, "x"), 413, "too_large").saying("4 events")],
+    );
+    assert_eq!(few.post("/events", JSON, &events(4, "x")).status, 200);
+
+    let small = Server::start(&SMALL);
+    let large = "x".repeat(1000);
+    check_all(
+        &small,
+        [Refused::json(events(8, &large), 413, "too_large").saying("16384 bytes")],
+    );
+    assert_eq!(small.post("/events", JSON, &events(7, &large)).status, 200);
+}
+
+#[test]
+fn a_head_without_end_is_refused() {
+    let server = Server::start(&[]);
+    let mut witness = Witness::of(&server);
+    let long = "x".repeat(1 << 20);
+    let heads = [
+        format!("GET /events/{long} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        format!("GET /events/x HTTP/1.1\r\nHost: localhost\r\nX-Long: {long}\r\n\r\n"),
+        format!(
+            "GET /events/x HTTP/1.1\r\nHost: localhost\r\n{}\r\n",
+            "X-Many: x\r\n".repeat(10_000)
+        ),
+    ];
+    for head in heads {
+        let status = server.send(head.as_bytes()).status;
+        assert!((400..500).contains(&status), "{status}");
+    }
+    witness.saw_nothing(&server);
+}

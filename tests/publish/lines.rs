@@ -1,0 +1,218 @@
+//! NDJSON: lines published as they stream in.
+
+use std::{io::Write as _, net::TcpStream};
+
+use serde_json::json;
+
+use crate::{
+    refused::assert_is_problem,
+    support::{Answer, Server},
+};
+
+const NDJSON: &str = "application/x-ndjson";
+
+/// A publish whose body is written in chunks, one by one.
+struct Upload(TcpStream);
+
+impl Upload {
+    fn begin(server: &Server) -> Self {
+        let mut socket = server.connect();
+        let head = format!(
+            "POST /events HTTP/1.1\r\nHost: {}\r\nContent-Type: {NDJSON}\r\nConnection: close\r\n\
+             Transfer-Encoding: chunked\r\n\r\n",
+            server.address
+        );
+        socket.write_all(head.as_bytes()).unwrap();
+        Self(socket)
+    }
+
+    fn write(&mut self, text: &str) {
+        write!(self.0, "{:x}\r\n{text}\r\n", text.len()).unwrap();
+    }
+
+    fn end(mut self) -> Answer {
+        self.0.write_all(b"0\r\n\r\n").unwrap();
+        Answer::read(self.0)
+    }
+}
+
+#[test]
+fn each_line_is_delivered_before_the_next_is_sent() {
+    let server = Server::start(&[]);
+    let mut stream = server.subscribe("/events");
+    stream.until("connected");
+    let mut upload = Upload::begin(&server);
+    let mut last = String::new();
+    for n in 0..5 {
+        upload.write(&format!("{{\"data\":{n}}}\n"));
+        let event = stream.event().unwrap();
+        assert_eq!(event.data, n.to_string());
+        last = event.id;
+    }
+    let answer = upload.end();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.json(), json!({ "count": 5, "last_id": last }));
+}
+
+#[test]
+fn lines_may_be_cut_anywhere_and_the_last_needs_no_end() {
+    let server = Server::start(&[]);
+    let mut stream = server.subscribe("/events");
+    stream.until("connected");
+    let mut upload = Upload::begin(&server);
+    for part in [
+        "{\"da",
+        "ta\":\"a",
+        "b\"}",
+        "\r\n\n  \n{\"data\":\"c\"}\n{\"data",
+        "\":\"d\"}",
+    ] {
+        upload.write(part);
+    }
+    let answer = upload.end();
+    assert_eq!(answer.json()["count"], 3, "{answer:?}");
+    assert_eq!(stream.data(3), ["ab", "c", "d"]);
+}
+
+#[test]
+fn the_first_bad_line_ends_it_and_what_was_before_stands() {
+    let server = Server::start(&[]);
+    let good = r#"{"data":"good"}"#;
+    let cases = [
+        ("nonsense", 400, "invalid_json"),
+        (r#"{"data":"x","event":"a\nb"}"#, 422, "invalid_event"),
+        (r#"{"topic":"x"}"#, 422, "no_data"),
+        (r#"[{"data":"x"}]"#, 422, "invalid_event_object"),
+        (r#"{"data":"x"} {"data":"y"}"#, 400, "invalid_json"),
+    ];
+    for (bad, status, code) in cases {
+        let mut stream = server.subscribe("/events");
+        stream.until("connected");
+        let answer = server.post(
+            "/events",
+            NDJSON,
+            &format!("{good}\n\n{good}\n{bad}\n{good}\n"),
+        );
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (status, code),
+            "{answer:?}"
+        );
+        assert_is_problem(&answer, bad);
+        let ids = [stream.event().unwrap().id, stream.event().unwrap().id];
+        let problem = answer.json();
+        assert_eq!(
+            (&problem["line"], &problem["count"]),
+            (&json!(4), &json!(2)),
+            "{bad}"
+        );
+        assert_eq!(problem["last_id"], ids[1], "{bad}");
+        server.publish("default", "sentinel");
+        assert_eq!(stream.event().unwrap().data, "sentinel", "{bad}");
+    }
+}
+
+#[test]
+fn a_bad_line_is_refused_while_the_body_is_still_open() {
+    let server = Server::start(&[]);
+    let mut upload = Upload::begin(&server);
+    upload.write("nonsense\n");
+    let answer = Answer::read(upload.0);
+    assert_eq!(
+        (answer.status, answer.json()["line"].clone()),
+        (400, json!(1))
+    );
+    assert_eq!(answer.json()["last_id"], json!(null));
+}
+
+#[test]
+fn a_thousand_lines_in_one_body_come_in_order() {
+    let server = Server::start(&[]);
+    let mut stream = server.subscribe("/events");
+    stream.until("connected");
+    let lines: Vec<String> = (0..1000)
+        .map(|n| json!({ "data": n }).to_string())
+        .collect();
+    let answer = server.post("/events", NDJSON, &lines.join("\n"));
+    assert_eq!(answer.json()["count"], 1000, "{answer:?}");
+    let expected: Vec<String> = (0..1000).map(|n: u32| n.to_string()).collect();
+    assert_eq!(stream.data(1000), expected);
+    assert_eq!(answer.json()["last_id"], stream.last_id);
+}
+
+#[test]
+fn lines_that_arrive_together_may_be_larger_than_one_batch() {
+    let server = Server::start(&["--max-event-bytes", "1000", "--history-bytes", "32768"]);
+    let mut stream = server.subscribe("/events");
+    stream.until("connected");
+    let data = "x".repeat(1000);
+    let lines = format!("{{\"data\":\"{data}\"}}\n").repeat(10);
+    let answer = server.post("/events", NDJSON, &lines);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.json()["count"], 10);
+    assert_eq!(stream.data(10), vec![data; 10]);
+}
+
+#[test]
+fn a_line_that_is_too_large_is_named_among_those_it_came_with() {
+    let server = Server::start(&["--max-event-bytes", "1000"]);
+    let large = "x".repeat(1001);
+    let lines = format!("{{\"data\":1}}\n{{\"data\":\"{large}\"}}\n{{\"data\":3}}\n");
+    let answer = server.post("/events", NDJSON, &lines);
+    assert_eq!((answer.status, answer.code().as_str()), (413, "too_large"));
+    assert_eq!(
+        (&answer.json()["line"], &answer.json()["count"]),
+        (&json!(2), &json!(1))
+    );
+    assert_eq!(server.metric("history_events"), 1);
+}
+
+#[test]
+fn no_lines_at_all_publish_nothing() {
+    let server = Server::start(&[]);
+    for body in ["", "\n", "\r\n \n"] {
+        let answer = server.post("/events", NDJSON, body);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.json(), json!({ "count": 0, "last_id": null }));
+    }
+}
+
+#[test]
+fn a_line_without_end_is_refused() {
+    let server = Server::start(&["--max-event-bytes", "1000"]);
+    let line = "x".repeat(100_000);
+    let answer = server.post("/events", NDJSON, &format!("{{\"data\":1}}\n{line}"));
+    assert_eq!((answer.status, answer.code().as_str()), (413, "too_large"));
+    assert_eq!(
+        (&answer.json()["line"], &answer.json()["count"]),
+        (&json!(2), &json!(1))
+    );
+}
+
+#[test]
+fn what_was_sent_before_the_publisher_vanished_stands() {
+    let server = Server::start(&[]);
+    let mut stream = server.subscribe("/events");
+    stream.until("connected");
+    let mut upload = Upload::begin(&server);
+    upload.write("{\"data\":\"kept\"}\n{\"data\":\"half");
+    assert_eq!(stream.event().unwrap().data, "kept");
+    drop(upload);
+    server.publish("default", "sentinel");
+    assert_eq!(stream.event().unwrap().data, "sentinel");
+}
+
+#[test]
+fn lines_that_arrive_together_may_be_more_than_one_batch_holds() {
+    let server = Server::start(&["--history-events", "16"]);
+    let mut stream = server.subscribe("/events");
+    stream.until("connected");
+    let lines = "{\"data\":\"x\"}\n".repeat(10);
+    let answer = server.post("/events", NDJSON, &lines);
+    assert_eq!(
+        (answer.status, answer.json()["count"].clone()),
+        (200, json!(10)),
+        "{answer:?}"
+    );
+    assert_eq!(stream.data(10), ["x"; 10]);
+}

@@ -1,0 +1,12 @@
+//! Publishing: what is taken and how, what is refused and how it is said, over real sockets.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bodies;
+mod bounds;
+mod fields;
+mod kinds;
+mod lines;
+mod own_ids;
+mod refused;

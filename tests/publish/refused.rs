@@ -1,0 +1,121 @@
+//! Cases of requests that are refused, each with its status and code, and of which nothing reaches
+//! the log.
+
+use crate::support::{Answer, Server, Stream};
+
+pub const JSON: &str = "application/json";
+pub const FORM: &str = "application/x-www-form-urlencoded";
+pub const TEXT: &str = "text/plain";
+
+/// A request, and what it is refused with.
+pub struct Refused {
+    head: String,
+    body: Vec<u8>,
+    status: u16,
+    code: &'static str,
+    /// Must be in the problem's detail.
+    says: &'static str,
+}
+
+impl Refused {
+    pub fn post(
+        kind: &str,
+        query: &str,
+        body: impl Into<Vec<u8>>,
+        status: u16,
+        code: &'static str,
+    ) -> Self {
+        Self {
+            head: format!("POST /events{query} HTTP/1.1\nContent-Type: {kind}"),
+            body: body.into(),
+            status,
+            code,
+            says: "",
+        }
+    }
+
+    pub fn json(body: impl Into<Vec<u8>>, status: u16, code: &'static str) -> Self {
+        Self::post(JSON, "", body, status, code)
+    }
+
+    pub fn form(body: impl Into<Vec<u8>>, status: u16, code: &'static str) -> Self {
+        Self::post(FORM, "", body, status, code)
+    }
+
+    /// Text with this query, and the same query on the GET route.
+    pub fn query(query: &str, status: u16, code: &'static str) -> [Self; 2] {
+        [
+            Self::post(TEXT, query, "x", status, code),
+            Self::get(&format!("/events/x{query}"), status, code),
+        ]
+    }
+
+    pub fn get(path: &str, status: u16, code: &'static str) -> Self {
+        Self {
+            head: format!("GET {path} HTTP/1.1"),
+            body: Vec::new(),
+            status,
+            code,
+            says: "",
+        }
+    }
+
+    pub fn saying(self, says: &'static str) -> Self {
+        Self { says, ..self }
+    }
+
+    fn check(&self, answer: &Answer) {
+        let request = format!("{}\n{}", self.head, String::from_utf8_lossy(&self.body));
+        let request: String = request.chars().take(400).collect();
+        assert_eq!(answer.status, self.status, "{request}: {answer:?}");
+        assert_eq!(answer.code(), self.code, "{request}: {answer:?}");
+        assert_is_problem(answer, &request);
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains(self.says), "{request}: {detail}");
+    }
+}
+
+pub fn assert_is_problem(answer: &Answer, request: &str) {
+    let kind = answer.header("content-type");
+    assert_eq!(
+        kind,
+        Some("application/problem+json"),
+        "{request}: {answer:?}"
+    );
+    assert_eq!(
+        answer.header("cache-control"),
+        Some("no-store"),
+        "{request}: {answer:?}"
+    );
+    assert_eq!(
+        answer.json()["status"],
+        answer.status,
+        "{request}: {answer:?}"
+    );
+}
+
+/// Sees everything that is published from here on.
+pub struct Witness(Stream);
+
+impl Witness {
+    pub fn of(server: &Server) -> Self {
+        let mut stream = server.subscribe("/events?topic=*");
+        stream.until("connected");
+        Self(stream)
+    }
+
+    /// That nothing was published up to now.
+    pub fn saw_nothing(&mut self, server: &Server) {
+        server.publish("sentinel", "sentinel");
+        assert_eq!(self.0.event().expect("the sentinel").data, "sentinel");
+    }
+}
+
+/// Each is refused as it says, and nothing of any is published.
+pub fn check_all(server: &Server, cases: impl IntoIterator<Item = Refused>) {
+    let mut witness = Witness::of(server);
+    for case in cases {
+        case.check(&server.request(&case.head, &case.body));
+    }
+    witness.saw_nothing(server);
+}

@@ -1,0 +1,119 @@
+//! Requests at random, well formed and broken: none may hurt the server, or anybody else's stream.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod requests;
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{Shutdown, TcpStream},
+    thread,
+};
+
+use fastrand::Rng;
+
+use requests::{Request, requests};
+use support::{Server, wait_until};
+
+const REQUESTS: usize = 10_000;
+const CONNECTIONS_AT_ONCE: usize = 8;
+/// Another seed draws other requests; a failure names its own.
+const SEED_VARIABLE: &str = "RANDOM_SEED";
+
+/// The status of the answer, if there is one.
+fn exchange(server: &Server, request: &Request) -> Option<u16> {
+    let mut socket = server.connect();
+    // It may have been refused, and the connection closed, before all was written.
+    let _ = socket.write_all(&request.bytes);
+    if !request.complete {
+        let _ = socket.shutdown(Shutdown::Write);
+    }
+    status(&mut socket)
+}
+
+/// Of the first answer that is final; a stream is not read on.
+fn status(socket: &mut TcpStream) -> Option<u16> {
+    let (mut answer, mut part) = (Vec::new(), [0; 4096]);
+    loop {
+        let text = String::from_utf8_lossy(&answer);
+        let mut heads = text
+            .split_inclusive("\r\n\r\n")
+            .filter(|head| head.ends_with("\r\n\r\n"));
+        if let Some(head) = heads.find(|head| !head.starts_with("HTTP/1.1 100")) {
+            return head.split(' ').nth(1)?.parse().ok();
+        }
+        match socket.read(&mut part) {
+            Ok(0) => return None,
+            Ok(read) => answer.extend(&part[..read]),
+            Err(error) => {
+                let timed_out = [std::io::ErrorKind::WouldBlock, std::io::ErrorKind::TimedOut];
+                assert!(!timed_out.contains(&error.kind()), "no answer came");
+                return None;
+            }
+        }
+    }
+}
+
+fn check_some(server: &Server, seed: u64) {
+    let mut rng = Rng::with_seed(seed);
+    for _ in 0..REQUESTS / CONNECTIONS_AT_ONCE {
+        let request = requests(&mut rng);
+        let shown = || String::from_utf8_lossy(&request.bytes).into_owned();
+        match exchange(server, &request) {
+            Some(status) => {
+                assert!(
+                    (200..500).contains(&status),
+                    "seed {seed}: {status} for {}",
+                    shown()
+                );
+            }
+            None => assert!(!request.complete, "seed {seed}: no answer to {}", shown()),
+        }
+    }
+}
+
+#[test]
+fn ten_thousand_random_requests_give_no_5xx_and_no_panic_and_break_nobodys_stream() {
+    let seed = std::env::var(SEED_VARIABLE).map_or(7, |seed| seed.parse().expect("a number"));
+    for setting in ["--allow-anonymous-publish", "--no-get-publish"] {
+        let mut server = Server::start(&[setting, "--log", "debug"]);
+        let mut stream = server.subscribe("/events?topic=*");
+        stream.until("connected");
+        thread::scope(|scope| {
+            for index in 0..CONNECTIONS_AT_ONCE as u64 {
+                let server = &server;
+                scope.spawn(move || check_some(server, seed * 1_000 + index));
+            }
+        });
+        assert_eq!(server.get("/health/live").status, 200);
+        server.publish("default", "the last one");
+        assert_is_in_order(&stream.text_until("data: the last one\n\n"));
+        wait_until("those that are gone are forgotten", || {
+            server.metric("subscribers") == 1
+        });
+        let log = server.log();
+        assert!(!log.contains("panicked"), "{log}");
+    }
+}
+
+/// Nothing but fields on the wire, and positions that increase.
+fn assert_is_in_order(text: &str) {
+    let fields = ["id: ", "event: ", "data: ", "retry: ", ": ping"];
+    let mut last = (0, 0);
+    for line in text.split('\n').filter(|line| !line.is_empty()) {
+        assert!(
+            fields.iter().any(|field| line.starts_with(field)),
+            "{line:?}"
+        );
+        assert!(
+            !line.contains(['\r', '\0']) || line.starts_with("data: "),
+            "{line:?}"
+        );
+        if let Some((ms, seq)) = line.strip_prefix("id: ").and_then(|id| id.split_once('-')) {
+            let id: (u64, u64) = (ms.parse().unwrap(), seq.parse().unwrap());
+            assert!(id > last, "{id:?} after {last:?}");
+            last = id;
+        }
+    }
+}

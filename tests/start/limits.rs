@@ -1,0 +1,208 @@
+//! How many may be connected, and that the rest is served on.
+
+use std::{io::Write as _, net::TcpStream, process::Command};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::support::{Answer, End, PATIENCE, Server, Stream, command, wait_until};
+
+const EVENT_STREAM: &str = "Accept: text/event-stream";
+
+/// What this test itself opens is counted against its own limit.
+fn raise_own_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    setrlimit(Resource::Nofile, raised).expect("the limit can be raised");
+    let enough = limit.maximum.is_none_or(|limit| limit >= 2_500);
+    assert!(
+        enough,
+        "this test opens 2,000 files; raise the hard limit (ulimit -Hn) first"
+    );
+}
+
+/// The server under limits of the shell's.
+fn under(limits: &str) -> Server {
+    let binary = command(&["--listen", "127.0.0.1:0"]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{limits}; exec \"$0\" \"$@\"")]);
+    shell.arg(binary.get_program()).args(binary.get_args());
+    for (name, value) in binary.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    Server::spawn(shell)
+}
+
+/// Asserts that a stream was sent away so that its client comes back later.
+fn assert_sent_away(mut stream: Stream) {
+    assert_eq!(stream.header("content-type"), Some("text/event-stream"));
+    assert_eq!(stream.drain(), []);
+    assert_eq!(stream.end, Some(End::Cut));
+    assert!(
+        stream
+            .retry
+            .is_some_and(|retry| (1_000..=60_000).contains(&retry)),
+        "{:?}",
+        stream.retry
+    );
+}
+
+fn assert_refused(answer: &Answer) {
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (503, "too_many_subscribers")
+    );
+    assert!(
+        answer
+            .header("retry-after")
+            .is_some_and(|wait| wait.parse::<u32>().is_ok())
+    );
+    assert_eq!(
+        answer.header("content-type"),
+        Some("application/problem+json")
+    );
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+}
+
+fn connected(server: &Server) -> Stream {
+    let mut stream = server.subscribe_with("/events", EVENT_STREAM);
+    stream.until("connected");
+    stream
+}
+
+#[test]
+fn past_a_soft_limit_of_1024_files_it_serves_on() {
+    raise_own_limit();
+    let server = under("ulimit -Sn 1024");
+    let mut streams: Vec<_> = (0..1_200).map(|_| connected(&server)).collect();
+    assert_eq!(server.get("/health/live").status, 200);
+    server.publish("default", "to all");
+    for stream in &mut streams {
+        assert_eq!(stream.event().unwrap().data, "to all");
+    }
+}
+
+#[test]
+fn at_the_hard_limit_publishes_and_health_still_answer() {
+    let mut server = under("ulimit -Sn 256; ulimit -Hn 256");
+    let mut open = Vec::new();
+    let mut sent_away = 0;
+    for _ in 0..400 {
+        let mut stream = server.subscribe_with("/events", EVENT_STREAM);
+        if stream.next().is_some() {
+            open.push(stream);
+        } else {
+            assert_sent_away(stream);
+            sent_away += 1;
+        }
+    }
+    assert!(
+        open.len() >= 128 && sent_away >= 400 - 256,
+        "{} and {sent_away}",
+        open.len()
+    );
+    assert_refused(&server.get("/events"));
+    let wildcard = server.request("GET /events HTTP/1.1\nAccept: */*", b"");
+    assert_refused(&wildcard);
+
+    // Those that only connect cannot take the places of the others, either.
+    let idle: Vec<TcpStream> = (0..100).map(|_| server.connect()).collect();
+    drop(idle);
+    for n in 0..20 {
+        assert_eq!(server.get("/health/live").status, 200);
+        assert_eq!(server.get("/health/ready").status, 200);
+        server.publish("default", &n.to_string());
+    }
+    let expected: Vec<_> = (0..20).map(|n: u32| n.to_string()).collect();
+    for stream in &mut open {
+        assert_eq!(stream.data(20), expected);
+    }
+    assert!(!server.log().contains("panicked"));
+    open.pop();
+    wait_until("a place is free again", || {
+        let mut stream = server.subscribe_with("/events", EVENT_STREAM);
+        stream.next().is_some()
+    });
+}
+
+#[test]
+fn past_the_most_subscribers_clients_of_streams_are_told_to_come_back() {
+    let server = Server::start(&["--max-subscribers", "2"]);
+    let mut first = connected(&server);
+    let second = connected(&server);
+    for accept in [
+        EVENT_STREAM,
+        "Accept: text/html, text/event-stream;q=0.9",
+        "accept: TEXT/event-stream",
+    ] {
+        assert_sent_away(server.subscribe_with("/events?topic=a", accept));
+    }
+    assert_refused(&server.get("/events"));
+    assert_eq!(server.metric("subscribers"), 2);
+    drop(second);
+    wait_until("a place is free again", || {
+        server.metric("subscribers") == 1
+    });
+    connected(&server);
+    server.publish("default", "still there");
+    assert_eq!(first.event().unwrap().data, "still there");
+}
+
+#[test]
+fn over_http_1_0_one_that_is_sent_away_sees_a_cut_and_no_clean_end() {
+    let server = Server::start(&["--max-subscribers", "0"]);
+    let mut socket = server.connect();
+    write!(
+        socket,
+        "GET /events HTTP/1.0\r\nHost: localhost\r\n{EVENT_STREAM}\r\n\r\n"
+    )
+    .unwrap();
+    let stream = Stream::open(socket);
+    assert_sent_away(stream);
+}
+
+#[test]
+fn reconnection_times_of_those_sent_away_are_spread() {
+    let server = Server::start(&["--max-subscribers", "0"]);
+    let mut times: Vec<_> = (0..20)
+        .map(|_| {
+            let mut stream = server.subscribe_with("/events", EVENT_STREAM);
+            stream.drain();
+            stream.retry.expect("a reconnection time")
+        })
+        .collect();
+    times.sort_unstable();
+    times.dedup();
+    assert!(times.len() > 10, "{times:?}");
+}
+
+#[test]
+fn one_address_may_have_only_so_many() {
+    let server = Server::start(&["--max-subscribers-per-address", "2"]);
+    let first = connected(&server);
+    let _second = connected(&server);
+    assert_sent_away(server.subscribe_with("/events", EVENT_STREAM));
+    assert_refused(&server.get("/events"));
+
+    let elsewhere =
+        socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    elsewhere
+        .bind(&std::net::SocketAddr::from(([127, 0, 0, 2], 0)).into())
+        .unwrap();
+    elsewhere.connect(&server.address.into()).unwrap();
+    let mut elsewhere = TcpStream::from(elsewhere);
+    elsewhere.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(elsewhere, "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    Stream::open(elsewhere).until("connected");
+
+    drop(first);
+    wait_until("a place is free again", || {
+        let mut stream = server.subscribe_with("/events", EVENT_STREAM);
+        stream.next().is_some()
+    });
+}

@@ -1,0 +1,143 @@
+//! Which address serves what.
+
+use std::net::SocketAddr;
+
+use crate::support::Server;
+
+const STATUS: [&str; 6] = [
+    "/",
+    "/page.css",
+    "/page.js",
+    "/metrics",
+    "/health/live",
+    "/health/ready",
+];
+
+/// All addresses that the first line of the log names.
+fn addresses(server: &mut Server) -> Vec<SocketAddr> {
+    let log = server.log();
+    let named = log.lines().next().unwrap().split([' ', ',']);
+    let named = named.filter_map(|word| word.strip_prefix("http://"));
+    named
+        .map(|address| address.parse().expect("an address"))
+        .collect()
+}
+
+fn statuses(server: &Server) -> Vec<u16> {
+    STATUS.iter().map(|path| server.get(path).status).collect()
+}
+
+#[test]
+fn one_address_serves_every_route() {
+    let server = Server::start(&[]);
+    assert_eq!(statuses(&server), [200; 6]);
+}
+
+#[test]
+fn with_an_admin_address_the_others_have_neither_page_nor_metrics_nor_health() {
+    let args = ["--admin-listen", "127.0.0.1:0", "--listen", "127.0.0.2:0"];
+    let mut server = Server::start(&args);
+    let all = addresses(&mut server);
+    assert_eq!(all.len(), 3, "{all:?}");
+    for public in &all[..2] {
+        server.address = *public;
+        assert_eq!(statuses(&server), [404; 6]);
+        assert_eq!(server.get("/").code(), "not_found");
+    }
+    let mut streams: Vec<_> = all
+        .iter()
+        .map(|address| {
+            server.address = *address;
+            let mut stream = server.subscribe("/events");
+            stream.until("connected");
+            stream
+        })
+        .collect();
+    assert_eq!(statuses(&server), [200; 6]);
+    for address in &all {
+        server.address = *address;
+        let data = address.to_string();
+        server.publish("default", &data);
+        for stream in &mut streams {
+            assert_eq!(stream.event().unwrap().data, data);
+        }
+    }
+}
+
+#[test]
+fn several_addresses_serve_the_same_events() {
+    let listen = "127.0.0.2:0,127.0.0.3:0";
+    let mut server = Server::start(&["--listen", listen]);
+    let all = addresses(&mut server);
+    assert!(all.len() == 3, "{all:?}");
+    let mut stream = server.subscribe("/events");
+    stream.until("connected");
+    for address in all {
+        server.address = address;
+        assert_eq!(statuses(&server), [200; 6]);
+        server.publish("default", "x");
+        assert_eq!(stream.event().unwrap().data, "x");
+    }
+}
+
+#[test]
+fn the_page_can_be_switched_off_alone() {
+    let server = Server::start(&["--no-page"]);
+    assert_eq!(statuses(&server), [404, 404, 404, 200, 200, 200]);
+    let mut server = Server::start(&["--no-page", "--admin-listen", "127.0.0.1:0"]);
+    server.address = addresses(&mut server)[1];
+    assert_eq!(statuses(&server), [404, 404, 404, 200, 200, 200]);
+}
+
+#[test]
+fn the_page_asks_nobody_else_for_anything() {
+    let server = Server::start(&[]);
+    let page = server.get("/");
+    assert_eq!(
+        page.header("content-type"),
+        Some("text/html; charset=utf-8")
+    );
+    let policy = page.header("content-security-policy").expect("a policy");
+    assert!(
+        policy.contains("default-src 'none'") && !policy.contains("unsafe"),
+        "{policy}"
+    );
+    assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
+    for (path, kind) in [("/page.css", "text/css"), ("/page.js", "text/javascript")] {
+        let part = server.get(path);
+        assert!(
+            part.header("content-type")
+                .is_some_and(|header| header.starts_with(kind))
+        );
+        let absolute = [
+            "src=\"/",
+            "href=\"/",
+            "url(/",
+            "\"/events",
+            "'/events",
+            "`/events",
+        ];
+        for text in [page.text(), part.text()] {
+            assert!(!absolute.iter().any(|link| text.contains(link)), "{path}");
+            assert!(
+                !text.contains("src=\"http") && !text.contains("@import"),
+                "{path}"
+            );
+        }
+    }
+}
+
+#[test]
+fn health_says_what_balancers_ask() {
+    let server = Server::start(&[]);
+    assert_eq!(server.get("/health/live").json()["status"], "live");
+    let ready = server.get("/health/ready").json();
+    assert_eq!(
+        (&ready["status"], &ready["history"]),
+        (&"ready".into(), &"ok".into())
+    );
+    let metrics = server.get("/metrics");
+    let kind = metrics.header("content-type").expect("a type");
+    assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
+    assert!(metrics.text().ends_with("# EOF\n"));
+}

@@ -1,0 +1,251 @@
+//! Settings with which it does not start: one line that says why, and nothing else.
+
+use std::{
+    fs,
+    net::TcpListener,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use crate::support::{PATIENCE, command};
+
+/// The one line with which this command refuses to start.
+fn refusal(mut command: Command) -> String {
+    let mut child = command
+        .env("RUST_BACKTRACE", "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let deadline = Instant::now() + PATIENCE;
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(output.status.code().is_some_and(|code| code > 0), "{said}");
+    assert!(output.stdout.is_empty(), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(
+        said.starts_with("sse-broadcaster: ") && said.ends_with('\n'),
+        "{said}"
+    );
+    for internal in ["panicked", "backtrace", "src/", "Err(", "Some("] {
+        assert!(!said.contains(internal), "{said}");
+    }
+    said
+}
+
+fn refused(args: &[&str]) -> String {
+    let has_address = args.iter().any(|arg| arg.starts_with("--listen"));
+    let listen: &[&str] = if has_address {
+        &[]
+    } else {
+        &["--listen", "127.0.0.1:0"]
+    };
+    refusal(command(&[listen, args].concat()))
+}
+
+fn assert_names_the_three_settings(line: &str) {
+    for name in [
+        "--publish-key",
+        "SSE_BROADCASTER_PUBLISH_KEY=",
+        "--allow-anonymous-publish",
+        "SSE_BROADCASTER_ALLOW_ANONYMOUS_PUBLISH=true",
+        "--no-publish",
+        "SSE_BROADCASTER_NO_PUBLISH=true",
+    ] {
+        assert!(line.contains(name), "no {name} in {line}");
+    }
+}
+
+#[test]
+fn a_public_address_needs_a_word_on_who_may_publish() {
+    for listen in ["0.0.0.0:0", "127.0.0.1:0,0.0.0.0:0"] {
+        assert_names_the_three_settings(&refused(&["--listen", listen]));
+    }
+    let admin = ["--admin-listen", "0.0.0.0:0"];
+    assert_names_the_three_settings(&refused(&admin));
+    if TcpListener::bind("[::]:0").is_ok() {
+        assert_names_the_three_settings(&refused(&["--listen", "[::]:0"]));
+    }
+    let mut by_variable = command(&[]);
+    by_variable.env("SSE_BROADCASTER_LISTEN", "0.0.0.0:0");
+    assert_names_the_three_settings(&refusal(by_variable));
+}
+
+#[test]
+fn an_empty_key_counts_as_none() {
+    for empty in ["", " ", ",", " , "] {
+        let line = refused(&["--listen", "0.0.0.0:0", "--publish-key", empty]);
+        assert_names_the_three_settings(&line);
+        let mut by_variable = command(&["--listen", "0.0.0.0:0"]);
+        by_variable.env("SSE_BROADCASTER_PUBLISH_KEY", empty);
+        assert_names_the_three_settings(&refusal(by_variable));
+    }
+}
+
+#[test]
+fn a_switch_that_is_off_counts_as_none() {
+    for off in ["false", "0", "no", "off"] {
+        for switch in ["ALLOW_ANONYMOUS_PUBLISH", "NO_PUBLISH"] {
+            let mut switched = command(&["--listen", "0.0.0.0:0"]);
+            switched.env(format!("SSE_BROADCASTER_{switch}"), off);
+            assert_names_the_three_settings(&refusal(switched));
+        }
+    }
+}
+
+#[test]
+fn a_key_file_without_a_key_or_that_cannot_be_read_is_refused() {
+    let folder = std::env::temp_dir();
+    for (name, text) in [
+        ("empty", &b""[..]),
+        ("blank", b"\n  \r\n\t\n"),
+        ("binary", b"\xff\xfe\n"),
+    ] {
+        let file = folder.join(format!("keys-{name}-{}", std::process::id()));
+        fs::write(&file, text).unwrap();
+        let line = refused(&["--publish-key-file", file.to_str().unwrap()]);
+        assert!(line.contains("--publish-key-file"), "{line}");
+        let with_a_key = [
+            "--publish-key",
+            "good",
+            "--publish-key-file",
+            file.to_str().unwrap(),
+        ];
+        assert!(refused(&with_a_key).contains("--publish-key-file"));
+        fs::remove_file(file).unwrap();
+    }
+    for unreadable in ["/nonexistent/keys", folder.to_str().unwrap()] {
+        let line = refused(&["--publish-key-file", unreadable]);
+        assert!(
+            line.contains("--publish-key-file") && line.contains(unreadable),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn an_address_in_use_is_said_with_the_address() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for flag in ["--listen", "--admin-listen"] {
+        let line = refused(&[flag, &address]);
+        assert!(line.contains(&address) && line.contains("in use"), "{line}");
+    }
+    let line = refused(&["--listen", &format!("127.0.0.1:0,{address}")]);
+    assert!(line.contains(&address) && line.contains("in use"), "{line}");
+}
+
+#[test]
+fn an_address_that_cannot_be_is_said() {
+    for bad in [
+        "nonsense",
+        "127.0.0.1",
+        "127.0.0.1:99999",
+        ":8000",
+        "256.1.1.1:80",
+        "http://127.0.0.1:80",
+    ] {
+        let line = refused(&["--listen", bad]);
+        assert!(line.contains("--listen") && line.contains(bad), "{line}");
+        let line = refused(&["--admin-listen", bad]);
+        assert!(line.contains("--admin-listen"), "{line}");
+    }
+    // For documentation only: no machine has it.
+    let line = refused(&["--listen", "192.0.2.1:80", "--no-publish"]);
+    assert!(line.contains("192.0.2.1:80"), "{line}");
+    assert!(refused(&["--listen", ""]).contains("--listen"));
+    let mut by_variable = command(&[]);
+    by_variable.env("SSE_BROADCASTER_LISTEN", "");
+    assert!(refusal(by_variable).contains("--listen"));
+}
+
+#[test]
+fn a_value_that_cannot_be_is_said_with_its_flag() {
+    let cases = [
+        ("--workers", "0"),
+        ("--workers", "513"),
+        ("--workers", "many"),
+        ("--history-events", "-1"),
+        ("--history-events", "1e6"),
+        ("--history-bytes", "64MB"),
+        ("--history-age", "10"),
+        ("--history-age", "soon"),
+        ("--publish-wait", "5"),
+        ("--ping-interval", "10"),
+        ("--ping-interval", "0"),
+        ("--ping-interval", "0s"),
+        ("--stall-timeout", "0s"),
+        ("--stall-timeout", "1fortnight"),
+        ("--socket-buffer-bytes", "-1"),
+        ("--max-subscribers", "all"),
+        ("--max-subscribers-per-address", "-1"),
+        ("--max-event-bytes", "1.5"),
+        ("--cors-origin", "app.example.com"),
+        ("--cors-origin", "null"),
+        ("--publish-origin", "*"),
+        ("--publish-origin", "https://*.example.com"),
+        ("--publish-origin", "https://app.example.com/page"),
+        ("--drain-delay", "-5s"),
+        ("--drain-time", "x"),
+        ("--log-format", "xml"),
+        ("--no-page", "maybe"),
+    ];
+    for (flag, value) in cases {
+        let line = refused(&[&format!("{flag}={value}")]);
+        assert!(line.contains(flag), "{flag}={value}: {line}");
+        let variable = flag
+            .trim_start_matches('-')
+            .replace('-', "_")
+            .to_uppercase();
+        let mut by_variable = command(&["--listen", "127.0.0.1:0"]);
+        by_variable.env(format!("SSE_BROADCASTER_{variable}"), value);
+        let line = refusal(by_variable);
+        assert!(line.contains(flag), "{flag}={value}: {line}");
+    }
+}
+
+#[test]
+fn an_unknown_flag_or_word_is_said() {
+    for bad in [
+        &["--nonsense"][..],
+        &["--publsih-key", "x"],
+        &["-x"],
+        &["--listen"],
+    ] {
+        let line = refused(bad);
+        assert!(line.contains(bad[0]), "{line}");
+    }
+    refused(&["serve"]);
+}
+
+#[test]
+fn a_log_filter_that_cannot_be_read_is_said() {
+    let line = refused(&["--log", "a=b=c"]);
+    assert!(line.contains("--log") && line.contains("a=b=c"), "{line}");
+    let mut by_variable = command(&["--listen", "127.0.0.1:0"]);
+    by_variable.env("RUST_LOG", "sse_broadcaster=loud");
+    assert!(refusal(by_variable).contains("RUST_LOG"));
+}
+
+#[test]
+fn a_history_too_small_for_its_events_is_said_with_what_it_needs() {
+    for small in [
+        &["--history-events", "15"][..],
+        &["--history-bytes", "1000000"],
+        &["--history-bytes", "0"],
+        &["--max-event-bytes", "100000000"],
+    ] {
+        let line = refused(small);
+        assert!(
+            line.contains(small[0]) && line.contains("16 events"),
+            "{line}"
+        );
+    }
+}

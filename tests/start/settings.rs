@@ -1,0 +1,164 @@
+//! What it says at its start, and that every kind of setting is heard.
+
+use std::process::Command;
+
+use crate::support::{Server, command};
+
+const VARIABLES: [(&str, &str); 10] = [
+    ("LISTEN", "127.0.0.1:0"),
+    ("HISTORY_EVENTS", "16"),
+    ("NO_PAGE", "1"),
+    ("MAX_SUBSCRIBERS", "1"),
+    ("MAX_EVENT_BYTES", "100"),
+    ("CORS_ORIGIN", "https://a.example,https://b.example"),
+    ("PUBLISH_KEY", "one,two"),
+    ("NO_GET_PUBLISH", "yes"),
+    ("LOG_FORMAT", "json"),
+    ("PING_INTERVAL", "50ms"),
+];
+
+fn by_variables(variables: &[(&str, &str)], args: &[&str]) -> Command {
+    let mut command = command(args);
+    for (name, value) in variables {
+        command.env(format!("SSE_BROADCASTER_{name}"), value);
+    }
+    command
+}
+
+fn publish(server: &Server, key: &str, body: &str) -> u16 {
+    let head = format!("POST /events HTTP/1.1\nAuthorization: Bearer {key}");
+    server.request(&head, body.as_bytes()).status
+}
+
+#[test]
+fn every_setting_can_come_from_the_environment() {
+    let mut server = Server::spawn(by_variables(&VARIABLES, &[]));
+    assert_eq!(server.get("/").status, 404);
+    assert_eq!(publish(&server, "one", "x"), 200);
+    assert_eq!(publish(&server, "two", &"x".repeat(101)), 413);
+    assert_eq!(server.get("/events/x").status, 401);
+    let by_get = server.request("GET /events/x HTTP/1.1\nAuthorization: Bearer one", b"");
+    assert_eq!(by_get.code(), "get_publish_disabled");
+    let mut stream = server.subscribe_with("/events", "Origin: https://b.example");
+    assert_eq!(
+        stream.header("access-control-allow-origin"),
+        Some("https://b.example")
+    );
+    stream.until("connected");
+    assert_eq!(server.get("/events").status, 503);
+    stream.text_until(": ping\n");
+    for line in server.log().lines() {
+        assert!(line.starts_with('{'), "{line}");
+    }
+}
+
+#[test]
+fn a_flag_wins_over_its_variable() {
+    let flags = [
+        "--publish-key",
+        "three",
+        "--max-event-bytes",
+        "200",
+        "--log-format",
+        "text",
+    ];
+    let mut server = Server::spawn(by_variables(&VARIABLES, &flags));
+    assert_eq!(publish(&server, "one", "x"), 401);
+    assert_eq!(publish(&server, "three", &"x".repeat(200)), 200);
+    assert!(!server.log().starts_with('{'));
+}
+
+#[test]
+fn a_switch_in_the_environment_may_be_off() {
+    let off = [
+        ("LISTEN", "127.0.0.1:0"),
+        ("NO_PAGE", "false"),
+        ("NO_PUBLISH", "0"),
+    ];
+    let server = Server::spawn(by_variables(&off, &[]));
+    assert_eq!(server.get("/").status, 200);
+    assert_eq!(server.get("/events/x").status, 200);
+}
+
+#[test]
+fn one_line_names_the_address_the_history_and_who_may_publish() {
+    let cases: [(&[&str], &str); 5] = [
+        (&[], "programs on this machine"),
+        (&["--publish-key", "x"], "whoever has a key"),
+        (
+            &["--publish-key", "x", "--allow-anonymous-publish"],
+            "whoever has a key",
+        ),
+        (
+            &["--allow-anonymous-publish"],
+            "anybody who reaches this address",
+        ),
+        (&["--no-publish", "--publish-key", "x"], "nobody"),
+    ];
+    for (args, who) in cases {
+        let args = [
+            args,
+            &["--history-events", "1234", "--history-bytes", "33554432"],
+        ]
+        .concat();
+        let mut server = Server::start(&args);
+        let log = server.log();
+        assert_eq!(log.lines().count(), 1, "{log}");
+        for part in [
+            &format!("http://{}", server.address),
+            "memory",
+            "1234 events",
+            "32 MiB",
+            who,
+        ] {
+            assert!(log.contains(part), "no {part} in {log}");
+        }
+    }
+}
+
+#[test]
+fn an_empty_log_setting_is_none() {
+    let mut silent = command(&["--listen", "127.0.0.1:0"]);
+    silent.env("SSE_BROADCASTER_LOG", "").env("RUST_LOG", "");
+    assert!(Server::spawn(silent).log().contains("INFO"));
+}
+
+#[test]
+fn the_json_log_has_a_level_a_time_and_a_message_in_each_line() {
+    let mut server = Server::start(&["--log-format", "json", "--log", "debug"]);
+    server.subscribe_with("/events", "Origin: https://evil.example\"\\");
+    let refused = server.wait_for_log("--cors-origin");
+    for line in server.log().lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("a line of JSON");
+        for member in ["time", "level", "target", "message"] {
+            assert!(line[member].is_string(), "no {member} in {line}");
+        }
+    }
+    let refused: serde_json::Value = serde_json::from_str(&refused).unwrap();
+    assert_eq!(refused["level"], "WARN");
+}
+
+#[test]
+fn the_log_follows_its_filter() {
+    let listening = |variable: &str, args: &[&str]| {
+        let mut command = command(&["--listen", "127.0.0.1:0"]);
+        command.args(args).env("RUST_LOG", variable);
+        Server::spawn(command)
+    };
+    let mut server = listening("info", &["--log", "sse_broadcaster=info"]);
+    server.subscribe_with("/events", "Origin: https://evil.example");
+    server.wait_for_log("--cors-origin");
+    let mut server = listening("sse_broadcaster=info", &[]);
+    server.signal("-INT");
+    server.wait();
+    server.wait_for_log("draining");
+}
+
+#[test]
+fn a_signal_right_behind_the_first_line_is_heard() {
+    for signal in ["-TERM", "-INT"].into_iter().cycle().take(20) {
+        let mut server = Server::start(&[]);
+        server.signal(signal);
+        assert!(server.wait().success(), "{signal}");
+    }
+}
