@@ -12,10 +12,12 @@ mod index;
 #[cfg(all(test, shuttle))]
 mod interleavings;
 mod position;
+mod recent;
 mod room;
 mod shard;
 mod stats;
 mod subscription;
+mod walk;
 
 use std::{
     cell::RefCell,

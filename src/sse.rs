@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::event::{Event, EventId, Form, Selector, Stored};
+use crate::event::{Event, EventId, EventName, Form, OwnId, Selector, Stored, Topic};
 
 /// The reconnection time that a stream begins with.
 pub const RETRY: Duration = Duration::from_secs(2);
@@ -127,9 +127,9 @@ fn encode_json(stored: &Stored) -> Bytes {
     let time = std::time::UNIX_EPOCH + Duration::from_millis(stored.time_ms());
     let data = json(&Whole {
         id: stored.id().to_string(),
-        own_id: event.own_id().map(|id| id.as_str()),
-        topics: event.topics().iter().map(|t| t.as_str()).collect(),
-        event: event.name().map(|n| n.as_str()),
+        own_id: event.own_id().map(OwnId::as_str),
+        topics: event.topics().iter().map(Topic::as_str).collect(),
+        event: event.name().map(EventName::as_str),
         data: event.data(),
         retry: event.retry_ms(),
         time: humantime::format_rfc3339_millis(time).to_string(),

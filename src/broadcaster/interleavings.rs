@@ -16,7 +16,10 @@ use std::{
 
 use futures_util::StreamExt;
 use shuttle::{
-    sync::{Condvar, Mutex},
+    sync::{
+        Condvar, Mutex,
+        mpsc::{Receiver, channel},
+    },
     thread::{self, JoinHandle},
 };
 
@@ -102,32 +105,32 @@ fn walk(broadcaster: &Broadcaster) -> JoinHandle<()> {
     thread::spawn(move || block_on(walks))
 }
 
-fn event(topics: &[&str], data: &str) -> Event {
+/// Where an event came to be, and its topics.
+type Published = (EventId, Topics);
+
+type Topics = &'static [&'static str];
+
+fn publish(broadcaster: &Broadcaster, topics: Topics, data: &str) -> Published {
     let event = Event::builder(data);
     let event = topics
         .iter()
         .fold(event, |event, topic| event.topic(*topic));
-    event.build().unwrap()
+    let appended = block_on(broadcaster.publish(event.build().unwrap()));
+    (appended.unwrap().ids[0], topics)
 }
 
-fn publish(broadcaster: &Broadcaster, topics: &[&str], data: &str) -> EventId {
-    block_on(broadcaster.publish(event(topics, data)))
-        .unwrap()
-        .ids[0]
-}
-
-/// Publishes so many events to these topics, and gives back the ids.
+/// Publishes so many events, to these topics in turn.
 fn publisher(
     broadcaster: &Broadcaster,
-    topics: &'static [&'static str],
+    topics: &'static [Topics],
     events: usize,
-) -> JoinHandle<Vec<EventId>> {
+) -> JoinHandle<Vec<Published>> {
     let broadcaster = broadcaster.clone();
-    let publish = move |_| publish(&broadcaster, topics, "x");
-    thread::spawn(move || (0..events).map(publish).collect())
+    let publish = move |topics: &Topics| publish(&broadcaster, topics, "x");
+    thread::spawn(move || topics.iter().cycle().take(events).map(publish).collect())
 }
 
-fn subscribe(broadcaster: &Broadcaster, topics: &[&str], start: Start) -> Subscription {
+fn subscribe(broadcaster: &Broadcaster, topics: Topics, start: Start) -> Subscription {
     let selector = Selector::topics(topics).unwrap();
     broadcaster.subscribe(selector, Form::Sse, start).unwrap()
 }
@@ -158,14 +161,13 @@ impl Got {
         }
     }
 
-    fn check(&self, published: &[EventId]) {
+    fn check(&self, asked: Topics, published: &[Published]) {
         let connected = self.connected.expect("a stream that has begun");
-        let due = published.iter().copied().filter(|id| *id > connected);
-        assert_eq!(
-            self.events,
-            due.collect::<Vec<_>>(),
-            "due after {connected}"
-        );
+        let is_due = |(id, topics): &&Published| {
+            *id > connected && topics.iter().any(|topic| asked.contains(topic))
+        };
+        let due: Vec<_> = published.iter().filter(is_due).map(|(id, _)| *id).collect();
+        assert_eq!(self.events, due, "due after {connected}");
     }
 }
 
@@ -183,23 +185,53 @@ fn reader(stream: Subscription) -> JoinHandle<Got> {
     thread::spawn(move || read(stream))
 }
 
+/// The same, of one that joins at any time, and says so.
+fn joiner(
+    broadcaster: &Broadcaster,
+    topics: Topics,
+    start: Start,
+) -> (JoinHandle<Got>, Receiver<()>) {
+    let (joined, has_joined) = channel();
+    let broadcaster = broadcaster.clone();
+    let reads = thread::spawn(move || {
+        let stream = subscribe(&broadcaster, topics, start);
+        joined.send(()).unwrap();
+        drop(broadcaster);
+        read(stream)
+    });
+    (reads, has_joined)
+}
+
+fn leaver(broadcaster: &Broadcaster, topics: Topics) -> JoinHandle<()> {
+    let stream = subscribe(broadcaster, topics, Start::Fresh);
+    thread::spawn(move || drop(stream))
+}
+
+fn end(broadcaster: Broadcaster, walks: JoinHandle<()>) {
+    drop(broadcaster);
+    walks.join().unwrap();
+}
+
+const A: Topics = &["a"];
+const B: Topics = &["b"];
+const BOTH: Topics = &["a", "b"];
+
 #[test]
 fn joins_and_leaves_in_the_middle_of_a_walk_lose_nothing() {
     try_all(|| {
         let broadcaster = start();
         let walks = walk(&broadcaster);
-        let first = reader(subscribe(&broadcaster, &["a"], Start::Fresh));
-        let leaver = subscribe(&broadcaster, &["a"], Start::Fresh);
-        let leaver = thread::spawn(move || drop(leaver));
-        let joiner = broadcaster.clone();
-        let joiner = thread::spawn(move || read(subscribe(&joiner, &["a", "b"], Start::Fresh)));
-        let mut published = publisher(&broadcaster, &["a", "b"], 3).join().unwrap();
-        leaver.join().unwrap();
-        published.push(publish(&broadcaster, &["a"], END));
-        first.join().unwrap().check(&published);
-        joiner.join().unwrap().check(&published);
-        drop(broadcaster);
-        walks.join().unwrap();
+        let first = reader(subscribe(&broadcaster, BOTH, Start::Fresh));
+        let leaves = leaver(&broadcaster, A);
+        let (joins, has_joined) = joiner(&broadcaster, BOTH, Start::Fresh);
+        let publisher = publisher(&broadcaster, &[A, B, BOTH], 3);
+        let mut published = publisher.join().unwrap();
+        leaves.join().unwrap();
+        has_joined.recv().unwrap();
+        published.push(publish(&broadcaster, A, END));
+        first.join().unwrap().check(BOTH, &published);
+        joins.join().unwrap().check(BOTH, &published);
+        end(broadcaster, walks);
     });
 }
 
@@ -208,20 +240,16 @@ fn the_joint_between_replay_and_live_neither_loses_nor_repeats() {
     try_all(|| {
         let broadcaster = start();
         let walks = walk(&broadcaster);
-        let stays = reader(subscribe(&broadcaster, &["b"], Start::Fresh));
-        let mut published: Vec<_> = (0..4)
-            .map(|_| publish(&broadcaster, &["a", "b"], "x"))
-            .collect();
-        let resumer = broadcaster.clone();
-        let start = Start::After(published[0].to_string());
-        let resumer = thread::spawn(move || read(subscribe(&resumer, &["a"], start)));
-        let more = publisher(&broadcaster, &["a", "b"], 2);
+        let stays = reader(subscribe(&broadcaster, B, Start::Fresh));
+        let mut published = publisher(&broadcaster, &[A, BOTH], 4).join().unwrap();
+        let start = Start::After(published[0].0.to_string());
+        let (resumes, _has_joined) = joiner(&broadcaster, A, start);
+        let more = publisher(&broadcaster, &[BOTH, A, A], 3);
         published.extend(more.join().unwrap());
-        published.push(publish(&broadcaster, &["a", "b"], END));
-        resumer.join().unwrap().check(&published);
-        stays.join().unwrap().check(&published);
-        drop(broadcaster);
-        walks.join().unwrap();
+        published.push(publish(&broadcaster, BOTH, END));
+        resumes.join().unwrap().check(A, &published);
+        stays.join().unwrap().check(B, &published);
+        end(broadcaster, walks);
     });
 }
 
@@ -230,18 +258,15 @@ fn the_last_leaves_and_another_joins_while_it_is_published() {
     try_all(|| {
         let broadcaster = start();
         let walks = walk(&broadcaster);
-        let leaver = subscribe(&broadcaster, &["a"], Start::Fresh);
-        let more = publisher(&broadcaster, &["a"], 3);
-        let leaver = thread::spawn(move || drop(leaver));
-        let joiner = broadcaster.clone();
-        let joiner = thread::spawn(move || subscribe(&joiner, &["a"], Start::Fresh));
-        leaver.join().unwrap();
-        let joined = reader(joiner.join().unwrap());
-        let mut published = more.join().unwrap();
-        published.push(publish(&broadcaster, &["a"], END));
-        joined.join().unwrap().check(&published);
-        drop(broadcaster);
-        walks.join().unwrap();
+        let leaves = leaver(&broadcaster, A);
+        let publisher = publisher(&broadcaster, &[A], 3);
+        let (joins, has_joined) = joiner(&broadcaster, A, Start::Fresh);
+        let mut published = publisher.join().unwrap();
+        leaves.join().unwrap();
+        has_joined.recv().unwrap();
+        published.push(publish(&broadcaster, A, END));
+        joins.join().unwrap().check(A, &published);
+        end(broadcaster, walks);
     });
 }
 
@@ -250,23 +275,17 @@ fn publishers_that_wait_for_room_are_told_when_there_is_some() {
     try_all(|| {
         let broadcaster = start();
         let walks = walk(&broadcaster);
-        let reads = reader(subscribe(&broadcaster, &["a"], Start::Fresh));
-        let leaver = subscribe(&broadcaster, &["a"], Start::Fresh);
+        let reads = reader(subscribe(&broadcaster, A, Start::Fresh));
+        let leaves = leaver(&broadcaster, A);
         // Too few to overtake a reader, and more than a shard may be behind.
-        let publishers: Vec<_> = (0..2)
-            .map(|_| publisher(&broadcaster, &["a"], WINDOW / 2 - 1))
-            .collect();
-        let leaver = thread::spawn(move || drop(leaver));
-        let published = publishers
-            .into_iter()
-            .flat_map(|publisher| publisher.join().unwrap());
-        let mut published: Vec<_> = published.collect();
-        leaver.join().unwrap();
-        published.sort();
-        published.push(publish(&broadcaster, &["a"], END));
-        reads.join().unwrap().check(&published);
-        drop(broadcaster);
-        walks.join().unwrap();
+        let few = || publisher(&broadcaster, &[A], WINDOW / 2 - 1);
+        let publishers = [few(), few()].map(|publisher| publisher.join().unwrap());
+        leaves.join().unwrap();
+        let mut published = publishers.concat();
+        published.sort_unstable();
+        published.push(publish(&broadcaster, A, END));
+        reads.join().unwrap().check(A, &published);
+        end(broadcaster, walks);
     });
 }
 
@@ -274,13 +293,25 @@ fn publishers_that_wait_for_room_are_told_when_there_is_some() {
 fn publishers_do_not_wait_for_a_shard_that_everybody_has_left() {
     try_all(|| {
         let broadcaster = start();
-        // Nobody walks in this one: all room is taken until the subscriber has left.
+        // Nobody polls it: all room is taken until the subscriber has left.
         let walks = broadcaster.attend();
-        let leaver = subscribe(&broadcaster, &["a"], Start::Fresh);
-        let publisher = publisher(&broadcaster, &["a"], WINDOW);
-        let leaver = thread::spawn(move || drop(leaver));
+        let leaves = leaver(&broadcaster, A);
+        let publisher = publisher(&broadcaster, &[A], WINDOW);
         assert_eq!(publisher.join().unwrap().len(), WINDOW);
-        leaver.join().unwrap();
+        leaves.join().unwrap();
         drop(walks);
+    });
+}
+
+#[test]
+fn publishers_do_not_wait_for_a_shard_whose_walks_have_ended() {
+    try_all(|| {
+        let broadcaster = start();
+        let walks = broadcaster.attend();
+        let _stays = subscribe(&broadcaster, A, Start::Fresh);
+        let publisher = publisher(&broadcaster, &[A], WINDOW);
+        let ends = thread::spawn(move || drop(walks));
+        assert_eq!(publisher.join().unwrap().len(), WINDOW);
+        ends.join().unwrap();
     });
 }

@@ -12,7 +12,6 @@
 //!   used again before it.
 
 use std::{
-    collections::HashMap,
     sync::Arc,
     task::Waker,
     time::{Duration, Instant},
@@ -24,13 +23,14 @@ use tokio::sync::Notify;
 use super::{
     index::{Place, TopicIndex},
     position::Positions,
+    recent::Recent,
     room::Size,
     stats::Stats,
 };
 use crate::{
-    event::{EventId, Form, Selector},
-    history::{self, Tail, Window},
-    sse::{Cursor, Frame, Gap, Mark, Sender},
+    event::{EventId, Selector},
+    history::{self, Window},
+    sse::{Cursor, Gap, Mark, Sender},
     sync::{
         Mutex,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -38,14 +38,11 @@ use crate::{
 };
 
 /// Most senders that are visited under one hold of the lock.
-const VISITS_PER_LOCK: usize = if cfg!(all(test, shuttle)) { 1 } else { 256 };
-/// Most events that one walk takes on.
-const EVENTS_PER_WALK: usize = if cfg!(all(test, shuttle)) { 2 } else { 1_024 };
-
+pub(super) const VISITS_PER_LOCK: usize = if cfg!(all(test, shuttle)) { 1 } else { 256 };
 pub(crate) struct Shard {
     /// The subscribers. See the module for the rules of this lock.
-    senders: Mutex<Vec<Sender>>,
-    desk: Mutex<Desk>,
+    pub(super) senders: Mutex<Vec<Sender>>,
+    pub(super) desk: Mutex<Desk>,
     /// Rung when there may be something to walk.
     pub(crate) bell: Notify,
     /// Senders that are not gone.
@@ -54,34 +51,20 @@ pub(crate) struct Shard {
     attended: AtomicBool,
     walked_events: AtomicU64,
     walked_bytes: AtomicU64,
-    stats: Arc<Stats>,
+    pub(super) stats: Arc<Stats>,
 }
 
-struct Desk {
-    index: TopicIndex,
+/// What walks, joins and polls share beside the senders.
+pub(super) struct Desk {
+    pub(super) index: TopicIndex,
     free: Vec<Place>,
     gone: Vec<Place>,
     /// Up to where the walks have come; a live sender stands here.
-    place: history::Place,
+    pub(super) place: history::Place,
     /// What the last walk was about: the shard's own slice of the window.
-    recent: Arc<Recent>,
-    positions: Positions,
-    walking: bool,
-}
-
-/// The slice of the window that a walk is about, and what was joined of it, so that subscribers that
-/// are due the same share it.
-pub(crate) struct Recent {
-    tail: Tail,
-    joined: Mutex<HashMap<(Arc<Selector>, Form, EventId), Batch>>,
-}
-
-/// What one poll yields of live events.
-#[derive(Clone)]
-pub(crate) struct Batch {
-    pub(crate) bytes: Bytes,
-    pub(crate) events: u64,
-    pub(crate) last: EventId,
+    pub(super) recent: Arc<Recent>,
+    pub(super) positions: Positions,
+    pub(super) walking: bool,
 }
 
 /// What a polled stream has to do next.
@@ -100,16 +83,6 @@ pub(crate) enum Next {
     Gap(Gap),
     /// Cut the stream, behind this reconnection time where there is one.
     End(Option<Duration>),
-}
-
-struct Walk<'a> {
-    shard: &'a Shard,
-    /// `None`: everybody, since what they stand before is lost.
-    matches: Option<Vec<(Place, EventId)>>,
-    next: usize,
-    is_done: bool,
-    slice: Arc<Recent>,
-    before: history::Place,
 }
 
 impl Shard {
@@ -140,7 +113,7 @@ impl Shard {
     pub(crate) fn join(
         &self,
         window: &Window,
-        selector: Arc<Selector>,
+        selector: &Arc<Selector>,
         live: bool,
     ) -> (Place, EventId) {
         let mut senders = self.senders.lock();
@@ -155,7 +128,7 @@ impl Shard {
         } else {
             Cursor::Opening
         };
-        let sender = Sender::new(Arc::clone(&selector), cursor, at);
+        let sender = Sender::new(Arc::clone(selector), cursor, at);
         let place = if let Some(place) = desk.free.pop() {
             senders[place as usize] = sender;
             place
@@ -164,7 +137,7 @@ impl Shard {
             senders.push(sender);
             place
         };
-        desk.index.insert(&selector, place);
+        desk.index.insert(selector, place);
         self.stats.subscribers.add(1);
         self.stats.subscribed.add(1);
         // What was pushed before the seat was counted had rung for nobody.
@@ -173,7 +146,7 @@ impl Shard {
     }
 
     /// Passes over what nobody here was waiting for.
-    fn move_to(&self, desk: &mut Desk, place: history::Place) {
+    pub(super) fn move_to(&self, desk: &mut Desk, place: history::Place) {
         desk.place = place;
         desk.recent = Arc::new(Recent::nothing(place));
         desk.positions.restart(place);
@@ -283,134 +256,19 @@ impl Shard {
         })
     }
 
-    fn has_walked_to(&self, place: history::Place) {
+    pub(super) fn has_walked_to(&self, place: history::Place) {
         self.walked_events.store(place.number, Ordering::SeqCst);
         self.walked_bytes.store(place.bytes, Ordering::SeqCst);
     }
 
-    /// Tells everybody concerned of what came since the last walk; false when nothing had come.
-    pub(crate) async fn walk(&self, window: &Window) -> bool {
-        let Some(mut walk) = self.begin(window) else {
-            return false;
-        };
-        while self.visit(&mut walk) {
-            tokio::task::yield_now().await;
-        }
-        true
-    }
-
-    fn begin(&self, window: &Window) -> Option<Walk<'_>> {
-        let _senders = self.senders.lock();
-        let desk = &mut *self.desk.lock();
-        if !self.is_occupied() {
-            self.move_to(desk, window.head());
-            return None;
-        }
-        let tail = window.after(desk.place, EVENTS_PER_WALK);
-        if tail.events.is_empty() && !tail.lost {
-            return None;
-        }
-        let before = desk.place;
-        if tail.to.epoch != before.epoch {
-            desk.positions.forget();
-        }
-        let matches = (!tail.lost).then(|| desk.index.matches(&tail));
-        desk.place = tail.to;
-        desk.recent = Arc::new(Recent::new(tail));
-        desk.walking = true;
-        Some(Walk {
-            shard: self,
-            matches,
-            next: 0,
-            is_done: false,
-            slice: Arc::clone(&desk.recent),
-            before,
-        })
-    }
-
-    /// Visits the next senders; false when there are no more.
-    fn visit(&self, walk: &mut Walk<'_>) -> bool {
-        let mut wakers = Vec::new();
-        let mut senders = self.senders.lock();
-        let first = walk.next;
-        let end = match &walk.matches {
-            Some(matches) => matches.len(),
-            None => senders.len(),
-        };
-        walk.next = end.min(first + VISITS_PER_LOCK);
-        match &walk.matches {
-            Some(matches) => {
-                for (place, from) in &matches[first..walk.next] {
-                    let sender = &mut senders[*place as usize];
-                    wakers.extend(self.offer(sender, *from, walk));
-                }
-            }
-            None => {
-                for sender in &mut senders[first..walk.next] {
-                    wakers.extend(lose(sender, walk));
-                }
-            }
-        }
-        drop(senders);
-        wakers.into_iter().for_each(Waker::wake);
-        walk.is_done = walk.next == end;
-        !walk.is_done
-    }
-
-    fn offer(&self, sender: &mut Sender, from: EventId, walk: &Walk<'_>) -> Option<Waker> {
-        if sender.is_gone() {
-            return None;
-        }
-        match sender.cursor {
-            // It has some of this, or all: by a replay that read further than the walks had come, or
-            // by a poll since this walk first came by.
-            Cursor::Live(read) if from < read => {
-                let from = walk.slice.next(&sender.selector, read)?;
-                sender.offer(from)
-            }
-            Cursor::Live(_) => sender.offer(from),
-            Cursor::At(id) => {
-                // Not what this very walk has just told it.
-                if id < walk.before.id && !std::mem::replace(&mut sender.behind, true) {
-                    self.stats.behind.add(1);
-                }
-                None
-            }
-            Cursor::Opening => None,
-        }
-    }
-
-    fn catch_up(&self, sender: &mut Sender) {
+    pub(super) fn catch_up(&self, sender: &mut Sender) {
         if std::mem::take(&mut sender.behind) {
             self.stats.behind.sub(1);
         }
     }
 
-    fn finish(&self, walk: &Walk<'_>) {
-        let overdue = {
-            let senders = self.senders.lock();
-            let desk = &mut *self.desk.lock();
-            desk.walking = false;
-            desk.sweep(&senders);
-            self.has_walked_to(desk.place);
-            // Elsewhere it starts anew, with who joined when everybody had left.
-            let is_here = desk.place == walk.slice.tail.to;
-            is_here
-                .then(|| desk.positions.walked(&walk.slice.tail))
-                .flatten()
-        };
-        if let Some(stored) = walk.slice.tail.events.first() {
-            self.stats
-                .fan_out_latency
-                .observe(stored.appended().elapsed());
-        }
-        if let Some(overdue) = overdue {
-            self.tell_position(overdue);
-        }
-    }
-
     /// Wakes the live streams that have heard of nothing since `overdue`: a position is owed to them.
-    fn tell_position(&self, overdue: EventId) {
+    pub(super) fn tell_position(&self, overdue: EventId) {
         self.each(|sender| matches!(sender.cursor, Cursor::Live(_)) && sender.told <= overdue);
     }
 
@@ -477,37 +335,6 @@ impl Shard {
     }
 }
 
-/// What a sender stood before is not in the window any more: one of another epoch is set to where
-/// that goes on, after a gap; any other reads on from history, which knows what is lost.
-fn lose(sender: &mut Sender, walk: &Walk<'_>) -> Option<Waker> {
-    if sender.is_gone() {
-        return None;
-    }
-    let from = walk.slice.tail.from;
-    if from.epoch != walk.before.epoch {
-        let lost = sender.due.gap.map_or(sender.told, |gap| gap.lost);
-        sender.due.gap = Some(Gap { lost, at: from.id });
-        return sender.offer(from.id);
-    }
-    match sender.cursor {
-        // One that joined during this walk, or has read ahead, has lost nothing.
-        Cursor::Live(read) => sender.offer(read.max(walk.before.id)),
-        Cursor::At(_) | Cursor::Opening => None,
-    }
-}
-
-impl Drop for Walk<'_> {
-    /// Goes to the end also where the task that walks is dropped in the middle: nobody else will tell
-    /// the rest of what this walk has taken on.
-    fn drop(&mut self) {
-        let shard = self.shard;
-        while !self.is_done {
-            shard.visit(self);
-        }
-        shard.finish(self);
-    }
-}
-
 impl Sender {
     fn must_end_now(&self) -> Option<Next> {
         match self.mark? {
@@ -522,7 +349,7 @@ impl Sender {
 
 impl Desk {
     /// Frees the places of those that are gone. Never during a walk.
-    fn sweep(&mut self, senders: &[Sender]) {
+    pub(super) fn sweep(&mut self, senders: &[Sender]) {
         if self.gone.is_empty() {
             return;
         }
@@ -531,88 +358,6 @@ impl Desk {
         self.index.sweep(selectors, |place| sender(place).is_gone());
         self.free.append(&mut self.gone);
     }
-}
-
-impl Recent {
-    fn new(tail: Tail) -> Self {
-        Self {
-            tail,
-            joined: Mutex::default(),
-        }
-    }
-
-    fn nothing(place: history::Place) -> Self {
-        Self::new(Tail {
-            from: place,
-            to: place,
-            events: Vec::new(),
-            lost: false,
-        })
-    }
-
-    /// The position right before the first event after `after` that the selector admits.
-    fn next(&self, selector: &Selector, after: EventId) -> Option<EventId> {
-        let events = &self.tail.events;
-        let first = events.partition_point(|stored| stored.id() <= after);
-        let skip = events[first..]
-            .iter()
-            .position(|stored| selector.admits(stored.event()))?;
-        let before = (first + skip)
-            .checked_sub(1)
-            .map_or(self.tail.from.id, |i| events[i].id());
-        Some(before.max(after))
-    }
-
-    /// Everything after `after` that the selector admits, in one piece; what more than one
-    /// subscriber is due is joined once.
-    pub(crate) fn batch(
-        &self,
-        selector: &Arc<Selector>,
-        form: Form,
-        after: EventId,
-    ) -> Option<Batch> {
-        let first = self
-            .tail
-            .events
-            .partition_point(|stored| stored.id() <= after);
-        let events = &self.tail.events[first..];
-        if let [stored] = events {
-            return selector.admits(stored.event()).then(|| Batch {
-                bytes: Frame::of(stored, form).clone(),
-                events: 1,
-                last: stored.id(),
-            });
-        }
-        let key = (Arc::clone(selector), form, after);
-        if let Some(batch) = self.joined.lock().get(&key) {
-            return Some(batch.clone());
-        }
-        let due: Vec<_> = events
-            .iter()
-            .filter(|stored| selector.admits(stored.event()))
-            .collect();
-        let batch = join(&due, form)?;
-        self.joined.lock().insert(key, batch.clone());
-        Some(batch)
-    }
-}
-
-/// The frames of these events, one behind the other; `None` for no events.
-pub(crate) fn join<S: AsRef<crate::event::Stored>>(events: &[S], form: Form) -> Option<Batch> {
-    let last = events.last()?.as_ref().id();
-    let frames = events.iter().map(|stored| Frame::of(stored.as_ref(), form));
-    let bytes = if let [stored] = events {
-        Frame::of(stored.as_ref(), form).clone()
-    } else {
-        let mut joined = Vec::with_capacity(frames.clone().map(Bytes::len).sum());
-        frames.for_each(|frame| joined.extend_from_slice(frame));
-        joined.into()
-    };
-    Some(Batch {
-        bytes,
-        events: events.len() as u64,
-        last,
-    })
 }
 
 /// A shard has a task that walks it, until this is dropped.

@@ -13,20 +13,18 @@ use futures_util::{future::BoxFuture, stream::Stream};
 use super::{
     Broadcaster, Inner,
     index::Place,
-    shard::{self, Batch, Next, Shard},
+    recent::{self, Batch, CHUNK},
+    shard::{Next, Shard},
     stats::Ended,
 };
 use crate::{
     event::{EventId, Form, Selector},
-    history::{Chunk, From, Limit, Unavailable},
+    history::{Chunk, From, Unavailable},
     sse::{self, Frame},
 };
 
-/// How much of history one step of a replay takes, so that it costs a chunk and no more.
-const CHUNK: Limit = Limit {
-    events: if cfg!(all(test, shuttle)) { 2 } else { 256 },
-    bytes: 128 << 10,
-};
+/// Longest piece that is yielded at once: whoever writes it copies it.
+const MAX_PIECE_BYTES: usize = 32 << 10;
 /// Longest text that a gap repeats of what a client brought.
 const MAX_REQUESTED_CHARS: usize = 256;
 
@@ -83,7 +81,7 @@ impl fmt::Display for Cut {
 
 impl std::error::Error for Cut {}
 
-/// The body of one `text/event-stream`, already encoded. Each item is all that is due, in one piece.
+/// The body of one `text/event-stream`, already encoded. Each item is all that is due, up to 32 KiB.
 ///
 /// # Ending
 /// It never ends by itself but with [`Cut`], after a `Pending` that lets what was yielded before be
@@ -103,6 +101,8 @@ pub struct Subscription {
     /// Where history was read to.
     read: EventId,
     stage: Stage,
+    /// What is left of the last that was due.
+    rest: Bytes,
     ended: Ended,
     /// History's head when the stream was opened.
     head: EventId,
@@ -135,7 +135,7 @@ impl Subscription {
         let selector = Arc::new(selector);
         let head = broadcaster.window.head().id;
         let live = start == Start::Fresh;
-        let (place, told) = shard.join(&broadcaster.window, Arc::clone(&selector), live);
+        let (place, told) = shard.join(&broadcaster.window, &selector, live);
         Self {
             broadcaster,
             shard,
@@ -145,6 +145,7 @@ impl Subscription {
             told,
             read: told,
             stage: Stage::Opening(start),
+            rest: Bytes::new(),
             ended: Ended::Gone,
             head,
             tell_head: false,
@@ -163,8 +164,19 @@ impl Subscription {
         self.tell_head = true;
     }
 
-    /// What is due next, or `None` when the stream is to be cut.
-    pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    /// The next piece of what is due, or `None` when the stream is to be cut.
+    pub(crate) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if self.rest.is_empty() {
+            match ready!(self.poll_due(cx)) {
+                Some(due) => self.rest = due,
+                None => return Poll::Ready(None),
+            }
+        }
+        let piece = self.rest.len().min(MAX_PIECE_BYTES);
+        Poll::Ready(Some(self.rest.split_to(piece)))
+    }
+
+    fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             match &mut self.stage {
                 Stage::Opening(start) => {
@@ -178,7 +190,7 @@ impl Subscription {
                         continue;
                     };
                     return Poll::Ready(Some(match read {
-                        Ok(chunk) => self.begin(&start, chunk),
+                        Ok(chunk) => self.begin(&start, &chunk),
                         Err(_) => self.send_away(),
                     }));
                 }
@@ -187,7 +199,7 @@ impl Subscription {
                     self.stage = Stage::Open;
                     match read {
                         Ok(chunk) => {
-                            if let Some(bytes) = self.replay(chunk) {
+                            if let Some(bytes) = self.replay(&chunk) {
                                 return Poll::Ready(Some(bytes));
                             }
                         }
@@ -205,34 +217,23 @@ impl Subscription {
     }
 
     fn open(&mut self, start: Start) -> Bytes {
-        match start.from() {
-            None => {
-                self.stage = Stage::Open;
-                self.sent(
-                    [
-                        Bytes::from_static(sse::OPENING),
-                        Frame::connected(self.told),
-                    ]
-                    .concat(),
-                )
-            }
-            Some(_) => {
-                let (history, selector) = (
-                    Arc::clone(&self.broadcaster.history),
-                    Arc::clone(&self.selector),
-                );
-                let asked = start.clone();
-                let reading = Box::pin(async move {
-                    let from = asked.from().unwrap_or(From::Earliest);
-                    history.read(from, &selector, CHUNK).await
-                });
-                self.stage = Stage::Locating(start, reading);
-                self.sent(sse::OPENING.to_vec())
-            }
+        if start == Start::Fresh {
+            self.stage = Stage::Open;
+            let connected = Frame::connected(self.told);
+            return self.sent([Bytes::from_static(sse::OPENING), connected].concat());
         }
+        let history = Arc::clone(&self.broadcaster.history);
+        let selector = Arc::clone(&self.selector);
+        let asked = start.clone();
+        let reading = Box::pin(async move {
+            let from = asked.from().unwrap_or(From::Earliest);
+            history.read(from, &selector, CHUNK).await
+        });
+        self.stage = Stage::Locating(start, reading);
+        self.sent(sse::OPENING.to_vec())
     }
 
-    fn begin(&mut self, start: &Start, chunk: Chunk) -> Bytes {
+    fn begin(&mut self, start: &Start, chunk: &Chunk) -> Bytes {
         let mut out = Vec::new();
         if chunk.gap {
             self.broadcaster.stats.gaps.add(1);
@@ -240,14 +241,14 @@ impl Subscription {
         }
         out.extend(Frame::connected(chunk.after));
         self.told = chunk.after;
-        if let Some(batch) = self.take(&chunk) {
+        if let Some(batch) = self.take(chunk) {
             out.extend_from_slice(&batch.bytes);
         }
-        out.extend(self.reached_head(&chunk).into_iter().flatten());
+        out.extend(self.reached_head(chunk).into_iter().flatten());
         self.sent(out)
     }
 
-    fn replay(&mut self, chunk: Chunk) -> Option<Bytes> {
+    fn replay(&mut self, chunk: &Chunk) -> Option<Bytes> {
         let mut out = Vec::new();
         if chunk.gap {
             self.broadcaster.stats.gaps.add(1);
@@ -255,8 +256,8 @@ impl Subscription {
             out.extend(Frame::gap(&requested, chunk.after, chunk.oldest));
             self.told = chunk.after;
         }
-        let batch = self.take(&chunk);
-        let end = self.reached_head(&chunk);
+        let batch = self.take(chunk);
+        let end = self.reached_head(chunk);
         match batch {
             Some(batch) if out.is_empty() && end.is_none() => Some(self.count_sent(batch.bytes)),
             batch => {
@@ -281,7 +282,7 @@ impl Subscription {
     fn take(&mut self, chunk: &Chunk) -> Option<Batch> {
         self.read = chunk.read_to;
         self.shard.has_read(self.place, chunk.read_to);
-        let batch = shard::join(&chunk.events, self.form)?;
+        let batch = recent::join(&chunk.events, self.form, false)?;
         self.told = batch.last;
         self.broadcaster.stats.replayed.add(batch.events);
         self.broadcaster.stats.delivered.add(batch.events);
@@ -305,6 +306,9 @@ impl Subscription {
                     return Step::Again;
                 };
                 self.told = batch.last;
+                if batch.more {
+                    self.shard.has_read(self.place, batch.last);
+                }
                 self.broadcaster.stats.delivered.add(batch.events);
                 Step::Send(self.count_sent(batch.bytes))
             }
@@ -372,7 +376,7 @@ impl Stream for Subscription {
     type Item = Result<Bytes, Cut>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Some(bytes) = ready!(self.poll_chunk(cx)) {
+        if let Some(bytes) = ready!(self.poll_piece(cx)) {
             return Poll::Ready(Some(Ok(bytes)));
         }
         match &mut self.stage {

@@ -70,10 +70,9 @@ pub(crate) fn options(gate: &Gate, request: &HttpRequest) -> HttpResponse {
         .insert_header(no_store());
     let asks_to = request.headers().get(header::ACCESS_CONTROL_REQUEST_METHOD);
     let publishes = asks_to.is_some_and(|method| method == "POST");
-    let publisher = gate.access.publisher_origin(asked(request));
-    let origin = match publisher {
+    let origin = match gate.access.publisher_origin(asked(request)) {
         None if !publishes => gate.reader_origin(asked(request)),
-        publisher => publisher,
+        origin => origin,
     };
     if asks_to.is_none() || origin.is_none() {
         return answer.finish();

@@ -272,7 +272,7 @@ impl MessageBody for Body {
             let next = futures_util::Stream::poll_next(stream, cx);
             return next.map_err(Into::into);
         };
-        match self.subscription.poll_chunk(cx) {
+        match self.subscription.poll_piece(cx) {
             Poll::Ready(Some(bytes)) => Poll::Ready(Some(Ok(bytes))),
             Poll::Ready(None) => {
                 link.cut();

@@ -1,0 +1,176 @@
+//! One walk of a shard: what came since the last is taken on at once, and its senders are told in
+//! bounded holds of the lock. See `shard.rs` for the lock's rules.
+
+use std::{sync::Arc, task::Waker};
+
+use super::{
+    index::Place,
+    recent::Recent,
+    shard::{Shard, VISITS_PER_LOCK},
+};
+use crate::{
+    event::EventId,
+    history::{self, Window},
+    sse::{Cursor, Gap, Sender},
+};
+
+/// Most events that one walk takes on.
+const EVENTS_PER_WALK: usize = if cfg!(all(test, shuttle)) { 2 } else { 1_024 };
+
+pub(super) struct Walk<'a> {
+    shard: &'a Shard,
+    /// `None`: everybody, since what they stand before is lost.
+    matches: Option<Vec<(Place, EventId)>>,
+    next: usize,
+    is_done: bool,
+    slice: Arc<Recent>,
+    before: history::Place,
+}
+
+impl Shard {
+    /// Tells everybody concerned of what came since the last walk; false when nothing had come.
+    pub(crate) async fn walk(&self, window: &Window) -> bool {
+        let Some(mut walk) = self.begin(window) else {
+            return false;
+        };
+        while self.visit(&mut walk) {
+            tokio::task::yield_now().await;
+        }
+        true
+    }
+
+    pub(super) fn begin(&self, window: &Window) -> Option<Walk<'_>> {
+        let _senders = self.senders.lock();
+        let desk = &mut *self.desk.lock();
+        if !self.is_occupied() {
+            self.move_to(desk, window.head());
+            return None;
+        }
+        let tail = window.after(desk.place, EVENTS_PER_WALK);
+        if tail.events.is_empty() && !tail.lost {
+            return None;
+        }
+        let before = desk.place;
+        if tail.to.epoch != before.epoch {
+            desk.positions.forget();
+        }
+        let matches = (!tail.lost).then(|| desk.index.matches(&tail));
+        desk.place = tail.to;
+        desk.recent = Arc::new(Recent::new(tail));
+        desk.walking = true;
+        Some(Walk {
+            shard: self,
+            matches,
+            next: 0,
+            is_done: false,
+            slice: Arc::clone(&desk.recent),
+            before,
+        })
+    }
+
+    /// Visits the next senders; false when there are no more.
+    pub(super) fn visit(&self, walk: &mut Walk<'_>) -> bool {
+        let mut wakers = Vec::new();
+        let mut senders = self.senders.lock();
+        let first = walk.next;
+        let end = match &walk.matches {
+            Some(matches) => matches.len(),
+            None => senders.len(),
+        };
+        walk.next = end.min(first + VISITS_PER_LOCK);
+        match &walk.matches {
+            Some(matches) => {
+                for (place, from) in &matches[first..walk.next] {
+                    let sender = &mut senders[*place as usize];
+                    wakers.extend(self.offer(sender, *from, walk));
+                }
+            }
+            None => {
+                for sender in &mut senders[first..walk.next] {
+                    wakers.extend(lose(sender, walk));
+                }
+            }
+        }
+        drop(senders);
+        wakers.into_iter().for_each(Waker::wake);
+        walk.is_done = walk.next == end;
+        !walk.is_done
+    }
+
+    fn offer(&self, sender: &mut Sender, from: EventId, walk: &Walk<'_>) -> Option<Waker> {
+        if sender.is_gone() {
+            return None;
+        }
+        match sender.cursor {
+            // It has some of this, or all: by a replay that read further than the walks had come, or
+            // by a poll since this walk first came by.
+            Cursor::Live(read) if from < read => {
+                let from = walk.slice.next(&sender.selector, read)?;
+                sender.offer(from)
+            }
+            Cursor::Live(_) => sender.offer(from),
+            Cursor::At(id) => {
+                // Not what this very walk has just told it.
+                if id < walk.before.id && !std::mem::replace(&mut sender.behind, true) {
+                    self.stats.behind.add(1);
+                }
+                None
+            }
+            Cursor::Opening => None,
+        }
+    }
+
+    fn finish(&self, walk: &Walk<'_>) {
+        let overdue = {
+            let senders = self.senders.lock();
+            let desk = &mut *self.desk.lock();
+            desk.walking = false;
+            desk.sweep(&senders);
+            self.has_walked_to(desk.place);
+            // Elsewhere it starts anew, with who joined when everybody had left.
+            let is_here = desk.place == walk.slice.tail.to;
+            is_here
+                .then(|| desk.positions.walked(&walk.slice.tail))
+                .flatten()
+        };
+        if let Some(stored) = walk.slice.tail.events.first() {
+            self.stats
+                .fan_out_latency
+                .observe(stored.appended().elapsed());
+        }
+        if let Some(overdue) = overdue {
+            self.tell_position(overdue);
+        }
+    }
+}
+
+/// What a sender stood before is not in the window any more: one of another epoch is set to where
+/// that goes on, after a gap; any other reads on from history, which knows what is lost.
+fn lose(sender: &mut Sender, walk: &Walk<'_>) -> Option<Waker> {
+    if sender.is_gone() {
+        return None;
+    }
+    let from = walk.slice.tail.from;
+    if from.epoch != walk.before.epoch {
+        let lost = sender.due.gap.map_or(sender.told, |gap| gap.lost);
+        sender.due.gap = Some(Gap { lost, at: from.id });
+        return sender.offer(from.id);
+    }
+    match sender.cursor {
+        // One that joined during this walk, or has read ahead, has lost nothing.
+        Cursor::Live(read) => sender.offer(read.max(walk.before.id)),
+        Cursor::At(_) | Cursor::Opening => None,
+    }
+}
+
+impl Drop for Walk<'_> {
+    /// Goes to the end also where the task that walks is dropped in the middle: nobody else will tell
+    /// the rest of what this walk has taken on.
+    fn drop(&mut self) {
+        let shard = self.shard;
+        while !self.is_done {
+            shard.visit(self);
+        }
+        shard.finish(self);
+    }
+}
