@@ -21,6 +21,11 @@ pub mod actix;
 #[cfg(feature = "server")]
 pub mod cli;
 #[cfg(feature = "server")]
+#[allow(
+    rustdoc::bare_urls,
+    rustdoc::invalid_html_tags,
+    reason = "the comments are the text of --help"
+)]
 pub mod config;
 #[cfg(feature = "actix")]
 pub mod http;

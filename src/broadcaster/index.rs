@@ -119,7 +119,7 @@ mod tests {
 
     use super::*;
     use crate::event::{Event, Stored};
-    use crate::history::{Retention, Window};
+    use crate::history::{Limit, Retention, Window};
 
     fn tail(topics: &[&str]) -> Tail {
         let of = |topic: &&str| Event::builder("").topic(*topic).build().unwrap();
@@ -133,7 +133,11 @@ mod tests {
             let id = EventId::new(number as u64 + 1, 1);
             window.push(vec![Arc::new(Stored::new(id, 0, event))]);
         }
-        window.after(start, 100)
+        let limit = Limit {
+            events: 100,
+            bytes: usize::MAX,
+        };
+        window.after(start, limit)
     }
 
     #[test]

@@ -10,12 +10,15 @@ use super::{
 };
 use crate::{
     event::EventId,
-    history::{self, Window},
+    history::{self, Limit, Window},
     sse::{Cursor, Gap, Sender},
 };
 
-/// Most events that one walk takes on.
-const EVENTS_PER_WALK: usize = if cfg!(all(test, shuttle)) { 2 } else { 1_024 };
+/// Most that one walk takes on: every stream that it wakes may hold so much until its socket takes it.
+const PER_WALK: Limit = Limit {
+    events: if cfg!(all(test, shuttle)) { 2 } else { 1_024 },
+    bytes: 128 << 10,
+};
 
 pub(super) struct Walk<'a> {
     shard: &'a Shard,
@@ -46,7 +49,7 @@ impl Shard {
             self.move_to(desk, window.head());
             return None;
         }
-        let tail = window.after(desk.place, EVENTS_PER_WALK);
+        let tail = window.after(desk.place, PER_WALK);
         if tail.events.is_empty() && !tail.lost {
             return None;
         }

@@ -26,10 +26,10 @@ impl Selector {
         Self::of(Asked::All)
     }
 
-    /// Asks for these topics; `*` among them asks for all, none asks for [`DEFAULT_TOPIC`].
+    /// Asks for these topics; `*` among them asks for all, none asks for [`DEFAULT_TOPIC`](super::DEFAULT_TOPIC).
     ///
     /// # Errors
-    /// See [`Topic::new`]; `too_many_topics` past [`MAX_TOPICS`].
+    /// See [`Topic::new`]; `too_many_topics` past [`MAX_TOPICS`](super::MAX_TOPICS).
     pub fn topics<S: AsRef<str>>(texts: &[S]) -> Result<Self, Invalid> {
         if texts.iter().any(|t| t.as_ref() == "*") {
             return Ok(Self::all());

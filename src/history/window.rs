@@ -188,9 +188,9 @@ impl Window {
         self.log.read().head
     }
 
-    /// What came after `place`, at most so many events.
-    pub(crate) fn after(&self, place: Place, max_events: usize) -> Tail {
-        self.log.read().after(place, max_events)
+    /// What came after `place`, within the limit or one event alone.
+    pub(crate) fn after(&self, place: Place, limit: Limit) -> Tail {
+        self.log.read().after(place, limit)
     }
 
     /// Reads as [`History::read`](super::History::read) does, from memory alone. An own id is not
@@ -260,7 +260,7 @@ impl Log {
         dropped
     }
 
-    fn after(&self, place: Place, max_events: usize) -> Tail {
+    fn after(&self, place: Place, limit: Limit) -> Tail {
         let lost = place.epoch != self.epoch || place.number < self.floor.number;
         let from = match lost {
             true if place.epoch != self.epoch => self.head,
@@ -268,15 +268,15 @@ impl Log {
             false => place,
         };
         let skip = self.index(from.number);
-        let events: Vec<_> = self
-            .events
-            .range(skip..)
-            .take(max_events)
-            .cloned()
-            .collect();
+        let mut events = Vec::new();
         let mut to = from;
-        for stored in &events {
+        for stored in self.events.range(skip..).take(limit.events) {
+            let bytes = to.bytes - from.bytes + stored.event().cost() as u64;
+            if bytes > limit.bytes as u64 && !events.is_empty() {
+                break;
+            }
             to.pass(stored);
+            events.push(Arc::clone(stored));
         }
         Tail {
             from,
@@ -556,7 +556,7 @@ mod tests {
         push(&window, 8, &["a"]);
         let place = window.head();
         window.restart(2, id(3));
-        let tail = window.after(place, 10);
+        let tail = window.after(place, ALL);
         assert!(tail.lost);
         assert_eq!((tail.from.id, tail.to.id), (id(3), id(3)));
     }

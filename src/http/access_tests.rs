@@ -49,18 +49,14 @@ fn post(
     }
 }
 
-fn get(case: Case) -> Case {
-    Case {
-        method: Method::GET,
-        ..case
-    }
+fn get(mut case: Case) -> Case {
+    case.method = Method::GET;
+    case
 }
 
-fn http_1_0(case: Case) -> Case {
-    Case {
-        version: Version::HTTP_10,
-        ..case
-    }
+fn http_1_0(mut case: Case) -> Case {
+    case.version = Version::HTTP_10;
+    case
 }
 
 #[rustfmt::skip]

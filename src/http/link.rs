@@ -3,6 +3,10 @@
 use std::cell::Cell;
 
 /// Shared by a connection and the one stream that it may come to carry.
+#[cfg_attr(
+    not(feature = "server"),
+    allow(dead_code, reason = "only a connection of the server's asks")
+)]
 #[derive(Debug, Default)]
 pub struct Link {
     answering: Cell<bool>,
@@ -12,6 +16,10 @@ pub struct Link {
     stalled: Cell<bool>,
 }
 
+#[cfg_attr(
+    not(feature = "server"),
+    allow(dead_code, reason = "only a connection of the server's asks")
+)]
 impl Link {
     /// A request's head has come, and is being answered, or not any more.
     pub(crate) fn set_answering(&self, answering: bool) {
