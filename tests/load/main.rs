@@ -1,0 +1,8 @@
+//! Many subscribers, fast publishers, and readers that are slow: nobody pays for another.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod crowd;
+mod fast;
+mod slow;

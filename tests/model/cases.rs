@@ -1,0 +1,232 @@
+//! What the stories and the threads found, one by one, and what is too rare for them.
+
+use sse_broadcaster::{Form, Start};
+
+use crate::{
+    oracle::Asks,
+    world::{New, Shape, World},
+};
+
+const WINDOW: usize = 16;
+/// More senders than a walk visits at once.
+const CROWD: usize = 300;
+/// More events than a replay takes at once.
+const CHUNK: usize = 256;
+
+const BUSY: Asks = Asks {
+    topics: 0b001,
+    private: false,
+};
+const QUIET: Asks = Asks {
+    topics: 0b100,
+    private: false,
+};
+
+fn publish(world: &mut World, asks: Asks, events: usize) {
+    let event = New {
+        topics: asks.topics,
+        private: asks.private,
+        own: None,
+    };
+    world.publish(vec![event; events], 1);
+}
+
+/// As many as one likes: each is walked before the next.
+fn pass(world: &mut World, asks: Asks, events: usize) {
+    for _ in 0..events {
+        publish(world, asks, 1);
+        world.walk();
+    }
+}
+
+fn join(world: &mut World, asks: Asks, start: Start) -> usize {
+    world.join(asks, Form::Sse, start, false)
+}
+
+/// The answer, and where its events begin.
+fn open(world: &mut World, client: usize) {
+    world.poll(client);
+    world.poll(client);
+}
+
+fn crowd(world: &mut World, asks: Asks) {
+    for _ in 0..CROWD {
+        join(world, asks, Start::Fresh);
+    }
+    world.settle();
+}
+
+#[test]
+fn a_replay_that_read_further_than_the_walks_had_come_is_not_given_that_again() {
+    let mut world = World::new(Shape::of(WINDOW));
+    let client = join(&mut world, BUSY, Start::Earliest);
+    publish(&mut world, BUSY, 2);
+    open(&mut world, client);
+    world.poll(client);
+    world.walk();
+    pass(&mut world, BUSY, 2);
+    world.finish();
+}
+
+#[test]
+fn an_event_of_two_topics_is_not_given_again_by_the_second_half_of_a_walk() {
+    let mut world = World::new(Shape::of(WINDOW));
+    let both = Asks {
+        topics: BUSY.topics | QUIET.topics,
+        ..BUSY
+    };
+    crowd(&mut world, both);
+    publish(&mut world, QUIET, 1);
+    publish(&mut world, BUSY, 1);
+    world.walk();
+    for client in 0..CROWD {
+        world.poll(client);
+    }
+    world.finish();
+}
+
+#[test]
+fn one_that_stalls_behind_its_replay_is_told_of_no_gap_while_nothing_is_due() {
+    let mut world = World::new(Shape::of(WINDOW));
+    publish(&mut world, QUIET, 1);
+    let client = join(&mut world, QUIET, Start::Earliest);
+    open(&mut world, client);
+    pass(&mut world, BUSY, 2 * WINDOW);
+    world.finish();
+}
+
+#[test]
+fn one_that_stalls_in_the_middle_of_its_replay_is_told_of_no_gap_while_the_rest_is_held() {
+    let mut world = World::new(Shape::of(4 * CHUNK));
+    pass(&mut world, QUIET, CHUNK);
+    pass(&mut world, BUSY, CHUNK);
+    pass(&mut world, QUIET, 1);
+    let client = join(&mut world, QUIET, Start::Earliest);
+    open(&mut world, client);
+    pass(&mut world, BUSY, 4 * CHUNK - CHUNK / 2);
+    world.finish();
+}
+
+#[test]
+fn private_events_are_no_loss_to_those_who_may_not_have_them() {
+    let mut world = World::new(Shape::of(WINDOW));
+    let private = Asks {
+        private: true,
+        ..BUSY
+    };
+    let client = join(&mut world, BUSY, Start::Fresh);
+    open(&mut world, client);
+    pass(&mut world, private, 2 * WINDOW);
+    world.finish();
+}
+
+#[test]
+fn one_that_comes_back_to_a_quiet_topic_is_told_at_once_how_far_it_is() {
+    let mut world = World::new(Shape::of(8 * WINDOW));
+    join(&mut world, BUSY, Start::Fresh);
+    pass(&mut world, BUSY, 2);
+    let last_id = world.log.head().to_string();
+    pass(&mut world, BUSY, 8 * WINDOW - 2);
+    join(&mut world, QUIET, Start::After(last_id));
+    world.settle();
+    publish(&mut world, BUSY, WINDOW / 2);
+    world.settle();
+    world.finish();
+}
+
+#[test]
+fn a_quiet_stream_is_told_in_time_how_far_it_is_also_by_a_walk_over_half_the_window() {
+    let mut world = World::new(Shape::of(8 * WINDOW));
+    let client = join(&mut world, QUIET, Start::Fresh);
+    publish(&mut world, QUIET, 1);
+    publish(&mut world, BUSY, 2 * WINDOW);
+    publish(&mut world, BUSY, 2 * WINDOW - 1);
+    world.settle();
+    publish(&mut world, BUSY, WINDOW / 2);
+    world.walk();
+    while world.poll(client) {}
+    publish(&mut world, BUSY, 2 * WINDOW);
+    publish(&mut world, BUSY, 2 * WINDOW);
+    world.check_those_at_rest();
+    world.finish();
+}
+
+#[test]
+fn one_that_joins_when_all_have_left_in_the_middle_of_a_walk_begins_at_the_head() {
+    let mut world = World::new(Shape::of(WINDOW));
+    crowd(&mut world, BUSY);
+    publish(&mut world, BUSY, 1);
+    world.walk();
+    for client in 0..CROWD {
+        world.cut(client, 0);
+    }
+    for _ in 0..WINDOW {
+        publish(&mut world, BUSY, 2);
+    }
+    join(&mut world, QUIET, Start::Fresh);
+    world.finish();
+}
+
+#[test]
+fn what_a_shard_lost_while_nobody_walked_it_is_no_loss_to_one_that_joins_meanwhile() {
+    let mut world = World::new(Shape::of(WINDOW));
+    crowd(&mut world, BUSY);
+    world.stop_walking();
+    for _ in 0..WINDOW {
+        publish(&mut world, BUSY, 2);
+    }
+    world.replace_walkers();
+    world.walk();
+    let joined = join(&mut world, QUIET, Start::Fresh);
+    world.walk();
+    world.walk();
+    open(&mut world, joined);
+    world.finish();
+}
+
+#[test]
+fn a_walk_goes_to_its_end_also_when_its_task_ends_in_the_middle() {
+    let mut world = World::new(Shape::of(WINDOW));
+    crowd(&mut world, BUSY);
+    publish(&mut world, BUSY, 1);
+    world.walk();
+    world.replace_walkers();
+    world.finish();
+}
+
+#[test]
+fn publishers_that_wait_are_told_when_everybody_has_left() {
+    let mut world = World::new(Shape::of(WINDOW));
+    let client = join(&mut world, BUSY, Start::Fresh);
+    for _ in 0..WINDOW {
+        publish(&mut world, BUSY, 1);
+    }
+    assert_eq!(world.log.events.len(), WINDOW / 2);
+    world.cut(client, 0);
+    while world.poll_publishers() {}
+    assert_eq!(world.log.events.len(), WINDOW);
+}
+
+#[test]
+fn publishers_that_wait_are_told_when_walks_end() {
+    let mut world = World::new(Shape::of(WINDOW));
+    join(&mut world, BUSY, Start::Fresh);
+    for _ in 0..WINDOW {
+        publish(&mut world, BUSY, 1);
+    }
+    world.stop_walking();
+    while world.poll_publishers() {}
+    assert_eq!(world.log.events.len(), WINDOW);
+}
+
+#[test]
+fn a_replay_is_told_that_it_has_come_to_the_head_also_when_what_is_left_of_it_is_live() {
+    let mut world = World::new(Shape::of(4 * CHUNK));
+    join(&mut world, BUSY, Start::Fresh);
+    publish(&mut world, QUIET, CHUNK);
+    publish(&mut world, QUIET, 1);
+    publish(&mut world, BUSY, 1);
+    world.walk();
+    world.join(QUIET, Form::Sse, Start::Earliest, true);
+    world.finish();
+}

@@ -1,0 +1,101 @@
+//! A history in memory that can be made to answer late, or not at all, as one on disk or behind a
+//! network does.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, Waker};
+
+use futures_util::future::{BoxFuture, FutureExt, poll_fn};
+use sse_broadcaster::{
+    EventId, Memory, Selector,
+    history::{
+        AppendError, Appended, Batch, Bounds, Chunk, From, History, Limit, RetainedAt, Unavailable,
+        Window,
+    },
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reads {
+    #[default]
+    Answered,
+    /// Looked up at once, and answered later.
+    Held,
+    Failed,
+}
+
+/// Shared by a history and by who decides how it answers.
+#[derive(Debug, Clone, Default)]
+pub struct Gate(Arc<Mutex<(Reads, Vec<Waker>)>>);
+
+impl Gate {
+    pub fn set(&self, reads: Reads) {
+        let mut gate = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        gate.0 = reads;
+        let wakers = std::mem::take(&mut gate.1);
+        drop(gate);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    async fn pass(&self) -> Result<(), Unavailable> {
+        poll_fn(|cx| {
+            let mut gate = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            match gate.0 {
+                Reads::Answered => Poll::Ready(Ok(())),
+                Reads::Failed => Poll::Ready(Err(Unavailable("a test".into()))),
+                Reads::Held => {
+                    gate.1.push(cx.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+}
+
+pub struct Gated {
+    pub memory: Memory,
+    pub gate: Gate,
+}
+
+impl History for Gated {
+    fn append(&self, batch: Batch) -> BoxFuture<'_, Result<Appended, AppendError>> {
+        self.memory.append(batch)
+    }
+
+    fn read<'a>(
+        &'a self,
+        from: From<'a>,
+        selector: &'a Selector,
+        limit: Limit,
+    ) -> BoxFuture<'a, Result<Chunk, Unavailable>> {
+        async move {
+            let chunk = self.memory.read(from, selector, limit).await;
+            self.gate.pass().await?;
+            chunk
+        }
+        .boxed()
+    }
+
+    fn tail(&self) -> Arc<Window> {
+        self.memory.tail()
+    }
+
+    fn retained<'a>(
+        &'a self,
+        keys: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<RetainedAt, Unavailable>> {
+        self.memory.retained(keys)
+    }
+
+    fn bounds(&self) -> Bounds {
+        self.memory.bounds()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.memory.close()
+    }
+}
+
+/// Where a log is before anything was published.
+pub fn birth(history: &impl History) -> EventId {
+    history.bounds().head
+}

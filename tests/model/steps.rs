@@ -1,0 +1,478 @@
+//! Stories of one thread, drawn at random.
+
+use std::time::Duration;
+
+use proptest::{
+    collection::vec,
+    prelude::*,
+    strategy::Union,
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
+use sse_broadcaster::{Form, Start};
+
+use crate::{
+    gate::Reads,
+    oracle::{Asks, EVERY_TOPIC, own_id},
+    world::{New, Shape, World},
+};
+
+/// Clients are named by any number: it is taken modulo how many there are.
+#[derive(Debug, Clone)]
+enum Step {
+    Publish {
+        batch: Vec<New>,
+        data_bytes: usize,
+    },
+    Flood {
+        events: u16,
+        topics: u8,
+        data_bytes: usize,
+    },
+    ForgetAPublisher,
+    Walk,
+    ReplaceWalkers,
+    Ping,
+    Join {
+        asks: Asks,
+        json: bool,
+        from: Begin,
+        tells_head: bool,
+    },
+    Connect {
+        client: u16,
+    },
+    Poll {
+        client: u16,
+        times: u8,
+    },
+    PollSome {
+        first: u16,
+        count: u16,
+    },
+    Move {
+        client: u16,
+    },
+    Receive {
+        client: u16,
+        bytes: u16,
+    },
+    Cut {
+        client: u16,
+        bytes: u16,
+    },
+    CutSome {
+        first: u16,
+        count: u16,
+    },
+    Reads(Reads),
+    GrowOld,
+    Settle,
+}
+
+#[derive(Debug, Clone)]
+enum Begin {
+    Fresh,
+    /// After the event that is so many before the newest.
+    After(u16),
+    Own(u8),
+    Garbage(u8),
+    /// Since the time of the event that is so many before the newest.
+    Since(u16),
+    Earliest,
+    Last(usize),
+}
+
+/// What the steps are drawn for.
+#[derive(Debug, Clone, Copy)]
+struct Story {
+    shape: Shape,
+    /// So many ask for the same topic from the beginning: their walks are split.
+    crowd: u16,
+    floods: u32,
+}
+
+fn asks() -> impl Strategy<Value = Asks> {
+    // Some of them hardly anything is published to.
+    let topics = prop_oneof![1 => Just(0), 3 => 1..=EVERY_TOPIC, 2 => Just(1 << 2)];
+    (topics, prop::bool::weighted(0.2)).prop_map(|(topics, private)| Asks { topics, private })
+}
+
+fn topics() -> impl Strategy<Value = u8> {
+    prop_oneof![6 => Just(1), 2 => Just(1 << 1), 3 => 1..=EVERY_TOPIC]
+}
+
+fn new_event(story: Story) -> impl Strategy<Value = New> {
+    // Where events grow old by the clock, nobody knows which own ids are held.
+    let owns = story.shape.age.is_none();
+    let own = (0..24_u8).prop_map(move |drawn| drawn.checked_sub(20).filter(|_| owns));
+    let fields = (topics(), prop::bool::weighted(0.1), own);
+    fields.prop_map(|(topics, private, own)| New {
+        topics,
+        private,
+        own,
+    })
+}
+
+fn data_bytes() -> impl Strategy<Value = usize> {
+    prop_oneof![3 => Just(1), 1 => Just(usize::MAX)]
+}
+
+fn begin() -> impl Strategy<Value = Begin> {
+    prop_oneof![
+        4 => Just(Begin::Fresh),
+        6 => (0..40_u16).prop_map(Begin::After),
+        1 => any::<u16>().prop_map(Begin::After),
+        2 => (0..5_u8).prop_map(Begin::Own),
+        1 => (0..4_u8).prop_map(Begin::Garbage),
+        2 => (0..40_u16).prop_map(Begin::Since),
+        2 => Just(Begin::Earliest),
+        2 => (0..20_usize).prop_map(Begin::Last),
+    ]
+}
+
+fn bytes() -> impl Strategy<Value = u16> {
+    prop_oneof![0..300_u16, Just(u16::MAX)]
+}
+
+fn step(story: Story) -> impl Strategy<Value = Step> {
+    let steps = [steps_of_publishers(story), steps_of_clients(story)].concat();
+    let drawn = steps.into_iter().filter(|(weight, _)| *weight > 0);
+    Union::new_weighted(drawn.collect())
+}
+
+fn steps_of_publishers(story: Story) -> Vec<(u32, BoxedStrategy<Step>)> {
+    let is = u32::from;
+    let batch = vec(new_event(story), 1..=(story.shape.events / 4).min(6));
+    let publish = (batch, data_bytes());
+    let publish = publish.prop_map(|(batch, data_bytes)| Step::Publish { batch, data_bytes });
+    let flood = (1..=256_u16, topics(), data_bytes());
+    let flood = flood.prop_map(|(events, topics, data_bytes)| Step::Flood {
+        events,
+        topics,
+        data_bytes,
+    });
+    let reads = prop_oneof![
+        2 => Just(Reads::Answered),
+        2 => Just(Reads::Held),
+        1 => Just(Reads::Failed),
+    ];
+    vec![
+        (12, publish.boxed()),
+        (story.floods, flood.boxed()),
+        (1, Just(Step::ForgetAPublisher).boxed()),
+        (14, Just(Step::Walk).boxed()),
+        (
+            2 * is(story.shape.shards == 1),
+            Just(Step::ReplaceWalkers).boxed(),
+        ),
+        (1, Just(Step::Ping).boxed()),
+        (
+            6 * is(story.shape.gated),
+            reads.prop_map(Step::Reads).boxed(),
+        ),
+        (is(story.shape.age.is_some()), Just(Step::GrowOld).boxed()),
+        (1, Just(Step::Settle).boxed()),
+    ]
+}
+
+fn steps_of_clients(story: Story) -> Vec<(u32, BoxedStrategy<Step>)> {
+    let client = any::<u16>;
+    let crowd = u32::from(story.crowd > 0);
+    let join = (asks(), any::<bool>(), begin(), prop::bool::weighted(0.2));
+    let join = join.prop_map(|(asks, json, from, tells_head)| Step::Join {
+        asks,
+        json,
+        from,
+        tells_head,
+    });
+    let connect = client().prop_map(|client| Step::Connect { client });
+    let poll = (client(), 1..4_u8).prop_map(|(client, times)| Step::Poll { client, times });
+    let some = || (client(), prop_oneof![3 => 0..300_u16, 1 => Just(u16::MAX)]);
+    let poll_some = some().prop_map(|(first, count)| Step::PollSome { first, count });
+    let cut_some = some().prop_map(|(first, count)| Step::CutSome { first, count });
+    let some_bytes = || (client(), bytes());
+    let receive = some_bytes().prop_map(|(client, bytes)| Step::Receive { client, bytes });
+    let cut = some_bytes().prop_map(|(client, bytes)| Step::Cut { client, bytes });
+    vec![
+        (6, join.boxed()),
+        (6, connect.boxed()),
+        (20, poll.boxed()),
+        (8 * crowd, poll_some.boxed()),
+        (2 * crowd, cut_some.boxed()),
+        (1, client().prop_map(|client| Step::Move { client }).boxed()),
+        (6, receive.boxed()),
+        (6, cut.boxed()),
+    ]
+}
+
+impl Story {
+    fn begin(self) -> World {
+        let mut world = World::new(self.shape);
+        let asks = Asks {
+            topics: 1,
+            private: false,
+        };
+        for _ in 0..self.crowd {
+            world.join(asks, Form::Sse, Start::Fresh, false);
+        }
+        world
+    }
+}
+
+fn start(world: &World, from: Begin) -> Start {
+    let events = &world.log.events;
+    let back = |by: u16| events.len() - usize::from(by) % (events.len() + 1);
+    match from {
+        Begin::Fresh => Start::Fresh,
+        Begin::After(by) => Start::After(world.log.before(back(by)).to_string()),
+        Begin::Own(own) => Start::After(own_id(own)),
+        Begin::Garbage(which) => {
+            let garbage = ["", "1-1", "99999999999999-7", "\u{fc}ber\n"];
+            Start::After(garbage[usize::from(which)].into())
+        }
+        Begin::Since(by) => Start::Since(world.log.before(back(by)).ms()),
+        Begin::Earliest => Start::Earliest,
+        Begin::Last(count) => Start::Last(count),
+    }
+}
+
+fn flood(world: &mut World, events: u16, topics: u8, data_bytes: usize) {
+    let event = New {
+        topics,
+        private: false,
+        own: None,
+    };
+    world.publish(vec![event; usize::from(events)], data_bytes);
+}
+
+fn take(world: &mut World, step: Step) {
+    let clients = world.clients.len();
+    let of = |client: u16| usize::from(client) % clients;
+    match step {
+        Step::Publish { batch, data_bytes } => world.publish(batch, data_bytes),
+        Step::Flood {
+            events,
+            topics,
+            data_bytes,
+        } => flood(world, events, topics, data_bytes),
+        Step::ForgetAPublisher => world.forget_a_publisher(),
+        Step::Walk => drop(world.walk()),
+        Step::ReplaceWalkers => world.replace_walkers(),
+        Step::Ping => world.ping(),
+        Step::Join {
+            asks,
+            json,
+            from,
+            tells_head,
+        } => {
+            let form = if json { Form::Json } else { Form::Sse };
+            let start = start(world, from);
+            world.join(asks, form, start, tells_head);
+        }
+        Step::Reads(reads) => world.set_reads(reads),
+        Step::GrowOld => world.grow_old(),
+        Step::Settle => world.settle(),
+        _ if clients == 0 => {}
+        Step::Connect { client } => world.connect(of(client)),
+        Step::Poll { client, times } => {
+            for _ in 0..times {
+                world.poll(of(client));
+            }
+        }
+        Step::PollSome { first, count } => {
+            for client in of(first)..(of(first) + usize::from(count)).min(clients) {
+                world.poll(client);
+            }
+        }
+        Step::Move { client } => world.move_to_another_task(of(client)),
+        Step::Receive { client, bytes } => world.receive(of(client), bytes.into()),
+        Step::Cut { client, bytes } => world.cut(of(client), bytes.into()),
+        Step::CutSome { first, count } => {
+            for client in of(first)..(of(first) + usize::from(count)).min(clients) {
+                world.cut(client, usize::MAX);
+            }
+        }
+    }
+}
+
+pub fn seed() -> [u8; 32] {
+    let seed = std::env::var("MODEL_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.unwrap_or(1_u64).to_le_bytes());
+    bytes
+}
+
+fn tell(story: Story, cases: u32, steps: usize) {
+    let mut config = Config {
+        failure_persistence: None,
+        ..Config::default()
+    };
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = cases;
+    }
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed());
+    let steps = vec(step(story), 1..steps);
+    let told = TestRunner::new_with_rng(config, rng).run(&steps, |steps| {
+        let mut world = story.begin();
+        for step in steps {
+            take(&mut world, step);
+            world.check_those_at_rest();
+        }
+        world.finish();
+        Ok(())
+    });
+    told.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+#[test]
+fn everybody_has_what_its_topics_say_in_the_smallest_window() {
+    let shape = Shape::of(16);
+    tell(
+        Story {
+            shape,
+            crowd: 0,
+            floods: 0,
+        },
+        400,
+        120,
+    );
+}
+
+#[test]
+fn everybody_has_what_its_topics_say_on_two_shards() {
+    let shape = Shape {
+        shards: 2,
+        ..Shape::of(24)
+    };
+    tell(
+        Story {
+            shape,
+            crowd: 0,
+            floods: 0,
+        },
+        100,
+        120,
+    );
+}
+
+#[test]
+fn everybody_has_what_its_topics_say_when_bytes_bound_the_window() {
+    let shape = Shape {
+        bytes: 24 << 10,
+        data_bytes: 500,
+        ..Shape::of(64)
+    };
+    tell(
+        Story {
+            shape,
+            crowd: 0,
+            floods: 0,
+        },
+        200,
+        120,
+    );
+}
+
+#[test]
+fn joins_leaves_and_polls_in_the_middle_of_a_walk_lose_nothing() {
+    let shape = Shape::of(24);
+    tell(
+        Story {
+            shape,
+            crowd: 300,
+            floods: 0,
+        },
+        30,
+        80,
+    );
+    tell(
+        Story {
+            shape,
+            crowd: 600,
+            floods: 0,
+        },
+        15,
+        80,
+    );
+}
+
+#[test]
+fn long_replays_are_taken_in_chunks_and_may_be_cut_anywhere() {
+    let shape = Shape {
+        data_bytes: 1_500,
+        bytes: 2 << 20,
+        ..Shape::of(1_024)
+    };
+    tell(
+        Story {
+            shape,
+            crowd: 0,
+            floods: 10,
+        },
+        60,
+        80,
+    );
+}
+
+#[test]
+fn more_than_one_walk_takes_on_is_walked_in_parts() {
+    let shape = Shape::of(4_096);
+    tell(
+        Story {
+            shape,
+            crowd: 0,
+            floods: 20,
+        },
+        25,
+        60,
+    );
+}
+
+#[test]
+fn a_history_that_answers_late_or_not_at_all_loses_nothing() {
+    let shape = Shape {
+        gated: true,
+        ..Shape::of(16)
+    };
+    tell(
+        Story {
+            shape,
+            crowd: 0,
+            floods: 0,
+        },
+        300,
+        120,
+    );
+    let shape = Shape {
+        gated: true,
+        ..Shape::of(1_024)
+    };
+    tell(
+        Story {
+            shape,
+            crowd: 0,
+            floods: 10,
+        },
+        30,
+        80,
+    );
+}
+
+#[test]
+fn what_grows_too_old_is_announced() {
+    let shape = Shape {
+        age: Some(Duration::from_millis(15)),
+        ..Shape::of(24)
+    };
+    tell(
+        Story {
+            shape,
+            crowd: 0,
+            floods: 0,
+        },
+        30,
+        60,
+    );
+}
