@@ -2,10 +2,12 @@
 //! `http/server.rs`; an application of one's own mounts [`Routes`].
 
 mod access;
+mod body;
 mod cors;
 mod error;
 mod fields;
 mod form;
+mod lines;
 mod link;
 mod publish;
 mod subscribe;

@@ -20,8 +20,8 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoRuntime => f.write_str(
-                "a broadcaster starts inside a Tokio runtime: in an async fn under \
-                 #[actix_web::main] or #[tokio::main], or after Runtime::enter()",
+                "a broadcaster starts inside a Tokio runtime: in an async fn under #[tokio::main] or \
+                 actix's main, or after Runtime::enter()",
             ),
             Self::WindowTooSmall {
                 least_events,
