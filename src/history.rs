@@ -178,6 +178,8 @@ pub struct Limit {
 /// What one read found.
 #[derive(Debug, Clone)]
 pub struct Chunk {
+    /// The log that was read.
+    pub epoch: u64,
     /// The position after which was read.
     pub after: EventId,
     /// Something between what was asked and `after` is lost, or the place was never known.

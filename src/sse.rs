@@ -146,6 +146,8 @@ fn json(value: &impl Serialize) -> String {
 #[derive(Debug)]
 pub struct Sender {
     pub(crate) selector: Arc<Selector>,
+    /// The log that the cursor is a place in.
+    pub(crate) epoch: u64,
     pub(crate) cursor: Cursor,
     /// The last id that the client was told: where it resumes if its stream is cut now.
     pub(crate) told: EventId,
@@ -193,9 +195,10 @@ pub(crate) enum Mark {
 }
 
 impl Sender {
-    pub(crate) fn new(selector: Arc<Selector>, cursor: Cursor, told: EventId) -> Self {
+    pub(crate) fn new(selector: Arc<Selector>, epoch: u64, cursor: Cursor, told: EventId) -> Self {
         Self {
             selector,
+            epoch,
             cursor,
             told,
             due: Due::default(),

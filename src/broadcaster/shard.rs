@@ -128,7 +128,7 @@ impl Shard {
         } else {
             Cursor::Opening
         };
-        let sender = Sender::new(Arc::clone(selector), cursor, at);
+        let sender = Sender::new(Arc::clone(selector), desk.place.epoch, cursor, at);
         let place = if let Some(place) = desk.free.pop() {
             senders[place as usize] = sender;
             place
@@ -196,6 +196,10 @@ impl Shard {
         if let Some(gap) = sender.due.gap.take() {
             return Some(Next::Gap(gap));
         }
+        // One of the two has yet to hear of another epoch: the walk that tells of it wakes this one.
+        if sender.epoch != desk.place.epoch {
+            return None;
+        }
         if let Cursor::At(id) = sender.cursor {
             if id < desk.recent.tail.from.id {
                 return Some(Next::Read(id));
@@ -215,23 +219,27 @@ impl Shard {
         std::mem::take(&mut sender.due.ping).then_some(Next::Ping)
     }
 
-    /// A sender has read history up to here.
-    pub(crate) fn has_read(&self, place: Place, to: EventId) {
+    /// A sender has read history of this epoch up to here. False where that was read behind a place
+    /// in another epoch, so that it follows on nothing: a gap says where to go on.
+    pub(crate) fn has_read(&self, window: &Window, place: Place, epoch: u64, to: EventId) -> bool {
         let mut senders = self.senders.lock();
         let desk = self.desk.lock();
         let sender = &mut senders[place as usize];
-        // Of another epoch, it would stand for nothing: the gap that is due says where to go on.
-        if sender.due.gap.is_some() {
-            return;
+        if sender.cursor == Cursor::Opening {
+            sender.begin_in(epoch, window.head().epoch);
         }
-        if to < desk.recent.tail.from.id {
+        if sender.due.gap.is_some() || sender.epoch != epoch {
+            return false;
+        }
+        if epoch != desk.place.epoch || to < desk.recent.tail.from.id {
             sender.cursor = Cursor::At(to);
-            return;
+            return true;
         }
         // It stands right before what is due, so that history overtakes it only with that.
         self.catch_up(sender);
         let next = desk.recent.next(&sender.selector, to);
         sender.cursor = next.map_or(Cursor::Live(to), Cursor::At);
+        true
     }
 
     /// Takes over the duty to walk, unless somebody has it.
@@ -336,6 +344,20 @@ impl Shard {
 }
 
 impl Sender {
+    /// Where it begins is history's to say, in whatever epoch; but if that had been replaced before a
+    /// walk told of another, the gap to that one stands.
+    fn begin_in(&mut self, epoch: u64, current: u64) {
+        match &self.due.gap {
+            Some(gap) if ![self.epoch, current].contains(&epoch) => {
+                self.cursor = Cursor::At(gap.at);
+            }
+            _ => {
+                self.epoch = epoch;
+                self.due.gap = None;
+            }
+        }
+    }
+
     fn must_end_now(&self) -> Option<Next> {
         match self.mark? {
             Mark::Expired | Mark::Gone => Some(Next::End(None)),

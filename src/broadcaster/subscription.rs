@@ -202,6 +202,10 @@ impl Subscription {
                             if let Some(bytes) = self.replay(&chunk) {
                                 return Poll::Ready(Some(bytes));
                             }
+                            // A read that found nothing lets others go on: it may be the walk of this
+                            // very thread that has to say where this stream stands.
+                            cx.waker().wake_by_ref();
+                            return Poll::Pending;
                         }
                         Err(_) => return Poll::Ready(Some(self.send_away())),
                     }
@@ -241,6 +245,7 @@ impl Subscription {
         }
         out.extend(Frame::connected(chunk.after));
         self.told = chunk.after;
+        self.has_read(chunk.epoch, chunk.read_to);
         if let Some(batch) = self.take(chunk) {
             out.extend_from_slice(&batch.bytes);
         }
@@ -249,6 +254,9 @@ impl Subscription {
     }
 
     fn replay(&mut self, chunk: &Chunk) -> Option<Bytes> {
+        if !self.has_read(chunk.epoch, chunk.read_to) {
+            return None;
+        }
         let mut out = Vec::new();
         if chunk.gap {
             self.broadcaster.stats.gaps.add(1);
@@ -279,9 +287,13 @@ impl Subscription {
         })
     }
 
+    fn has_read(&self, epoch: u64, to: EventId) -> bool {
+        let window = &self.broadcaster.window;
+        self.shard.has_read(window, self.place, epoch, to)
+    }
+
     fn take(&mut self, chunk: &Chunk) -> Option<Batch> {
         self.read = chunk.read_to;
-        self.shard.has_read(self.place, chunk.read_to);
         let batch = recent::join(&chunk.events, self.form, false)?;
         self.told = batch.last;
         self.broadcaster.stats.replayed.add(batch.events);
@@ -307,14 +319,15 @@ impl Subscription {
                 };
                 self.told = batch.last;
                 if batch.more {
-                    self.shard.has_read(self.place, batch.last);
+                    self.has_read(recent.tail.to.epoch, batch.last);
                 }
                 self.broadcaster.stats.delivered.add(batch.events);
                 Step::Send(self.count_sent(batch.bytes))
             }
             Next::Read(after) => self.read_on(after),
             Next::Gap(gap) => {
-                self.told = gap.at;
+                (self.told, self.read) = (gap.at, gap.at);
+                self.head = self.head.min(gap.at);
                 self.broadcaster.stats.gaps.add(1);
                 let oldest = self.broadcaster.window.bounds().oldest;
                 let frame = Frame::gap(&gap.lost.to_string(), gap.at, oldest);

@@ -147,22 +147,29 @@ impl Shard {
     }
 }
 
-/// What a sender stood before is not in the window any more: one of another epoch is set to where
-/// that goes on, after a gap; any other reads on from history, which knows what is lost.
+/// What senders stood before is not in the window any more: those of another epoch are set to where
+/// that goes on, after a gap; the others read on from history, which knows what is lost.
 fn lose(sender: &mut Sender, walk: &Walk<'_>) -> Option<Waker> {
     if sender.is_gone() {
         return None;
     }
     let from = walk.slice.tail.from;
-    if from.epoch != walk.before.epoch {
+    if sender.epoch != from.epoch {
         let lost = sender.due.gap.map_or(sender.told, |gap| gap.lost);
         sender.due.gap = Some(Gap { lost, at: from.id });
-        return sender.offer(from.id);
+        sender.epoch = from.epoch;
+        if sender.cursor != Cursor::Opening {
+            return sender.offer(from.id);
+        }
     }
+    // One that joined during this walk, or has read ahead, has lost nothing.
     match sender.cursor {
-        // One that joined during this walk, or has read ahead, has lost nothing.
-        Cursor::Live(read) => sender.offer(read.max(walk.before.id)),
-        Cursor::At(_) | Cursor::Opening => None,
+        Cursor::Live(read) if from.epoch == walk.before.epoch => {
+            sender.offer(read.max(walk.before.id))
+        }
+        Cursor::Live(read) => sender.offer(read),
+        Cursor::At(_) => sender.wake(),
+        Cursor::Opening => None,
     }
 }
 

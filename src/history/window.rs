@@ -359,6 +359,7 @@ impl Log {
             _ => self.id_before(start),
         };
         let mut chunk = Chunk {
+            epoch: self.epoch,
             after,
             gap,
             events: Vec::new(),

@@ -1,8 +1,13 @@
 //! SIGTERM, SIGINT, and the time until the process is gone.
 
-use std::{collections::HashSet, io::Write, net::TcpStream, time::Instant};
+use std::{
+    collections::HashSet,
+    io::Write,
+    net::TcpStream,
+    time::{Duration, Instant},
+};
 
-use crate::support::{End, PATIENCE, Server, wait_until};
+use crate::support::{End, Server, wait_until};
 
 /// Longer than any test may take.
 const FOREVER: &str = "10m";
@@ -17,7 +22,7 @@ fn draining() -> (Server, TcpStream) {
         "--socket-buffer-bytes",
         "4096",
     ];
-    let mut server = Server::start(&args);
+    let server = Server::start(&args);
     let mut stuck = server.connect_narrow(4 << 10);
     stuck
         .write_all(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -28,7 +33,9 @@ fn draining() -> (Server, TcpStream) {
         server.publish("default", &data);
     }
     server.signal("-TERM");
-    server.wait_for_log("draining 1 streams");
+    wait_until("it drains", || {
+        server.post("/events", "text/plain", "x").status == 503
+    });
     (server, stuck)
 }
 
@@ -36,7 +43,8 @@ fn draining() -> (Server, TcpStream) {
 fn a_drain_tells_every_client_when_to_come_back_and_cuts_it() {
     const STREAMS: usize = 500;
     const EVENTS: usize = 50;
-    let mut server = Server::start(&["--drain-time", "5s"]);
+    const DRAIN_TIME: Duration = Duration::from_secs(20);
+    let mut server = Server::start(&["--drain-time", "20s"]);
     let mut streams: Vec<_> = (0..STREAMS)
         .map(|_| server.subscribe("/events?topic=a"))
         .collect();
@@ -61,16 +69,16 @@ fn a_drain_tells_every_client_when_to_come_back_and_cuts_it() {
         assert_eq!(stream.drain(), [], "and nothing else");
         assert_eq!(stream.end, Some(End::Cut));
         let retry = stream.retry.unwrap();
-        assert!((2_000..7_000).contains(&retry), "{retry}");
+        assert!((2_000..22_000).contains(&retry), "{retry}");
         retries.insert(retry);
     }
-    // As random numbers below 5,000 go, some 24 of 500 are drawn before.
+    // As random numbers below 20,000 go, some 6 of 500 are drawn before.
     assert!(
         retries.len() > STREAMS * 4 / 5,
         "{} of {STREAMS} differ",
         retries.len()
     );
-    assert!(took < PATIENCE, "{took:?}");
+    assert!(took < DRAIN_TIME, "{took:?}");
 }
 
 #[test]

@@ -35,7 +35,7 @@ impl Gate {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    async fn pass(&self) -> Result<(), Unavailable> {
+    pub async fn pass(&self) -> Result<(), Unavailable> {
         poll_fn(|cx| {
             let mut gate = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             match gate.0 {

@@ -13,6 +13,7 @@ use sse_broadcaster::{Form, Start};
 use crate::{
     gate::Reads,
     oracle::{Asks, EVERY_TOPIC, own_id},
+    seed::seed,
     world::{New, Shape, World},
 };
 
@@ -295,15 +296,6 @@ fn take(world: &mut World, step: Step) {
     }
 }
 
-pub fn seed() -> [u8; 32] {
-    let seed = std::env::var("MODEL_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok());
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.unwrap_or(1_u64).to_le_bytes());
-    bytes
-}
-
 fn tell(story: Story, cases: u32, steps: usize) {
     let mut config = Config {
         failure_persistence: None,
@@ -312,7 +304,9 @@ fn tell(story: Story, cases: u32, steps: usize) {
     if std::env::var_os("PROPTEST_CASES").is_none() {
         config.cases = cases;
     }
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed());
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed().to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let steps = vec(step(story), 1..steps);
     let told = TestRunner::new_with_rng(config, rng).run(&steps, |steps| {
         let mut world = story.begin();

@@ -16,7 +16,7 @@ use tokio::{runtime, task::yield_now, time::timeout};
 
 use crate::{
     oracle::{self, Asks, Chain, EVERY_TOPIC, Log, Opening, Published, Reader},
-    steps::seed,
+    seed::seeds,
     wire::{Block, Parser},
 };
 
@@ -225,11 +225,6 @@ fn judge(subscribers: Vec<Subscriber>, birth: EventId, record: &Record, strict: 
     for subscriber in subscribers {
         subscriber.judge(&log, strict);
     }
-}
-
-fn seeds(of: u64) -> impl Iterator<Item = u64> {
-    let first = u64::from_le_bytes(seed()[..8].try_into().unwrap());
-    (0..).map(move |number| (first << 16) + (of << 8) + number)
 }
 
 #[test]
