@@ -157,11 +157,11 @@ fn the_embedding_example_serves_its_own_routes_and_checks_who_reads() {
     let address = line.trim_start_matches("http://").split(": ").next();
     let server = Server::adopt(example, address.unwrap().parse().unwrap());
     assert_eq!(server.get("/live/events").status, 401);
-    let mut live = server.subscribe_with("/live/events", "X-Token: reader");
-    live.until("connected");
+    let mut stream = server.subscribe_with("/live/events", "X-Token: reader");
+    stream.until("connected");
     let mut clock = server.subscribe_with("/rooms/clock", "");
     assert_eq!(clock.data(1), ["tick"]);
     assert_eq!(server.post("/say", "text/plain", "hello").status, 200);
-    let said = live.event().unwrap();
+    let said = stream.event().unwrap();
     assert_eq!((said.name.as_str(), said.data.as_str()), ("said", "hello"));
 }

@@ -64,9 +64,10 @@ impl Published {
 }
 
 pub fn event(topics: u8, private: bool, own: Option<u8>, data: String) -> Event {
-    let named = names(topics)
-        .into_iter()
-        .fold(Event::builder(data), |event, topic| event.topic(topic));
+    let named = names(topics).into_iter().fold(
+        Event::builder(data),
+        sse_broadcaster::event::EventBuilder::topic,
+    );
     let event = match own {
         Some(own) => named.own_id(own_id(own)),
         None => named,
@@ -273,7 +274,7 @@ impl Chain {
             "the last id went back: {id} after {last:?}"
         );
         self.start.get_or_insert(id);
-        self.last_id = block.id.clone();
+        self.last_id.clone_from(&block.id);
     }
 
     /// Everything that matches from the first position on was seen once, in order, or announced.

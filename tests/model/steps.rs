@@ -220,10 +220,10 @@ impl Story {
     }
 }
 
-fn start(world: &World, from: Begin) -> Start {
+fn start(world: &World, from: &Begin) -> Start {
     let events = &world.log.events;
     let back = |by: u16| events.len() - usize::from(by) % (events.len() + 1);
-    match from {
+    match *from {
         Begin::Fresh => Start::Fresh,
         Begin::After(by) => Start::After(world.log.before(back(by)).to_string()),
         Begin::Own(own) => Start::After(own_id(own)),
@@ -267,7 +267,7 @@ fn take(world: &mut World, step: Step) {
             tells_head,
         } => {
             let form = if json { Form::Json } else { Form::Sse };
-            let start = start(world, from);
+            let start = start(world, &from);
             world.join(asks, form, start, tells_head);
         }
         Step::Reads(reads) => world.set_reads(reads),

@@ -221,7 +221,9 @@ fn judge(subscribers: Vec<Subscriber>, birth: EventId, record: &Record, strict: 
     let mut published = std::mem::take(&mut *record.lock().unwrap());
     published.sort_by_key(|event| event.id);
     let mut log = Log::new(birth);
-    published.into_iter().for_each(|event| log.push(event));
+    for event in published {
+        log.push(event);
+    }
     for subscriber in subscribers {
         subscriber.judge(&log, strict);
     }

@@ -33,7 +33,7 @@ impl Parser {
 
     fn line(&mut self, line: &str) -> Option<Block> {
         if line.is_empty() {
-            return self.dispatch();
+            return Some(self.dispatch());
         }
         let (field, value) = line.split_once(": ").expect("a field or a comment");
         match field {
@@ -46,16 +46,16 @@ impl Parser {
         None
     }
 
-    fn dispatch(&mut self) -> Option<Block> {
+    fn dispatch(&mut self) -> Block {
         let data = std::mem::take(&mut self.data);
         assert!(
             !data.is_empty(),
             "a block without data fires an empty message in some clients"
         );
-        Some(Block {
+        Block {
             id: self.id.take(),
             name: self.name.take(),
             data: data.join("\n"),
-        })
+        }
     }
 }
