@@ -1,31 +1,35 @@
-# syntax=docker/dockerfile:1
-# Both images can be replaced by ones of your own: a Rust toolchain, and a glibc to run on.
+# Both images can be others of your own: a Rust toolchain with a C compiler, and a glibc, no older than
+# the first one's, to run on.
 ARG BUILD_IMAGE=docker.io/library/rust:1-slim-bookworm
 ARG RUN_IMAGE=gcr.io/distroless/cc-debian12:nonroot
 
 FROM ${BUILD_IMAGE} AS build
 WORKDIR /build
-# The dependencies alone, so that this layer is made anew only when they change.
+# The dependencies alone, so that this layer is made anew only when they change. The manifest names the
+# example, so it must be there; nobody builds it here.
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir src examples \
-    && echo 'fn main() {}' > src/main.rs && touch src/lib.rs \
-    && echo 'fn main() {}' > examples/embed.rs \
+    && echo 'fn main() {}' | tee src/main.rs > examples/embed.rs \
+    && touch src/lib.rs \
     && cargo build --release --locked --bin sse-broadcaster \
-    && rm -r src examples
+    && rm -r src
 COPY src src
-COPY examples examples
-# The sources' times are those of the checkout, which may be older than the empty ones above.
+# Files keep the times of the checkout, which may be older than what was just built from empty ones.
 RUN touch src/main.rs src/lib.rs \
     && cargo build --release --locked --bin sse-broadcaster \
     && mkdir -p /image/data
 
 FROM ${RUN_IMAGE}
+LABEL org.opencontainers.image.title="sse-broadcaster" \
+      org.opencontainers.image.licenses="MIT OR Apache-2.0"
 COPY --from=build /build/target/release/sse-broadcaster /usr/local/bin/sse-broadcaster
 COPY --from=build --chown=65532:65532 /image/data /data
 USER 65532:65532
-ENV SSE_BROADCASTER_LISTEN=0.0.0.0:8000
+# Docker kills what has not ended 10 s after SIGTERM, and a client that reads nothing holds the drain up.
+ENV SSE_BROADCASTER_LISTEN=0.0.0.0:8000 \
+    SSE_BROADCASTER_DRAIN_TIME=8s
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=5s \
+HEALTHCHECK --interval=10s --timeout=5s --start-period=5s --retries=3 \
     CMD ["/usr/local/bin/sse-broadcaster", "health"]
 ENTRYPOINT ["/usr/local/bin/sse-broadcaster"]
