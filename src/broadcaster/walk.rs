@@ -22,6 +22,7 @@ const PER_WALK: Limit = Limit {
 
 pub(super) struct Walk<'a> {
     shard: &'a Shard,
+    window: &'a Window,
     /// `None`: everybody, since what they stand before is lost.
     matches: Option<Vec<(Place, EventId)>>,
     next: usize,
@@ -42,7 +43,7 @@ impl Shard {
         true
     }
 
-    pub(super) fn begin(&self, window: &Window) -> Option<Walk<'_>> {
+    pub(super) fn begin<'a>(&'a self, window: &'a Window) -> Option<Walk<'a>> {
         let _senders = self.senders.lock();
         let desk = &mut *self.desk.lock();
         if !self.is_occupied() {
@@ -63,6 +64,7 @@ impl Shard {
         desk.walking = true;
         Some(Walk {
             shard: self,
+            window,
             matches,
             next: 0,
             is_done: false,
@@ -89,8 +91,9 @@ impl Shard {
                 }
             }
             None => {
+                let current = walk.window.head().epoch;
                 for sender in &mut senders[first..walk.next] {
-                    wakers.extend(lose(sender, walk));
+                    wakers.extend(lose(sender, walk, current));
                 }
             }
         }
@@ -149,12 +152,13 @@ impl Shard {
 
 /// What senders stood before is not in the window any more: those of another epoch are set to where
 /// that goes on, after a gap; the others read on from history, which knows what is lost.
-fn lose(sender: &mut Sender, walk: &Walk<'_>) -> Option<Waker> {
+/// What has begun in the `current` epoch already is left to the walk that comes to that.
+fn lose(sender: &mut Sender, walk: &Walk<'_>, current: u64) -> Option<Waker> {
     if sender.is_gone() {
         return None;
     }
     let from = walk.slice.tail.from;
-    if sender.epoch != from.epoch {
+    if ![from.epoch, current].contains(&sender.epoch) {
         let lost = sender.due.gap.map_or(sender.told, |gap| gap.lost);
         sender.due.gap = Some(Gap { lost, at: from.id });
         sender.epoch = from.epoch;

@@ -27,7 +27,10 @@ use super::{link::Link, socket};
 const READ_PER_POLL: usize = 16 << 10;
 /// Most bytes that a client may send behind an open stream before it is cut.
 const MAX_BEHIND_STREAM: usize = 64 << 10;
-/// How long a reset waits for the peer to acknowledge what was sent.
+/// How long a reset waits at least: a peer that finds what was sent and the reset at one look may take
+/// the latter for a clean end (libuv does).
+const RESET_GRACE: Duration = Duration::from_millis(50);
+/// How long it waits at most for the peer to acknowledge what was sent.
 const RESET_BOUND: Duration = Duration::from_secs(1);
 /// How often it looks.
 const RESET_LOOK: Duration = Duration::from_millis(5);
@@ -75,7 +78,14 @@ struct Stall {
 /// A reset that waits for what was sent to arrive.
 struct Reset {
     look: Pin<Box<Sleep>>,
-    deadline: Instant,
+    begun: Instant,
+}
+
+impl Reset {
+    fn is_due(&self, unacknowledged: u64) -> bool {
+        let waited = self.begun.elapsed();
+        waited >= RESET_BOUND || (waited >= RESET_GRACE && unacknowledged == 0)
+    }
 }
 
 impl Connection {
@@ -190,9 +200,9 @@ impl Connection {
             let io = &self.io;
             let reset = self.reset.get_or_insert_with(|| Reset {
                 look: Box::pin(sleep(RESET_LOOK)),
-                deadline: Instant::now() + RESET_BOUND,
+                begun: Instant::now(),
             });
-            while socket::unacknowledged(io) > 0 && Instant::now() < reset.deadline {
+            while !reset.is_due(socket::unacknowledged(io)) {
                 ready!(reset.look.as_mut().poll(cx));
                 reset
                     .look

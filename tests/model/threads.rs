@@ -2,19 +2,23 @@
 //! and judged once everything that was published is known.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, RwLock},
     thread,
     time::Duration,
 };
 
 use fastrand::Rng;
-use futures_util::{StreamExt, future::join_all};
-use sse_broadcaster::{
-    Broadcaster, Event, EventId, Form, Memory, Options, Start, history::Retention,
+use futures_util::{
+    StreamExt,
+    future::{join, join_all},
 };
-use tokio::{runtime, task::yield_now, time::timeout};
+use sse_broadcaster::{
+    Broadcaster, Event, EventId, Form, Memory, Options, Start, Subscription, history::Retention,
+};
+use tokio::{runtime::Runtime, sync::Barrier, task::yield_now, time::timeout};
 
 use crate::{
+    gate::birth,
     oracle::{self, Asks, Chain, EVERY_TOPIC, Log, Opening, Published, Reader},
     seed::seeds,
     wire::{Block, Parser},
@@ -37,8 +41,19 @@ enum Note {
     Written(Block, EventId),
 }
 
-struct Subscriber {
+/// What all take part in.
+struct Stage {
     broadcaster: Broadcaster,
+    birth: EventId,
+    /// Everybody is there: then it begins.
+    curtain: Barrier,
+    record: Mutex<Vec<Published>>,
+    /// Whether the end may have been published: who begins with what is new would miss it.
+    has_ended: RwLock<bool>,
+}
+
+struct Subscriber {
+    stage: Arc<Stage>,
     asks: Asks,
     form: Form,
     rng: Rng,
@@ -47,10 +62,10 @@ struct Subscriber {
 }
 
 impl Subscriber {
-    fn new(broadcaster: Broadcaster, seed: u64) -> Self {
+    fn new(stage: &Arc<Stage>, seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         Self {
-            broadcaster,
+            stage: Arc::clone(stage),
             asks: Asks {
                 topics: rng.u8(0..=EVERY_TOPIC),
                 private: rng.bool(),
@@ -64,31 +79,38 @@ impl Subscriber {
 
     /// Until it has seen the end, however often it is cut.
     async fn run(mut self) -> Self {
+        self.stage.curtain.wait().await;
+        for _ in 0..self.rng.usize(0..50) {
+            yield_now().await;
+        }
         while !self.connect().await {}
         self
     }
 
-    async fn connect(&mut self) -> bool {
+    fn subscribe(&mut self) -> Subscription {
+        let has_ended = self.stage.has_ended.read().unwrap();
         let start = match &self.chain.last_id {
             Some(id) => Start::After(id.clone()),
-            None if self.rng.bool() => Start::Fresh,
+            None if !*has_ended && self.rng.bool() => Start::Fresh,
             None => Start::Earliest,
         };
-        let selector = self.asks.selector();
-        let stream = self
-            .broadcaster
-            .subscribe(selector, self.form, start.clone());
-        let mut stream = stream.unwrap();
-        let head = self.broadcaster.bounds().head;
+        let broadcaster = &self.stage.broadcaster;
+        let stream = broadcaster.subscribe(self.asks.selector(), self.form, start.clone());
+        let head = broadcaster.bounds().head;
         self.notes.push(Note::Opened(match start {
             Start::After(id) => Opening::After(id.parse().unwrap()),
             Start::Fresh => Opening::Fresh(head),
             _ => Opening::Any,
         }));
+        stream.unwrap()
+    }
+
+    async fn connect(&mut self) -> bool {
+        let mut stream = self.subscribe();
         let (mut written, mut got) = (Parser::default(), Parser::default());
         loop {
             let bytes = stream.next().await.unwrap().unwrap();
-            let floor = self.broadcaster.bounds().trim_floor;
+            let floor = self.stage.broadcaster.bounds().trim_floor;
             let blocks = written.feed(bytes.iter().copied());
             self.notes
                 .extend(blocks.into_iter().map(|block| Note::Written(block, floor)));
@@ -117,10 +139,10 @@ impl Subscriber {
             4..32 => self.rng.usize(1..30),
             _ => 0,
         };
-        let head = self.broadcaster.bounds().head;
+        let head = self.stage.broadcaster.bounds().head;
         for _ in 0..turns {
             yield_now().await;
-            if self.broadcaster.bounds().trim_floor > head {
+            if self.stage.broadcaster.bounds().trim_floor > head {
                 break;
             }
         }
@@ -143,15 +165,18 @@ impl Subscriber {
 }
 
 /// Comes and goes, and reads a little at most.
-async fn pass_by(broadcaster: Broadcaster, seed: u64) {
+async fn pass_by(stage: Arc<Stage>, seed: u64) {
     let mut rng = Rng::with_seed(seed);
+    stage.curtain.wait().await;
     for _ in 0..200 {
         let asks = Asks {
             topics: rng.u8(0..=EVERY_TOPIC),
             private: false,
         };
+        let start = Start::Last(rng.usize(0..9));
+        let broadcaster = &stage.broadcaster;
         let mut stream = broadcaster
-            .subscribe(asks.selector(), Form::Sse, Start::Last(rng.usize(0..9)))
+            .subscribe(asks.selector(), Form::Sse, start)
             .unwrap();
         for _ in 0..rng.usize(0..4) {
             let _ = timeout(Duration::from_millis(1), stream.next()).await;
@@ -161,146 +186,135 @@ async fn pass_by(broadcaster: Broadcaster, seed: u64) {
     }
 }
 
-type Record = Arc<Mutex<Vec<Published>>>;
-
-/// One publish, to be written down when it is answered.
-fn batch(rng: &mut Rng, next: &mut u64) -> (Vec<u8>, Vec<Event>) {
-    let topics: Vec<u8> = (0..rng.usize(1..=4))
-        .map(|_| rng.u8(1..=EVERY_TOPIC))
-        .collect();
-    let event = |topics: &u8| {
-        *next += 1;
-        oracle::event(*topics, rng.u8(..) < 20, None, next.to_string())
-    };
-    let events = topics.iter().map(event).collect();
-    (topics, events)
-}
-
-fn write_down(record: &Record, topics: &[u8], events: &[Event], ids: &[EventId]) {
-    let mut record = record.lock().unwrap();
-    for ((topics, event), id) in topics.iter().zip(events).zip(ids) {
-        record.push(Published::new(*id, *topics, None, event));
+impl Stage {
+    /// For so many subscribers beside those that pass by, one on each thread.
+    fn new(shards: usize, subscribers: usize) -> Arc<Self> {
+        let memory = Memory::new(Retention {
+            events: WINDOW,
+            ..Retention::default()
+        });
+        let birth = birth(&memory);
+        let options = Options {
+            shards,
+            publish_wait: LONG,
+            ping_interval: Duration::from_millis(5),
+            max_event_bytes: 1_000,
+            ..Options::default()
+        };
+        Arc::new(Self {
+            broadcaster: Broadcaster::start(memory, options).unwrap(),
+            birth,
+            curtain: Barrier::new(subscribers + THREADS + PUBLISHERS),
+            record: Mutex::default(),
+            has_ended: RwLock::default(),
+        })
     }
-}
 
-async fn publish(broadcaster: Broadcaster, record: Record, seed: u64) {
-    let (mut rng, mut next) = (Rng::with_seed(seed), seed << 32);
-    for _ in 0..BATCHES {
-        let (topics, events) = batch(&mut rng, &mut next);
-        let appended = broadcaster.publish(events.clone()).await.unwrap();
-        write_down(&record, &topics, &events, &appended.ids);
-        if rng.u8(..) < 8 {
-            yield_now().await;
+    async fn publish(&self, topics: &[u8], events: Vec<Event>) {
+        let appended = self.broadcaster.publish(events.clone()).await.unwrap();
+        let mut record = self.record.lock().unwrap();
+        for ((topics, event), id) in topics.iter().zip(&events).zip(appended.ids) {
+            record.push(Published::new(id, *topics, None, event));
+        }
+    }
+
+    async fn publish_at_random(self: Arc<Self>, seed: u64) {
+        let (mut rng, mut next) = (Rng::with_seed(seed), seed << 32);
+        self.curtain.wait().await;
+        for _ in 0..BATCHES {
+            let events = rng.usize(1..=4);
+            let topics: Vec<u8> = (0..events).map(|_| rng.u8(1..=EVERY_TOPIC)).collect();
+            let event = |topics: &u8| {
+                next += 1;
+                oracle::event(*topics, rng.u8(..) < 20, None, next.to_string())
+            };
+            let events = topics.iter().map(event).collect();
+            self.publish(&topics, events).await;
+            if rng.u8(..) < 8 {
+                yield_now().await;
+            }
+        }
+    }
+
+    /// All that is published, and the end behind it.
+    async fn play(self: &Arc<Self>) {
+        let publish = |seed| tokio::spawn(Arc::clone(self).publish_at_random(seed));
+        for published in join_all(seeds(255).take(PUBLISHERS).map(publish)).await {
+            published.unwrap();
+        }
+        *self.has_ended.write().unwrap() = true;
+        let end = oracle::event(EVERY_TOPIC, false, None, END.into());
+        self.publish(&[EVERY_TOPIC], vec![end]).await;
+    }
+
+    /// Subscribers on this runtime, until all have seen the end.
+    async fn serve(self: &Arc<Self>, seeds: impl Iterator<Item = u64>) -> Vec<Subscriber> {
+        let subscribers = seeds.map(|seed| tokio::spawn(Subscriber::new(self, seed).run()));
+        let ended = timeout(LONG, join_all(subscribers)).await;
+        let ended = ended.expect("everybody sees the end").into_iter();
+        ended.map(|subscriber| subscriber.unwrap()).collect()
+    }
+
+    fn judge(&self, subscribers: Vec<Subscriber>, strict: bool) {
+        let mut published = std::mem::take(&mut *self.record.lock().unwrap());
+        published.sort_by_key(|event| event.id);
+        let mut log = Log::new(self.birth);
+        for event in published {
+            log.push(event);
+        }
+        for subscriber in subscribers {
+            subscriber.judge(&log, strict);
         }
     }
 }
 
-async fn publish_the_end(broadcaster: &Broadcaster, record: &Record) {
-    let events = vec![oracle::event(EVERY_TOPIC, false, None, END.into())];
-    let appended = broadcaster.publish(events.clone()).await.unwrap();
-    write_down(record, &[EVERY_TOPIC], &events, &appended.ids);
-}
-
-fn start(shards: usize) -> (Broadcaster, EventId) {
-    let memory = Memory::new(Retention {
-        events: WINDOW,
-        ..Retention::default()
-    });
-    let birth = crate::gate::birth(&memory);
-    let options = Options {
-        shards,
-        publish_wait: LONG,
-        ping_interval: Duration::from_millis(5),
-        max_event_bytes: 1_000,
-        ..Options::default()
-    };
-    (Broadcaster::start(memory, options).unwrap(), birth)
-}
-
-fn judge(subscribers: Vec<Subscriber>, birth: EventId, record: &Record, strict: bool) {
-    let mut published = std::mem::take(&mut *record.lock().unwrap());
-    published.sort_by_key(|event| event.id);
-    let mut log = Log::new(birth);
-    for event in published {
-        log.push(event);
-    }
-    for subscriber in subscribers {
-        subscriber.judge(&log, strict);
-    }
-}
-
-#[test]
-fn threads_with_a_runtime_and_a_shard_each_keep_the_promises() {
-    let home = runtime::Builder::new_multi_thread()
-        .worker_threads(1)
+fn threads(threads: usize) -> Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder
+        .worker_threads(threads)
         .enable_time()
         .build()
-        .unwrap();
-    let (broadcaster, birth) = home.block_on(async { start(THREADS) });
-    let record = Record::default();
-    let subscribers = thread::scope(|scope| {
-        let serve = |thread: u64| {
-            let broadcaster = broadcaster.clone();
-            scope.spawn(move || serve(&broadcaster, thread))
-        };
-        let served: Vec<_> = (0..THREADS as u64).map(serve).collect();
-        home.block_on(async {
-            let publishers = seeds(255).take(PUBLISHERS);
-            let publish = |seed| publish(broadcaster.clone(), Arc::clone(&record), seed);
-            join_all(publishers.map(publish).map(tokio::spawn)).await;
-            publish_the_end(&broadcaster, &record).await;
-        });
-        served
-            .into_iter()
-            .flat_map(|thread| thread.join().unwrap())
-            .collect()
-    });
-    judge(subscribers, birth, &record, true);
-    assert_eq!(broadcaster.stats().subscribers.get(), 0);
+        .unwrap()
 }
 
-/// What one thread serves, as a worker of a web server does.
-fn serve(broadcaster: &Broadcaster, thread: u64) -> Vec<Subscriber> {
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
+/// As a worker of a web server does.
+fn serve_on_this_thread(stage: &Arc<Stage>, thread: u64) -> Vec<Subscriber> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_time().build().unwrap();
     runtime.block_on(async {
-        tokio::spawn(broadcaster.attend());
-        let mut seeds = seeds(thread);
-        tokio::spawn(pass_by(broadcaster.clone(), seeds.next().unwrap()));
-        let subscribers = seeds.take(SUBSCRIBERS);
-        let run = |seed| tokio::spawn(Subscriber::new(broadcaster.clone(), seed).run());
-        let ended = timeout(LONG, join_all(subscribers.map(run))).await;
-        let ended = ended.expect("everybody sees the end");
-        ended
-            .into_iter()
-            .map(|subscriber| subscriber.unwrap())
-            .collect()
+        tokio::spawn(stage.broadcaster.attend());
+        tokio::spawn(pass_by(Arc::clone(stage), thread));
+        stage.serve(seeds(thread).take(SUBSCRIBERS)).await
     })
 }
 
 #[test]
-fn tasks_that_move_between_the_threads_of_one_runtime_keep_the_promises() {
-    let runtime = runtime::Builder::new_multi_thread()
-        .worker_threads(THREADS)
-        .enable_time()
-        .build()
-        .unwrap();
-    let (birth, record, subscribers) = runtime.block_on(async {
-        let (broadcaster, birth) = start(2);
-        let record = Record::default();
-        let run = |seed| tokio::spawn(Subscriber::new(broadcaster.clone(), seed).run());
-        let subscribers: Vec<_> = seeds(0).take(2 * SUBSCRIBERS).map(run).collect();
-        tokio::spawn(pass_by(broadcaster.clone(), 1));
-        let publish = |seed| publish(broadcaster.clone(), Arc::clone(&record), seed);
-        join_all(seeds(255).take(PUBLISHERS).map(publish).map(tokio::spawn)).await;
-        publish_the_end(&broadcaster, &record).await;
-        let ended = timeout(LONG, join_all(subscribers)).await;
-        (birth, record, ended.expect("everybody sees the end"))
+fn threads_with_a_runtime_and_a_shard_each_keep_the_promises() {
+    let home = threads(1);
+    let stage = home.block_on(async { Stage::new(THREADS, THREADS * SUBSCRIBERS) });
+    let subscribers = thread::scope(|scope| {
+        let serve = |thread| {
+            let stage = &stage;
+            scope.spawn(move || serve_on_this_thread(stage, thread))
+        };
+        let served: Vec<_> = (0..THREADS as u64).map(serve).collect();
+        home.block_on(stage.play());
+        let served = served.into_iter();
+        served.flat_map(|thread| thread.join().unwrap()).collect()
     });
-    let subscribers = subscribers
-        .into_iter()
-        .map(|subscriber| subscriber.unwrap());
-    judge(subscribers.collect(), birth, &record, false);
+    stage.judge(subscribers, true);
+    assert_eq!(stage.broadcaster.stats().subscribers.get(), 0);
+}
+
+#[test]
+fn tasks_that_move_between_the_threads_of_one_runtime_keep_the_promises() {
+    threads(THREADS).block_on(async {
+        let stage = Stage::new(2, 2 * SUBSCRIBERS);
+        for seed in 0..THREADS as u64 {
+            tokio::spawn(pass_by(Arc::clone(&stage), seed));
+        }
+        let serving = stage.serve(seeds(0).take(2 * SUBSCRIBERS));
+        let (subscribers, ()) = join(serving, stage.play()).await;
+        stage.judge(subscribers, false);
+    });
 }
