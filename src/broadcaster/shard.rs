@@ -118,7 +118,8 @@ impl Shard {
     ) -> (Place, EventId) {
         let mut senders = self.senders.lock();
         let desk = &mut *self.desk.lock();
-        // Counted before the head is read: a publisher that does not see it has pushed before.
+        // Counted before the head is read: what a publisher pushed that does not see it, and so rings
+        // no bell, is before the head.
         if self.occupied.fetch_add(1, Ordering::SeqCst) == 0 {
             self.move_to(desk, window.head());
         }
@@ -140,8 +141,6 @@ impl Shard {
         desk.index.insert(selector, place);
         self.stats.subscribers.add(1);
         self.stats.subscribed.add(1);
-        // What was pushed before the seat was counted had rung for nobody.
-        self.bell.notify_one();
         (place, at)
     }
 

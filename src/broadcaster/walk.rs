@@ -83,18 +83,15 @@ impl Shard {
             None => senders.len(),
         };
         walk.next = end.min(first + VISITS_PER_LOCK);
-        match &walk.matches {
-            Some(matches) => {
-                for (place, from) in &matches[first..walk.next] {
-                    let sender = &mut senders[*place as usize];
-                    wakers.extend(self.offer(sender, *from, walk));
-                }
+        if let Some(matches) = &walk.matches {
+            for (place, from) in &matches[first..walk.next] {
+                let sender = &mut senders[*place as usize];
+                wakers.extend(self.offer(sender, *from, walk));
             }
-            None => {
-                let current = walk.window.head().epoch;
-                for sender in &mut senders[first..walk.next] {
-                    wakers.extend(lose(sender, walk, current));
-                }
+        } else {
+            let current = walk.window.head().epoch;
+            for sender in &mut senders[first..walk.next] {
+                wakers.extend(lose(sender, walk, current));
             }
         }
         drop(senders);
