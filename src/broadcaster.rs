@@ -240,6 +240,8 @@ impl Broadcaster {
         }
         let inner = Arc::clone(&self.inner);
         let mut subscription = Subscription::new(inner, shard, selector, form, start);
+        // A publisher may have seen the first of a shard before its place, and waited for that.
+        self.inner.room.freed();
         // A drain that began meanwhile may have passed this one over.
         if self.is_draining() {
             subscription.ends_as(Ended::Refused);
