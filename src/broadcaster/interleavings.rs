@@ -29,7 +29,7 @@ use crate::{
     history::{Memory, Retention},
 };
 
-const ITERATIONS: usize = 1_500;
+const ITERATIONS: usize = 1_000;
 /// How many preemptions a schedule of the second kind has.
 const DEPTH: usize = 4;
 const WINDOW: usize = 16;
@@ -144,6 +144,11 @@ struct Got {
 }
 
 impl Got {
+    fn read(&mut self, stream: &mut Subscription) {
+        let bytes = block_on(stream.next()).unwrap().unwrap();
+        self.take(str::from_utf8(&bytes).unwrap());
+    }
+
     fn take(&mut self, text: &str) {
         for block in text
             .split_inclusive("\n\n")
@@ -174,8 +179,7 @@ impl Got {
 fn read(mut stream: Subscription) -> Got {
     let mut got = Got::default();
     while !got.ended {
-        let bytes = block_on(stream.next()).unwrap().unwrap();
-        got.take(str::from_utf8(&bytes).unwrap());
+        got.read(&mut stream);
     }
     got
 }
@@ -224,8 +228,8 @@ fn joins_and_leaves_in_the_middle_of_a_walk_lose_nothing() {
         let first = reader(subscribe(&broadcaster, BOTH, Start::Fresh));
         let leaves = leaver(&broadcaster, A);
         let (joins, has_joined) = joiner(&broadcaster, BOTH, Start::Fresh);
-        let publisher = publisher(&broadcaster, &[A, B, BOTH], 3);
-        let mut published = publisher.join().unwrap();
+        let more = publisher(&broadcaster, &[A, B, BOTH], 3);
+        let mut published = more.join().unwrap();
         leaves.join().unwrap();
         has_joined.recv().unwrap();
         published.push(publish(&broadcaster, A, END));
@@ -259,14 +263,48 @@ fn the_last_leaves_and_another_joins_while_it_is_published() {
         let broadcaster = start();
         let walks = walk(&broadcaster);
         let leaves = leaver(&broadcaster, A);
-        let publisher = publisher(&broadcaster, &[A], 3);
+        let more = publisher(&broadcaster, &[A], WINDOW - 4);
         let (joins, has_joined) = joiner(&broadcaster, A, Start::Fresh);
-        let mut published = publisher.join().unwrap();
+        let mut published = more.join().unwrap();
         leaves.join().unwrap();
         has_joined.recv().unwrap();
         published.push(publish(&broadcaster, A, END));
         joins.join().unwrap().check(A, &published);
         end(broadcaster, walks);
+    });
+}
+
+#[test]
+fn what_is_published_while_the_first_joins_does_not_wait_for_more() {
+    try_all(|| {
+        let broadcaster = start();
+        let walks = walk(&broadcaster);
+        let joiner = broadcaster.clone();
+        let joiner = thread::spawn(move || subscribe(&joiner, A, Start::Fresh));
+        let published = publisher(&broadcaster, &[A], 1).join().unwrap();
+        let (mut stream, mut got) = (joiner.join().unwrap(), Got::default());
+        while got.connected.is_none_or(|at| at < published[0].0) && got.events.is_empty() {
+            got.read(&mut stream);
+        }
+        got.check(A, &published);
+        drop(stream);
+        end(broadcaster, walks);
+    });
+}
+
+#[test]
+fn publishers_that_wait_for_one_another_are_told() {
+    try_all(|| {
+        let broadcaster = start();
+        let publish = |_| {
+            let broadcaster = broadcaster.clone();
+            let event = Event::builder("x").build().unwrap();
+            let batch = vec![event; WINDOW / 4];
+            thread::spawn(move || block_on(broadcaster.publish(batch)).unwrap())
+        };
+        for publisher in [0; 3].map(publish) {
+            publisher.join().unwrap();
+        }
     });
 }
 
@@ -296,8 +334,8 @@ fn publishers_do_not_wait_for_a_shard_that_everybody_has_left() {
         // Nobody polls it: all room is taken until the subscriber has left.
         let walks = broadcaster.attend();
         let leaves = leaver(&broadcaster, A);
-        let publisher = publisher(&broadcaster, &[A], WINDOW);
-        assert_eq!(publisher.join().unwrap().len(), WINDOW);
+        let more = publisher(&broadcaster, &[A], WINDOW);
+        assert_eq!(more.join().unwrap().len(), WINDOW);
         leaves.join().unwrap();
         drop(walks);
     });
@@ -309,9 +347,9 @@ fn publishers_do_not_wait_for_a_shard_whose_walks_have_ended() {
         let broadcaster = start();
         let walks = broadcaster.attend();
         let _stays = subscribe(&broadcaster, A, Start::Fresh);
-        let publisher = publisher(&broadcaster, &[A], WINDOW);
+        let more = publisher(&broadcaster, &[A], WINDOW);
         let ends = thread::spawn(move || drop(walks));
-        assert_eq!(publisher.join().unwrap().len(), WINDOW);
+        assert_eq!(more.join().unwrap().len(), WINDOW);
         ends.join().unwrap();
     });
 }

@@ -108,6 +108,20 @@ fn one_that_stalls_in_the_middle_of_its_replay_is_told_of_no_gap_while_the_rest_
 }
 
 #[test]
+fn one_that_stalls_in_the_middle_of_what_is_live_is_told_of_no_gap_while_the_rest_is_held() {
+    let mut world = World::new(Shape::of(4 * CHUNK));
+    let client = join(&mut world, QUIET, Start::Fresh);
+    world.settle();
+    publish(&mut world, QUIET, CHUNK);
+    publish(&mut world, BUSY, CHUNK - 50);
+    publish(&mut world, QUIET, 1);
+    world.walk();
+    world.poll(client);
+    pass(&mut world, BUSY, 4 * CHUNK - 150);
+    world.finish();
+}
+
+#[test]
 fn private_events_are_no_loss_to_those_who_may_not_have_them() {
     let mut world = World::new(Shape::of(WINDOW));
     let private = Asks {
@@ -149,6 +163,17 @@ fn a_quiet_stream_is_told_in_time_how_far_it_is_also_by_a_walk_over_half_the_win
     publish(&mut world, BUSY, 2 * WINDOW);
     world.check_those_at_rest();
     world.finish();
+}
+
+#[test]
+fn everybody_is_pinged() {
+    let mut world = World::new(Shape::of(WINDOW));
+    crowd(&mut world, BUSY);
+    let before = world.broadcaster.stats().bytes_sent.get();
+    world.ping();
+    world.settle();
+    let sent = world.broadcaster.stats().bytes_sent.get() - before;
+    assert_eq!(sent, (CROWD * ": ping\n".len()) as u64);
 }
 
 #[test]

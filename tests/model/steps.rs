@@ -320,18 +320,15 @@ fn tell(story: Story, cases: u32, steps: usize) {
     told.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
+const SMALL: Story = Story {
+    shape: Shape::of(16),
+    crowd: 0,
+    floods: 0,
+};
+
 #[test]
 fn everybody_has_what_its_topics_say_in_the_smallest_window() {
-    let shape = Shape::of(16);
-    tell(
-        Story {
-            shape,
-            crowd: 0,
-            floods: 0,
-        },
-        400,
-        120,
-    );
+    tell(SMALL, 300, 120);
 }
 
 #[test]
@@ -340,15 +337,7 @@ fn everybody_has_what_its_topics_say_on_two_shards() {
         shards: 2,
         ..Shape::of(24)
     };
-    tell(
-        Story {
-            shape,
-            crowd: 0,
-            floods: 0,
-        },
-        100,
-        120,
-    );
+    tell(Story { shape, ..SMALL }, 60, 120);
 }
 
 #[test]
@@ -358,38 +347,20 @@ fn everybody_has_what_its_topics_say_when_bytes_bound_the_window() {
         data_bytes: 500,
         ..Shape::of(64)
     };
-    tell(
-        Story {
-            shape,
-            crowd: 0,
-            floods: 0,
-        },
-        200,
-        120,
-    );
+    tell(Story { shape, ..SMALL }, 150, 120);
 }
 
 #[test]
 fn joins_leaves_and_polls_in_the_middle_of_a_walk_lose_nothing() {
     let shape = Shape::of(24);
-    tell(
-        Story {
+    for (crowd, cases) in [(300, 30), (600, 15)] {
+        let story = Story {
             shape,
-            crowd: 300,
-            floods: 0,
-        },
-        30,
-        80,
-    );
-    tell(
-        Story {
-            shape,
-            crowd: 600,
-            floods: 0,
-        },
-        15,
-        80,
-    );
+            crowd,
+            ..SMALL
+        };
+        tell(story, cases, 80);
+    }
 }
 
 #[test]
@@ -399,59 +370,38 @@ fn long_replays_are_taken_in_chunks_and_may_be_cut_anywhere() {
         bytes: 2 << 20,
         ..Shape::of(1_024)
     };
-    tell(
-        Story {
-            shape,
-            crowd: 0,
-            floods: 10,
-        },
-        60,
-        80,
-    );
+    let story = Story {
+        shape,
+        floods: 10,
+        ..SMALL
+    };
+    tell(story, 50, 80);
 }
 
 #[test]
 fn more_than_one_walk_takes_on_is_walked_in_parts() {
-    let shape = Shape::of(4_096);
-    tell(
-        Story {
-            shape,
-            crowd: 0,
-            floods: 20,
-        },
-        25,
-        60,
-    );
+    let story = Story {
+        shape: Shape::of(4_096),
+        floods: 20,
+        ..SMALL
+    };
+    tell(story, 60, 60);
 }
 
 #[test]
 fn a_history_that_answers_late_or_not_at_all_loses_nothing() {
-    let shape = Shape {
-        gated: true,
-        ..Shape::of(16)
-    };
-    tell(
-        Story {
+    for (window, floods, cases) in [(16, 0, 200), (1_024, 10, 30)] {
+        let shape = Shape {
+            gated: true,
+            ..Shape::of(window)
+        };
+        let story = Story {
             shape,
-            crowd: 0,
-            floods: 0,
-        },
-        300,
-        120,
-    );
-    let shape = Shape {
-        gated: true,
-        ..Shape::of(1_024)
-    };
-    tell(
-        Story {
-            shape,
-            crowd: 0,
-            floods: 10,
-        },
-        30,
-        80,
-    );
+            floods,
+            ..SMALL
+        };
+        tell(story, cases, 100);
+    }
 }
 
 #[test]
@@ -460,13 +410,5 @@ fn what_grows_too_old_is_announced() {
         age: Some(Duration::from_millis(15)),
         ..Shape::of(24)
     };
-    tell(
-        Story {
-            shape,
-            crowd: 0,
-            floods: 0,
-        },
-        30,
-        60,
-    );
+    tell(Story { shape, ..SMALL }, 30, 60);
 }

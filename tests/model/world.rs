@@ -192,6 +192,8 @@ impl World {
         let guard = runtime.enter();
         let broadcaster = Broadcaster::start(history, options).unwrap();
         drop(guard);
+        // Pings come an interval after the first look.
+        runtime.block_on(tokio::task::yield_now());
         let mut world = Self {
             shape,
             broadcaster,
@@ -434,6 +436,11 @@ impl World {
             Poll::Ready(None) => panic!("a stream ended cleanly"),
         }
         woken
+    }
+
+    /// Where a stream is, as it was told.
+    pub fn at(&self, client: usize) -> Option<EventId> {
+        self.clients[client].stream.as_ref()?.reader.at
     }
 
     /// Polled from another task than before.
