@@ -11,6 +11,7 @@ mod error;
 mod index;
 #[cfg(all(test, shuttle))]
 mod interleavings;
+mod pace;
 mod position;
 mod recent;
 mod room;
@@ -30,18 +31,19 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::BoxFuture;
 use tokio::{runtime::Handle, sync::Notify, time::timeout_at};
 
 use crate::{
     event::{Event, Form, Selector},
-    history::{Appended, Batch, Bounds, History, Window},
+    history::{self, Appended, Batch, Bounds, Follower, History, Hold, Window},
     sse::RETRY,
 };
 use room::{Room, Size};
 use shard::{Attended, Shard};
 
 pub use error::{PublishError, StartError, SubscribeError};
-pub use stats::{Count, Ended, LATENCY_BOUNDS_MICROS, Latency, Stats};
+pub use stats::{Ended, Stats};
 pub use subscription::{Cut, Start, Subscription};
 
 /// Fewest events that the window must have room for.
@@ -63,6 +65,9 @@ pub struct Options {
     /// Longest data of one event, in bytes.
     pub max_event_bytes: usize,
     pub max_subscribers: usize,
+    /// How fast one stream is given what is past, beyond its first megabyte; 0 is as fast as it
+    /// takes it. What is live is not held back.
+    pub replay_bytes_per_second: u64,
 }
 
 impl Default for Options {
@@ -73,6 +78,7 @@ impl Default for Options {
             publish_wait: Duration::from_secs(5),
             max_event_bytes: 1 << 20,
             max_subscribers: usize::MAX,
+            replay_bytes_per_second: 20_000_000,
         }
     }
 }
@@ -90,7 +96,7 @@ struct Inner {
     shards: Arc<[Arc<Shard>]>,
     /// Threads that were given a shard so far.
     threads: AtomicUsize,
-    room: Room,
+    room: Arc<Room>,
     stats: Arc<Stats>,
     options: Options,
     subscribers: AtomicUsize,
@@ -111,8 +117,15 @@ impl Broadcaster {
     /// [`StartError::NoRuntime`] outside of a runtime; [`StartError::WindowTooSmall`] when the
     /// window holds fewer than [`MIN_WINDOW_EVENTS`], or [`MIN_WINDOW_LARGEST`] of the largest.
     pub fn start(history: impl History, options: Options) -> Result<Self, StartError> {
+        Self::on(Arc::new(history), options)
+    }
+
+    /// The same on a history that others hold as well.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn on(history: Arc<dyn History>, options: Options) -> Result<Self, StartError> {
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
-        let history: Arc<dyn History> = Arc::new(history);
         let window = history.tail();
         let least_bytes = MIN_WINDOW_LARGEST * Event::largest_cost(options.max_event_bytes);
         let retention = window.retention();
@@ -125,14 +138,13 @@ impl Broadcaster {
         let stats = Arc::new(Stats::default());
         let new_shard = |_| Arc::new(Shard::new(&window, Arc::clone(&stats)));
         let shards: Arc<[Arc<Shard>]> = (0..options.shards.max(1)).map(new_shard).collect();
-        let bells = Arc::clone(&shards);
-        window.follow(move || {
-            for shard in bells.iter().filter(|shard| shard.is_occupied()) {
-                shard.bell.notify_one();
-            }
+        let room = Arc::new(Room::new(Arc::clone(&window), Arc::clone(&shards)));
+        window.follow(Following {
+            shards: Arc::clone(&shards),
+            room: Arc::downgrade(&room),
         });
         let inner = Arc::new(Inner {
-            room: Room::new(Arc::clone(&window), Arc::clone(&shards)),
+            room,
             history,
             window,
             shards,
@@ -161,12 +173,12 @@ impl Broadcaster {
         let size = self.size_of(&batch)?;
         let inner = &*self.inner;
         let reservation = inner.room.reserve(size, inner.options.publish_wait).await;
-        let _reservation = reservation.ok_or(PublishError::Overloaded)?;
+        let reservation = reservation.ok_or(PublishError::Overloaded)?;
         // Asked behind the reservation, which a drain waits for.
         if self.is_draining() {
             return Err(PublishError::Draining);
         }
-        let appended = inner.history.append(batch).await?;
+        let appended = inner.history.append(batch, Hold::new(reservation)).await?;
         inner.stats.published.add(appended.ids.len() as u64);
         inner.stats.publish_latency.observe(called.elapsed());
         Ok(appended)
@@ -344,6 +356,20 @@ impl Broadcaster {
         self.inner.history.bounds()
     }
 
+    /// What history counts about itself.
+    #[must_use]
+    pub fn history_stats(&self) -> &history::Stats {
+        self.inner.history.stats()
+    }
+
+    /// Whether history can take a publish now, as far as it knows.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn history_health(&self) -> Result<(), history::Unavailable> {
+        self.inner.history.health()
+    }
+
     /// How many events the slowest shard has not walked yet.
     #[must_use]
     pub fn lag(&self) -> u64 {
@@ -359,6 +385,28 @@ impl Broadcaster {
     /// Counts one that was sent away at the door.
     pub fn count_refused(&self) {
         self.inner.stats.count_end(Ended::Refused);
+    }
+}
+
+struct Following {
+    shards: Arc<[Arc<Shard>]>,
+    room: std::sync::Weak<Room>,
+}
+
+impl Follower for Following {
+    fn pushed(&self) {
+        for shard in self.shards.iter().filter(|shard| shard.is_occupied()) {
+            shard.bell.notify_one();
+        }
+    }
+
+    fn room(&self, events: u64, bytes: u64) -> BoxFuture<'_, ()> {
+        let room = self.room.upgrade();
+        Box::pin(async move {
+            if let Some(room) = room {
+                room.wait_for(Size { events, bytes }).await;
+            }
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! Every setting of the server, as a flag and as a variable `SSE_BROADCASTER_*`. Defaults serve.
 
+mod history;
+
 use std::{
     fmt, fs,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
@@ -8,6 +10,8 @@ use std::{
 };
 
 use clap::{Args, ValueEnum, builder::BoolishValueParser};
+
+pub use history::{HistoryConfig, LogPlace};
 
 /// Most worker threads, by the server underneath.
 const MAX_WORKERS: i64 = 512;
@@ -43,22 +47,8 @@ pub struct Config {
     #[arg(long, env = "SSE_BROADCASTER_WORKERS", value_parser = clap::value_parser!(u16).range(1..=MAX_WORKERS))]
     pub workers: Option<u16>,
 
-    /// Most events that history keeps
-    #[arg(
-        long,
-        env = "SSE_BROADCASTER_HISTORY_EVENTS",
-        value_name = "N",
-        default_value_t = 100_000
-    )]
-    pub history_events: usize,
-
-    /// Most bytes that history keeps, 256 and twice its text for each event
-    #[arg(long, env = "SSE_BROADCASTER_HISTORY_BYTES", value_name = "BYTES", default_value_t = 64 << 20)]
-    pub history_bytes: usize,
-
-    /// How old events may grow, for example 24h [default: any age]
-    #[arg(long, env = "SSE_BROADCASTER_HISTORY_AGE", value_name = "DURATION", value_parser = duration)]
-    pub history_age: Option<Duration>,
+    #[command(flatten)]
+    pub history: HistoryConfig,
 
     /// How long a publish waits while the server is behind, before it is refused
     #[arg(long, env = "SSE_BROADCASTER_PUBLISH_WAIT", value_name = "DURATION", value_parser = duration,

@@ -9,6 +9,7 @@
 
 mod ids;
 mod memory;
+mod sync_policy;
 mod window;
 
 use std::{fmt, sync::Arc};
@@ -16,12 +17,16 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use crate::event::{Event, EventId, Selector, Stored};
+use crate::{
+    event::{Event, EventId, Selector, Stored},
+    stats::{Count, Latency},
+};
 
 #[cfg(feature = "actix")]
 pub(crate) use ids::now_ms;
 pub use memory::Memory;
-pub(crate) use window::{Place, Tail};
+pub use sync_policy::SyncPolicy;
+pub(crate) use window::{Follower, Place, Tail};
 pub use window::{Retention, Window};
 
 /// Most retained values, since nothing evicts them.
@@ -32,8 +37,9 @@ pub const MAX_RETAINED_BYTES: usize = 64 << 20;
 /// A log of events. Implementations know nothing of subscribers.
 pub trait History: Send + Sync + 'static {
     /// Takes the whole batch in one atomic step, or nothing of it, and answers when it is as durable
-    /// as was promised. Dropping the future does not undo what was begun.
-    fn append(&self, batch: Batch) -> BoxFuture<'_, Result<Appended, AppendError>>;
+    /// as was promised. Dropping the future does not undo what was begun. `hold` is dropped once the
+    /// events are in the window, or sure never to come there.
+    fn append(&self, batch: Batch, hold: Hold) -> BoxFuture<'_, Result<Appended, AppendError>>;
 
     /// The events after a place that `selector` admits, in order, at most `limit` of them (one at
     /// least, if there is one), and the position up to which was looked: it may skip ids.
@@ -56,6 +62,17 @@ pub trait History: Send + Sync + 'static {
 
     /// What the log holds now.
     fn bounds(&self) -> Bounds;
+
+    /// What this history counts about itself.
+    fn stats(&self) -> &Stats;
+
+    /// Whether it can take an append now, as far as it knows.
+    ///
+    /// # Errors
+    /// Why not.
+    fn health(&self) -> Result<(), Unavailable> {
+        Ok(())
+    }
 
     /// Waits until everything is as durable as it will be, and lets go of files and connections.
     fn close(&self) -> BoxFuture<'_, ()>;
@@ -84,6 +101,38 @@ impl std::convert::From<Vec<Event>> for Batch {
             ..Self::default()
         }
     }
+}
+
+/// What a publisher keeps reserved until its events are in the window.
+#[derive(Default)]
+pub struct Hold(Option<Box<dyn Send>>);
+
+impl Hold {
+    pub(crate) fn new(reserved: impl Send + 'static) -> Self {
+        Self(Some(Box::new(reserved)))
+    }
+}
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Hold").field(&self.0.is_some()).finish()
+    }
+}
+
+/// What a history counts about itself; what it does not have stays zero.
+#[derive(Debug, Default)]
+pub struct Stats {
+    /// From the beginning of a commit until it is as durable as was promised.
+    pub commit_latency: Latency,
+    pub commits: Count,
+    /// Events that were written by these commits.
+    pub committed: Count,
+    /// Bytes of its files, or of the server that keeps it.
+    pub size_bytes: Count,
+    /// How often it was lost and is there again.
+    pub reconnects: Count,
+    /// Events that are known to be in the log and are not in the window yet.
+    pub tail_lag: Count,
 }
 
 /// A value to keep under a key, outside of the events' retention; `None` removes it.

@@ -17,6 +17,8 @@ mod connection;
 #[cfg(feature = "server")]
 mod descriptors;
 #[cfg(feature = "server")]
+mod history;
+#[cfg(feature = "server")]
 mod listeners;
 #[cfg(feature = "server")]
 mod logging;

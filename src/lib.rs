@@ -15,6 +15,7 @@ pub mod broadcaster;
 pub mod event;
 pub mod history;
 pub mod sse;
+pub mod stats;
 
 #[cfg(feature = "actix")]
 pub mod actix;

@@ -9,7 +9,10 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::broadcaster::{Broadcaster, Ended, LATENCY_BOUNDS_MICROS, Latency};
+use crate::{
+    broadcaster::{Broadcaster, Ended},
+    stats::{LATENCY_BOUNDS_MICROS, Latency},
+};
 
 /// The whole of `GET /metrics`.
 pub(crate) struct Metrics {

@@ -45,36 +45,58 @@ impl Room {
     }
 
     /// Waits for room, at most so long; `None` when there was none.
-    pub(crate) async fn reserve(&self, size: Size, wait: Duration) -> Option<Reservation<'_>> {
+    pub(crate) async fn reserve(
+        self: &Arc<Self>,
+        size: Size,
+        wait: Duration,
+    ) -> Option<Reservation> {
         if let Some(reservation) = self.try_reserve(size) {
             return Some(reservation);
         }
         let deadline = tokio::time::Instant::now() + wait;
+        timeout_at(deadline, self.until(|| self.try_reserve(size)))
+            .await
+            .ok()
+    }
+
+    /// Waits until so much more is within the share, beside what is reserved.
+    pub(crate) async fn wait_for(&self, size: Size) {
+        let fits = || self.fits(Size::default(), size).then_some(());
+        if fits().is_none() {
+            self.until(fits).await;
+        }
+    }
+
+    async fn until<T>(&self, found: impl Fn() -> Option<T>) -> T {
         let _waiting = Waiting::new(&self.waiting);
         loop {
             let freed = self.freed.notified();
             tokio::pin!(freed);
             // Registered before the look, so that room made in between is not missed.
             freed.as_mut().enable();
-            if let Some(reservation) = self.try_reserve(size) {
-                return Some(reservation);
+            if let Some(found) = found() {
+                return found;
             }
-            timeout_at(deadline, freed).await.ok()?;
+            freed.await;
         }
     }
 
-    fn try_reserve(&self, size: Size) -> Option<Reservation<'_>> {
-        let retention = self.window.retention();
+    fn try_reserve(self: &Arc<Self>, size: Size) -> Option<Reservation> {
         let mut reserved = self.reserved.lock();
-        let lag = self.lag();
-        let fits = reserved.events + lag.events + size.events <= retention.events as u64 / SHARE
-            && reserved.bytes + lag.bytes + size.bytes <= retention.bytes as u64 / SHARE;
-        if !fits {
+        if !self.fits(*reserved, size) {
             return None;
         }
         reserved.events += size.events;
         reserved.bytes += size.bytes;
-        Some(Reservation { room: self, size })
+        let room = Arc::clone(self);
+        Some(Reservation { room, size })
+    }
+
+    fn fits(&self, reserved: Size, size: Size) -> bool {
+        let retention = self.window.retention();
+        let lag = self.lag();
+        reserved.events + lag.events + size.events <= retention.events as u64 / SHARE
+            && reserved.bytes + lag.bytes + size.bytes <= retention.bytes as u64 / SHARE
     }
 
     /// How far the slowest shard is behind the window's head.
@@ -98,13 +120,13 @@ impl Room {
     }
 }
 
-/// Room that is held until what was reserved for has been appended, or given up.
-pub(crate) struct Reservation<'a> {
-    room: &'a Room,
+/// Room that is held until what was reserved for has come into the window, or been given up.
+pub(crate) struct Reservation {
+    room: Arc<Room>,
     size: Size,
 }
 
-impl Drop for Reservation<'_> {
+impl Drop for Reservation {
     fn drop(&mut self) {
         {
             let mut reserved = self.room.reserved.lock();

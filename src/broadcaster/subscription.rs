@@ -5,6 +5,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use futures_util::{future::BoxFuture, stream::Stream};
 use super::{
     Broadcaster, Inner,
     index::Place,
+    pace::Pace,
     recent::{self, Batch, CHUNK},
     shard::{Next, Shard},
     stats::Ended,
@@ -108,6 +110,7 @@ pub struct Subscription {
     head: EventId,
     /// Whether the stream is still to be told that it has come to `head`.
     tell_head: bool,
+    pace: Pace,
 }
 
 enum Stage {
@@ -136,6 +139,7 @@ impl Subscription {
         let head = broadcaster.window.head().id;
         let live = start == Start::Fresh;
         let (place, told) = shard.join(&broadcaster.window, &selector, live);
+        let pace = Pace::new(broadcaster.options.replay_bytes_per_second);
         Self {
             broadcaster,
             shard,
@@ -149,6 +153,7 @@ impl Subscription {
             ended: Ended::Gone,
             head,
             tell_head: false,
+            pace,
         }
     }
 
@@ -296,6 +301,7 @@ impl Subscription {
         self.read = chunk.read_to;
         let batch = recent::join(&chunk.events, self.form, false)?;
         self.told = batch.last;
+        self.pace.spend(batch.bytes.len(), Instant::now());
         self.broadcaster.stats.replayed.add(batch.events);
         self.broadcaster.stats.delivered.add(batch.events);
         Some(batch)
@@ -329,7 +335,7 @@ impl Subscription {
                 (self.told, self.read) = (gap.at, gap.at);
                 self.head = self.head.min(gap.at);
                 self.broadcaster.stats.gaps.add(1);
-                let oldest = self.broadcaster.window.bounds().oldest;
+                let oldest = self.broadcaster.history.bounds().oldest;
                 let frame = Frame::gap(&gap.lost.to_string(), gap.at, oldest);
                 Step::Send(self.count_sent(frame))
             }
@@ -351,7 +357,14 @@ impl Subscription {
             Arc::clone(&self.broadcaster.history),
             Arc::clone(&self.selector),
         );
+        let wait = self.pace.wait(Instant::now()).map(|until| {
+            let _timers = self.broadcaster.runtime.enter();
+            tokio::time::sleep_until(until.into())
+        });
         self.stage = Stage::Replaying(Box::pin(async move {
+            if let Some(wait) = wait {
+                wait.await;
+            }
             history.read(From::After(after), &selector, CHUNK).await
         }));
         Step::Again

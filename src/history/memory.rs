@@ -11,8 +11,9 @@ use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt, ready};
 
 use super::{
-    AppendError, Appended, Batch, Bounds, Chunk, Expect, From, History, Limit, MAX_RETAINED_BYTES,
-    MAX_RETAINED_VALUES, Retain, RetainedAt, Retention, Unavailable, Window,
+    AppendError, Appended, Batch, Bounds, Chunk, Expect, From, History, Hold, Limit,
+    MAX_RETAINED_BYTES, MAX_RETAINED_VALUES, Retain, RetainedAt, Retention, Stats, Unavailable,
+    Window,
     ids::{Ids, now_ms},
 };
 use crate::{
@@ -29,6 +30,7 @@ pub struct Memory {
     window: Arc<Window>,
     /// Taken before the window's lock. No await under it.
     state: Mutex<State>,
+    stats: Stats,
 }
 
 struct State {
@@ -59,6 +61,7 @@ impl Memory {
                 retained: HashMap::new(),
                 retained_bytes: 0,
             }),
+            stats: Stats::default(),
         }
     }
 
@@ -212,7 +215,7 @@ impl fmt::Debug for Memory {
 }
 
 impl History for Memory {
-    fn append(&self, batch: Batch) -> BoxFuture<'_, Result<Appended, AppendError>> {
+    fn append(&self, batch: Batch, _hold: Hold) -> BoxFuture<'_, Result<Appended, AppendError>> {
         ready(self.append_now(batch)).boxed()
     }
 
@@ -253,6 +256,10 @@ impl History for Memory {
     fn bounds(&self) -> Bounds {
         self.expire();
         self.window.bounds()
+    }
+
+    fn stats(&self) -> &Stats {
+        &self.stats
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::BoxFuture;
+
 use super::{Bounds, Chunk, From, Limit, ids::now_ms};
 use crate::{
     event::{Asked, EventId, Selector, Stored, Topic},
@@ -66,7 +68,16 @@ pub struct Window {
     log: RwLock<Log>,
     pushed_events: AtomicU64,
     pushed_bytes: AtomicU64,
-    follower: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    follower: OnceLock<Box<dyn Follower>>,
+}
+
+/// Who delivers what comes into a window.
+pub(crate) trait Follower: Send + Sync {
+    /// Something was pushed.
+    fn pushed(&self);
+
+    /// Waits until so much more can come without pushing out what was not delivered yet.
+    fn room(&self, events: u64, bytes: u64) -> BoxFuture<'_, ()>;
 }
 
 struct Log {
@@ -121,8 +132,8 @@ impl Window {
         self.retention
     }
 
-    /// Calls this after each push. Only the first follower of a window is called.
-    pub(crate) fn follow(&self, follower: impl Fn() + Send + Sync + 'static) {
+    /// Only the first follower of a window is told.
+    pub(crate) fn follow(&self, follower: impl Follower + 'static) {
         let _ = self.follower.set(Box::new(follower));
     }
 
@@ -140,6 +151,18 @@ impl Window {
         };
         self.call_follower();
         dropped
+    }
+
+    /// For histories that others write to as well: waits until the node's own shards have walked so
+    /// far that these events push out nothing that they have not.
+    pub async fn room(&self, events: &[Arc<Stored>]) {
+        if let Some(follower) = self.follower.get() {
+            let bytes: u64 = events
+                .iter()
+                .map(|stored| stored.event().cost() as u64)
+                .sum();
+            follower.room(events.len() as u64, bytes).await;
+        }
     }
 
     /// Drops what has grown too old; returns it.
@@ -170,9 +193,25 @@ impl Window {
         self.call_follower();
     }
 
+    /// The same log goes on behind `to`: what came between cannot be had any more. Who stands before
+    /// it reads on from history, which knows what is lost.
+    pub fn skip_to(&self, to: EventId) {
+        {
+            let mut log = self.log.write();
+            log.events.clear();
+            log.topics.clear();
+            log.trimmed_ms = None;
+            log.head.number += 1;
+            log.head.id = to;
+            log.floor = log.head;
+            self.pushed_events.store(log.head.number, Ordering::Release);
+        }
+        self.call_follower();
+    }
+
     fn call_follower(&self) {
         if let Some(follower) = self.follower.get() {
-            follower();
+            follower.pushed();
         }
     }
 
@@ -198,6 +237,15 @@ impl Window {
     #[must_use]
     pub fn read(&self, from: From<'_>, selector: &Selector, limit: Limit) -> Chunk {
         self.log.read().read(from, selector, limit)
+    }
+
+    /// The same, if what is asked for is held here for sure; otherwise it is to be read from the log
+    /// that this is the end of. [`Chunk::oldest`] is the log's to say.
+    #[must_use]
+    pub fn read_held(&self, from: From<'_>, selector: &Selector, limit: Limit) -> Option<Chunk> {
+        let log = self.log.read();
+        log.holds(from, selector)
+            .then(|| log.read(from, selector, limit))
     }
 
     #[must_use]
@@ -315,14 +363,24 @@ impl Log {
                 (index, self.trimmed_ms.is_some_and(|trimmed| trimmed >= ms))
             }
             From::Earliest => (0, false),
-            From::Last(count) => (self.locate_last(count, selector), false),
+            From::Last(count) => (self.find_last(count, selector).unwrap_or(0), false),
         }
     }
 
-    fn locate_last(&self, count: usize, selector: &Selector) -> usize {
+    fn holds(&self, from: From<'_>, selector: &Selector) -> bool {
+        match from {
+            From::After(id) => id >= self.floor.id,
+            From::Brought(_) => !self.locate(from, selector).1,
+            From::Since(ms) => self.trimmed_ms.is_some_and(|trimmed| trimmed < ms),
+            From::Earliest => false,
+            From::Last(count) => self.find_last(count, selector).is_some(),
+        }
+    }
+
+    fn find_last(&self, count: usize, selector: &Selector) -> Option<usize> {
         let admitted = |index: &usize| selector.admits(self.events[*index].event());
         let Some(nth) = count.checked_sub(1) else {
-            return self.events.len();
+            return Some(self.events.len());
         };
         match selector.asked() {
             Asked::All => (0..self.events.len()).rev().filter(admitted).nth(nth),
@@ -337,7 +395,6 @@ impl Log {
                 last.iter().rev().nth(nth).copied()
             }
         }
-        .unwrap_or(0)
     }
 
     fn read(&self, from: From<'_>, selector: &Selector, limit: Limit) -> Chunk {

@@ -21,6 +21,8 @@ const BACKLOG: i32 = 4_096;
 pub enum ServeError {
     Setting(BadSetting),
     Listen(SocketAddr, io::Error),
+    /// History cannot be opened: what is wrong, and what can be done.
+    History(String),
     Start(StartError),
     Run(io::Error),
 }
@@ -36,8 +38,10 @@ impl fmt::Display for ServeError {
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
             Self::Start(error @ StartError::WindowTooSmall { .. }) => write!(
                 f,
-                "{error}; raise --history-events or --history-bytes, or lower --max-event-bytes"
+                "{error}; raise --history-events or --history-bytes (and --window-events or --window-bytes of a log), or lower \
+                 --max-event-bytes"
             ),
+            Self::History(why) => f.write_str(why),
             Self::Start(error) => error.fmt(f),
             Self::Run(error) => write!(f, "the server stopped: {error}"),
         }

@@ -29,7 +29,7 @@ use tokio::{
 use super::{
     Access, Problem, Publishers, Routes,
     connection::{Connection, Settings},
-    descriptors,
+    descriptors, history,
     link::Link,
     listeners::{Listeners, ServeError},
     logging,
@@ -38,7 +38,7 @@ use super::{
 use crate::{
     broadcaster::{Broadcaster, Options},
     config::Config,
-    history::{Memory, Retention},
+    history::History,
     metrics::Metrics,
 };
 
@@ -88,12 +88,14 @@ pub async fn run(
         .check_publishing(&addresses, &keys)
         .map_err(ServeError::Setting)?;
     let access = access(config, &keys);
-    let announcement = announcement(config, &addresses, &access);
-    let broadcaster = start_broadcaster(config, limit)?;
+    let opened = history::open(config)?;
+    let announcement = announcement(&opened.description, &addresses, &access);
+    let broadcaster = start_broadcaster(config, opened.history, limit)?;
     let ready = Arc::new(AtomicBool::new(true));
     let status = Arc::new(Status {
         ready: Arc::clone(&ready),
         metrics: Metrics::new(&broadcaster),
+        broadcaster: broadcaster.clone(),
     });
     let routes = Routes::with(&broadcaster, access);
     let server = build(listeners, config, limit, &routes, &status)?;
@@ -151,12 +153,11 @@ async fn received(signal: io::Result<Signal>) {
     }
 }
 
-fn start_broadcaster(config: &Config, limit: usize) -> Result<Broadcaster, ServeError> {
-    let history = Memory::new(Retention {
-        events: config.history_events,
-        bytes: config.history_bytes,
-        age: config.history_age,
-    });
+fn start_broadcaster(
+    config: &Config,
+    history: Arc<dyn History>,
+    limit: usize,
+) -> Result<Broadcaster, ServeError> {
     let options = Options {
         shards: workers(config),
         ping_interval: config.ping_interval,
@@ -165,8 +166,9 @@ fn start_broadcaster(config: &Config, limit: usize) -> Result<Broadcaster, Serve
         max_subscribers: config
             .max_subscribers
             .unwrap_or_else(|| descriptors::max_streams(limit)),
+        replay_bytes_per_second: config.history.replay_bytes_per_second,
     };
-    Broadcaster::start(history, options).map_err(ServeError::Start)
+    Broadcaster::on(history, options).map_err(ServeError::Start)
 }
 
 fn workers(config: &Config) -> usize {
@@ -199,7 +201,7 @@ fn access(config: &Config, keys: &[crate::config::Secret]) -> Access {
     }
 }
 
-fn announcement(config: &Config, addresses: &[SocketAddr], access: &Access) -> String {
+fn announcement(history: &str, addresses: &[SocketAddr], access: &Access) -> String {
     let addresses: Vec<_> = addresses
         .iter()
         .map(|address| format!("http://{address}"))
@@ -211,10 +213,8 @@ fn announcement(config: &Config, addresses: &[SocketAddr], access: &Access) -> S
         Publishers::Keys(_) => "whoever has a key",
     };
     format!(
-        "listening on {}, history in memory ({} events, {} MiB), who may publish: {who}",
+        "listening on {}, history {history}, who may publish: {who}",
         addresses.join(" "),
-        config.history_events,
-        config.history_bytes >> 20,
     )
 }
 

@@ -15,7 +15,7 @@ use super::{
     error::{Problem, no_store},
     method_not_allowed,
 };
-use crate::metrics::Metrics;
+use crate::{broadcaster::Broadcaster, metrics::Metrics};
 
 const HTML: &str = include_str!("page/index.html");
 const STYLE: &str = include_str!("page/page.css");
@@ -29,6 +29,7 @@ pub(super) struct Status {
     /// False until the first start is complete, and while draining.
     pub(super) ready: Arc<AtomicBool>,
     pub(super) metrics: Metrics,
+    pub(super) broadcaster: Broadcaster,
 }
 
 pub(super) fn configure(config: &mut ServiceConfig, status: &Arc<Status>, page: bool) {
@@ -68,9 +69,14 @@ async fn ready(status: web::Data<Status>) -> HttpResponse {
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "draining")
     };
+    // Streams go on without it, so that no balancer should take them away.
+    let history = match status.broadcaster.history_health() {
+        Ok(()) => "ok",
+        Err(_) => "unavailable",
+    };
     HttpResponse::build(code)
         .insert_header(no_store())
-        .json(serde_json::json!({ "status": text, "history": "ok" }))
+        .json(serde_json::json!({ "status": text, "history": history }))
 }
 
 async fn metrics(status: web::Data<Status>) -> Result<HttpResponse, Problem> {

@@ -15,8 +15,8 @@ use sse_broadcaster::{
     Broadcaster, Event, EventId, Form, Options, Selector, Start, Subscription,
     event::Stored,
     history::{
-        AppendError, Appended, Batch, Bounds, Chunk, From, History, Limit, RetainedAt, Retention,
-        Unavailable, Window,
+        AppendError, Appended, Batch, Bounds, Chunk, From, History, Hold, Limit, RetainedAt,
+        Retention, Stats, Unavailable, Window,
     },
 };
 use tokio::runtime::Runtime;
@@ -40,6 +40,7 @@ struct Replaced {
     /// Every position of each log, its birth first.
     logs: Arc<Mutex<Vec<Vec<EventId>>>>,
     gate: Gate,
+    stats: Arc<Stats>,
 }
 
 impl Replaced {
@@ -53,6 +54,7 @@ impl Replaced {
             window: Arc::new(Window::new(retention, 0, birth)),
             logs: Arc::new(Mutex::new(vec![vec![birth]])),
             gate: Gate::default(),
+            stats: Arc::default(),
         }
     }
 
@@ -78,7 +80,7 @@ impl Replaced {
 }
 
 impl History for Replaced {
-    fn append(&self, batch: Batch) -> BoxFuture<'_, Result<Appended, AppendError>> {
+    fn append(&self, batch: Batch, _: Hold) -> BoxFuture<'_, Result<Appended, AppendError>> {
         ready(Ok(self.append_now(batch))).boxed()
     }
 
@@ -109,6 +111,10 @@ impl History for Replaced {
 
     fn bounds(&self) -> Bounds {
         self.window.bounds()
+    }
+
+    fn stats(&self) -> &Stats {
+        &self.stats
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -8,8 +8,8 @@ use futures_util::future::{BoxFuture, FutureExt, poll_fn};
 use sse_broadcaster::{
     EventId, Memory, Selector,
     history::{
-        AppendError, Appended, Batch, Bounds, Chunk, From, History, Limit, RetainedAt, Unavailable,
-        Window,
+        AppendError, Appended, Batch, Bounds, Chunk, From, History, Hold, Limit, RetainedAt, Stats,
+        Unavailable, Window,
     },
 };
 
@@ -57,8 +57,8 @@ pub struct Gated {
 }
 
 impl History for Gated {
-    fn append(&self, batch: Batch) -> BoxFuture<'_, Result<Appended, AppendError>> {
-        self.memory.append(batch)
+    fn append(&self, batch: Batch, hold: Hold) -> BoxFuture<'_, Result<Appended, AppendError>> {
+        self.memory.append(batch, hold)
     }
 
     fn read<'a>(
@@ -88,6 +88,10 @@ impl History for Gated {
 
     fn bounds(&self) -> Bounds {
         self.memory.bounds()
+    }
+
+    fn stats(&self) -> &Stats {
+        self.memory.stats()
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -438,11 +438,6 @@ impl World {
         woken
     }
 
-    /// Where a stream is, as it was told.
-    pub fn at(&self, client: usize) -> Option<EventId> {
-        self.clients[client].stream.as_ref()?.reader.at
-    }
-
     /// Polled from another task than before.
     pub fn move_to_another_task(&mut self, client: usize) {
         if let Some(stream) = &mut self.clients[client].stream {
