@@ -207,6 +207,28 @@ impl EventBuilder {
     }
 }
 
+impl Event {
+    /// An event that was published before, from where it was kept: topics of the server's own may be
+    /// among its own here.
+    pub(crate) fn restored(
+        topics: Vec<Topic>,
+        name: Option<EventName>,
+        data: String,
+        own_id: Option<OwnId>,
+        retry_ms: Option<u64>,
+        private: bool,
+    ) -> Self {
+        Self {
+            topics: topics.into(),
+            name,
+            data: data.into(),
+            own_id,
+            retry_ms,
+            private,
+        }
+    }
+}
+
 fn parse_topics<S: AsRef<str>>(texts: &[S]) -> Result<Vec<Topic>, Invalid> {
     if texts.len() > MAX_TOPICS {
         return Err(Invalid::new(

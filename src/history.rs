@@ -7,8 +7,11 @@
 //! What retention dropped is never passed over: a reader that stands before the trim floor is told
 //! so by [`Chunk::gap`], and goes on at the oldest.
 
+#[cfg(feature = "disk")]
+pub mod disk;
 mod ids;
 mod memory;
+mod retained;
 mod sync_policy;
 mod window;
 
@@ -22,6 +25,8 @@ use crate::{
     stats::{Count, Latency},
 };
 
+#[cfg(feature = "disk")]
+pub use disk::Disk;
 #[cfg(feature = "actix")]
 pub(crate) use ids::now_ms;
 pub use memory::Memory;

@@ -139,8 +139,8 @@ impl Subscription {
         let head = broadcaster.window.head().id;
         let live = start == Start::Fresh;
         let (place, told) = shard.join(&broadcaster.window, &selector, live);
-        let pace = Pace::new(broadcaster.options.replay_bytes_per_second);
         Self {
+            pace: Pace::new(broadcaster.options.replay_bytes_per_second),
             broadcaster,
             shard,
             place,
@@ -153,7 +153,6 @@ impl Subscription {
             ended: Ended::Gone,
             head,
             tell_head: false,
-            pace,
         }
     }
 

@@ -26,6 +26,15 @@ impl EventId {
         self.seq
     }
 
+    /// The greatest position before this one; nothing was given it but by chance.
+    #[cfg(feature = "disk")]
+    pub(crate) fn before(self) -> Self {
+        match self.seq.checked_sub(1) {
+            Some(seq) => Self { seq, ..self },
+            None => Self::new(self.ms.saturating_sub(1), u64::MAX),
+        }
+    }
+
     pub(super) fn has_form(text: &str) -> bool {
         let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
         text.split_once('-')

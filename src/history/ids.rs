@@ -15,6 +15,8 @@ pub(crate) struct Ids {
     /// Where the sequence begins in each millisecond, random per epoch: two logs never give the same
     /// id, so an id of another log is not taken for one of this.
     first_sequence: u64,
+    /// How far the next id skips where it cannot have a later millisecond than the last.
+    skip: u64,
 }
 
 impl Ids {
@@ -24,6 +26,18 @@ impl Ids {
             last: EventId::new(birth_ms, 0),
             last_time_ms: birth_ms,
             first_sequence: fastrand::u64(1..FIRST_SEQUENCE_BOUND),
+            skip: 0,
+        }
+    }
+
+    /// Goes on after the last id that is known. Later ones may have been given and lost with the
+    /// power, and are not given again, whatever the clock says.
+    #[cfg(feature = "disk")]
+    pub(crate) fn resume(last: EventId) -> Self {
+        Self {
+            last,
+            skip: fastrand::u64(1..FIRST_SEQUENCE_BOUND),
+            ..Self::new(last.ms())
         }
     }
 
@@ -37,9 +51,10 @@ impl Ids {
         self.last = if now_ms > self.last.ms() {
             EventId::new(now_ms, self.first_sequence)
         } else {
-            let seq = self.last.seq().max(self.first_sequence - 1) + 1;
+            let seq = self.last.seq().max(self.first_sequence - 1) + 1 + self.skip;
             EventId::new(self.last.ms(), seq)
         };
+        self.skip = 0;
         (self.last, self.last_time_ms)
     }
 }

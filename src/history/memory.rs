@@ -7,14 +7,13 @@ use std::{
     sync::Arc,
 };
 
-use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt, ready};
 
 use super::{
-    AppendError, Appended, Batch, Bounds, Chunk, Expect, From, History, Hold, Limit,
-    MAX_RETAINED_BYTES, MAX_RETAINED_VALUES, Retain, RetainedAt, Retention, Stats, Unavailable,
-    Window,
+    AppendError, Appended, Batch, Bounds, Chunk, Expect, From, History, Hold, Limit, Retain,
+    RetainedAt, Retention, Stats, Unavailable, Window,
     ids::{Ids, now_ms},
+    retained::Retained,
 };
 use crate::{
     event::{Event, EventId, OwnId, Selector, Stored},
@@ -37,8 +36,7 @@ struct State {
     ids: Ids,
     own_ids: HashMap<OwnId, Own>,
     spent: Spent,
-    retained: HashMap<String, (Bytes, EventId)>,
-    retained_bytes: usize,
+    retained: Retained,
 }
 
 struct Own {
@@ -58,8 +56,7 @@ impl Memory {
                 ids,
                 own_ids: HashMap::new(),
                 spent: Spent::default(),
-                retained: HashMap::new(),
-                retained_bytes: 0,
+                retained: Retained::default(),
             }),
             stats: Stats::default(),
         }
@@ -72,7 +69,9 @@ impl Memory {
         }
         let (stored, ids) = state.place(batch.events, &batch.expect, &batch.retain)?;
         if let Some(last) = stored.last() {
-            state.retain(batch.retain, last.id());
+            for retain in batch.retain {
+                state.retained.write(retain, last.id());
+            }
         }
         let dropped = self.window.push(stored);
         state.forget(&dropped);
@@ -102,7 +101,7 @@ impl State {
             own_id.is_some_and(|own_id| self.own_ids.contains_key(own_id))
         };
         if !events.iter().all(is_repeat) {
-            self.check(expect, retain)?;
+            self.retained.check(expect, retain)?;
         }
         let now = now_ms();
         let mut stored = Vec::with_capacity(events.len());
@@ -122,46 +121,6 @@ impl State {
             stored.push(Arc::new(Stored::new(id, time_ms, event)));
         }
         Ok((stored, ids))
-    }
-
-    fn check(&self, expect: &[Expect], retain: &[Retain]) -> Result<(), AppendError> {
-        for Expect { key, written_at } in expect {
-            let found = self.retained.get(key).map(|(_, id)| *id);
-            if found != *written_at {
-                return Err(AppendError::Conflict {
-                    key: key.clone(),
-                    written_at: found,
-                });
-            }
-        }
-        let latest: HashMap<_, _> = retain.iter().map(|r| (&r.key, &r.value)).collect();
-        let (mut values, mut bytes) = (self.retained.len(), self.retained_bytes);
-        for (key, value) in latest {
-            if let Some((old, _)) = self.retained.get(key) {
-                values -= 1;
-                bytes -= key.len() + old.len();
-            }
-            if let Some(value) = value {
-                values += 1;
-                bytes += key.len() + value.len();
-            }
-        }
-        if values > MAX_RETAINED_VALUES || bytes > MAX_RETAINED_BYTES {
-            return Err(AppendError::RetainedFull);
-        }
-        Ok(())
-    }
-
-    fn retain(&mut self, retain: Vec<Retain>, at: EventId) {
-        for Retain { key, value } in retain {
-            if let Some((old, _)) = self.retained.remove(&key) {
-                self.retained_bytes -= key.len() + old.len();
-            }
-            if let Some(value) = value {
-                self.retained_bytes += key.len() + value.len();
-                self.retained.insert(key, (value, at));
-            }
-        }
     }
 
     fn forget(&mut self, dropped: &[Arc<Stored>]) {
@@ -245,7 +204,7 @@ impl History for Memory {
         keys: &'a [&'a str],
     ) -> BoxFuture<'a, Result<RetainedAt, Unavailable>> {
         let state = self.state.lock();
-        let values = keys.iter().map(|key| state.retained.get(*key).cloned());
+        let values = keys.iter().map(|key| state.retained.get(key));
         let retained = RetainedAt {
             head: state.ids.last(),
             values: values.collect(),

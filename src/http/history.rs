@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::listeners::ServeError;
 use crate::{
     config::{Config, LogPlace},
-    history::{History, Memory},
+    history::{Disk, History, Memory, disk},
 };
 
 /// What was opened, and how to call it.
@@ -26,7 +26,26 @@ pub(super) fn open(config: &Config) -> Result<Opened, ServeError> {
             history: Arc::new(Memory::new(retention)),
             description: format!("in memory ({events} events, {mebibytes} MiB)"),
         }),
-        LogPlace::Disk(_) => todo!(),
+        LogPlace::Disk(directory) => {
+            let disk = Disk::open(disk::Options {
+                directory: directory.to_owned(),
+                wait: config.history.data_dir_wait,
+                sync: config.history.sync,
+                retention,
+                window: config.history.window(),
+                cache_bytes: config.history.cache_bytes,
+            });
+            let disk = disk.map_err(|error| ServeError::History(error.to_string()))?;
+            let held = disk.bounds().events;
+            Ok(Opened {
+                history: Arc::new(disk),
+                description: format!(
+                    "in {} (holds {held} events, keeps {events} and {mebibytes} MiB, synced {})",
+                    directory.display(),
+                    config.history.sync
+                ),
+            })
+        }
         LogPlace::Redis(_) => todo!(),
     }
 }

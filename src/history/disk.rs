@@ -1,0 +1,269 @@
+//! History in a log on disk, which outlives the process. One thread writes; what is older than the
+//! window is read from the engine, chunk by chunk.
+//!
+//! # Order
+//! What was committed is pushed into the window by the thread that committed it, before it is answered.
+//! A read goes no further than the window has come, so it never sees what is not as durable as was
+//! promised.
+
+mod append;
+mod directory;
+mod mark;
+mod opening;
+mod queue;
+mod read;
+mod record;
+mod shared;
+mod store;
+mod view;
+mod writer;
+
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use futures_util::future::{BoxFuture, FutureExt, ready};
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+
+use self::{
+    directory::Directory,
+    queue::{Pending, Queue},
+    shared::Shared,
+    store::Fault,
+    writer::Writer,
+};
+use super::{
+    AppendError, Appended, Batch, Bounds, Chunk, From, History, Hold, Limit, RetainedAt, Retention,
+    Stats, SyncPolicy, Unavailable, Window,
+};
+use crate::event::{EventId, Selector};
+
+pub use directory::OpenError;
+
+/// Reads that may be with the engine at a time; the others wait.
+const MAX_READS: usize = 4;
+
+/// How a log on disk is kept.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub directory: PathBuf,
+    /// How long to wait for another process to let go of the directory.
+    pub wait: Duration,
+    pub sync: SyncPolicy,
+    /// What the whole log keeps.
+    pub retention: Retention,
+    /// What memory holds of it, at most as much.
+    pub window: Retention,
+    /// What the engine may keep of its files in memory.
+    pub cache_bytes: u64,
+}
+
+/// A history that outlives the process.
+pub struct Disk {
+    directory: PathBuf,
+    shared: Arc<Shared>,
+    queue: Arc<Queue>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    reads: Semaphore,
+    has_complained: AtomicBool,
+}
+
+impl Disk {
+    /// Opens the log of a directory, or creates it. Blocks.
+    ///
+    /// # Errors
+    /// The directory cannot be written, is in use, of another version, or damaged: with the choice that
+    /// the operator has.
+    pub fn open(options: Options) -> Result<Self, OpenError> {
+        let directory = Directory::open(&options.directory, options.wait)?;
+        let (mut mark, noted) = directory.mark()?;
+        let mut log = opening::open_log(&directory, &options, &mut mark, noted)?;
+        let damaged = |fault: Fault| opening::refused(&directory, &fault);
+        let (floor, newest) = log.newest(options.window).map_err(damaged)?;
+        let window = Arc::new(Window::new(options.window, log.standing.epoch, floor));
+        window.push(newest);
+        let oldest = log.find_oldest().map_err(damaged)?;
+        let shared = Arc::new(Shared::new(window, &log, oldest));
+        let queue = Arc::new(Queue::default());
+        let path = options.directory.clone();
+        let writer = Writer::new(
+            directory,
+            options,
+            mark,
+            log,
+            Arc::clone(&shared),
+            Arc::clone(&queue),
+        );
+        let thread = std::thread::Builder::new().name("history".into());
+        let thread = thread
+            .spawn(move || writer.run())
+            .map_err(|error| OpenError(format!("the thread that writes cannot start: {error}")))?;
+        Ok(Self {
+            directory: path,
+            shared,
+            queue,
+            writer: Mutex::new(Some(thread)),
+            reads: Semaphore::new(MAX_READS),
+            has_complained: AtomicBool::new(false),
+        })
+    }
+
+    async fn read_log(
+        &self,
+        from: From<'_>,
+        selector: &Selector,
+        limit: Limit,
+    ) -> Result<Chunk, Unavailable> {
+        let closed = |_| Unavailable("the log is closed".into());
+        let _permit = self.reads.acquire().await.map_err(closed)?;
+        let (store, bounds) = (self.shared.store()?, self.shared.window.bounds());
+        let (oldest, end) = (self.shared.bounds().oldest, bounds.head);
+        let (from, selector) = (OwnedFrom::new(from), selector.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            read::read(&store, from.get(), &selector, limit, end, oldest)
+        });
+        match read.await {
+            Ok(Ok(chunk)) => Ok(chunk),
+            Ok(Err(Fault::Io(why))) => Err(Unavailable(why)),
+            Ok(Err(fault)) => Ok(self.pass_over(&fault.to_string(), bounds.trim_floor)),
+            // The engine meets some damage with a panic.
+            Err(_) => Ok(self.pass_over("its files make no sense", bounds.trim_floor)),
+        }
+    }
+
+    /// What cannot be read is lost: the reader is told of a gap, and goes on with what memory holds.
+    fn pass_over(&self, why: &str, floor: EventId) -> Chunk {
+        if !self.has_complained.swap(true, Ordering::Relaxed) {
+            log::error!(
+                "the log in {} is damaged: {why}. Subscribers that ask for older events are told of a \
+                 gap; restore a copy of the directory",
+                self.directory.display()
+            );
+        }
+        let bounds = self.shared.window.bounds();
+        let after = floor.max(bounds.trim_floor);
+        Chunk {
+            epoch: bounds.epoch,
+            after,
+            gap: true,
+            events: Vec::new(),
+            read_to: after,
+            oldest: bounds.oldest,
+        }
+    }
+
+    fn end(&self) -> Option<JoinHandle<()>> {
+        self.queue.close();
+        self.writer.lock().take()
+    }
+}
+
+impl History for Disk {
+    fn append(&self, batch: Batch, hold: Hold) -> BoxFuture<'_, Result<Appended, AppendError>> {
+        let (pending, answer) = Pending::new(batch, hold);
+        let pushed = self.queue.push(pending);
+        let unavailable = move || AppendError::Unavailable(self.shared.why());
+        async move {
+            pushed.map_err(|_| unavailable())?;
+            answer.await.unwrap_or_else(|_| Err(unavailable()))
+        }
+        .boxed()
+    }
+
+    fn read<'a>(
+        &'a self,
+        from: From<'a>,
+        selector: &'a Selector,
+        limit: Limit,
+    ) -> BoxFuture<'a, Result<Chunk, Unavailable>> {
+        if let Some(mut chunk) = self.shared.window.read_held(from, selector, limit) {
+            chunk.oldest = self.shared.bounds().oldest;
+            return ready(Ok(chunk)).boxed();
+        }
+        self.read_log(from, selector, limit).boxed()
+    }
+
+    fn tail(&self) -> Arc<Window> {
+        Arc::clone(&self.shared.window)
+    }
+
+    fn retained<'a>(
+        &'a self,
+        keys: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<RetainedAt, Unavailable>> {
+        ready(Ok(self.shared.retained(keys))).boxed()
+    }
+
+    fn bounds(&self) -> Bounds {
+        self.shared.bounds()
+    }
+
+    fn stats(&self) -> &Stats {
+        &self.shared.stats
+    }
+
+    fn health(&self) -> Result<(), Unavailable> {
+        self.shared.health()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        let writer = self.end();
+        async move {
+            if let Some(writer) = writer {
+                // It has nothing to say but that it has ended.
+                let _ = tokio::task::spawn_blocking(move || writer.join()).await;
+            }
+        }
+        .boxed()
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        if let Some(writer) = self.end() {
+            let _ = writer.join();
+        }
+    }
+}
+
+impl fmt::Debug for Disk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Disk")
+            .field("directory", &self.directory)
+            .field("bounds", &self.bounds())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a thread of its own can take along.
+enum OwnedFrom {
+    Brought(String),
+    Other(From<'static>),
+}
+
+impl OwnedFrom {
+    fn new(from: From<'_>) -> Self {
+        Self::Other(match from {
+            From::Brought(text) => return Self::Brought(text.to_owned()),
+            From::After(id) => From::After(id),
+            From::Since(ms) => From::Since(ms),
+            From::Earliest => From::Earliest,
+            From::Last(count) => From::Last(count),
+        })
+    }
+
+    fn get(&self) -> From<'_> {
+        match self {
+            Self::Brought(text) => From::Brought(text),
+            Self::Other(from) => *from,
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! The log as its only writer sees it: gives positions, knows repeats, drops the oldest.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+};
+
+use super::{
+    mark::Noted,
+    record::{Own, Standing},
+    store::{Commit, Fault, Store},
+};
+use crate::{
+    event::{Event, EventId, OwnId, Stored},
+    history::{
+        AppendError, Appended, Batch, Retention,
+        ids::{Ids, now_ms},
+        retained::Retained,
+    },
+};
+
+/// Most own ids that are kept though their events are gone. Past it an own id that is new to the log
+/// can no longer be told from one that is used again, so it names no place to resume from.
+const MAX_SPENT_OWN_IDS: u64 = 1 << 20;
+/// Most events that one commit drops: a retention that was lowered is caught up with by and by.
+const MAX_DROPPED: usize = 4_096;
+/// Of the oldest events so many are read at once, to be dropped one by one.
+const READ_AHEAD: (usize, usize) = (1_024, 1 << 20);
+
+pub(super) struct Log {
+    pub(super) store: Arc<Store>,
+    pub(super) standing: Standing,
+    pub(super) retained: Retained,
+    ids: Ids,
+    /// The oldest events: the next to be dropped.
+    oldest: VecDeque<(u64, Arc<Stored>)>,
+}
+
+/// What one commit is to write, and how its batches are to be answered.
+#[derive(Default)]
+pub(super) struct Group {
+    pub(super) stored: Vec<Arc<Stored>>,
+    pub(super) answers: Vec<Result<Appended, AppendError>>,
+    /// The engine was asked to write it.
+    pub(super) attempted: bool,
+    own_ids: HashMap<OwnId, EventId>,
+    pub(super) retained: HashSet<String>,
+}
+
+impl Log {
+    /// A log with nothing in it.
+    pub(super) fn create(store: Store) -> Result<Self, Fault> {
+        let ids = Ids::new(now_ms());
+        let birth = ids.last();
+        let standing = Standing {
+            epoch: fastrand::u64(..),
+            head: birth,
+            head_number: 0,
+            floor: birth,
+            floor_number: 0,
+            bytes: 0,
+            spent: 0,
+            spent_overflowed: false,
+        };
+        store.begin().finish(&standing, true)?;
+        Ok(Self::new(store, standing, Retained::default(), ids))
+    }
+
+    /// The log that the engine holds, if it holds one.
+    pub(super) fn resume(store: Store) -> Result<Result<Self, Store>, Fault> {
+        let Some(standing) = store.standing()? else {
+            return Ok(Err(store));
+        };
+        let retained = store.retained()?;
+        let ids = Ids::resume(standing.head);
+        Ok(Ok(Self::new(store, standing, retained, ids)))
+    }
+
+    fn new(store: Store, standing: Standing, retained: Retained, ids: Ids) -> Self {
+        Self {
+            store: Arc::new(store),
+            standing,
+            retained,
+            ids,
+            oldest: VecDeque::new(),
+        }
+    }
+
+    /// What the mark is to say; `synced`: all of it is safe from a power loss.
+    pub(super) fn noted(&self, synced: bool) -> Noted {
+        let written = self.standing.head_number;
+        Noted {
+            epoch: self.standing.epoch,
+            written,
+            synced: if synced { written } else { 0 },
+        }
+    }
+
+    /// The newest events within these bounds, in order, and the position before them.
+    pub(super) fn newest(&self, window: Retention) -> Result<(EventId, Vec<Arc<Stored>>), Fault> {
+        let (view, floor) = (self.store.view(), self.standing.floor);
+        let (mut newest, mut bytes) = (Vec::new(), 0);
+        for found in view.events(floor, self.standing.head).rev() {
+            let (_, stored) = found?;
+            bytes += stored.event().cost();
+            if newest.len() == window.events || bytes > window.bytes {
+                newest.reverse();
+                return Ok((stored.id(), newest));
+            }
+            newest.push(stored);
+        }
+        newest.reverse();
+        Ok((floor, newest))
+    }
+
+    /// What came after a position that the window holds.
+    pub(super) fn since(&self, after: EventId) -> Result<Vec<Arc<Stored>>, Fault> {
+        let events = self.store.view().events(after, self.standing.head);
+        events.map(|found| Ok(found?.1)).collect()
+    }
+
+    /// Gives the positions of a batch, or says why not; nothing is written yet.
+    pub(super) fn place(
+        &mut self,
+        commit: &mut Commit<'_>,
+        group: &mut Group,
+        batch: Batch,
+    ) -> Result<(), Fault> {
+        let mut owns = Vec::with_capacity(batch.events.len());
+        for event in &batch.events {
+            owns.push(self.own_of(event, group)?);
+        }
+        let is_repeat = |own: &Option<Own>| matches!(own, Some(Own::Held { .. }));
+        let checked = if batch.events.is_empty() {
+            Err(AppendError::NoEvents)
+        } else if owns.iter().all(is_repeat) {
+            Ok(())
+        } else {
+            self.retained.check(&batch.expect, &batch.retain)
+        };
+        if let Err(refused) = checked {
+            group.answers.push(Err(refused));
+            return Ok(());
+        }
+        let (now, begun) = (now_ms(), group.stored.len());
+        let mut ids = Vec::with_capacity(batch.events.len());
+        for (event, own) in batch.events.into_iter().zip(owns) {
+            let held = match own {
+                Some(Own::Held { id, .. }) => Some(id),
+                // One that stands in the same batch twice.
+                _ => event
+                    .own_id()
+                    .and_then(|own_id| group.own_ids.get(own_id).copied()),
+            };
+            ids.push(match held {
+                Some(first) => first,
+                None => self.take(commit, group, event, own, now),
+            });
+        }
+        if let Some(last) = group.stored[begun..].last().map(|stored| stored.id()) {
+            for retain in batch.retain {
+                group.retained.insert(retain.key.clone());
+                self.retained.write(retain, last);
+            }
+        }
+        group.answers.push(Ok(Appended { ids }));
+        Ok(())
+    }
+
+    fn own_of(&self, event: &Event, group: &Group) -> Result<Option<Own>, Fault> {
+        let Some(own_id) = event.own_id() else {
+            return Ok(None);
+        };
+        match group.own_ids.get(own_id) {
+            Some(id) => Ok(Some(Own::Held {
+                id: *id,
+                once: false,
+            })),
+            None => self.store.own(own_id),
+        }
+    }
+
+    fn take(
+        &mut self,
+        commit: &mut Commit<'_>,
+        group: &mut Group,
+        event: Event,
+        own: Option<Own>,
+        now: u64,
+    ) -> EventId {
+        let (id, time_ms) = self.ids.next(now);
+        if let Some(own_id) = event.own_id() {
+            let once = own.is_none() && !self.standing.spent_overflowed;
+            commit.own(own_id, Own::Held { id, once });
+            group.own_ids.insert(own_id.clone(), id);
+        }
+        let standing = &mut self.standing;
+        standing.head = id;
+        standing.head_number += 1;
+        standing.bytes += event.cost() as u64;
+        let stored = Arc::new(Stored::new(id, time_ms, event));
+        commit.insert(standing.head_number, &stored);
+        group.stored.push(stored);
+        id
+    }
+
+    /// Drops the oldest of what was committed before. A group is smaller than what is kept, so nothing
+    /// of its own is ever dropped with it.
+    pub(super) fn trim(
+        &mut self,
+        commit: &mut Commit<'_>,
+        retention: Retention,
+        committed: EventId,
+    ) -> Result<(), Fault> {
+        for _ in 0..MAX_DROPPED {
+            if !self.is_over(retention, committed)? {
+                return Ok(());
+            }
+            let Some((number, stored)) = self.oldest.pop_front() else {
+                return Ok(());
+            };
+            self.drop_oldest(commit, number, &stored);
+        }
+        Ok(())
+    }
+
+    /// Whether there is something to drop; the oldest are read for it.
+    pub(super) fn is_over(
+        &mut self,
+        retention: Retention,
+        committed: EventId,
+    ) -> Result<bool, Fault> {
+        let standing = &self.standing;
+        let many =
+            standing.events() > retention.events as u64 || standing.bytes > retention.bytes as u64;
+        if !many && retention.age.is_none() {
+            return Ok(false);
+        }
+        if self.oldest.is_empty() {
+            self.read_oldest(committed)?;
+        }
+        let Some((_, oldest)) = self.oldest.front() else {
+            return Ok(false);
+        };
+        let age = now_ms().saturating_sub(oldest.time_ms());
+        let old = retention
+            .age
+            .is_some_and(|most| u128::from(age) > most.as_millis());
+        Ok(many || old)
+    }
+
+    fn read_oldest(&mut self, committed: EventId) -> Result<(), Fault> {
+        let (mut number, mut bytes) = (self.standing.floor_number, 0);
+        for found in self.store.view().events(self.standing.floor, committed) {
+            let (found_number, stored) = found?;
+            number += 1;
+            if found_number != number {
+                let id = stored.id();
+                return Err(Fault::Damaged(format!("events before {id} are missing")));
+            }
+            bytes += stored.event().cost();
+            self.oldest.push_back((number, stored));
+            if self.oldest.len() >= READ_AHEAD.0 || bytes >= READ_AHEAD.1 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn drop_oldest(&mut self, commit: &mut Commit<'_>, number: u64, stored: &Stored) {
+        commit.remove(stored);
+        let standing = &mut self.standing;
+        standing.floor = stored.id();
+        standing.floor_number = number;
+        standing.bytes = standing.bytes.saturating_sub(stored.event().cost() as u64);
+        let Some(own_id) = stored.event().own_id() else {
+            return;
+        };
+        if standing.spent < MAX_SPENT_OWN_IDS {
+            standing.spent += 1;
+            commit.own(own_id, Own::Spent);
+        } else {
+            standing.spent_overflowed = true;
+            commit.forget(own_id);
+        }
+    }
+
+    /// The values that a group has changed.
+    pub(super) fn write_retained(&self, commit: &mut Commit<'_>, group: &Group) {
+        for key in &group.retained {
+            commit.retain(key, self.retained.get(key).as_ref());
+        }
+    }
+
+    /// The oldest event, once the group is committed.
+    pub(super) fn find_oldest(&mut self) -> Result<Option<EventId>, Fault> {
+        if self.oldest.is_empty() {
+            self.read_oldest(self.standing.head)?;
+        }
+        Ok(self.oldest.front().map(|(_, stored)| stored.id()))
+    }
+}

@@ -1,0 +1,168 @@
+//! The directory of a log: who has it, which format it is in, and what lies where.
+
+use std::{
+    fmt,
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use super::mark::{Mark, Noted};
+
+/// The format that this version writes and reads.
+const FORMAT: u32 = 1;
+const FORMAT_NAME: &str = "sse-broadcaster log";
+/// How often it is tried whether another process has let go.
+const TRY_AGAIN: Duration = Duration::from_millis(50);
+
+/// Why a log cannot be opened: one sentence for the operator, with the choice there is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenError(pub(super) String);
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: PathBuf,
+    /// Held as long as the log is: the engine's own lock is let go of when it is opened anew.
+    _lock: File,
+}
+
+impl Directory {
+    pub(super) fn open(path: &Path, wait: Duration) -> Result<Self, OpenError> {
+        let cannot = |error| cannot_write(path, &error);
+        fs::create_dir_all(path).map_err(cannot)?;
+        let lock = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path.join("lock"))
+            .map_err(cannot)?;
+        acquire(&lock, path, wait)?;
+        let directory = Self {
+            path: path.to_owned(),
+            _lock: lock,
+        };
+        directory.check_format()?;
+        Ok(directory)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn engine(&self) -> PathBuf {
+        self.path.join("log")
+    }
+
+    pub(super) fn mark(&self) -> Result<(Mark, Option<Noted>), OpenError> {
+        let file = self.path.join("head");
+        Mark::open(&file).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => OpenError(format!(
+                "{} is damaged, which says how far the log has come: restore a copy of the whole \
+                 directory, or delete this file to go on with the log as it is",
+                file.display()
+            )),
+            _ => cannot_write(&file, &error),
+        })
+    }
+
+    fn check_format(&self) -> Result<(), OpenError> {
+        let file = self.path.join("format");
+        match fs::read_to_string(&file) {
+            Ok(text) => {
+                let number = text.trim().strip_prefix(FORMAT_NAME).map(str::trim);
+                match number.and_then(|number| number.parse::<u32>().ok()) {
+                    Some(FORMAT) => Ok(()),
+                    Some(newer) if newer > FORMAT => Err(OpenError(format!(
+                        "--data-dir {} was written by a newer version (format {newer}; this one \
+                         knows {FORMAT}): run that version, or give another directory",
+                        self.path.display()
+                    ))),
+                    _ => Err(OpenError(format!(
+                        "{} does not say {FORMAT_NAME} {FORMAT}: restore a copy of the directory, or \
+                         give another one",
+                        file.display()
+                    ))),
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.create(&file),
+            Err(error) => Err(cannot_write(&file, &error)),
+        }
+    }
+
+    fn create(&self, format: &Path) -> Result<(), OpenError> {
+        let cannot = |error| cannot_write(&self.path, &error);
+        let known = ["lock", "lost+found"];
+        for entry in fs::read_dir(&self.path).map_err(cannot)? {
+            let name = entry.map_err(cannot)?.file_name();
+            if !known.iter().any(|known| name == *known) {
+                return Err(OpenError(format!(
+                    "--data-dir {} holds files, but no log: give a directory of its own, which may be \
+                     one that does not exist yet",
+                    self.path.display()
+                )));
+            }
+        }
+        let write = || {
+            let mut file = File::create(format)?;
+            writeln!(file, "{FORMAT_NAME} {FORMAT}")?;
+            file.sync_all()?;
+            self.sync()
+        };
+        write().map_err(|error| cannot_write(format, &error))
+    }
+
+    /// Makes the names of its files safe from a power loss.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        File::open(&self.path)?.sync_all()
+    }
+
+    /// What is left of its disk for whoever is not root.
+    pub(super) fn free_bytes(&self) -> Option<u64> {
+        let stat = rustix::fs::statvfs(&self.path).ok()?;
+        Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
+fn acquire(lock: &File, path: &Path, wait: Duration) -> Result<(), OpenError> {
+    let deadline = Instant::now() + wait;
+    let mut waiting = false;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                if !std::mem::replace(&mut waiting, true) {
+                    log::info!(
+                        "waiting, at most {wait:?}, for another process to let go of {}",
+                        path.display()
+                    );
+                }
+                std::thread::sleep(TRY_AGAIN);
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(OpenError(format!(
+                    "--data-dir {} is in use by another process: stop that one, or give another \
+                     directory; --data-dir-wait says how long to wait for it",
+                    path.display()
+                )));
+            }
+            Err(TryLockError::Error(error)) => return Err(cannot_write(path, &error)),
+        }
+    }
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> OpenError {
+    OpenError(format!(
+        "{} cannot be written: {error}; --data-dir wants a directory that the server's user may write \
+         to, on a disk with room",
+        path.display()
+    ))
+}

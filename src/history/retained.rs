@@ -1,0 +1,58 @@
+//! Values kept under keys, outside of the events' retention: what may be written, and what is there.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
+use super::{AppendError, Expect, MAX_RETAINED_BYTES, MAX_RETAINED_VALUES, Retain};
+use crate::event::EventId;
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Retained {
+    values: HashMap<String, (Bytes, EventId)>,
+    bytes: usize,
+}
+
+impl Retained {
+    pub(super) fn get(&self, key: &str) -> Option<(Bytes, EventId)> {
+        self.values.get(key).cloned()
+    }
+
+    pub(super) fn check(&self, expect: &[Expect], retain: &[Retain]) -> Result<(), AppendError> {
+        for Expect { key, written_at } in expect {
+            let found = self.values.get(key).map(|(_, id)| *id);
+            if found != *written_at {
+                return Err(AppendError::Conflict {
+                    key: key.clone(),
+                    written_at: found,
+                });
+            }
+        }
+        let latest: HashMap<_, _> = retain.iter().map(|r| (&r.key, &r.value)).collect();
+        let (mut values, mut bytes) = (self.values.len(), self.bytes);
+        for (key, value) in latest {
+            if let Some((old, _)) = self.values.get(key) {
+                values -= 1;
+                bytes -= key.len() + old.len();
+            }
+            if let Some(value) = value {
+                values += 1;
+                bytes += key.len() + value.len();
+            }
+        }
+        if values > MAX_RETAINED_VALUES || bytes > MAX_RETAINED_BYTES {
+            return Err(AppendError::RetainedFull);
+        }
+        Ok(())
+    }
+
+    pub(super) fn write(&mut self, Retain { key, value }: Retain, at: EventId) {
+        if let Some((old, _)) = self.values.remove(&key) {
+            self.bytes -= key.len() + old.len();
+        }
+        if let Some(value) = value {
+            self.bytes += key.len() + value.len();
+            self.values.insert(key, (value, at));
+        }
+    }
+}
