@@ -265,9 +265,18 @@ impl AsyncRead for Connection {
         }
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.io).poll_read(cx, buffer);
+        let got = buffer.filled().len() - before;
         match &read {
             Poll::Pending => this.read_in_poll = 0,
-            Poll::Ready(_) => this.read_in_poll += buffer.filled().len() - before,
+            // The dispatcher would leave one that has nothing more to say without its answer. What it
+            // has said is looked at first; the answer, once it is there, polls again.
+            Poll::Ready(Ok(())) if got == 0 && this.link.is_committing() => return Poll::Pending,
+            Poll::Ready(Ok(())) if got == 0 && this.read_in_poll > 0 => {
+                this.read_in_poll = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Poll::Ready(_) => this.read_in_poll += got,
         }
         read
     }

@@ -10,6 +10,7 @@ use std::cell::Cell;
 #[derive(Debug, Default)]
 pub struct Link {
     answering: Cell<bool>,
+    committing: Cell<bool>,
     streaming: Cell<bool>,
     unchunked: Cell<bool>,
     cut: Cell<bool>,
@@ -28,6 +29,15 @@ impl Link {
 
     pub(crate) fn is_answering(&self) -> bool {
         self.answering.get()
+    }
+
+    /// The request has come whole, and history is being asked to keep it, or not any more.
+    pub(crate) fn set_committing(&self, committing: bool) {
+        self.committing.set(committing);
+    }
+
+    pub(crate) fn is_committing(&self) -> bool {
+        self.committing.get()
     }
 
     /// From now on nothing that the client sends is of interest.

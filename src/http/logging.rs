@@ -6,7 +6,7 @@ use crate::config::{BadSetting, Config, LogFormat};
 
 /// Without a setting: what an operator wants to know. The dispatcher underneath takes each client
 /// that goes away for an error, and the engine's errors are told by who asked it.
-const DEFAULT_FILTER: &str = "info,actix_server=warn,actix_http=off,fjall=off,lsm_tree=off";
+const DEFAULT_FILTER: &str = "info,actix_server=warn,actix_http=off";
 
 /// Sends the log to standard error, as the settings say.
 ///

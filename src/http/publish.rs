@@ -1,5 +1,7 @@
 //! `POST /events` and `GET /events/<msg>`: who may, what the body says by its type, and the answer.
 
+use std::rc::Rc;
+
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::header, web::Payload};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
@@ -11,8 +13,12 @@ use super::{
     error::{Problem, no_store},
     fields::{Fields, not_utf8},
     lines,
+    link::Link,
 };
-use crate::event::{Event, EventId};
+use crate::{
+    broadcaster::PublishError,
+    event::{Event, EventId},
+};
 
 pub(super) async fn post(request: &HttpRequest, body: Payload, face: &Face) -> HttpResponse {
     let answer = async {
@@ -45,7 +51,7 @@ pub(super) async fn get(request: &HttpRequest, message: &str, face: &Face) -> Ht
         let data = data.map_err(|_| not_utf8("the message"))?.into_owned();
         let query = Fields::of_query(request.query_string())?;
         let event = Fields::of_text(data).with_query(&query)?.build()?;
-        let ids = face.broadcaster.publish(event).await?.ids;
+        let ids = commit(request, face, vec![event]).await?;
         let id = ids.first().map(EventId::to_string).unwrap_or_default();
         Ok(ok()
             .content_type("text/plain; charset=utf-8")
@@ -53,6 +59,23 @@ pub(super) async fn get(request: &HttpRequest, message: &str, face: &Face) -> Ht
             .body("msg sent"))
     };
     finish(request, face, answer.await)
+}
+
+async fn commit(
+    request: &HttpRequest,
+    face: &Face,
+    events: Vec<Event>,
+) -> Result<Vec<EventId>, PublishError> {
+    let link = request.conn_data::<Rc<Link>>();
+    let set = |committing| {
+        if let Some(link) = link {
+            link.set_committing(committing);
+        }
+    };
+    set(true);
+    let appended = face.broadcaster.publish(events).await;
+    set(false);
+    Ok(appended?.ids)
 }
 
 fn finish(
@@ -104,7 +127,7 @@ async fn post_whole(
         .into_iter()
         .map(|fields| fields.with_query(query)?.build());
     let events = events.collect::<Result<Vec<Event>, Problem>>()?;
-    let ids = face.broadcaster.publish(events).await?.ids;
+    let ids = commit(request, face, events).await?;
     let mut ids: Vec<String> = ids.iter().map(EventId::to_string).collect();
     if many {
         return Ok(json(&serde_json::json!({ "ids": ids })));

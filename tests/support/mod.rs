@@ -12,6 +12,7 @@ use std::{
 };
 
 use socket2::{Domain, Socket, Type};
+use tempfile::TempDir;
 
 /// Longer than anything here takes, on the slowest machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -44,14 +45,25 @@ pub struct Server {
     pub address: SocketAddr,
     log: Mutex<mpsc::Receiver<String>>,
     seen: Vec<String>,
+    /// Removed with the server.
+    _directory: Option<TempDir>,
 }
 
 impl Server {
-    /// Starts with these arguments behind `--listen 127.0.0.1:0`, and waits until it listens.
+    /// Starts with these arguments behind `--listen 127.0.0.1:0`, and waits until it listens. With
+    /// `TEST_HISTORY=disk` its history is in a log of its own, so that the same tests show that log.
     pub fn start(args: &[&str]) -> Self {
         let mut command = command(&["--listen", "127.0.0.1:0"]);
         command.args(args);
-        Self::spawn(command)
+        let on_disk = std::env::var("TEST_HISTORY").is_ok_and(|history| history == "disk");
+        let directory = (on_disk && !args.contains(&"--data-dir"))
+            .then(|| tempfile::tempdir().expect("a directory"));
+        if let Some(directory) = &directory {
+            command.arg("--data-dir").arg(directory.path());
+        }
+        let mut server = Self::spawn(command);
+        server._directory = directory;
+        server
     }
 
     /// Starts this command, and waits until it says where it listens.
@@ -76,6 +88,7 @@ impl Server {
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
             log: Mutex::new(log),
             seen: Vec::new(),
+            _directory: None,
         };
         let line = server.wait_for_log("listening on http://");
         let address = line
@@ -101,6 +114,7 @@ impl Server {
             address,
             log: mpsc::channel().1.into(),
             seen: Vec::new(),
+            _directory: None,
         }
     }
 

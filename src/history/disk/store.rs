@@ -3,12 +3,17 @@
 //! Each holds where the log stood at its last commit. The engine flushes them one by one, so after
 //! damage to its journal one could come back further than another.
 
-use std::{fmt, io, path::Path};
+use std::{
+    fmt, io,
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use fjall::{
     Database, Keyspace, KeyspaceCreateOptions, LsmError, OwnedWriteBatch, PersistMode,
-    Readable as _,
+    Readable as _, config::FilterPolicy,
 };
 
 use super::{
@@ -23,12 +28,18 @@ use crate::{
     history::{Retain, retained::Retained},
 };
 
-/// What each keyspace collects in memory before it writes a table.
-const MEMTABLE_BYTES: u64 = 8 << 20;
+/// What is collected in memory before it is written to tables.
+const MEMTABLE_BYTES: usize = 8 << 20;
+/// What an item costs in memory beside its key and value.
+const ITEM_OVERHEAD_BYTES: usize = 64;
+/// Tables that are being written, of one keyspace, before commits wait for them.
+const MAX_SEALED: usize = 2;
+const SEALED_LOOK: Duration = Duration::from_millis(1);
 /// Journals on disk, kept until their events are in tables; the engine's least.
 const JOURNAL_BYTES: u64 = 64 << 20;
 const MAX_OPEN_TABLES: usize = 256;
-const WORKER_THREADS: usize = 1;
+/// One is kept for what memory collects; the other merges tables.
+const WORKER_THREADS: usize = 2;
 
 pub(super) struct Store {
     db: Database,
@@ -38,6 +49,8 @@ pub(super) struct Store {
     pub(super) index: Keyspace,
     /// Retained values.
     pub(super) values: Keyspace,
+    /// Bytes that were committed since the engine was last told to write tables.
+    collected: AtomicUsize,
 }
 
 /// Why the engine did not do as it was asked.
@@ -99,23 +112,50 @@ impl Store {
             .max_cached_files(Some(MAX_OPEN_TABLES))
             .worker_threads(WORKER_THREADS)
             .open()?;
-        let keyspace = |name| {
-            db.keyspace(name, || {
-                KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES)
-            })
+        // Never reached. Told by its own commits, the engine's worker can come to wait for itself.
+        let options = || KeyspaceCreateOptions::default().max_memtable_size(u64::MAX);
+        // What an index says is there, is there: events need no filter for what is not.
+        let events = || {
+            let no_filter = FilterPolicy::disabled();
+            options()
+                .expect_point_read_hits(true)
+                .filter_policy(no_filter)
         };
         Ok(Self {
-            events: keyspace("events")?,
-            index: keyspace("index")?,
-            values: keyspace("values")?,
+            events: db.keyspace("events", events)?,
+            index: db.keyspace("index", options)?,
+            values: db.keyspace("values", options)?,
+            collected: AtomicUsize::new(0),
             db,
         })
+    }
+
+    fn all(&self) -> [&Keyspace; 3] {
+        [&self.events, &self.index, &self.values]
+    }
+
+    /// Has the engine write tables when enough is collected: of all keyspaces at once, so that an
+    /// idle one keeps no journal.
+    fn collect(&self, bytes: usize) -> Result<(), Fault> {
+        if self.collected.fetch_add(bytes, Ordering::Relaxed) + bytes < MEMTABLE_BYTES {
+            return Ok(());
+        }
+        self.collected.store(0, Ordering::Relaxed);
+        for keyspace in self.all() {
+            while keyspace.sealed_memtable_count() >= MAX_SEALED {
+                // Fails once the worker that we wait for has.
+                self.db.persist(PersistMode::Buffer)?;
+                std::thread::sleep(SEALED_LOOK);
+            }
+            keyspace.rotate_memtable()?;
+        }
+        Ok(())
     }
 
     /// Where the log stands; `None` when nothing was ever written.
     pub(super) fn standing(&self) -> Result<Option<Standing>, Fault> {
         let mut found = Vec::new();
-        for keyspace in [&self.events, &self.index, &self.values] {
+        for keyspace in self.all() {
             let value = keyspace.get(STANDING_KEY)?;
             found.push(value.map(|value| Standing::decode(&value)).transpose()?);
         }
@@ -153,6 +193,7 @@ impl Store {
         Commit {
             store: self,
             batch: self.db.batch(),
+            bytes: 0,
         }
     }
 
@@ -171,36 +212,35 @@ impl Store {
 pub(super) struct Commit<'a> {
     store: &'a Store,
     batch: OwnedWriteBatch,
+    bytes: usize,
 }
 
 impl Commit<'_> {
     pub(super) fn insert(&mut self, number: u64, stored: &Stored) {
         let (id, event) = (stored.id(), stored.event());
         let value = encode_event(number, event);
-        self.batch.insert(&self.store.events, id_key(id), value);
+        self.put(&self.store.events, &id_key(id), &value);
         for topic in event.topics() {
-            let key = topic_key(topic, id);
-            self.batch.insert(&self.store.index, key, []);
+            self.put(&self.store.index, &topic_key(topic, id), &[]);
         }
     }
 
     /// Its own id is left to [`own`](Self::own) and [`forget`](Self::forget).
     pub(super) fn remove(&mut self, stored: &Stored) {
         let id = stored.id();
-        self.batch.remove(&self.store.events, id_key(id));
+        self.delete(&self.store.events, &id_key(id));
         for topic in stored.event().topics() {
-            self.batch.remove(&self.store.index, topic_key(topic, id));
+            self.delete(&self.store.index, &topic_key(topic, id));
         }
     }
 
     pub(super) fn own(&mut self, own_id: &OwnId, own: Own) {
         let key = own_id_key(own_id.as_str());
-        self.batch.insert(&self.store.index, key, own.encode());
+        self.put(&self.store.index, &key, &own.encode());
     }
 
     pub(super) fn forget(&mut self, own_id: &OwnId) {
-        let key = own_id_key(own_id.as_str());
-        self.batch.remove(&self.store.index, key);
+        self.delete(&self.store.index, &own_id_key(own_id.as_str()));
     }
 
     pub(super) fn retain(&mut self, key: &str, value: Option<&(Bytes, EventId)>) {
@@ -208,18 +248,17 @@ impl Commit<'_> {
         match value {
             Some((value, at)) => {
                 let value = record::encode_retained(value, *at);
-                self.batch.insert(&self.store.values, key, value);
+                self.put(&self.store.values, &key, &value);
             }
-            None => self.batch.remove(&self.store.values, key),
+            None => self.delete(&self.store.values, &key),
         }
     }
 
     /// Writes it all: the kernel has it when this returns, and with `sync` the disk.
     pub(super) fn finish(mut self, standing: &Standing, sync: bool) -> Result<(), Fault> {
         let value = standing.encode();
-        let store = self.store;
-        for keyspace in [&store.events, &store.index, &store.values] {
-            self.batch.insert(keyspace, STANDING_KEY, value.as_slice());
+        for keyspace in self.store.all() {
+            self.put(keyspace, &STANDING_KEY, &value);
         }
         // Without a mode, what was written would stay in the process.
         let mode = if sync {
@@ -227,6 +266,17 @@ impl Commit<'_> {
         } else {
             PersistMode::Buffer
         };
-        Ok(self.batch.durability(Some(mode)).commit()?)
+        self.batch.durability(Some(mode)).commit()?;
+        self.store.collect(self.bytes)
+    }
+
+    fn put(&mut self, keyspace: &Keyspace, key: &[u8], value: &[u8]) {
+        self.bytes += ITEM_OVERHEAD_BYTES + key.len() + value.len();
+        self.batch.insert(keyspace, key, value);
+    }
+
+    fn delete(&mut self, keyspace: &Keyspace, key: &[u8]) {
+        self.bytes += ITEM_OVERHEAD_BYTES + key.len();
+        self.batch.remove(keyspace, key);
     }
 }
