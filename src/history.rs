@@ -11,6 +11,8 @@
 pub mod disk;
 mod ids;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 mod retained;
 mod sync_policy;
 mod window;
@@ -30,6 +32,8 @@ pub use disk::Disk;
 #[cfg(feature = "actix")]
 pub(crate) use ids::now_ms;
 pub use memory::Memory;
+#[cfg(feature = "redis")]
+pub use redis::{BadUrl, Redis, RedisOptions};
 pub use sync_policy::SyncPolicy;
 pub(crate) use window::{Follower, Place, Tail};
 pub use window::{Retention, Window};

@@ -137,6 +137,12 @@ impl Window {
         let _ = self.follower.set(Box::new(follower));
     }
 
+    /// Whether somebody delivers what comes.
+    #[cfg(feature = "redis")]
+    pub(crate) fn is_followed(&self) -> bool {
+        self.follower.get().is_some()
+    }
+
     /// Takes in what was appended, ids increasing, and returns what retention dropped for it.
     pub fn push(&self, appended: Vec<Arc<Stored>>) -> Vec<Arc<Stored>> {
         let dropped = {

@@ -1,12 +1,15 @@
 //! The history that the settings ask for.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::listeners::ServeError;
 use crate::{
-    config::{Config, LogPlace},
-    history::{Disk, History, Memory, disk},
+    config::{BadSetting, Config, LogPlace, Secret},
+    history::{Disk, History, Memory, Redis, RedisOptions, disk},
 };
+
+/// How long a start waits for Redis before it serves without.
+const REDIS_WITHIN: Duration = Duration::from_secs(5);
 
 /// What was opened, and how to call it.
 pub(super) struct Opened {
@@ -18,7 +21,7 @@ pub(super) struct Opened {
 ///
 /// # Errors
 /// When a setting cannot be, or the log is out of order: with the choice that the operator has.
-pub(super) fn open(config: &Config) -> Result<Opened, ServeError> {
+pub(super) async fn open(config: &Config) -> Result<Opened, ServeError> {
     let retention = config.history.retention();
     let (events, mebibytes) = (retention.events, retention.bytes >> 20);
     match config.history.place().map_err(ServeError::Setting)? {
@@ -46,6 +49,24 @@ pub(super) fn open(config: &Config) -> Result<Opened, ServeError> {
                 ),
             })
         }
-        LogPlace::Redis(_) => todo!(),
+        LogPlace::Redis(url) => open_redis(config, url).await,
     }
+}
+
+async fn open_redis(config: &Config, url: &Secret) -> Result<Opened, ServeError> {
+    let prefix = &config.history.redis_prefix;
+    let options = RedisOptions {
+        url: url.expose().to_owned(),
+        prefix: prefix.clone(),
+        retention: config.history.retention(),
+        window: config.history.window(),
+    };
+    let redis = Redis::connect(options)
+        .map_err(|bad| ServeError::Setting(BadSetting(format!("--redis-url: {bad}"))))?;
+    redis.tried(REDIS_WITHIN).await;
+    let description = format!("in Redis at {} (prefix {prefix})", redis.address());
+    Ok(Opened {
+        history: Arc::new(redis),
+        description,
+    })
 }

@@ -88,7 +88,7 @@ pub async fn run(
         .check_publishing(&addresses, &keys)
         .map_err(ServeError::Setting)?;
     let access = access(config, &keys);
-    let opened = history::open(config)?;
+    let opened = history::open(config).await?;
     let announcement = announcement(&opened.description, &addresses, &access);
     let broadcaster = start_broadcaster(config, opened.history, limit)?;
     let ready = Arc::new(AtomicBool::new(true));

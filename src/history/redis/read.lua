@@ -1,0 +1,114 @@
+-- What the log holds after a place, of all topics or of some, up to the last id that the node knows.
+-- KEYS: log, meta, own. ARGV: epoch; where to begin ('after', 'brought', 'since', 'before' or
+-- 'earliest') and its value; the last id; most events; most bytes; the beginning of the topics' keys;
+-- the topics, none for all.
+-- Answers {'epoch'}, or {after, '1' for a gap, the oldest or '', read to, entries}.
+local call = redis.call
+local log, meta, own = KEYS[1], KEYS[2], KEYS[3]
+local kind, value, last = ARGV[2], ARGV[3], ARGV[4]
+local max_events, max_bytes, topic_keys = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
+local state = call('HMGET', meta, 'epoch', 'birth', 'floor', 'lossy')
+if state[1] ~= ARGV[1] then return {'epoch'} end
+local birth, floor, is_lossy = state[2], state[3], state[4] == '1'
+
+local function parts(id)
+  local ms, seq = id:match('^(%d+)-(%d+)$')
+  return tonumber(ms), tonumber(seq)
+end
+
+local function is_before(a, b)
+  local a_ms, a_seq = parts(a)
+  local b_ms, b_seq = parts(b)
+  return a_ms < b_ms or (a_ms == b_ms and a_seq < b_seq)
+end
+
+local function id_before(id)
+  local found = call('XREVRANGE', log, '(' .. id, '-', 'COUNT', 1)[1]
+  return found and found[1] or floor
+end
+
+local function is_known(id)
+  if is_before(id, birth) then return false end
+  return id == birth or id == floor or #call('XRANGE', log, id, id) > 0
+end
+
+-- What has come into the log since a time is all there, unless that is older than what was lost.
+local function is_cut(ms)
+  local floor_ms, birth_ms = parts(floor), parts(birth)
+  return (floor ~= birth and floor ~= '0-0' and floor_ms >= ms) or (is_lossy and birth_ms >= ms)
+end
+
+local function begin()
+  if kind == 'after' then
+    if is_before(value, floor) then return floor, true end
+    return value, false
+  elseif kind == 'brought' then
+    local id = value
+    if not id:match('^%d+-%d+$') then id = call('HGET', own, value) end
+    if id and not id:find('!', 1, true) and is_known(id) then return id, false end
+    return is_before(birth, floor) and floor or birth, true
+  elseif kind == 'since' then
+    local ms = tonumber(value)
+    return ms == 0 and floor or id_before(value .. '-0'), is_cut(ms)
+  elseif kind == 'before' then
+    return id_before(value), false
+  end
+  return floor, false
+end
+
+local entries, size = {}, 0
+local function is_full() return #entries >= max_events or size >= max_bytes end
+local function take(entry)
+  entries[#entries + 1] = entry
+  for _, field in ipairs(entry[2]) do size = size + #field end
+end
+
+-- Answers the last id that was looked at, or nil when that was all.
+local function read_all(after)
+  local from, step = '(' .. after, math.min(max_events, 16)
+  while not is_full() do
+    local some = call('XRANGE', log, from, last, 'COUNT', step)
+    for _, entry in ipairs(some) do take(entry) end
+    if #some < step then return nil end
+    from = '(' .. some[#some][1]
+  end
+  return entries[#entries][1]
+end
+
+-- The ids of these topics' events in order, and up to where these are all (nil: to the end).
+local function ids_of_topics(after)
+  local count = math.max(8, math.ceil(2 * max_events / (#ARGV - 7)))
+  local ids, seen, complete_to = {}, {}, nil
+  for i = 8, #ARGV do
+    local some = call('XRANGE', topic_keys .. ARGV[i], '(' .. after, last, 'COUNT', count)
+    for _, entry in ipairs(some) do
+      if not seen[entry[1]] then seen[entry[1]] = true ids[#ids + 1] = entry[1] end
+    end
+    local end_of = #some == count and some[count][1]
+    if end_of and (not complete_to or is_before(end_of, complete_to)) then complete_to = end_of end
+  end
+  table.sort(ids, is_before)
+  return ids, complete_to
+end
+
+local function read_topics(after)
+  local ids, complete_to = ids_of_topics(after)
+  for _, id in ipairs(ids) do
+    if complete_to and is_before(complete_to, id) then break end
+    if is_full() then return entries[#entries][1] end
+    local entry = call('XRANGE', log, id, id)[1]
+    if entry then take(entry) end
+  end
+  return complete_to
+end
+
+local after, gap = begin()
+local read_to = nil
+if is_before(after, last) then
+  if #ARGV > 7 then read_to = read_topics(after) else read_to = read_all(after) end
+  read_to = read_to or last
+else
+  read_to = after
+end
+local oldest = call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+return {after, gap and '1' or '0', oldest and oldest[1] or '', read_to, entries}

@@ -1,0 +1,93 @@
+//! The scripts that run inside of Redis, each one atomic step, and the keys that they work on.
+
+use std::sync::OnceLock;
+
+use ::redis::{Cmd, RedisError, Value, aio::MultiplexedConnection};
+
+/// A script and how Redis calls it.
+pub(super) struct Script {
+    text: &'static str,
+    sha: OnceLock<String>,
+}
+
+pub(super) static APPEND: Script = Script::new(include_str!("append.lua"));
+pub(super) static TAIL: Script = Script::new(include_str!("tail.lua"));
+pub(super) static EPOCH: Script = Script::new(include_str!("epoch.lua"));
+pub(super) static READ: Script = Script::new(include_str!("read.lua"));
+pub(super) static LAST: Script = Script::new(include_str!("last.lua"));
+pub(super) static RETAINED: Script = Script::new(include_str!("retained.lua"));
+
+impl Script {
+    const fn new(text: &'static str) -> Self {
+        Self {
+            text,
+            sha: OnceLock::new(),
+        }
+    }
+
+    /// A call with these keys; its arguments are still to be added.
+    pub(super) fn call(&self, keys: &[&str]) -> Cmd {
+        let mut command = ::redis::cmd("EVALSHA");
+        // Not loaded yet: Redis answers NOSCRIPT, and nothing is done.
+        let sha = self.sha.get().map_or("-", String::as_str);
+        command.arg(sha).arg(keys.len()).arg(keys);
+        command
+    }
+
+    async fn load(&self, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
+        let mut command = ::redis::cmd("SCRIPT");
+        command.arg("LOAD").arg(self.text);
+        let sha: String = command.query_async(connection).await?;
+        let _ = self.sha.set(sha);
+        Ok(())
+    }
+}
+
+/// Loads every script: Redis may have been restarted since.
+pub(super) async fn load_all(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
+    for script in [&APPEND, &TAIL, &EPOCH, &READ, &LAST, &RETAINED] {
+        script.load(connection).await?;
+    }
+    Ok(())
+}
+
+/// Runs a script's call. It is sent a second time only where Redis says that it does not know the
+/// script, and so has done nothing.
+pub(super) async fn run(
+    call: &Cmd,
+    connection: &mut MultiplexedConnection,
+) -> Result<Value, RedisError> {
+    match call.query_async(connection).await {
+        Err(error) if error.code() == Some("NOSCRIPT") => {
+            load_all(connection).await?;
+            call.query_async(connection).await
+        }
+        done => done,
+    }
+}
+
+/// The keys of one log. One hash tag, so that they lie on one node of a Cluster.
+#[derive(Debug, Clone)]
+pub(super) struct Keys {
+    pub(super) log: String,
+    pub(super) meta: String,
+    pub(super) own: String,
+    pub(super) spent: String,
+    pub(super) retained: String,
+    /// Followed by the topic.
+    pub(super) topic: String,
+}
+
+impl Keys {
+    pub(super) fn new(prefix: &str) -> Self {
+        let key = |name: &str| format!("{{{prefix}}}:{name}");
+        Self {
+            log: key("log"),
+            meta: key("meta"),
+            own: key("own"),
+            spent: key("spent"),
+            retained: key("retained"),
+            topic: key("topic:"),
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! The tail: what is appended, by whatever node, comes into this node's window, on a connection of its
+//! own.
+
+use std::{sync::Arc, time::Duration};
+
+use ::redis::{RedisError, Value, aio::MultiplexedConnection};
+use tokio::time::sleep;
+
+use super::{
+    connection::Backoff,
+    entry::{self, Entry},
+    fill,
+    look::{Look, Place, Verdict},
+    script, settings,
+    shared::Shared,
+};
+use crate::event::{EventId, Stored};
+
+/// How long the tail waits for an entry: the log itself is looked at as often.
+const BLOCK: Duration = Duration::from_secs(1);
+/// How long its reply may take; longer than it waits.
+const REPLY_WITHIN: Duration = Duration::from_secs(2);
+/// Most events that come into the window at once, and their bytes.
+const MAX_EVENTS: usize = 512;
+const MAX_BYTES: usize = 1 << 20;
+/// The part of the window that one batch, or one event, may take.
+const WINDOW_SHARE: usize = 4;
+
+/// See the module.
+pub(super) struct Tail {
+    shared: Arc<Shared>,
+    /// `None`: nothing was seen of any log.
+    place: Option<Place>,
+    /// How many events had been added to the log where the tail stands.
+    added: u64,
+    has_warned: bool,
+}
+
+impl Tail {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            place: None,
+            added: 0,
+            has_warned: false,
+        }
+    }
+
+    /// Never ends.
+    pub(super) async fn follow(mut self) {
+        let mut backoff = Backoff::default();
+        loop {
+            let Err(error) = self.try_follow(&mut backoff).await;
+            self.shared.is_away(&error.to_string());
+            self.shared.looked.notify_waiters();
+            sleep(backoff.next()).await;
+        }
+    }
+
+    async fn try_follow(
+        &mut self,
+        backoff: &mut Backoff,
+    ) -> Result<std::convert::Infallible, RedisError> {
+        let mut connection = self.shared.address.connect(REPLY_WITHIN).await?;
+        // On a new connection it may be another server: the very entry has to be there.
+        let mut look = self.look(&mut connection, true).await?;
+        settings::warn(&self.shared, &mut connection).await;
+        loop {
+            let is_settled = self.follow_look(look, &mut connection).await?;
+            backoff.reset();
+            self.shared.is_here();
+            look = if is_settled {
+                self.wait(&mut connection).await?
+            } else {
+                self.look(&mut connection, false).await?
+            };
+        }
+    }
+
+    fn id(&self) -> EventId {
+        self.place.map_or(EventId::new(0, 0), |place| place.id)
+    }
+
+    fn max(&self) -> (usize, usize) {
+        // Where it begins is found out first.
+        if self.place.is_none() {
+            return (0, 0);
+        }
+        let window = self.shared.window.retention();
+        let events = MAX_EVENTS.min(window.events / WINDOW_SHARE).max(1);
+        (events, MAX_BYTES.min(window.bytes / WINDOW_SHARE))
+    }
+
+    /// Looks at the log; begins one where there is none.
+    async fn look(
+        &self,
+        connection: &mut MultiplexedConnection,
+        with_entry: bool,
+    ) -> Result<Look, RedisError> {
+        loop {
+            let call = Look::call(&self.shared, self.id(), self.max(), with_entry);
+            let reply = script::run(&call, connection).await?;
+            match Look::decode(reply)? {
+                Some(look) => return Ok(look),
+                None => self.begin(connection, None).await?,
+            }
+        }
+    }
+
+    /// The same, once something has been added or [`BLOCK`] is over.
+    async fn wait(&self, connection: &mut MultiplexedConnection) -> Result<Look, RedisError> {
+        let mut calls = ::redis::pipe();
+        let block = u64::try_from(BLOCK.as_millis()).unwrap_or(u64::MAX);
+        // From an explicit id: `$` would pass over what is added between two calls. What it answers is
+        // thrown away, since it tells neither of trimming nor of another log; the script does.
+        calls
+            .cmd("XREAD")
+            .arg("COUNT")
+            .arg(1)
+            .arg("BLOCK")
+            .arg(block);
+        calls
+            .arg("STREAMS")
+            .arg(&self.shared.keys.log)
+            .arg(self.id().to_string())
+            .ignore();
+        calls.add_command(Look::call(&self.shared, self.id(), self.max(), false));
+        let replies: Result<Value, _> = calls.query_async(connection).await;
+        match replies {
+            Ok(replies) => {
+                let [look] = entry::parts(replies)?;
+                match Look::decode(look)? {
+                    Some(look) => Ok(look),
+                    None => self.look(connection, false).await,
+                }
+            }
+            Err(error) if error.is_unrecoverable_error() || error.is_timeout() => Err(error),
+            // Refused: it may be for a script that Redis does not know any more.
+            Err(_) => self.look(connection, false).await,
+        }
+    }
+
+    async fn begin(
+        &self,
+        connection: &mut MultiplexedConnection,
+        ended: Option<u64>,
+    ) -> Result<(), RedisError> {
+        let is_lossy = self.place.is_some();
+        self.shared.begin_epoch(connection, ended, is_lossy).await?;
+        Ok(())
+    }
+
+    /// Does what a look calls for; false where there is to be another at once.
+    async fn follow_look(
+        &mut self,
+        mut look: Look,
+        connection: &mut MultiplexedConnection,
+    ) -> Result<bool, RedisError> {
+        let Some(place) = self.place else {
+            self.place = Some(fill::fill(&self.shared, &look, connection).await?);
+            self.has_come_to(look.epoch, &look);
+            return Ok(true);
+        };
+        match look.verdict(&place) {
+            Verdict::Same => {}
+            Verdict::Replaced => {
+                self.restart(&look);
+                return Ok(false);
+            }
+            Verdict::Overtaken(floor) => {
+                log::warn!(
+                    "history at {} was trimmed past this node: it goes on behind {floor}, and streams \
+                     that stood before are told of a gap",
+                    self.shared.address
+                );
+                self.skip_to(floor);
+            }
+            Verdict::Lost => {
+                self.begin(connection, Some(place.epoch)).await?;
+                return Ok(false);
+            }
+        }
+        let entries = std::mem::take(&mut look.entries);
+        self.added += entries.len() as u64;
+        self.take(entries).await;
+        self.has_come_to(place.epoch, &look);
+        Ok(true)
+    }
+
+    /// The log is another one, or goes on as one: everything up to its birth is behind a gap.
+    fn restart(&mut self, look: &Look) {
+        let (epoch, id) = (look.epoch, look.birth);
+        log::warn!(
+            "history at {} goes on as another log, behind {id}: open streams are told of a gap",
+            self.shared.address
+        );
+        self.shared.window.restart(epoch, id);
+        self.place = Some(Place {
+            epoch,
+            id,
+            fingerprint: None,
+        });
+        self.has_come_to(epoch, look);
+    }
+
+    fn skip_to(&mut self, id: EventId) {
+        self.shared.window.skip_to(id);
+        if let Some(place) = &mut self.place {
+            (place.id, place.fingerprint) = (id, None);
+        }
+    }
+
+    fn has_come_to(&mut self, epoch: u64, look: &Look) {
+        let shared = &self.shared;
+        shared.saw(look.bounds);
+        let Some(place) = self.place else { return };
+        if look.entries.is_empty() && place.id >= self.shared.window.bounds().head {
+            self.added = self.added.max(look.added);
+        }
+        shared
+            .stats
+            .tail_lag
+            .set(look.added.saturating_sub(self.added));
+        // Appends may know of another epoch already, but not of one before.
+        if shared.epoch() == 0 {
+            shared.set_epoch(epoch);
+        }
+        shared.holds.reached(place.epoch, place.id, shared.epoch());
+        shared.looked.notify_waiters();
+    }
+
+    /// Brings entries into the window, behind what the node's own streams have yet to be told of.
+    async fn take(&mut self, entries: Vec<Entry>) {
+        let most = self.shared.window.retention().bytes / WINDOW_SHARE;
+        let mut batch: Vec<Arc<Stored>> = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let (id, fingerprint) = (entry.id, entry.fingerprint());
+            match entry.event() {
+                Some(stored) if stored.event().cost() > most => {
+                    // Streams read it from Redis, as what is behind the window.
+                    self.push(std::mem::take(&mut batch)).await;
+                    self.skip_to(id);
+                }
+                Some(stored) => batch.push(stored),
+                None => self.warn_of_foreign(id),
+            }
+            if let Some(place) = &mut self.place {
+                (place.id, place.fingerprint) = (id, Some(fingerprint));
+            }
+        }
+        self.push(batch).await;
+    }
+
+    async fn push(&self, batch: Vec<Arc<Stored>>) {
+        if !batch.is_empty() {
+            self.shared.window.room(&batch).await;
+            self.shared.window.push(batch);
+        }
+    }
+
+    fn warn_of_foreign(&mut self, id: EventId) {
+        if !std::mem::replace(&mut self.has_warned, true) {
+            log::warn!(
+                "history at {} holds an entry that is no event of ours, {id}: somebody else writes to \
+                 the keys of this prefix. It is passed over, and so are others of the kind",
+                self.shared.address
+            );
+        }
+    }
+}
