@@ -8,6 +8,7 @@
 
 mod append;
 mod directory;
+mod journal;
 mod mark;
 mod opening;
 mod queue;
@@ -47,6 +48,9 @@ use super::{
 use crate::event::{EventId, Selector};
 
 pub use directory::OpenError;
+
+/// Where the engine logs. Its errors are told by who asked it.
+pub const ENGINE_LOG_TARGETS: [&str; 2] = ["fjall", "lsm_tree"];
 
 /// Reads that may be with the engine at a time; the others wait.
 const MAX_READS: usize = 4;

@@ -2,11 +2,19 @@
 
 use std::io;
 
-use crate::config::{BadSetting, Config, LogFormat};
+use crate::{
+    config::{BadSetting, Config, LogFormat},
+    history::disk::ENGINE_LOG_TARGETS,
+};
 
 /// Without a setting: what an operator wants to know. The dispatcher underneath takes each client
-/// that goes away for an error, and the engine's errors are told by who asked it.
+/// that goes away for an error.
 const DEFAULT_FILTER: &str = "info,actix_server=warn,actix_http=off";
+
+fn default_filter() -> String {
+    let quiet = ENGINE_LOG_TARGETS.map(|target| format!(",{target}=off"));
+    DEFAULT_FILTER.to_owned() + &quiet.concat()
+}
 
 /// Sends the log to standard error, as the settings say.
 ///
@@ -18,7 +26,7 @@ pub(super) fn start(config: &Config) -> Result<(), BadSetting> {
         .into_iter()
         .flatten()
         .find(|filter| !filter.trim().is_empty());
-    let filter = filter.unwrap_or_else(|| DEFAULT_FILTER.to_owned());
+    let filter = filter.unwrap_or_else(default_filter);
     let parsed = env_filter::Builder::new().try_parse(&filter).map(|_| ());
     parsed.map_err(|error| {
         BadSetting(format!(

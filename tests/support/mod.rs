@@ -46,7 +46,8 @@ pub struct Server {
     log: Mutex<mpsc::Receiver<String>>,
     seen: Vec<String>,
     /// Removed with the server.
-    _directory: Option<TempDir>,
+    #[allow(dead_code, reason = "removed with the server")]
+    directory: Option<TempDir>,
 }
 
 impl Server {
@@ -62,7 +63,7 @@ impl Server {
             command.arg("--data-dir").arg(directory.path());
         }
         let mut server = Self::spawn(command);
-        server._directory = directory;
+        server.directory = directory;
         server
     }
 
@@ -88,7 +89,7 @@ impl Server {
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
             log: Mutex::new(log),
             seen: Vec::new(),
-            _directory: None,
+            directory: None,
         };
         let line = server.wait_for_log("listening on http://");
         let address = line
@@ -114,7 +115,7 @@ impl Server {
             address,
             log: mpsc::channel().1.into(),
             seen: Vec::new(),
-            _directory: None,
+            directory: None,
         }
     }
 

@@ -6,6 +6,7 @@ use super::{
     Options,
     append::Log,
     directory::{Directory, OpenError},
+    journal,
     mark::{Mark, Noted},
     store::{Fault, Store},
 };
@@ -32,6 +33,7 @@ pub(super) fn open_engine(
     options: &Options,
     noted: Option<Noted>,
 ) -> Result<Log, Fault> {
+    journal::check(&directory.engine(), noted)?;
     // The engine meets some damage with a panic.
     let opened = catch_unwind(AssertUnwindSafe(|| {
         Log::resume(Store::open(&directory.engine(), options.cache_bytes)?)
