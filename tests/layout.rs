@@ -88,9 +88,9 @@ fn a_library_is_named_only_by_the_room_that_it_is_for() {
             &["config.rs", "config/", "cli.rs", "cli/", "main.rs"],
         ),
         ("ureq", &["cli.rs", "cli/"]),
-        ("rustix", &["http/", "history/disk/"]),
-        ("fjall", &["history/disk/"]),
-        ("twox_hash", &["history/disk/"]),
+        ("rustix", &["http/", "history/disk"]),
+        ("fjall", &["history/disk"]),
+        ("twox_hash", &["history/disk"]),
         ("::redis::", &["history/redis"]),
     ];
     for (file, text) in sources() {
