@@ -11,6 +11,7 @@ use prometheus_client::{
 
 use crate::{
     broadcaster::{Broadcaster, Ended},
+    history,
     stats::{LATENCY_BOUNDS_MICROS, Latency},
 };
 
@@ -163,6 +164,45 @@ impl Out<'_, '_> {
             "history_newest_timestamp_milliseconds",
             "When the newest event was taken",
             bounds.head.ms(),
+        )?;
+        self.gauge(
+            "history_available",
+            "Whether history can take a publish, as far as it knows",
+            u64::from(broadcaster.history_health().is_ok()),
+        )?;
+        self.backend(broadcaster.history_stats())
+    }
+
+    fn backend(&mut self, stats: &history::Stats) -> fmt::Result {
+        self.histogram(
+            "history_commit_duration",
+            "How long a commit to a log took, as durable as was asked",
+            &stats.commit_latency,
+        )?;
+        self.counter(
+            "history_commits",
+            "Commits to a log; each takes what had come in meanwhile",
+            stats.commits.get(),
+        )?;
+        self.counter(
+            "history_committed_events",
+            "Events in these commits",
+            stats.committed.get(),
+        )?;
+        self.gauge(
+            "history_size_bytes",
+            "Bytes that a log takes where it is",
+            stats.size_bytes.get(),
+        )?;
+        self.counter(
+            "history_reconnects",
+            "How often a log that was away is there again",
+            stats.reconnects.get(),
+        )?;
+        self.gauge(
+            "history_tail_lag_events",
+            "Events that are known to be in a log and have not come from it yet",
+            stats.tail_lag.get(),
         )
     }
 }

@@ -267,6 +267,7 @@ impl Writer {
         let missed = log.since(self.shared.window.bounds().head)?;
         let oldest = log.find_oldest()?;
         self.shared.reopen(&log, oldest);
+        self.shared.stats.reconnects.add(1);
         self.shared.window.push(missed);
         self.state = State::Open(Box::new(log));
         self.is_over = true;
