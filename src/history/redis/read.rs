@@ -17,6 +17,12 @@ use crate::{
     history::{Chunk, From, Limit, RetainedAt, Unavailable},
 };
 
+/// Most that one call may ask Redis for, which has others to serve.
+const MOST: Limit = Limit {
+    events: 65_536,
+    bytes: 16 << 20,
+};
+
 /// How long a read waits for the tail to hear of an epoch that Redis has already.
 const EPOCH_WITHIN: Duration = Duration::from_secs(2);
 /// How often it may have to.
@@ -118,8 +124,8 @@ async fn read_from(
     };
     let mut call = script::READ.call(&[&keys.log, &keys.meta, &keys.own]);
     call.arg(epoch).arg(kind).arg(value).arg(head.to_string());
-    call.arg(limit.events.max(1))
-        .arg(limit.bytes.max(1))
+    call.arg(limit.events.clamp(1, MOST.events))
+        .arg(limit.bytes.clamp(1, MOST.bytes))
         .arg(&keys.topic);
     add_topics(&mut call, selector);
     let reply = ask(shared, &call).await?;

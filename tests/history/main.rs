@@ -1,0 +1,79 @@
+//! What every history promises, tried with each of them by the same code.
+
+#[path = "../redis/server.rs"]
+#[allow(dead_code, reason = "other suites use the rest")]
+mod server;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod appends;
+mod identity;
+mod log;
+mod own_ids;
+mod reads;
+mod retained;
+
+/// A test of each promise for each history; those that end with the process cannot be opened again.
+macro_rules! promises {
+    ($($file:ident: $($promise:ident),*;)*) => {
+        mod memory {
+            $($(#[test]
+            fn $promise() {
+                crate::$file::$promise(crate::log::Log::in_memory);
+            })*)*
+        }
+        mod disk {
+            $($(#[test]
+            fn $promise() {
+                crate::$file::$promise(crate::log::Log::on_disk);
+            })*)*
+        }
+        mod redis {
+            $($(#[test]
+            fn $promise() {
+                crate::$file::$promise(crate::log::Log::in_redis);
+            })*)*
+        }
+    };
+}
+
+promises! {
+    appends:
+        positions_increase_and_come_in_order_through_the_window,
+        concurrent_appends_have_one_order_for_all,
+        a_batch_stands_together,
+        what_is_reserved_is_given_back_when_it_is_in_the_window,
+        an_append_whose_caller_is_gone_is_kept;
+    own_ids:
+        an_own_id_that_is_held_is_answered_with_the_first_position,
+        an_own_id_that_stands_twice_in_a_batch_is_stored_once,
+        repeats_alone_write_nothing_whatever_they_expect,
+        an_own_id_is_a_place_to_resume_from,
+        an_own_id_whose_event_was_dropped_is_stored_anew_and_names_no_place,
+        own_ids_are_found_again_after_a_restart;
+    retained:
+        a_value_is_kept_with_the_position_of_its_batch,
+        what_was_not_expected_is_a_conflict_and_nothing_is_written,
+        of_two_that_expect_the_same_one_wins,
+        values_outlive_the_events_they_came_with,
+        values_have_a_bound,
+        a_value_comes_with_an_event,
+        values_are_there_after_a_restart;
+    reads:
+        small_chunks_give_the_same_as_one_read,
+        a_topic_is_read_without_the_others,
+        private_events_are_passed_over,
+        the_last_so_many_are_those_that_match,
+        a_time_finds_what_was_taken_since,
+        what_is_older_than_the_window_is_read_from_the_log,
+        a_read_goes_no_further_than_the_window,
+        fields_come_back_as_they_were;
+    identity:
+        what_was_never_known_is_a_gap,
+        the_birth_of_a_log_is_known,
+        what_retention_dropped_is_a_gap_and_the_floor_is_not,
+        bytes_bound_a_log_too,
+        ids_of_another_log_are_not_known,
+        ids_go_on_increasing_after_a_restart,
+        a_restart_loses_nothing_and_repeats_nothing;
+}

@@ -1,0 +1,217 @@
+//! Reading from a place, in pieces, and only what matches.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use sse_broadcaster::{
+    Event, EventId, Selector,
+    history::{From, Hold, Limit},
+};
+
+use crate::{
+    log::{ALL, LARGE, Log, Size, event, ids},
+    support::wait_until,
+};
+
+const BEHIND: Size = Size {
+    log: 5_000,
+    window: 32,
+    ..LARGE
+};
+
+fn topics(topics: &[&str]) -> Selector {
+    Selector::topics(topics).unwrap()
+}
+
+/// Events of the topics a to d, and some of two.
+fn fill(log: &Log, count: usize) -> Vec<(EventId, Vec<&'static str>)> {
+    let names = ["a", "b", "c", "d"];
+    let topics = |n: usize| match n % 7 {
+        0 => vec![names[n % 4], names[(n + 1) % 4]],
+        _ => vec![names[n % 4]],
+    };
+    let batch = (0..count).map(|n| {
+        let builder = topics(n)
+            .into_iter()
+            .fold(Event::builder(n.to_string()), |builder, topic| {
+                builder.topic(topic)
+            });
+        builder.build().unwrap()
+    });
+    let events: Vec<_> = batch.collect();
+    let mut filled = Vec::new();
+    for part in events.chunks(8) {
+        filled.extend(log.append(part.to_vec()).unwrap().ids);
+    }
+    filled
+        .into_iter()
+        .enumerate()
+        .map(|(n, id)| (id, topics(n)))
+        .collect()
+}
+
+fn of(filled: &[(EventId, Vec<&str>)], wanted: &[&str]) -> Vec<EventId> {
+    let matching = filled
+        .iter()
+        .filter(|(_, topics)| topics.iter().any(|topic| wanted.contains(topic)));
+    matching.map(|(id, _)| *id).collect()
+}
+
+pub fn small_chunks_give_the_same_as_one_read(log: fn(Size) -> Log) {
+    let log = log(LARGE);
+    let filled = fill(&log, 400);
+    for wanted in [&["a"][..], &["b", "d"], &["a", "b", "c", "d"]] {
+        for events in [1, 7, 64] {
+            let limit = Limit { events, ..ALL };
+            let read = log.read_all(From::Earliest, &topics(wanted), limit);
+            assert_eq!(read, of(&filled, wanted), "{wanted:?} by {events}");
+        }
+        let limit = Limit { bytes: 700, ..ALL };
+        let read = log.read_all(From::Earliest, &topics(wanted), limit);
+        assert_eq!(read, of(&filled, wanted), "{wanted:?} by bytes");
+    }
+}
+
+pub fn a_topic_is_read_without_the_others(log: fn(Size) -> Log) {
+    let log = log(LARGE);
+    let filled = fill(&log, 100);
+    let from = From::After(filled[49].0);
+    let chunk = log.read(from, &topics(&["c"]), ALL);
+    assert_eq!(ids(&chunk), of(&filled[50..], &["c"]));
+    assert!(!chunk.gap);
+    let nothing = log.read(from, &topics(&["nobody publishes to it"]), ALL);
+    assert!(nothing.events.is_empty());
+    assert_eq!(nothing.read_to, log.window().bounds().head);
+}
+
+pub fn private_events_are_passed_over(log: fn(Size) -> Log) {
+    let log = log(LARGE);
+    let private = || {
+        Event::builder("private")
+            .topic("a")
+            .private()
+            .build()
+            .unwrap()
+    };
+    let first = log.publish("a", "1");
+    let kept = log.append(private()).unwrap().ids[0];
+    let last = log.publish("a", "2");
+    for selector in [topics(&["a"]), Selector::all()] {
+        let chunk = log.read(From::Earliest, &selector, ALL);
+        assert_eq!(ids(&chunk), [first, last]);
+        let chunk = log.read(From::Last(2), &selector, ALL);
+        assert_eq!(ids(&chunk), [first, last]);
+        assert!(!log.read(From::After(kept), &selector, ALL).gap);
+    }
+}
+
+pub fn the_last_so_many_are_those_that_match(log: fn(Size) -> Log) {
+    let log = log(BEHIND);
+    let filled = fill(&log, 300);
+    for wanted in [&["a"][..], &["b", "d"]] {
+        let all = of(&filled, wanted);
+        for count in [1, 5, 50, all.len(), all.len() + 1] {
+            let read = log.read_all(From::Last(count), &topics(wanted), ALL);
+            let expected = &all[all.len().saturating_sub(count)..];
+            if log.window().bounds().trim_floor != log.history().bounds().trim_floor {
+                assert_eq!(read, expected, "{wanted:?} {count}");
+            } else {
+                assert!(all.ends_with(&read) && read.len() <= count);
+            }
+        }
+    }
+    let none = log.read(From::Last(0), &topics(&["a"]), ALL);
+    assert!(none.events.is_empty() && !none.gap);
+    assert_eq!(log.read_all(From::Last(3), &Selector::all(), ALL).len(), 3);
+}
+
+pub fn a_time_finds_what_was_taken_since(log: fn(Size) -> Log) {
+    let log = log(BEHIND);
+    let now = || {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        u64::try_from(since.as_millis()).unwrap()
+    };
+    fill(&log, 100);
+    let before = now();
+    wait_until("a later millisecond", || now() > before + 1);
+    let since = now();
+    let later: Vec<_> = fill(&log, 20).into_iter().map(|(id, _)| id).collect();
+    let chunk = log.read(From::Since(since), &Selector::all(), ALL);
+    assert_eq!((ids(&chunk), chunk.gap), (later, false));
+    let future = now() + u64::try_from(Duration::from_secs(3_600).as_millis()).unwrap();
+    assert!(
+        log.read(From::Since(future), &Selector::all(), ALL)
+            .events
+            .is_empty()
+    );
+}
+
+pub fn what_is_older_than_the_window_is_read_from_the_log(log: fn(Size) -> Log) {
+    let log = log(BEHIND);
+    let filled = fill(&log, 1_000);
+    if log.window().bounds().trim_floor == log.history().bounds().trim_floor {
+        // In memory alone the window is the log.
+        return;
+    }
+    let limit = Limit { events: 50, ..ALL };
+    let all: Vec<_> = filled.iter().map(|(id, _)| *id).collect();
+    assert_eq!(log.read_all(From::Earliest, &Selector::all(), limit), all);
+    let brought = all[500].to_string();
+    let after = log.read_all(From::Brought(&brought), &Selector::all(), limit);
+    assert_eq!(after, all[501..]);
+    assert_eq!(
+        log.read_all(From::After(all[10]), &topics(&["b"]), limit),
+        of(&filled[11..], &["b"])
+    );
+    let chunk = log.read(From::Brought(&brought), &topics(&["b"]), limit);
+    assert_eq!(
+        (chunk.gap, chunk.after, chunk.oldest),
+        (false, all[500], Some(all[0]))
+    );
+}
+
+pub fn a_read_goes_no_further_than_the_window(log: fn(Size) -> Log) {
+    let log = log(BEHIND);
+    fill(&log, 200);
+    for selector in [Selector::all(), topics(&["a"])] {
+        for _ in 0..200 {
+            let history = Arc::clone(log.history());
+            let append = async move {
+                history
+                    .append(event("a", "x").into(), Hold::default())
+                    .await
+            };
+            let append = log.runtime.spawn(append);
+            let chunk = log.read(From::Earliest, &selector, ALL);
+            assert!(chunk.read_to <= log.window().bounds().head);
+            log.runtime.block_on(append).unwrap().unwrap();
+        }
+    }
+}
+
+pub fn fields_come_back_as_they_were(log: fn(Size) -> Log) {
+    let log = log(BEHIND);
+    let full = Event::builder("two\nlines, \u{1f980} and \0")
+        .topic("a")
+        .topic("b c")
+        .name("named")
+        .own_id("own id")
+        .retry(Duration::from_millis(1_234))
+        .build()
+        .unwrap();
+    let empty = Event::builder("").build().unwrap();
+    let appended = log.append(vec![full.clone(), empty.clone()]).unwrap();
+    for _ in 0..2 {
+        let chunk = log.read(From::Earliest, &Selector::all(), Limit { events: 2, ..ALL });
+        if ids(&chunk) != appended.ids {
+            // In memory alone they are gone by now.
+            return;
+        }
+        assert_eq!(*chunk.events[0].event(), full);
+        assert_eq!(*chunk.events[1].event(), empty);
+        assert!(chunk.events[0].time_ms() <= chunk.events[1].time_ms());
+        fill(&log, 100);
+    }
+}

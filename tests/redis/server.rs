@@ -1,0 +1,120 @@
+//! A real `redis-server` on a port and in a directory of its own, which dies with its handle.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
+};
+
+use tempfile::TempDir;
+
+use crate::support::{PATIENCE, wait_until};
+
+/// What a Redis that keeps what it acknowledges is started with.
+pub const DURABLE: [&str; 6] = [
+    "--appendonly",
+    "yes",
+    "--appendfsync",
+    "always",
+    "--save",
+    "",
+];
+/// One that keeps what it was told to save, and nothing else.
+pub const SNAPSHOTS: [&str; 4] = ["--appendonly", "no", "--save", ""];
+
+pub struct RedisServer {
+    child: Option<Child>,
+    pub port: u16,
+    settings: Vec<&'static str>,
+    directory: TempDir,
+}
+
+impl RedisServer {
+    pub fn start() -> Self {
+        Self::start_with(&DURABLE)
+    }
+
+    pub fn start_with(settings: &[&'static str]) -> Self {
+        let mut server = Self::prepare(settings);
+        server.run();
+        server
+    }
+
+    /// One that asks for a password, which this handle does not have.
+    pub fn start_locked(settings: &[&'static str]) -> Self {
+        let mut server = Self::prepare(settings);
+        server.spawn();
+        wait_until("Redis answers", || server.try_ask("PING").is_some());
+        server
+    }
+
+    /// One that is not started yet.
+    pub fn prepare(settings: &[&'static str]) -> Self {
+        // Whoever takes the port meanwhile has Redis fail, and the test with it.
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+        Self {
+            child: None,
+            port: port.expect("a free port").port(),
+            settings: settings.to_vec(),
+            directory: tempfile::tempdir().expect("a directory"),
+        }
+    }
+
+    /// Starts it, or starts it again with what it has kept.
+    pub fn run(&mut self) {
+        self.spawn();
+        wait_until("Redis answers", || {
+            self.try_ask("PING").is_some_and(|pong| pong == "+PONG")
+        });
+    }
+
+    fn spawn(&mut self) {
+        let child = Command::new("redis-server")
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
+            .arg("--dir")
+            .arg(self.directory.path())
+            .args(&self.settings)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        self.child = Some(child.expect("redis-server is installed"));
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// The first line of its answer to a command.
+    pub fn ask(&self, command: &str) -> String {
+        self.try_ask(command).expect("Redis answers")
+    }
+
+    fn try_ask(&self, command: &str) -> Option<String> {
+        let mut socket = TcpStream::connect(self.address()).ok()?;
+        socket.set_read_timeout(Some(PATIENCE)).ok()?;
+        socket.write_all(format!("{command}\r\n").as_bytes()).ok()?;
+        let mut line = String::new();
+        BufReader::new(socket).read_line(&mut line).ok()?;
+        Some(line.trim_end().to_owned())
+    }
+
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.as_ref().expect("it runs").id().to_string();
+        let status = Command::new("kill").args([name, &pid]).status();
+        assert!(status.expect("kill runs").success());
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
