@@ -317,8 +317,13 @@ pub struct Answer {
 
 impl Answer {
     pub fn read(socket: TcpStream) -> Self {
+        Self::try_read(socket).expect("a head")
+    }
+
+    /// `None` where the server went away before it answered.
+    pub fn try_read(socket: TcpStream) -> Option<Self> {
         let mut reader = BufReader::new(socket);
-        let head = read_head(&mut reader).expect("a head");
+        let head = read_head(&mut reader).ok()?;
         let mut body = Vec::new();
         if header_in(&head, "transfer-encoding").is_some() {
             while let Ok(Some(chunk)) = read_chunk(&mut reader) {
@@ -331,11 +336,11 @@ impl Answer {
                 .read_to_end(&mut body);
         }
         let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-        Self {
+        Some(Self {
             status: status.expect("a status"),
             head,
             body,
-        }
+        })
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -422,10 +427,15 @@ pub struct Stream {
 
 impl Stream {
     pub fn open(socket: TcpStream) -> Self {
+        Self::try_open(socket).expect("a head")
+    }
+
+    /// `None` where the server went away before it answered.
+    pub fn try_open(socket: TcpStream) -> Option<Self> {
         let mut reader = BufReader::new(socket);
-        let head = read_head(&mut reader).expect("a head");
+        let head = read_head(&mut reader).ok()?;
         assert!(head.contains(" 200 "), "{head}");
-        Self {
+        Some(Self {
             chunked: header_in(&head, "transfer-encoding").is_some(),
             reader,
             head,
@@ -435,7 +445,7 @@ impl Stream {
             retry: None,
             pings: 0,
             end: None,
-        }
+        })
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

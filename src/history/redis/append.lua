@@ -4,8 +4,10 @@
 -- the beginning of the topics' keys; how many batches. Per batch: how many expectations and, each, key and
 -- id ('': not there); how many values and, each, key, '1' or '0' (removed), value; how many events and,
 -- each, topics, data, own id, further fields.
--- Answers {'epoch', the current one}, or per batch its ids ('=' before one that was there already),
+-- Answers {'epoch', the current one}, or per batch its id or ids ('=' before one that was there already),
 -- {'conflict', key, id} or {'full'}.
+--
+-- An entry is topics, data and, where there are any, own id, further fields: two pairs of name and value.
 local call = redis.call
 local log, meta, own, spent, retained = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local MAX_DROPPED, MAX_DROPPED_BYTES = 512, 8 * 1024 * 1024
@@ -15,10 +17,10 @@ local function text() at = at + 1 return ARGV[at] end
 local function number() return tonumber(text()) end
 
 local epoch = text()
-local state = call('HMGET', meta, 'epoch', 'floor', 'bytes', 'added', 'retained_bytes')
+local state = call('HMGET', meta, 'epoch', 'floor', 'bytes', 'added', 'retained_bytes', 'oldest')
 if state[1] ~= epoch then return {'epoch', state[1] or ''} end
 local floor, bytes, added = state[2], tonumber(state[3]), tonumber(state[4])
-local retained_bytes = tonumber(state[5])
+local retained_bytes, oldest_id = tonumber(state[5]), state[6]
 local max_events, max_bytes, max_age = number(), number(), number()
 local max_values, max_retained_bytes = number(), number()
 local topic_keys = text()
@@ -43,15 +45,15 @@ local function is_spent(own_id)
 end
 
 local function read_batch()
-  local batch = {expect = {}, values = {}, events = {}, is_new = false}
+  local batch = {expect = {}, values = {}, is_new = false}
   for i = 1, number() do batch.expect[i] = {text(), text()} end
   for i = 1, number() do batch.values[i] = {text(), text(), text()} end
-  for i = 1, number() do
-    local event = {text(), text(), text(), text()}
-    batch.events[i] = event
-    if not batch.is_new then
-      batch.is_new = event[3] == '' or not call('HGET', own, event[3])
-    end
+  batch.count = number()
+  batch.first = at + 1
+  at = at + 4 * batch.count
+  for i = batch.first, at, 4 do
+    if batch.is_new then break end
+    batch.is_new = ARGV[i + 2] == '' or not call('HGET', own, ARGV[i + 2])
   end
   return batch
 end
@@ -94,17 +96,25 @@ local function retain(batch, id)
   end
 end
 
-local function place(event)
-  local topics, data, own_id, more = event[1], event[2], event[3], event[4]
+-- The event whose four fields begin at this argument.
+local function place(at)
+  local topics, data, own_id, more = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
   if own_id ~= '' then
     local first = call('HGET', own, own_id)
     if first then return '=' .. first:match('^[^!]+') end
   end
-  local fields = {'t', topics, 'd', data}
-  if own_id ~= '' then fields[#fields + 1] = 'o' fields[#fields + 1] = own_id end
-  if more ~= '' then fields[#fields + 1] = 'm' fields[#fields + 1] = more end
-  local id = call('XADD', log, '*', unpack(fields))
-  for topic in topics:gmatch('[^\n]+') do call('XADD', topic_keys .. topic, id, '', '') end
+  local id = nil
+  if own_id == '' and more == '' then
+    id = call('XADD', log, '*', topics, data)
+  else
+    id = call('XADD', log, '*', topics, data, own_id, more)
+  end
+  if oldest_id == '' then oldest_id = id end
+  if topics:find('\n', 1, true) then
+    for topic in topics:gmatch('[^\n]+') do call('XADD', topic_keys .. topic, id, '', '') end
+  else
+    call('XADD', topic_keys .. topics, id, '', '')
+  end
   if own_id ~= '' then call('HSET', own, own_id, is_spent(own_id) and id .. '!' or id) end
   bytes = bytes + cost(topics, data, own_id, more)
   added = added + 1
@@ -115,24 +125,25 @@ local function append(batch)
   local refused = batch.is_new and refusal(batch)
   if refused then return refused end
   local ids, last = {}, nil
-  for i, event in ipairs(batch.events) do
-    ids[i] = place(event)
-    if ids[i]:sub(1, 1) ~= '=' then last = ids[i] end
+  for i = 1, batch.count do
+    local id = place(batch.first + 4 * (i - 1))
+    ids[i] = id
+    if id:byte() ~= 61 then last = id end
   end
-  if last then retain(batch, last) end
-  return ids
+  if last and #batch.values > 0 then retain(batch, last) end
+  return batch.count == 1 and ids[1] or ids
 end
 
 -- Forgets what an entry left elsewhere; answers what it cost.
 local function forget(entry, touched)
-  local fields = {t = '', d = '', o = '', m = ''}
-  for i = 1, #entry[2], 2 do fields[entry[2][i]] = entry[2][i + 1] end
-  if fields.o ~= '' then
-    call('HDEL', own, fields.o)
-    for _, bit in ipairs(marks(fields.o)) do call('SETBIT', spent, bit, 1) end
+  local fields = entry[2]
+  local topics, data, own_id, more = fields[1], fields[2], fields[3] or '', fields[4] or ''
+  if own_id ~= '' then
+    call('HDEL', own, own_id)
+    for _, bit in ipairs(marks(own_id)) do call('SETBIT', spent, bit, 1) end
   end
-  for topic in fields.t:gmatch('[^\n]+') do touched[topic_keys .. topic] = true end
-  return cost(fields.t, fields.d, fields.o, fields.m)
+  for topic in topics:gmatch('[^\n]+') do touched[topic_keys .. topic] = true end
+  return cost(topics, data, own_id, more)
 end
 
 local function age_limit()
@@ -147,10 +158,7 @@ local function excess(length, oldest_ms)
   if bytes > max_bytes then
     count = math.max(count, math.ceil((bytes - max_bytes) * length / bytes))
   end
-  if oldest_ms > 0 then
-    local oldest = call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
-    if oldest and tonumber(oldest[1]:match('^%d+')) < oldest_ms then count = MAX_DROPPED end
-  end
+  if oldest_id ~= '' and tonumber(oldest_id:match('^%d+')) < oldest_ms then count = MAX_DROPPED end
   return count
 end
 
@@ -173,6 +181,7 @@ local function trim(new_events)
   end
   if dropped == 0 then return end
   local kept = oldest[dropped + 1]
+  oldest_id = kept and kept[1] or ''
   for key in pairs(touched) do
     if not kept then
       call('DEL', key)
@@ -191,5 +200,5 @@ local answers, before = {}, added
 for i = 1, number() do answers[i] = append(read_batch()) end
 trim(added - before)
 call('HSET', meta, 'floor', floor, 'bytes', string.format('%.0f', bytes),
-  'added', string.format('%.0f', added), 'retained_bytes', string.format('%.0f', retained_bytes))
+  'oldest', oldest_id, 'added', string.format('%.0f', added), 'retained_bytes', string.format('%.0f', retained_bytes))
 return answers

@@ -112,10 +112,9 @@ pub(super) async fn append(
     if batch.events.is_empty() {
         return Err(AppendError::NoEvents);
     }
-    let unavailable = || AppendError::Unavailable(shared.unavailable());
-    if shared.appends.get().is_none() {
-        return Err(unavailable());
-    }
+    let deadline = tokio::time::Instant::now() + ANSWER_WITHIN;
+    let connection = shared.connection(&shared.appends).await;
+    connection.map_err(AppendError::Unavailable)?;
     let stage = Arc::new(AtomicU8::new(WAITING));
     let (answer, answered) = oneshot::channel();
     let job = Job {
@@ -127,7 +126,6 @@ pub(super) async fn append(
         queue.send(job).await.ok()?;
         answered.await.ok()
     };
-    let deadline = tokio::time::Instant::now() + ANSWER_WITHIN;
     if let Ok(Some(answer)) = timeout_at(deadline, asked).await {
         return answer;
     }
@@ -352,31 +350,38 @@ enum Outcome {
 }
 
 fn decode(reply: Value) -> Result<Outcome, Unexpected> {
-    let texts: Vec<String> = entry::list(reply)?
-        .into_iter()
-        .map(entry::text)
-        .collect::<Result<_, _>>()?;
-    match texts.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["conflict", key, id] => Ok(Outcome::Refused(AppendError::Conflict {
-            key: key.to_owned(),
-            written_at: id.parse().ok(),
-        })),
-        ["full"] => Ok(Outcome::Refused(AppendError::RetainedFull)),
-        _ => {
-            let (mut last, mut stored) = (None, 0);
-            let mut ids = Vec::with_capacity(texts.len());
-            for text in &texts {
-                let id = text
-                    .trim_start_matches('=')
-                    .parse()
-                    .map_err(|_| Unexpected)?;
-                if !text.starts_with('=') {
-                    last = Some(id);
-                    stored += 1;
-                }
-                ids.push(id);
-            }
-            Ok(Outcome::Kept(ids, last, stored))
+    let replies = match reply {
+        Value::Array(replies) => replies,
+        one => vec![one],
+    };
+    if let Some(Value::BulkString(word)) = replies.first() {
+        match word.as_slice() {
+            b"conflict" => return conflict(replies),
+            b"full" => return Ok(Outcome::Refused(AppendError::RetainedFull)),
+            _ => {}
         }
     }
+    let (mut last, mut stored) = (None, 0);
+    let mut ids = Vec::with_capacity(replies.len());
+    for reply in replies {
+        let Value::BulkString(text) = reply else {
+            return Err(Unexpected);
+        };
+        let repeated = text.strip_prefix(b"=");
+        let id = entry::position(repeated.unwrap_or(&text)).ok_or(Unexpected)?;
+        if repeated.is_none() {
+            last = Some(id);
+            stored += 1;
+        }
+        ids.push(id);
+    }
+    Ok(Outcome::Kept(ids, last, stored))
+}
+
+fn conflict(replies: Vec<Value>) -> Result<Outcome, Unexpected> {
+    let [_, key, id]: [Value; 3] = replies.try_into().map_err(|_| Unexpected)?;
+    Ok(Outcome::Refused(AppendError::Conflict {
+        key: entry::text(key)?,
+        written_at: entry::optional_id(id)?,
+    }))
 }

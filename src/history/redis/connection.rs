@@ -77,7 +77,7 @@ impl Address {
             script::load_all(&mut connection).await?;
             Ok(connection)
         };
-        timeout(CONNECT_WITHIN + reply_within, connecting)
+        timeout(CONNECT_WITHIN, connecting)
             .await
             .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
     }
@@ -110,6 +110,7 @@ impl Backoff {
 pub(super) struct Lane {
     connection: Mutex<Option<Numbered>>,
     broken: Notify,
+    up: Notify,
     /// Somebody else has reached Redis, so that it is worth a try at once.
     hint: Notify,
 }
@@ -123,6 +124,22 @@ pub(super) struct Numbered {
 impl Lane {
     pub(super) fn get(&self) -> Option<Numbered> {
         self.connection.lock().clone()
+    }
+
+    /// Waits for it, where it is known that Redis is there.
+    pub(super) async fn get_within(&self, within: Duration) -> Option<Numbered> {
+        let got = async {
+            loop {
+                let up = self.up.notified();
+                tokio::pin!(up);
+                up.as_mut().enable();
+                if let Some(connection) = self.get() {
+                    return connection;
+                }
+                up.await;
+            }
+        };
+        timeout(within, got).await.ok()
     }
 
     /// This one is of no use any more; a later one stays.
@@ -145,10 +162,16 @@ impl Lane {
     pub(super) async fn keep(self: Arc<Self>, address: Address) {
         let mut backoff = Backoff::default();
         for number in 0.. {
-            if let Ok(connection) = address.connect(REPLY_WITHIN).await {
+            let connected = tokio::select! {
+                connected = address.connect(REPLY_WITHIN) => connected,
+                // What is under way may be waiting for a reply that was lost.
+                () = self.hint.notified() => continue,
+            };
+            if let Ok(connection) = connected {
                 backoff.reset();
                 let mine = Numbered { connection, number };
                 *self.connection.lock() = Some(mine.clone());
+                self.up.notify_waiters();
                 self.watch(mine).await;
             }
             let _ = timeout(backoff.next(), self.hint.notified()).await;

@@ -51,38 +51,35 @@ fn more(event: &Event) -> String {
     [name, &retry, private].join("\n")
 }
 
-/// One entry, as Redis gives it.
+/// One entry, as Redis gives it: topics, data and, where there are any, own id, further fields.
 pub(super) struct Entry {
     pub(super) id: EventId,
     fields: Vec<Value>,
 }
 
 impl Entry {
+    /// What it holds, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let length = |field: &Value| match field {
+            Value::BulkString(bytes) => bytes.len(),
+            _ => 0,
+        };
+        self.fields.iter().map(length).sum()
+    }
+
     /// The event, unless somebody else wrote what is none.
     pub(super) fn event(self) -> Option<Arc<Stored>> {
-        let (mut topics, mut data, mut own_id, mut more) = (None, None, None, None);
-        let mut fields = self.fields.into_iter();
-        while let Some((name, value)) = fields.next().zip(fields.next()) {
-            let value = Some(text(value).ok()?);
-            match name {
-                Value::BulkString(name) => match name.as_slice() {
-                    b"t" => topics = value,
-                    b"d" => data = value,
-                    b"o" => own_id = value,
-                    b"m" => more = value,
-                    _ => return None,
-                },
-                _ => return None,
-            }
-        }
-        let mut event = Event::builder(data?);
-        for topic in topics?.split(SEPARATOR) {
+        let mut fields = self.fields.into_iter().map(text);
+        let topics = fields.next()?.ok()?;
+        let mut event = Event::builder(fields.next()?.ok()?);
+        for topic in topics.split(SEPARATOR) {
             event = event.topic(topic);
         }
-        if let Some(own_id) = own_id {
+        let own_id = fields.next().transpose().ok()?.unwrap_or_default();
+        if !own_id.is_empty() {
             event = event.own_id(own_id);
         }
-        let more = more.unwrap_or_default();
+        let more = fields.next().transpose().ok()?.unwrap_or_default();
         let mut more = more.split(SEPARATOR);
         if let Some(name) = more.next().filter(|name| !name.is_empty()) {
             event = event.name(name);
@@ -93,11 +90,9 @@ impl Entry {
         if more.next() == Some("p") {
             event = event.private();
         }
-        Some(Arc::new(Stored::new(
-            self.id,
-            self.id.ms(),
-            event.build().ok()?,
-        )))
+        let is_whole = fields.next().is_none();
+        let event = event.build().ok().filter(|_| is_whole)?;
+        Some(Arc::new(Stored::new(self.id, self.id.ms(), event)))
     }
 
     /// Tells one entry from another that was given the same id in a log that went back.
@@ -138,7 +133,26 @@ pub(super) fn number(value: Value) -> Result<u64, Unexpected> {
 }
 
 pub(super) fn id(value: Value) -> Result<EventId, Unexpected> {
-    text(value)?.parse().map_err(|_| Unexpected)
+    match value {
+        Value::BulkString(bytes) => position(&bytes).ok_or(Unexpected),
+        _ => Err(Unexpected),
+    }
+}
+
+/// A position as Redis writes it, which is the one way.
+pub(super) fn position(text: &[u8]) -> Option<EventId> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (ms, seq) = text.split_once('-')?;
+    Some(EventId::new(ms.parse().ok()?, seq.parse().ok()?))
+}
+
+/// `None` for the empty text, which stands for no position.
+pub(super) fn optional_id(value: Value) -> Result<Option<EventId>, Unexpected> {
+    match value {
+        Value::Nil => Ok(None),
+        Value::BulkString(bytes) if bytes.is_empty() => Ok(None),
+        value => id(value).map(Some),
+    }
 }
 
 pub(super) fn optional(value: Value) -> Option<Value> {

@@ -23,14 +23,15 @@ if last == 0 then
 end
 call('XSETID', log, birth)
 
-local floor = birth
-if call('XLEN', log) > 0 then
+local floor, oldest = birth, call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+if oldest then
   floor = current and call('HGET', meta, 'floor') or '0-0'
 else
   call('HSET', meta, 'bytes', 0)
   call('DEL', KEYS[3])
 end
-call('HSET', meta, 'epoch', ARGV[2], 'birth', birth, 'floor', floor, 'lossy', ARGV[4])
+call('HSET', meta, 'epoch', ARGV[2], 'birth', birth, 'floor', floor, 'lossy', ARGV[4],
+  'oldest', oldest and oldest[1] or '')
 call('HSETNX', meta, 'bytes', 0)
 call('HSETNX', meta, 'added', 0)
 call('HSETNX', meta, 'retained_bytes', 0)

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::{event::EventId, history::Hold, sync::Mutex};
 
+const FIRST: EventId = EventId::new(0, 0);
+const LAST: EventId = EventId::new(u64::MAX, u64::MAX);
+
 #[derive(Default)]
 pub(super) struct Holds(Mutex<Held>);
 
@@ -51,6 +54,27 @@ impl Holds {
         drop(held);
         // Dropping them wakes publishers, which is not for under the lock.
         drop(done);
+    }
+
+    /// The newest id that was answered and that the tail has yet to come to.
+    pub(super) fn promised(&self, epoch: u64) -> Option<EventId> {
+        let held = self.0.lock();
+        let mut ids = held.waiting.range((epoch, FIRST)..=(epoch, LAST));
+        ids.next_back().map(|((_, id), _)| *id)
+    }
+
+    /// Whether something that was answered is not among these entries, which are all up to `read_to`.
+    /// Redis has lost it then before any tail saw it.
+    pub(super) fn misses(
+        &self,
+        epoch: u64,
+        floor: EventId,
+        ids: &[EventId],
+        read_to: EventId,
+    ) -> bool {
+        let held = self.0.lock();
+        let mut due = held.waiting.range((epoch, FIRST)..=(epoch, read_to));
+        due.any(|((_, id), _)| *id > floor && ids.binary_search(id).is_err())
     }
 
     pub(super) fn release_all(&self) {

@@ -1,13 +1,15 @@
 //! One look at the log from where the tail stands, and what it says of what became of the log since.
 
-use ::redis::{Cmd, Value};
+use ::redis::{Pipeline, Value};
 
 use super::{
     entry::{self, Entry, Unexpected},
-    script,
     shared::{LogBounds, Shared},
 };
 use crate::event::EventId;
+
+/// What is known of the log beside its entries, as the scripts keep it.
+const FIELDS: [&str; 6] = ["epoch", "birth", "floor", "bytes", "added", "oldest"];
 
 /// Where the tail stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +27,7 @@ pub(super) struct Look {
     pub(super) bounds: LogBounds,
     /// Events that were ever added to it.
     pub(super) added: u64,
-    /// The entry that the tail stands at is there.
-    is_here: bool,
+    /// The entry that the tail stands at, if it is there.
     here: Option<Entry>,
     /// What comes behind it.
     pub(super) entries: Vec<Entry>,
@@ -45,47 +46,45 @@ pub(super) enum Verdict {
 }
 
 impl Look {
-    /// What one look costs at most is bounded in events and bytes.
-    pub(super) fn call(shared: &Shared, id: EventId, max: (usize, usize), with_entry: bool) -> Cmd {
-        let mut call = script::TAIL.call(&[&shared.keys.log, &shared.keys.meta]);
-        call.arg(id.to_string())
-            .arg(max.0)
-            .arg(max.1)
-            .arg(u8::from(with_entry));
-        call
+    /// Adds the commands of one look, at most so many entries, to a pipeline, as one atomic step: its
+    /// reply is the pipeline's last. No script, which would turn every entry over twice.
+    pub(super) fn add(calls: &mut Pipeline, shared: &Shared, id: EventId, max_entries: usize) {
+        let (log, meta) = (&shared.keys.log, &shared.keys.meta);
+        let (here, behind) = (id.to_string(), format!("({id}"));
+        calls.cmd("MULTI").ignore();
+        calls.cmd("HMGET").arg(meta).arg(&FIELDS).ignore();
+        calls.cmd("XLEN").arg(log).ignore();
+        calls.cmd("XRANGE").arg(log).arg(&here).arg(&here).ignore();
+        calls
+            .cmd("XRANGE")
+            .arg(log)
+            .arg(behind)
+            .arg("+")
+            .arg("COUNT")
+            .arg(max_entries)
+            .ignore();
+        calls.cmd("EXEC");
     }
 
     /// `None`: there is no log.
     pub(super) fn decode(reply: Value) -> Result<Option<Self>, Unexpected> {
-        let mut reply = entry::list(reply)?;
-        if reply.len() < 2 {
+        let [state, length, here, entries] = entry::parts(reply)?;
+        let [epoch, birth, floor, bytes, added, oldest] = entry::parts(state)?;
+        if epoch == Value::Nil {
             return Ok(None);
         }
-        let entries = entry::entries(reply.pop().ok_or(Unexpected)?)?;
-        let [
-            epoch,
-            birth,
-            floor,
-            bytes,
-            added,
-            length,
-            oldest,
-            is_here,
-            here,
-        ]: [Value; 9] = reply.try_into().map_err(|_| Unexpected)?;
         Ok(Some(Self {
             epoch: entry::number(epoch)?,
             birth: entry::id(birth)?,
             bounds: LogBounds {
                 floor: entry::id(floor)?,
-                oldest: entry::optional(oldest).map(entry::id).transpose()?,
+                oldest: entry::optional_id(oldest)?,
                 events: usize::try_from(entry::number(length)?).unwrap_or(usize::MAX),
                 bytes: usize::try_from(entry::number(bytes)?).unwrap_or(usize::MAX),
             },
             added: entry::number(added)?,
-            is_here: entry::number(is_here)? == 1,
-            here: entry::optional(here).map(entry::entry).transpose()?,
-            entries,
+            here: entry::entries(here)?.pop(),
+            entries: entry::entries(entries)?,
         }))
     }
 
@@ -93,15 +92,15 @@ impl Look {
         if self.epoch != place.epoch {
             return Verdict::Replaced;
         }
-        if self.is_here {
-            // Only where the entry was asked for.
-            let found = self.here.as_ref().map(Entry::fingerprint);
-            let is_other =
-                found.is_some() && place.fingerprint.is_some() && found != place.fingerprint;
-            return if is_other {
-                Verdict::Lost
-            } else {
+        if let Some(here) = &self.here {
+            // A log that went back may have given the id anew.
+            let is_known = place
+                .fingerprint
+                .is_none_or(|known| known == here.fingerprint());
+            return if is_known {
                 Verdict::Same
+            } else {
+                Verdict::Lost
             };
         }
         let floor = self.bounds.floor;

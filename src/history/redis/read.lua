@@ -7,7 +7,7 @@ local call = redis.call
 local log, meta, own = KEYS[1], KEYS[2], KEYS[3]
 local kind, value, last = ARGV[2], ARGV[3], ARGV[4]
 local max_events, max_bytes, topic_keys = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
-local state = call('HMGET', meta, 'epoch', 'birth', 'floor', 'lossy')
+local state = call('HMGET', meta, 'epoch', 'birth', 'floor', 'lossy', 'oldest')
 if state[1] ~= ARGV[1] then return {'epoch'} end
 local birth, floor, is_lossy = state[2], state[3], state[4] == '1'
 
@@ -110,5 +110,4 @@ if is_before(after, last) then
 else
   read_to = after
 end
-local oldest = call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
-return {after, gap and '1' or '0', oldest and oldest[1] or '', read_to, entries}
+return {after, gap and '1' or '0', state[5], read_to, entries}

@@ -80,18 +80,23 @@ fn brought(text: &str) -> String {
     OwnId::new(text).map_or(String::new(), |own_id| own_id.as_str().to_owned())
 }
 
+/// Asked a second time where the connection was lost: a read changes nothing.
 async fn ask(shared: &Shared, call: &Cmd) -> Result<Value, Unavailable> {
-    let Some(mut lane) = shared.reads.get() else {
-        return Err(shared.unavailable());
-    };
-    script::run(call, &mut lane.connection)
-        .await
-        .map_err(|error| {
-            if is_lost(&error) {
-                shared.reads.drop_broken(&lane);
-            }
-            Unavailable(format!("{}: {error}", shared.address))
-        })
+    let mut is_again = false;
+    loop {
+        let mut lane = shared.connection(&shared.reads).await?;
+        let error = match script::run(call, &mut lane.connection).await {
+            Ok(reply) => return Ok(reply),
+            Err(error) => error,
+        };
+        let is_lost = is_lost(&error);
+        if is_lost {
+            shared.reads.drop_broken(&lane);
+        }
+        if !is_lost || std::mem::replace(&mut is_again, true) {
+            return Err(Unavailable(format!("{}: {error}", shared.address)));
+        }
+    }
 }
 
 fn nonsense(shared: &Shared) -> Unavailable {

@@ -11,7 +11,6 @@ pub(super) struct Script {
 }
 
 pub(super) static APPEND: Script = Script::new(include_str!("append.lua"));
-pub(super) static TAIL: Script = Script::new(include_str!("tail.lua"));
 pub(super) static EPOCH: Script = Script::new(include_str!("epoch.lua"));
 pub(super) static READ: Script = Script::new(include_str!("read.lua"));
 pub(super) static LAST: Script = Script::new(include_str!("last.lua"));
@@ -45,7 +44,7 @@ impl Script {
 
 /// Loads every script: Redis may have been restarted since.
 pub(super) async fn load_all(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
-    for script in [&APPEND, &TAIL, &EPOCH, &READ, &LAST, &RETAINED] {
+    for script in [&APPEND, &EPOCH, &READ, &LAST, &RETAINED] {
         script.load(connection).await?;
     }
     Ok(())

@@ -6,13 +6,14 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use ::redis::{RedisError, aio::MultiplexedConnection};
 use tokio::sync::Notify;
 
 use super::{
-    connection::{Address, Lane},
+    connection::{Address, Lane, Numbered},
     holds::Holds,
     script::Keys,
 };
@@ -21,6 +22,9 @@ use crate::{
     history::{Bounds, Retention, Stats, Unavailable, Window},
     sync::Mutex,
 };
+
+/// How long something waits for a connection while another one is there.
+const LANE_WITHIN: Duration = Duration::from_millis(900);
 
 pub(super) struct Shared {
     pub(super) address: Address,
@@ -125,6 +129,9 @@ impl Shared {
     /// The tail follows the log (again).
     pub(super) fn is_here(&self) {
         let before = std::mem::replace(&mut *self.reach.lock(), Reach::Here);
+        if matches!(before, Reach::Here) {
+            return;
+        }
         self.appends.try_now();
         self.reads.try_now();
         self.looked.notify_waiters();
@@ -151,9 +158,21 @@ impl Shared {
         }
     }
 
+    /// The lane's connection; waits for it while the tail has one.
+    pub(super) async fn connection(&self, lane: &Lane) -> Result<Numbered, Unavailable> {
+        let found = match lane.get() {
+            None if self.follows() => lane.get_within(LANE_WITHIN).await,
+            found => found,
+        };
+        found.ok_or_else(|| self.unavailable())
+    }
+
+    fn follows(&self) -> bool {
+        matches!(*self.reach.lock(), Reach::Here)
+    }
+
     pub(super) fn health(&self) -> Result<(), Unavailable> {
-        let follows = matches!(*self.reach.lock(), Reach::Here);
-        if follows && self.appends.get().is_some() {
+        if self.follows() && self.appends.get().is_some() {
             return Ok(());
         }
         Err(self.unavailable())

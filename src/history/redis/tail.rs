@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ::redis::{RedisError, Value, aio::MultiplexedConnection};
+use ::redis::{Pipeline, RedisError, aio::MultiplexedConnection};
 use tokio::time::sleep;
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
     entry::{self, Entry},
     fill,
     look::{Look, Place, Verdict},
-    script, settings,
+    settings,
     shared::Shared,
 };
 use crate::event::{EventId, Stored};
@@ -20,10 +20,11 @@ use crate::event::{EventId, Stored};
 const BLOCK: Duration = Duration::from_secs(1);
 /// How long its reply may take; longer than it waits.
 const REPLY_WITHIN: Duration = Duration::from_secs(2);
-/// Most events that come into the window at once, and their bytes.
-const MAX_EVENTS: usize = 512;
-const MAX_BYTES: usize = 1 << 20;
-/// The part of the window that one batch, or one event, may take.
+/// Most entries of one look; fewer while they are large, so that a look is about [`LOOK_BYTES`].
+const MAX_ENTRIES: usize = 256;
+const FIRST_ENTRIES: usize = 16;
+const LOOK_BYTES: usize = 256 << 10;
+/// The part of the window that a batch may take.
 const WINDOW_SHARE: usize = 4;
 
 /// See the module.
@@ -33,6 +34,12 @@ pub(super) struct Tail {
     place: Option<Place>,
     /// How many events had been added to the log where the tail stands.
     added: u64,
+    /// Entries of the next look at most.
+    step: usize,
+    /// Entries of the last look at most.
+    asked: usize,
+    /// The newest that had been answered before the last look.
+    promised: Option<EventId>,
     has_warned: bool,
 }
 
@@ -42,6 +49,9 @@ impl Tail {
             shared,
             place: None,
             added: 0,
+            step: FIRST_ENTRIES,
+            asked: 0,
+            promised: None,
             has_warned: false,
         }
     }
@@ -62,8 +72,8 @@ impl Tail {
         backoff: &mut Backoff,
     ) -> Result<std::convert::Infallible, RedisError> {
         let mut connection = self.shared.address.connect(REPLY_WITHIN).await?;
-        // On a new connection it may be another server: the very entry has to be there.
-        let mut look = self.look(&mut connection, true).await?;
+        self.step = FIRST_ENTRIES;
+        let mut look = self.look(&mut connection).await?;
         settings::warn(&self.shared, &mut connection).await;
         loop {
             let is_settled = self.follow_look(look, &mut connection).await?;
@@ -72,7 +82,7 @@ impl Tail {
             look = if is_settled {
                 self.wait(&mut connection).await?
             } else {
-                self.look(&mut connection, false).await?
+                self.look(&mut connection).await?
             };
         }
     }
@@ -81,38 +91,22 @@ impl Tail {
         self.place.map_or(EventId::new(0, 0), |place| place.id)
     }
 
-    fn max(&self) -> (usize, usize) {
-        // Where it begins is found out first.
-        if self.place.is_none() {
-            return (0, 0);
-        }
-        let window = self.shared.window.retention();
-        let events = MAX_EVENTS.min(window.events / WINDOW_SHARE).max(1);
-        (events, MAX_BYTES.min(window.bytes / WINDOW_SHARE))
-    }
-
     /// Looks at the log; begins one where there is none.
-    async fn look(
-        &self,
-        connection: &mut MultiplexedConnection,
-        with_entry: bool,
-    ) -> Result<Look, RedisError> {
+    async fn look(&mut self, connection: &mut MultiplexedConnection) -> Result<Look, RedisError> {
         loop {
-            let call = Look::call(&self.shared, self.id(), self.max(), with_entry);
-            let reply = script::run(&call, connection).await?;
-            match Look::decode(reply)? {
-                Some(look) => return Ok(look),
-                None => self.begin(connection, None).await?,
+            if let Some(look) = self.ask(::redis::pipe(), connection).await? {
+                return Ok(look);
             }
+            self.begin(connection, None).await?;
         }
     }
 
     /// The same, once something has been added or [`BLOCK`] is over.
-    async fn wait(&self, connection: &mut MultiplexedConnection) -> Result<Look, RedisError> {
+    async fn wait(&mut self, connection: &mut MultiplexedConnection) -> Result<Look, RedisError> {
         let mut calls = ::redis::pipe();
         let block = u64::try_from(BLOCK.as_millis()).unwrap_or(u64::MAX);
         // From an explicit id: `$` would pass over what is added between two calls. What it answers is
-        // thrown away, since it tells neither of trimming nor of another log; the script does.
+        // thrown away, since it tells neither of trimming nor of another log; the look does.
         calls
             .cmd("XREAD")
             .arg("COUNT")
@@ -124,20 +118,33 @@ impl Tail {
             .arg(&self.shared.keys.log)
             .arg(self.id().to_string())
             .ignore();
-        calls.add_command(Look::call(&self.shared, self.id(), self.max(), false));
-        let replies: Result<Value, _> = calls.query_async(connection).await;
-        match replies {
-            Ok(replies) => {
-                let [look] = entry::parts(replies)?;
-                match Look::decode(look)? {
-                    Some(look) => Ok(look),
-                    None => self.look(connection, false).await,
-                }
-            }
-            Err(error) if error.is_unrecoverable_error() || error.is_timeout() => Err(error),
-            // Refused: it may be for a script that Redis does not know any more.
-            Err(_) => self.look(connection, false).await,
+        match self.ask(calls, connection).await? {
+            Some(look) => Ok(look),
+            None => self.look(connection).await,
         }
+    }
+
+    async fn ask(
+        &mut self,
+        mut calls: Pipeline,
+        connection: &mut MultiplexedConnection,
+    ) -> Result<Option<Look>, RedisError> {
+        self.asked = self.step;
+        self.promised = self
+            .place
+            .and_then(|place| self.shared.holds.promised(place.epoch));
+        Look::add(&mut calls, &self.shared, self.id(), self.asked);
+        let [reply] = entry::parts(calls.query_async(connection).await?)?;
+        let look = Look::decode(reply)?;
+        if let Some(look) = &look {
+            let bytes: usize = look.entries.iter().map(Entry::bytes).sum();
+            if bytes > LOOK_BYTES {
+                self.step = (self.step / 2).max(1);
+            } else if look.entries.len() == self.step && bytes <= LOOK_BYTES / 4 {
+                self.step = (2 * self.step).min(MAX_ENTRIES);
+            }
+        }
+        Ok(look)
     }
 
     async fn begin(
@@ -180,11 +187,29 @@ impl Tail {
                 return Ok(false);
             }
         }
+        if self.misses(&place, &look) {
+            self.begin(connection, Some(place.epoch)).await?;
+            return Ok(false);
+        }
         let entries = std::mem::take(&mut look.entries);
         self.added += entries.len() as u64;
         self.take(entries).await;
         self.has_come_to(place.epoch, &look);
         Ok(true)
+    }
+
+    /// Whether something that was answered to a publisher is not there where it should be.
+    fn misses(&self, place: &Place, look: &Look) -> bool {
+        let ids: Vec<_> = look.entries.iter().map(|entry| entry.id).collect();
+        let last = ids.last().copied().unwrap_or(place.id);
+        let is_all = ids.len() < self.asked;
+        let read_to = if is_all {
+            last.max(self.promised.unwrap_or(last))
+        } else {
+            last
+        };
+        let floor = look.bounds.floor;
+        self.shared.holds.misses(place.epoch, floor, &ids, read_to)
     }
 
     /// The log is another one, or goes on as one: everything up to its birth is behind a gap.
@@ -231,19 +256,24 @@ impl Tail {
 
     /// Brings entries into the window, behind what the node's own streams have yet to be told of.
     async fn take(&mut self, entries: Vec<Entry>) {
-        let most = self.shared.window.retention().bytes / WINDOW_SHARE;
-        let mut batch: Vec<Arc<Stored>> = Vec::with_capacity(entries.len());
+        let window = self.shared.window.retention();
+        let (most_events, most_bytes) = (window.events / WINDOW_SHARE, window.bytes / WINDOW_SHARE);
+        let (mut batch, mut bytes) = (Vec::with_capacity(entries.len()), 0);
         for entry in entries {
             let (id, fingerprint) = (entry.id, entry.fingerprint());
-            match entry.event() {
-                Some(stored) if stored.event().cost() > most => {
-                    // Streams read it from Redis, as what is behind the window.
-                    self.push(std::mem::take(&mut batch)).await;
-                    self.skip_to(id);
-                }
+            let event = entry.event();
+            let cost = event.as_ref().map_or(0, |stored| stored.event().cost());
+            if bytes + cost > most_bytes || batch.len() >= most_events {
+                self.push(std::mem::take(&mut batch)).await;
+                bytes = 0;
+            }
+            match event {
+                // Larger than this node's window allows: streams read it from Redis, as what is past.
+                Some(_) if cost > most_bytes => self.shared.window.skip_to(id),
                 Some(stored) => batch.push(stored),
                 None => self.warn_of_foreign(id),
             }
+            bytes += cost;
             if let Some(place) = &mut self.place {
                 (place.id, place.fingerprint) = (id, Some(fingerprint));
             }

@@ -1,0 +1,116 @@
+//! Redis that is away, from the start or for a while: what is refused, what stays, and what is said.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    nodes::{Published, history_of, node, publish},
+    server::{DURABLE, RedisServer},
+    support::{command, wait_until},
+};
+
+#[test]
+fn a_node_starts_without_redis_says_so_and_goes_on_once_it_is_there() {
+    let mut redis = RedisServer::prepare(&DURABLE);
+    let mut node = node(redis.address(), &[]);
+    assert!(node.log().contains("is away"), "{}", node.log());
+    assert_eq!(history_of(&node), "unavailable");
+    assert_eq!(publish(node.address, "refused"), Published::Refused);
+    let mut fresh = node.subscribe("/events?topic=t");
+    fresh.until("connected");
+    // What is past cannot be had: its client is to come back later.
+    let mut resumed = node.subscribe_with("/events?topic=t", "Last-Event-ID: 5-5");
+    assert!(resumed.next().is_none() && resumed.retry >= Some(2_000));
+    redis.run();
+    wait_until("history is there", || history_of(&node) == "ok");
+    node.wait_for_log("is there");
+    node.publish("t", "first");
+    assert_eq!(
+        fresh.next().unwrap().name,
+        "gap",
+        "what came before is not known"
+    );
+    assert_eq!(fresh.data(1), ["first"]);
+    assert_eq!(
+        node.log().matches("is away").count(),
+        1,
+        "said once: {}",
+        node.log()
+    );
+}
+
+#[test]
+fn a_publish_is_refused_in_time_and_what_is_past_is_sent_away_while_redis_stands_still() {
+    let redis = RedisServer::start();
+    let small = ["--window-events", "16", "--max-event-bytes", "1000"];
+    let node = node(redis.address(), &small);
+    let ids: Vec<_> = (0..40)
+        .map(|count| node.publish("t", &count.to_string()))
+        .collect();
+    let mut live = node.subscribe("/events?topic=t");
+    live.until("connected");
+    redis.signal("-STOP");
+    for _ in 0..3 {
+        let began = Instant::now();
+        let published = publish(node.address, "x");
+        assert!(!matches!(published, Published::At(_)));
+        assert!(
+            began.elapsed() < Duration::from_secs(3),
+            "{:?}",
+            began.elapsed()
+        );
+    }
+    wait_until("history is away", || history_of(&node) == "unavailable");
+    let mut held = node.subscribe_with("/events?topic=t", &format!("Last-Event-ID: {}", ids[37]));
+    assert_eq!(held.data(2), ["38", "39"], "what the window holds is there");
+    let mut past = node.subscribe_with("/events?topic=t", &format!("Last-Event-ID: {}", ids[2]));
+    assert!(past.next().is_none() && past.retry >= Some(2_000));
+    redis.signal("-CONT");
+    wait_until("history is there", || history_of(&node) == "ok");
+    let mut past = node.subscribe_with("/events?topic=t", &format!("Last-Event-ID: {}", ids[2]));
+    assert_eq!(past.data(37)[36], "39");
+    node.publish("t", "last");
+    let mut seen = live.data(1);
+    while seen.last().is_some_and(|data| data != "last") {
+        seen.extend(live.data(1));
+    }
+    assert!(
+        seen[..seen.len() - 1].iter().all(|data| data == "x"),
+        "{seen:?}"
+    );
+}
+
+#[test]
+fn a_url_that_cannot_be_is_refused_without_showing_its_password() {
+    for url in [
+        "redis://user:secret@",
+        "http://:secret@host",
+        "rediss://:secret@host/#insecure",
+    ] {
+        let output = command(&["--listen", "127.0.0.1:0", "--redis-url", url]).output();
+        let output = output.expect("the binary runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            !output.status.success() && said.contains("rediss://"),
+            "{said}"
+        );
+        assert!(!said.contains("secret"), "{said}");
+    }
+}
+
+#[test]
+fn a_password_is_used_and_never_shown() {
+    let mut settings = DURABLE.to_vec();
+    settings.extend(["--requirepass", "secret"]);
+    let redis = RedisServer::start_locked(&settings);
+    let mut command = command(&["--listen", "127.0.0.1:0"]);
+    command
+        .arg("--redis-url")
+        .arg(format!("redis://:secret@{}/3", redis.address()));
+    let mut node = crate::support::Server::spawn(command);
+    assert_eq!(history_of(&node), "ok");
+    node.publish("t", "x");
+    assert!(node.log().contains("/3 (prefix"), "{}", node.log());
+    let mut wrong = crate::nodes::node(redis.address(), &[]);
+    assert!(wrong.log().contains("is away"), "{}", wrong.log());
+    assert!(!format!("{}{}", node.log(), wrong.log()).contains("secret"));
+}

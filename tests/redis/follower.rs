@@ -1,0 +1,160 @@
+//! A client of one topic that comes back whenever its stream ends, to the next node if told so, and
+//! writes down what it got.
+
+use std::{
+    collections::{HashMap, HashSet},
+    net::{SocketAddr, TcpStream},
+    sync::{Arc, Mutex},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use sse_broadcaster::EventId;
+
+use crate::support::{PATIENCE, Stream};
+
+/// What one got, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Got {
+    Event(EventId, String),
+    /// What was asked for, as far as it is an id, and where it goes on.
+    Gap(Option<EventId>, EventId),
+}
+
+/// The data that ends every follower.
+pub const END: &str = "the end";
+
+pub struct Follower {
+    thread: JoinHandle<Vec<Got>>,
+    seen: Arc<Mutex<usize>>,
+}
+
+impl Follower {
+    /// Follows the nodes of this list, whose addresses may change; moves on after every `per_node`
+    /// events, and whenever a stream ends.
+    pub fn start(nodes: &Arc<Mutex<Vec<SocketAddr>>>, first: usize, per_node: usize) -> Self {
+        let seen = Arc::new(Mutex::new(0));
+        let (nodes, count) = (Arc::clone(nodes), Arc::clone(&seen));
+        let (opened, is_open) = std::sync::mpsc::channel();
+        let thread = thread::spawn(move || {
+            let mut got = Vec::new();
+            let (mut last_id, mut at) = (String::new(), first);
+            let deadline = Instant::now() + PATIENCE;
+            loop {
+                assert!(
+                    Instant::now() < deadline,
+                    "the end did not come; last {:?}",
+                    got.last()
+                );
+                let node = {
+                    let nodes = nodes.lock().unwrap();
+                    nodes[at % nodes.len()]
+                };
+                at += 1;
+                let Some(mut stream) = open(node, &last_id) else {
+                    thread::sleep(Duration::from_millis(20));
+                    continue;
+                };
+                let _ = opened.send(());
+                if read(&mut stream, &mut got, per_node, &count) {
+                    return got;
+                }
+                last_id.clone_from(&stream.last_id);
+                if stream.end.is_some() {
+                    thread::sleep(Duration::from_millis(20));
+                }
+            }
+        });
+        is_open.recv_timeout(PATIENCE).expect("a stream opens");
+        Self { thread, seen }
+    }
+
+    pub fn seen(&self) -> usize {
+        *self.seen.lock().unwrap()
+    }
+
+    pub fn join(self) -> Vec<Got> {
+        self.thread.join().expect("the follower comes to the end")
+    }
+}
+
+fn open(node: SocketAddr, last_id: &str) -> Option<Stream> {
+    use std::io::Write;
+    let mut socket = TcpStream::connect(node).ok()?;
+    socket.set_read_timeout(Some(PATIENCE)).ok()?;
+    let last = match last_id {
+        "" => String::new(),
+        id => format!("Last-Event-ID: {id}\r\n"),
+    };
+    let head = format!("GET /events?topic=t HTTP/1.1\r\nHost: {node}\r\n{last}\r\n");
+    socket.write_all(head.as_bytes()).ok()?;
+    let mut stream = Stream::try_open(socket)?;
+    last_id.clone_into(&mut stream.last_id);
+    Some(stream)
+}
+
+/// Reads so many events, or until the stream ends; whether the end was among them.
+fn read(stream: &mut Stream, got: &mut Vec<Got>, events: usize, seen: &Mutex<usize>) -> bool {
+    let mut left = events;
+    while left > 0 {
+        let Some(message) = stream.next() else {
+            return false;
+        };
+        let id: EventId = message.id.parse().expect("a position");
+        match &message.name[..] {
+            "gap" => {
+                let data: serde_json::Value = serde_json::from_str(&message.data).unwrap();
+                let requested = data["requested"]
+                    .as_str()
+                    .and_then(|text| text.parse().ok());
+                got.push(Got::Gap(requested, id));
+            }
+            "" => {
+                if message.data == END {
+                    return true;
+                }
+                got.push(Got::Event(id, message.data));
+                *seen.lock().unwrap() += 1;
+                left -= 1;
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Checks what one got against what was acknowledged: each once, in order, or behind a gap; and nothing
+/// that was refused. Returns how many gaps there were.
+pub fn check(
+    got: &[Got],
+    acknowledged: &HashMap<String, EventId>,
+    refused: &HashSet<String>,
+) -> usize {
+    let mut seen = HashSet::new();
+    let mut last = None;
+    let mut gaps = Vec::new();
+    for one in got {
+        match one {
+            Got::Event(id, data) => {
+                assert!(last < Some(*id), "{id} after {last:?}: {data}");
+                assert!(seen.insert(data.clone()), "twice: {data}");
+                assert!(!refused.contains(data), "was refused: {data}");
+                let known = acknowledged.get(data).is_none_or(|known| known == id);
+                assert!(known, "another id than was answered: {data}");
+                last = Some(*id);
+            }
+            Got::Gap(from, to) => {
+                gaps.push((from.or(last), *to));
+                last = Some(*to);
+            }
+        }
+    }
+    for (data, id) in acknowledged {
+        let is_behind_a_gap = gaps.iter().any(|(from, to)| *from < Some(*id) && id <= to);
+        assert!(
+            seen.contains(data) || is_behind_a_gap,
+            "lost without a word: {data} at {id}, gaps {gaps:?}"
+        );
+    }
+    gaps.len()
+}

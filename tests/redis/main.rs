@@ -1,0 +1,16 @@
+//! Three nodes on one real Redis: what one takes, every other delivers, once and in order, whatever
+//! becomes of nodes, of Redis, and of the way between them. Where something cannot be had any more,
+//! there is a gap.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod away;
+mod crowd;
+mod faults;
+mod follower;
+mod losing;
+mod nodes;
+mod proxy;
+mod server;
+mod shared;
