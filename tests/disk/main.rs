@@ -1,0 +1,10 @@
+//! The log on disk (`--data-dir`), as the real binary keeps it: over restarts, crashes, lost power,
+//! disks that fail, and files that are damaged.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod crash;
+mod log;
+mod power;
+mod shim;

@@ -1,0 +1,123 @@
+//! The library that stands between a server and its disk (see `shim.c`), and what it lets a test do:
+//! have the disk refuse, and lose power.
+
+use std::{
+    fs,
+    os::unix::fs::{FileExt, MetadataExt},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+const PAGE: usize = 4096;
+
+/// Builds it, once.
+fn library() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
+        let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("disk-shim.so");
+        let building = library.with_extension(format!("{}.so", std::process::id()));
+        let built = Command::new("cc")
+            .args(["-O1", "-Wall", "-Werror", "-shared", "-fPIC", "-o"])
+            .arg(&building)
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/disk/shim.c"))
+            .arg("-ldl")
+            .status();
+        assert!(built.expect("cc runs").success());
+        fs::rename(&building, &library).expect("it is in place");
+        library
+    })
+}
+
+/// While `fault` exists, writing below `directory` gives what stands in it, such as `ENOSPC`.
+#[allow(dead_code)]
+pub fn faulty(mut command: Command, directory: &Path, fault: &Path) -> Command {
+    command
+        .env("LD_PRELOAD", library())
+        .env("SHIM_DIR", directory)
+        .env("SHIM_FAULT", fault);
+    command
+}
+
+/// Keeps in `shadow` what is synced below `directory`.
+pub fn shadowed(mut command: Command, directory: &Path, shadow: &Path) -> Command {
+    fs::create_dir_all(shadow).expect("a directory");
+    command
+        .env("LD_PRELOAD", library())
+        .env("SHIM_DIR", directory)
+        .env("SHIM_SHADOW", shadow);
+    command
+}
+
+/// As if the machine had been started anew since.
+pub fn rebooted(mut command: Command, boot_id: &Path) -> Command {
+    let half = || fastrand::u64(..);
+    fs::write(boot_id, format!("{:016x}{:016x}\n", half(), half())).expect("it is written");
+    command
+        .env("LD_PRELOAD", library())
+        .env("SHIM_BOOT", boot_id);
+    command
+}
+
+/// How many of the pages that were not synced had come to the disk.
+pub enum Unsynced<'a> {
+    None,
+    Some(&'a mut fastrand::Rng),
+}
+
+/// Makes `to` what a loss of power may have left of `from`. Names are taken to be there as they are.
+pub fn lose_power(from: &Path, shadow: &Path, to: &Path, unsynced: &mut Unsynced<'_>) {
+    fs::create_dir_all(to).expect("a directory");
+    for entry in fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("an entry");
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type().expect("a type").is_dir() {
+            lose_power(&from, shadow, &to, unsynced);
+            continue;
+        }
+        let inode = entry.metadata().expect("an inode").ino();
+        let synced = fs::read(shadow.join(inode.to_string())).unwrap_or_default();
+        write_sparse(
+            &to,
+            &match unsynced {
+                Unsynced::None => synced,
+                Unsynced::Some(rng) => mix(synced, &fs::read(from).expect("a file"), rng),
+            },
+        );
+    }
+}
+
+/// A random part of the pages that differ are as they were written last.
+fn mix(synced: Vec<u8>, written: &[u8], rng: &mut fastrand::Rng) -> Vec<u8> {
+    let (short, long) = (
+        synced.len().min(written.len()),
+        synced.len().max(written.len()),
+    );
+    let length = match rng.u8(..3) {
+        0 => short,
+        1 => long,
+        _ => rng.usize(short..=long),
+    };
+    let likely = rng.f64();
+    let mut mixed = synced;
+    mixed.resize(length, 0);
+    for (old, new) in mixed.chunks_mut(PAGE).zip(written.chunks(PAGE)) {
+        let both = old.len().min(new.len());
+        if old[..both] != new[..both] && rng.f64() < likely {
+            old[..both].copy_from_slice(&new[..both]);
+        }
+    }
+    mixed
+}
+
+fn write_sparse(path: &Path, bytes: &[u8]) {
+    const PIECE: usize = 1 << 16;
+    let file = fs::File::create(path).expect("a file");
+    file.set_len(bytes.len() as u64).expect("room");
+    for (number, piece) in bytes.chunks(PIECE).enumerate() {
+        if piece.iter().any(|byte| *byte != 0) {
+            file.write_all_at(piece, (number * PIECE) as u64)
+                .expect("room");
+        }
+    }
+}
