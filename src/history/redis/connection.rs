@@ -155,7 +155,8 @@ impl Lane {
     }
 
     pub(super) fn try_now(&self) {
-        self.hint.notify_waiters();
+        // Also for who is about to wait.
+        self.hint.notify_one();
     }
 
     /// Never ends.
