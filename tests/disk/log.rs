@@ -4,7 +4,7 @@ use std::{
     io::{self, BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     time::Instant,
 };
 
@@ -79,25 +79,14 @@ pub fn command_on(directory: &Path, args: &[&str]) -> Command {
 }
 
 /// What a server said that did not start.
-pub fn refusal(mut command: Command) -> String {
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
-    let mut said = String::new();
-    let mut stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));
-    while stderr.read_line(&mut said).expect("text") > 0 {
-        if said.contains("listening on") {
-            let _ = child.kill();
-            let _ = child.wait();
-            panic!("it has started:\n{said}");
+pub fn refusal(command: Command) -> String {
+    match Server::try_spawn(command) {
+        Err(said) => {
+            assert!(!said.contains("panicked"), "{said}");
+            said
         }
+        Ok(_) => panic!("it has started"),
     }
-    assert_eq!(child.wait().expect("it ends").code(), Some(1), "{said}");
-    assert!(!said.contains("panicked"), "{said}");
-    said
 }
 
 /// A publisher that keeps its connection.

@@ -5,6 +5,14 @@
 mod support;
 
 mod crash;
+mod damage;
+mod faults;
+mod gone;
 mod log;
 mod power;
+mod refusals;
+mod replays;
+mod restart;
+mod retention;
 mod shim;
+mod synced;

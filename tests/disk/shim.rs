@@ -30,7 +30,6 @@ fn library() -> &'static Path {
 }
 
 /// While `fault` exists, writing below `directory` gives what stands in it, such as `ENOSPC`.
-#[allow(dead_code)]
 pub fn faulty(mut command: Command, directory: &Path, fault: &Path) -> Command {
     command
         .env("LD_PRELOAD", library())
@@ -56,6 +55,14 @@ pub fn rebooted(mut command: Command, boot_id: &Path) -> Command {
     command
         .env("LD_PRELOAD", library())
         .env("SHIM_BOOT", boot_id);
+    command
+}
+
+/// With a clock that is so many seconds ahead.
+pub fn ahead(mut command: Command, seconds: i64) -> Command {
+    command
+        .env("LD_PRELOAD", library())
+        .env("SHIM_CLOCK", seconds.to_string());
     command
 }
 

@@ -68,7 +68,13 @@ impl Server {
     }
 
     /// Starts this command, and waits until it says where it listens.
-    pub fn spawn(mut command: Command) -> Self {
+    pub fn spawn(command: Command) -> Self {
+        Self::try_spawn(command)
+            .unwrap_or_else(|said| panic!("it does not listen, but says:\n{said}"))
+    }
+
+    /// The same, or what it said before it ended.
+    pub fn try_spawn(mut command: Command) -> Result<Self, String> {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -91,7 +97,11 @@ impl Server {
             seen: Vec::new(),
             directory: None,
         };
-        let line = server.wait_for_log("listening on http://");
+        let Some(line) = server.find_in_log("listening on http://") else {
+            let said = server.log();
+            assert_eq!(server.wait().code(), Some(1), "{said}");
+            return Err(said);
+        };
         let address = line
             .split("http://")
             .nth(1)
@@ -105,7 +115,7 @@ impl Server {
             },
             address.port(),
         );
-        server
+        Ok(server)
     }
 
     /// Another program that serves at this address.
@@ -125,15 +135,18 @@ impl Server {
 
     /// The first line of the log, from here on, that holds this text.
     pub fn wait_for_log(&mut self, text: &str) -> String {
+        self.find_in_log(text)
+            .unwrap_or_else(|| panic!("no {text:?} in the log:\n{}", self.seen.join("\n")))
+    }
+
+    fn find_in_log(&mut self, text: &str) -> Option<String> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let Ok(line) = self.log.get_mut().unwrap().recv_timeout(left) else {
-                panic!("no {text:?} in the log:\n{}", self.seen.join("\n"));
-            };
+            let line = self.log.get_mut().unwrap().recv_timeout(left).ok()?;
             self.seen.push(line.clone());
             if line.contains(text) {
-                return line;
+                return Some(line);
             }
         }
     }

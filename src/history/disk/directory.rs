@@ -76,8 +76,9 @@ impl Directory {
 
     fn check_format(&self) -> Result<(), OpenError> {
         let file = self.path.join("format");
-        match fs::read_to_string(&file) {
-            Ok(text) => {
+        match fs::read(&file) {
+            Ok(bytes) => {
+                let text = String::from_utf8_lossy(&bytes);
                 let number = text.trim().strip_prefix(FORMAT_NAME).map(str::trim);
                 match number.and_then(|number| number.parse::<u32>().ok()) {
                     Some(FORMAT) => Ok(()),
@@ -105,8 +106,8 @@ impl Directory {
             let name = entry.map_err(cannot)?.file_name();
             if !known.iter().any(|known| name == *known) {
                 return Err(OpenError(format!(
-                    "--data-dir {} holds files, but no log: give a directory of its own, which may be \
-                     one that does not exist yet",
+                    "--data-dir {} holds files, but no log (which has a file named format): give a \
+                     directory of its own, which may be one that does not exist yet",
                     self.path.display()
                 )));
             }

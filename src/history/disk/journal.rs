@@ -117,12 +117,13 @@ fn has_more(path: &Path, from: u64) -> io::Result<bool> {
     let mut file = File::open(path)?;
     io::Seek::seek(&mut file, io::SeekFrom::Start(from))?;
     let mut part = vec![0; 1 << 16];
+    let zeros = part.clone();
     loop {
         let read = file.read(&mut part)?;
         if read == 0 {
             return Ok(false);
         }
-        if part[..read].iter().any(|byte| *byte != 0) {
+        if part[..read] != zeros[..read] {
             return Ok(true);
         }
     }

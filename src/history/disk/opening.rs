@@ -9,6 +9,7 @@ use super::{
     journal,
     mark::{Mark, Noted},
     store::{Fault, Store},
+    versions,
 };
 
 /// Opens the log of a directory, or creates it.
@@ -33,6 +34,7 @@ pub(super) fn open_engine(
     options: &Options,
     noted: Option<Noted>,
 ) -> Result<Log, Fault> {
+    versions::check(&directory.engine())?;
     journal::check(&directory.engine(), noted)?;
     // The engine meets some damage with a panic.
     let opened = catch_unwind(AssertUnwindSafe(|| {

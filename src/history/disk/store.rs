@@ -93,6 +93,12 @@ impl From<io::Error> for Fault {
             io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => {
                 Self::Damaged(error.to_string())
             }
+            // The last where a file is shorter than what is sought in it.
+            io::ErrorKind::NotFound
+            | io::ErrorKind::AlreadyExists
+            | io::ErrorKind::InvalidInput => {
+                Self::Damaged(format!("files of it are missing, or cut off ({error})"))
+            }
             _ => Self::Io(error.to_string()),
         }
     }
