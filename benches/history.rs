@@ -1,8 +1,10 @@
 //! What a history costs by itself: `cargo bench --bench history`. Redis is measured where a
 //! `redis-server` is installed. Logs on disk lie under the build's directory, or in `BENCH_DIRECTORY`.
 
+#[path = "support/redis.rs"]
+mod redis;
+
 use std::{
-    process::{Child, Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,6 +18,8 @@ use sse_broadcaster::{
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+
+use self::redis::RedisServer;
 
 const DATA_BYTES: usize = 100;
 const CHUNK: Limit = Limit {
@@ -80,7 +84,7 @@ fn on_disk(sync: SyncPolicy) -> Log {
 
 fn in_redis(runtime: &Runtime) -> Option<Log> {
     let place = directory();
-    let server = RedisServer::start(&place)?;
+    let server = RedisServer::start(place.path())?;
     let _runtime = runtime.enter();
     let connected = Redis::connect(RedisOptions {
         url: format!("redis://127.0.0.1:{}", server.port),
@@ -96,33 +100,6 @@ fn in_redis(runtime: &Runtime) -> Option<Log> {
         history,
         _place: Place::Redis(server, place),
     })
-}
-
-struct RedisServer {
-    child: Child,
-    port: u16,
-}
-
-impl RedisServer {
-    fn start(directory: &TempDir) -> Option<Self> {
-        let socket = std::net::TcpListener::bind("127.0.0.1:0").ok()?;
-        let port = socket.local_addr().ok()?.port();
-        drop(socket);
-        let child = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--save", "", "--dir"])
-            .arg(directory.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .ok()?;
-        Some(Self { child, port })
-    }
-}
-
-impl Drop for RedisServer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 fn logs(runtime: &Runtime) -> Vec<(&'static str, Log)> {

@@ -1,0 +1,118 @@
+//! A client as cheap as one can be, so that the server is what is measured.
+
+use std::{
+    fmt::Write as _,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net,
+};
+
+pub const DATA_BYTES: usize = 100;
+
+fn request(path: &str, kind: &str, body: &str) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// How long each of these publishes took, one after the other on one connection.
+pub async fn publish(address: SocketAddr, until: Instant) -> Vec<Duration> {
+    let mut socket = net::TcpStream::connect(address).await.expect("connected");
+    socket.set_nodelay(true).expect("no delay");
+    let request = request("/events", "text/plain", &"x".repeat(DATA_BYTES));
+    let mut answer = [0; 4096];
+    let mut took = Vec::new();
+    while Instant::now() < until {
+        let begun = Instant::now();
+        socket.write_all(request.as_bytes()).await.expect("written");
+        // The answer is far smaller than a segment.
+        let read = socket.read(&mut answer).await.expect("answered");
+        assert!(answer[..read].starts_with(b"HTTP/1.1 200"), "refused");
+        took.push(begun.elapsed());
+    }
+    took
+}
+
+/// Publishes so many events as lines, in a thousand topics.
+pub fn fill(address: SocketAddr, events: usize) {
+    const PART: usize = 10_000;
+    let mut socket = TcpStream::connect(address).expect("connected");
+    let mut answer = [0; 4096];
+    for first in (0..events).step_by(PART) {
+        let mut lines = String::new();
+        for n in first..events.min(first + PART) {
+            let topic = n % 1_000;
+            let data = format!("{n:0>DATA_BYTES$}");
+            writeln!(lines, r#"{{"topic":"t{topic}","data":"{data}"}}"#).expect("text");
+        }
+        let request = request("/events", "application/x-ndjson", &lines);
+        socket.write_all(request.as_bytes()).expect("written");
+        let read = socket.read(&mut answer).expect("answered");
+        assert!(answer[..read].starts_with(b"HTTP/1.1 200"), "refused");
+    }
+}
+
+/// Publishes one event to a topic.
+pub fn publish_to(address: SocketAddr, topic: &str, data: &str) {
+    let mut socket = TcpStream::connect(address).expect("connected");
+    let path = format!("/events?topic={topic}");
+    let request = request(&path, "text/plain", data);
+    socket.write_all(request.as_bytes()).expect("written");
+    let mut answer = [0; 4096];
+    let read = socket.read(&mut answer).expect("answered");
+    assert!(answer[..read].starts_with(b"HTTP/1.1 200"), "refused");
+}
+
+/// A stream of events, read without being looked at.
+pub struct Reader {
+    pub socket: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Reader {
+    pub fn open(address: SocketAddr, query: &str, last_id: &str) -> Self {
+        let mut socket = TcpStream::connect(address).expect("connected");
+        let head = format!(
+            "GET /events?{query} HTTP/1.0\r\nHost: localhost\r\nLast-Event-ID: {last_id}\r\n\r\n"
+        );
+        socket.write_all(head.as_bytes()).expect("written");
+        Self {
+            socket,
+            buffer: vec![0; 1 << 20],
+        }
+    }
+
+    /// The next that came.
+    pub fn read(&mut self) -> &[u8] {
+        let read = self.socket.read(&mut self.buffer).expect("read");
+        assert!(read > 0, "the stream has ended");
+        &self.buffer[..read]
+    }
+
+    /// All that comes, until this does.
+    pub fn until(&mut self, what: impl Fn(&str) -> bool) -> String {
+        let mut text = String::new();
+        while !what(&text) {
+            text.push_str(&String::from_utf8_lossy(self.read()));
+        }
+        text
+    }
+}
+
+/// Ids of the events that come first of what is asked for.
+pub fn ids(address: SocketAddr, query: &str, count: usize) -> Vec<String> {
+    let text =
+        Reader::open(address, query, "").until(|text| text.matches("\ndata: 0").count() >= count);
+    let events = text
+        .split("\n\n")
+        .filter(|block| block.contains("\ndata: 0"));
+    let ids = events.filter_map(|block| block.lines().find_map(|line| line.strip_prefix("id: ")));
+    ids.map(str::to_owned).collect()
+}

@@ -1,0 +1,70 @@
+//! What durability costs, as ratios within one run: the real binary over real sockets against memory
+//! history, the disk, the engine and a socket, each by itself.
+//!
+//! `cargo bench --bench durability`, or some rows by a part of their names behind `--`. The long log
+//! holds `BENCH_EVENTS` events (5,000,000); logs lie under the build's directory, or in
+//! `BENCH_DIRECTORY`.
+
+#![allow(clippy::cast_precision_loss, reason = "figures for people")]
+
+mod client;
+mod live;
+mod publish;
+#[path = "../support/redis.rs"]
+mod redis;
+mod replay;
+mod server;
+
+use std::time::Duration;
+
+/// One line of the table.
+struct Row {
+    what: &'static str,
+    /// What was measured, and what it is compared with.
+    measured: String,
+    ratio: f64,
+    bound: &'static str,
+}
+
+impl Row {
+    fn print(&self) {
+        println!(
+            "| {} | {} | **{:.2}** | {} |",
+            self.what, self.measured, self.ratio, self.bound
+        );
+    }
+}
+
+fn median(mut samples: Vec<Duration>) -> Duration {
+    samples.sort();
+    samples[samples.len() / 2]
+}
+
+fn percentile_99(mut samples: Vec<Duration>) -> Duration {
+    samples.sort();
+    samples[samples.len() * 99 / 100]
+}
+
+type Measure = fn() -> Vec<Row>;
+
+fn main() {
+    let parts: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with("--"))
+        .collect();
+    let asked = |name: &str| parts.is_empty() || parts.iter().any(|part| name.contains(part));
+    println!("| what | measured | ratio | bound |\n|---|---|---|---|");
+    let rows: [(&str, Measure); 6] = [
+        ("publishers", publish::many),
+        ("one publisher", publish::one),
+        ("redis", publish::redis),
+        ("topic", replay::one_topic),
+        ("live", live::beside_replays),
+        ("long", replay::long_log),
+    ];
+    for (name, measure) in rows {
+        if asked(name) {
+            measure().iter().for_each(Row::print);
+        }
+    }
+}

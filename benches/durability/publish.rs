@@ -1,0 +1,157 @@
+//! Publishes that are answered when they are as durable as was asked for.
+
+use std::{
+    fs::File,
+    io::Write as _,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    Row, client, median,
+    redis::RedisServer,
+    server::{Server, directory},
+};
+
+const FOR: Duration = Duration::from_secs(4);
+/// Each is measured so often, in turn with what it is compared with; the median counts.
+const TIMES: usize = 3;
+
+/// What each of these publishers' publishes took.
+fn publish(server: &Server, publishers: usize) -> Vec<Duration> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let until = Instant::now() + FOR;
+    runtime.block_on(async {
+        let tasks: Vec<_> = (0..publishers)
+            .map(|_| tokio::spawn(client::publish(server.address, until)))
+            .collect();
+        let mut took = Vec::new();
+        for task in tasks {
+            took.extend(task.await.expect("a publisher"));
+        }
+        took
+    })
+}
+
+fn per_second(took: &[Duration]) -> f64 {
+    took.len() as f64 / FOR.as_secs_f64()
+}
+
+fn median_of(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+/// What an append and its `fdatasync` take, of what an event takes in the log.
+fn syncs() -> Vec<Duration> {
+    let place = directory();
+    let mut file = File::create(place.path().join("file")).expect("a file");
+    // As the engine does: what is appended to is there already.
+    file.set_len(64 << 20).expect("room");
+    let record = [7; 2 * client::DATA_BYTES];
+    let (mut took, until) = (Vec::new(), Instant::now() + FOR / 2);
+    while Instant::now() < until {
+        let begun = Instant::now();
+        file.write_all(&record).expect("written");
+        file.sync_data().expect("synced");
+        took.push(begun.elapsed());
+    }
+    took
+}
+
+pub fn many() -> Vec<Row> {
+    const PUBLISHERS: usize = 64;
+    let (mut memory, mut disk, mut synced) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut often, mut never) = (Vec::new(), Vec::new());
+    for _ in 0..TIMES {
+        memory.push(per_second(&publish(&Server::start(&[]), PUBLISHERS)));
+        for (sync, figures) in [
+            ("always", &mut disk),
+            ("10ms", &mut often),
+            ("never", &mut never),
+        ] {
+            let place = directory();
+            let server = Server::on(&place.path().join("log"), &["--sync", sync]);
+            figures.push(per_second(&publish(&server, PUBLISHERS)));
+        }
+        synced.push(1.0 / median(syncs()).as_secs_f64());
+    }
+    let (memory, disk, synced) = (median_of(memory), median_of(disk), median_of(synced));
+    let by_syncs = synced * PUBLISHERS as f64;
+    let row = |what, figure: f64, bound| Row {
+        what,
+        measured: format!(
+            "{figure:.0}/s; memory {memory:.0}/s; the disk syncs {synced:.0}/s, times {PUBLISHERS}: \
+             {by_syncs:.0}/s"
+        ),
+        ratio: figure / memory.min(by_syncs),
+        bound,
+    };
+    vec![
+        row("64 publishers, --sync always", disk, "≥ 0.5"),
+        row("64 publishers, --sync 10ms", median_of(often), ""),
+        row("64 publishers, --sync never", median_of(never), ""),
+    ]
+}
+
+pub fn one() -> Vec<Row> {
+    let (mut memory, mut disk, mut synced) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..TIMES {
+        memory.push(median(publish(&Server::start(&[]), 1)));
+        let place = directory();
+        let server = Server::on(&place.path().join("log"), &["--sync", "always"]);
+        disk.push(median(publish(&server, 1)));
+        synced.push(median(syncs()));
+    }
+    let (memory, disk, synced) = (median(memory), median(disk), median(synced));
+    vec![Row {
+        what: "one publisher, --sync always, median answer",
+        measured: format!("{disk:.1?}; memory {memory:.1?} + a sync {synced:.1?}"),
+        ratio: disk.as_secs_f64() / (memory + synced).as_secs_f64(),
+        bound: "≤ 1.5",
+    }]
+}
+
+pub fn redis() -> Vec<Row> {
+    const PUBLISHERS: usize = 64;
+    let (mut memory, mut through, mut alone) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..TIMES {
+        memory.push(per_second(&publish(&Server::start(&[]), PUBLISHERS)));
+        let place = directory();
+        let Some(redis) = RedisServer::start(place.path()) else {
+            return Vec::new();
+        };
+        let url = format!("redis://127.0.0.1:{}", redis.port);
+        let server = Server::start(&["--redis-url", &url]);
+        wait_for_redis(&server);
+        through.push(per_second(&publish(&server, PUBLISHERS)));
+        alone.push(median(publish(&server, 1)));
+    }
+    let (memory, through, alone) = (median_of(memory), median_of(through), median(alone));
+    vec![Row {
+        what: "64 publishers, through one node, Redis beside it",
+        measured: format!(
+            "{through:.0}/s; memory {memory:.0}/s; one publisher's median answer {alone:.1?}"
+        ),
+        ratio: through / memory,
+        bound: "≥ 0.5",
+    }]
+}
+
+fn wait_for_redis(server: &Server) {
+    use std::io::Read as _;
+    loop {
+        let mut socket = std::net::TcpStream::connect(server.address).expect("connected");
+        socket
+            .write_all(b"GET /health/ready HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            .expect("written");
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).expect("answered");
+        if answer.contains(r#""history":"ok""#) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,76 @@
+//! The binary, and directories for its logs.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+pub struct Server {
+    child: Child,
+    pub address: SocketAddr,
+    /// Until it listened.
+    pub opened_in: Duration,
+}
+
+impl Server {
+    pub fn start(args: &[&str]) -> Self {
+        let begun = Instant::now();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sse-broadcaster"))
+            .args(["--listen", "127.0.0.1:0", "--log", "info"])
+            .args(args)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let mut lines = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
+        let said = lines.find_map(|line| {
+            let line = line.ok()?;
+            let (_, rest) = line.split_once("listening on http://")?;
+            rest.split([',', ' ']).next()?.parse().ok()
+        });
+        let opened_in = begun.elapsed();
+        std::thread::spawn(move || lines.count());
+        Self {
+            child,
+            address: said.expect("it listens"),
+            opened_in,
+        }
+    }
+
+    pub fn on(directory: &Path, args: &[&str]) -> Self {
+        let directory = directory.to_str().expect("a path of text");
+        let all = [
+            "--data-dir",
+            directory,
+            "--history-events",
+            "20000000",
+            "--history-bytes",
+            "100000000000",
+        ];
+        Self::start(&[&all, args].concat())
+    }
+
+    pub fn resident_bytes(&self) -> usize {
+        let path = format!("/proc/{}/statm", self.child.id());
+        let statm = std::fs::read_to_string(path).expect("statm");
+        let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok());
+        pages.unwrap_or(0_usize) * 4096
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn directory() -> TempDir {
+    let parent =
+        std::env::var("BENCH_DIRECTORY").unwrap_or_else(|_| env!("CARGO_TARGET_TMPDIR").into());
+    tempfile::tempdir_in(parent).expect("a directory")
+}
