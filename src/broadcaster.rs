@@ -7,6 +7,7 @@
 //! A subscriber is a cursor in the log. One that reads slowly reads on from history and costs nobody
 //! anything. A *server* that is behind makes its publishers wait, and never cuts a subscriber.
 
+mod ahead;
 mod error;
 mod index;
 #[cfg(all(test, shuttle))]

@@ -12,6 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 pub use id::EventId;
 pub use names::{DEFAULT_TOPIC, EventName, MAX_NAME_BYTES, OwnId, RESERVED_NAMES, Topic};
@@ -55,10 +56,13 @@ impl fmt::Display for Invalid {
 
 impl std::error::Error for Invalid {}
 
+/// Most events have one.
+pub(crate) type Topics = SmallVec<[Topic; 1]>;
+
 /// What is published. Built by [`Event::builder`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    topics: Box<[Topic]>,
+    topics: Topics,
     name: Option<EventName>,
     data: Box<str>,
     own_id: Option<OwnId>,
@@ -195,7 +199,7 @@ impl EventBuilder {
             ));
         }
         Ok(Event {
-            topics: topics.into(),
+            topics,
             name: self.name.as_deref().map(EventName::new).transpose()?,
             data: self.data.into(),
             own_id: self.own_id.as_deref().map(OwnId::new).transpose()?,
@@ -207,11 +211,12 @@ impl EventBuilder {
     }
 }
 
+#[cfg(feature = "disk")]
 impl Event {
     /// An event that was published before, from where it was kept: topics of the server's own may be
     /// among its own here.
     pub(crate) fn restored(
-        topics: Vec<Topic>,
+        topics: Topics,
         name: Option<EventName>,
         data: String,
         own_id: Option<OwnId>,
@@ -219,7 +224,7 @@ impl Event {
         private: bool,
     ) -> Self {
         Self {
-            topics: topics.into(),
+            topics,
             name,
             data: data.into(),
             own_id,
@@ -229,14 +234,14 @@ impl Event {
     }
 }
 
-fn parse_topics<S: AsRef<str>>(texts: &[S]) -> Result<Vec<Topic>, Invalid> {
+fn parse_topics<S: AsRef<str>>(texts: &[S]) -> Result<Topics, Invalid> {
     if texts.len() > MAX_TOPICS {
         return Err(Invalid::new(
             "too_many_topics",
             format!("{} topics; at most {MAX_TOPICS} are allowed", texts.len()),
         ));
     }
-    let mut topics: Vec<Topic> = Vec::with_capacity(texts.len());
+    let mut topics = Topics::with_capacity(texts.len());
     for text in texts {
         let topic = Topic::new(text.as_ref())?;
         if !topics.contains(&topic) {
@@ -273,6 +278,18 @@ impl Stored {
             id,
             time_ms,
             appended: Instant::now(),
+            event,
+            cells: Default::default(),
+        }
+    }
+
+    /// One that was kept in a log whose ids tell the time.
+    #[cfg(any(feature = "disk", feature = "redis"))]
+    pub(crate) fn restored(id: EventId, event: Event, appended: Instant) -> Self {
+        Self {
+            id,
+            time_ms: id.ms(),
+            appended,
             event,
             cells: Default::default(),
         }

@@ -1,4 +1,4 @@
-//! The seam behind which the log of events lies: in memory now, on disk or in Redis next.
+//! The seam behind which the log of events lies: in memory, on disk, or in Redis.
 //!
 //! One node or ten, live delivery comes from [`History::tail`] and replay from [`History::read`], so
 //! the order is the same everywhere.
@@ -17,7 +17,7 @@ mod retained;
 mod sync_policy;
 mod window;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Deref, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -233,8 +233,32 @@ pub struct Limit {
     pub bytes: usize,
 }
 
+/// An event that a read found.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "what is fetched lies side by side, with no allocation of its own"
+)]
+#[derive(Debug)]
+pub enum Found {
+    /// In memory, where others find it too.
+    Shared(Arc<Stored>),
+    /// Fetched for this read alone.
+    Fetched(Stored),
+}
+
+impl Deref for Found {
+    type Target = Stored;
+
+    fn deref(&self) -> &Stored {
+        match self {
+            Self::Shared(stored) => stored,
+            Self::Fetched(stored) => stored,
+        }
+    }
+}
+
 /// What one read found.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Chunk {
     /// The log that was read.
     pub epoch: u64,
@@ -242,7 +266,7 @@ pub struct Chunk {
     pub after: EventId,
     /// Something between what was asked and `after` is lost, or the place was never known.
     pub gap: bool,
-    pub events: Vec<Arc<Stored>>,
+    pub events: Vec<Found>,
     /// Every event up to here that the selector admits is in `events`.
     pub read_to: EventId,
     /// The oldest event of the log, of any topic.

@@ -4,6 +4,10 @@ use std::process::ExitCode;
 
 use sse_broadcaster::{cli, http};
 
+/// Events are built by one thread and let go of by another, at which the C library's own is slow.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = match cli::parse() {
         Ok(cli) => cli,

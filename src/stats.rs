@@ -18,6 +18,7 @@ impl Count {
         self.0.fetch_sub(n, Ordering::Relaxed);
     }
 
+    #[cfg(any(feature = "disk", feature = "redis"))]
     pub(crate) fn set(&self, n: u64) {
         self.0.store(n, Ordering::Relaxed);
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     event::{EventId, Form, Selector, Stored},
-    history::{Limit, Place, Tail},
+    history::{Found, Limit, Place, Tail},
     sse::Frame,
     sync::Mutex,
 };
@@ -116,12 +116,32 @@ fn due<'a>(events: &'a [Arc<Stored>], selector: &Selector) -> (Vec<&'a Arc<Store
     (due, false)
 }
 
+/// The frames of what was read from history; `None` for no events. Of what was fetched for this stream
+/// alone, they are kept for nobody else either.
+pub(super) fn join_read(events: &[Found], form: Form) -> Option<Batch> {
+    let last = events.last()?.id();
+    let size = events.iter().map(|stored| Frame::size_hint(stored)).sum();
+    let mut joined = Vec::with_capacity(size);
+    for found in events {
+        match found {
+            Found::Shared(stored) => joined.extend_from_slice(Frame::of(stored, form)),
+            Found::Fetched(stored) => Frame::append(stored, form, &mut joined),
+        }
+    }
+    Some(Batch {
+        bytes: joined.into(),
+        events: events.len() as u64,
+        last,
+        more: false,
+    })
+}
+
 /// The frames of these events, one behind the other; `None` for no events.
-pub(super) fn join<S: AsRef<Stored>>(events: &[S], form: Form, more: bool) -> Option<Batch> {
-    let last = events.last()?.as_ref().id();
-    let frames = events.iter().map(|stored| Frame::of(stored.as_ref(), form));
+fn join(events: &[&Arc<Stored>], form: Form, more: bool) -> Option<Batch> {
+    let last = events.last()?.id();
+    let frames = events.iter().map(|stored| Frame::of(stored, form));
     let bytes = if let [stored] = events {
-        Frame::of(stored.as_ref(), form).clone()
+        Frame::of(stored, form).clone()
     } else {
         let mut joined = Vec::with_capacity(frames.clone().map(Bytes::len).sum());
         frames.for_each(|frame| joined.extend_from_slice(frame));

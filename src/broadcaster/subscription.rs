@@ -9,10 +9,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{future::BoxFuture, stream::Stream};
+use futures_util::{FutureExt, stream::Stream};
 
 use super::{
     Broadcaster, Inner,
+    ahead::{self, Ahead, Reading},
     index::Place,
     pace::Pace,
     recent::{self, Batch, CHUNK},
@@ -21,7 +22,7 @@ use super::{
 };
 use crate::{
     event::{EventId, Form, Selector},
-    history::{Chunk, From, Unavailable},
+    history::{Chunk, From},
     sse::{self, Frame},
 };
 
@@ -111,6 +112,7 @@ pub struct Subscription {
     /// Whether the stream is still to be told that it has come to `head`.
     tell_head: bool,
     pace: Pace,
+    ahead: Ahead,
 }
 
 enum Stage {
@@ -124,8 +126,6 @@ enum Stage {
         flushed: bool,
     },
 }
-
-type Reading = BoxFuture<'static, Result<Chunk, Unavailable>>;
 
 impl Subscription {
     pub(super) fn new(
@@ -153,6 +153,7 @@ impl Subscription {
             ended: Ended::Gone,
             head,
             tell_head: false,
+            ahead: Ahead::default(),
         }
     }
 
@@ -203,6 +204,7 @@ impl Subscription {
                     self.stage = Stage::Open;
                     match read {
                         Ok(chunk) => {
+                            self.read_ahead(&chunk, cx);
                             if let Some(bytes) = self.replay(&chunk) {
                                 return Poll::Ready(Some(bytes));
                             }
@@ -298,7 +300,7 @@ impl Subscription {
 
     fn take(&mut self, chunk: &Chunk) -> Option<Batch> {
         self.read = chunk.read_to;
-        let batch = recent::join(&chunk.events, self.form, false)?;
+        let batch = recent::join_read(&chunk.events, self.form)?;
         self.told = batch.last;
         self.pace.spend(batch.bytes.len(), Instant::now());
         self.broadcaster.stats.replayed.add(batch.events);
@@ -352,21 +354,26 @@ impl Subscription {
     }
 
     fn read_on(&mut self, after: EventId) -> Step {
-        let (history, selector) = (
-            Arc::clone(&self.broadcaster.history),
-            Arc::clone(&self.selector),
-        );
+        let ahead = self.ahead.take(after);
+        let reading =
+            ahead.unwrap_or_else(|| ahead::read(&self.broadcaster, &self.selector, after, CHUNK));
         let wait = self.pace.wait(Instant::now()).map(|until| {
             let _timers = self.broadcaster.runtime.enter();
             tokio::time::sleep_until(until.into())
         });
-        self.stage = Stage::Replaying(Box::pin(async move {
-            if let Some(wait) = wait {
-                wait.await;
-            }
-            history.read(From::After(after), &selector, CHUNK).await
-        }));
+        self.stage = Stage::Replaying(match wait {
+            Some(wait) => Box::pin(wait.then(|()| reading)),
+            None => reading,
+        });
         Step::Again
+    }
+
+    /// Lets the next chunk be read while this one is encoded and sent.
+    fn read_ahead(&mut self, chunk: &Chunk, cx: &mut Context<'_>) {
+        if self.pace.wait(Instant::now()).is_none() {
+            self.ahead
+                .begin(&self.broadcaster, &self.selector, chunk.read_to, cx);
+        }
     }
 
     /// History is out of reach: the client is to come back later, with the id it has.

@@ -35,6 +35,20 @@ impl EventId {
         }
     }
 
+    /// Longest that it is as text.
+    pub(crate) const MAX_CHARS: usize = 20 + 1 + 20;
+
+    /// As text, in this buffer.
+    pub(crate) fn write(self, buffer: &mut [u8; Self::MAX_CHARS]) -> &str {
+        let (mut ms, mut seq) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let mut length = 0;
+        for part in [ms.format(self.ms), "-", seq.format(self.seq)] {
+            buffer[length..length + part.len()].copy_from_slice(part.as_bytes());
+            length += part.len();
+        }
+        str::from_utf8(&buffer[..length]).unwrap_or_default()
+    }
+
     pub(super) fn has_form(text: &str) -> bool {
         let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
         text.split_once('-')
@@ -44,7 +58,7 @@ impl EventId {
 
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.ms, self.seq)
+        f.write_str(self.write(&mut [0; Self::MAX_CHARS]))
     }
 }
 

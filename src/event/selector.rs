@@ -39,7 +39,7 @@ impl Selector {
             topics.push(Topic::default());
         }
         topics.sort();
-        Ok(Self::of(Asked::Topics(topics.into())))
+        Ok(Self::of(Asked::Topics(topics.into_boxed_slice())))
     }
 
     fn of(asked: Asked) -> Self {

@@ -13,9 +13,11 @@ mod mark;
 mod opening;
 mod queue;
 mod read;
+mod readers;
 mod record;
 mod shared;
 mod store;
+mod versions;
 mod view;
 mod writer;
 
@@ -32,11 +34,11 @@ use std::{
 
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
 
 use self::{
     directory::Directory,
     queue::{Pending, Queue},
+    readers::Readers,
     shared::Shared,
     store::Fault,
     writer::Writer,
@@ -51,9 +53,6 @@ pub use directory::OpenError;
 
 /// Where the engine logs. Its errors are told by who asked it.
 pub const ENGINE_LOG_TARGETS: [&str; 2] = ["fjall", "lsm_tree"];
-
-/// Reads that may be with the engine at a time; the others wait.
-const MAX_READS: usize = 4;
 
 /// How a log on disk is kept.
 #[derive(Debug, Clone)]
@@ -76,7 +75,7 @@ pub struct Disk {
     shared: Arc<Shared>,
     queue: Arc<Queue>,
     writer: Mutex<Option<JoinHandle<()>>>,
-    reads: Semaphore,
+    readers: Readers,
     has_complained: AtomicBool,
 }
 
@@ -106,16 +105,16 @@ impl Disk {
             Arc::clone(&shared),
             Arc::clone(&queue),
         );
+        let cannot = |error| OpenError(format!("threads of the log cannot start: {error}"));
+        let readers = Readers::start().map_err(cannot)?;
         let thread = std::thread::Builder::new().name("history".into());
-        let thread = thread
-            .spawn(move || writer.run())
-            .map_err(|error| OpenError(format!("the thread that writes cannot start: {error}")))?;
+        let thread = thread.spawn(move || writer.run()).map_err(cannot)?;
         Ok(Self {
             directory: path,
             shared,
             queue,
             writer: Mutex::new(Some(thread)),
-            reads: Semaphore::new(MAX_READS),
+            readers,
             has_complained: AtomicBool::new(false),
         })
     }
@@ -126,20 +125,21 @@ impl Disk {
         selector: &Selector,
         limit: Limit,
     ) -> Result<Chunk, Unavailable> {
-        let closed = |_| Unavailable("the log is closed".into());
-        let _permit = self.reads.acquire().await.map_err(closed)?;
-        let (store, bounds) = (self.shared.store()?, self.shared.window.bounds());
-        let (oldest, end) = (self.shared.bounds().oldest, bounds.head);
-        let (from, selector) = (OwnedFrom::new(from), selector.clone());
-        let read = tokio::task::spawn_blocking(move || {
-            read::read(&store, from.get(), &selector, limit, end, oldest)
+        let (shared, selector) = (Arc::clone(&self.shared), selector.clone());
+        let from = OwnedFrom::new(from);
+        let floor = self.shared.window.bounds().trim_floor;
+        let read = self.readers.read(move || {
+            let (store, end) = (shared.store()?, shared.window.bounds().head);
+            let oldest = shared.bounds().oldest;
+            let read = read::read(&store, from.get(), &selector, limit, end, oldest);
+            Ok::<_, Unavailable>(read)
         });
         match read.await {
-            Ok(Ok(chunk)) => Ok(chunk),
-            Ok(Err(Fault::Io(why))) => Err(Unavailable(why)),
-            Ok(Err(fault)) => Ok(self.pass_over(&fault.to_string(), bounds.trim_floor)),
-            // The engine meets some damage with a panic.
-            Err(_) => Ok(self.pass_over("its files make no sense", bounds.trim_floor)),
+            Ok(Ok(Ok(chunk))) => Ok(chunk),
+            Ok(Ok(Err(Fault::Io(why)))) => Err(Unavailable(why)),
+            Ok(Ok(Err(fault))) => Ok(self.pass_over(&fault.to_string(), floor)),
+            Ok(Err(unavailable)) => Err(unavailable),
+            Err(_) => Ok(self.pass_over("its files make no sense", floor)),
         }
     }
 

@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 
-use super::{Bounds, Chunk, From, Limit, ids::now_ms};
+use super::{Bounds, Chunk, Found, From, Limit, ids::now_ms};
 use crate::{
     event::{Asked, EventId, Selector, Stored, Topic},
     sync::{
@@ -441,7 +441,7 @@ impl Log {
                 chunk.read_to = self.id_before(*index);
                 return chunk;
             }
-            chunk.events.push(Arc::clone(stored));
+            chunk.events.push(Found::Shared(Arc::clone(stored)));
         }
         if let (false, Some(last)) = (complete, candidates.last()) {
             chunk.read_to = self.events[*last].id();

@@ -33,7 +33,7 @@ pub(super) struct Log {
     pub(super) retained: Retained,
     ids: Ids,
     /// The oldest events: the next to be dropped.
-    oldest: VecDeque<(u64, Arc<Stored>)>,
+    oldest: VecDeque<(u64, Stored)>,
 }
 
 /// What one commit is to write, and how its batches are to be answered.
@@ -107,7 +107,7 @@ impl Log {
                 newest.reverse();
                 return Ok((stored.id(), newest));
             }
-            newest.push(stored);
+            newest.push(Arc::new(stored));
         }
         newest.reverse();
         Ok((floor, newest))
@@ -116,7 +116,7 @@ impl Log {
     /// What came after a position that the window holds.
     pub(super) fn since(&self, after: EventId) -> Result<Vec<Arc<Stored>>, Fault> {
         let events = self.store.view().events(after, self.standing.head);
-        events.map(|found| Ok(found?.1)).collect()
+        events.map(|found| Ok(Arc::new(found?.1))).collect()
     }
 
     /// Gives the positions of a batch, or says why not; nothing is written yet.

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     event::{Asked, EventId, Selector, Topic},
-    history::{Chunk, From, Limit},
+    history::{Chunk, Found, From, Limit},
 };
 
 /// Most events that one read looks at, so that none takes long.
@@ -172,7 +172,7 @@ impl Reading<'_> {
                     chunk.read_to = stored.id().before();
                     return Ok(());
                 }
-                chunk.events.push(stored);
+                chunk.events.push(Found::Fetched(stored));
             } else if looked_at >= MAX_LOOKED_AT {
                 chunk.read_to = stored.id();
                 return Ok(());
@@ -208,7 +208,7 @@ impl Reading<'_> {
                     chunk.read_to = id.before();
                     return Ok(());
                 }
-                chunk.events.push(stored);
+                chunk.events.push(Found::Fetched(stored));
             } else if looked_at >= MAX_LOOKED_AT {
                 chunk.read_to = id;
                 return Ok(());

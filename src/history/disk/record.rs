@@ -3,9 +3,14 @@
 //!
 //! Numbers are big-endian, so that keys sort as what they stand for.
 
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    time::Instant,
+};
+
 use bytes::Bytes;
 
-use crate::event::{Event, EventId, EventName, OwnId, Topic};
+use crate::event::{Event, EventId, EventName, OwnId, Topic, Topics};
 
 /// Sorts behind every other key of its keyspace.
 pub(super) const STANDING_KEY: [u8; 17] = [0xff; 17];
@@ -189,10 +194,26 @@ fn push_name(out: &mut Vec<u8>, name: &str) {
     out.extend_from_slice(name.as_bytes());
 }
 
-/// Reads events; those with the topics of the one before share them.
-#[derive(Debug, Default)]
+/// Topics that a reader of events remembers, so that events share them.
+const KNOWN_TOPICS: usize = 256;
+
+/// Reads events, one after the other.
+#[derive(Debug)]
 pub(super) struct Decoder {
-    topics: Vec<Topic>,
+    pub(super) began: Instant,
+    /// Each at the place that its hash says, the last that was read.
+    topics: Vec<Option<Topic>>,
+    hasher: RandomState,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self {
+            began: Instant::now(),
+            topics: vec![None; KNOWN_TOPICS],
+            hasher: RandomState::new(),
+        }
+    }
 }
 
 impl Decoder {
@@ -203,9 +224,9 @@ impl Decoder {
         let has = |flag| flags & flag != 0;
         let retry_ms = has(RETRY).then(|| reader.number()).transpose()?;
         let count = usize::from(reader.byte()?);
-        let mut topics = Vec::with_capacity(count);
-        for place in 0..count {
-            topics.push(self.topic(place, reader.name()?)?);
+        let mut topics = Topics::with_capacity(count);
+        for _ in 0..count {
+            topics.push(self.topic(reader.name()?)?);
         }
         let name = has(NAMED).then(|| reader.name()).transpose()?;
         let own_id = has(OWN).then(|| reader.name()).transpose()?;
@@ -220,18 +241,16 @@ impl Decoder {
         Ok((number, event))
     }
 
-    fn topic(&mut self, place: usize, name: &str) -> Result<Topic, Damaged> {
-        if let Some(known) = self
-            .topics
-            .get(place)
-            .filter(|known| known.as_str() == name)
-        {
-            return Ok(known.clone());
+    fn topic(&mut self, name: &str) -> Result<Topic, Damaged> {
+        let hash = self.hasher.hash_one(name) % KNOWN_TOPICS as u64;
+        let known = &mut self.topics[usize::try_from(hash).unwrap_or_default()];
+        match known {
+            Some(topic) if topic.as_str() == name => Ok(topic.clone()),
+            _ => {
+                let topic = Topic::new(name).map_err(|_| Damaged)?;
+                Ok(known.insert(topic).clone())
+            }
         }
-        let topic = Topic::new(name).map_err(|_| Damaged)?;
-        self.topics.truncate(place);
-        self.topics.push(topic.clone());
-        Ok(topic)
     }
 }
 

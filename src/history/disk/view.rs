@@ -1,7 +1,5 @@
 //! The log as of one commit, to be read from.
 
-use std::sync::Arc;
-
 use fjall::{Guard, Iter, Keyspace, Readable as _, Snapshot};
 
 use super::{
@@ -18,7 +16,7 @@ pub(super) struct View<'a> {
 }
 
 /// An event and its number.
-pub(super) type Numbered = (u64, Arc<Stored>);
+pub(super) type Numbered = (u64, Stored);
 
 impl<'a> View<'a> {
     pub(super) fn new(store: &'a Store, snapshot: Snapshot) -> Self {
@@ -41,11 +39,11 @@ impl<'a> View<'a> {
         Ok(self.snapshot.contains_key(&self.store.events, id_key(id))?)
     }
 
-    pub(super) fn event(&self, id: EventId, decoder: &mut Decoder) -> Result<Arc<Stored>, Fault> {
+    pub(super) fn event(&self, id: EventId, decoder: &mut Decoder) -> Result<Stored, Fault> {
         let value = self.snapshot.get(&self.store.events, id_key(id))?;
         let value = value.ok_or_else(|| Fault::Damaged(format!("the event {id} is missing")))?;
         let (_, event) = decoder.event(&value)?;
-        Ok(Arc::new(Stored::new(id, id.ms(), event)))
+        Ok(Stored::restored(id, event, decoder.began))
     }
 
     /// The events after one place, up to another.
@@ -89,7 +87,7 @@ impl Events {
         let (key, value) = item.into_inner()?;
         let id = id_of(&key)?;
         let (number, event) = self.decoder.event(&value)?;
-        Ok((number, Arc::new(Stored::new(id, id.ms(), event))))
+        Ok((number, Stored::restored(id, event, self.decoder.began)))
     }
 }
 

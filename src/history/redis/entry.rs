@@ -2,8 +2,7 @@
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use ::redis::{Cmd, ErrorKind, RedisError, Value};
@@ -68,7 +67,7 @@ impl Entry {
     }
 
     /// The event, unless somebody else wrote what is none.
-    pub(super) fn event(self) -> Option<Arc<Stored>> {
+    pub(super) fn event(self) -> Option<Stored> {
         let mut fields = self.fields.into_iter().map(text);
         let topics = fields.next()?.ok()?;
         let mut event = Event::builder(fields.next()?.ok()?);
@@ -92,7 +91,7 @@ impl Entry {
         }
         let is_whole = fields.next().is_none();
         let event = event.build().ok().filter(|_| is_whole)?;
-        Some(Arc::new(Stored::new(self.id, self.id.ms(), event)))
+        Some(Stored::restored(self.id, event, Instant::now()))
     }
 
     /// Tells one entry from another that was given the same id in a log that went back.

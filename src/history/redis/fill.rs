@@ -109,7 +109,7 @@ impl Newest {
                 self.before = Some(id);
                 return false;
             }
-            self.events.push(stored);
+            self.events.push(Arc::new(stored));
         }
         true
     }

@@ -1,6 +1,6 @@
 //! Replay that is older than the window, read from Redis.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use ::redis::{Cmd, Value};
 use bytes::Bytes;
@@ -13,8 +13,8 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    event::{Asked, EventId, OwnId, Selector, Stored},
-    history::{Chunk, From, Limit, RetainedAt, Unavailable},
+    event::{Asked, EventId, OwnId, Selector},
+    history::{Chunk, Found, From, Limit, RetainedAt, Unavailable},
 };
 
 /// Most that one call may ask Redis for, which has others to serve.
@@ -138,7 +138,7 @@ async fn read_from(
     Ok(found.map(|found| found.chunk(epoch, selector, limit)))
 }
 
-struct Found {
+struct Page {
     after: EventId,
     gap: bool,
     oldest: Option<EventId>,
@@ -146,14 +146,14 @@ struct Found {
     entries: Vec<Entry>,
 }
 
-fn decode(reply: Value) -> Result<Option<Found>, Unexpected> {
+fn decode(reply: Value) -> Result<Option<Page>, Unexpected> {
     let reply = entry::list(reply)?;
     if reply.len() == 1 {
         return Ok(None);
     }
     let [after, gap, oldest, read_to, entries]: [Value; 5] =
         reply.try_into().map_err(|_| Unexpected)?;
-    Ok(Some(Found {
+    Ok(Some(Page {
         after: entry::id(after)?,
         gap: entry::text(gap)? == "1",
         oldest: entry::text(oldest)?.parse().ok(),
@@ -162,7 +162,7 @@ fn decode(reply: Value) -> Result<Option<Found>, Unexpected> {
     }))
 }
 
-impl Found {
+impl Page {
     fn chunk(self, epoch: u64, selector: &Selector, limit: Limit) -> Chunk {
         let mut chunk = Chunk {
             epoch,
@@ -185,7 +185,7 @@ impl Found {
                     chunk.read_to = looked_to;
                     break;
                 }
-                chunk.events.push(stored);
+                chunk.events.push(Found::Fetched(stored));
             }
             looked_to = id;
         }
@@ -221,8 +221,10 @@ async fn find_last(
         for entry in entries {
             let id = entry.id;
             from = format!("({id}");
-            let stored: Option<Arc<Stored>> = entry.event();
-            if stored.is_some_and(|stored| selector.admits(stored.event())) {
+            if entry
+                .event()
+                .is_some_and(|stored| selector.admits(stored.event()))
+            {
                 left = left.saturating_sub(1);
                 if left == 0 {
                     return Ok(Some(Begin::Before(id)));

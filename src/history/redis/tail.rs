@@ -270,7 +270,7 @@ impl Tail {
             match event {
                 // Larger than this node's window allows: streams read it from Redis, as what is past.
                 Some(_) if cost > most_bytes => self.shared.window.skip_to(id),
-                Some(stored) => batch.push(stored),
+                Some(stored) => batch.push(Arc::new(stored)),
                 None => self.warn_of_foreign(id),
             }
             bytes += cost;
