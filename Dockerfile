@@ -6,10 +6,10 @@ ARG RUN_IMAGE=gcr.io/distroless/cc-debian12:nonroot
 FROM ${BUILD_IMAGE} AS build
 WORKDIR /build
 # The dependencies alone, so that this layer is made anew only when they change. The manifest names the
-# example, so it must be there; nobody builds it here.
+# example and the benchmarks, so they must be there; nobody builds them here.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir src examples \
-    && echo 'fn main() {}' | tee src/main.rs > examples/embed.rs \
+RUN mkdir -p src examples benches/durability \
+    && echo 'fn main() {}' | tee src/main.rs benches/history.rs benches/durability/main.rs > examples/embed.rs \
     && touch src/lib.rs \
     && cargo build --release --locked --bin sse-broadcaster \
     && rm -r src
