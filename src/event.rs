@@ -1,8 +1,10 @@
 //! What is published and what is asked for. Every type here can only be built valid, so nothing
 //! behind this module checks for CR, LF, NUL or length again.
 
+mod fields;
 mod id;
 mod names;
+mod packed;
 mod selector;
 
 use std::{
@@ -14,17 +16,18 @@ use std::{
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use fields::EVENT_OVERHEAD_BYTES;
+
+pub(crate) use fields::Fields;
 pub use id::EventId;
 pub use names::{DEFAULT_TOPIC, EventName, MAX_NAME_BYTES, OwnId, RESERVED_NAMES, Topic};
+pub use packed::Fetched;
 pub use selector::{Asked, Selector};
 
 /// Most topics that one event may have, and that one subscription may ask for.
 pub const MAX_TOPICS: usize = 100;
 /// Longest reconnection time that an event may set.
 pub const MAX_RETRY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Memory that an event costs beside its text: ids, pointers, places in indexes.
-const EVENT_OVERHEAD_BYTES: usize = 256;
 
 /// Why a value cannot be part of an event: a stable code and a sentence for whoever sent it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,10 +118,11 @@ impl Event {
     /// and a fixed overhead.
     #[must_use]
     pub fn cost(&self) -> usize {
-        let topics: usize = self.topics.iter().map(|t| t.as_str().len()).sum();
-        let name = self.name.as_ref().map_or(0, |n| n.as_str().len());
-        let own_id = self.own_id.as_ref().map_or(0, |i| i.as_str().len());
-        EVENT_OVERHEAD_BYTES + 2 * (topics + name + own_id + self.data.len())
+        self.fields().cost()
+    }
+
+    pub(crate) fn fields(&self) -> Fields<'_> {
+        Fields::of(self)
     }
 
     /// The cost of an event with so many bytes of data, and a topic, name and own id as long as any.
@@ -208,29 +212,6 @@ impl EventBuilder {
                 .map(|r| u64::try_from(r.as_millis()).unwrap_or(u64::MAX)),
             private: self.private,
         })
-    }
-}
-
-#[cfg(feature = "disk")]
-impl Event {
-    /// An event that was published before, from where it was kept: topics of the server's own may be
-    /// among its own here.
-    pub(crate) fn restored(
-        topics: Topics,
-        name: Option<EventName>,
-        data: String,
-        own_id: Option<OwnId>,
-        retry_ms: Option<u64>,
-        private: bool,
-    ) -> Self {
-        Self {
-            topics,
-            name,
-            data: data.into(),
-            own_id,
-            retry_ms,
-            private,
-        }
     }
 }
 

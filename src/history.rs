@@ -17,13 +17,13 @@ mod retained;
 mod sync_policy;
 mod window;
 
-use std::{fmt, ops::Deref, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use crate::{
-    event::{Event, EventId, Selector, Stored},
+    event::{Event, EventId, Fetched, Selector, Stored},
     stats::{Count, Latency},
 };
 
@@ -234,25 +234,37 @@ pub struct Limit {
 }
 
 /// An event that a read found.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "what is fetched lies side by side, with no allocation of its own"
-)]
 #[derive(Debug)]
 pub enum Found {
     /// In memory, where others find it too.
     Shared(Arc<Stored>),
-    /// Fetched for this read alone.
-    Fetched(Stored),
+    /// Brought from somewhere else for this read alone.
+    Fetched(Fetched),
 }
 
-impl Deref for Found {
-    type Target = Stored;
-
-    fn deref(&self) -> &Stored {
+impl Found {
+    #[must_use]
+    pub fn id(&self) -> EventId {
         match self {
-            Self::Shared(stored) => stored,
-            Self::Fetched(stored) => stored,
+            Self::Shared(stored) => stored.id(),
+            Self::Fetched(fetched) => fetched.id(),
+        }
+    }
+
+    /// As [`Stored::time_ms`].
+    #[must_use]
+    pub fn time_ms(&self) -> u64 {
+        match self {
+            Self::Shared(stored) => stored.time_ms(),
+            Self::Fetched(fetched) => fetched.id().ms(),
+        }
+    }
+
+    #[must_use]
+    pub fn event(&self) -> &Event {
+        match self {
+            Self::Shared(stored) => stored.event(),
+            Self::Fetched(fetched) => fetched.event(),
         }
     }
 }

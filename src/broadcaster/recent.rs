@@ -120,12 +120,16 @@ fn due<'a>(events: &'a [Arc<Stored>], selector: &Selector) -> (Vec<&'a Arc<Store
 /// alone, they are kept for nobody else either.
 pub(super) fn join_read(events: &[Found], form: Form) -> Option<Batch> {
     let last = events.last()?.id();
-    let size = events.iter().map(|stored| Frame::size_hint(stored)).sum();
-    let mut joined = Vec::with_capacity(size);
+    let text = events.iter().map(|found| match found {
+        Found::Shared(stored) => stored.event().data().len(),
+        Found::Fetched(fetched) => fetched.packed_bytes(),
+    });
+    let bytes = text.sum::<usize>() + events.len() * Frame::OVERHEAD_BYTES;
+    let mut joined = Vec::with_capacity(bytes);
     for found in events {
         match found {
             Found::Shared(stored) => joined.extend_from_slice(Frame::of(stored, form)),
-            Found::Fetched(stored) => Frame::append(stored, form, &mut joined),
+            Found::Fetched(fetched) => Frame::append(fetched, form, &mut joined),
         }
     }
     Some(Batch {

@@ -19,7 +19,7 @@ const EXAMPLES: &str = "Examples:
   sse-broadcaster publish 'Hello, world'
   sse-broadcaster publish --topic news --event headline 'First' 'Second'
   tail -f app.log | sse-broadcaster publish --topic log
-  sse-broadcaster subscribe --since earliest --until head --json |
+  sse-broadcaster subscribe --topic '*' --since earliest --until head --json |
     sse-broadcaster publish --json --url http://other:8000";
 
 const KEY_HELP: &str =

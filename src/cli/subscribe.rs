@@ -1,6 +1,7 @@
 //! `sse-broadcaster subscribe`
 
 use std::{
+    cell::Cell,
     io::{self, Write as _},
     process,
 };
@@ -19,7 +20,11 @@ const EXAMPLES: &str = "Examples:
   sse-broadcaster subscribe
   sse-broadcaster subscribe --topic news --topic weather --last 10
   sse-broadcaster subscribe --topic '*' --since 10m --json | jq .data
-  sse-broadcaster subscribe --since earliest --until head --json > events.ndjson";
+  sse-broadcaster subscribe --topic '*' --since earliest --until head --json > events.ndjson";
+
+/// Who copies a history must not take a part of it for the whole.
+const INCOMPLETE: &str =
+    "what was printed is not all that was there at the start: see the gap above";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -59,7 +64,12 @@ impl Subscribe {
         let target = Target::new(self.url.as_deref(), config.listen.iter(), "/events")?;
         signals::on_end(|| process::exit(0))?;
         let subscriber = Subscriber::new(target, self.query(), self.start());
-        subscriber.run(|received| self.take(&received))
+        let has_gap = Cell::new(false);
+        subscriber.run(|received| self.take(&received, &has_gap))?;
+        if self.until.is_some() && has_gap.get() {
+            return Err(Failure::new(INCOMPLETE));
+        }
+        Ok(())
     }
 
     fn query(&self) -> Vec<(&'static str, String)> {
@@ -78,7 +88,7 @@ impl Subscribe {
         last.or(since).or(all).into_iter().collect()
     }
 
-    fn take(&self, received: &Received) -> Option<End> {
+    fn take(&self, received: &Received, has_gap: &Cell<bool>) -> Option<End> {
         let Received { message, at, head } = *received;
         let head = head.filter(|_| self.until.is_some());
         if self.until.is_some() && head.is_none() {
@@ -86,7 +96,10 @@ impl Subscribe {
             return Some(End::Refused(why.to_owned()));
         }
         match message.name.as_str() {
-            "gap" => complain(&gap(&message.data)),
+            "gap" => {
+                complain(&gap(&message.data));
+                has_gap.set(true);
+            }
             "connected" | "position" => {}
             // It came later than this began.
             _ if head.is_some() && at > head => return Some(End::Done),

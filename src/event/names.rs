@@ -44,6 +44,11 @@ macro_rules! text_type {
         pub struct $name(Arc<str>);
 
         impl $name {
+            /// Of one that was checked when it was made.
+            pub(super) fn unchecked(text: &str) -> Self {
+                Self(text.into())
+            }
+
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -89,7 +94,11 @@ impl Topic {
     /// does not ask for them.
     #[must_use]
     pub fn is_system(&self) -> bool {
-        self.0.starts_with('$')
+        Self::is_system_text(&self.0)
+    }
+
+    pub(super) fn is_system_text(text: &str) -> bool {
+        text.starts_with('$')
     }
 }
 

@@ -1,5 +1,7 @@
 use std::time::Instant;
 
+#[cfg(feature = "disk")]
+use super::Fields;
 use super::{Event, Invalid, Topic, parse_topics};
 
 /// What one subscription may get. Applied by [`Selector::admits`] in replay and live alike.
@@ -80,12 +82,25 @@ impl Selector {
     /// Whether this subscription gets this event.
     #[must_use]
     pub fn admits(&self, event: &Event) -> bool {
-        if event.is_private() && !self.private {
+        let topics = event.topics().iter().map(Topic::as_str);
+        self.admits_any(topics, event.is_private())
+    }
+
+    /// The same of an event's fields.
+    #[cfg(feature = "disk")]
+    pub(crate) fn admits_fields(&self, fields: &Fields<'_>) -> bool {
+        self.admits_any(fields.topics.iter().copied(), fields.private)
+    }
+
+    fn admits_any<'a>(&self, mut topics: impl Iterator<Item = &'a str>, private: bool) -> bool {
+        if private && !self.private {
             return false;
         }
         match &self.asked {
-            Asked::All => event.topics().iter().any(|t| !t.is_system()),
-            Asked::Topics(asked) => event.topics().iter().any(|t| asked.contains(t)),
+            Asked::All => topics.any(|topic| !Topic::is_system_text(topic)),
+            Asked::Topics(asked) => {
+                topics.any(|topic| asked.iter().any(|asked| asked.as_str() == topic))
+            }
         }
     }
 }

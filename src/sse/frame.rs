@@ -5,7 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::event::{Event, EventId, EventName, Form, OwnId, Stored, Topic};
+use crate::event::{EventId, Fetched, Fields, Form, Stored};
 
 /// A heartbeat. Without a blank line: after one, clients exist that fire an empty message.
 pub(crate) const PING: &[u8] = b": ping\n";
@@ -19,26 +19,23 @@ pub(crate) const OPENING: &[u8] = b"retry: 2000\n";
 pub struct Frame;
 
 impl Frame {
+    /// What most take beside their data.
+    pub(crate) const OVERHEAD_BYTES: usize = 64;
+
     /// The event in this form: encoded when it is first asked for, shared by all afterwards.
     pub fn of(stored: &Stored, form: Form) -> &Bytes {
         stored.cell(form).get_or_init(|| {
-            let mut out = Vec::with_capacity(Self::size_hint(stored));
-            encode(stored, form, &mut out);
+            let fields = stored.event().fields();
+            let mut out = Vec::with_capacity(Self::OVERHEAD_BYTES + fields.data.len());
+            encode(stored.id(), stored.time_ms(), &fields, form, &mut out);
             out.into()
         })
     }
 
-    /// Writes it behind `out`; kept for nobody, unless it is already.
-    pub(crate) fn append(stored: &Stored, form: Form, out: &mut Vec<u8>) {
-        match stored.cell(form).get() {
-            Some(frame) => out.extend_from_slice(frame),
-            None => encode(stored, form, out),
-        }
-    }
-
-    /// What most of them take.
-    pub(crate) fn size_hint(stored: &Stored) -> usize {
-        64 + stored.event().data().len()
+    /// Writes it behind `out`; kept for nobody.
+    pub(crate) fn append(fetched: &Fetched, form: Form, out: &mut Vec<u8>) {
+        let id = fetched.id();
+        encode(id, id.ms(), &fetched.fields(), form, out);
     }
 
     pub(crate) fn connected(at: EventId) -> Bytes {
@@ -80,26 +77,25 @@ fn block(name: &str, id: Option<EventId>, data: &str) -> Bytes {
     out.into()
 }
 
-fn encode(stored: &Stored, form: Form, out: &mut Vec<u8>) {
+fn encode(id: EventId, time_ms: u64, fields: &Fields<'_>, form: Form, out: &mut Vec<u8>) {
+    field(out, "id", id.write(&mut [0; EventId::MAX_CHARS]));
     match form {
-        Form::Sse => encode_sse(stored, out),
-        Form::Json => encode_json(stored, out),
-    }
-}
-
-fn encode_sse(stored: &Stored, out: &mut Vec<u8>) {
-    let event = stored.event();
-    field(out, "id", stored.id().write(&mut [0; EventId::MAX_CHARS]));
-    if let Some(name) = event.name() {
-        field(out, "event", name.as_str());
-    }
-    if let Some(retry) = event.retry_ms() {
-        field(out, "retry", itoa::Buffer::new().format(retry));
-    }
-    for line in lines(event.data()) {
-        field(out, "data", line);
+        Form::Sse => encode_sse(fields, out),
+        Form::Json => field(out, "data", &as_json(id, time_ms, fields)),
     }
     out.push(b'\n');
+}
+
+fn encode_sse(fields: &Fields<'_>, out: &mut Vec<u8>) {
+    if let Some(name) = fields.name {
+        field(out, "event", name);
+    }
+    if let Some(retry) = fields.retry_ms {
+        field(out, "retry", itoa::Buffer::new().format(retry));
+    }
+    for line in lines(fields.data) {
+        field(out, "data", line);
+    }
 }
 
 fn field(out: &mut Vec<u8>, name: &str, value: &str) {
@@ -127,31 +123,27 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn encode_json(stored: &Stored, out: &mut Vec<u8>) {
+fn as_json(id: EventId, time_ms: u64, fields: &Fields<'_>) -> String {
     #[derive(Serialize)]
     struct Whole<'a> {
         id: String,
         own_id: Option<&'a str>,
-        topics: Vec<&'a str>,
+        topics: &'a [&'a str],
         event: Option<&'a str>,
         data: &'a str,
         retry: Option<u64>,
         time: String,
     }
-    let event: &Event = stored.event();
-    let time = std::time::UNIX_EPOCH + Duration::from_millis(stored.time_ms());
-    let data = json(&Whole {
-        id: stored.id().to_string(),
-        own_id: event.own_id().map(OwnId::as_str),
-        topics: event.topics().iter().map(Topic::as_str).collect(),
-        event: event.name().map(EventName::as_str),
-        data: event.data(),
-        retry: event.retry_ms(),
+    let time = std::time::UNIX_EPOCH + Duration::from_millis(time_ms);
+    json(&Whole {
+        id: id.to_string(),
+        own_id: fields.own_id,
+        topics: &fields.topics,
+        event: fields.name,
+        data: fields.data,
+        retry: fields.retry_ms,
         time: humantime::format_rfc3339_millis(time).to_string(),
-    });
-    field(out, "id", &stored.id().to_string());
-    field(out, "data", &data);
-    out.push(b'\n');
+    })
 }
 
 fn json(value: &impl Serialize) -> String {
@@ -161,6 +153,7 @@ fn json(value: &impl Serialize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Event;
 
     fn stored(event: Event) -> Stored {
         Stored::new(EventId::new(5, 1), 1_000, event)

@@ -3,13 +3,19 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../redis/server.rs"]
+#[allow(dead_code, reason = "a part of it is used here")]
+mod redis;
+
 mod fake;
 mod running;
 
+mod copy;
 mod health;
 mod publish_fake;
 mod publish_input;
 mod real;
 mod settings;
 mod subscribe_fake;
+mod transfer;
 mod until;

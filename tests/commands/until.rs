@@ -94,3 +94,16 @@ fn a_server_that_does_not_tell_its_head_is_told_of() {
     let line = running.end().failed(1);
     assert!(line.contains("--until"), "{line}");
 }
+
+#[test]
+fn a_copy_with_a_gap_is_printed_and_is_a_failure() {
+    let fake = Fake::start();
+    let running = until_head(&fake);
+    let mut stream = replay(&fake);
+    stream.send("id: 5-2\nevent: gap\ndata: {\"requested\":\"5-1\",\"oldest\":\"5-3\"}\n\n");
+    stream.send("id: 5-3\ndata: three\n\n");
+    let ended = running.end();
+    assert_eq!((ended.code, ended.output.len()), (Some(1), 2));
+    let last = ended.complaints.last().unwrap();
+    assert!(last.contains("not all that was there"), "{last}");
+}

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use sse_broadcaster::{
     Event, EventId, Memory, Selector,
     history::{
-        AppendError, Appended, Batch, Chunk, Disk, From, History, Hold, Limit, Redis, RedisOptions,
-        Retention, SyncPolicy, Window, disk,
+        AppendError, Appended, Batch, Chunk, Disk, Found, From, History, Hold, Limit, Redis,
+        RedisOptions, Retention, SyncPolicy, Window, disk,
     },
 };
 use tempfile::TempDir;
@@ -168,7 +168,7 @@ impl Log {
         loop {
             let chunk = self.read(from, selector, limit);
             assert!(chunk.events.len() <= limit.events);
-            ids.extend(chunk.events.iter().map(|stored| stored.id()));
+            ids.extend(chunk.events.iter().map(Found::id));
             if chunk.read_to >= self.window().bounds().head {
                 return ids;
             }
@@ -186,5 +186,5 @@ pub fn named(own_id: &str) -> Event {
 }
 
 pub fn ids(chunk: &Chunk) -> Vec<EventId> {
-    chunk.events.iter().map(|stored| stored.id()).collect()
+    chunk.events.iter().map(Found::id).collect()
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
+    time::Instant,
 };
 
 use super::{
@@ -99,9 +100,9 @@ impl Log {
     /// The newest events within these bounds, in order, and the position before them.
     pub(super) fn newest(&self, window: Retention) -> Result<(EventId, Vec<Arc<Stored>>), Fault> {
         let (view, floor) = (self.store.view(), self.standing.floor);
-        let (mut newest, mut bytes) = (Vec::new(), 0);
+        let (mut newest, mut bytes, began) = (Vec::new(), 0, Instant::now());
         for found in view.events(floor, self.standing.head).rev() {
-            let (_, stored) = found?;
+            let (_, stored) = found?.stored(began)?;
             bytes += stored.event().cost();
             if newest.len() == window.events || bytes > window.bytes {
                 newest.reverse();
@@ -116,7 +117,10 @@ impl Log {
     /// What came after a position that the window holds.
     pub(super) fn since(&self, after: EventId) -> Result<Vec<Arc<Stored>>, Fault> {
         let events = self.store.view().events(after, self.standing.head);
-        events.map(|found| Ok(Arc::new(found?.1))).collect()
+        let began = Instant::now();
+        events
+            .map(|found| Ok(Arc::new(found?.stored(began)?.1)))
+            .collect()
     }
 
     /// Gives the positions of a batch, or says why not; nothing is written yet.
@@ -251,8 +255,9 @@ impl Log {
 
     fn read_oldest(&mut self, committed: EventId) -> Result<(), Fault> {
         let (mut number, mut bytes) = (self.standing.floor_number, 0);
+        let began = Instant::now();
         for found in self.store.view().events(self.standing.floor, committed) {
-            let (found_number, stored) = found?;
+            let (found_number, stored) = found?.stored(began)?;
             number += 1;
             if found_number != number {
                 let id = stored.id();

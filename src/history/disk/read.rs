@@ -2,13 +2,15 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
+use bytes::Bytes;
+
 use super::{
-    record::{Decoder, Own, Standing},
+    record::{Own, Standing},
     store::{Fault, Store},
     view::View,
 };
 use crate::{
-    event::{Asked, EventId, Selector, Topic},
+    event::{Asked, EventId, Fetched, Fields, Selector, Topic},
     history::{Chunk, Found, From, Limit},
 };
 
@@ -91,7 +93,7 @@ impl Reading<'_> {
         let floor = self.standing.floor;
         let mut earlier = self.view.events(floor, id.before().min(self.end));
         Ok(match earlier.next_back() {
-            Some(found) => found?.1.id(),
+            Some(found) => found?.id,
             None => floor,
         })
     }
@@ -114,12 +116,12 @@ impl Reading<'_> {
         }
         let mut left = nth;
         for found in self.view.events(self.standing.floor, self.end).rev() {
-            let (_, stored) = found?;
-            if !self.selector.admits(stored.event()) {
+            let record = found?;
+            if !self.selector.admits_fields(&record.decode()?.2) {
                 continue;
             }
             if left == 0 {
-                return Ok(Some(stored.id()));
+                return Ok(Some(record.id));
             }
             left -= 1;
         }
@@ -127,7 +129,6 @@ impl Reading<'_> {
     }
 
     fn nth_last_of(&self, topics: &[Topic], nth: usize) -> Result<Option<EventId>, Fault> {
-        let mut decoder = Decoder::default();
         let mut ids = topics
             .iter()
             .map(|topic| self.view.of_topic(topic, self.standing.floor, self.end))
@@ -143,10 +144,8 @@ impl Reading<'_> {
             if last.replace(id) == Some(id) {
                 continue;
             }
-            if !self
-                .selector
-                .admits(self.view.event(id, &mut decoder)?.event())
-            {
+            let record = self.view.event(id)?;
+            if !self.selector.admits_fields(&record.decode()?.2) {
                 continue;
             }
             if left == 0 {
@@ -158,32 +157,31 @@ impl Reading<'_> {
     }
 
     fn all(&self, chunk: &mut Chunk, limit: Limit) -> Result<(), Fault> {
-        let (mut bytes, mut looked_at, mut before) = (0, 0, None);
+        let (mut gathered, mut looked_at, mut before) = (Gathered::new(limit), 0, None);
         for found in self.view.events(chunk.after, self.end) {
-            let (number, stored) = found?;
+            let record = found?;
+            let (number, packed, fields) = record.decode()?;
             if before.is_some_and(|before| before + 1 != number) {
-                let id = stored.id();
+                let id = record.id;
                 return Err(Fault::Damaged(format!("events before {id} are missing")));
             }
             before = Some(number);
-            if self.selector.admits(stored.event()) {
-                bytes += stored.event().cost();
-                if is_full(chunk, limit, bytes) {
-                    chunk.read_to = stored.id().before();
-                    return Ok(());
+            if self.selector.admits_fields(&fields) {
+                if !gathered.take(record.id, packed, &fields) {
+                    chunk.read_to = record.id.before();
+                    break;
                 }
-                chunk.events.push(Found::Fetched(stored));
             } else if looked_at >= MAX_LOOKED_AT {
-                chunk.read_to = stored.id();
-                return Ok(());
+                chunk.read_to = record.id;
+                break;
             }
             looked_at += 1;
         }
+        chunk.events = gathered.events();
         Ok(())
     }
 
     fn of_topics(&self, topics: &[Topic], chunk: &mut Chunk, limit: Limit) -> Result<(), Fault> {
-        let mut decoder = Decoder::default();
         let mut ids = topics
             .iter()
             .map(|topic| self.view.of_topic(topic, chunk.after, self.end))
@@ -192,34 +190,72 @@ impl Reading<'_> {
         for (place, ids) in ids.iter_mut().enumerate() {
             earliest.extend(ids.next().transpose()?.map(|id| Reverse((id, place))));
         }
-        let (mut bytes, mut looked_at, mut last) = (0, 0, None);
+        let (mut gathered, mut looked_at, mut last) = (Gathered::new(limit), 0, None);
         while let Some(Reverse((id, place))) = earliest.pop() {
             let next = ids[place].next().transpose()?;
             earliest.extend(next.map(|id| Reverse((id, place))));
             if last.replace(id) == Some(id) {
                 continue;
             }
-            let stored = self.view.event(id, &mut decoder)?;
-            if self.selector.admits(stored.event()) {
-                bytes += stored.event().cost();
-                if is_full(chunk, limit, bytes) {
+            let record = self.view.event(id)?;
+            let (_, packed, fields) = record.decode()?;
+            if self.selector.admits_fields(&fields) {
+                if !gathered.take(id, packed, &fields) {
                     // Right before it: events of other topics that are dropped in between are no
                     // loss then.
                     chunk.read_to = id.before();
-                    return Ok(());
+                    break;
                 }
-                chunk.events.push(Found::Fetched(stored));
             } else if looked_at >= MAX_LOOKED_AT {
                 chunk.read_to = id;
-                return Ok(());
+                break;
             }
             looked_at += 1;
         }
+        chunk.events = gathered.events();
         Ok(())
     }
 }
 
-fn is_full(chunk: &Chunk, limit: Limit, bytes: usize) -> bool {
-    let full = chunk.events.len() >= limit.events || bytes > limit.bytes;
-    full && !chunk.events.is_empty()
+/// What a chunk will hold, in one piece of memory.
+struct Gathered {
+    limit: Limit,
+    packed: Vec<u8>,
+    /// Each event and where it ends.
+    ends: Vec<(EventId, usize)>,
+    cost: usize,
+}
+
+impl Gathered {
+    fn new(limit: Limit) -> Self {
+        Self {
+            limit,
+            packed: Vec::new(),
+            ends: Vec::new(),
+            cost: 0,
+        }
+    }
+
+    /// False if it is full; the first always has room.
+    fn take(&mut self, id: EventId, packed: &[u8], fields: &Fields<'_>) -> bool {
+        self.cost += fields.cost();
+        let is_full = self.ends.len() >= self.limit.events || self.cost > self.limit.bytes;
+        if is_full && !self.ends.is_empty() {
+            return false;
+        }
+        self.packed.extend_from_slice(packed);
+        self.ends.push((id, self.packed.len()));
+        true
+    }
+
+    fn events(self) -> Vec<Found> {
+        let (packed, mut start) = (Bytes::from(self.packed), 0);
+        let ends = self.ends.into_iter();
+        ends.map(|(id, end)| {
+            let event = packed.slice(start..end);
+            start = end;
+            Found::Fetched(Fetched::new(id, event))
+        })
+        .collect()
+    }
 }

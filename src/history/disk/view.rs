@@ -1,22 +1,42 @@
 //! The log as of one commit, to be read from.
 
-use fjall::{Guard, Iter, Keyspace, Readable as _, Snapshot};
+use std::time::Instant;
+
+use fjall::{Iter, Keyspace, Readable as _, Slice, Snapshot};
 
 use super::{
     record::{
-        Decoder, Own, STANDING_KEY, Standing, id_key, id_of, id_of_topic_key, own_id_key, topic_key,
+        Own, STANDING_KEY, Standing, decode_event, id_key, id_of, id_of_topic_key, own_id_key,
+        topic_key,
     },
     store::{Fault, Store},
 };
-use crate::event::{EventId, Stored, Topic};
+use crate::event::{Event, EventId, Fields, Stored, Topic};
 
 pub(super) struct View<'a> {
     store: &'a Store,
     snapshot: Snapshot,
 }
 
-/// An event and its number.
-pub(super) type Numbered = (u64, Stored);
+/// An event as it is kept.
+pub(super) struct Record {
+    pub(super) id: EventId,
+    value: Slice,
+}
+
+impl Record {
+    /// Its number, the event packed, and its fields.
+    pub(super) fn decode(&self) -> Result<(u64, &[u8], Fields<'_>), Fault> {
+        Ok(decode_event(&self.value)?)
+    }
+
+    /// Its number and the event, as of when it was read.
+    pub(super) fn stored(&self, read: Instant) -> Result<(u64, Stored), Fault> {
+        let (number, _, fields) = self.decode()?;
+        let event = Event::unpack(&fields);
+        Ok((number, Stored::restored(self.id, event, read)))
+    }
+}
 
 impl<'a> View<'a> {
     pub(super) fn new(store: &'a Store, snapshot: Snapshot) -> Self {
@@ -39,19 +59,24 @@ impl<'a> View<'a> {
         Ok(self.snapshot.contains_key(&self.store.events, id_key(id))?)
     }
 
-    pub(super) fn event(&self, id: EventId, decoder: &mut Decoder) -> Result<Stored, Fault> {
+    pub(super) fn event(&self, id: EventId) -> Result<Record, Fault> {
         let value = self.snapshot.get(&self.store.events, id_key(id))?;
         let value = value.ok_or_else(|| Fault::Damaged(format!("the event {id} is missing")))?;
-        let (_, event) = decoder.event(&value)?;
-        Ok(Stored::restored(id, event, decoder.began))
+        Ok(Record { id, value })
     }
 
     /// The events after one place, up to another.
-    pub(super) fn events(&self, after: EventId, to: EventId) -> Events {
-        Events {
-            iter: self.ids(&self.store.events, id_key(after).into(), id_key(to).into()),
-            decoder: Decoder::default(),
-        }
+    pub(super) fn events(
+        &self,
+        after: EventId,
+        to: EventId,
+    ) -> impl DoubleEndedIterator<Item = Result<Record, Fault>> + use<> {
+        let iter = self.ids(&self.store.events, id_key(after).into(), id_key(to).into());
+        iter.map(|item| {
+            let (key, value) = item.into_inner()?;
+            let id = id_of(&key)?;
+            Ok(Record { id, value })
+        })
     }
 
     /// The same of one topic, as ids alone.
@@ -74,35 +99,5 @@ impl<'a> View<'a> {
         }
         self.snapshot
             .range(keyspace, (Excluded(after), Included(to)))
-    }
-}
-
-pub(super) struct Events {
-    iter: Iter,
-    decoder: Decoder,
-}
-
-impl Events {
-    fn read(&mut self, item: Guard) -> Result<Numbered, Fault> {
-        let (key, value) = item.into_inner()?;
-        let id = id_of(&key)?;
-        let (number, event) = self.decoder.event(&value)?;
-        Ok((number, Stored::restored(id, event, self.decoder.began)))
-    }
-}
-
-impl Iterator for Events {
-    type Item = Result<Numbered, Fault>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let item = self.iter.next()?;
-        Some(self.read(item))
-    }
-}
-
-impl DoubleEndedIterator for Events {
-    fn next_back(&mut self) -> Option<Self::Item> {
-        let item = self.iter.next_back()?;
-        Some(self.read(item))
     }
 }

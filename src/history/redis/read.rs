@@ -1,6 +1,6 @@
 //! Replay that is older than the window, read from Redis.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use ::redis::{Cmd, Value};
 use bytes::Bytes;
@@ -185,7 +185,7 @@ impl Page {
                     chunk.read_to = looked_to;
                     break;
                 }
-                chunk.events.push(Found::Fetched(stored));
+                chunk.events.push(Found::Shared(Arc::new(stored)));
             }
             looked_to = id;
         }

@@ -10,8 +10,8 @@ import { until } from './until.mjs';
 
 const NAMES = ['connected', 'gap', 'position', 'named', 'größe'];
 
-export async function openClient(t, open, url) {
-  const client = await open(t, `${url}/events`, NAMES);
+export async function openClient(t, open, url, query = '') {
+  const client = await open(t, `${url}/events${query}`, NAMES);
   await until(() => named(client.events, 'connected').length === 1, 'the stream to open');
   return client;
 }

@@ -15,6 +15,13 @@ const ENVIRONMENT = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !/^(SSE_BROADCASTER_|RUST_LOG)/.test(name)),
 );
 
+/** Asks whoever is at `url` to publish `event`. */
+export function post(url, event, key) {
+  const headers = { 'content-type': 'application/json' };
+  if (key !== undefined) headers.authorization = `Bearer ${key}`;
+  return request(`${url}/events`, { method: 'POST', headers, body: JSON.stringify(event) });
+}
+
 export class Server {
   #t;
   #args;
@@ -60,9 +67,7 @@ export class Server {
 
   /** Publishes as a backend does, with the key where there is one; resolves with the event's id. */
   async publish(event) {
-    const headers = { 'content-type': 'application/json' };
-    if (this.key !== undefined) headers.authorization = `Bearer ${this.key}`;
-    const answer = await request(`${this.url}/events`, { method: 'POST', headers, body: JSON.stringify(event) });
+    const answer = await post(this.url, event, this.key);
     assert.equal(answer.status, 200, `a publish was answered ${answer.status}: ${answer.body}`);
     return JSON.parse(answer.body).id;
   }

@@ -1,0 +1,39 @@
+//! An event's fields as text, wherever they lie.
+
+use smallvec::SmallVec;
+
+use super::{Event, EventName, OwnId, Topic};
+
+/// Memory that an event costs beside its text: ids, pointers, places in indexes.
+pub(super) const EVENT_OVERHEAD_BYTES: usize = 256;
+
+/// Borrowed from an [`Event`], or from the bytes that it is packed in.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Fields<'a> {
+    pub(crate) topics: SmallVec<[&'a str; 1]>,
+    pub(crate) name: Option<&'a str>,
+    pub(crate) data: &'a str,
+    pub(crate) own_id: Option<&'a str>,
+    pub(crate) retry_ms: Option<u64>,
+    pub(crate) private: bool,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn of(event: &'a Event) -> Self {
+        Self {
+            topics: event.topics().iter().map(Topic::as_str).collect(),
+            name: event.name().map(EventName::as_str),
+            data: event.data(),
+            own_id: event.own_id().map(OwnId::as_str),
+            retry_ms: event.retry_ms(),
+            private: event.is_private(),
+        }
+    }
+
+    /// See [`Event::cost`].
+    pub(crate) fn cost(&self) -> usize {
+        let topics: usize = self.topics.iter().map(|topic| topic.len()).sum();
+        let names = self.name.map_or(0, str::len) + self.own_id.map_or(0, str::len);
+        EVENT_OVERHEAD_BYTES + 2 * (topics + names + self.data.len())
+    }
+}

@@ -1,0 +1,198 @@
+//! Events as bytes, as a log keeps them: fields are read in place, so that a replay builds no event
+//! that it does not need.
+//!
+//! Flags, the reconnection time (u64) where there is one, the number of topics, each topic, the name and
+//! the own id where there are such, each behind its length (u16), and the data; big-endian.
+
+#![cfg_attr(
+    not(feature = "disk"),
+    allow(dead_code, reason = "only logs keep events so")
+)]
+
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+
+use super::{Event, EventId, EventName, Fields, OwnId, Topic};
+
+const PRIVATE: u8 = 1;
+const NAMED: u8 = 2;
+const OWN: u8 = 4;
+const RETRY: u8 = 8;
+
+impl Event {
+    pub(crate) fn pack(&self, out: &mut Vec<u8>) {
+        let flag = |set: bool, flag| if set { flag } else { 0 };
+        out.push(
+            flag(self.private, PRIVATE)
+                | flag(self.name.is_some(), NAMED)
+                | flag(self.own_id.is_some(), OWN)
+                | flag(self.retry_ms.is_some(), RETRY),
+        );
+        if let Some(retry) = self.retry_ms {
+            out.extend_from_slice(&retry.to_be_bytes());
+        }
+        out.push(u8::try_from(self.topics.len()).unwrap_or(u8::MAX));
+        let topics = self.topics.iter().map(Topic::as_str);
+        let name = self.name.as_ref().map(EventName::as_str);
+        let own_id = self.own_id.as_ref().map(OwnId::as_str);
+        for text in topics.chain(name).chain(own_id) {
+            let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
+            out.extend_from_slice(&length.to_be_bytes());
+            out.extend_from_slice(text.as_bytes());
+        }
+        out.extend_from_slice(self.data.as_bytes());
+    }
+
+    /// An event that was published before, so topics of the server's own may be among its own.
+    pub(crate) fn unpack(fields: &Fields<'_>) -> Self {
+        let topics = fields.topics.iter();
+        Self {
+            topics: topics.map(|topic| Topic::unchecked(topic)).collect(),
+            name: fields.name.map(EventName::unchecked),
+            data: fields.data.into(),
+            own_id: fields.own_id.map(OwnId::unchecked),
+            retry_ms: fields.retry_ms,
+            private: fields.private,
+        }
+    }
+}
+
+impl<'a> Fields<'a> {
+    /// What [`Event::pack`] wrote; `None` for what it cannot have written.
+    pub(crate) fn checked(packed: &'a [u8]) -> Option<Self> {
+        let fields = Self::read(packed)?;
+        let is_line = |text: &&str| !text.is_empty() && !text.bytes().any(|b| b.is_ascii_control());
+        let mut lines = fields
+            .topics
+            .iter()
+            .chain(&fields.name)
+            .chain(&fields.own_id);
+        lines.all(is_line).then_some(fields)
+    }
+
+    fn read(packed: &'a [u8]) -> Option<Self> {
+        let mut rest = packed;
+        let flags = take(&mut rest, 1)?[0];
+        let has = |flag| flags & flag != 0;
+        let mut fields = Self {
+            private: has(PRIVATE),
+            ..Self::default()
+        };
+        if has(RETRY) {
+            fields.retry_ms = Some(u64::from_be_bytes(take(&mut rest, 8)?.try_into().ok()?));
+        }
+        for _ in 0..take(&mut rest, 1)?[0] {
+            fields.topics.push(text(&mut rest)?);
+        }
+        if has(NAMED) {
+            fields.name = Some(text(&mut rest)?);
+        }
+        if has(OWN) {
+            fields.own_id = Some(text(&mut rest)?);
+        }
+        fields.data = str::from_utf8(rest).ok()?;
+        Some(fields)
+    }
+}
+
+fn take<'a>(rest: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
+    let (taken, left) = rest.split_at_checked(count)?;
+    *rest = left;
+    Some(taken)
+}
+
+fn text<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
+    let length = take(rest, 2)?.try_into().ok()?;
+    str::from_utf8(take(rest, u16::from_be_bytes(length).into())?).ok()
+}
+
+/// An event that was fetched from a log for one reader.
+#[derive(Debug)]
+pub struct Fetched {
+    id: EventId,
+    packed: Bytes,
+    event: OnceLock<Box<Event>>,
+}
+
+impl Fetched {
+    /// Of bytes that were [checked](Fields::checked), from a log whose ids tell the time.
+    pub(crate) fn new(id: EventId, packed: Bytes) -> Self {
+        Self {
+            id,
+            packed,
+            event: OnceLock::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn id(&self) -> EventId {
+        self.id
+    }
+
+    pub(crate) fn packed_bytes(&self) -> usize {
+        self.packed.len()
+    }
+
+    pub(crate) fn fields(&self) -> Fields<'_> {
+        Fields::read(&self.packed).unwrap_or_default()
+    }
+
+    /// Built when it is first asked for.
+    pub fn event(&self) -> &Event {
+        self.event
+            .get_or_init(|| Event::unpack(&self.fields()).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn packed(event: &Event) -> Vec<u8> {
+        let mut packed = Vec::new();
+        event.pack(&mut packed);
+        packed
+    }
+
+    #[test]
+    fn events_read_back_as_they_were_packed() {
+        let plain = Event::builder("x").build().unwrap();
+        let full = Event::builder("two\nlines")
+            .topic("a")
+            .topic("b")
+            .name("named")
+            .own_id("own")
+            .retry(Duration::from_secs(3))
+            .private()
+            .build()
+            .unwrap();
+        for event in [plain, full] {
+            let packed = packed(&event);
+            let fields = Fields::checked(&packed).unwrap();
+            assert_eq!(fields, Fields::of(&event));
+            assert_eq!(fields.cost(), event.cost());
+            let fetched = Fetched::new(EventId::new(1, 0), packed.clone().into());
+            assert_eq!(*fetched.event(), event);
+        }
+    }
+
+    #[test]
+    fn what_was_cut_short_or_holds_a_line_end_in_a_name_was_not_packed() {
+        let event = Event::builder("x")
+            .topic("abc")
+            .own_id("own")
+            .build()
+            .unwrap();
+        let whole = packed(&event);
+        for end in 0..whole.len() - 1 {
+            assert_eq!(Fields::checked(&whole[..end]), None, "{end}");
+        }
+        let mut broken = whole.clone();
+        let at = whole.iter().position(|byte| *byte == b'b').unwrap();
+        broken[at] = b'\n';
+        assert_eq!(Fields::checked(&broken), None);
+    }
+}
