@@ -62,6 +62,33 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Waits until the engine has merged the tables that it found at its start.
+    pub fn settle(&self) {
+        const IDLE: Duration = Duration::from_millis(500);
+        let mut before = self.ticks();
+        loop {
+            std::thread::sleep(IDLE);
+            let now = self.ticks();
+            if now <= before + 1 {
+                return;
+            }
+            before = now;
+        }
+    }
+
+    /// Of CPU time so far.
+    fn ticks(&self) -> u64 {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let stat = std::fs::read_to_string(path).expect("stat");
+        let fields = stat.rsplit(')').next().expect("fields").split_whitespace();
+        let times = fields.skip(11).take(2);
+        times
+            .map(|ticks| ticks.parse::<u64>().expect("ticks"))
+            .sum()
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();

@@ -12,7 +12,8 @@ pub(super) const EVENT_OVERHEAD_BYTES: usize = 256;
 pub(crate) struct Fields<'a> {
     pub(crate) topics: SmallVec<[&'a str; 1]>,
     pub(crate) name: Option<&'a str>,
-    pub(crate) data: &'a str,
+    /// UTF-8, which was checked when it was published or read.
+    pub(crate) data: &'a [u8],
     pub(crate) own_id: Option<&'a str>,
     pub(crate) retry_ms: Option<u64>,
     pub(crate) private: bool,
@@ -23,11 +24,15 @@ impl<'a> Fields<'a> {
         Self {
             topics: event.topics().iter().map(Topic::as_str).collect(),
             name: event.name().map(EventName::as_str),
-            data: event.data(),
+            data: event.data().as_bytes(),
             own_id: event.own_id().map(OwnId::as_str),
             retry_ms: event.retry_ms(),
             private: event.is_private(),
         }
+    }
+
+    pub(crate) fn text(&self) -> &'a str {
+        str::from_utf8(self.data).unwrap_or_default()
     }
 
     /// See [`Event::cost`].

@@ -50,7 +50,7 @@ impl Event {
         Self {
             topics: topics.map(|topic| Topic::unchecked(topic)).collect(),
             name: fields.name.map(EventName::unchecked),
-            data: fields.data.into(),
+            data: fields.text().into(),
             own_id: fields.own_id.map(OwnId::unchecked),
             retry_ms: fields.retry_ms,
             private: fields.private,
@@ -68,7 +68,8 @@ impl<'a> Fields<'a> {
             .iter()
             .chain(&fields.name)
             .chain(&fields.own_id);
-        lines.all(is_line).then_some(fields)
+        let is_text = lines.all(is_line) && str::from_utf8(fields.data).is_ok();
+        is_text.then_some(fields)
     }
 
     fn read(packed: &'a [u8]) -> Option<Self> {
@@ -91,7 +92,7 @@ impl<'a> Fields<'a> {
         if has(OWN) {
             fields.own_id = Some(text(&mut rest)?);
         }
-        fields.data = str::from_utf8(rest).ok()?;
+        fields.data = rest;
         Some(fields)
     }
 }

@@ -94,26 +94,30 @@ fn encode_sse(fields: &Fields<'_>, out: &mut Vec<u8>) {
         field(out, "retry", itoa::Buffer::new().format(retry));
     }
     for line in lines(fields.data) {
-        field(out, "data", line);
+        bytes_field(out, "data", line);
     }
 }
 
 fn field(out: &mut Vec<u8>, name: &str, value: &str) {
-    for part in [name, ": ", value, "\n"] {
-        out.extend_from_slice(part.as_bytes());
+    bytes_field(out, name, value.as_bytes());
+}
+
+fn bytes_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    for part in [name.as_bytes(), b": ", value, b"\n"] {
+        out.extend_from_slice(part);
     }
 }
 
 /// CR, LF and CRLF end a line, as in the standard's own parser; nothing else does.
-fn lines(text: &str) -> impl Iterator<Item = &str> {
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
         let text = rest?;
-        let Some(end) = memchr::memchr2(b'\r', b'\n', text.as_bytes()) else {
+        let Some(end) = memchr::memchr2(b'\r', b'\n', text) else {
             rest = None;
             return Some(text);
         };
-        let skip = if text[end..].starts_with("\r\n") {
+        let skip = if text[end..].starts_with(b"\r\n") {
             2
         } else {
             1
@@ -140,7 +144,7 @@ fn as_json(id: EventId, time_ms: u64, fields: &Fields<'_>) -> String {
         own_id: fields.own_id,
         topics: &fields.topics,
         event: fields.name,
-        data: fields.data,
+        data: fields.text(),
         retry: fields.retry_ms,
         time: humantime::format_rfc3339_millis(time).to_string(),
     })
