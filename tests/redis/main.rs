@@ -14,3 +14,4 @@ mod nodes;
 mod proxy;
 mod server;
 mod shared;
+mod tls;

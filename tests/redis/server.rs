@@ -25,7 +25,7 @@ pub const SNAPSHOTS: [&str; 4] = ["--appendonly", "no", "--save", ""];
 pub struct RedisServer {
     child: Option<Child>,
     pub port: u16,
-    settings: Vec<&'static str>,
+    settings: Vec<String>,
     directory: TempDir,
 }
 
@@ -34,14 +34,14 @@ impl RedisServer {
         Self::start_with(&DURABLE)
     }
 
-    pub fn start_with(settings: &[&'static str]) -> Self {
+    pub fn start_with(settings: &[&str]) -> Self {
         let mut server = Self::prepare(settings);
         server.run();
         server
     }
 
     /// One that asks for a password, which this handle does not have.
-    pub fn start_locked(settings: &[&'static str]) -> Self {
+    pub fn start_locked(settings: &[&str]) -> Self {
         let mut server = Self::prepare(settings);
         server.spawn();
         wait_until("Redis answers", || server.try_ask("PING").is_some());
@@ -49,13 +49,13 @@ impl RedisServer {
     }
 
     /// One that is not started yet.
-    pub fn prepare(settings: &[&'static str]) -> Self {
+    pub fn prepare(settings: &[&str]) -> Self {
         // Whoever takes the port meanwhile has Redis fail, and the test with it.
         let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
         Self {
             child: None,
             port: port.expect("a free port").port(),
-            settings: settings.to_vec(),
+            settings: settings.iter().map(|&setting| setting.to_owned()).collect(),
             directory: tempfile::tempdir().expect("a directory"),
         }
     }

@@ -1,0 +1,83 @@
+//! Redis over TLS, with a password: `rediss://`.
+
+use std::{net::TcpListener, path::Path, process::Command};
+
+use crate::{
+    nodes::history_of,
+    server::{DURABLE, RedisServer},
+    support::{Server, command, wait_until},
+};
+
+/// An authority, and a certificate for `localhost` by it.
+fn make_certificates(directory: &Path) {
+    std::fs::write(directory.join("names"), "subjectAltName=DNS:localhost\n").unwrap();
+    let openssl = |args: &str| {
+        let made = Command::new("openssl")
+            .args(args.split(' '))
+            .current_dir(directory)
+            .output()
+            .expect("openssl is installed");
+        assert!(made.status.success(), "{made:?}");
+    };
+    openssl("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=test");
+    openssl("req -newkey rsa:2048 -nodes -keyout its.key -out its.csr -subj /CN=localhost");
+    openssl(
+        "x509 -req -in its.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out its.pem -days 2 \
+         -extfile names",
+    );
+}
+
+fn node(port: u16, authority: Option<&Path>) -> Server {
+    let mut command = command(&["--listen", "127.0.0.1:0"]);
+    command.args([
+        "--redis-url",
+        &format!("rediss://:sesame@localhost:{port}/0"),
+    ]);
+    if let Some(authority) = authority {
+        command.env("SSL_CERT_FILE", authority);
+    }
+    Server::spawn(command)
+}
+
+#[test]
+fn redis_is_reached_over_tls_where_its_certificate_is_trusted_and_nowhere_else() {
+    let directory = tempfile::tempdir().unwrap();
+    make_certificates(directory.path());
+    let file = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+    let port = port.unwrap().port();
+    let (text, ca, its, key) = (
+        port.to_string(),
+        file("ca.pem"),
+        file("its.pem"),
+        file("its.key"),
+    );
+    let tls = [
+        "--requirepass",
+        "sesame",
+        "--tls-port",
+        &text,
+        "--tls-ca-cert-file",
+        &ca,
+        "--tls-cert-file",
+        &its,
+        "--tls-key-file",
+        &key,
+        "--tls-auth-clients",
+        "no",
+    ];
+    let _redis = RedisServer::start_locked(&[&DURABLE[..], &tls].concat());
+
+    let trusting = node(port, Some(&directory.path().join("ca.pem")));
+    wait_until("Redis is reached", || history_of(&trusting) == "ok");
+    let id = trusting.publish("t", "sealed");
+    let mut stream = trusting.subscribe("/events?topic=t&since=earliest");
+    assert_eq!(stream.event().unwrap().id, id);
+
+    let mut distrusting = node(port, None);
+    wait_until("it says why", || {
+        distrusting.log().contains("invalid peer certificate")
+    });
+    assert_eq!(history_of(&distrusting), "unavailable");
+    assert!(!distrusting.log().contains("sesame"));
+}
