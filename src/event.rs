@@ -118,7 +118,16 @@ impl Event {
     /// and a fixed overhead.
     #[must_use]
     pub fn cost(&self) -> usize {
-        self.fields().cost()
+        fields::cost(self.names(), self.data.len())
+    }
+
+    /// Its topics, name and own id.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let topics = self.topics.iter().map(Topic::as_str);
+        let name = self.name.as_ref().map(EventName::as_str);
+        topics
+            .chain(name)
+            .chain(self.own_id.as_ref().map(OwnId::as_str))
     }
 
     pub(crate) fn fields(&self) -> Fields<'_> {
@@ -255,21 +264,13 @@ pub struct Stored {
 impl Stored {
     #[must_use]
     pub fn new(id: EventId, time_ms: u64, event: Event) -> Self {
+        Self::appended_at(id, time_ms, event, Instant::now())
+    }
+
+    pub(crate) fn appended_at(id: EventId, time_ms: u64, event: Event, appended: Instant) -> Self {
         Self {
             id,
             time_ms,
-            appended: Instant::now(),
-            event,
-            cells: Default::default(),
-        }
-    }
-
-    /// One that was kept in a log whose ids tell the time.
-    #[cfg(any(feature = "disk", feature = "redis"))]
-    pub(crate) fn restored(id: EventId, event: Event, appended: Instant) -> Self {
-        Self {
-            id,
-            time_ms: id.ms(),
             appended,
             event,
             cells: Default::default(),

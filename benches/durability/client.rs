@@ -14,12 +14,18 @@ use tokio::{
 
 pub const DATA_BYTES: usize = 100;
 
-fn request(path: &str, kind: &str, body: &str) -> String {
+pub fn request(path: &str, kind: &str, body: &str) -> String {
     format!(
         "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n\
          Content-Length: {}\r\n\r\n{body}",
         body.len()
     )
+}
+
+/// One thread for all the clients.
+pub fn runtime() -> tokio::runtime::Runtime {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().expect("a runtime")
 }
 
 /// How long each of these publishes took, one after the other on one connection.
@@ -44,7 +50,6 @@ pub async fn publish(address: SocketAddr, until: Instant) -> Vec<Duration> {
 pub fn fill(address: SocketAddr, events: usize) {
     const PART: usize = 10_000;
     let mut socket = TcpStream::connect(address).expect("connected");
-    let mut answer = [0; 4096];
     for first in (0..events).step_by(PART) {
         let mut lines = String::new();
         for n in first..events.min(first + PART) {
@@ -52,10 +57,10 @@ pub fn fill(address: SocketAddr, events: usize) {
             let data = format!("{n:0>DATA_BYTES$}");
             writeln!(lines, r#"{{"topic":"t{topic}","data":"{data}"}}"#).expect("text");
         }
-        let request = request("/events", "application/x-ndjson", &lines);
-        socket.write_all(request.as_bytes()).expect("written");
-        let read = socket.read(&mut answer).expect("answered");
-        assert!(answer[..read].starts_with(b"HTTP/1.1 200"), "refused");
+        post(
+            &mut socket,
+            &request("/events", "application/x-ndjson", &lines),
+        );
     }
 }
 
@@ -63,7 +68,10 @@ pub fn fill(address: SocketAddr, events: usize) {
 pub fn publish_to(address: SocketAddr, topic: &str, data: &str) {
     let mut socket = TcpStream::connect(address).expect("connected");
     let path = format!("/events?topic={topic}");
-    let request = request(&path, "text/plain", data);
+    post(&mut socket, &request(&path, "text/plain", data));
+}
+
+fn post(socket: &mut TcpStream, request: &str) {
     socket.write_all(request.as_bytes()).expect("written");
     let mut answer = [0; 4096];
     let read = socket.read(&mut answer).expect("answered");

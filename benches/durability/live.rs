@@ -73,12 +73,8 @@ fn while_two_replay(address: SocketAddr) -> Duration {
 
 /// How long each of the events took to each of the subscribers.
 fn live(address: SocketAddr) -> Vec<Duration> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
     let origin = Instant::now();
-    runtime.block_on(async {
+    client::runtime().block_on(async {
         let mut readers = Vec::new();
         for _ in 0..SUBSCRIBERS {
             let mut socket = TcpStream::connect(address).await.expect("connected");
@@ -95,12 +91,11 @@ fn live(address: SocketAddr) -> Vec<Duration> {
         for _ in 0..EVENTS {
             ticks.tick().await;
             let data = origin.elapsed().as_nanos().to_string();
-            let request = format!(
-                "POST /events?topic=live HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n\
-                 Content-Length: {}\r\n\r\n{data}",
-                data.len()
-            );
-            publisher.write_all(request.as_bytes()).await.expect("written");
+            let request = client::request("/events?topic=live", "text/plain", &data);
+            publisher
+                .write_all(request.as_bytes())
+                .await
+                .expect("written");
             some(&mut publisher).await;
         }
         let mut took = Vec::new();

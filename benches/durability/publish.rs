@@ -18,12 +18,8 @@ const TIMES: usize = 3;
 
 /// What each of these publishers' publishes took.
 fn publish(server: &Server, publishers: usize) -> Vec<Duration> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
     let until = Instant::now() + FOR;
-    runtime.block_on(async {
+    client::runtime().block_on(async {
         let tasks: Vec<_> = (0..publishers)
             .map(|_| tokio::spawn(client::publish(server.address, until)))
             .collect();

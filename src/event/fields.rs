@@ -36,9 +36,14 @@ impl<'a> Fields<'a> {
     }
 
     /// See [`Event::cost`].
+    #[cfg(feature = "disk")]
     pub(crate) fn cost(&self) -> usize {
-        let topics: usize = self.topics.iter().map(|topic| topic.len()).sum();
-        let names = self.name.map_or(0, str::len) + self.own_id.map_or(0, str::len);
-        EVENT_OVERHEAD_BYTES + 2 * (topics + names + self.data.len())
+        let topics = self.topics.iter().copied();
+        cost(topics.chain(self.name).chain(self.own_id), self.data.len())
     }
+}
+
+/// See [`Event::cost`]; of the texts beside the data, and its bytes.
+pub(super) fn cost<'a>(texts: impl Iterator<Item = &'a str>, data_bytes: usize) -> usize {
+    EVENT_OVERHEAD_BYTES + 2 * (texts.map(str::len).sum::<usize>() + data_bytes)
 }

@@ -80,6 +80,11 @@ impl Topic {
     /// # Errors
     /// `invalid_topic` when the text is empty, too long, or holds a control character, `*` or `{`.
     pub fn new(text: &str) -> Result<Self, Invalid> {
+        Self::check(text)?;
+        Ok(Self(text.into()))
+    }
+
+    pub(super) fn check(text: &str) -> Result<(), Invalid> {
         check_line("the topic", "invalid_topic", text)?;
         if text.contains(['*', '{']) {
             return Err(Invalid::new(
@@ -87,7 +92,7 @@ impl Topic {
                 "a topic's name holds neither * nor {; a subscriber asks for all topics with topic=*",
             ));
         }
-        Ok(Self(text.into()))
+        Ok(())
     }
 
     /// Topics that begin with `$` are the broadcaster's own: nobody can publish to them, and `*`
@@ -119,6 +124,11 @@ impl EventName {
     /// `invalid_event` when the text is empty, too long or holds a control character;
     /// `reserved_event` for the names in [`RESERVED_NAMES`].
     pub fn new(text: &str) -> Result<Self, Invalid> {
+        Self::check(text)?;
+        Ok(Self(text.into()))
+    }
+
+    pub(super) fn check(text: &str) -> Result<(), Invalid> {
         check_line("the event name", "invalid_event", text)?;
         if RESERVED_NAMES.contains(&text) {
             return Err(Invalid::new(
@@ -126,7 +136,7 @@ impl EventName {
                 format!("the event name {text} is sent by the server itself; choose another one"),
             ));
         }
-        Ok(Self(text.into()))
+        Ok(())
     }
 }
 
@@ -140,6 +150,11 @@ impl OwnId {
     /// `invalid_id` when the text is empty, too long, holds a control character, or has the form of
     /// an event id (`<digits>-<digits>`), since it would then name a position.
     pub fn new(text: &str) -> Result<Self, Invalid> {
+        Self::check(text)?;
+        Ok(Self(text.into()))
+    }
+
+    pub(super) fn check(text: &str) -> Result<(), Invalid> {
         check_line("the id", "invalid_id", text)?;
         if EventId::has_form(text) {
             return Err(Invalid::new(
@@ -147,7 +162,7 @@ impl OwnId {
                 "an id of your own must not have the form <digits>-<digits>: that is how positions look",
             ));
         }
-        Ok(Self(text.into()))
+        Ok(())
     }
 }
 

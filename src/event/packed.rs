@@ -33,10 +33,7 @@ impl Event {
             out.extend_from_slice(&retry.to_be_bytes());
         }
         out.push(u8::try_from(self.topics.len()).unwrap_or(u8::MAX));
-        let topics = self.topics.iter().map(Topic::as_str);
-        let name = self.name.as_ref().map(EventName::as_str);
-        let own_id = self.own_id.as_ref().map(OwnId::as_str);
-        for text in topics.chain(name).chain(own_id) {
+        for text in self.names() {
             let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
             out.extend_from_slice(&length.to_be_bytes());
             out.extend_from_slice(text.as_bytes());
@@ -62,13 +59,12 @@ impl<'a> Fields<'a> {
     /// What [`Event::pack`] wrote; `None` for what it cannot have written.
     pub(crate) fn checked(packed: &'a [u8]) -> Option<Self> {
         let fields = Self::read(packed)?;
-        let is_line = |text: &&str| !text.is_empty() && !text.bytes().any(|b| b.is_ascii_control());
-        let mut lines = fields
-            .topics
-            .iter()
-            .chain(&fields.name)
-            .chain(&fields.own_id);
-        let is_text = lines.all(is_line) && str::from_utf8(fields.data).is_ok();
+        let is_text = fields.topics.iter().all(|text| Topic::check(text).is_ok())
+            && fields
+                .name
+                .is_none_or(|text| EventName::check(text).is_ok())
+            && fields.own_id.is_none_or(|text| OwnId::check(text).is_ok())
+            && str::from_utf8(fields.data).is_ok();
         is_text.then_some(fields)
     }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    log::{Feed, Id, LINES, Publisher, command_on, lines_of, replay, seed},
+    log::{Feed, Id, command_on, publish_lines, replay, seed},
     support::{Server, wait_until},
 };
 
@@ -96,12 +96,10 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 /// A log as a killed server leaves it, and what was answered.
 fn a_log(directory: &Path) -> Vec<(Id, String)> {
     let server = Server::spawn(command_on(directory, &["--sync", "never"]));
-    let mut publisher = Publisher::connect(server.address).unwrap();
     for part in 0..EVENTS / 1_000 {
         let numbers = part * 1_000..(part + 1) * 1_000;
-        let lines = lines_of(numbers.map(|number| format!("{number:<BYTES$}")));
-        let (status, said) = publisher.post("/events?topic=a", LINES, &lines).unwrap();
-        assert_eq!(status, 200, "{said}");
+        let data = numbers.map(|number| format!("{number:<BYTES$}"));
+        publish_lines(&server, "/events?topic=a", data);
     }
     replay(&server)
 }

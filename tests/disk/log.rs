@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::support::{PATIENCE, Server, command};
 
 pub const TEXT: &str = "text/plain";
-pub const LINES: &str = "application/x-ndjson";
+const LINES: &str = "application/x-ndjson";
 
 /// Milliseconds and sequence, as they sort.
 pub type Id = (u64, u64);
@@ -139,10 +139,13 @@ impl Publisher {
     }
 }
 
-/// What is published as text, as lines of NDJSON.
-pub fn lines_of(data: impl IntoIterator<Item = String>) -> String {
+/// Publishes each of these as an event, in one request of NDJSON to this path.
+pub fn publish_lines(server: &Server, path: &str, data: impl IntoIterator<Item = String>) {
     let line = |data| serde_json::json!({ "data": data }).to_string() + "\n";
-    data.into_iter().map(line).collect()
+    let lines: String = data.into_iter().map(line).collect();
+    let mut publisher = Publisher::connect(server.address).expect("it accepts");
+    let (status, said) = publisher.post(path, LINES, &lines).expect("an answer");
+    assert_eq!(status, 200, "{said}");
 }
 
 /// A stream without chunks, fast to read, that may be cut off anywhere.

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 
 use crate::{
-    log::{Feed, LINES, Log, Publisher, lines_of},
+    log::{Feed, Log, publish_lines},
     support::{Server, Stream, wait_until},
 };
 
@@ -26,12 +26,10 @@ const LITTLE: [&str; 12] = [
 ];
 
 fn publish(server: &Server, numbers: std::ops::Range<usize>) {
-    let mut publisher = Publisher::connect(server.address).unwrap();
     let numbers: Vec<_> = numbers.collect();
     for part in numbers.chunks(500) {
-        let lines = lines_of(part.iter().map(|number| format!("{number:<BYTES$}")));
-        let (status, said) = publisher.post("/events", LINES, &lines).unwrap();
-        assert_eq!(status, 200, "{said}");
+        let data = part.iter().map(|number| format!("{number:<BYTES$}"));
+        publish_lines(server, "/events", data);
     }
 }
 

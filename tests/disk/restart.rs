@@ -5,7 +5,7 @@ use sse_broadcaster::history::{
 };
 
 use crate::{
-    log::{Feed, LINES, Log, Publisher, id_of, lines_of, replay},
+    log::{Feed, Log, Publisher, id_of, publish_lines, replay},
     shim::ahead,
     support::{Server, wait_until},
 };
@@ -16,11 +16,8 @@ fn numbers(numbers: std::ops::Range<usize>) -> Vec<String> {
     numbers.map(|number| number.to_string()).collect()
 }
 
-fn publish_lines(server: &Server, range: std::ops::Range<usize>) {
-    let mut publisher = Publisher::connect(server.address).unwrap();
-    let lines = lines_of(numbers(range));
-    let (status, said) = publisher.post("/events", LINES, &lines).unwrap();
-    assert_eq!(status, 200, "{said}");
+fn publish_numbers(server: &Server, range: std::ops::Range<usize>) {
+    publish_lines(server, "/events", numbers(range));
 }
 
 #[test]
@@ -69,7 +66,7 @@ fn a_subscriber_resumes_across_restarts_without_a_gap_or_a_repeat() {
     let (mut last_id, mut seen) = (String::new(), Vec::new());
     for round in 0..4 {
         let server = log.start(&args);
-        publish_lines(&server, round * EVENTS / 4..(round + 1) * EVENTS / 4);
+        publish_numbers(&server, round * EVENTS / 4..(round + 1) * EVENTS / 4);
         let mut feed = Feed::open(server.address, "topic=*&since=earliest", &last_id).unwrap();
         // It leaves in the middle, except for the last time.
         let enough = (round + 1) * EVENTS / 4 - if round < 3 { 30 } else { 0 };
@@ -91,7 +88,7 @@ fn a_restart_has_every_event_as_it_was_in_memory_or_on_disk() {
     for window in ["16", "100", "100000"] {
         let log = Log::new();
         let server = log.start(&["--window-events", window]);
-        publish_lines(&server, 0..EVENTS);
+        publish_numbers(&server, 0..EVENTS);
         let before = replay(&server);
         assert_eq!(before.len(), EVENTS);
         drop(server);
@@ -127,7 +124,7 @@ fn own_ids_are_found_again() {
     };
     let server = log.start(&["--window-events", "16"]);
     let first = publish(&server, "first");
-    publish_lines(&server, 0..50);
+    publish_numbers(&server, 0..50);
     drop(server);
     let server = log.start(&["--window-events", "16"]);
     assert_eq!(publish(&server, "again"), first);

@@ -1,7 +1,7 @@
 //! What a log on disk drops, while it runs and over restarts.
 
 use crate::{
-    log::{Feed, LINES, Log, Publisher, lines_of, replay},
+    log::{Feed, Log, publish_lines, replay},
     shim::ahead,
     support::{Server, wait_until},
 };
@@ -11,11 +11,9 @@ fn cost(data_bytes: usize) -> usize {
     256 + 2 * data_bytes
 }
 
-fn publish_lines(server: &Server, numbers: std::ops::Range<usize>, bytes: usize) {
-    let mut publisher = Publisher::connect(server.address).unwrap();
-    let lines = lines_of(numbers.map(|number| format!("{number:<bytes$}")));
-    let (status, said) = publisher.post("/events", LINES, &lines).unwrap();
-    assert_eq!(status, 200, "{said}");
+fn publish(server: &Server, numbers: std::ops::Range<usize>, bytes: usize) {
+    let data = numbers.map(|number| format!("{number:<bytes$}"));
+    publish_lines(server, "/events", data);
 }
 
 /// The numbers that are held, which go on without a hole.
@@ -38,7 +36,7 @@ fn the_oldest_go_when_there_are_too_many() {
     let args = ["--history-events", "1000", "--window-events", "50"];
     let server = log.start(&args);
     for part in 0..5 {
-        publish_lines(&server, part * 700..(part + 1) * 700, 10);
+        publish(&server, part * 700..(part + 1) * 700, 10);
         wait_until("retention has come along", || {
             server.metric("history_events") <= MOST as u64
         });
@@ -47,7 +45,7 @@ fn the_oldest_go_when_there_are_too_many() {
     drop(server);
     let server = log.start(&args);
     assert_eq!(held(&server), 2_500..3_500, "and it stays so");
-    publish_lines(&server, 3_500..3_501, 10);
+    publish(&server, 3_500..3_501, 10);
     wait_until("it is dropped", || held(&server) == (2_501..3_501));
 }
 
@@ -67,7 +65,7 @@ fn the_oldest_go_when_they_are_too_large() {
     ];
     let server = log.start(&args);
     for part in 0..4 {
-        publish_lines(&server, part * 300..(part + 1) * 300, 1_000);
+        publish(&server, part * 300..(part + 1) * 300, 1_000);
     }
     wait_until("retention has come along", || {
         server.metric("history_bytes") <= most as u64
@@ -83,7 +81,7 @@ fn the_oldest_go_when_they_are_too_old_also_when_nobody_publishes() {
     let log = Log::new();
     drop(log.start(&[]));
     let server = log.start(&["--window-events", "16"]);
-    publish_lines(&server, 0..100, 10);
+    publish(&server, 0..100, 10);
     drop(server);
     let server = Server::spawn(ahead(
         log.command(&["--history-age", "1h", "--window-events", "16"]),
@@ -104,7 +102,7 @@ fn events_grow_too_old_while_the_server_runs() {
     let server = log.start(&["--history-age", "2s", "--ping-interval", "500ms"]);
     let mut stream = server.subscribe("/events?topic=*");
     stream.until("connected");
-    publish_lines(&server, 0..20, 10);
+    publish(&server, 0..20, 10);
     assert_eq!(stream.data(20).len(), 20, "whoever was there saw them");
     wait_until("all is dropped", || server.metric("history_events") == 0);
 }
@@ -112,7 +110,7 @@ fn events_grow_too_old_while_the_server_runs() {
 #[test]
 fn a_bound_that_was_lowered_is_caught_up_with() {
     let log = Log::new();
-    publish_lines(&log.start(&[]), 0..6_000, 10);
+    publish(&log.start(&[]), 0..6_000, 10);
     let server = log.start(&["--history-events", "100"]);
     wait_until("it has come along", || {
         server.metric("history_events") == 100
@@ -129,7 +127,7 @@ fn whoever_resumes_from_what_was_dropped_is_told_and_goes_on_at_the_oldest() {
         .map(|number| server.publish("default", &number.to_string()))
         .collect();
     for part in 1..15 {
-        publish_lines(&server, part * 20..(part + 1) * 20, 4);
+        publish(&server, part * 20..(part + 1) * 20, 4);
     }
     wait_until("retention has come along", || {
         server.metric("history_events") == 100

@@ -34,7 +34,10 @@ impl Record {
     pub(super) fn stored(&self, read: Instant) -> Result<(u64, Stored), Fault> {
         let (number, _, fields) = self.decode()?;
         let event = Event::unpack(&fields);
-        Ok((number, Stored::restored(self.id, event, read)))
+        Ok((
+            number,
+            Stored::appended_at(self.id, self.id.ms(), event, read),
+        ))
     }
 }
 

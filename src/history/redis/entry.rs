@@ -2,7 +2,7 @@
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use ::redis::{Cmd, ErrorKind, RedisError, Value};
@@ -91,7 +91,7 @@ impl Entry {
         }
         let is_whole = fields.next().is_none();
         let event = event.build().ok().filter(|_| is_whole)?;
-        Some(Stored::restored(self.id, event, Instant::now()))
+        Some(Stored::new(self.id, self.id.ms(), event))
     }
 
     /// Tells one entry from another that was given the same id in a log that went back.
