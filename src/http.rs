@@ -11,11 +11,16 @@ mod lines;
 mod link;
 mod publish;
 mod subscribe;
+mod wish;
 
 #[cfg(feature = "server")]
 mod connection;
 #[cfg(feature = "server")]
 mod descriptors;
+#[cfg(feature = "server")]
+mod direct;
+#[cfg(feature = "server")]
+mod door;
 #[cfg(feature = "server")]
 mod history;
 #[cfg(feature = "server")]
@@ -23,11 +28,15 @@ mod listeners;
 #[cfg(feature = "server")]
 mod logging;
 #[cfg(feature = "server")]
+mod patience;
+#[cfg(feature = "server")]
 mod server;
 #[cfg(feature = "server")]
 mod socket;
 #[cfg(feature = "server")]
 mod status;
+#[cfg(feature = "server")]
+mod workers;
 
 use std::sync::Arc;
 
@@ -100,7 +109,7 @@ async fn events(request: HttpRequest, body: Payload, face: web::Data<Face>) -> H
             .content_type("text/plain; charset=utf-8")
             .finish(),
         (&Method::POST, "") => publish::post(&request, body, &face).await,
-        (&Method::OPTIONS, _) => cors::options(&face.gate, &request),
+        (&Method::OPTIONS, _) => cors::options(&face.gate, request.head()),
         _ => method_not_allowed(cors::METHODS),
     }
 }

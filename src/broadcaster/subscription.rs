@@ -181,7 +181,8 @@ impl Subscription {
         Poll::Ready(Some(self.rest.split_to(piece)))
     }
 
-    fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    /// All that is due in one step, or `None` when the stream is to be cut.
+    pub(crate) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             match &mut self.stage {
                 Stage::Opening(start) => {

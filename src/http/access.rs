@@ -8,9 +8,12 @@ use std::{
     sync::Arc,
 };
 
-use actix_web::http::{
-    Method, StatusCode, Version,
-    header::{self, HeaderMap, HeaderName},
+use actix_web::{
+    dev::RequestHead,
+    http::{
+        Method, StatusCode, Version,
+        header::{self, HeaderMap, HeaderName},
+    },
 };
 use parking_lot::Mutex;
 
@@ -74,6 +77,16 @@ pub(crate) struct Asked<'a> {
     pub(crate) method: &'a Method,
     pub(crate) version: Version,
     pub(crate) headers: &'a HeaderMap,
+}
+
+impl<'a> From<&'a RequestHead> for Asked<'a> {
+    fn from(request: &'a RequestHead) -> Self {
+        Self {
+            method: &request.method,
+            version: request.version,
+            headers: &request.headers,
+        }
+    }
 }
 
 impl Asked<'_> {

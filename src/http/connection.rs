@@ -14,29 +14,22 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
     time::{Sleep, sleep},
 };
 
-use super::{link::Link, socket};
+use super::{
+    link::Link,
+    patience::{Discarded, RESET_LOOK, Reset, Stall},
+    socket,
+};
 
 /// Most bytes that one poll of the dispatcher reads. It decodes what it has before it is polled
 /// again, so that a stream is open before much of what is sent behind it has been buffered.
 const READ_PER_POLL: usize = 16 << 10;
-/// Most bytes that a client may send behind an open stream before it is cut.
-const MAX_BEHIND_STREAM: usize = 64 << 10;
-/// How long a reset waits at least: a peer that finds what was sent and the reset at one look may take
-/// the latter for a clean end (libuv does).
-const RESET_GRACE: Duration = Duration::from_millis(50);
-/// How long it waits at most for the peer to acknowledge what was sent.
-const RESET_BOUND: Duration = Duration::from_secs(1);
-/// How often it looks.
-const RESET_LOOK: Duration = Duration::from_millis(5);
-/// Looks at a connection that takes nothing, per stall timeout.
-const STALL_LOOKS: u32 = 4;
-
 /// What all connections of a server share.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
@@ -51,15 +44,16 @@ pub(super) struct Settings {
 
 pub(super) struct Connection {
     io: TcpStream,
+    begun: Bytes,
     link: Rc<Link>,
     read_in_poll: usize,
-    behind_stream: usize,
+    discarded: Discarded,
     stall_timeout: Duration,
     next_head_timeout: Duration,
     next_head: Option<NextHead>,
-    stall: Option<Stall>,
-    reset: Option<Reset>,
-    open: Arc<AtomicUsize>,
+    stall: Option<StallWatch>,
+    reset: Option<ResetWatch>,
+    _counted: Counted,
 }
 
 /// A client that was answered and may send a further request.
@@ -69,50 +63,68 @@ struct NextHead {
 }
 
 /// A write that waits for the socket to take something.
-struct Stall {
+struct StallWatch {
     look: Pin<Box<Sleep>>,
-    unacknowledged: u64,
-    progress: Instant,
+    stall: Stall,
 }
 
 /// A reset that waits for what was sent to arrive.
-struct Reset {
+struct ResetWatch {
     look: Pin<Box<Sleep>>,
-    begun: Instant,
+    reset: Reset,
 }
 
-impl Reset {
-    fn is_due(&self, unacknowledged: u64) -> bool {
-        let waited = self.begun.elapsed();
-        waited >= RESET_BOUND || (waited >= RESET_GRACE && unacknowledged == 0)
+impl Settings {
+    /// Counts a connection, until what is returned is dropped; `None` where as many are open as
+    /// allowed.
+    pub(super) fn count(&self) -> Option<Counted> {
+        let open = self.open.fetch_add(1, Ordering::Relaxed);
+        let counted = Counted(Arc::clone(&self.open));
+        (open < self.max_connections).then_some(counted)
+    }
+}
+
+/// A connection's place among those that may be open.
+#[derive(Debug)]
+pub(super) struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Connection {
-    /// `None` where as many are open as allowed.
-    pub(super) fn new(io: TcpStream, settings: &Settings) -> Option<Self> {
-        let open = settings.open.fetch_add(1, Ordering::Relaxed);
-        if open >= settings.max_connections {
-            settings.open.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
-        socket::configure(&io, settings.socket_buffer_bytes, settings.stall_timeout);
-        Some(Self {
+    /// `begun` is what was read of the socket already.
+    pub(super) fn new(io: TcpStream, begun: Bytes, settings: &Settings, counted: Counted) -> Self {
+        Self {
             io,
+            begun,
             link: Rc::default(),
             read_in_poll: 0,
-            behind_stream: 0,
+            discarded: Discarded::default(),
             stall_timeout: settings.stall_timeout,
             next_head_timeout: settings.next_head_timeout,
             next_head: None,
             stall: None,
             reset: None,
-            open: Arc::clone(&settings.open),
-        })
+            _counted: counted,
+        }
     }
 
     pub(super) fn link(&self) -> Rc<Link> {
         Rc::clone(&self.link)
+    }
+
+    fn take_begun(&mut self, buffer: &mut ReadBuf<'_>) {
+        let taken = self.begun.len().min(buffer.remaining());
+        buffer.put_slice(&self.begun[..taken]);
+        self.begun = match self.begun.slice(taken..) {
+            // An empty slice would hold on to the whole.
+            rest if rest.is_empty() => Bytes::new(),
+            rest => rest,
+        };
+        self.read_in_poll += taken;
     }
 
     /// Reads on only to learn of the end: `Ready(Ok)` is the end of what the client sends.
@@ -126,10 +138,7 @@ impl Connection {
             if read == 0 {
                 return Poll::Ready(Ok(()));
             }
-            self.behind_stream += read;
-            if self.behind_stream > MAX_BEHIND_STREAM {
-                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-            }
+            self.discarded.add(read)?;
         }
     }
 
@@ -171,22 +180,18 @@ impl Connection {
 
     /// The socket is full. Fails once it has taken nothing for the stall timeout.
     fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let interval = self.stall_timeout / STALL_LOOKS;
+        let interval = Stall::interval(self.stall_timeout);
         let unacknowledged = socket::unacknowledged(&self.io);
-        let stall = self.stall.get_or_insert_with(|| Stall {
+        let watch = self.stall.get_or_insert_with(|| StallWatch {
             look: Box::pin(sleep(interval)),
-            unacknowledged,
-            progress: Instant::now(),
+            stall: Stall::begin(unacknowledged),
         });
-        while stall.look.as_mut().poll(cx).is_ready() {
-            if unacknowledged < stall.unacknowledged {
-                stall.progress = Instant::now();
-            } else if stall.progress.elapsed() >= self.stall_timeout {
+        while watch.look.as_mut().poll(cx).is_ready() {
+            if watch.stall.is_over(unacknowledged, self.stall_timeout) {
                 self.link.set_stalled();
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
-            stall.unacknowledged = unacknowledged;
-            stall
+            watch
                 .look
                 .as_mut()
                 .reset(tokio::time::Instant::now() + interval);
@@ -198,13 +203,13 @@ impl Connection {
     fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.link.needs_reset() {
             let io = &self.io;
-            let reset = self.reset.get_or_insert_with(|| Reset {
+            let watch = self.reset.get_or_insert_with(|| ResetWatch {
                 look: Box::pin(sleep(RESET_LOOK)),
-                begun: Instant::now(),
+                reset: Reset::begin(),
             });
-            while !reset.is_due(socket::unacknowledged(io)) {
-                ready!(reset.look.as_mut().poll(cx));
-                reset
+            while !watch.reset.is_due(socket::unacknowledged(io)) {
+                ready!(watch.look.as_mut().poll(cx));
+                watch
                     .look
                     .as_mut()
                     .reset(tokio::time::Instant::now() + RESET_LOOK);
@@ -263,6 +268,13 @@ impl AsyncRead for Connection {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
+        if !this.begun.is_empty() {
+            // What is answered before the runtime knows of room, the dispatcher gives up where a broken
+            // request came behind.
+            ready!(this.io.poll_write_ready(cx))?;
+            this.take_begun(buffer);
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.io).poll_read(cx, buffer);
         let got = buffer.filled().len() - before;
@@ -317,11 +329,5 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -1,14 +1,12 @@
 //! Cross-origin answers, by the Fetch standard: who may read what, and what preflights are told.
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpResponse,
+    dev::RequestHead,
     http::header::{self, HeaderMap, HeaderValue},
 };
 
-use super::{
-    access::{Asked, Gate},
-    error::no_store,
-};
+use super::{access::Gate, error::no_store};
 
 /// The methods of `/events`.
 pub(crate) const METHODS: &str = "GET, HEAD, POST, OPTIONS";
@@ -19,23 +17,15 @@ const HEADERS: &str = "authorization, cache-control, content-type, last-event-id
 /// How long a browser may keep a preflight's answer, in seconds.
 const MAX_AGE: &str = "7200";
 
-pub(crate) fn asked(request: &HttpRequest) -> Asked<'_> {
-    Asked {
-        method: request.method(),
-        version: request.version(),
-        headers: request.headers(),
-    }
-}
-
 /// Lets the pages of origins that may read see the answer, a refusal too.
-pub(crate) fn admit_reader(headers: &mut HeaderMap, gate: &Gate, request: &HttpRequest) {
-    admit(headers, gate.reader_origin(asked(request)), request);
+pub(crate) fn admit_reader(headers: &mut HeaderMap, gate: &Gate, request: &RequestHead) {
+    admit(headers, gate.reader_origin(request.into()), request);
 }
 
 /// Lets the pages of origins that may publish see the answer, whatever it is.
-pub(crate) fn admit_publisher(headers: &mut HeaderMap, gate: &Gate, request: &HttpRequest) {
-    let admitted = gate.access.publisher_origin(asked(request));
-    let sent = request.headers().get(header::ORIGIN);
+pub(crate) fn admit_publisher(headers: &mut HeaderMap, gate: &Gate, request: &RequestHead) {
+    let admitted = gate.access.publisher_origin(request.into());
+    let sent = request.headers.get(header::ORIGIN);
     if let Some((_, sent)) = admitted.zip(sent) {
         let expose = HeaderValue::from_static("event-id");
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, sent.clone());
@@ -44,9 +34,9 @@ pub(crate) fn admit_publisher(headers: &mut HeaderMap, gate: &Gate, request: &Ht
     }
 }
 
-fn admit(headers: &mut HeaderMap, origin: Option<&str>, request: &HttpRequest) {
+fn admit(headers: &mut HeaderMap, origin: Option<&str>, request: &RequestHead) {
     // As it was sent, since browsers compare it to the letter; credentials need it so, too.
-    let sent = request.headers().get(header::ORIGIN);
+    let sent = request.headers.get(header::ORIGIN);
     match (origin, sent) {
         (Some("*"), _) => {
             let any = HeaderValue::from_static("*");
@@ -63,15 +53,15 @@ fn admit(headers: &mut HeaderMap, origin: Option<&str>, request: &HttpRequest) {
 }
 
 /// The answer to OPTIONS, a preflight or not.
-pub(crate) fn options(gate: &Gate, request: &HttpRequest) -> HttpResponse {
+pub(crate) fn options(gate: &Gate, request: &RequestHead) -> HttpResponse {
     let mut answer = HttpResponse::NoContent();
     answer
         .insert_header((header::ALLOW, METHODS))
         .insert_header(no_store());
-    let asks_to = request.headers().get(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let asks_to = request.headers.get(header::ACCESS_CONTROL_REQUEST_METHOD);
     let publishes = asks_to.is_some_and(|method| method == "POST");
-    let origin = match gate.access.publisher_origin(asked(request)) {
-        None if !publishes => gate.reader_origin(asked(request)),
+    let origin = match gate.access.publisher_origin(request.into()) {
+        None if !publishes => gate.reader_origin(request.into()),
         origin => origin,
     };
     if asks_to.is_none() || origin.is_none() {

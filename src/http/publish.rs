@@ -22,7 +22,7 @@ use crate::{
 
 pub(super) async fn post(request: &HttpRequest, body: Payload, face: &Face) -> HttpResponse {
     let answer = async {
-        face.gate.access.may_publish(cors::asked(request))?;
+        face.gate.access.may_publish(request.head().into())?;
         let query = Fields::of_query(request.query_string())?;
         match Kind::of(request.headers())? {
             Kind::Lines => {
@@ -40,7 +40,7 @@ pub(super) async fn post(request: &HttpRequest, body: Payload, face: &Face) -> H
 /// Publishes the rest of the path. The answer is the tutorial's.
 pub(super) async fn get(request: &HttpRequest, message: &str, face: &Face) -> HttpResponse {
     let answer = async {
-        face.gate.access.may_publish(cors::asked(request))?;
+        face.gate.access.may_publish(request.head().into())?;
         if !face.gate.access.get_publishes {
             return Err(Problem::forbidden(
                 "get_publish_disabled",
@@ -84,7 +84,7 @@ fn finish(
     answer: Result<HttpResponse, Problem>,
 ) -> HttpResponse {
     let mut answer = answer.unwrap_or_else(HttpResponse::from_error);
-    cors::admit_publisher(answer.headers_mut(), &face.gate, request);
+    cors::admit_publisher(answer.headers_mut(), &face.gate, request.head());
     answer
 }
 

@@ -2,38 +2,21 @@
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener},
-    rc::Rc,
+    net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
-use actix_http::HttpService;
-use actix_server::Server;
-use actix_service::{Service, ServiceFactoryExt as _, fn_service, map_config};
-use actix_web::{
-    App, HttpResponse, ResponseError as _,
-    dev::{AppConfig, ServiceRequest},
-    http::StatusCode,
-    web::{self, ServiceConfig},
-};
-use actix_web_lab::middleware::CatchPanic;
-use tokio::{
-    net::TcpStream,
-    signal::unix::{Signal, SignalKind, signal},
-};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
-    Access, Problem, Publishers, Routes,
-    connection::{Connection, Settings},
-    descriptors, history,
-    link::Link,
+    Access, Publishers, Routes, descriptors, history,
     listeners::{Listeners, ServeError},
     logging,
-    status::{self, Status},
+    status::Status,
+    workers,
 };
 use crate::{
     broadcaster::{Broadcaster, Options},
@@ -41,15 +24,6 @@ use crate::{
     history::History,
     metrics::Metrics,
 };
-
-/// How long a client may take to send a request's head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an idle connection is kept for a further request.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// How long a refused body is read on, so that the client sees the answer.
-const LINGER: Duration = Duration::from_secs(2);
-/// Seconds that ordinary requests have to finish after the drain.
-const STOP_SECONDS: u64 = 1;
 
 /// How the server is asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +72,7 @@ pub async fn run(
         broadcaster: broadcaster.clone(),
     });
     let routes = Routes::with(&broadcaster, access);
-    let server = build(listeners, config, limit, &routes, &status)?;
+    let server = workers::build(listeners, config, limit, &routes, &status)?;
     let handle = server.handle();
     let mut running = actix_web::rt::spawn(server);
     log::info!("{announcement}");
@@ -159,7 +133,7 @@ fn start_broadcaster(
     limit: usize,
 ) -> Result<Broadcaster, ServeError> {
     let options = Options {
-        shards: workers(config),
+        shards: workers::count(config),
         ping_interval: config.ping_interval,
         publish_wait: config.publish_wait,
         max_event_bytes: config.max_event_bytes,
@@ -169,11 +143,6 @@ fn start_broadcaster(
         replay_bytes_per_second: config.history.replay_bytes_per_second,
     };
     Broadcaster::on(history, options).map_err(ServeError::Start)
-}
-
-fn workers(config: &Config) -> usize {
-    let cores = || std::thread::available_parallelism().map_or(2, Into::into);
-    config.workers.map_or_else(cores, usize::from)
 }
 
 fn access(config: &Config, keys: &[crate::config::Secret]) -> Access {
@@ -216,121 +185,4 @@ fn announcement(history: &str, addresses: &[SocketAddr], access: &Access) -> Str
         "listening on {}, history {history}, who may publish: {who}",
         addresses.join(" "),
     )
-}
-
-fn build(
-    listeners: Listeners,
-    config: &Config,
-    limit: usize,
-    routes: &Routes,
-    status: &Arc<Status>,
-) -> Result<Server, ServeError> {
-    let settings = Settings {
-        stall_timeout: config.stall_timeout,
-        next_head_timeout: KEEP_ALIVE + HEAD_TIMEOUT,
-        socket_buffer_bytes: config.socket_buffer_bytes,
-        max_connections: descriptors::max_connections(limit),
-        open: Arc::new(AtomicUsize::new(0)),
-    };
-    let shared = listeners.admin.is_empty();
-    let page = !config.no_page;
-    let mut server = Server::build()
-        .workers(workers(config))
-        .max_concurrent_connections(settings.max_connections)
-        .shutdown_timeout(STOP_SECONDS)
-        .disable_signals();
-    let public = listeners
-        .public
-        .into_iter()
-        .map(|listener| (listener, shared));
-    let admin = listeners.admin.into_iter().map(|listener| (listener, true));
-    for (listener, every_route) in public.chain(admin) {
-        let app = Routing {
-            routes: routes.clone(),
-            status: every_route.then(|| Arc::clone(status)),
-            page,
-        };
-        server = listen(server, listener, settings.clone(), app).map_err(ServeError::Run)?;
-    }
-    Ok(server.run())
-}
-
-/// What one listener serves.
-#[derive(Clone)]
-struct Routing {
-    routes: Routes,
-    status: Option<Arc<Status>>,
-    page: bool,
-}
-
-impl Routing {
-    fn configure(&self, config: &mut ServiceConfig) {
-        self.routes.configure(config);
-        if let Some(status) = &self.status {
-            status::configure(config, status, self.page);
-        }
-        config.default_service(web::to(not_found));
-    }
-}
-
-async fn not_found() -> HttpResponse {
-    let detail = "there is nothing here; events are at /events";
-    Problem::new(StatusCode::NOT_FOUND, "not_found", detail).error_response()
-}
-
-/// Tells the connection when it waits for a request and when for its answer.
-fn mark_answering<S: Service<ServiceRequest>>(
-    request: ServiceRequest,
-    next: &S,
-) -> impl Future<Output = Result<S::Response, S::Error>> + use<S> {
-    let link = request.conn_data::<Rc<Link>>().cloned();
-    let set = move |answering| {
-        if let Some(link) = &link {
-            link.set_answering(answering);
-        }
-    };
-    set(true);
-    let answer = next.call(request);
-    async move {
-        let answer = answer.await;
-        set(false);
-        answer
-    }
-}
-
-fn listen(
-    server: actix_server::ServerBuilder,
-    listener: TcpListener,
-    settings: Settings,
-    routing: Routing,
-) -> io::Result<actix_server::ServerBuilder> {
-    let name = listener.local_addr()?.to_string();
-    server.listen(name, listener, move || {
-        let (settings, routing) = (settings.clone(), routing.clone());
-        let app = move || {
-            App::new()
-                .wrap(CatchPanic::default())
-                .wrap_fn(mark_answering)
-                .configure(|config| routing.configure(config))
-        };
-        let http = HttpService::build()
-            .client_request_timeout(HEAD_TIMEOUT)
-            .client_disconnect_timeout(LINGER)
-            .keep_alive(KEEP_ALIVE)
-            .h1_allow_half_closed(false)
-            .on_connect_ext(|io: &Connection, data| {
-                data.insert(io.link());
-            })
-            .finish(map_config(app(), |()| AppConfig::default()))
-            .map_err(drop);
-        fn_service(move |io: TcpStream| {
-            let peer = io.peer_addr().ok();
-            let connection = Connection::new(io, &settings);
-            async move {
-                let io = connection.ok_or(())?;
-                Ok((io, actix_http::Protocol::Http1, peer))
-            }
-        })
-        .and_then(http)
-    })
 }

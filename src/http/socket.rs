@@ -18,7 +18,7 @@ pub(super) fn configure(socket: &TcpStream, buffer_bytes: usize, user_timeout: D
 }
 
 /// Has the close that follows be a reset.
-pub(super) fn reset_on_close(socket: &TcpStream) {
+pub(super) fn reset_on_close(socket: &impl AsFd) {
     let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
 }
 

@@ -1,0 +1,138 @@
+//! The first request of a connection: a stream's, or somebody else's.
+//!
+//! Only a whole `GET` of the stream route is taken, and only if the stream is granted. All else is
+//! left to actix with every byte that was read, so that there is one place that refuses.
+
+use actix_http::{
+    Response, ServiceConfig,
+    body::BodySize,
+    h1::{Codec, Message, MessageType},
+};
+use actix_web::{
+    dev::RequestHead,
+    http::{Method, header},
+    web::BytesMut,
+};
+use tokio_util::codec::{Decoder as _, Encoder as _};
+
+use super::{
+    super::{
+        Face,
+        subscribe::{self, Opened},
+    },
+    connections::Other,
+};
+
+/// Longest head of a stream's request; what is longer is left to actix, which has bounds of its own.
+const MAX_HEAD_BYTES: usize = 16 << 10;
+/// How every head that may be a stream's begins.
+const BEGINNING: &[u8] = b"GET /events";
+
+/// Whose request it is.
+pub(super) enum Verdict {
+    /// Too little has come to tell.
+    Unknown,
+    Theirs,
+    Stream(Box<Begun>),
+}
+
+/// A stream that was granted, and the head of its answer.
+pub(super) struct Begun {
+    pub(super) answer: Vec<u8>,
+    pub(super) opened: Opened,
+    pub(super) chunked: bool,
+    /// How many bytes came behind the request.
+    pub(super) behind: usize,
+}
+
+/// Looks at what a connection has sent so far, of which the last `new` bytes were not looked at yet.
+pub(super) fn judge(other: &Other, new: usize, face: &Face, config: &ServiceConfig) -> Verdict {
+    let sent = &other.begun[..];
+    if !may_be_a_streams(sent) {
+        return Verdict::Theirs;
+    }
+    // A head ends with a line, so that one sent byte by byte is not decoded as often.
+    if !sent[sent.len() - new..].contains(&b'\n') {
+        return if sent.len() < MAX_HEAD_BYTES {
+            Verdict::Unknown
+        } else {
+            Verdict::Theirs
+        };
+    }
+    let (mut codec, mut rest) = (Codec::new(config.clone()), BytesMut::from(sent));
+    match codec.decode(&mut rest) {
+        Ok(None) if sent.len() < MAX_HEAD_BYTES => Verdict::Unknown,
+        Ok(Some(Message::Item(mut request))) if codec.message_type() == MessageType::None => {
+            request.head_mut().peer_addr = other.peer;
+            let begun = begin(request.head(), rest.len(), face, &mut codec);
+            begun.map_or(Verdict::Theirs, Verdict::Stream)
+        }
+        _ => Verdict::Theirs,
+    }
+}
+
+/// Also when only the first bytes of it have come.
+pub(in super::super) fn may_be_a_streams(sent: &[u8]) -> bool {
+    let (beginning, rest) = sent.split_at(sent.len().min(BEGINNING.len()));
+    if !BEGINNING.starts_with(beginning) {
+        return false;
+    }
+    matches!(
+        rest.strip_prefix(b"/").unwrap_or(rest),
+        [] | [b' ' | b'?', ..]
+    )
+}
+
+fn begin(
+    request: &RequestHead,
+    behind: usize,
+    face: &Face,
+    codec: &mut Codec,
+) -> Option<Box<Begun>> {
+    let is_streams = request.method == Method::GET
+        && matches!(request.uri.path(), "/events" | "/events/")
+        && !request.headers.contains_key(header::EXPECT);
+    if !is_streams {
+        return None;
+    }
+    let (answer, opened) = subscribe::open(request, face).ok()?;
+    let answer = (Response::from(answer), BodySize::Stream);
+    let mut bytes = BytesMut::new();
+    codec.encode(Message::Item(answer), &mut bytes).ok()?;
+    Some(Box::new(Begun {
+        answer: bytes.into(),
+        opened,
+        chunked: subscribe::is_chunked(request),
+        behind,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_get_of_the_stream_route_may_be_a_streams_also_in_its_first_bytes() {
+        for whole in [
+            "GET /events HTTP/1.1",
+            "GET /events?topic=a ",
+            "GET /events/ H",
+            "GET /events/?last=1",
+        ] {
+            for end in 0..=whole.len() {
+                assert!(may_be_a_streams(&whole.as_bytes()[..end]), "{whole} {end}");
+            }
+        }
+        for other in [
+            "POST",
+            "get /events ",
+            "GET /eventsource",
+            "GET /events/hello",
+            "GET /health",
+            "\r\n",
+            "\x16\x03",
+        ] {
+            assert!(!may_be_a_streams(other.as_bytes()), "{other}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Which streams were woken, and whose turn it is.
+//!
+//! What was woken between two turns is a group, and each turn serves some of every group: so a
+//! fan-out to many does not hold up one to few that came after it. A stream that waits in a group
+//! takes all that is due by the time it is served, so groups change no order.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Wake, Waker},
+};
+
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+
+/// Where a stream lies in its worker's list.
+pub(super) type Place = u32;
+
+/// Most groups; what comes while there are so many joins the last one.
+const MAX_GROUPS: usize = 16;
+/// How many streams of each group are served in one turn.
+const PER_GROUP: usize = 16;
+/// How many streams are served in one turn at least, where there are so many: between turns
+/// connections are accepted and requests answered.
+const PER_TURN: usize = 64;
+
+/// Filled by wakes, from any thread.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    woken: Mutex<Vec<Place>>,
+    worker: AtomicWaker,
+}
+
+impl Inbox {
+    fn push(&self, place: Place) {
+        let was_empty = {
+            let mut woken = self.woken.lock();
+            woken.push(place);
+            woken.len() == 1
+        };
+        if was_empty {
+            self.worker.wake();
+        }
+    }
+
+    /// Has the loop look again at what it waits for.
+    pub(super) fn nudge(&self) {
+        self.worker.wake();
+    }
+
+    /// Whom to wake when there is something. Looks whether there is already.
+    pub(super) fn register(&self, worker: &Waker) -> bool {
+        self.worker.register(worker);
+        !self.woken.lock().is_empty()
+    }
+}
+
+/// What wakes one stream. It is in the inbox once at most.
+#[derive(Debug)]
+pub(super) struct Bell {
+    inbox: Arc<Inbox>,
+    place: Place,
+    rung: AtomicBool,
+}
+
+impl Bell {
+    pub(super) fn new(inbox: &Arc<Inbox>, place: Place) -> Arc<Self> {
+        Arc::new(Self {
+            inbox: Arc::clone(inbox),
+            place,
+            rung: AtomicBool::new(false),
+        })
+    }
+
+    /// To be called before the stream is polled, so that a wake from then on is not missed.
+    pub(super) fn answer(&self) {
+        self.rung.store(false, Ordering::SeqCst);
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.rung.swap(true, Ordering::SeqCst) {
+            self.inbox.push(self.place);
+        }
+    }
+}
+
+/// The groups that wait to be served.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    groups: VecDeque<Group>,
+    spare: Vec<Place>,
+}
+
+#[derive(Debug)]
+struct Group {
+    places: Vec<Place>,
+    served: usize,
+}
+
+impl Turns {
+    /// Takes what was woken meanwhile, as a group.
+    pub(super) fn take(&mut self, inbox: &Inbox) {
+        let mut woken = inbox.woken.lock();
+        if woken.is_empty() {
+            return;
+        }
+        let is_full = self.groups.len() >= MAX_GROUPS;
+        match self.groups.back_mut() {
+            Some(last) if is_full => last.places.append(&mut woken),
+            _ => {
+                let spare = std::mem::take(&mut self.spare);
+                let places = std::mem::replace(&mut *woken, spare);
+                self.groups.push_back(Group { places, served: 0 });
+            }
+        }
+    }
+
+    /// Whose turn it is, behind what is in `turn`.
+    pub(super) fn next(&mut self, turn: &mut Vec<Place>) {
+        let each = PER_GROUP.max(PER_TURN / self.groups.len().max(1));
+        for group in &mut self.groups {
+            let end = group.places.len().min(group.served + each);
+            turn.extend_from_slice(&group.places[group.served..end]);
+            group.served = end;
+        }
+        let spare = &mut self.spare;
+        self.groups.retain_mut(|group| {
+            let waits = group.served < group.places.len();
+            if !waits {
+                *spare = std::mem::take(&mut group.places);
+                spare.clear();
+            }
+            waits
+        });
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn woken(inbox: &Arc<Inbox>, places: std::ops::Range<Place>) -> Vec<Arc<Bell>> {
+        let bells: Vec<_> = places.map(|place| Bell::new(inbox, place)).collect();
+        bells.iter().for_each(Wake::wake_by_ref);
+        bells
+    }
+
+    #[test]
+    fn few_that_are_woken_behind_many_are_served_in_the_very_next_turn() {
+        let inbox = Arc::new(Inbox::default());
+        let (mut turns, mut turn) = (Turns::default(), Vec::new());
+        let _many = woken(&inbox, 0..10_000);
+        turns.take(&inbox);
+        turns.next(&mut turn);
+        let _few = woken(&inbox, 20_000..20_003);
+        turns.take(&inbox);
+        turn.clear();
+        turns.next(&mut turn);
+        assert!(turn.contains(&20_000) && turn.contains(&20_002));
+        assert!(turn.len() <= 2 * PER_TURN, "{}", turn.len());
+    }
+
+    #[test]
+    fn everybody_is_served_once_in_bounded_turns_however_many_groups_there_were() {
+        let inbox = Arc::new(Inbox::default());
+        let (mut turns, mut served) = (Turns::default(), Vec::new());
+        for group in 0..100 {
+            let _bells = woken(&inbox, group * 100..group * 100 + 100);
+            turns.take(&inbox);
+        }
+        while !turns.is_empty() {
+            let before = served.len();
+            turns.next(&mut served);
+            assert!((1..=PER_GROUP * MAX_GROUPS).contains(&(served.len() - before)));
+        }
+        served.sort_unstable();
+        assert_eq!(served, (0..10_000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_stream_is_in_the_inbox_once_until_it_is_answered() {
+        let inbox = Arc::new(Inbox::default());
+        let bells = woken(&inbox, 0..1);
+        bells[0].wake_by_ref();
+        assert_eq!(inbox.woken.lock().len(), 1);
+        bells[0].answer();
+        bells[0].wake_by_ref();
+        assert_eq!(inbox.woken.lock().len(), 2);
+    }
+}

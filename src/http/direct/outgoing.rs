@@ -1,0 +1,142 @@
+//! Bytes on their way to a socket: framed as a chunk where the answer is chunked, and partly written
+//! where the socket is full.
+
+use std::{
+    io::{self, IoSlice, Write as _},
+    net::TcpStream,
+};
+
+use bytes::Bytes;
+
+/// Up to here a chunk is put together in the worker's own buffer; above, copying costs more than
+/// it saves.
+const MAX_COPIED: usize = 16 << 10;
+/// Of a chunk's size in hexadecimal, and its CRLF.
+const MAX_SIZE_LINE: usize = 2 * size_of::<usize>() + 2;
+
+const CRLF: &[u8] = b"\r\n";
+
+/// What is left of a write that the socket did not take whole.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    bytes: Bytes,
+    chunked: bool,
+    written: usize,
+}
+
+impl Outgoing {
+    /// Bytes that are framed already, or need no frame.
+    pub(super) fn plain(bytes: Bytes) -> Self {
+        Self {
+            bytes,
+            chunked: false,
+            written: 0,
+        }
+    }
+
+    /// Writes on; true when all is with the kernel, false when the socket is full.
+    pub(super) fn write(&mut self, mut socket: &TcpStream) -> io::Result<bool> {
+        let mut line = [0; MAX_SIZE_LINE];
+        let line: &[u8] = if self.chunked {
+            size_line(self.bytes.len(), &mut line)
+        } else {
+            &[]
+        };
+        let end = if self.chunked { CRLF } else { &[] };
+        let whole = line.len() + self.bytes.len() + end.len();
+        while self.written < whole {
+            let mut slices = [line, &self.bytes, end].map(IoSlice::new);
+            let mut slices = &mut slices[..];
+            IoSlice::advance_slices(&mut slices, self.written);
+            match socket.write_vectored(slices) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => self.written += written,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// The chunk that was framed last: most streams of a fan-out are sent the same, one behind the other.
+#[derive(Debug, Default)]
+pub(super) struct Framer {
+    chunk: Vec<u8>,
+    of: Bytes,
+}
+
+impl Framer {
+    /// Writes bytes that are due to a stream; what the socket did not take, if anything.
+    pub(super) fn write(
+        &mut self,
+        socket: &TcpStream,
+        bytes: Bytes,
+        chunked: bool,
+    ) -> io::Result<Option<Outgoing>> {
+        let mut outgoing = Outgoing {
+            bytes,
+            chunked,
+            written: 0,
+        };
+        if chunked && outgoing.bytes.len() <= MAX_COPIED {
+            self.frame(&outgoing.bytes);
+            match (&mut &*socket).write(&self.chunk) {
+                Ok(written) if written == self.chunk.len() => return Ok(None),
+                Ok(written) => outgoing.written = written,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(Some(outgoing));
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let is_done = outgoing.write(socket)?;
+        Ok((!is_done).then_some(outgoing))
+    }
+
+    fn frame(&mut self, bytes: &Bytes) {
+        // Held on to, so that the address stands for these very bytes.
+        if self.of.as_ptr() == bytes.as_ptr() && self.of.len() == bytes.len() {
+            return;
+        }
+        self.chunk.clear();
+        append_chunk(&mut self.chunk, bytes);
+        self.of = bytes.clone();
+    }
+}
+
+/// Writes a chunk of these bytes behind `out`.
+pub(super) fn append_chunk(out: &mut Vec<u8>, bytes: &[u8]) {
+    let mut line = [0; MAX_SIZE_LINE];
+    for part in [size_line(bytes.len(), &mut line), bytes, CRLF] {
+        out.extend_from_slice(part);
+    }
+}
+
+/// RFC 9112, section 7.1.
+fn size_line(bytes: usize, line: &mut [u8; MAX_SIZE_LINE]) -> &[u8] {
+    let mut rest = &mut line[..];
+    // There is room for the largest.
+    let _ = write!(rest, "{bytes:X}\r\n");
+    let left = rest.len();
+    &line[..MAX_SIZE_LINE - left]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_has_its_size_in_hexadecimal_before_it() {
+        for (length, size) in [(1, "1"), (26, "1A"), (4096, "1000")] {
+            let mut chunk = Vec::new();
+            append_chunk(&mut chunk, &vec![b'x'; length]);
+            let expected = format!("{size}\r\n{}\r\n", "x".repeat(length));
+            assert_eq!(chunk, expected.as_bytes());
+        }
+        let mut line = [0; MAX_SIZE_LINE];
+        assert_eq!(size_line(usize::MAX, &mut line), b"FFFFFFFFFFFFFFFF\r\n");
+    }
+}

@@ -1,0 +1,105 @@
+//! Readiness of the worker's sockets: a poll of their own within the runtime's, so that a socket
+//! costs nothing but its descriptor.
+
+use std::{
+    io,
+    net::TcpStream,
+    os::fd::AsRawFd as _,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use mio::{Events, Interest, Token, unix::SourceFd};
+use tokio::io::unix::AsyncFd;
+
+use super::inbox::Place;
+
+/// Most that is learnt at once.
+const MAX_EVENTS: usize = 256;
+
+/// What a socket can do.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ready {
+    pub(super) place: Place,
+    pub(super) to_read: bool,
+    pub(super) has_room: bool,
+}
+
+pub(super) struct Sockets {
+    poll: AsyncFd<mio::Poll>,
+    events: Events,
+}
+
+impl Sockets {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self {
+            poll: within_runtime(mio::Poll::new()?)?,
+            events: Events::with_capacity(MAX_EVENTS),
+        })
+    }
+
+    /// From now on told, each time anew, when there is something to read. A close ends it.
+    pub(super) fn add(&self, socket: &TcpStream, place: Place) -> io::Result<()> {
+        let registry = self.poll.get_ref().registry();
+        let token = Token(place as usize);
+        registry.register(
+            &mut SourceFd(&socket.as_raw_fd()),
+            token,
+            Interest::READABLE,
+        )
+    }
+
+    /// And when there is room again.
+    pub(super) fn watch_room(&self, socket: &TcpStream, place: Place) -> io::Result<()> {
+        let registry = self.poll.get_ref().registry();
+        let token = Token(place as usize);
+        let both = Interest::READABLE | Interest::WRITABLE;
+        registry.reregister(&mut SourceFd(&socket.as_raw_fd()), token, both)
+    }
+
+    pub(super) fn remove(&self, socket: &TcpStream) {
+        let registry = self.poll.get_ref().registry();
+        // It is on its way to another poll, or to be closed.
+        let _ = registry.deregister(&mut SourceFd(&socket.as_raw_fd()));
+    }
+
+    /// What has become ready, behind what is in `found`.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        found: &mut Vec<Ready>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            let mut guard = ready!(self.poll.poll_read_ready_mut(cx))?;
+            match guard
+                .get_inner_mut()
+                .poll(&mut self.events, Some(Duration::ZERO))
+            {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                    return Poll::Ready(Err(error));
+                }
+                _ if self.events.is_empty() => guard.clear_ready(),
+                _ => break,
+            }
+        }
+        found.extend(self.events.iter().filter_map(|event| {
+            Some(Ready {
+                place: Place::try_from(event.token().0).ok()?,
+                to_read: event.is_readable() || event.is_read_closed() || event.is_error(),
+                has_room: event.is_writable(),
+            })
+        }));
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[allow(
+    unsafe_code,
+    reason = "the runtime has no safe way to watch a descriptor"
+)]
+fn within_runtime(poll: mio::Poll) -> io::Result<AsyncFd<mio::Poll>> {
+    // SAFETY: a mio::Poll owns its descriptor, which is one and the same, and open, for as long as the
+    // Poll lives; the AsyncFd owns the Poll, which nothing here takes out of it.
+    unsafe { AsyncFd::register_with_interest(poll, tokio::io::Interest::READABLE) }
+        .map_err(Into::into)
+}

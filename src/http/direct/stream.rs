@@ -1,0 +1,203 @@
+//! One open stream: takes what is due from its subscription, and writes it to its socket.
+
+use std::{
+    io::{self, Read as _},
+    net::TcpStream,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use super::{
+    super::{
+        access::Seat,
+        connection::Counted,
+        patience::{Discarded, Stall},
+        socket,
+    },
+    head::Begun,
+    inbox::Bell,
+    outgoing::{Framer, Outgoing, append_chunk},
+};
+use crate::broadcaster::{Ended, Subscription};
+
+/// Most that is written for one stream before others have their turn.
+const PER_TURN_BYTES: usize = 256 << 10;
+/// Most that is collected for the first write of a stream.
+const FIRST_WRITE_BYTES: usize = 32 << 10;
+
+/// A subscriber, and the socket that it is sent to.
+pub(super) struct Stream {
+    pub(super) socket: TcpStream,
+    subscription: Subscription,
+    bell: Arc<Bell>,
+    chunked: bool,
+    discarded: Discarded,
+    /// The socket was full once, so that its room is told.
+    pub(super) watches_room: bool,
+    /// A look at the stall is due some time.
+    pub(super) has_timer: bool,
+    full: Option<Box<Full>>,
+    _counted: Counted,
+    _seat: Option<Seat>,
+}
+
+/// What waits for the socket to have room.
+struct Full {
+    outgoing: Outgoing,
+    stall: Stall,
+}
+
+/// What a stream waits for after it has done what it can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// To be woken.
+    Idle,
+    /// For room in its socket.
+    Full,
+    /// For nothing: everything is with the kernel, and the connection is to be cut.
+    Cut,
+    /// For nothing: its client is gone.
+    Gone,
+}
+
+impl Stream {
+    /// And the head of its answer, to begin with.
+    pub(super) fn new(
+        socket: TcpStream,
+        begun: Begun,
+        bell: Arc<Bell>,
+        counted: Counted,
+    ) -> (Self, Vec<u8>) {
+        let stream = Self {
+            socket,
+            subscription: begun.opened.subscription,
+            bell,
+            chunked: begun.chunked,
+            discarded: Discarded::of(begun.behind),
+            watches_room: false,
+            has_timer: false,
+            full: None,
+            _counted: counted,
+            _seat: begun.opened.seat,
+        };
+        (stream, begun.answer)
+    }
+
+    /// Sends the answer's head, and in the same write what is due at once.
+    pub(super) fn begin(&mut self, mut answer: Vec<u8>, framer: &mut Framer) -> Rest {
+        let waker = Waker::from(Arc::clone(&self.bell));
+        let mut cx = Context::from_waker(&waker);
+        let mut is_pending = false;
+        while answer.len() < FIRST_WRITE_BYTES {
+            match self.subscription.poll_due(&mut cx) {
+                Poll::Ready(Some(bytes)) if self.chunked => append_chunk(&mut answer, &bytes),
+                Poll::Ready(Some(bytes)) => answer.extend_from_slice(&bytes),
+                Poll::Ready(None) => break,
+                Poll::Pending => {
+                    is_pending = true;
+                    break;
+                }
+            }
+        }
+        let mut outgoing = Outgoing::plain(answer.into());
+        match outgoing.write(&self.socket) {
+            Ok(true) if is_pending => Rest::Idle,
+            Ok(true) => self.advance(framer),
+            Ok(false) => self.wait_for_room(outgoing),
+            Err(error) => self.gone(&error),
+        }
+    }
+
+    /// Writes what is due, until nothing is or the socket is full.
+    pub(super) fn advance(&mut self, framer: &mut Framer) -> Rest {
+        self.bell.answer();
+        if self.full.is_some() {
+            return Rest::Full;
+        }
+        let waker = Waker::from(Arc::clone(&self.bell));
+        let mut cx = Context::from_waker(&waker);
+        let mut written = 0;
+        while written < PER_TURN_BYTES {
+            let bytes = match self.subscription.poll_due(&mut cx) {
+                Poll::Ready(Some(bytes)) => bytes,
+                Poll::Ready(None) => return Rest::Cut,
+                Poll::Pending => return Rest::Idle,
+            };
+            written += bytes.len();
+            match framer.write(&self.socket, bytes, self.chunked) {
+                Ok(None) => {}
+                Ok(Some(outgoing)) => return self.wait_for_room(outgoing),
+                Err(error) => return self.gone(&error),
+            }
+        }
+        waker.wake();
+        Rest::Idle
+    }
+
+    fn wait_for_room(&mut self, outgoing: Outgoing) -> Rest {
+        let stall = Stall::begin(socket::unacknowledged(&self.socket));
+        self.full = Some(Box::new(Full { outgoing, stall }));
+        Rest::Full
+    }
+
+    /// The socket has room again.
+    pub(super) fn write_on(&mut self, framer: &mut Framer) -> Rest {
+        let Some(full) = &mut self.full else {
+            return Rest::Idle;
+        };
+        match full.outgoing.write(&self.socket) {
+            Ok(true) => {
+                self.full = None;
+                self.advance(framer)
+            }
+            Ok(false) => Rest::Full,
+            Err(error) => self.gone(&error),
+        }
+    }
+
+    /// A look by the clock: cuts a stream whose socket has taken nothing for too long.
+    pub(super) fn look(&mut self, timeout: Duration) -> Rest {
+        let Some(full) = &mut self.full else {
+            return Rest::Idle;
+        };
+        if !full
+            .stall
+            .is_over(socket::unacknowledged(&self.socket), timeout)
+        {
+            return Rest::Full;
+        }
+        self.subscription.ends_as(Ended::Stalled);
+        Rest::Gone
+    }
+
+    /// Reads on only to learn of the end.
+    pub(super) fn discard(&mut self) -> Rest {
+        let mut space = [0; 4096];
+        loop {
+            let read = match (&self.socket).read(&mut space) {
+                Ok(0) => return Rest::Gone,
+                Ok(read) => self.discarded.add(read),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Rest::Idle,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = read {
+                return self.gone(&error);
+            }
+        }
+    }
+
+    /// The kernel, which counts the same time, may be first to see that a stream has stalled.
+    fn gone(&mut self, error: &io::Error) -> Rest {
+        if error.kind() == io::ErrorKind::TimedOut {
+            self.subscription.ends_as(Ended::Stalled);
+        }
+        Rest::Gone
+    }
+
+    /// Without chunks a mere close would look like a clean end, after which some clients give up.
+    pub(super) fn needs_reset(&self) -> bool {
+        !self.chunked
+    }
+}

@@ -1,0 +1,185 @@
+//! Where a stream begins and what it asks for, as a request says it.
+
+use actix_web::dev::RequestHead;
+
+use super::{error::Problem, form};
+use crate::{
+    broadcaster::{Broadcaster, Start, Subscription},
+    event::{EventId, Form, Invalid, Selector},
+    history::now_ms,
+};
+
+/// The names under which clients send their last id in the query.
+const LAST_ID_NAMES: [&str; 4] = [
+    "last_event_id",
+    "lastEventId",
+    "lastEventID",
+    "Last-Event-ID",
+];
+
+/// What a request asks of a stream.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Wish {
+    selector: Selector,
+    form: Form,
+    start: Start,
+    until_head: bool,
+}
+
+impl Wish {
+    pub(super) fn of_what(self, selector: Selector) -> Self {
+        Self { selector, ..self }
+    }
+
+    pub(super) fn grant(self, broadcaster: &Broadcaster) -> Result<Subscription, Problem> {
+        let mut subscription = broadcaster.subscribe(self.selector, self.form, self.start)?;
+        if self.until_head {
+            subscription.tell_head();
+        }
+        Ok(subscription)
+    }
+
+    pub(super) fn of(request: &RequestHead) -> Result<Self, Problem> {
+        let brought = request.headers.get("last-event-id");
+        let brought = brought.map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
+        Self::read(request.uri.query().unwrap_or("").as_bytes(), brought)
+    }
+
+    /// The header wins over the query, which an EventSource repeats as it was at each reconnect.
+    fn read(query: &[u8], header_id: Option<String>) -> Result<Self, Problem> {
+        let mut topics = Vec::new();
+        let (mut query_id, mut since, mut last) = (None, None, None);
+        let (mut form, mut until_head) = (Form::Sse, false);
+        for (name, value) in form::lossy_pairs(query).filter(|(_, value)| !value.is_empty()) {
+            match name.as_str() {
+                "topic" => topics.push(value),
+                "since" => since = Some(value),
+                "last" => last = Some(value),
+                "format" => form = read_form(&value)?,
+                "until" => until_head = read_until(&value)?,
+                name if LAST_ID_NAMES.contains(&name) => query_id = Some(value),
+                _ => {}
+            }
+        }
+        let refused = |invalid: Invalid| Problem::bad_request(invalid.code(), invalid.to_string());
+        let id = header_id.filter(|id| !id.is_empty()).or(query_id);
+        let mut start = match (id, since, last) {
+            (Some(id), _, _) => Start::After(id),
+            (None, Some(since), _) => read_since(&since)?,
+            (None, None, Some(last)) => read_last(&last)?,
+            (None, None, None) => Start::Fresh,
+        };
+        if until_head && start == Start::Fresh {
+            start = Start::Last(0);
+        }
+        Ok(Self {
+            selector: Selector::topics(&topics).map_err(refused)?,
+            form,
+            start,
+            until_head,
+        })
+    }
+}
+
+fn read_form(text: &str) -> Result<Form, Problem> {
+    match text {
+        "sse" => Ok(Form::Sse),
+        "json" => Ok(Form::Json),
+        _ => Err(Problem::bad_request(
+            "invalid_format",
+            "format is json or sse",
+        )),
+    }
+}
+
+fn read_until(text: &str) -> Result<bool, Problem> {
+    match text {
+        "head" => Ok(true),
+        _ => Err(Problem::bad_request("invalid_until", "until is head")),
+    }
+}
+
+fn read_since(text: &str) -> Result<Start, Problem> {
+    if text == "earliest" {
+        return Ok(Start::Earliest);
+    }
+    if text.parse::<EventId>().is_ok() {
+        return Ok(Start::After(text.to_owned()));
+    }
+    if let Ok(ago) = humantime::parse_duration(text) {
+        let ago = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
+        return Ok(Start::Since(now_ms().saturating_sub(ago)));
+    }
+    let time = humantime::parse_rfc3339_weak(text).ok();
+    let since_epoch = time.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    match since_epoch {
+        Some(time) => Ok(Start::Since(
+            u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+        )),
+        None => Err(Problem::bad_request(
+            "invalid_since",
+            "since is a duration (10m), a time (2026-01-31T12:00:00Z), an event id, or earliest",
+        )),
+    }
+}
+
+fn read_last(text: &str) -> Result<Start, Problem> {
+    match text.parse() {
+        Ok(0) => Ok(Start::Fresh),
+        Ok(count) => Ok(Start::Last(count)),
+        Err(_) => Err(Problem::bad_request(
+            "invalid_last",
+            "last is a number of events",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wish(query: &str, header: Option<&str>) -> Wish {
+        Wish::read(query.as_bytes(), header.map(str::to_owned)).unwrap()
+    }
+
+    fn after(id: &str) -> Start {
+        Start::After(id.to_owned())
+    }
+
+    #[test]
+    fn the_header_wins_over_the_query_and_an_id_over_since_and_last() {
+        let query = "lastEventId=2-2&since=earliest&last=3";
+        assert_eq!(wish(query, Some("1-1")).start, after("1-1"));
+        assert_eq!(wish(query, Some("")).start, after("2-2"));
+        assert_eq!(wish("since=earliest&last=3", None).start, Start::Earliest);
+        assert_eq!(wish("last=3", None).start, Start::Last(3));
+        assert_eq!(wish("", None).start, Start::Fresh);
+    }
+
+    #[test]
+    fn every_spelling_of_the_last_id_is_one() {
+        for name in LAST_ID_NAMES {
+            assert_eq!(wish(&format!("{name}=7-7"), None).start, after("7-7"));
+        }
+    }
+
+    #[test]
+    fn garbage_in_an_id_is_taken_and_unknown_parameters_are_ignored() {
+        let wish = wish("last_event_id=%FF%00&datastar={}&nonsense", None);
+        assert_eq!(wish.start, after("\u{FFFD}\0"));
+        assert_eq!(wish.selector, Selector::topics(&["default"]).unwrap());
+    }
+
+    #[test]
+    fn what_can_never_work_is_refused() {
+        for (query, code) in [
+            ("topic=a{b}", "invalid_topic"),
+            ("since=yesterday", "invalid_since"),
+            ("last=some", "invalid_last"),
+            ("format=xml", "invalid_format"),
+        ] {
+            let refused = Wish::read(query.as_bytes(), None).unwrap_err();
+            assert_eq!(refused.code(), code);
+        }
+    }
+}
