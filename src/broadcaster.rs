@@ -15,6 +15,7 @@ mod interleavings;
 mod pace;
 mod position;
 mod recent;
+mod replays;
 mod room;
 mod shard;
 mod stats;
@@ -40,8 +41,9 @@ use crate::{
     history::{self, Appended, Batch, Bounds, Follower, History, Hold, Window},
     sse::RETRY,
 };
+use replays::Replays;
 use room::{Room, Size};
-use shard::{Attended, Shard};
+use shard::{Attended, LOOKS_PER_PING, Shard};
 
 pub use error::{PublishError, StartError, SubscribeError};
 pub use stats::{Ended, Stats};
@@ -60,6 +62,7 @@ const BATCH_SHARE: usize = 4;
 pub struct Options {
     /// How many threads serve subscribers; each gets a shard of its own. At least one.
     pub shards: usize,
+    /// Longest time for which a stream is sent nothing.
     pub ping_interval: Duration,
     /// How long a publish waits for room while this server is behind.
     pub publish_wait: Duration,
@@ -98,6 +101,7 @@ struct Inner {
     /// Threads that were given a shard so far.
     threads: AtomicUsize,
     room: Arc<Room>,
+    replays: Replays,
     stats: Arc<Stats>,
     options: Options,
     subscribers: AtomicUsize,
@@ -150,6 +154,7 @@ impl Broadcaster {
             window,
             shards,
             threads: AtomicUsize::new(0),
+            replays: Replays::default(),
             stats,
             subscribers: AtomicUsize::new(0),
             left: Notify::new(),
@@ -456,9 +461,10 @@ impl Drop for Inner {
     }
 }
 
-/// Pings every stream and prunes those that are stale, until the broadcaster is gone.
+/// Pings quiet streams and prunes those that are stale, until the broadcaster is gone.
 async fn ping(broadcaster: std::sync::Weak<Inner>, interval: Duration) {
-    let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(1)));
+    let look = interval / u32::from(LOOKS_PER_PING);
+    let mut ticks = tokio::time::interval(look.max(Duration::from_millis(1)));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     ticks.tick().await;
     loop {
@@ -468,6 +474,7 @@ async fn ping(broadcaster: std::sync::Weak<Inner>, interval: Duration) {
         };
         // Drops what has grown too old while nobody publishes.
         let _ = inner.history.bounds();
+        inner.replays.forget(Instant::now());
         for shard in inner.shards.iter() {
             shard.prune_stale(Instant::now());
         }

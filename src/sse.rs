@@ -30,6 +30,8 @@ pub struct Sender {
     pub(crate) mark: Option<Mark>,
     /// Counted among those that are behind: a walk found it still unpolled.
     pub(crate) behind: bool,
+    /// Looks since something was sent.
+    pub(crate) quiet: u8,
     waker: Option<Waker>,
 }
 
@@ -54,7 +56,6 @@ pub(crate) struct Due {
 /// History went on under another epoch: what was told before is lost, and `at` is where it goes on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Gap {
-    pub(crate) lost: EventId,
     pub(crate) at: EventId,
 }
 
@@ -79,6 +80,7 @@ impl Sender {
             due: Due::default(),
             mark: None,
             behind: false,
+            quiet: 0,
             waker: None,
         }
     }

@@ -39,6 +39,9 @@ use crate::{
 
 /// Most senders that are visited under one hold of the lock.
 pub(super) const VISITS_PER_LOCK: usize = if cfg!(all(test, shuttle)) { 1 } else { 256 };
+/// How often per interval of pings it is looked at which streams were quiet.
+pub(super) const LOOKS_PER_PING: u8 = 4;
+
 pub(crate) struct Shard {
     /// The subscribers. See the module for the rules of this lock.
     pub(super) senders: Mutex<Vec<Sender>>,
@@ -75,8 +78,13 @@ pub(crate) enum Next {
     Ping,
     /// Everything up to this id was sent.
     Position(EventId, Bytes),
-    /// What comes after the id in the shard's slice; the sender counts as live.
-    Live(Arc<Recent>, EventId),
+    /// What comes after the id in the shard's slice; the sender counts as live. With `settled` nothing
+    /// else is due, and the waker is registered.
+    Live {
+        recent: Arc<Recent>,
+        after: EventId,
+        settled: bool,
+    },
     /// Read on from history.
     Read(EventId),
     /// History went on under another epoch.
@@ -174,18 +182,27 @@ impl Shard {
 
     /// Decides what a stream does next, and keeps its waker when that is nothing.
     pub(crate) fn next(&self, place: Place, told: EventId, waker: &Waker) -> Next {
-        let replaced = {
+        let (next, replaced) = {
             let mut senders = self.senders.lock();
             let desk = &mut *self.desk.lock();
             let sender = &mut senders[place as usize];
             sender.told = told;
-            if let Some(next) = self.decide(sender, desk) {
-                return next;
+            let mut next = self.decide(sender, desk);
+            if next.is_some() {
+                sender.quiet = 0;
             }
-            sender.register(waker)
+            let replaced = match &mut next {
+                None => sender.register(waker),
+                Some(Next::Live { settled, .. }) if sender.is_unmarked() => {
+                    *settled = true;
+                    sender.register(waker)
+                }
+                Some(_) => None,
+            };
+            (next, replaced)
         };
         drop(replaced);
-        Next::Wait
+        next.unwrap_or(Next::Wait)
     }
 
     fn decide(&self, sender: &mut Sender, desk: &mut Desk) -> Option<Next> {
@@ -206,7 +223,11 @@ impl Shard {
             self.catch_up(sender);
             sender.cursor = Cursor::Live(id.max(desk.place.id));
             if id < desk.place.id {
-                return Some(Next::Live(Arc::clone(&desk.recent), id));
+                return Some(Next::Live {
+                    recent: Arc::clone(&desk.recent),
+                    after: id,
+                    settled: false,
+                });
             }
         }
         if let Some(Mark::Drain { retry, .. }) = sender.mark {
@@ -279,15 +300,16 @@ impl Shard {
         self.each(|sender| matches!(sender.cursor, Cursor::Live(_)) && sender.told <= overdue);
     }
 
-    /// A ping to everybody, the end for those whose grant is over, and the places of those that are
-    /// gone for others to take.
+    /// To be called [`LOOKS_PER_PING`] times per interval: a ping to those that were sent nothing for an
+    /// interval, the end for those whose grant is over, and the places of those that are gone for others
+    /// to take.
     pub(crate) fn prune_stale(&self, now: Instant) {
         self.each(|sender| {
             if sender.selector.has_ended(now) {
                 sender.mark = Some(Mark::Expired);
             }
-            sender.due.ping = true;
-            true
+            sender.due.ping = sender.is_quiet();
+            sender.due.ping || sender.mark.is_some()
         });
         let overdue = {
             let senders = self.senders.lock();
@@ -355,6 +377,17 @@ impl Sender {
                 self.due.gap = None;
             }
         }
+    }
+
+    /// Another look has found that nothing was sent to it; whether it is time for a ping.
+    fn is_quiet(&mut self) -> bool {
+        self.quiet += 1;
+        self.quiet >= LOOKS_PER_PING
+    }
+
+    /// Nothing is owed to it beside events. Of a `position` it hears when one falls due again.
+    fn is_unmarked(&self) -> bool {
+        self.mark.is_none() && !self.due.ping && self.due.gap.is_none()
     }
 
     fn must_end_now(&self) -> Option<Next> {

@@ -16,13 +16,14 @@ use super::{
     ahead::{self, Ahead, Reading},
     index::Place,
     pace::Pace,
-    recent::{self, Batch, CHUNK},
+    recent::{Batch, CHUNK},
+    replays::{Locating, Replay},
     shard::{Next, Shard},
     stats::Ended,
 };
 use crate::{
     event::{EventId, Form, Selector},
-    history::{Chunk, From},
+    history::From,
     sse::{self, Frame},
 };
 
@@ -49,7 +50,7 @@ pub enum Start {
 }
 
 impl Start {
-    fn from(&self) -> Option<From<'_>> {
+    pub(super) fn from(&self) -> Option<From<'_>> {
         match self {
             Self::Fresh => None,
             Self::After(id) => Some(From::Brought(id)),
@@ -111,6 +112,7 @@ pub struct Subscription {
     head: EventId,
     /// Whether the stream is still to be told that it has come to `head`.
     tell_head: bool,
+    settled: bool,
     pace: Pace,
     ahead: Ahead,
 }
@@ -118,7 +120,7 @@ pub struct Subscription {
 enum Stage {
     Opening(Start),
     /// The answer has begun; where its events begin is being looked up.
-    Locating(Start, Reading),
+    Locating(Start, Locating),
     Open,
     /// Behind what the shard holds, further chunks of history are read.
     Replaying(Reading),
@@ -153,6 +155,7 @@ impl Subscription {
             ended: Ended::Gone,
             head,
             tell_head: false,
+            settled: false,
             ahead: Ahead::default(),
         }
     }
@@ -181,8 +184,15 @@ impl Subscription {
         Poll::Ready(Some(self.rest.split_to(piece)))
     }
 
+    /// Behind what was just yielded nothing is due, and the waker is registered: to poll again before
+    /// that is rung would find nothing.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.settled
+    }
+
     /// All that is due in one step, or `None` when the stream is to be cut.
     pub(crate) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.settled = false;
         loop {
             match &mut self.stage {
                 Stage::Opening(start) => {
@@ -190,13 +200,13 @@ impl Subscription {
                     return Poll::Ready(Some(self.open(start)));
                 }
                 Stage::Locating(_, reading) => {
-                    let read = ready!(reading.as_mut().poll(cx));
+                    let read = ready!(reading.poll_unpin(cx));
                     let Stage::Locating(start, _) = std::mem::replace(&mut self.stage, Stage::Open)
                     else {
                         continue;
                     };
                     return Poll::Ready(Some(match read {
-                        Ok(chunk) => self.begin(&start, &chunk),
+                        Ok(replay) => self.begin(&start, &replay),
                         Err(_) => self.send_away(),
                     }));
                 }
@@ -205,8 +215,8 @@ impl Subscription {
                     self.stage = Stage::Open;
                     match read {
                         Ok(chunk) => {
-                            self.read_ahead(&chunk, cx);
-                            if let Some(bytes) = self.replay(&chunk) {
+                            self.read_ahead(chunk.read_to, cx);
+                            if let Some(bytes) = self.replay(&Replay::of(&chunk, self.form)) {
                                 return Poll::Ready(Some(bytes));
                             }
                             // A read that found nothing lets others go on: it may be the walk of this
@@ -233,58 +243,61 @@ impl Subscription {
             let connected = Frame::connected(self.told);
             return self.sent([Bytes::from_static(sse::OPENING), connected].concat());
         }
-        let history = Arc::clone(&self.broadcaster.history);
-        let selector = Arc::clone(&self.selector);
-        let asked = start.clone();
-        let reading = Box::pin(async move {
-            let from = asked.from().unwrap_or(From::Earliest);
-            history.read(from, &selector, CHUNK).await
-        });
-        self.stage = Stage::Locating(start, reading);
+        let locating = self.broadcaster.replays.locate(
+            &self.broadcaster.history,
+            &self.selector,
+            self.form,
+            &start,
+        );
+        self.stage = Stage::Locating(start, locating);
         self.sent(sse::OPENING.to_vec())
     }
 
-    fn begin(&mut self, start: &Start, chunk: &Chunk) -> Bytes {
+    fn begin(&mut self, start: &Start, replay: &Replay) -> Bytes {
         let mut out = Vec::new();
-        if chunk.gap {
+        if replay.gap {
             self.broadcaster.stats.gaps.add(1);
-            out.extend(Frame::gap(&start.requested(), chunk.after, chunk.oldest));
+            let requested = start.requested();
+            out.extend_from_slice(&Frame::gap(&requested, replay.after, replay.oldest));
         }
-        out.extend(Frame::connected(chunk.after));
-        self.told = chunk.after;
-        self.has_read(chunk.epoch, chunk.read_to);
-        if let Some(batch) = self.take(chunk) {
+        out.extend_from_slice(&Frame::connected(replay.after));
+        self.told = replay.after;
+        self.has_read(replay.epoch, replay.read_to);
+        if let Some(batch) = self.take(replay) {
             out.extend_from_slice(&batch.bytes);
         }
-        out.extend(self.reached_head(chunk).into_iter().flatten());
+        if let Some(end) = self.reached_head(replay) {
+            out.extend_from_slice(&end);
+        }
         self.sent(out)
     }
 
-    fn replay(&mut self, chunk: &Chunk) -> Option<Bytes> {
-        if !self.has_read(chunk.epoch, chunk.read_to) {
+    fn replay(&mut self, replay: &Replay) -> Option<Bytes> {
+        if !self.has_read(replay.epoch, replay.read_to) {
             return None;
         }
         let mut out = Vec::new();
-        if chunk.gap {
+        if replay.gap {
             self.broadcaster.stats.gaps.add(1);
             let requested = self.told.to_string();
-            out.extend(Frame::gap(&requested, chunk.after, chunk.oldest));
-            self.told = chunk.after;
+            out.extend_from_slice(&Frame::gap(&requested, replay.after, replay.oldest));
+            self.told = replay.after;
         }
-        let batch = self.take(chunk);
-        let end = self.reached_head(chunk);
+        let batch = self.take(replay);
+        let end = self.reached_head(replay);
         match batch {
             Some(batch) if out.is_empty() && end.is_none() => Some(self.count_sent(batch.bytes)),
             batch => {
-                out.extend(batch.into_iter().flat_map(|batch| batch.bytes));
-                out.extend(end.into_iter().flatten());
+                for bytes in batch.map(|batch| batch.bytes).into_iter().chain(end) {
+                    out.extend_from_slice(&bytes);
+                }
                 (!out.is_empty()).then(|| self.sent(out))
             }
         }
     }
 
-    fn reached_head(&mut self, chunk: &Chunk) -> Option<Bytes> {
-        if !self.tell_head || chunk.read_to < self.head {
+    fn reached_head(&mut self, replay: &Replay) -> Option<Bytes> {
+        if !self.tell_head || replay.read_to < self.head {
             return None;
         }
         self.tell_head = false;
@@ -299,9 +312,9 @@ impl Subscription {
         self.shard.has_read(window, self.place, epoch, to)
     }
 
-    fn take(&mut self, chunk: &Chunk) -> Option<Batch> {
-        self.read = chunk.read_to;
-        let batch = recent::join_read(&chunk.events, self.form)?;
+    fn take(&mut self, replay: &Replay) -> Option<Batch> {
+        self.read = replay.read_to;
+        let batch = replay.batch.clone()?;
         self.told = batch.last;
         self.pace.spend(batch.bytes.len(), Instant::now());
         self.broadcaster.stats.replayed.add(batch.events);
@@ -321,7 +334,11 @@ impl Subscription {
                 self.told = at;
                 Step::Send(self.count_sent(frame))
             }
-            Next::Live(recent, after) => {
+            Next::Live {
+                recent,
+                after,
+                settled,
+            } => {
                 let Some(batch) = recent.batch(&self.selector, self.form, after) else {
                     return Step::Again;
                 };
@@ -329,16 +346,18 @@ impl Subscription {
                 if batch.more {
                     self.has_read(recent.tail.to.epoch, batch.last);
                 }
+                self.settled = settled && !batch.more && !self.tell_head;
                 self.broadcaster.stats.delivered.add(batch.events);
                 Step::Send(self.count_sent(batch.bytes))
             }
             Next::Read(after) => self.read_on(after),
             Next::Gap(gap) => {
-                (self.told, self.read) = (gap.at, gap.at);
+                let lost = std::mem::replace(&mut self.told, gap.at);
+                self.read = gap.at;
                 self.head = self.head.min(gap.at);
                 self.broadcaster.stats.gaps.add(1);
                 let oldest = self.broadcaster.history.bounds().oldest;
-                let frame = Frame::gap(&gap.lost.to_string(), gap.at, oldest);
+                let frame = Frame::gap(&lost.to_string(), gap.at, oldest);
                 Step::Send(self.count_sent(frame))
             }
             Next::End(retry) => {
@@ -370,10 +389,10 @@ impl Subscription {
     }
 
     /// Lets the next chunk be read while this one is encoded and sent.
-    fn read_ahead(&mut self, chunk: &Chunk, cx: &mut Context<'_>) {
+    fn read_ahead(&mut self, read_to: EventId, cx: &mut Context<'_>) {
         if self.pace.wait(Instant::now()).is_none() {
             self.ahead
-                .begin(&self.broadcaster, &self.selector, chunk.read_to, cx);
+                .begin(&self.broadcaster, &self.selector, read_to, cx);
         }
     }
 

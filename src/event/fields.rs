@@ -36,7 +36,7 @@ impl<'a> Fields<'a> {
     }
 
     /// See [`Event::cost`].
-    #[cfg(feature = "disk")]
+    #[cfg(any(feature = "disk", test))]
     pub(crate) fn cost(&self) -> usize {
         let topics = self.topics.iter().copied();
         cost(topics.chain(self.name).chain(self.own_id), self.data.len())

@@ -4,7 +4,7 @@ use sse_broadcaster::{Form, Start};
 
 use crate::{
     oracle::Asks,
-    world::{New, Shape, World},
+    world::{LOOKS_PER_PING, New, Shape, World},
 };
 
 const WINDOW: usize = 16;
@@ -166,7 +166,45 @@ fn a_quiet_stream_is_told_in_time_how_far_it_is_also_by_a_walk_over_half_the_win
 }
 
 #[test]
-fn everybody_is_pinged() {
+fn history_is_read_once_for_all_that_come_back_alike_at_once() {
+    let mut world = World::new(Shape::of(WINDOW));
+    let last_id = world.log.head().to_string();
+    publish(&mut world, BUSY, WINDOW / 2);
+    world.walk();
+    for _ in 0..CROWD {
+        join(&mut world, BUSY, Start::After(last_id.clone()));
+    }
+    let before = world.reads();
+    world.settle();
+    assert_eq!(world.reads() - before, 1);
+    // But not with what was not there yet.
+    publish(&mut world, BUSY, 1);
+    join(&mut world, BUSY, Start::After(last_id));
+    world.settle();
+    world.finish();
+}
+
+#[test]
+fn whoever_was_sent_an_event_meanwhile_is_pinged_later() {
+    let mut world = World::new(Shape::of(WINDOW));
+    crowd(&mut world, BUSY);
+    for _ in 1..LOOKS_PER_PING {
+        world.look();
+    }
+    publish(&mut world, BUSY, 1);
+    world.settle();
+    let before = world.broadcaster.stats().bytes_sent.get();
+    world.look();
+    world.settle();
+    assert_eq!(world.broadcaster.stats().bytes_sent.get(), before);
+    world.ping();
+    world.settle();
+    let sent = world.broadcaster.stats().bytes_sent.get() - before;
+    assert_eq!(sent, (CROWD * ": ping\n".len()) as u64);
+}
+
+#[test]
+fn everybody_is_pinged_who_was_sent_nothing() {
     let mut world = World::new(Shape::of(WINDOW));
     crowd(&mut world, BUSY);
     let before = world.broadcaster.stats().bytes_sent.get();

@@ -1,7 +1,10 @@
 //! A history in memory that can be made to answer late, or not at all, as one on disk or behind a
 //! network does.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
 use std::task::{Poll, Waker};
 
 use futures_util::future::{BoxFuture, FutureExt, poll_fn};
@@ -24,7 +27,7 @@ pub enum Reads {
 
 /// Shared by a history and by who decides how it answers.
 #[derive(Debug, Clone, Default)]
-pub struct Gate(Arc<Mutex<(Reads, Vec<Waker>)>>);
+pub struct Gate(Arc<Mutex<(Reads, Vec<Waker>)>>, Arc<AtomicUsize>);
 
 impl Gate {
     pub fn set(&self, reads: Reads) {
@@ -35,7 +38,13 @@ impl Gate {
         wakers.into_iter().for_each(Waker::wake);
     }
 
+    /// How often history was read.
+    pub fn reads(&self) -> usize {
+        self.1.load(Ordering::SeqCst)
+    }
+
     pub async fn pass(&self) -> Result<(), Unavailable> {
+        self.1.fetch_add(1, Ordering::SeqCst);
         poll_fn(|cx| {
             let mut gate = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             match gate.0 {

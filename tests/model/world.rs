@@ -31,6 +31,8 @@ use crate::{
 
 /// Longer than any number of steps moves the clock.
 const PUBLISH_WAIT: Duration = Duration::from_secs(1 << 20);
+/// How often per interval it is looked at which streams were quiet.
+pub const LOOKS_PER_PING: u32 = 4;
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 /// More rounds than anything needs to come to rest.
 const ROUNDS: usize = 10_000;
@@ -89,6 +91,8 @@ struct Stream {
     woken: Arc<Flag>,
     start: Start,
     fresh_head: EventId,
+    /// History's floor at its beginning: what was known then may have been read with others.
+    floor: EventId,
     /// The replay is to be told when it has come here.
     until: Option<EventId>,
     parser: Parser,
@@ -246,9 +250,17 @@ impl World {
         walked
     }
 
+    /// Lets an interval of pings pass.
     pub fn ping(&mut self) {
+        for _ in 0..LOOKS_PER_PING {
+            self.look();
+        }
+    }
+
+    /// Lets a part of it pass, after which it is looked at who was quiet.
+    pub fn look(&mut self) {
         self.runtime.block_on(async {
-            tokio::time::advance(PING_INTERVAL).await;
+            tokio::time::advance(PING_INTERVAL / LOOKS_PER_PING).await;
             tokio::task::yield_now().await;
         });
     }
@@ -263,6 +275,11 @@ impl World {
 
     pub fn set_reads(&mut self, reads: Reads) {
         self.gate.set(reads);
+    }
+
+    /// How often history was read so far.
+    pub fn reads(&self) -> usize {
+        self.gate.reads()
     }
 
     pub fn floor(&self) -> EventId {
@@ -380,6 +397,7 @@ impl World {
 
     /// Comes back with the last id, or as it came first where it has none.
     pub fn connect(&mut self, client: usize) {
+        let floor = self.floor();
         let client = &mut self.clients[client];
         if client.stream.is_some() {
             return;
@@ -397,6 +415,7 @@ impl World {
             subscription.tell_head();
         }
         client.stream = Some(Stream {
+            floor,
             until: client.tells_head.then(|| subscription.head()),
             subscription,
             woken: Flag::raised(),
@@ -470,7 +489,7 @@ impl World {
         }
         match &stream.start {
             Start::Fresh => Opening::Fresh(stream.fresh_head),
-            Start::After(id) if self.shape.is_strict() => self.opening_after(id),
+            Start::After(id) if self.shape.is_strict() => self.opening_after(id, stream.floor),
             Start::After(id) => match id.parse() {
                 Ok(id) if self.log.has(id) => Opening::After(id),
                 _ => Opening::Any,
@@ -500,7 +519,7 @@ impl World {
         Opening::At { gap: false, at }
     }
 
-    fn opening_after(&self, brought: &str) -> Opening {
+    fn opening_after(&self, brought: &str, floor: EventId) -> Opening {
         let is_own = |event: &&Published| event.own.map(oracle::own_id).as_deref() == Some(brought);
         let mut owned = self.log.events.iter().filter(is_own);
         let place = match (brought.parse(), owned.next(), owned.next()) {
@@ -510,6 +529,7 @@ impl World {
         };
         match place {
             Some(at) if self.is_held(at) => Opening::At { gap: false, at },
+            Some(at) if at >= floor && self.log.has(at) => Opening::After(at),
             _ => Opening::At {
                 gap: true,
                 at: self.floor(),

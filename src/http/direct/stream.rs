@@ -126,6 +126,7 @@ impl Stream {
             };
             written += bytes.len();
             match framer.write(&self.socket, bytes, self.chunked) {
+                Ok(None) if self.subscription.is_settled() => return Rest::Idle,
                 Ok(None) => {}
                 Ok(Some(outgoing)) => return self.wait_for_room(outgoing),
                 Err(error) => return self.gone(&error),

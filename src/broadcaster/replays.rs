@@ -1,0 +1,165 @@
+//! Where streams resume, read and encoded once for all that resume alike: after a restart or a broken
+//! network many clients come back at once with the same id.
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::{BoxFuture, FutureExt as _, Shared};
+
+use super::{
+    recent::{self, Batch, CHUNK},
+    subscription::Start,
+};
+use crate::{
+    event::{EventId, Form, Selector},
+    history::{Chunk, From, History, Unavailable},
+    sync::Mutex,
+};
+
+/// How long what was read is kept for others. It stays true; but what it lacks by then, each of them
+/// has to read.
+const KEPT_FOR: Duration = Duration::from_secs(1);
+/// Most that are kept: of each, a chunk is pinned.
+const MAX_KEPT: usize = 16;
+
+/// What one read found, as the streams of one form are sent it.
+pub(super) struct Replay {
+    pub(super) epoch: u64,
+    pub(super) after: EventId,
+    pub(super) gap: bool,
+    pub(super) oldest: Option<EventId>,
+    pub(super) read_to: EventId,
+    pub(super) batch: Option<Batch>,
+}
+
+impl Replay {
+    pub(super) fn of(chunk: &Chunk, form: Form) -> Self {
+        Self {
+            epoch: chunk.epoch,
+            after: chunk.after,
+            gap: chunk.gap,
+            oldest: chunk.oldest,
+            read_to: chunk.read_to,
+            batch: recent::join_read(&chunk.events, form),
+        }
+    }
+}
+
+pub(super) type Locating = Shared<BoxFuture<'static, Result<Arc<Replay>, Unavailable>>>;
+
+/// The first reads of streams that resumed lately.
+#[derive(Default)]
+pub(super) struct Replays {
+    kept: Mutex<VecDeque<Kept>>,
+}
+
+struct Kept {
+    selector: Arc<Selector>,
+    form: Form,
+    start: Start,
+    begun: Instant,
+    locating: Locating,
+}
+
+impl Replays {
+    /// The first read of a stream: one that others began, if it is about the same.
+    pub(super) fn locate(
+        &self,
+        history: &Arc<dyn History>,
+        selector: &Arc<Selector>,
+        form: Form,
+        start: &Start,
+    ) -> Locating {
+        let locating = || {
+            locate(
+                Arc::clone(history),
+                Arc::clone(selector),
+                form,
+                start.clone(),
+            )
+        };
+        let (bounds, now) = (history.bounds(), Instant::now());
+        // What history has dropped by now is for it to announce.
+        if position(start).is_none_or(|position| position < bounds.trim_floor) {
+            return locating();
+        }
+        let mut kept = self.kept.lock();
+        let found = kept.iter().find(|kept| {
+            kept.form == form
+                && kept.start == *start
+                && kept.selector == *selector
+                && kept.is_usable(now, bounds.epoch)
+        });
+        if let Some(found) = found {
+            return found.locating.clone();
+        }
+        let locating = locating();
+        let oldest = if kept.len() < MAX_KEPT {
+            None
+        } else {
+            kept.pop_front()
+        };
+        kept.push_back(Kept {
+            selector: Arc::clone(selector),
+            form,
+            start: start.clone(),
+            begun: now,
+            locating: locating.clone(),
+        });
+        drop(kept);
+        drop(oldest);
+        locating
+    }
+
+    /// Lets go of what nobody will ask for any more.
+    pub(super) fn forget(&self, now: Instant) {
+        let mut old = Vec::new();
+        let mut kept = self.kept.lock();
+        while kept.front().is_some_and(|kept| kept.is_old(now)) {
+            old.extend(kept.pop_front());
+        }
+        drop(kept);
+    }
+}
+
+impl Kept {
+    fn is_old(&self, now: Instant) -> bool {
+        now.duration_since(self.begun) >= KEPT_FOR
+    }
+
+    fn is_usable(&self, now: Instant, epoch: u64) -> bool {
+        !self.is_old(now)
+            && match self.locating.peek() {
+                None => true,
+                // What a gap says of the oldest event is as of now.
+                Some(Ok(replay)) => replay.epoch == epoch && !replay.gap,
+                Some(Err(_)) => false,
+            }
+    }
+}
+
+/// Where a stream resumes whose read can be shared: what `Last` means changes with each event, and
+/// what an own id means may.
+fn position(start: &Start) -> Option<EventId> {
+    match start {
+        Start::After(id) => id.parse().ok(),
+        _ => None,
+    }
+}
+
+fn locate(
+    history: Arc<dyn History>,
+    selector: Arc<Selector>,
+    form: Form,
+    start: Start,
+) -> Locating {
+    let locating = async move {
+        let from = start.from().unwrap_or(From::Earliest);
+        let chunk = history.read(from, &selector, CHUNK).await?;
+        Ok(Arc::new(Replay::of(&chunk, form)))
+    };
+    locating.boxed().shared()
+}
