@@ -1,6 +1,12 @@
 //! The core's atomics as Prometheus text.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use prometheus_client::{
     collector::Collector,
@@ -21,11 +27,15 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new(broadcaster: &Broadcaster) -> Self {
+    /// `direct` counts the streams that the server has on sockets of its own.
+    pub(crate) fn new(broadcaster: &Broadcaster, direct: &Arc<AtomicUsize>) -> Self {
         let mut registry = Registry::with_prefix("sse_broadcaster");
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The server that answers", build);
-        registry.register_collector(Box::new(Core(broadcaster.clone())));
+        registry.register_collector(Box::new(Core {
+            broadcaster: broadcaster.clone(),
+            direct: Arc::clone(direct),
+        }));
         Self { registry }
     }
 
@@ -37,23 +47,31 @@ impl Metrics {
 }
 
 #[derive(Debug)]
-struct Core(Broadcaster);
+struct Core {
+    broadcaster: Broadcaster,
+    direct: Arc<AtomicUsize>,
+}
 
 impl Collector for Core {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let stats = self.0.stats();
+        let stats = self.broadcaster.stats();
         let mut out = Out(&mut encoder);
         out.gauge(
             "subscribers",
             "Streams that are open",
             stats.subscribers.get(),
         )?;
+        out.gauge(
+            "direct_subscribers",
+            "Of these, on sockets that no dispatcher has buffers for",
+            self.direct.load(Ordering::Relaxed) as u64,
+        )?;
         out.counter(
             "subscribed",
             "Streams that were opened",
             stats.subscribed.get(),
         )?;
-        out.ended(&self.0)?;
+        out.ended(&self.broadcaster)?;
         out.gauge(
             "subscribers_behind",
             "Streams that have not taken what was due to them",
@@ -83,7 +101,7 @@ impl Collector for Core {
         out.gauge(
             "lag_events",
             "Events that the slowest worker has not walked",
-            self.0.lag(),
+            self.broadcaster.lag(),
         )?;
         out.histogram(
             "publish_duration",
@@ -95,7 +113,7 @@ impl Collector for Core {
             "From an append to the last stream it was offered to",
             &stats.fan_out_latency,
         )?;
-        out.history(&self.0)
+        out.history(&self.broadcaster)
     }
 }
 

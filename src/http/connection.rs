@@ -84,9 +84,16 @@ impl Settings {
     }
 }
 
-/// A connection's place among those that may be open.
+/// One of those that are counted, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    pub(super) fn among(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
 
 impl Drop for Counted {
     fn drop(&mut self) {

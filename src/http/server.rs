@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -66,9 +66,11 @@ pub async fn run(
     let announcement = announcement(&opened.description, &addresses, &access);
     let broadcaster = start_broadcaster(config, opened.history, limit)?;
     let ready = Arc::new(AtomicBool::new(true));
+    let direct = Arc::<AtomicUsize>::default();
     let status = Arc::new(Status {
         ready: Arc::clone(&ready),
-        metrics: Metrics::new(&broadcaster),
+        metrics: Metrics::new(&broadcaster, &direct),
+        direct,
         broadcaster: broadcaster.clone(),
     });
     let routes = Routes::with(&broadcaster, access);

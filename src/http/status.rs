@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use actix_web::{
@@ -29,6 +29,8 @@ pub(super) struct Status {
     /// False until the first start is complete, and while draining.
     pub(super) ready: Arc<AtomicBool>,
     pub(super) metrics: Metrics,
+    /// Streams on sockets of ours.
+    pub(super) direct: Arc<AtomicUsize>,
     pub(super) broadcaster: Broadcaster,
 }
 

@@ -76,7 +76,7 @@ pub(super) fn build(
             routes: routes.clone(),
             status: every_route.then(|| Arc::clone(status)),
             page,
-            direct: !config.no_direct,
+            direct: (!config.no_direct).then(|| Arc::clone(&status.direct)),
         };
         server = listen(server, listener, settings.clone(), app).map_err(ServeError::Run)?;
     }
@@ -89,7 +89,8 @@ struct Routing {
     routes: Routes,
     status: Option<Arc<Status>>,
     page: bool,
-    direct: bool,
+    /// Counts the streams on sockets of ours, if there are to be any.
+    direct: Option<Arc<AtomicUsize>>,
 }
 
 impl Routing {
@@ -103,12 +104,13 @@ impl Routing {
 
     /// What streams on sockets of our own share on a worker, if there are to be any.
     fn house(&self, settings: &Settings) -> Option<House> {
-        self.direct.then(|| House {
+        self.direct.as_ref().map(|streams| House {
             face: Arc::clone(&self.routes.face),
             settings: settings.clone(),
             config: ServiceConfigBuilder::new()
                 .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
                 .build(),
+            streams: Arc::clone(streams),
         })
     }
 }

@@ -5,5 +5,6 @@
 mod support;
 
 mod connections;
+mod doors;
 mod resume;
 mod wire;

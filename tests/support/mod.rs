@@ -39,6 +39,11 @@ pub fn command(args: &[&str]) -> Command {
     command
 }
 
+/// Whether servers are started so that all streams go through actix.
+pub fn has_ordinary_streams() -> bool {
+    std::env::var("TEST_STREAMS").is_ok_and(|streams| streams == "ordinary")
+}
+
 /// A running server on a port of its own.
 pub struct Server {
     child: Child,
@@ -52,10 +57,14 @@ pub struct Server {
 
 impl Server {
     /// Starts with these arguments behind `--listen 127.0.0.1:0`, and waits until it listens. With
-    /// `TEST_HISTORY=disk` its history is in a log of its own, so that the same tests show that log.
+    /// `TEST_HISTORY=disk` its history is in a log of its own, and with `TEST_STREAMS=ordinary` all its
+    /// streams go through actix, so that the same tests show these.
     pub fn start(args: &[&str]) -> Self {
         let mut command = command(&["--listen", "127.0.0.1:0"]);
         command.args(args);
+        if has_ordinary_streams() && !args.contains(&"--no-direct") {
+            command.arg("--no-direct");
+        }
         let on_disk = std::env::var("TEST_HISTORY").is_ok_and(|history| history == "disk");
         let directory = (on_disk && !args.contains(&"--data-dir"))
             .then(|| tempfile::tempdir().expect("a directory"));

@@ -4,7 +4,7 @@
 use std::{
     io::{self, Read as _},
     net::{SocketAddr, TcpStream},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicUsize},
     time::{Duration, Instant},
 };
 
@@ -39,6 +39,8 @@ pub(in super::super) struct House {
     pub(in super::super) face: Arc<Face>,
     pub(in super::super) settings: Settings,
     pub(in super::super) config: ServiceConfig,
+    /// Counts the streams of all workers.
+    pub(in super::super) streams: Arc<AtomicUsize>,
 }
 
 /// A connection that has not asked for a stream, or not yet, and what was read of it.
@@ -129,7 +131,8 @@ impl Connections {
 
     fn begin_at(&mut self, place: Place, other: Other, begun: Begun) {
         let bell = Bell::new(&self.inbox, place);
-        let (mut stream, answer) = Stream::new(other.socket, begun, bell, other.counted);
+        let counted = [other.counted, Counted::among(&self.house.streams)];
+        let (mut stream, answer) = Stream::new(other.socket, begun, bell, counted);
         let rest = stream.begin(answer, &mut self.framer);
         self.all[place as usize] = Connection::Streaming(Box::new(stream));
         self.settle(place, rest);

@@ -38,7 +38,8 @@ pub(super) struct Stream {
     /// A look at the stall is due some time.
     pub(super) has_timer: bool,
     full: Option<Box<Full>>,
-    _counted: Counted,
+    /// Among connections, and among streams.
+    _counted: [Counted; 2],
     _seat: Option<Seat>,
 }
 
@@ -67,7 +68,7 @@ impl Stream {
         socket: TcpStream,
         begun: Begun,
         bell: Arc<Bell>,
-        counted: Counted,
+        counted: [Counted; 2],
     ) -> (Self, Vec<u8>) {
         let stream = Self {
             socket,
