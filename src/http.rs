@@ -14,6 +14,8 @@ mod subscribe;
 mod wish;
 
 #[cfg(feature = "server")]
+mod accept;
+#[cfg(feature = "server")]
 mod connection;
 #[cfg(feature = "server")]
 mod descriptors;

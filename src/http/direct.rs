@@ -44,10 +44,7 @@ use self::{
     sockets::Ready,
 };
 
-pub(super) use self::{
-    connections::{House, Other},
-    head::may_be_a_streams,
-};
+pub(super) use self::connections::{House, Other};
 
 /// The streams of one worker.
 pub(super) struct Direct {

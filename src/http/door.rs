@@ -2,21 +2,17 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{SocketAddr, TcpStream},
     rc::Rc,
-    task::{Context, Poll},
 };
 
 use actix_http::Protocol;
 use actix_service::Service;
-use bytes::Bytes;
-use futures_util::future::{Either, Ready, ready};
 use rustix::net::{RecvFlags, recv};
-use tokio::net::TcpStream;
 
 use super::{
     connection::{Connection, Settings},
-    direct::{Direct, House, Other, may_be_a_streams},
+    direct::{Direct, House, Other},
     socket,
 };
 
@@ -38,15 +34,8 @@ impl<S: Service<Accepted, Response = ()> + 'static> Door<S> {
     pub(super) fn open(http: S, settings: Settings, house: Option<House>) -> io::Result<Self> {
         let http = Rc::new(http);
         let others = (Rc::clone(&http), settings.clone());
-        let direct = house.map(|house| {
-            Direct::start(house, move |other| {
-                let (http, settings) = &others;
-                if let Some(accepted) = accepted(other, settings) {
-                    let served = http.call(accepted);
-                    actix_web::rt::spawn(async move { drop(served.await) });
-                }
-            })
-        });
+        let direct = house
+            .map(|house| Direct::start(house, move |other| serve(other, &*others.0, &others.1)));
         Ok(Self {
             http,
             settings,
@@ -54,63 +43,54 @@ impl<S: Service<Accepted, Response = ()> + 'static> Door<S> {
         })
     }
 
-    /// `None`: it is seen to, or was closed.
-    fn sort(&self, io: TcpStream) -> Option<Accepted> {
-        let counted = self.settings.count()?;
-        socket::configure(
-            &io,
-            self.settings.socket_buffer_bytes,
-            self.settings.stall_timeout,
-        );
-        let peer = io.peer_addr().ok();
-        let Some(direct) = &self.direct else {
-            let connection = Connection::new(io, Bytes::new(), &self.settings, counted);
-            return Some((connection, Protocol::Http1, peer));
+    /// Sees to a connection that was accepted just now.
+    pub(super) fn let_in(&self, socket: TcpStream, peer: SocketAddr) {
+        let Some(counted) = self.settings.count() else {
+            return;
         };
-        let begun = first_look(&io)?;
-        if !may_be_a_streams(&begun) {
-            let connection = Connection::new(io, begun.into(), &self.settings, counted);
-            return Some((connection, Protocol::Http1, peer));
-        }
-        let other = Other {
-            socket: io.into_std().ok()?,
-            begun,
+        let Settings {
+            socket_buffer_bytes,
+            stall_timeout,
+            ..
+        } = self.settings;
+        socket::configure_accepted(&socket, socket_buffer_bytes, stall_timeout);
+        let mut other = Other {
+            socket,
+            begun: Vec::new(),
             peer,
             counted,
         };
-        let other = direct.take(other).err()?;
-        accepted(other, &self.settings)
-    }
-}
-
-impl<S: Service<Accepted, Response = ()> + 'static> Service<TcpStream> for Door<S> {
-    type Response = ();
-    type Error = S::Error;
-    type Future = Either<S::Future, Ready<Result<(), S::Error>>>;
-
-    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.http.poll_ready(cx)
-    }
-
-    fn call(&self, io: TcpStream) -> Self::Future {
-        match self.sort(io) {
-            Some(accepted) => Either::Left(self.http.call(accepted)),
-            None => Either::Right(ready(Ok(()))),
+        if let Some(direct) = &self.direct {
+            match first_look(&other.socket) {
+                Some(begun) => other.begun = begun,
+                None => return,
+            }
+            match direct.take(other) {
+                Ok(()) => return,
+                Err(theirs) => other = theirs,
+            }
         }
+        serve(other, &*self.http, &self.settings);
     }
 }
 
-fn accepted(other: Other, settings: &Settings) -> Option<Accepted> {
-    let io = TcpStream::from_std(other.socket).ok()?;
-    let connection = Connection::new(io, other.begun.into(), settings, other.counted);
-    Some((connection, Protocol::Http1, other.peer))
+fn serve<S>(other: Other, http: &S, settings: &Settings)
+where
+    S: Service<Accepted, Response = ()> + 'static,
+{
+    // Without a place in the runtime's poll it cannot be served; its client comes back.
+    if let Ok(io) = tokio::net::TcpStream::from_std(other.socket) {
+        let connection = Connection::new(io, other.begun.into(), settings, other.counted);
+        let served = http.call((connection, Protocol::Http1, Some(other.peer)));
+        // How a connection ends is its client's matter, or has been logged.
+        actix_web::rt::spawn(async move { drop(served.await) });
+    }
 }
 
-/// What has come already, behind the runtime's back: to ask it would take a turn of its poll. `None`
-/// when the client is gone.
-fn first_look(io: &TcpStream) -> Option<Vec<u8>> {
+/// What has come already; `None` when the client is gone.
+fn first_look(socket: &TcpStream) -> Option<Vec<u8>> {
     let mut space = [0; FIRST_LOOK_BYTES];
-    match recv(io, &mut space, RecvFlags::DONTWAIT) {
+    match recv(socket, &mut space, RecvFlags::DONTWAIT) {
         Ok((0, _)) => None,
         Ok((read, _)) => Some(space[..read].to_vec()),
         Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Some(Vec::new()),

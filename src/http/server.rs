@@ -16,7 +16,7 @@ use super::{
     listeners::{Listeners, ServeError},
     logging,
     status::Status,
-    workers,
+    workers::{self, Workers},
 };
 use crate::{
     broadcaster::{Broadcaster, Options},
@@ -74,31 +74,19 @@ pub async fn run(
         broadcaster: broadcaster.clone(),
     });
     let routes = Routes::with(&broadcaster, access);
-    let server = workers::build(listeners, config, limit, &routes, &status)?;
-    let handle = server.handle();
-    let mut running = actix_web::rt::spawn(server);
+    let workers = Workers::start(listeners, config, limit, &routes, &status)
+        .await
+        .map_err(ServeError::Run)?;
     log::info!("{announcement}");
 
-    tokio::pin!(shutdown);
-    let how = tokio::select! {
-        how = &mut shutdown => how,
-        ended = &mut running => return joined(ended),
-    };
+    let how = shutdown.await;
     ready.store(false, Ordering::SeqCst);
     tokio::select! {
         () = end(config, how, &broadcaster) => {}
         _ = shutdown_signal() => log::warn!("stopping at once"),
     }
-    // Not graceful: what is left has had its time.
-    handle.stop(false).await;
-    joined(running.await)
-}
-
-fn joined(ended: Result<io::Result<()>, tokio::task::JoinError>) -> Result<(), ServeError> {
-    ended
-        .map_err(io::Error::other)
-        .and_then(|result| result)
-        .map_err(ServeError::Run)
+    workers.stop().await;
+    Ok(())
 }
 
 async fn end(config: &Config, how: Shutdown, broadcaster: &Broadcaster) {

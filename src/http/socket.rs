@@ -1,19 +1,40 @@
 //! What the kernel is told about a connection's socket, and asked of it.
 
-use std::{os::fd::AsFd, time::Duration};
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd},
+    time::Duration,
+};
 
 use socket2::SockRef;
-use tokio::net::TcpStream;
+use tokio::io::{Interest, unix::AsyncFd};
 
 /// Small writes leave at once, a stalled reader pins little in the kernel, and a peer that vanished
 /// is noticed in time rather than after the quarter of an hour that retransmissions take.
-pub(super) fn configure(socket: &TcpStream, buffer_bytes: usize, user_timeout: Duration) {
+fn configure(socket: &impl AsFd, buffer_bytes: usize, user_timeout: Duration) {
     let socket = SockRef::from(socket);
-    // None of these is needed for the connection to work, so a kernel that refuses one is let be.
+    // None of these is needed for a connection to work, so a kernel that refuses one is let be.
     let _ = socket.set_tcp_nodelay(true);
     let _ = socket.set_tcp_user_timeout(Some(user_timeout));
     if buffer_bytes > 0 {
         let _ = socket.set_send_buffer_size(buffer_bytes);
+    }
+}
+
+/// Whether connections have the options of the listener that they came by.
+const INHERITS: bool = cfg!(target_os = "linux");
+
+/// Sets the options of a listener's connections, where these inherit them.
+pub(super) fn configure_listener(listener: &impl AsFd, buffer_bytes: usize, timeout: Duration) {
+    if INHERITS {
+        configure(listener, buffer_bytes, timeout);
+    }
+}
+
+/// Sets a connection's options, where it has not inherited them.
+pub(super) fn configure_accepted(socket: &impl AsFd, buffer_bytes: usize, timeout: Duration) {
+    if !INHERITS {
+        configure(socket, buffer_bytes, timeout);
     }
 }
 
@@ -41,4 +62,41 @@ fn out_queue(socket: impl AsFd) -> rustix::io::Result<i32> {
 #[cfg(not(target_os = "linux"))]
 fn out_queue(_: impl AsFd) -> rustix::io::Result<i32> {
     Ok(0)
+}
+
+/// What owns the descriptor that it names, and names no other as long as it lives.
+pub(super) trait OwnsDescriptor: AsRawFd {}
+
+impl OwnsDescriptor for mio::Poll {}
+impl OwnsDescriptor for mio::net::TcpListener {}
+
+/// Has the runtime of this thread watch whether there is something to read.
+#[allow(
+    unsafe_code,
+    reason = "the runtime has no safe way to watch a descriptor"
+)]
+pub(super) fn watch<T: OwnsDescriptor>(owner: T) -> io::Result<AsyncFd<T>> {
+    // SAFETY: the owner keeps its descriptor open as long as it lives, and the AsyncFd keeps the owner
+    // until it has stopped watching.
+    unsafe { AsyncFd::register_with_interest(owner, Interest::READABLE) }.map_err(Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_has_its_options_whether_it_inherits_them_or_not() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let timeout = Duration::from_millis(12_345);
+        configure_listener(&listener, 20_000, timeout);
+        let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        configure_accepted(&accepted, 20_000, timeout);
+        let options = SockRef::from(&accepted);
+        assert!(options.tcp_nodelay().unwrap());
+        assert_eq!(options.tcp_user_timeout().unwrap(), Some(timeout));
+        // The kernel doubles it.
+        assert_eq!(options.send_buffer_size().unwrap(), 40_000);
+    }
 }

@@ -1,16 +1,16 @@
-//! What each worker serves on each listener.
+//! The worker threads, and what each serves on each listener.
 
 use std::{
     io,
     net::TcpListener,
     rc::Rc,
     sync::{Arc, atomic::AtomicUsize},
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
 use actix_http::{HttpService, KeepAlive, ServiceConfigBuilder};
-use actix_server::{Server, ServerBuilder};
-use actix_service::{Service, ServiceFactory, fn_factory, map_config};
+use actix_service::{Service, ServiceFactory, map_config};
 use actix_web::{
     App, HttpResponse, ResponseError as _,
     dev::{AppConfig, ServiceRequest},
@@ -18,15 +18,21 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 use actix_web_lab::middleware::CatchPanic;
+use tokio::{
+    sync::{oneshot, watch},
+    task::LocalSet,
+};
 
 use super::{
     Problem, Routes,
+    accept::{Turns, accept},
     connection::{Connection, Settings},
     descriptors,
     direct::House,
     door::{Accepted, Door},
     link::Link,
-    listeners::{Listeners, ServeError},
+    listeners::Listeners,
+    socket,
     status::{self, Status},
 };
 use crate::config::Config;
@@ -37,21 +43,75 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How long a refused body is read on, so that the client sees the answer.
 const LINGER: Duration = Duration::from_secs(2);
-/// Seconds that ordinary requests have to finish after the drain.
-const STOP_SECONDS: u64 = 1;
 
 pub(super) fn count(config: &Config) -> usize {
     let cores = || std::thread::available_parallelism().map_or(2, Into::into);
     config.workers.map_or_else(cores, usize::from)
 }
 
-pub(super) fn build(
+/// The threads that serve.
+pub(super) struct Workers {
+    threads: Vec<JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+}
+
+/// What every worker serves on one listener.
+#[derive(Clone)]
+struct Port {
+    listener: Arc<TcpListener>,
+    turns: Arc<Turns>,
+    settings: Settings,
+    routing: Routing,
+}
+
+impl Workers {
+    /// Serves on these listeners from now on.
+    pub(super) async fn start(
+        listeners: Listeners,
+        config: &Config,
+        limit: usize,
+        routes: &Routes,
+        status: &Arc<Status>,
+    ) -> io::Result<Self> {
+        let ports = ports(listeners, config, limit, routes, status)?;
+        let (stop, stopped) = watch::channel(false);
+        let (mut threads, mut starting) = (Vec::new(), Vec::new());
+        for index in 0..count(config) {
+            let (started, start) = oneshot::channel();
+            let (ports, stopped) = (ports.clone(), stopped.clone());
+            let work = move || work(index, ports, started, stopped);
+            let name = format!("worker-{index}");
+            threads.push(thread::Builder::new().name(name).spawn(work)?);
+            starting.push(start);
+        }
+        let workers = Self { threads, stop };
+        for start in starting {
+            start.await.map_err(io::Error::other)??;
+        }
+        Ok(workers)
+    }
+
+    /// Ends them, and every connection with them.
+    pub(super) async fn stop(self) {
+        self.stop.send_replace(true);
+        let threads = self.threads;
+        let joined = tokio::task::spawn_blocking(move || {
+            for thread in threads {
+                // What a worker panicked of has been printed.
+                let _ = thread.join();
+            }
+        });
+        drop(joined.await);
+    }
+}
+
+fn ports(
     listeners: Listeners,
     config: &Config,
     limit: usize,
     routes: &Routes,
     status: &Arc<Status>,
-) -> Result<Server, ServeError> {
+) -> io::Result<Vec<Port>> {
     let settings = Settings {
         stall_timeout: config.stall_timeout,
         next_head_timeout: KEEP_ALIVE + HEAD_TIMEOUT,
@@ -60,27 +120,72 @@ pub(super) fn build(
         open: Arc::new(AtomicUsize::new(0)),
     };
     let shared = listeners.admin.is_empty();
-    let page = !config.no_page;
-    let mut server = Server::build()
-        .workers(count(config))
-        .max_concurrent_connections(settings.max_connections)
-        .shutdown_timeout(STOP_SECONDS)
-        .disable_signals();
     let public = listeners
         .public
         .into_iter()
         .map(|listener| (listener, shared));
     let admin = listeners.admin.into_iter().map(|listener| (listener, true));
-    for (listener, every_route) in public.chain(admin) {
-        let app = Routing {
-            routes: routes.clone(),
-            status: every_route.then(|| Arc::clone(status)),
-            page,
-            direct: (!config.no_direct).then(|| Arc::clone(&status.direct)),
-        };
-        server = listen(server, listener, settings.clone(), app).map_err(ServeError::Run)?;
+    let port = |(listener, every_route): (TcpListener, bool)| {
+        listener.set_nonblocking(true)?;
+        socket::configure_listener(
+            &listener,
+            settings.socket_buffer_bytes,
+            settings.stall_timeout,
+        );
+        Ok(Port {
+            listener: Arc::new(listener),
+            turns: Turns::new(count(config)),
+            settings: settings.clone(),
+            routing: Routing {
+                routes: routes.clone(),
+                status: every_route.then(|| Arc::clone(status)),
+                page: !config.no_page,
+                direct: (!config.no_direct).then(|| Arc::clone(&status.direct)),
+            },
+        })
+    };
+    public.chain(admin).map(port).collect()
+}
+
+/// One worker, from its start to its end.
+fn work(
+    index: usize,
+    ports: Vec<Port>,
+    started: oneshot::Sender<io::Result<()>>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return drop(started.send(Err(error))),
+    };
+    LocalSet::new().block_on(&runtime, async move {
+        for port in ports {
+            if let Err(error) = port.serve(index).await {
+                return drop(started.send(Err(error)));
+            }
+        }
+        let _ = started.send(Ok(()));
+        // An error is the end, too: whoever would have said so is gone.
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    });
+}
+
+impl Port {
+    async fn serve(self, worker: usize) -> io::Result<()> {
+        let listener = self.listener.try_clone()?;
+        let house = self.routing.house(&self.settings);
+        let http = http(self.routing).new_service(()).await;
+        let http = http.map_err(|_| io::Error::other("the routes cannot be set up"))?;
+        let door = Door::open(http, self.settings, house)?;
+        let accepting = accept(listener, self.turns, worker, move |io, peer| {
+            door.let_in(io, peer);
+        });
+        actix_web::rt::spawn(accepting);
+        Ok(())
     }
-    Ok(server.run())
 }
 
 /// What one listener serves.
@@ -138,27 +243,6 @@ fn mark_answering<S: Service<ServiceRequest>>(
         set(false);
         answer
     }
-}
-
-fn listen(
-    server: ServerBuilder,
-    listener: TcpListener,
-    settings: Settings,
-    routing: Routing,
-) -> io::Result<ServerBuilder> {
-    let name = listener.local_addr()?.to_string();
-    server.listen(name, listener, move || {
-        let (settings, routing) = (settings.clone(), routing.clone());
-        fn_factory(move || {
-            let (settings, house) = (settings.clone(), routing.house(&settings));
-            let http = http(routing.clone());
-            async move {
-                // Neither fails once the process has begun to serve.
-                let http = http.new_service(()).await.map_err(drop)?;
-                Door::open(http, settings, house).map_err(drop)
-            }
-        })
-    })
 }
 
 /// Serves connections over actix's dispatcher.

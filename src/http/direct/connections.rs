@@ -43,11 +43,11 @@ pub(in super::super) struct House {
     pub(in super::super) streams: Arc<AtomicUsize>,
 }
 
-/// A connection that has not asked for a stream, or not yet, and what was read of it.
+/// A connection that was accepted, and what was read of it: it asks for no stream, or has not yet.
 pub(in super::super) struct Other {
     pub(in super::super) socket: TcpStream,
     pub(in super::super) begun: Vec<u8>,
-    pub(in super::super) peer: Option<SocketAddr>,
+    pub(in super::super) peer: SocketAddr,
     pub(in super::super) counted: Counted,
 }
 

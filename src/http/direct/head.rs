@@ -63,7 +63,7 @@ pub(super) fn judge(other: &Other, new: usize, face: &Face, config: &ServiceConf
     match codec.decode(&mut rest) {
         Ok(None) if sent.len() < MAX_HEAD_BYTES => Verdict::Unknown,
         Ok(Some(Message::Item(mut request))) if codec.message_type() == MessageType::None => {
-            request.head_mut().peer_addr = other.peer;
+            request.head_mut().peer_addr = Some(other.peer);
             let begun = begin(request.head(), rest.len(), face, &mut codec);
             begun.map_or(Verdict::Theirs, Verdict::Stream)
         }
@@ -72,7 +72,7 @@ pub(super) fn judge(other: &Other, new: usize, face: &Face, config: &ServiceConf
 }
 
 /// Also when only the first bytes of it have come.
-pub(in super::super) fn may_be_a_streams(sent: &[u8]) -> bool {
+fn may_be_a_streams(sent: &[u8]) -> bool {
     let (beginning, rest) = sent.split_at(sent.len().min(BEGINNING.len()));
     if !BEGINNING.starts_with(beginning) {
         return false;

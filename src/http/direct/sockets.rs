@@ -12,7 +12,7 @@ use std::{
 use mio::{Events, Interest, Token, unix::SourceFd};
 use tokio::io::unix::AsyncFd;
 
-use super::inbox::Place;
+use super::{super::socket, inbox::Place};
 
 /// Most that is learnt at once.
 const MAX_EVENTS: usize = 256;
@@ -33,7 +33,7 @@ pub(super) struct Sockets {
 impl Sockets {
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self {
-            poll: within_runtime(mio::Poll::new()?)?,
+            poll: socket::watch(mio::Poll::new()?)?,
             events: Events::with_capacity(MAX_EVENTS),
         })
     }
@@ -91,15 +91,4 @@ impl Sockets {
         }));
         Poll::Ready(Ok(()))
     }
-}
-
-#[allow(
-    unsafe_code,
-    reason = "the runtime has no safe way to watch a descriptor"
-)]
-fn within_runtime(poll: mio::Poll) -> io::Result<AsyncFd<mio::Poll>> {
-    // SAFETY: a mio::Poll owns its descriptor, which is one and the same, and open, for as long as the
-    // Poll lives; the AsyncFd owns the Poll, which nothing here takes out of it.
-    unsafe { AsyncFd::register_with_interest(poll, tokio::io::Interest::READABLE) }
-        .map_err(Into::into)
 }

@@ -1,0 +1,103 @@
+//! Accepting connections: one worker at a time, each some before it is the next one's turn. So they
+//! are spread evenly, none is woken in vain, and none changes its thread.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{io::unix::AsyncFd, sync::Notify, task::yield_now};
+
+use super::socket;
+
+/// How many connections a worker accepts in its turn.
+const PER_TURN: usize = 16;
+/// How long nothing is accepted after the system had no room for a connection.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Whose turn it is at one listener.
+#[derive(Debug)]
+pub(super) struct Turns(Vec<Notify>);
+
+impl Turns {
+    pub(super) fn new(workers: usize) -> Arc<Self> {
+        let turns = Self((0..workers).map(|_| Notify::new()).collect());
+        if let Some(first) = turns.0.first() {
+            first.notify_one();
+        }
+        Arc::new(turns)
+    }
+
+    async fn take(&self, worker: usize) -> Turn<'_> {
+        self.0[worker].notified().await;
+        let next = &self.0[(worker + 1) % self.0.len()];
+        Turn(next)
+    }
+}
+
+/// Passed on when it is dropped, whyever that is.
+struct Turn<'a>(&'a Notify);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+/// Accepts until it is dropped.
+pub(super) async fn accept(
+    listener: TcpListener,
+    turns: Arc<Turns>,
+    worker: usize,
+    let_in: impl Fn(TcpStream, SocketAddr),
+) {
+    let mut listener = mio::net::TcpListener::from_std(listener);
+    loop {
+        let _turn = turns.take(worker).await;
+        let watched = match socket::watch(listener) {
+            Ok(watched) => watched,
+            Err(error) => {
+                log::error!("a worker accepts no more: {error}");
+                return;
+            }
+        };
+        for _ in 0..PER_TURN {
+            match next(&watched).await {
+                Ok((io, peer)) => let_in(io, peer),
+                Err(error) => complain(&error).await,
+            }
+        }
+        listener = watched.into_inner();
+        // A turn that comes back at once is to let others have theirs, too.
+        yield_now().await;
+    }
+}
+
+async fn next(listener: &AsyncFd<mio::net::TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
+    loop {
+        // At first without waiting: what is there was mostly there before.
+        match listener.get_ref().accept() {
+            Ok((io, peer)) => return Ok((io.into(), peer)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        let mut ready = listener.readable().await?;
+        let accepted = ready.try_io(|listener| listener.get_ref().accept());
+        match accepted {
+            Ok(Ok((io, peer))) => return Ok((io.into(), peer)),
+            Ok(Err(error)) => return Err(error),
+            Err(_would_block) => {}
+        }
+    }
+}
+
+/// A client that went away while it waited is no matter; a system without room wants a pause.
+async fn complain(error: &io::Error) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    if ![ConnectionAborted, ConnectionReset, Interrupted].contains(&error.kind()) {
+        log::warn!("a connection could not be accepted: {error}");
+        tokio::time::sleep(PAUSE).await;
+    }
+}
