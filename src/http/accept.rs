@@ -77,18 +77,9 @@ pub(super) async fn accept(
 
 async fn next(listener: &AsyncFd<mio::net::TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
     loop {
-        // At first without waiting: what is there was mostly there before.
-        match listener.get_ref().accept() {
-            Ok((io, peer)) => return Ok((io.into(), peer)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
         let mut ready = listener.readable().await?;
-        let accepted = ready.try_io(|listener| listener.get_ref().accept());
-        match accepted {
-            Ok(Ok((io, peer))) => return Ok((io.into(), peer)),
-            Ok(Err(error)) => return Err(error),
-            Err(_would_block) => {}
+        if let Ok(accepted) = ready.try_io(|listener| listener.get_ref().accept()) {
+            return accepted.map(|(io, peer)| (io.into(), peer));
         }
     }
 }

@@ -149,7 +149,7 @@ impl Connections {
     pub(super) fn is_ready(&mut self, ready: Ready) {
         let place = ready.place;
         match self.all.get_mut(place as usize) {
-            Some(Connection::Asking(_)) => self.read_head(place),
+            Some(Connection::Asking(_)) => self.read_head(place, ready.is_closed),
             Some(Connection::Streaming(stream)) => {
                 let mut rest = Rest::Idle;
                 if ready.to_read {
@@ -165,7 +165,7 @@ impl Connections {
         }
     }
 
-    fn read_head(&mut self, place: Place) {
+    fn read_head(&mut self, place: Place, is_closed: bool) {
         let mut space = [0; READ_BYTES];
         loop {
             let Some(Connection::Asking(asking)) = self.all.get_mut(place as usize) else {
@@ -186,8 +186,10 @@ impl Connections {
                 Verdict::Stream(begun) => {
                     if let Some(other) = self.take_asking(place) {
                         self.begin_at(place, other, *begun);
-                        // Of what came behind the request nothing more is told.
-                        self.discard(place);
+                        if is_closed || new == READ_BYTES {
+                            // Of what else is there already, nothing more is told.
+                            self.discard(place);
+                        }
                     }
                     return;
                 }

@@ -35,20 +35,19 @@ impl Outgoing {
     }
 
     /// Writes on; true when all is with the kernel, false when the socket is full.
-    pub(super) fn write(&mut self, mut socket: &TcpStream) -> io::Result<bool> {
+    pub(super) fn write(&mut self, socket: &TcpStream) -> io::Result<bool> {
         let mut line = [0; MAX_SIZE_LINE];
-        let line: &[u8] = if self.chunked {
-            size_line(self.bytes.len(), &mut line)
+        let (line, end) = if self.chunked {
+            (size_line(self.bytes.len(), &mut line), CRLF)
         } else {
-            &[]
+            Default::default()
         };
-        let end = if self.chunked { CRLF } else { &[] };
         let whole = line.len() + self.bytes.len() + end.len();
         while self.written < whole {
             let mut slices = [line, &self.bytes, end].map(IoSlice::new);
             let mut slices = &mut slices[..];
             IoSlice::advance_slices(&mut slices, self.written);
-            match socket.write_vectored(slices) {
+            match write_all_at_once(socket, slices) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => self.written += written,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
@@ -57,6 +56,16 @@ impl Outgoing {
             }
         }
         Ok(true)
+    }
+}
+
+/// A vector costs the kernel more than one slice does.
+fn write_all_at_once(mut socket: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    match slices.iter().find(|slice| !slice.is_empty()) {
+        Some(only) if slices.iter().filter(|slice| !slice.is_empty()).count() == 1 => {
+            socket.write(only)
+        }
+        _ => socket.write_vectored(slices),
     }
 }
 

@@ -22,6 +22,8 @@ const MAX_EVENTS: usize = 256;
 pub(super) struct Ready {
     pub(super) place: Place,
     pub(super) to_read: bool,
+    /// Behind what there is to read the client's end was seen.
+    pub(super) is_closed: bool,
     pub(super) has_room: bool,
 }
 
@@ -71,21 +73,25 @@ impl Sockets {
     ) -> Poll<io::Result<()>> {
         loop {
             let mut guard = ready!(self.poll.poll_read_ready_mut(cx))?;
-            match guard
-                .get_inner_mut()
-                .poll(&mut self.events, Some(Duration::ZERO))
-            {
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
-                    return Poll::Ready(Err(error));
-                }
-                _ if self.events.is_empty() => guard.clear_ready(),
-                _ => break,
+            let poll = guard.get_inner_mut();
+            match poll.poll(&mut self.events, Some(Duration::ZERO)) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                result => result?,
+            }
+            let found = self.events.iter().count();
+            if found < MAX_EVENTS {
+                // That was all; the runtime is on this thread, so that nothing new is forgotten with it.
+                guard.clear_ready();
+            }
+            if found > 0 {
+                break;
             }
         }
         found.extend(self.events.iter().filter_map(|event| {
             Some(Ready {
                 place: Place::try_from(event.token().0).ok()?,
                 to_read: event.is_readable() || event.is_read_closed() || event.is_error(),
+                is_closed: event.is_read_closed() || event.is_error(),
                 has_room: event.is_writable(),
             })
         }));
