@@ -264,8 +264,8 @@ impl AsyncRead for Connection {
         if this.link.is_streaming() {
             return this.poll_discard(cx);
         }
-        this.check_next_head(cx)?;
         if this.stall.is_some() {
+            this.check_next_head(cx)?;
             // Nothing more is taken of a client that takes no answers: the dispatcher, with its buffer
             // full, would poll itself without end. Room to write wakes it.
             return Poll::Pending;
@@ -286,7 +286,11 @@ impl AsyncRead for Connection {
         let read = Pin::new(&mut this.io).poll_read(cx, buffer);
         let got = buffer.filled().len() - before;
         match &read {
-            Poll::Pending => this.read_in_poll = 0,
+            Poll::Pending => {
+                this.read_in_poll = 0;
+                // All that came has been read, before the clock is looked at.
+                this.check_next_head(cx)?;
+            }
             // The dispatcher would leave one that has nothing more to say without its answer. What it
             // has said is looked at first; the answer, once it is there, polls again.
             Poll::Ready(Ok(())) if got == 0 && this.link.is_committing() => return Poll::Pending,

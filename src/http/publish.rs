@@ -99,6 +99,12 @@ fn json(body: &impl Serialize) -> HttpResponse {
         .body(serde_json::to_string(body).unwrap_or_default())
 }
 
+/// The answer to a publish of one event.
+#[derive(Serialize)]
+struct One<'a> {
+    id: &'a str,
+}
+
 async fn post_whole(
     request: &HttpRequest,
     body: Payload,
@@ -133,7 +139,7 @@ async fn post_whole(
         return Ok(json(&serde_json::json!({ "ids": ids })));
     }
     let id = ids.pop().unwrap_or_default();
-    let mut answer = json(&serde_json::json!({ "id": id }));
+    let mut answer = json(&One { id: &id });
     if let Ok(id) = id.parse() {
         answer
             .headers_mut()
