@@ -59,7 +59,7 @@ pub struct Config {
           default_value = "5s")]
     pub publish_wait: Duration,
 
-    /// Time between heartbeats on a stream
+    /// A stream that was sent nothing for so long is sent a heartbeat
     #[arg(long, env = "SSE_BROADCASTER_PING_INTERVAL", value_name = "DURATION", value_parser = some_time,
           default_value = "10s")]
     pub ping_interval: Duration,

@@ -5,7 +5,7 @@ use std::{
     io,
     net::{SocketAddr, TcpListener, TcpStream},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{io::unix::AsyncFd, sync::Notify, task::yield_now};
@@ -16,6 +16,8 @@ use super::socket;
 const PER_TURN: usize = 16;
 /// How long nothing is accepted after the system had no room for a connection.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long it is not said again that connections cannot be accepted.
+const SAY_AGAIN: Duration = Duration::from_secs(10);
 
 /// Whose turn it is at one listener.
 #[derive(Debug)]
@@ -54,6 +56,7 @@ pub(super) async fn accept(
     let_in: impl Fn(TcpStream, SocketAddr),
 ) {
     let mut listener = mio::net::TcpListener::from_std(listener);
+    let mut complaint = Complaint::default();
     loop {
         let _turn = turns.take(worker).await;
         let watched = match socket::watch(listener) {
@@ -66,7 +69,7 @@ pub(super) async fn accept(
         for _ in 0..PER_TURN {
             match next(&watched).await {
                 Ok((io, peer)) => let_in(io, peer),
-                Err(error) => complain(&error).await,
+                Err(error) => complaint.make(&error).await,
             }
         }
         listener = watched.into_inner();
@@ -84,11 +87,21 @@ async fn next(listener: &AsyncFd<mio::net::TcpListener>) -> io::Result<(TcpStrea
     }
 }
 
-/// A client that went away while it waited is no matter; a system without room wants a pause.
-async fn complain(error: &io::Error) {
-    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
-    if ![ConnectionAborted, ConnectionReset, Interrupted].contains(&error.kind()) {
-        log::warn!("a connection could not be accepted: {error}");
+/// When it was last said that connections cannot be accepted.
+#[derive(Debug, Default)]
+struct Complaint(Option<Instant>);
+
+impl Complaint {
+    /// A client that went away while it waited is no matter; a system without room wants a pause.
+    async fn make(&mut self, error: &io::Error) {
+        use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+        if [ConnectionAborted, ConnectionReset, Interrupted].contains(&error.kind()) {
+            return;
+        }
+        if self.0.is_none_or(|said| said.elapsed() >= SAY_AGAIN) {
+            log::warn!("connections cannot be accepted: {error}");
+            self.0 = Some(Instant::now());
+        }
         tokio::time::sleep(PAUSE).await;
     }
 }
