@@ -1,6 +1,7 @@
 //! The commands of the binary: serving, and clients of a server for a terminal or a script.
 
 mod backoff;
+mod bench;
 mod client;
 mod event_stream;
 mod health;
@@ -22,14 +23,15 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-pub use self::{health::Health, publish::Publish, subscribe::Subscribe};
+pub use self::{bench::Bench, health::Health, publish::Publish, subscribe::Subscribe};
 use crate::config::Config;
 
 const EXAMPLES: &str = "Examples:
   sse-broadcaster
   sse-broadcaster --listen 0.0.0.0:8000 --publish-key \"$(openssl rand -hex 32)\"
   sse-broadcaster subscribe --topic news
-  sse-broadcaster publish --topic news 'Hello, world'";
+  sse-broadcaster publish --topic news 'Hello, world'
+  sse-broadcaster bench --subscribers 5000 --rate 20";
 
 const URL_HELP: &str =
     "The server [default: where --listen or its variable says, http://127.0.0.1:8000]";
@@ -58,6 +60,8 @@ pub enum Command {
     Subscribe(Subscribe),
     /// Publish events, from the command line or from standard input
     Publish(Publish),
+    /// Measure what a server carries: latency, losses, CPU and memory for each subscriber
+    Bench(Bench),
     /// Ask whether the server is alive, for a container's health check
     Health(Health),
 }
@@ -69,6 +73,7 @@ impl Command {
         let done = match self {
             Self::Subscribe(subscribe) => subscribe.run(config),
             Self::Publish(publish) => publish.run(config),
+            Self::Bench(bench) => bench.run(config),
             Self::Health(health) => health.run(config),
         };
         match done {

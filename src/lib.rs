@@ -32,6 +32,8 @@ pub mod config;
 pub mod http;
 #[cfg(feature = "server")]
 mod metrics;
+#[cfg(feature = "server")]
+mod open_files;
 mod sync;
 
 pub use broadcaster::{Broadcaster, Options, Start, Subscription};

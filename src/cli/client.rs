@@ -45,7 +45,7 @@ pub(crate) fn why(error: &ureq::Error) -> String {
     }
 }
 
-fn why_io(error: &io::Error) -> String {
+pub(crate) fn why_io(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
         io::ErrorKind::ConnectionReset

@@ -22,9 +22,9 @@ const EXAMPLES: &str = "Examples:
   sse-broadcaster subscribe --topic '*' --since earliest --until head --json |
     sse-broadcaster publish --json --url http://other:8000";
 
-const KEY_HELP: &str =
+pub(crate) const KEY_HELP: &str =
     "Key that the server asks for; of several the first [env: SSE_BROADCASTER_PUBLISH_KEY]";
-const KEY_FILE_HELP: &str =
+pub(crate) const KEY_FILE_HELP: &str =
     "File with the key as its first line [env: SSE_BROADCASTER_PUBLISH_KEY_FILE]";
 
 #[derive(Debug, Args)]
@@ -62,33 +62,15 @@ pub struct Publish {
 impl Publish {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failure> {
         let target = Target::new(self.url.as_deref(), config.listen.iter(), "/events")?;
-        let server = Publisher::new(target, self.key(config)?.as_ref())?;
+        let server = Publisher::new(
+            target,
+            key(&self.key, self.key_file.as_ref(), config)?.as_ref(),
+        )?;
         if self.text.is_empty() {
             self.publish_input(&server)
         } else {
             self.publish_texts(&server)
         }
-    }
-
-    /// The command's own flags come before the settings that the server has.
-    fn key(&self, config: &Config) -> Result<Option<Secret>, Failure> {
-        let own = Config {
-            publish_key: self.key.clone(),
-            publish_key_file: self.key_file.clone(),
-            ..config.clone()
-        };
-        for settings in [&own, config] {
-            let mut given = settings.publish_key.iter();
-            if let Some(key) = given.find(|key| !key.expose().is_empty()) {
-                return Ok(Some(key.clone()));
-            }
-            let keys = settings.publish_keys();
-            let keys = keys.map_err(|bad| Failure::usage(bad.to_string()))?;
-            if let Some(key) = keys.into_iter().next() {
-                return Ok(Some(key));
-            }
-        }
-        Ok(None)
     }
 
     fn common(&self) -> Common<'_> {
@@ -164,6 +146,31 @@ impl Publish {
         }
         batch
     }
+}
+
+/// The command's own flags come before the settings that the server has.
+pub(crate) fn key(
+    keys: &[Secret],
+    file: Option<&PathBuf>,
+    config: &Config,
+) -> Result<Option<Secret>, Failure> {
+    let own = Config {
+        publish_key: keys.to_vec(),
+        publish_key_file: file.cloned(),
+        ..config.clone()
+    };
+    for settings in [&own, config] {
+        let mut given = settings.publish_key.iter();
+        if let Some(key) = given.find(|key| !key.expose().is_empty()) {
+            return Ok(Some(key.clone()));
+        }
+        let keys = settings.publish_keys();
+        let keys = keys.map_err(|bad| Failure::usage(bad.to_string()))?;
+        if let Some(key) = keys.into_iter().next() {
+            return Ok(Some(key));
+        }
+    }
+    Ok(None)
 }
 
 /// Lines that are published with one request.

@@ -136,7 +136,7 @@ fn may_have_arrived(error: &ureq::Error) -> bool {
 }
 
 /// Keys are kept out of what ureq logs, and out of the error.
-fn bearer(key: &Secret) -> Result<HeaderValue, Failure> {
+pub(crate) fn bearer(key: &Secret) -> Result<HeaderValue, Failure> {
     let mut value = HeaderValue::from_str(&format!("Bearer {}", key.expose()))
         .map_err(|_| Failure::usage("the publish key holds characters that no header can carry"))?;
     value.set_sensitive(true);

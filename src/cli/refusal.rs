@@ -11,7 +11,7 @@ use super::Cli;
 pub(crate) fn one_line(error: &clap::Error) -> String {
     // A stray word may be the second half of a key: it is not repeated.
     if error.kind() == ErrorKind::InvalidSubcommand {
-        return "there is no such command; the commands are subscribe, publish and health"
+        return "there is no such command; the commands are subscribe, publish, bench and health"
             .to_owned();
     }
     let text = error.render().to_string();

@@ -1,32 +1,7 @@
-//! The limit of open files: raised at start, and shared out between streams and everybody else.
+//! The limit of open files, shared out between streams and everybody else.
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-/// Assumed where the system knows no limit.
-const UNLIMITED: usize = 1 << 20;
 /// Listeners, logs, the runtime's own descriptors.
 const OWN: usize = 32;
-
-/// Raises the soft limit to the hard one and returns what holds now.
-pub(super) fn raise_limit() -> usize {
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current != limit.maximum {
-        let raised = Rlimit {
-            current: limit.maximum,
-            maximum: limit.maximum,
-        };
-        if let Err(error) = setrlimit(Resource::Nofile, raised) {
-            log::warn!(
-                "the limit of open files stays at {:?}: {error}",
-                limit.current
-            );
-        }
-    }
-    let now = getrlimit(Resource::Nofile).current;
-    now.map_or(UNLIMITED, |limit| {
-        usize::try_from(limit).unwrap_or(UNLIMITED)
-    })
-}
 
 /// How many connections there may be.
 pub(super) fn max_connections(limit: usize) -> usize {
@@ -43,6 +18,7 @@ pub(super) fn max_streams(limit: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::open_files::UNLIMITED;
 
     #[test]
     fn streams_leave_a_reserve_whatever_the_limit() {

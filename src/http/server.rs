@@ -23,6 +23,7 @@ use crate::{
     config::Config,
     history::History,
     metrics::Metrics,
+    open_files,
 };
 
 /// How the server is asked to end.
@@ -55,7 +56,7 @@ pub async fn run(
     config: &Config,
     shutdown: impl Future<Output = Shutdown>,
 ) -> Result<(), ServeError> {
-    let limit = descriptors::raise_limit();
+    let limit = open_files::raise_limit();
     let addresses = listeners.addresses();
     let keys = config.publish_keys().map_err(ServeError::Setting)?;
     config

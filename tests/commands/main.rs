@@ -10,6 +10,7 @@ mod redis;
 mod fake;
 mod running;
 
+mod bench;
 mod copy;
 mod health;
 mod publish_fake;

@@ -27,13 +27,16 @@ fn a_bad_setting_of_the_environment_names_its_variable() {
 #[test]
 fn an_unknown_command_is_told_those_that_there_are() {
     let line = run(&["--publish-key", "one", "secret"]).failed(2);
-    assert!(line.contains("subscribe, publish and health"), "{line}");
+    assert!(
+        line.contains("subscribe, publish, bench and health"),
+        "{line}"
+    );
     assert!(!line.contains("secret"), "{line}");
 }
 
 #[test]
 fn every_help_has_an_example_and_shows_no_key() {
-    for command in ["", "subscribe", "publish", "health"] {
+    for command in ["", "subscribe", "publish", "bench", "health"] {
         let args: Vec<_> = command.split_terminator(' ').chain(["--help"]).collect();
         let variables = [("SSE_BROADCASTER_PUBLISH_KEY", "secret")];
         let help = Running::start_with(&variables, &args)

@@ -1,0 +1,56 @@
+//! `sse-broadcaster bench`: what a server carries, for who has to size one.
+
+mod answer;
+mod chunks;
+mod course;
+mod crowd;
+mod findings;
+mod html;
+mod lane;
+mod lanes;
+mod ledger;
+mod limits;
+mod link;
+mod mark;
+mod pace;
+mod place;
+mod plots;
+mod process;
+mod progress;
+mod publishers;
+mod refusal;
+mod report;
+mod settings;
+mod shared;
+mod stream;
+mod table;
+mod tally;
+mod timeline;
+mod words;
+
+pub use self::settings::Bench;
+use self::{html::Page, report::Report};
+use super::{Failure, print};
+use crate::config::Config;
+
+impl Bench {
+    pub(super) fn run(&self, config: &Config) -> Result<(), Failure> {
+        let page = self.html.as_deref().map(Page::open).transpose()?;
+        let report = course::run(self, config)?;
+        let printed = self.print(&report);
+        let written = page.map_or(Ok(()), |page| page.write(&report));
+        printed.and(written)?;
+        report
+            .failure()
+            .map_or(Ok(()), |why| Err(Failure::new(why)))
+    }
+
+    fn print(&self, report: &Report) -> Result<(), Failure> {
+        if !self.json {
+            return print(&report.lines());
+        }
+        let json = serde_json::to_string(report);
+        let json = json.map_err(|error| Failure::new(error.to_string()))?;
+        print(&[json])
+    }
+}

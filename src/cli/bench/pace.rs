@@ -1,0 +1,83 @@
+//! When the next event is due.
+
+use std::{str::FromStr, time::Duration};
+
+/// More than any server takes over one connection each.
+const MAX_RATE: f64 = 10_000_000.0;
+
+/// What `--rate` says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Pace {
+    /// The next as soon as one was answered.
+    Max,
+    /// Events a second.
+    Every(f64),
+}
+
+impl FromStr for Pace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "max" {
+            return Ok(Self::Max);
+        }
+        match text.parse() {
+            Ok(rate) if rate > 0.0 && rate <= MAX_RATE => Ok(Self::Every(rate)),
+            _ => Err("events a second, for example 0.5, 10 or 2000, or max".to_owned()),
+        }
+    }
+}
+
+impl Pace {
+    /// How many events are to have begun by then.
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is rounded, and not below zero"
+    )]
+    pub(super) fn due(self, elapsed: Duration) -> u64 {
+        match self {
+            Self::Max => u64::MAX,
+            Self::Every(rate) => (elapsed.as_secs_f64() * rate).floor() as u64 + 1,
+        }
+    }
+
+    /// When an event is due, counted from 0.
+    #[allow(clippy::cast_precision_loss, reason = "no run has so many")]
+    pub(super) fn time_of(self, event: u64) -> Duration {
+        match self {
+            Self::Max => Duration::ZERO,
+            Self::Every(rate) => {
+                Duration::try_from_secs_f64(event as f64 / rate).unwrap_or(Duration::MAX)
+            }
+        }
+    }
+
+    pub(super) fn rate(self) -> Option<f64> {
+        match self {
+            Self::Max => None,
+            Self::Every(rate) => Some(rate),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_event_is_due_at_once_and_the_others_evenly() {
+        let pace: Pace = "4".parse().unwrap();
+        let due = [0, 249, 251, 999, 1_001].map(|ms| pace.due(Duration::from_millis(ms)));
+        assert_eq!(due, [1, 1, 2, 4, 5]);
+        assert_eq!(pace.time_of(4), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_rate_that_says_nothing_is_refused() {
+        for bad in ["0", "-1", "NaN", "inf", "1e9", "fast", ""] {
+            assert!(bad.parse::<Pace>().is_err(), "{bad}");
+        }
+        assert_eq!("max".parse(), Ok(Pace::Max));
+    }
+}
