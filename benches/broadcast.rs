@@ -1,0 +1,245 @@
+//! What the broadcaster costs by itself, without sockets: `cargo bench --bench broadcast`. For what
+//! whole servers cost see `benches/fanout`.
+
+use std::{
+    cell::Cell,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use criterion::{
+    BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
+    measurement::WallTime,
+};
+use futures_util::StreamExt as _;
+use sse_broadcaster::{
+    Broadcaster, Event, EventId, Form, Memory, Options, Selector, Start, Subscription,
+    event::Stored, history::Retention, sse::Frame,
+};
+use tokio::{runtime::Runtime, sync::Notify, task::LocalSet};
+
+const DATA_BYTES: usize = 100;
+const SUBSCRIBERS: usize = 10_000;
+const TOPICS: usize = 1_000;
+
+fn event(topic: &str, data: &str) -> Event {
+    let event = Event::builder(data).topic(topic).build();
+    event.expect("an event")
+}
+
+fn encoding(c: &mut Criterion) {
+    let line = "x".repeat(DATA_BYTES);
+    let lines = vec![line.as_str(); 100].join("\n");
+    let mut group = c.benchmark_group("encode");
+    for (name, data) in [
+        ("100 bytes", &line),
+        ("10 kB", &"x".repeat(10_000)),
+        ("100 lines of 100 bytes", &lines),
+    ] {
+        let event = event("news", data);
+        for form in [Form::Sse, Form::Json] {
+            let id = BenchmarkId::new(format!("{form:?}"), name);
+            group.throughput(Throughput::Bytes(data.len() as u64));
+            group.bench_function(id, |b| {
+                // A form is encoded once and kept, so each time there is another event.
+                let stored = || Stored::new(EventId::new(1_763_712_000_000, 1), 0, event.clone());
+                let encode = |stored: Stored| {
+                    Frame::of(&stored, form);
+                    stored
+                };
+                b.iter_batched(stored, encode, BatchSize::SmallInput);
+            });
+        }
+    }
+    group.finish();
+}
+
+/// What subscribers have got together, on the one thread that serves them.
+#[derive(Default)]
+struct Delivered {
+    pieces: Cell<usize>,
+    awaited: Cell<usize>,
+    reached: Notify,
+}
+
+impl Delivered {
+    fn add(&self) {
+        self.pieces.set(self.pieces.get() + 1);
+        if self.pieces.get() == self.awaited.get() {
+            self.reached.notify_one();
+        }
+    }
+
+    /// Awaits so many more than there were at the last call.
+    async fn more(&self, pieces: usize) {
+        let awaited = self.awaited.get() + pieces;
+        self.awaited.set(awaited);
+        if self.pieces.get() < awaited {
+            self.reached.notified().await;
+        }
+    }
+}
+
+/// A broadcaster and its subscribers, on a thread as a worker of the server is one.
+struct Served {
+    runtime: Runtime,
+    tasks: LocalSet,
+    broadcaster: Broadcaster,
+    delivered: Rc<Delivered>,
+}
+
+impl Served {
+    fn new() -> Self {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().build().expect("a runtime");
+        let options = Options {
+            shards: 1,
+            ping_interval: Duration::from_secs(3_600),
+            replay_bytes_per_second: 0,
+            ..Options::default()
+        };
+        let broadcaster = {
+            let _runtime = runtime.enter();
+            Broadcaster::start(Memory::new(Retention::default()), options).expect("it starts")
+        };
+        Self {
+            runtime,
+            tasks: LocalSet::new(),
+            broadcaster,
+            delivered: Rc::default(),
+        }
+    }
+
+    fn subscribe(&self, topic: &str, start: Start) -> Subscription {
+        let _runtime = self.runtime.enter();
+        let selector = Selector::topics(&[topic]).expect("a topic");
+        let subscribed = self.broadcaster.subscribe(selector, Form::Sse, start);
+        subscribed.expect("a subscription")
+    }
+
+    /// Has these read from now on, each in a task of its own.
+    fn read<'a>(&self, topics: impl Iterator<Item = &'a str>) {
+        let mut count = 0;
+        for topic in topics {
+            let mut subscription = self.subscribe(topic, Start::Fresh);
+            let delivered = Rc::clone(&self.delivered);
+            self.tasks.spawn_local(async move {
+                while let Some(Ok(_)) = subscription.next().await {
+                    delivered.add();
+                }
+            });
+            count += 1;
+        }
+        // Each is told first that it is connected.
+        let connected = self.delivered.more(count);
+        self.tasks.block_on(&self.runtime, connected);
+    }
+
+    /// From each publish to one topic until as many as match have it.
+    fn publish(&self, topic: &str, matching: usize, times: u64) -> Duration {
+        let event = event(topic, &"x".repeat(DATA_BYTES));
+        self.tasks.block_on(&self.runtime, async {
+            let begun = Instant::now();
+            for _ in 0..times {
+                let published = self.broadcaster.publish(event.clone()).await;
+                published.expect("published");
+                self.delivered.more(matching).await;
+            }
+            begun.elapsed()
+        })
+    }
+}
+
+fn fan_out(c: &mut Criterion) {
+    let mut group = c.benchmark_group("publish to all");
+    for subscribers in [1, 1_000, SUBSCRIBERS] {
+        let served = Served::new();
+        served.read((0..subscribers).map(|_| "news"));
+        group.throughput(Throughput::Elements(subscribers as u64));
+        group.bench_function(BenchmarkId::from_parameter(subscribers), |b| {
+            b.iter_custom(|times| served.publish("news", subscribers, times));
+        });
+    }
+    group.finish();
+}
+
+fn matching(c: &mut Criterion) {
+    let topics: Vec<String> = (0..TOPICS).map(|topic| format!("topic {topic}")).collect();
+    let of_each = SUBSCRIBERS / TOPICS;
+    let asking = |topics: &[String], of_everything: usize| {
+        let served = Served::new();
+        let asked = topics.iter().map(String::as_str);
+        let asked = asked.flat_map(|topic| std::iter::repeat_n(topic, of_each));
+        served.read(asked.chain(std::iter::repeat_n("*", of_everything)));
+        served
+    };
+    let mut group = c.benchmark_group("publish to ten");
+    let mut measure = |name: &str, served: Served, matching: usize| {
+        group.bench_function(name, |b| {
+            b.iter_custom(|times| served.publish("topic 7", matching, times));
+        });
+    };
+    measure("of ten", asking(&topics[7..8], 0), of_each);
+    measure("of 10,000", asking(&topics, 0), of_each);
+    measure(
+        "and ten that ask for *, of twenty",
+        asking(&topics[7..8], of_each),
+        2 * of_each,
+    );
+    measure(
+        "and ten that ask for *, of 10,010",
+        asking(&topics, of_each),
+        2 * of_each,
+    );
+    group.finish();
+}
+
+fn replays(c: &mut Criterion) {
+    let mut group = c.benchmark_group("replay from memory");
+    for events in [100, 10_000] {
+        replay(&mut group, events);
+    }
+    group.finish();
+}
+
+fn replay(group: &mut BenchmarkGroup<'_, WallTime>, events: u64) {
+    let served = Served::new();
+    let event = event("news", &"x".repeat(DATA_BYTES));
+    served.tasks.block_on(&served.runtime, async {
+        for _ in 0..events {
+            let published = served.broadcaster.publish(event.clone()).await;
+            published.expect("published");
+        }
+    });
+    let ends = |piece: &[u8]| piece.windows(2).filter(|two| two == b"\n\n").count() as u64;
+    let read = async |mut left: u64, count: &dyn Fn(&[u8]) -> u64| {
+        let mut bytes = 0;
+        let mut subscription = served.subscribe("news", Start::Earliest);
+        while left > 0 {
+            let piece = subscription.next().await.expect("a piece").expect("no cut");
+            bytes += piece.len() as u64;
+            left = left.saturating_sub(count(&piece));
+        }
+        bytes
+    };
+    // Once with a look at what comes: `connected`, and the events. Then as many bytes.
+    let whole = read(events + 1, &ends);
+    let bytes = served.tasks.block_on(&served.runtime, whole);
+    group.throughput(Throughput::Elements(events));
+    group.bench_function(BenchmarkId::from_parameter(events), |b| {
+        b.iter(|| {
+            let again = read(bytes, &|piece| piece.len() as u64);
+            served.tasks.block_on(&served.runtime, again)
+        });
+    });
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2));
+    targets = encoding, fan_out, matching, replays
+}
+criterion_main!(benches);

@@ -1,0 +1,132 @@
+//! Publishers that keep their connections: one that waits for each answer, and many on one thread.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    os::fd::OwnedFd,
+    time::{Duration, Instant},
+};
+
+use memchr::memmem;
+use rustix::{
+    buffer::spare_capacity,
+    event::{Timespec, epoll},
+};
+
+pub const DATA_BYTES: usize = 100;
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A publish of an event as most are here.
+pub fn small(topic: &str) -> String {
+    request(topic, "text/plain", &"x".repeat(DATA_BYTES))
+}
+
+pub fn request(topic: &str, kind: &str, body: &str) -> String {
+    format!(
+        "POST /events?topic={topic} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+pub struct Publisher {
+    socket: TcpStream,
+    answer: Vec<u8>,
+}
+
+impl Publisher {
+    pub fn connect(address: SocketAddr) -> Self {
+        let socket = TcpStream::connect_timeout(&address, PATIENCE).expect("connected");
+        socket.set_nodelay(true).expect("no delay");
+        for set in [TcpStream::set_read_timeout, TcpStream::set_write_timeout] {
+            set(&socket, Some(PATIENCE)).expect("a bound");
+        }
+        Self {
+            socket,
+            answer: Vec::new(),
+        }
+    }
+
+    /// Returns when it is answered, with the answer.
+    pub fn publish(&mut self, request: &str) -> String {
+        self.send(request);
+        while !self.take_answer() {}
+        let answer = String::from_utf8_lossy(&self.answer).into_owned();
+        self.answer.clear();
+        answer
+    }
+
+    fn send(&mut self, request: &str) {
+        self.socket.write_all(request.as_bytes()).expect("sent");
+    }
+
+    /// Reads once; whether the answer is there.
+    fn take_answer(&mut self) -> bool {
+        let mut space = [0; 4096];
+        let read = self.socket.read(&mut space).expect("an answer in time");
+        assert!(read > 0, "the server has closed a publisher's connection");
+        self.answer.extend_from_slice(&space[..read]);
+        let is_good = self.answer.starts_with(b"HTTP/1.1 20");
+        assert!(is_good, "{}", String::from_utf8_lossy(&self.answer));
+        is_whole(&self.answer)
+    }
+}
+
+fn is_whole(answer: &[u8]) -> bool {
+    let Some(end) = memmem::find(answer, b"\r\n\r\n") else {
+        return false;
+    };
+    let head = answer[..end].to_ascii_lowercase();
+    let length = memmem::find(&head, b"content-length: ").map_or(0, |at| {
+        let digits = head[at + 16..].iter().take_while(|b| b.is_ascii_digit());
+        digits.fold(0, |length, digit| length * 10 + usize::from(digit - b'0'))
+    });
+    answer.len() >= end + 4 + length
+}
+
+/// What many publishers have done.
+pub struct Load {
+    pub published: u64,
+    pub took: Duration,
+}
+
+/// So many publishers at once, each of which publishes again as soon as it is answered.
+pub fn load(address: SocketAddr, publishers: usize, request: &str, lasting: Duration) -> Load {
+    let epoll: OwnedFd = epoll::create(epoll::CreateFlags::CLOEXEC).expect("an epoll");
+    let mut all: Vec<_> = (0..publishers)
+        .map(|_| Publisher::connect(address))
+        .collect();
+    for (number, publisher) in all.iter().enumerate() {
+        let token = epoll::EventData::new_u64(number as u64);
+        epoll::add(&epoll, &publisher.socket, token, epoll::EventFlags::IN).expect("added");
+    }
+    let begun = Instant::now();
+    for publisher in &mut all {
+        publisher.send(request);
+    }
+    let (mut answered, mut waiting) = (0, publishers);
+    let mut events = Vec::with_capacity(publishers);
+    let wait = Timespec::try_from(PATIENCE).expect("a short time");
+    while waiting > 0 {
+        let ready = epoll::wait(&epoll, spare_capacity(&mut events), Some(&wait));
+        assert_ne!(ready, Ok(0), "{waiting} publishes are not answered");
+        for event in events.drain(..) {
+            let publisher = &mut all[usize::try_from(event.data.u64()).expect("a number")];
+            if !publisher.take_answer() {
+                continue;
+            }
+            publisher.answer.clear();
+            answered += 1;
+            if begun.elapsed() < lasting {
+                publisher.send(request);
+            } else {
+                waiting -= 1;
+            }
+        }
+    }
+    Load {
+        published: answered,
+        took: begun.elapsed(),
+    }
+}

@@ -1,0 +1,10 @@
+//! The rows of the table, by what they measure.
+
+pub mod fairness;
+pub mod flood;
+pub mod growth;
+pub mod idle;
+pub mod publishers;
+pub mod reconnect;
+pub mod steady;
+pub mod topics;

@@ -1,0 +1,72 @@
+//! Publishers without subscribers: what history and the broadcaster add to reading a body and
+//! answering.
+
+use std::time::Duration;
+
+use crate::{
+    Asked,
+    publisher::{load, small},
+    servers::{Kind, Server},
+    table::{Bound, Compared, Row},
+};
+
+const PUBLISHERS: usize = 64;
+/// The two take turns: on a busy machine no second is like the next.
+const TURN: Duration = Duration::from_millis(500);
+const TURNS: usize = 6;
+
+struct Side {
+    server: Server,
+    published: f64,
+    seconds: f64,
+    cpu_micros: f64,
+}
+
+impl Side {
+    /// The first turn, in which memory grows to what it stays at, is not counted.
+    fn begin(server: Server) -> Self {
+        load(server.address, PUBLISHERS, &small("bench"), TURN);
+        Self {
+            server,
+            published: 0.0,
+            seconds: 0.0,
+            cpu_micros: 0.0,
+        }
+    }
+
+    fn take_turn(&mut self) {
+        let cpu = self.server.cpu_micros();
+        let load = load(self.server.address, PUBLISHERS, &small("bench"), TURN);
+        self.published += load.published as f64;
+        self.seconds += load.took.as_secs_f64();
+        self.cpu_micros += self.server.cpu_micros() - cpu;
+    }
+}
+
+pub fn rows(_: &Asked) -> Vec<Row> {
+    let mut cpu = Vec::new();
+    let rate = Compared::pairs(|| {
+        let mut ours = Side::begin(Server::ours(&[]));
+        let mut answering = Side::begin(Server::own(&["answering"]));
+        for _ in 0..TURNS {
+            ours.take_turn();
+            answering.take_turn();
+        }
+        let micros = |side: &Side| side.cpu_micros / side.published;
+        cpu.push((micros(&ours), micros(&answering)));
+        let a_second = |side: &Side| side.published / side.seconds;
+        (a_second(&ours), a_second(&answering))
+    });
+    let cpu = Compared::of(&cpu).expect("a pair");
+    let row = |what, figures: Compared, digits, unit, bound| {
+        let Compared { own, other, ratio } = figures;
+        let what = format!("{what}, {PUBLISHERS} publishers, no subscribers");
+        let measured =
+            format!("{own:.digits$}{unit}; the same server answering only {other:.digits$}{unit}");
+        Row::ratio(what, Kind::Ours.name(), measured, ratio, bound)
+    };
+    vec![
+        row("publishes a second", rate, 0, "/s", Bound::AtLeast(0.85)),
+        row("CPU per publish", cpu, 1, " µs", Bound::None),
+    ]
+}

@@ -1,0 +1,77 @@
+//! nginx with nchan, as Debian packages it.
+
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener},
+    path::Path,
+};
+
+use rustix::process::getuid;
+
+use super::Server;
+use crate::{limits, serve::THREADS};
+
+const NGINX: &str = "/usr/sbin/nginx";
+const MODULE: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
+
+pub fn is_installed() -> bool {
+    [NGINX, MODULE].iter().all(|file| Path::new(file).exists())
+}
+
+pub fn start() -> Server {
+    let directory = tempfile::tempdir().expect("a directory");
+    let place = directory
+        .path()
+        .to_str()
+        .expect("a path of text")
+        .to_owned();
+    let address = free_address();
+    let file = format!("{place}/nginx.conf");
+    fs::write(&file, configuration(&place, address)).expect("a file");
+    let error_log = format!("{place}/error.log");
+    let args = ["-p", &place, "-c", &file, "-e", &error_log];
+    Server::other(NGINX, &args, address, directory)
+}
+
+/// nginx cannot say which port it was given.
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address")
+}
+
+fn configuration(place: &str, address: SocketAddr) -> String {
+    // As root, workers would be somebody else, who may not write to the directory.
+    let user = if getuid().is_root() { "user root;" } else { "" };
+    let descriptors = limits::descriptors();
+    // A connection is kept free for each listener and channel between the workers.
+    let connections = descriptors - 100;
+    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|name| format!("{name}_temp_path {place}/{name};"))
+        .join(" ");
+    format!(
+        "load_module {MODULE};
+        {user}
+        daemon off;
+        worker_processes {THREADS};
+        worker_rlimit_nofile {descriptors};
+        error_log {place}/error.log warn;
+        pid {place}/pid;
+        events {{ worker_connections {connections}; }}
+        http {{
+            access_log off;
+            {temporary}
+            keepalive_requests 1000000000;
+            nchan_shared_memory_size 256m;
+            server {{
+                listen {address} reuseport backlog=4096;
+                location = /events {{
+                    nchan_publisher http;
+                    nchan_subscriber eventsource;
+                    nchan_channel_id $arg_topic;
+                    nchan_subscriber_first_message newest;
+                    nchan_message_buffer_length 1000;
+                }}
+            }}
+        }}"
+    )
+}
