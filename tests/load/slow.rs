@@ -139,6 +139,25 @@ fn one_that_reads_slowly_but_always_gets_everything_and_is_never_cut() {
 }
 
 #[test]
+fn one_that_takes_longer_than_the_stall_time_for_one_event_is_not_cut() {
+    const BYTES: usize = 1 << 20;
+    let server = Server::start(&["--stall-timeout", "1s", "--socket-buffer-bytes", "16384"]);
+    let mut slow = server.connect_narrow(NARROW);
+    slow.write_all(SUBSCRIBE_TO_ALL).unwrap();
+    wait_until("it is a subscriber", || server.metric("subscribers") == 1);
+    server.publish("b", &"~".repeat(BYTES));
+    let (mut read, mut part) = (0, vec![0; BYTES / 64]);
+    while read < BYTES {
+        let got = slow.read(&mut part).expect("it is never cut");
+        assert!(got > 0, "cut after {read}");
+        read += part[..got].iter().filter(|byte| **byte == b'~').count();
+        // So that all of it takes several times as long as a socket may take nothing.
+        thread::sleep(Duration::from_millis(60).mul_f64(got as f64 / (part.len() as f64)));
+    }
+    assert_eq!(server.ended("stalled"), 0);
+}
+
+#[test]
 fn one_that_reads_more_slowly_than_history_lasts_is_told_what_it_missed() {
     let server = Server::start(
         &[

@@ -34,6 +34,11 @@ impl Outgoing {
         }
     }
 
+    /// How many bytes are with the kernel, those of the frame among them.
+    pub(super) fn written(&self) -> usize {
+        self.written
+    }
+
     /// Writes on; true when all is with the kernel, false when the socket is full.
     pub(super) fn write(&mut self, socket: &TcpStream) -> io::Result<bool> {
         let mut line = [0; MAX_SIZE_LINE];

@@ -148,12 +148,18 @@ impl Stream {
         let Some(full) = &mut self.full else {
             return Rest::Idle;
         };
+        let written = full.outgoing.written();
         match full.outgoing.write(&self.socket) {
             Ok(true) => {
                 self.full = None;
                 self.advance(framer)
             }
-            Ok(false) => Rest::Full,
+            Ok(false) => {
+                if full.outgoing.written() > written {
+                    full.stall = Stall::begin(socket::unacknowledged(&self.socket));
+                }
+                Rest::Full
+            }
             Err(error) => self.gone(&error),
         }
     }
