@@ -381,7 +381,7 @@ impl Sender {
 
     /// Another look has found that nothing was sent to it; whether it is time for a ping.
     fn is_quiet(&mut self) -> bool {
-        self.quiet += 1;
+        self.quiet = self.quiet.saturating_add(1);
         self.quiet >= LOOKS_PER_PING
     }
 

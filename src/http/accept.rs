@@ -4,6 +4,7 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener, TcpStream},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -61,14 +62,16 @@ pub(super) async fn accept(
         let _turn = turns.take(worker).await;
         let watched = match socket::watch(listener) {
             Ok(watched) => watched,
-            Err(error) => {
-                log::error!("a worker accepts no more: {error}");
-                return;
+            Err((unwatched, error)) => {
+                listener = unwatched;
+                complaint.make(&error).await;
+                continue;
             }
         };
         for _ in 0..PER_TURN {
             match next(&watched).await {
-                Ok((io, peer)) => let_in(io, peer),
+                // One that panics is not to be the last one.
+                Ok((io, peer)) => drop(catch_unwind(AssertUnwindSafe(|| let_in(io, peer)))),
                 Err(error) => complaint.make(&error).await,
             }
         }

@@ -221,7 +221,6 @@ impl Connection {
                     .as_mut()
                     .reset(tokio::time::Instant::now() + RESET_LOOK);
             }
-            socket::reset_on_close(io);
         }
         // What is unread at the close would make it a reset that overtakes what was just sent.
         let _ = self.poll_discard(cx);
@@ -340,5 +339,14 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+    }
+}
+
+impl Drop for Connection {
+    /// Also where the worker ends with streams open.
+    fn drop(&mut self) {
+        if self.link.is_streaming() && self.link.needs_reset() {
+            socket::reset_on_close(&self.io);
+        }
     }
 }

@@ -1,16 +1,21 @@
 //! The limit of open files, shared out between streams and everybody else.
 
-/// Listeners, logs, the runtime's own descriptors.
+/// History, logs, the main thread's runtime.
 const OWN: usize = 32;
+/// A worker's runtime.
+const PER_WORKER: usize = 4;
+/// Of each worker for each listener: the listener itself, and the poll of its streams.
+const PER_LISTENER: usize = 2;
 
 /// How many connections there may be.
-pub(super) fn max_connections(limit: usize) -> usize {
-    limit.saturating_sub(OWN).max(1)
+pub(super) fn max_connections(limit: usize, workers: usize, listeners: usize) -> usize {
+    let own = OWN + workers * (PER_WORKER + PER_LISTENER * listeners);
+    limit.saturating_sub(own).max(1)
 }
 
-/// How many of them may be streams, so that publishes and health checks still find a place.
-pub(super) fn max_streams(limit: usize) -> usize {
-    let connections = max_connections(limit);
+/// How many of so many connections may be streams, so that publishes and health checks still find a
+/// place.
+pub(super) fn max_streams(connections: usize) -> usize {
     let reserve = (connections / 8).clamp(16, 1_024).min(connections / 2);
     connections - reserve
 }
@@ -23,9 +28,10 @@ mod tests {
     #[test]
     fn streams_leave_a_reserve_whatever_the_limit() {
         for limit in [1, 40, 64, 256, 1_024, 20_000, UNLIMITED] {
-            let (connections, streams) = (max_connections(limit), max_streams(limit));
+            let connections = max_connections(limit, 2, 1);
+            let streams = max_streams(connections);
             assert!(
-                streams < connections || limit <= OWN + 1,
+                streams < connections || connections == 1,
                 "{limit}: {streams}"
             );
         }

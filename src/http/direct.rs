@@ -25,6 +25,7 @@ use std::{
     cell::RefCell,
     future::{Future as _, poll_fn},
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
@@ -83,14 +84,21 @@ impl Direct {
             Verdict::Theirs => Err(other),
             Verdict::Stream(begun) => {
                 connections.begin(other, *begun);
+                self.check_clock(connections);
                 Ok(())
             }
             Verdict::Unknown => {
                 connections.wait_for_head(other)?;
-                // The clock may have to be looked at earlier than it was set to.
-                self.inbox.nudge();
+                self.check_clock(connections);
                 Ok(())
             }
+        }
+    }
+
+    /// The loop may have to look at the clock earlier than it meant to.
+    fn check_clock(&self, connections: &Connections) {
+        if connections.timers.next().is_some() {
+            self.inbox.nudge();
         }
     }
 
@@ -104,7 +112,7 @@ impl Direct {
                 return;
             }
             self.serve(&mut round);
-            if !round.turns.is_empty() {
+            if !round.turns.is_empty() || !self.inbox.is_empty() {
                 // For new connections, requests, and the walks of other events.
                 yield_now().await;
             }
@@ -144,7 +152,10 @@ impl Direct {
         round.turns.take(&self.inbox);
         round.turns.next(&mut round.turn);
         for place in round.turn.drain(..) {
-            connections.advance(place);
+            // One that panics is not to end everybody's.
+            if catch_unwind(AssertUnwindSafe(|| connections.advance(place))).is_err() {
+                connections.close(place);
+            }
         }
     }
 }

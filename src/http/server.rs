@@ -56,8 +56,12 @@ pub async fn run(
     config: &Config,
     shutdown: impl Future<Output = Shutdown>,
 ) -> Result<(), ServeError> {
-    let limit = open_files::raise_limit();
     let addresses = listeners.addresses();
+    let max_connections = descriptors::max_connections(
+        open_files::raise_limit(),
+        workers::count(config),
+        addresses.len(),
+    );
     let keys = config.publish_keys().map_err(ServeError::Setting)?;
     config
         .check_publishing(&addresses, &keys)
@@ -65,7 +69,7 @@ pub async fn run(
     let access = access(config, &keys);
     let opened = history::open(config).await?;
     let announcement = announcement(&opened.description, &addresses, &access);
-    let broadcaster = start_broadcaster(config, opened.history, limit)?;
+    let broadcaster = start_broadcaster(config, opened.history, max_connections)?;
     let ready = Arc::new(AtomicBool::new(true));
     let direct = Arc::<AtomicUsize>::default();
     let status = Arc::new(Status {
@@ -75,7 +79,7 @@ pub async fn run(
         broadcaster: broadcaster.clone(),
     });
     let routes = Routes::with(&broadcaster, access);
-    let workers = Workers::start(listeners, config, limit, &routes, &status)
+    let workers = Workers::start(listeners, config, max_connections, &routes, &status)
         .await
         .map_err(ServeError::Run)?;
     log::info!("{announcement}");
@@ -121,7 +125,7 @@ async fn received(signal: io::Result<Signal>) {
 fn start_broadcaster(
     config: &Config,
     history: Arc<dyn History>,
-    limit: usize,
+    max_connections: usize,
 ) -> Result<Broadcaster, ServeError> {
     let options = Options {
         shards: workers::count(config),
@@ -130,7 +134,7 @@ fn start_broadcaster(
         max_event_bytes: config.max_event_bytes,
         max_subscribers: config
             .max_subscribers
-            .unwrap_or_else(|| descriptors::max_streams(limit)),
+            .unwrap_or_else(|| descriptors::max_streams(max_connections)),
         replay_bytes_per_second: config.history.replay_bytes_per_second,
     };
     Broadcaster::on(history, options).map_err(ServeError::Start)

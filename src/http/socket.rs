@@ -7,7 +7,10 @@ use std::{
 };
 
 use socket2::SockRef;
-use tokio::io::{Interest, unix::AsyncFd};
+use tokio::io::{
+    Interest,
+    unix::{AsyncFd, AsyncFdRegisterError},
+};
 
 /// Small writes leave at once, a stalled reader pins little in the kernel, and a peer that vanished
 /// is noticed in time rather than after the quarter of an hour that retransmissions take.
@@ -70,15 +73,17 @@ pub(super) trait OwnsDescriptor: AsRawFd {}
 impl OwnsDescriptor for mio::Poll {}
 impl OwnsDescriptor for mio::net::TcpListener {}
 
-/// Has the runtime of this thread watch whether there is something to read.
+/// Has the runtime of this thread watch whether there is something to read; gives back what cannot be
+/// watched.
 #[allow(
     unsafe_code,
     reason = "the runtime has no safe way to watch a descriptor"
 )]
-pub(super) fn watch<T: OwnsDescriptor>(owner: T) -> io::Result<AsyncFd<T>> {
+pub(super) fn watch<T: OwnsDescriptor>(owner: T) -> Result<AsyncFd<T>, (T, io::Error)> {
     // SAFETY: the owner keeps its descriptor open as long as it lives, and the AsyncFd keeps the owner
     // until it has stopped watching.
-    unsafe { AsyncFd::register_with_interest(owner, Interest::READABLE) }.map_err(Into::into)
+    unsafe { AsyncFd::register_with_interest(owner, Interest::READABLE) }
+        .map_err(AsyncFdRegisterError::into_parts)
 }
 
 #[cfg(test)]

@@ -27,7 +27,6 @@ use super::{
     Problem, Routes,
     accept::{Turns, accept},
     connection::{Connection, Settings},
-    descriptors,
     direct::House,
     door::{Accepted, Door},
     link::Link,
@@ -69,11 +68,11 @@ impl Workers {
     pub(super) async fn start(
         listeners: Listeners,
         config: &Config,
-        limit: usize,
+        max_connections: usize,
         routes: &Routes,
         status: &Arc<Status>,
     ) -> io::Result<Self> {
-        let ports = ports(listeners, config, limit, routes, status)?;
+        let ports = ports(listeners, config, max_connections, routes, status)?;
         let (stop, stopped) = watch::channel(false);
         let (mut threads, mut starting) = (Vec::new(), Vec::new());
         for index in 0..count(config) {
@@ -108,7 +107,7 @@ impl Workers {
 fn ports(
     listeners: Listeners,
     config: &Config,
-    limit: usize,
+    max_connections: usize,
     routes: &Routes,
     status: &Arc<Status>,
 ) -> io::Result<Vec<Port>> {
@@ -116,7 +115,7 @@ fn ports(
         stall_timeout: config.stall_timeout,
         next_head_timeout: KEEP_ALIVE + HEAD_TIMEOUT,
         socket_buffer_bytes: config.socket_buffer_bytes,
-        max_connections: descriptors::max_connections(limit),
+        max_connections,
         open: Arc::new(AtomicUsize::new(0)),
     };
     let shared = listeners.admin.is_empty();

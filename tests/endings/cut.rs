@@ -61,6 +61,18 @@ fn without_chunks_a_cut_is_a_reset_behind_everything_that_was_sent() {
 }
 
 #[test]
+fn without_chunks_a_stream_that_a_drain_has_no_time_for_ends_with_a_reset_too() {
+    let mut server = Server::start(&["--drain-time", "0s"]);
+    let mut socket = server.connect();
+    socket.write_all(b"GET /events HTTP/1.0\r\n\r\n").unwrap();
+    wait_until("it is a subscriber", || server.metric("subscribers") == 1);
+    server.signal("-TERM");
+    let (_, end) = read_raw(&mut socket);
+    assert_eq!(end, Err(ErrorKind::ConnectionReset));
+    assert!(server.wait().success());
+}
+
+#[test]
 fn a_client_that_has_sent_more_than_its_head_still_gets_all_before_the_cut() {
     let mut server = Server::start(&[]);
     let mut stream = server.subscribe("/events?topic=a");

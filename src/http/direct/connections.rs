@@ -239,7 +239,6 @@ impl Connections {
                 Some(Connection::Resetting(resetting)) => {
                     let socket = &resetting.stream.socket;
                     if resetting.reset.is_due(socket::unacknowledged(socket)) {
-                        socket::reset_on_close(socket);
                         self.close(place);
                     } else {
                         self.timers.set(now + RESET_LOOK, place);
@@ -291,7 +290,7 @@ impl Connections {
         }
     }
 
-    fn close(&mut self, place: Place) {
+    pub(super) fn close(&mut self, place: Place) {
         drop(self.all.try_remove(place as usize));
     }
 }

@@ -51,10 +51,14 @@ impl Inbox {
         self.worker.wake();
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.woken.lock().is_empty()
+    }
+
     /// Whom to wake when there is something. Looks whether there is already.
     pub(super) fn register(&self, worker: &Waker) -> bool {
         self.worker.register(worker);
-        !self.woken.lock().is_empty()
+        !self.is_empty()
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) struct Sockets {
 impl Sockets {
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self {
-            poll: socket::watch(mio::Poll::new()?)?,
+            poll: socket::watch(mio::Poll::new()?).map_err(|(_, error)| error)?,
             events: Events::with_capacity(MAX_EVENTS),
         })
     }

@@ -209,3 +209,12 @@ impl Stream {
         !self.chunked
     }
 }
+
+impl Drop for Stream {
+    /// Also where the worker ends with streams open.
+    fn drop(&mut self) {
+        if self.needs_reset() {
+            socket::reset_on_close(&self.socket);
+        }
+    }
+}
