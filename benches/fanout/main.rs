@@ -14,6 +14,7 @@
 mod crowd;
 mod kernel;
 mod limits;
+mod paced;
 mod picture;
 mod publisher;
 mod rows;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::rows::growth::Point;
+use crate::rows::growth::{Cost, Point};
 
 const WIDTH: f64 = 800.0;
 const HEIGHT: f64 = 300.0;
@@ -40,19 +40,18 @@ pub fn draw(points: &[Point]) -> String {
         WIDTH - 1.0,
         HEIGHT - 1.0
     );
-    let cpu = ("CPU per delivered event, µs", |both: (f64, f64)| both.0);
-    let kib = (
-        "Resident memory per idle subscriber, KiB",
-        (|both: (f64, f64)| both.1) as fn((f64, f64)) -> f64,
-    );
-    for (left, (title, figure)) in LEFTS.into_iter().zip([(cpu.0, cpu.1 as _), kib]) {
+    let plots: [(&str, Figure); 2] = [
+        ("CPU per delivered event, µs", |cost| cost.micros),
+        ("Resident memory per idle subscriber, KiB", |cost| cost.kib),
+    ];
+    for (left, (title, figure)) in LEFTS.into_iter().zip(plots) {
         Plot::new(left, points, figure).draw(title, &mut out);
     }
     out.push_str("</svg>\n");
     out
 }
 
-type Figure = fn((f64, f64)) -> f64;
+type Figure = fn(Cost) -> f64;
 
 struct Plot<'a> {
     left: f64,
@@ -135,7 +134,7 @@ impl<'a> Plot<'a> {
         );
     }
 
-    fn draw_line(&self, class: &str, of: impl Fn(&Point) -> (f64, f64), out: &mut String) {
+    fn draw_line(&self, class: &str, of: impl Fn(&Point) -> Cost, out: &mut String) {
         let places = self.points.iter().map(|point| {
             let y = self.y((self.figure)(of(point)));
             (self.x(point.subscribers), y)

@@ -4,37 +4,52 @@ use std::fmt;
 
 use crate::servers::Kind;
 
-/// Rounds, of which each measures the yardstick first.
 fn rounds() -> usize {
     let rounds = std::env::var("BENCH_PAIRS").ok();
     let rounds = rounds.map_or(5, |rounds| rounds.parse().expect("BENCH_PAIRS is a number"));
     rounds.max(1)
 }
 
+/// Those that are only there to be compared with come in every other round.
+fn of_round<'a>(
+    number: usize,
+    always: &'a [Kind],
+    sometimes: &'a [Kind],
+) -> impl Iterator<Item = Kind> + use<'a> {
+    let others = sometimes.iter().filter(|kind| !always.contains(kind));
+    let others = others.filter(move |_| number.is_multiple_of(2));
+    always.iter().chain(others).copied()
+}
+
 /// What was measured, round by round.
 pub struct Rounds<T>(Vec<Vec<(Kind, T)>>);
 
 impl<T> Rounds<T> {
-    /// The yardstick and these in each round; those that are only there to be compared with in every
-    /// other one.
-    pub fn measure(always: &[Kind], sometimes: &[Kind], measure: impl FnMut(Kind) -> T) -> Self {
-        Self::at_most(usize::MAX, always, sometimes, measure)
-    }
-
-    pub fn at_most(
-        most: usize,
+    /// The yardstick, then these, one after the other.
+    pub fn measure(
         always: &[Kind],
         sometimes: &[Kind],
         mut measure: impl FnMut(Kind) -> T,
     ) -> Self {
-        let round = |number: usize| {
-            let kinds = [&[Kind::Yardstick], always].concat();
-            let others = sometimes.iter().filter(|kind| !always.contains(kind));
-            let others = others.copied().filter(|_| number.is_multiple_of(2));
-            let kinds = kinds.into_iter().chain(others);
+        let round = |number| {
+            let kinds = std::iter::once(Kind::Yardstick).chain(of_round(number, always, sometimes));
             kinds.map(|kind| (kind, measure(kind))).collect()
         };
-        Self((0..rounds().min(most)).map(round).collect())
+        Self((0..rounds()).map(round).collect())
+    }
+
+    /// The same with each of them measured at once with a yardstick of its own, which comes first.
+    pub fn beside_the_yardstick(
+        always: &[Kind],
+        sometimes: &[Kind],
+        mut measure: impl FnMut(Kind) -> (T, T),
+    ) -> Self {
+        let kinds = (0..rounds()).flat_map(|number| of_round(number, always, sometimes));
+        let pairs = kinds.map(|kind| {
+            let (yardstick, own) = measure(kind);
+            vec![(Kind::Yardstick, yardstick), (kind, own)]
+        });
+        Self(pairs.collect())
     }
 
     /// By the rounds that have both; none where none has.
@@ -87,9 +102,9 @@ impl Compared {
         })
     }
 
-    /// Pairs that are not of servers of different kinds.
-    pub fn pairs(mut measure: impl FnMut() -> (f64, f64)) -> Self {
-        let pairs: Vec<_> = (0..rounds()).map(|_| measure()).collect();
+    /// Pairs that are not of servers of different kinds; so many of them at most.
+    pub fn pairs(most: usize, mut measure: impl FnMut() -> (f64, f64)) -> Self {
+        let pairs: Vec<_> = (0..rounds().min(most)).map(|_| measure()).collect();
         Self::of(&pairs).expect("a pair")
     }
 }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use super::{idle, steady};
+use super::idle;
 use crate::{
-    Asked, limits, picture,
+    Asked, limits,
+    paced::{Paced, take_turns},
+    picture,
     servers::{Kind, Server},
-    table::{Bound, Ratio, Rounds, Row},
+    table::{Bound, Compared, Ratio, Row},
 };
 
 const LASTING: Duration = Duration::from_secs(2);
@@ -15,12 +17,20 @@ const DELIVERIES_A_SECOND: usize = 20_000;
 const FEWEST_EVENTS_A_SECOND: usize = 2;
 const ROUNDS: usize = 3;
 
-/// What so many subscribers cost: microseconds of CPU per delivered event, and KiB each.
+/// What so many subscribers cost.
 pub struct Point {
     pub subscribers: usize,
-    pub ours: (f64, f64),
-    pub yardstick: (f64, f64),
+    pub ours: Cost,
+    pub yardstick: Cost,
     ratio: Ratio,
+}
+
+#[derive(Clone, Copy)]
+pub struct Cost {
+    /// Of CPU per delivered event.
+    pub micros: f64,
+    /// Of memory for each.
+    pub kib: f64,
 }
 
 fn sizes() -> Vec<usize> {
@@ -29,40 +39,65 @@ fn sizes() -> Vec<usize> {
     sizes.filter(|size| *size < most).chain([most]).collect()
 }
 
-fn measure(kind: Kind, subscribers: usize) -> (f64, f64) {
+/// A server with its subscribers, and what each of them takes of memory.
+fn start(kind: Kind, subscribers: usize) -> (Paced, f64) {
     // Pings would fall into some measurements.
     let server = match kind {
         Kind::Ours => Server::ours(&["--ping-interval", "1h"]),
         other => other.start(),
     };
     let (idle, crowd) = idle::measure(kind, &server, subscribers);
+    (Paced::new(kind, server, crowd), idle.resident_kib)
+}
+
+/// Ours and the yardstick: in turn where the limit of open files allows both at once.
+fn measure(subscribers: usize) -> (Cost, Cost) {
     let a_second = (DELIVERIES_A_SECOND / subscribers).max(FEWEST_EVENTS_A_SECOND);
     let every = Duration::from_secs(1) / a_second as u32;
-    let events = (LASTING.as_secs_f64() / every.as_secs_f64()) as u32;
-    let steady = steady::measure(kind, &server, &crowd, every, events, 0.0);
-    (steady.cpu_micros, idle.resident_kib)
+    let events = LASTING.as_millis() / every.as_millis();
+    let start = |kind| start(kind, subscribers);
+    let cost = |side: Paced, kib| Cost {
+        micros: side.end(0.0).cpu_micros,
+        kib,
+    };
+    if 2 * subscribers < limits::most_subscribers() {
+        let ((yardstick, yardstick_kib), (ours, kib)) = (start(Kind::Yardstick), start(Kind::Ours));
+        let mut sides = [yardstick, ours];
+        take_turns(&mut sides, every / 2, 2 * events as u32);
+        let [yardstick, ours] = sides;
+        return (cost(ours, kib), cost(yardstick, yardstick_kib));
+    }
+    let alone = |kind| {
+        let (side, kib) = start(kind);
+        let mut sides = [side];
+        take_turns(&mut sides, every, events as u32);
+        let [side] = sides;
+        cost(side, kib)
+    };
+    let yardstick = alone(Kind::Yardstick);
+    (alone(Kind::Ours), yardstick)
 }
 
 fn point(subscribers: usize) -> Point {
-    let rounds = Rounds::at_most(ROUNDS, &[Kind::Ours], &[], |kind| {
-        measure(kind, subscribers)
+    let mut kib = Vec::new();
+    let micros = Compared::pairs(ROUNDS, || {
+        let (ours, yardstick) = measure(subscribers);
+        kib.push((ours.kib, yardstick.kib));
+        (ours.micros, yardstick.micros)
     });
-    let compare = |figure: fn(&(f64, f64)) -> f64| {
-        let compared = rounds.compare(Kind::Ours, Kind::Yardstick, figure);
-        compared.expect("a round")
-    };
-    let (cpu, kib) = (compare(|both| both.0), compare(|both| both.1));
+    let kib = Compared::of(&kib).expect("a round");
+    let cost = |micros, kib| Cost { micros, kib };
     Point {
         subscribers,
-        ours: (cpu.own, kib.own),
-        yardstick: (cpu.other, kib.other),
-        ratio: cpu.ratio,
+        ours: cost(micros.own, kib.own),
+        yardstick: cost(micros.other, kib.other),
+        ratio: micros.ratio,
     }
 }
 
 impl Point {
     fn row(&self) -> Row {
-        let told = |(cpu, kib): (f64, f64)| format!("{cpu:.2} µs, {kib:.2} KiB each");
+        let told = |cost: Cost| format!("{:.2} µs, {:.2} KiB each", cost.micros, cost.kib);
         Row::ratio(
             format!("CPU per delivered event, {} subscribers", self.subscribers),
             "ours",

@@ -57,7 +57,7 @@ impl Side {
 }
 
 fn row(of_everything: usize) -> Row {
-    let compared = Compared::pairs(|| {
+    let compared = Compared::pairs(usize::MAX, || {
         let many = Side::new(TOPICS, of_everything);
         let few = Side::new(1, of_everything);
         // The first turn, in which much is done for the first time, is not counted.
