@@ -186,6 +186,10 @@ impl Subscription {
 
     /// Behind what was just yielded nothing is due, and the waker is registered: to poll again before
     /// that is rung would find nothing.
+    #[cfg_attr(
+        not(feature = "server"),
+        allow(dead_code, reason = "only a loop of the server's asks")
+    )]
     pub(crate) fn is_settled(&self) -> bool {
         self.settled
     }
