@@ -81,9 +81,12 @@ impl Replays {
                 start.clone(),
             )
         };
+        let Some(position) = position(start) else {
+            return locating();
+        };
         let (bounds, now) = (history.bounds(), Instant::now());
-        // What history has dropped by now is for it to announce.
-        if position(start).is_none_or(|position| position < bounds.trim_floor) {
+        if position < bounds.trim_floor {
+            // What history has dropped by now is for it to announce.
             return locating();
         }
         let mut kept = self.kept.lock();

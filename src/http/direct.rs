@@ -80,26 +80,17 @@ impl Direct {
     /// Takes a connection that asks for a stream, or may come to; any other is given back.
     pub(super) fn take(&self, other: Other) -> Result<(), Other> {
         let connections = &mut *self.connections.borrow_mut();
+        let earliest = connections.timers.next();
         match connections.judge(&other, other.begun.len()) {
-            Verdict::Theirs => Err(other),
-            Verdict::Stream(begun) => {
-                connections.begin(other, *begun);
-                self.check_clock(connections);
-                Ok(())
-            }
-            Verdict::Unknown => {
-                connections.wait_for_head(other)?;
-                self.check_clock(connections);
-                Ok(())
-            }
+            Verdict::Theirs => return Err(other),
+            Verdict::Stream(begun) => connections.begin(other, *begun),
+            Verdict::Unknown => connections.wait_for_head(other)?,
         }
-    }
-
-    /// The loop may have to look at the clock earlier than it meant to.
-    fn check_clock(&self, connections: &Connections) {
-        if connections.timers.next().is_some() {
+        if connections.timers.next() != earliest {
+            // The clock has to be looked at earlier than the loop meant to.
             self.inbox.nudge();
         }
+        Ok(())
     }
 
     async fn run(self: Rc<Self>) {

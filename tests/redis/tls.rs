@@ -1,31 +1,12 @@
 //! Redis over TLS, with a password: `rediss://`.
 
-use std::{net::TcpListener, path::Path, process::Command};
+use std::{net::TcpListener, path::Path};
 
 use crate::{
     nodes::history_of,
     server::{DURABLE, RedisServer},
-    support::{Server, command, wait_until},
+    support::{Server, certificates, command, wait_until},
 };
-
-/// An authority, and a certificate for `localhost` by it.
-fn make_certificates(directory: &Path) {
-    std::fs::write(directory.join("names"), "subjectAltName=DNS:localhost\n").unwrap();
-    let openssl = |args: &str| {
-        let made = Command::new("openssl")
-            .args(args.split(' '))
-            .current_dir(directory)
-            .output()
-            .expect("openssl is installed");
-        assert!(made.status.success(), "{made:?}");
-    };
-    openssl("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=test");
-    openssl("req -newkey rsa:2048 -nodes -keyout its.key -out its.csr -subj /CN=localhost");
-    openssl(
-        "x509 -req -in its.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out its.pem -days 2 \
-         -extfile names",
-    );
-}
 
 fn node(port: u16, authority: Option<&Path>) -> Server {
     let mut command = command(&["--listen", "127.0.0.1:0"]);
@@ -42,7 +23,7 @@ fn node(port: u16, authority: Option<&Path>) -> Server {
 #[test]
 fn redis_is_reached_over_tls_where_its_certificate_is_trusted_and_nowhere_else() {
     let directory = tempfile::tempdir().unwrap();
-    make_certificates(directory.path());
+    certificates::make(directory.path());
     let file = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
     let port = port.unwrap().port();

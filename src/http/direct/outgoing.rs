@@ -52,7 +52,7 @@ impl Outgoing {
             let mut slices = [line, &self.bytes, end].map(IoSlice::new);
             let mut slices = &mut slices[..];
             IoSlice::advance_slices(&mut slices, self.written);
-            match write_all_at_once(socket, slices) {
+            match write_some(socket, slices) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => self.written += written,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
@@ -65,11 +65,9 @@ impl Outgoing {
 }
 
 /// A vector costs the kernel more than one slice does.
-fn write_all_at_once(mut socket: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-    match slices.iter().find(|slice| !slice.is_empty()) {
-        Some(only) if slices.iter().filter(|slice| !slice.is_empty()).count() == 1 => {
-            socket.write(only)
-        }
+fn write_some(mut socket: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    match slices {
+        [only, rest @ ..] if rest.iter().all(|slice| slice.is_empty()) => socket.write(only),
         _ => socket.write_vectored(slices),
     }
 }

@@ -1,7 +1,5 @@
 //! Servers of another kind, that go wrong, or that are none.
 
-use std::{fs, path::Path, process::Command};
-
 use super::{
     SHORT, arguments, assert_nothing_is_wrong, bench, number,
     relay::{Fault, Relay},
@@ -10,7 +8,7 @@ use super::{
 use crate::{
     fake::Fake,
     running::{Running, run},
-    support::wait_until,
+    support::{certificates, wait_until},
 };
 
 /// One publisher after the other, so that the order of all events is known.
@@ -172,29 +170,10 @@ fn what_cannot_be_meant_is_a_usage_error() {
     }
 }
 
-/// An authority, and a certificate for `localhost` by it.
-fn make_certificates(directory: &Path) {
-    fs::write(directory.join("names"), "subjectAltName=DNS:localhost\n").unwrap();
-    let openssl = |args: &str| {
-        let made = Command::new("openssl")
-            .args(args.split(' '))
-            .current_dir(directory)
-            .output();
-        let made = made.expect("openssl is installed");
-        assert!(made.status.success(), "{made:?}");
-    };
-    openssl("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=test");
-    openssl("req -newkey rsa:2048 -nodes -keyout its.key -out its.csr -subj /CN=localhost");
-    openssl(
-        "x509 -req -in its.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out its.pem -days 2 \
-         -extfile names",
-    );
-}
-
 #[test]
 fn https_is_spoken_where_the_certificate_is_trusted_and_nowhere_else() {
     let directory = tempfile::tempdir().unwrap();
-    make_certificates(directory.path());
+    certificates::make(directory.path());
     let relay = Relay::start_with_tls(directory.path());
     let address = format!("https://localhost:{}", relay.address.port());
     let args = [&SHORT[..], &["--json"]].concat();
