@@ -19,11 +19,12 @@ use crate::{
     broadcaster::{Broadcaster, Subscription},
     event::Selector,
     http::stream_head,
+    signals::Signals,
 };
 
 pub use crate::http::{Access, Problem, Publishers, Routes};
 
-/// `/events`, for `App::configure(|config| routes.configure(config))`: reading alone, until
+/// `/events` and `/signals`, for `App::configure(|config| routes.configure(config))`: reading alone, until
 /// [`Routes::with`] says who may publish.
 #[must_use]
 pub fn routes(broadcaster: &Broadcaster) -> Routes {
@@ -43,6 +44,18 @@ pub fn subscribe(
 ) -> Result<Subscription, Problem> {
     actix_web::rt::spawn(broadcaster.attend());
     crate::http::subscribe_as(broadcaster, request, selector)
+}
+
+/// A stream of the signals that the request names, as `GET /signals` answers it: `name`, `format`.
+///
+/// # Errors
+/// 400 for a parameter that cannot be; 503 when nobody can subscribe now.
+pub fn subscribe_to_signals(
+    signals: &Signals,
+    request: &HttpRequest,
+) -> Result<Subscription, Problem> {
+    actix_web::rt::spawn(signals.broadcaster().attend());
+    crate::http::subscribe_to(signals, request)
 }
 
 impl Responder for Subscription {

@@ -18,6 +18,8 @@ mod recent;
 mod replays;
 mod room;
 mod shard;
+mod snapshot;
+mod start;
 mod stats;
 mod subscription;
 mod walk;
@@ -38,7 +40,9 @@ use tokio::{runtime::Handle, sync::Notify, time::timeout_at};
 
 use crate::{
     event::{Event, Form, Selector},
-    history::{self, Appended, Batch, Bounds, Follower, History, Hold, Window},
+    history::{
+        self, Appended, Batch, Bounds, Follower, History, Hold, RetainedAt, Unavailable, Window,
+    },
     sse::RETRY,
 };
 use replays::Replays;
@@ -46,8 +50,10 @@ use room::{Room, Size};
 use shard::{Attended, LOOKS_PER_PING, Shard};
 
 pub use error::{PublishError, StartError, SubscribeError};
+pub use snapshot::{Snapshot, Snapshots};
+pub use start::Start;
 pub use stats::{Ended, Stats};
-pub use subscription::{Cut, Start, Subscription};
+pub use subscription::{Cut, Subscription};
 
 /// Fewest events that the window must have room for.
 pub const MIN_WINDOW_EVENTS: usize = 16;
@@ -243,6 +249,30 @@ impl Broadcaster {
         form: Form,
         start: Start,
     ) -> Result<Subscription, SubscribeError> {
+        self.open(selector, form, start, None)
+    }
+
+    /// A stream that begins with the state, resumed or not, and is sent it again behind every gap;
+    /// what comes after the state's position follows.
+    ///
+    /// # Errors
+    /// See [`SubscribeError`].
+    pub fn subscribe_to_state(
+        &self,
+        selector: Selector,
+        form: Form,
+        state: Arc<dyn Snapshots>,
+    ) -> Result<Subscription, SubscribeError> {
+        self.open(selector, form, Start::Fresh, Some(state))
+    }
+
+    fn open(
+        &self,
+        selector: Selector,
+        form: Form,
+        start: Start,
+        state: Option<Arc<dyn Snapshots>>,
+    ) -> Result<Subscription, SubscribeError> {
         if self.is_draining() {
             return Err(SubscribeError::Draining);
         }
@@ -257,7 +287,7 @@ impl Broadcaster {
             return Err(SubscribeError::Full);
         }
         let inner = Arc::clone(&self.inner);
-        let mut subscription = Subscription::new(inner, shard, selector, form, start);
+        let mut subscription = Subscription::new(inner, shard, selector, form, start, state);
         // A publisher may have seen the first of a shard before its place, and waited for that.
         self.inner.room.freed();
         // A drain that began meanwhile may have passed this one over.
@@ -356,10 +386,23 @@ impl Broadcaster {
         &self.inner.options
     }
 
+    #[cfg(feature = "signals")]
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.inner.runtime
+    }
+
     /// What history holds now.
     #[must_use]
     pub fn bounds(&self) -> Bounds {
         self.inner.history.bounds()
+    }
+
+    /// Values that were retained, as of one position.
+    ///
+    /// # Errors
+    /// History cannot be reached.
+    pub async fn retained(&self, keys: &[&str]) -> Result<RetainedAt, Unavailable> {
+        self.inner.history.retained(keys).await
     }
 
     /// What history counts about itself.
@@ -372,7 +415,7 @@ impl Broadcaster {
     ///
     /// # Errors
     /// Why not.
-    pub fn history_health(&self) -> Result<(), history::Unavailable> {
+    pub fn history_health(&self) -> Result<(), Unavailable> {
         self.inner.history.health()
     }
 

@@ -49,6 +49,17 @@ impl Invalid {
     pub fn code(&self) -> &'static str {
         self.code
     }
+
+    /// It is no value of its language at all.
+    #[cfg(feature = "actix")]
+    pub(crate) fn is_syntax(&self) -> bool {
+        self.code == "invalid_json"
+    }
+
+    #[cfg(feature = "signals")]
+    pub(crate) fn is_reserved(&self) -> bool {
+        self.code == names::RESERVED
+    }
 }
 
 impl fmt::Display for Invalid {
@@ -190,7 +201,7 @@ impl EventBuilder {
     /// [`OwnId::new`]; `reserved_topic` for a topic that begins with `$`, `too_many_topics` past
     /// [`MAX_TOPICS`], `invalid_retry` past [`MAX_RETRY`].
     pub fn build(self) -> Result<Event, Invalid> {
-        let mut topics = parse_topics(&self.topics)?;
+        let topics = parse_topics(&self.topics)?;
         if let Some(topic) = topics.iter().find(|t| t.is_system()) {
             return Err(Invalid::new(
                 "reserved_topic",
@@ -199,6 +210,17 @@ impl EventBuilder {
                 ),
             ));
         }
+        self.build_on(topics)
+    }
+
+    /// The same on topics of our own, which nobody else can publish to.
+    #[cfg(any(feature = "redis", feature = "signals", test))]
+    pub(crate) fn build_ours(self) -> Result<Event, Invalid> {
+        let topics = parse_topics(&self.topics)?;
+        self.build_on(topics)
+    }
+
+    fn build_on(self, mut topics: Topics) -> Result<Event, Invalid> {
         if topics.is_empty() {
             topics.push(Topic::default());
         }
@@ -249,7 +271,27 @@ pub enum Form {
     Sse,
     /// Unnamed events whose data is a JSON object with every field, the topics among them.
     Json,
+    /// Of the changes of signals alone.
+    #[cfg(feature = "signals")]
+    Signal(SignalForm),
 }
+
+/// How the changes of signals are written on the wire.
+#[cfg(feature = "signals")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum SignalForm {
+    /// Unnamed events with `{"name":…,"patch":[…]}`, whose patch is a JSON Patch (RFC 6902).
+    #[default]
+    Patch,
+    /// Events named after their signal, with `{"patch":[…]}`.
+    Event,
+    /// Datastar's `datastar-patch-signals` with a JSON Merge Patch (RFC 7396).
+    Datastar,
+}
+
+/// How the topics of signals begin; the signal's name follows.
+#[cfg(feature = "signals")]
+pub(crate) const SIGNAL_TOPICS: &str = "$signal/";
 
 /// An event that history took, with its position, and a cell for each form it may be encoded in.
 #[derive(Debug)]
@@ -259,6 +301,9 @@ pub struct Stored {
     appended: Instant,
     event: Event,
     cells: [OnceLock<Bytes>; 2],
+    /// Those of the forms that only signals have.
+    #[cfg(feature = "signals")]
+    signal_cells: OnceLock<Box<[OnceLock<Bytes>; 3]>>,
 }
 
 impl Stored {
@@ -274,6 +319,8 @@ impl Stored {
             appended,
             event,
             cells: Default::default(),
+            #[cfg(feature = "signals")]
+            signal_cells: OnceLock::new(),
         }
     }
 
@@ -300,7 +347,12 @@ impl Stored {
     }
 
     pub(crate) fn cell(&self, form: Form) -> &OnceLock<Bytes> {
-        &self.cells[form as usize]
+        match form {
+            Form::Sse => &self.cells[0],
+            Form::Json => &self.cells[1],
+            #[cfg(feature = "signals")]
+            Form::Signal(form) => &self.signal_cells.get_or_init(Box::default)[form as usize],
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod form;
 mod lines;
 mod link;
 mod publish;
+mod signals;
 mod subscribe;
 mod wish;
 
@@ -48,7 +49,7 @@ use actix_web::{
     web::{self, Payload, ServiceConfig},
 };
 
-use crate::broadcaster::Broadcaster;
+use crate::{broadcaster::Broadcaster, signals::Signals};
 
 use access::Gate;
 pub use access::{Access, Publishers};
@@ -57,17 +58,19 @@ pub use error::Problem;
 pub use listeners::{Listeners, ServeError};
 #[cfg(feature = "server")]
 pub use server::{Shutdown, run, serve};
-pub(crate) use subscribe::{stream_head, subscribe_as};
+use subscribe::Route;
+pub(crate) use subscribe::{stream_head, subscribe_as, subscribe_to};
 
-/// What the routes of `/events` share.
+/// What the routes of `/events` and `/signals` share.
 #[derive(Debug)]
 pub(crate) struct Face {
     pub(crate) broadcaster: Broadcaster,
+    pub(crate) signals: Signals,
     pub(crate) gate: Gate,
 }
 
-/// `/events` and what is under it, to mount in an application: reading alone, until it is said who
-/// may publish.
+/// `/events`, `/signals` and what is under them, to mount in an application: reading alone, until it is
+/// said who may publish.
 #[derive(Debug, Clone)]
 pub struct Routes {
     face: Arc<Face>,
@@ -86,45 +89,64 @@ impl Routes {
         let broadcaster = broadcaster.clone();
         let gate = Gate::new(access);
         Self {
-            face: Arc::new(Face { broadcaster, gate }),
+            face: Arc::new(Face {
+                signals: Signals::new(&broadcaster),
+                broadcaster,
+                gate,
+            }),
         }
     }
 
     /// For `App::configure` or `Scope::configure`, once per worker.
     pub fn configure(&self, config: &mut ServiceConfig) {
         actix_web::rt::spawn(self.face.broadcaster.attend());
-        let scope = web::scope("/events")
-            .app_data(web::Data::from(Arc::clone(&self.face)))
-            .default_service(web::to(events));
-        config.service(scope);
+        let face = || web::Data::from(Arc::clone(&self.face));
+        let events = web::scope("/events").app_data(face());
+        let signals = web::scope("/signals").app_data(face());
+        config
+            .service(events.default_service(web::to(self::events)))
+            .service(signals.default_service(web::to(self::signals)));
     }
 }
 
 /// Everything under `/events`: the table of the methods and what follows the name.
 async fn events(request: HttpRequest, body: Payload, face: web::Data<Face>) -> HttpResponse {
-    let message = message(&request);
+    let message = rest(&request);
     match (request.method(), message) {
-        (&Method::GET | &Method::HEAD, "") => subscribe::answer(&request, &face),
+        (&Method::GET | &Method::HEAD, "") => subscribe::answer(&request, &face, Route::Events),
         (&Method::GET, message) => publish::get(&request, message, &face).await,
         (&Method::HEAD, _) => HttpResponse::Ok()
             .insert_header(error::no_store())
             .content_type("text/plain; charset=utf-8")
             .finish(),
         (&Method::POST, "") => publish::post(&request, body, &face).await,
-        (&Method::OPTIONS, _) => cors::options(&face.gate, request.head()),
-        _ => method_not_allowed(cors::METHODS),
+        (&Method::OPTIONS, _) => cors::options(&face.gate, request.head(), publish::METHODS),
+        _ => method_not_allowed(publish::METHODS),
     }
 }
 
-/// What follows `/events/` in the path, as it was sent: decoding is left to who knows what it is.
-fn message(request: &HttpRequest) -> &str {
+/// Everything under `/signals`, likewise.
+async fn signals(request: HttpRequest, body: Payload, face: web::Data<Face>) -> HttpResponse {
+    match (request.method(), rest(&request)) {
+        (&Method::GET | &Method::HEAD, "") => subscribe::answer(&request, &face, Route::Signals),
+        (&Method::GET | &Method::HEAD, name) => signals::get(&request, name, &face).await,
+        (&Method::OPTIONS, _) => cors::options(&face.gate, request.head(), signals::METHODS),
+        (&Method::PUT | &Method::PATCH | &Method::DELETE, name) if !name.is_empty() => {
+            signals::write(&request, body, name, &face).await
+        }
+        _ => method_not_allowed(signals::METHODS),
+    }
+}
+
+/// What follows the route's name and its slash in the path, as it was sent: decoding is left to who knows what it is.
+fn rest(request: &HttpRequest) -> &str {
     let matched = request.match_info();
     let processed = matched.as_str().len() - matched.unprocessed().len();
     // The router decodes no slash, so that segments can be counted in what it has decoded.
     let segments = matched.as_str()[..processed].matches('/').count();
     let path = request.uri().path();
-    let message = path.match_indices('/').nth(segments);
-    message.map_or("", |(at, _)| &path[at + 1..])
+    let rest = path.match_indices('/').nth(segments);
+    rest.map_or("", |(at, _)| &path[at + 1..])
 }
 
 fn method_not_allowed(allowed: &'static str) -> HttpResponse {

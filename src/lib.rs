@@ -6,6 +6,7 @@
 //! - [`sse`]: the wire: frames, encoded at most once per form, and the sender end of a stream.
 //! - [`history`]: the log of events, behind one seam.
 //! - [`broadcaster`]: publish, subscribe, ping; owns the shards, follows the history.
+//! - [`signals`]: JSON documents kept in sync with every subscriber, by patches.
 //!
 //! # One event's way
 //! [`Broadcaster::publish`] → [`history::History::append`] gives its id → the history's window →
@@ -34,8 +35,12 @@ pub mod http;
 mod metrics;
 #[cfg(feature = "server")]
 mod open_files;
+#[cfg(feature = "signals")]
+pub mod signals;
 mod sync;
 
 pub use broadcaster::{Broadcaster, Options, Start, Subscription};
 pub use event::{Event, EventId, Form, Selector, Topic};
 pub use history::Memory;
+#[cfg(feature = "signals")]
+pub use signals::Signal;

@@ -1,6 +1,8 @@
 //! The wire of the WHATWG's server-sent events: [`Frame`]s, and the [`Sender`] end of one stream.
 
 mod frame;
+#[cfg(feature = "signals")]
+mod signal;
 
 use std::{
     sync::Arc,
@@ -12,6 +14,8 @@ use crate::event::{EventId, Selector};
 
 pub use frame::Frame;
 pub(crate) use frame::{OPENING, PING};
+#[cfg(feature = "signals")]
+pub(crate) use signal::Update;
 
 /// The reconnection time that a stream begins with.
 pub const RETRY: Duration = Duration::from_secs(2);

@@ -11,7 +11,7 @@ use futures_util::future::{BoxFuture, FutureExt as _, Shared};
 
 use super::{
     recent::{self, Batch, CHUNK},
-    subscription::Start,
+    start::Start,
 };
 use crate::{
     event::{EventId, Form, Selector},

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{FutureExt, stream::Stream};
+use futures_util::{FutureExt, future::BoxFuture, stream::Stream};
 
 use super::{
     Broadcaster, Inner,
@@ -19,58 +19,20 @@ use super::{
     recent::{Batch, CHUNK},
     replays::{Locating, Replay},
     shard::{Next, Shard},
+    snapshot::{Snapshot, Snapshots},
+    start::Start,
     stats::Ended,
 };
 use crate::{
     event::{EventId, Form, Selector},
-    history::From,
+    history::{Chunk, Unavailable},
     sse::{self, Frame},
 };
 
 /// Longest piece that is yielded at once: whoever writes it copies it.
 const MAX_PIECE_BYTES: usize = 32 << 10;
-/// Longest text that a gap repeats of what a client brought.
-const MAX_REQUESTED_CHARS: usize = 256;
-
-/// Where a subscription begins.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Start {
-    /// With what is published from now on.
-    #[default]
-    Fresh,
-    /// After what a client brought as its last id: a position, an own id, or anything at all, which
-    /// is a gap.
-    After(String),
-    /// At the first event that was taken at or after this time, in milliseconds since the Unix epoch.
-    Since(u64),
-    /// At the oldest event there is.
-    Earliest,
-    /// At the last so many events that match.
-    Last(usize),
-}
-
-impl Start {
-    pub(super) fn from(&self) -> Option<From<'_>> {
-        match self {
-            Self::Fresh => None,
-            Self::After(id) => Some(From::Brought(id)),
-            Self::Since(ms) => Some(From::Since(*ms)),
-            Self::Earliest => Some(From::Earliest),
-            Self::Last(count) => Some(From::Last(*count)),
-        }
-    }
-
-    fn requested(&self) -> String {
-        match self {
-            Self::After(id) => id.chars().take(MAX_REQUESTED_CHARS).collect(),
-            Self::Since(ms) => {
-                let time = std::time::UNIX_EPOCH + std::time::Duration::from_millis(*ms);
-                humantime::format_rfc3339_millis(time).to_string()
-            }
-            Self::Fresh | Self::Earliest | Self::Last(_) => String::new(),
-        }
-    }
-}
+/// How often in a row history may lose the position of a snapshot before its stream goes on from it.
+const MAX_SNAPSHOTS_IN_A_ROW: u8 = 8;
 
 /// The stream was cut, so that its client comes back: because the server drains, its grant is over,
 /// or history is out of reach.
@@ -115,10 +77,19 @@ pub struct Subscription {
     settled: bool,
     pace: Pace,
     ahead: Ahead,
+    /// What is sent whole at the beginning and behind every gap, where the stream is of that kind.
+    state: Option<Arc<dyn Snapshots>>,
+    /// Snapshots since events followed the last one.
+    snapshots: u8,
+    connected: bool,
 }
 
 enum Stage {
     Opening(Start),
+    /// The state is being looked up.
+    Taking(BoxFuture<'static, Result<Snapshot, Unavailable>>),
+    /// It is being sent.
+    Telling(EventId, std::vec::IntoIter<Bytes>),
     /// The answer has begun; where its events begin is being looked up.
     Locating(Start, Locating),
     Open,
@@ -136,10 +107,11 @@ impl Subscription {
         selector: Selector,
         form: Form,
         start: Start,
+        state: Option<Arc<dyn Snapshots>>,
     ) -> Self {
         let selector = Arc::new(selector);
         let head = broadcaster.window.head().id;
-        let live = start == Start::Fresh;
+        let live = start == Start::Fresh && state.is_none();
         let (place, told) = shard.join(&broadcaster.window, &selector, live);
         Self {
             pace: Pace::new(broadcaster.options.replay_bytes_per_second),
@@ -157,6 +129,9 @@ impl Subscription {
             tell_head: false,
             settled: false,
             ahead: Ahead::default(),
+            state,
+            snapshots: 0,
+            connected: false,
         }
     }
 
@@ -198,55 +173,63 @@ impl Subscription {
     pub(crate) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         self.settled = false;
         loop {
-            match &mut self.stage {
+            let step = match &mut self.stage {
                 Stage::Opening(start) => {
                     let start = std::mem::take(start);
-                    return Poll::Ready(Some(self.open(start)));
+                    Step::Send(self.open(start))
+                }
+                Stage::Taking(snapshot) => {
+                    let snapshot = ready!(snapshot.poll_unpin(cx));
+                    self.begin_to_tell(snapshot)
+                }
+                Stage::Telling(at, blocks) => {
+                    let (at, block) = (*at, blocks.next());
+                    let tell = block.map(|block| Step::Send(self.count_sent(block)));
+                    tell.unwrap_or_else(|| self.locate(Start::After(at.to_string())))
                 }
                 Stage::Locating(_, reading) => {
                     let read = ready!(reading.poll_unpin(cx));
-                    let Stage::Locating(start, _) = std::mem::replace(&mut self.stage, Stage::Open)
-                    else {
-                        continue;
-                    };
-                    return Poll::Ready(Some(match read {
-                        Ok(replay) => self.begin(&start, &replay),
-                        Err(_) => self.send_away(),
-                    }));
+                    self.has_located(read)
                 }
                 Stage::Replaying(reading) => {
                     let read = ready!(reading.as_mut().poll(cx));
-                    self.stage = Stage::Open;
-                    match read {
-                        Ok(chunk) => {
-                            self.read_ahead(chunk.read_to, cx);
-                            if let Some(bytes) = self.replay(&Replay::of(&chunk, self.form)) {
-                                return Poll::Ready(Some(bytes));
-                            }
-                            // A read that found nothing lets others go on: it may be the walk of this
-                            // very thread that has to say where this stream stands.
-                            cx.waker().wake_by_ref();
-                            return Poll::Pending;
-                        }
-                        Err(_) => return Poll::Ready(Some(self.send_away())),
-                    }
+                    self.has_replayed(read, cx)
                 }
-                Stage::Open => match self.step(cx) {
-                    Step::Send(bytes) => return Poll::Ready(Some(bytes)),
-                    Step::Wait => return Poll::Pending,
-                    Step::Again => {}
-                },
+                Stage::Open => self.step(cx),
                 Stage::Cut { .. } => return Poll::Ready(None),
+            };
+            match step {
+                Step::Send(bytes) => return Poll::Ready(Some(bytes)),
+                Step::Wait => return Poll::Pending,
+                Step::Again => {}
             }
         }
     }
 
     fn open(&mut self, start: Start) -> Bytes {
+        if self.tell_state() {
+            return self.sent(sse::OPENING.to_vec());
+        }
         if start == Start::Fresh {
             self.stage = Stage::Open;
             let connected = Frame::connected(self.told);
             return self.sent([Bytes::from_static(sse::OPENING), connected].concat());
         }
+        self.locate(start);
+        self.sent(sse::OPENING.to_vec())
+    }
+
+    fn begin_to_tell(&mut self, snapshot: Result<Snapshot, Unavailable>) -> Step {
+        match snapshot {
+            Ok(Snapshot { at, blocks }) => {
+                self.stage = Stage::Telling(at, blocks.into_iter());
+                Step::Again
+            }
+            Err(_) => Step::Send(self.send_away()),
+        }
+    }
+
+    fn locate(&mut self, start: Start) -> Step {
         let locating = self.broadcaster.replays.locate(
             &self.broadcaster.history,
             &self.selector,
@@ -254,17 +237,60 @@ impl Subscription {
             &start,
         );
         self.stage = Stage::Locating(start, locating);
-        self.sent(sse::OPENING.to_vec())
+        Step::Again
+    }
+
+    fn has_located(&mut self, read: Result<Arc<Replay>, Unavailable>) -> Step {
+        let Stage::Locating(start, _) = std::mem::replace(&mut self.stage, Stage::Open) else {
+            return Step::Again;
+        };
+        match read {
+            // What the state was as of is lost already: it is told anew instead.
+            Ok(replay) if replay.gap && self.tell_state() => Step::Again,
+            Ok(replay) => Step::Send(self.begin(&start, &replay)),
+            Err(_) => Step::Send(self.send_away()),
+        }
+    }
+
+    fn has_replayed(&mut self, read: Result<Chunk, Unavailable>, cx: &mut Context<'_>) -> Step {
+        self.stage = Stage::Open;
+        let Ok(chunk) = read else {
+            return Step::Send(self.send_away());
+        };
+        self.read_ahead(chunk.read_to, cx);
+        if let Some(bytes) = self.replay(&Replay::of(&chunk, self.form)) {
+            return Step::Send(bytes);
+        }
+        // A read that found nothing lets others go on: it may be the walk of this very thread that has
+        // to say where this stream stands.
+        cx.waker().wake_by_ref();
+        Step::Wait
+    }
+
+    /// Has the state sent whole next, where the stream is of that kind.
+    fn tell_state(&mut self) -> bool {
+        let Some(state) = &self.state else {
+            return false;
+        };
+        if self.snapshots >= MAX_SNAPSHOTS_IN_A_ROW {
+            return false;
+        }
+        self.snapshots += 1;
+        self.stage = Stage::Taking(state.take());
+        true
     }
 
     fn begin(&mut self, start: &Start, replay: &Replay) -> Bytes {
+        self.snapshots = 0;
         let mut out = Vec::new();
         if replay.gap {
             self.broadcaster.stats.gaps.add(1);
             let requested = start.requested();
             out.extend_from_slice(&Frame::gap(&requested, replay.after, replay.oldest));
         }
-        out.extend_from_slice(&Frame::connected(replay.after));
+        if !std::mem::replace(&mut self.connected, true) {
+            out.extend_from_slice(&Frame::connected(replay.after));
+        }
         self.told = replay.after;
         self.has_read(replay.epoch, replay.read_to);
         if let Some(batch) = self.take(replay) {
@@ -286,6 +312,9 @@ impl Subscription {
             let requested = self.told.to_string();
             out.extend_from_slice(&Frame::gap(&requested, replay.after, replay.oldest));
             self.told = replay.after;
+            if self.tell_state() {
+                return Some(self.sent(out));
+            }
         }
         let batch = self.take(replay);
         let end = self.reached_head(replay);
@@ -362,6 +391,7 @@ impl Subscription {
                 self.broadcaster.stats.gaps.add(1);
                 let oldest = self.broadcaster.history.bounds().oldest;
                 let frame = Frame::gap(&lost.to_string(), gap.at, oldest);
+                self.tell_state();
                 Step::Send(self.count_sent(frame))
             }
             Next::End(retry) => {

@@ -9,6 +9,7 @@ use std::{
 };
 
 use actix_web::{
+    HttpRequest,
     dev::RequestHead,
     http::{
         Method, StatusCode, Version,
@@ -123,6 +124,15 @@ impl Asked<'_> {
 }
 
 impl Access {
+    /// Asks the questions of publishing of a request to a route of one's own, so that it is open to
+    /// nobody else than `POST /events` would be.
+    ///
+    /// # Errors
+    /// 401 or 403, with what would be right.
+    pub fn check(&self, request: &HttpRequest) -> Result<(), Problem> {
+        self.may_publish(request.head().into())
+    }
+
     /// The questions, in the order in which they are asked.
     pub(crate) fn may_publish(&self, asked: Asked<'_>) -> Result<(), Problem> {
         if matches!(self.publishers, Publishers::Nobody) {

@@ -70,7 +70,7 @@ impl Kind {
     }
 }
 
-fn unsupported(detail: &str) -> Problem {
+pub(super) fn unsupported(detail: &str) -> Problem {
     Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "unsupported_media_type",

@@ -8,10 +8,9 @@ use actix_web::{
 
 use super::{access::Gate, error::no_store};
 
-/// The methods of `/events`.
-pub(crate) const METHODS: &str = "GET, HEAD, POST, OPTIONS";
 /// What requests of this kind carry, of ours or of the common clients.
-const HEADERS: &str = "authorization, cache-control, content-type, last-event-id, datastar-request, \
+const HEADERS: &str = "authorization, cache-control, content-type, if-match, if-none-match, \
+    last-event-id, datastar-request, \
     hx-boosted, hx-current-url, hx-history-restore-request, hx-prompt, hx-request, hx-request-type, \
     hx-source, hx-target, hx-trigger, hx-trigger-name, x-requested-with";
 /// How long a browser may keep a preflight's answer, in seconds.
@@ -27,7 +26,7 @@ pub(crate) fn admit_publisher(headers: &mut HeaderMap, gate: &Gate, request: &Re
     let admitted = gate.access.publisher_origin(request.into());
     let sent = request.headers.get(header::ORIGIN);
     if let Some((_, sent)) = admitted.zip(sent) {
-        let expose = HeaderValue::from_static("event-id");
+        let expose = HeaderValue::from_static("etag, event-id");
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, sent.clone());
         headers.insert(header::VARY, HeaderValue::from_static("Origin"));
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, expose);
@@ -52,14 +51,14 @@ fn admit(headers: &mut HeaderMap, origin: Option<&str>, request: &RequestHead) {
     }
 }
 
-/// The answer to OPTIONS, a preflight or not.
-pub(crate) fn options(gate: &Gate, request: &RequestHead) -> HttpResponse {
+/// The answer to OPTIONS of a route with these methods, a preflight or not.
+pub(crate) fn options(gate: &Gate, request: &RequestHead, methods: &'static str) -> HttpResponse {
     let mut answer = HttpResponse::NoContent();
     answer
-        .insert_header((header::ALLOW, METHODS))
+        .insert_header((header::ALLOW, methods))
         .insert_header(no_store());
     let asks_to = request.headers.get(header::ACCESS_CONTROL_REQUEST_METHOD);
-    let publishes = asks_to.is_some_and(|method| method == "POST");
+    let publishes = asks_to.is_some_and(|method| method != "GET" && method != "HEAD");
     let origin = match gate.access.publisher_origin(request.into()) {
         None if !publishes => gate.reader_origin(request.into()),
         origin => origin,
@@ -68,7 +67,7 @@ pub(crate) fn options(gate: &Gate, request: &RequestHead) -> HttpResponse {
         return answer.finish();
     }
     let mut answer = answer
-        .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, METHODS))
+        .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, methods))
         .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS))
         .insert_header((header::ACCESS_CONTROL_MAX_AGE, MAX_AGE))
         .finish();

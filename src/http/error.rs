@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::{
     broadcaster::{PublishError, SubscribeError},
     event::Invalid,
+    signals::SignalError,
 };
 
 /// When a client that was told to wait is asked to try again, in seconds.
@@ -125,6 +126,36 @@ impl From<SubscribeError> for Problem {
             SubscribeError::NoRuntime => "internal",
         };
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, error.to_string())
+    }
+}
+
+impl From<SignalError> for Problem {
+    fn from(error: SignalError) -> Self {
+        let status = match error {
+            SignalError::Invalid(invalid) if invalid.is_syntax() => {
+                return Self::bad_request(invalid.code(), invalid.to_string());
+            }
+            SignalError::Invalid(invalid) => return invalid.into(),
+            SignalError::Publish(error) => return error.into(),
+            SignalError::Subscribe(error) => return error.into(),
+            SignalError::Unavailable(why) => return PublishError::Unavailable(why).into(),
+            SignalError::Missing => StatusCode::NOT_FOUND,
+            SignalError::Changed { .. } => StatusCode::PRECONDITION_FAILED,
+            SignalError::Patch(_) => StatusCode::CONFLICT,
+            SignalError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            SignalError::Full => StatusCode::INSUFFICIENT_STORAGE,
+            SignalError::Contended => StatusCode::SERVICE_UNAVAILABLE,
+            SignalError::Type(_) | SignalError::WouldBlock => {
+                return PublishError::WouldBlock.into();
+            }
+        };
+        Self::new(status, error.code(), error.to_string())
+    }
+}
+
+impl From<Problem> for HttpResponse {
+    fn from(problem: Problem) -> Self {
+        problem.error_response()
     }
 }
 

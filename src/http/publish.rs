@@ -20,6 +20,9 @@ use crate::{
     event::{Event, EventId},
 };
 
+/// The methods of `/events`.
+pub(super) const METHODS: &str = "GET, HEAD, POST, OPTIONS";
+
 pub(super) async fn post(request: &HttpRequest, body: Payload, face: &Face) -> HttpResponse {
     let answer = async {
         face.gate.access.may_publish(request.head().into())?;
@@ -66,6 +69,12 @@ async fn commit(
     face: &Face,
     events: Vec<Event>,
 ) -> Result<Vec<EventId>, PublishError> {
+    let appended = committing(request, face.broadcaster.publish(events));
+    Ok(appended.await?.ids)
+}
+
+/// Waits for a write, which a client that goes away meanwhile does not undo.
+pub(super) async fn committing<T>(request: &HttpRequest, write: impl Future<Output = T>) -> T {
     let link = request.conn_data::<Rc<Link>>();
     let set = |committing| {
         if let Some(link) = link {
@@ -73,12 +82,12 @@ async fn commit(
         }
     };
     set(true);
-    let appended = face.broadcaster.publish(events).await;
+    let written = write.await;
     set(false);
-    Ok(appended?.ids)
+    written
 }
 
-fn finish(
+pub(super) fn finish(
     request: &HttpRequest,
     face: &Face,
     answer: Result<HttpResponse, Problem>,

@@ -15,12 +15,42 @@ use actix_web::{
     web::Bytes,
 };
 
-use super::{Face, access::Seat, cors, error::Problem, link::Link, wish::Wish};
+use super::{Face, access::Seat, cors, error::Problem, form, link::Link, wish::Wish};
 use crate::{
     broadcaster::{Broadcaster, Ended, Subscription},
     event::{EventId, Selector},
+    signals::{SignalError, Signals, SignalsWish},
     sse::Frame,
 };
+
+/// The routes that streams have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route {
+    Events,
+    Signals,
+}
+
+/// What a request asks of a stream of its route.
+enum Asked {
+    Events(Wish),
+    Signals(SignalsWish),
+}
+
+impl Asked {
+    fn read(request: &RequestHead, route: Route) -> Result<Self, Problem> {
+        match route {
+            Route::Events => Wish::of(request).map(Self::Events),
+            Route::Signals => signals_wish(request).map(Self::Signals),
+        }
+    }
+
+    fn grant(self, face: &Face) -> Result<Subscription, Problem> {
+        match self {
+            Self::Events(wish) => wish.grant(&face.broadcaster),
+            Self::Signals(wish) => grant_signals(&face.signals, wish),
+        }
+    }
+}
 
 /// A stream that was granted, whichever door its request came by.
 pub(super) struct Opened {
@@ -28,25 +58,25 @@ pub(super) struct Opened {
     pub(super) seat: Option<Seat>,
 }
 
-fn grant(request: &RequestHead, face: &Face, wish: Wish) -> Result<Opened, Problem> {
+fn grant(request: &RequestHead, face: &Face, asked: Asked) -> Result<Opened, Problem> {
     let address = request.peer_addr.map(|address| address.ip());
     let seat = face.gate.admit_address(address)?;
-    let subscription = wish.grant(&face.broadcaster)?;
+    let subscription = asked.grant(face)?;
     Ok(Opened { subscription, seat })
 }
 
-pub(super) fn answer(request: &HttpRequest, face: &Face) -> HttpResponse {
-    let mut answer = stream(request, face).unwrap_or_else(HttpResponse::from_error);
+pub(super) fn answer(request: &HttpRequest, face: &Face, route: Route) -> HttpResponse {
+    let mut answer = stream(request, face, route).unwrap_or_else(HttpResponse::from_error);
     cors::admit_reader(answer.headers_mut(), &face.gate, request.head());
     answer
 }
 
-fn stream(request: &HttpRequest, face: &Face) -> Result<HttpResponse, Problem> {
-    let wish = Wish::of(request.head())?;
+fn stream(request: &HttpRequest, face: &Face, route: Route) -> Result<HttpResponse, Problem> {
+    let asked = Asked::read(request.head(), route)?;
     if request.method() == Method::HEAD {
         return Ok(head(request, None).finish());
     }
-    match grant(request.head(), face, wish) {
+    match grant(request.head(), face, asked) {
         Ok(Opened { subscription, seat }) => {
             let mut head = head(request, Some(subscription.head()));
             Ok(begin(request, &mut head, |link| Body {
@@ -110,8 +140,9 @@ pub(super) fn end_with_connection(answer: &mut ResponseHead) {
 pub(super) fn open(
     request: &RequestHead,
     face: &Face,
+    route: Route,
 ) -> Result<(HttpResponse<()>, Opened), Problem> {
-    let opened = grant(request, face, Wish::of(request)?)?;
+    let opened = grant(request, face, Asked::read(request, route)?)?;
     let mut answer = stream_head(Some(opened.subscription.head())).finish();
     cors::admit_reader(answer.headers_mut(), &face.gate, request);
     if !is_chunked(request) {
@@ -150,6 +181,30 @@ pub(crate) fn subscribe_as(
     Wish::of(request.head())?
         .of_what(selector)
         .grant(broadcaster)
+}
+
+/// A stream of the signals that the request names.
+pub(crate) fn subscribe_to(
+    signals: &Signals,
+    request: &HttpRequest,
+) -> Result<Subscription, Problem> {
+    grant_signals(signals, signals_wish(request.head())?)
+}
+
+fn signals_wish(request: &RequestHead) -> Result<SignalsWish, Problem> {
+    let pairs = form::lossy_pairs(request.uri.query().unwrap_or("").as_bytes());
+    let id = request.headers.get("last-event-id");
+    let resumed = id.is_some_and(|id| !id.is_empty());
+    SignalsWish::read(pairs, resumed)
+        .map_err(|invalid| Problem::bad_request(invalid.code(), invalid.to_string()))
+}
+
+fn grant_signals(signals: &Signals, wish: SignalsWish) -> Result<Subscription, Problem> {
+    let stream = signals.subscribe(&wish.names, wish.form, wish.brought);
+    stream.map_err(|error| match error {
+        SignalError::Invalid(invalid) => Problem::bad_request(invalid.code(), invalid.to_string()),
+        other => other.into(),
+    })
 }
 
 /// A subscription as the body of a response. Its end is a cut of the connection, where that is ours;

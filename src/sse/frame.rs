@@ -5,7 +5,9 @@ use std::{fmt::Write as _, time::Duration};
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::event::{EventId, Fetched, Fields, Form, Stored};
+#[cfg(feature = "signals")]
+use super::signal::Update;
+use crate::event::{EventId, EventName, Fetched, Fields, Form, Stored};
 
 /// A heartbeat. Without a blank line: after one, clients exist that fire an empty message.
 pub(crate) const PING: &[u8] = b": ping\n";
@@ -36,6 +38,18 @@ impl Frame {
     pub(crate) fn append(fetched: &Fetched, form: Form, out: &mut Vec<u8>) {
         let id = fetched.id();
         encode(id, id.ms(), &fetched.fields(), form, out);
+    }
+
+    /// An event without an id, in [`Form::Sse`]: a client that gets it resumes where it was before.
+    #[must_use]
+    pub fn block(name: Option<&EventName>, data: &str) -> Bytes {
+        let mut out = Vec::with_capacity(Self::OVERHEAD_BYTES + data.len());
+        if let Some(name) = name {
+            field(&mut out, "event", name.as_str());
+        }
+        data_lines(&mut out, data.as_bytes());
+        out.push(b'\n');
+        out.into()
     }
 
     pub(crate) fn connected(at: EventId) -> Bytes {
@@ -82,6 +96,12 @@ fn encode(id: EventId, time_ms: u64, fields: &Fields<'_>, form: Form, out: &mut 
     match form {
         Form::Sse => encode_sse(fields, out),
         Form::Json => field(out, "data", &as_json(id, time_ms, fields)),
+        #[cfg(feature = "signals")]
+        Form::Signal(form) => {
+            if let Some(update) = Update::of(fields) {
+                update.write(form, out);
+            }
+        }
     }
     out.push(b'\n');
 }
@@ -93,12 +113,16 @@ fn encode_sse(fields: &Fields<'_>, out: &mut Vec<u8>) {
     if let Some(retry) = fields.retry_ms {
         field(out, "retry", itoa::Buffer::new().format(retry));
     }
-    for line in lines(fields.data) {
+    data_lines(out, fields.data);
+}
+
+fn data_lines(out: &mut Vec<u8>, data: &[u8]) {
+    for line in lines(data) {
         bytes_field(out, "data", line);
     }
 }
 
-fn field(out: &mut Vec<u8>, name: &str, value: &str) {
+pub(super) fn field(out: &mut Vec<u8>, name: &str, value: &str) {
     bytes_field(out, name, value.as_bytes());
 }
 
@@ -150,7 +174,7 @@ fn as_json(id: EventId, time_ms: u64, fields: &Fields<'_>) -> String {
     })
 }
 
-fn json(value: &impl Serialize) -> String {
+pub(super) fn json(value: &(impl Serialize + ?Sized)) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 

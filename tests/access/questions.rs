@@ -1,6 +1,8 @@
 //! The questions that every publish is asked, in their order. `src/http/access_tests.rs` has more
 //! cases of them; these show that they are asked of what comes over a socket, and by every route.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::support::{Answer, Server};
 
 const CHROME: &str = "User-Agent: Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0";
@@ -28,6 +30,25 @@ fn case(
     }
 }
 
+/// A route that writes, and the stream on which it shows.
+struct Way {
+    write: fn(&Server, &Case) -> Answer,
+    stream: &'static str,
+}
+
+const POST: Way = Way {
+    write: post,
+    stream: "/events",
+};
+const GET: Way = Way {
+    write: get,
+    stream: "/events",
+};
+const PUT: Way = Way {
+    write: put,
+    stream: "/signals?name=s",
+};
+
 fn post(server: &Server, case: &Case) -> Answer {
     let lines = case.lines.join("\n");
     let head = format!("POST /events HTTP/1.1\nContent-Type: text/plain\n{lines}");
@@ -43,39 +64,56 @@ fn get(server: &Server, case: &Case) -> Answer {
     )
 }
 
+fn put(server: &Server, case: &Case) -> Answer {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let document = NEXT.fetch_add(1, Ordering::Relaxed).to_string();
+    signal(server, case, "PUT", "application/json", &document)
+}
+
+fn signal(server: &Server, case: &Case, method: &str, kind: &str, body: &str) -> Answer {
+    let lines = case.lines.join("\n");
+    let head = format!("{method} /signals/s HTTP/1.1\nContent-Type: {kind}\n{lines}");
+    server.raw(&head, case.host, body.as_bytes())
+}
+
 /// Each is admitted or refused as it says, and only what was admitted arrives.
-fn check(server: &Server, publish: fn(&Server, &Case) -> Answer, cases: &[Case]) {
-    let mut stream = server.subscribe("/events");
+fn check(server: &Server, way: &Way, cases: &[Case]) {
+    let mut stream = server.subscribe(way.stream);
     stream.until("connected");
+    let mut arrived = || stream.event().expect("what was written").id;
     for case in cases {
-        let answer = publish(server, case);
+        let answer = (way.write)(server, case);
         match case.refused {
             None => {
-                assert_eq!(answer.status, 200, "{}: {answer:?}", case.what);
-                let id = stream.event().expect("what was published").id;
-                assert_eq!(
-                    answer.header("event-id"),
-                    Some(id.as_str()),
-                    "{}",
-                    case.what
-                );
+                let admitted = matches!(answer.status, 200 | 201);
+                assert!(admitted, "{}: {answer:?}", case.what);
+                let id = answer.header("event-id").map(str::to_owned);
+                assert_eq!(id, Some(arrived()), "{}", case.what);
             }
             Some(code) => {
-                let status = if code == "wrong_key" { 401 } else { 403 };
-                assert_eq!(answer.status, status, "{}: {answer:?}", case.what);
-                assert_eq!(answer.code(), code, "{}", case.what);
-                assert_eq!(answer.header("cache-control"), Some("no-store"));
+                check_refused(&answer, case.what, code);
+                if way.stream == PUT.stream {
+                    let patched =
+                        signal(server, case, "PATCH", "application/merge-patch+json", "1");
+                    check_refused(&patched, case.what, code);
+                    let deleted = signal(server, case, "DELETE", "text/plain", "");
+                    check_refused(&deleted, case.what, code);
+                }
             }
         }
     }
     let sentinel = case("a sentinel", "localhost", &[KEY], None);
-    let answer = publish(server, &sentinel);
-    if answer.status == 200 {
-        assert_eq!(
-            answer.header("event-id"),
-            stream.event().map(|event| event.id).as_deref()
-        );
+    let answer = (way.write)(server, &sentinel);
+    if answer.status < 300 {
+        assert_eq!(answer.header("event-id"), Some(arrived().as_str()));
     }
+}
+
+fn check_refused(answer: &Answer, what: &str, code: &str) {
+    let status = if code == "wrong_key" { 401 } else { 403 };
+    assert_eq!(answer.status, status, "{what}: {answer:?}");
+    assert_eq!(answer.code(), code, "{what}");
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
 }
 
 #[test]
@@ -103,8 +141,9 @@ fn without_settings_local_programs_and_the_servers_own_page_may_publish_and_nobo
         case("a prefetch", "localhost", &["Sec-Purpose: prefetch"], Some("prefetch")),
     ];
     let server = Server::start(&[]);
-    check(&server, post, &cases);
-    check(&server, get, &cases);
+    for way in [&POST, &GET, &PUT] {
+        check(&server, way, &cases);
+    }
 }
 
 #[test]
@@ -118,13 +157,13 @@ fn a_get_that_a_page_made_a_browser_send_publishes_nothing() {
         case("an old prefetch", "localhost", &[CHROME, "Sec-Fetch-Site: none", "Purpose: prefetch"], Some("prefetch")),
         case("Firefox's old prefetch", "localhost", &[CHROME, "Sec-Fetch-Site: none", "X-moz: prefetch"], Some("prefetch")),
     ];
-    check(&Server::start(&[]), get, &cases);
+    check(&Server::start(&[]), &GET, &cases);
     #[rustfmt::skip]
     let cases = [
         case("an img without a sign", "10.0.0.7:8000", &[CHROME], Some("foreign_page")),
         case("curl", "10.0.0.7:8000", &["User-Agent: curl/8"], None),
     ];
-    check(&Server::start(&["--allow-anonymous-publish"]), get, &cases);
+    check(&Server::start(&["--allow-anonymous-publish"]), &GET, &cases);
 }
 
 #[test]
@@ -163,8 +202,9 @@ fn under_anonymous_publishing_everybody_may_but_other_sites_pages() {
         case("a prefetch", "localhost", &["Sec-Purpose: prefetch"], Some("prefetch")),
     ];
     let server = Server::start(&["--allow-anonymous-publish"]);
-    check(&server, post, &cases);
-    check(&server, get, &cases);
+    for way in [&POST, &GET, &PUT] {
+        check(&server, way, &cases);
+    }
     let answer = server.send(b"GET /events/x HTTP/1.0\r\n\r\n");
     assert_eq!(answer.status, 200, "{answer:?}");
 }
@@ -187,7 +227,8 @@ fn pages_of_a_listed_origin_may_publish() {
         case("through a proxy", "localhost", &["Origin: https://app.example.com", "Via: 1.1 x"], Some("not_local")),
     ];
     let server = Server::start(&["--publish-origin", "https://app.example.com/"]);
-    check(&server, post, &cases);
+    check(&server, &POST, &cases);
+    check(&server, &PUT, &cases);
 
     #[rustfmt::skip]
     let cases = [
@@ -200,7 +241,7 @@ fn pages_of_a_listed_origin_may_publish() {
         "--publish-origin",
         "https://app.example.com",
     ];
-    check(&Server::start(&listed), post, &cases);
+    check(&Server::start(&listed), &POST, &cases);
 }
 
 #[test]
@@ -230,8 +271,9 @@ fn where_a_key_is_set_it_alone_decides() {
         "https://app.example.com",
         "--allow-anonymous-publish",
     ]);
-    check(&server, post, &cases);
-    check(&server, get, &cases);
+    for way in [&POST, &GET, &PUT] {
+        check(&server, way, &cases);
+    }
     let refused = server.get("/events/x");
     assert_eq!(
         (refused.status, refused.header("www-authenticate")),
@@ -251,8 +293,9 @@ fn nobody_may_publish_where_publishing_is_off() {
         &["--no-publish", "--publish-key", "s3cret"],
     ] {
         let server = Server::start(more);
-        check(&server, post, &cases);
-        check(&server, get, &cases);
+        for way in [&POST, &GET, &PUT] {
+            check(&server, way, &cases);
+        }
         server.subscribe("/events").until("connected");
     }
 }
@@ -262,10 +305,10 @@ fn publishing_by_get_can_be_switched_off_alone() {
     let server = Server::start(&["--no-get-publish"]);
     check(
         &server,
-        get,
+        &GET,
         &[case("curl", "localhost", &[], Some("get_publish_disabled"))],
     );
-    check(&server, post, &[case("curl", "localhost", &[], None)]);
+    check(&server, &POST, &[case("curl", "localhost", &[], None)]);
 }
 
 #[test]

@@ -14,4 +14,5 @@ mod nodes;
 mod proxy;
 mod server;
 mod shared;
+mod signals;
 mod tls;

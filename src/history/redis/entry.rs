@@ -90,7 +90,7 @@ impl Entry {
             event = event.private();
         }
         let is_whole = fields.next().is_none();
-        let event = event.build().ok().filter(|_| is_whole)?;
+        let event = event.build_ours().ok().filter(|_| is_whole)?;
         Some(Stored::new(self.id, self.id.ms(), event))
     }
 

@@ -18,7 +18,7 @@ use tokio_util::codec::{Decoder as _, Encoder as _};
 use super::{
     super::{
         Face,
-        subscribe::{self, Opened},
+        subscribe::{self, Opened, Route},
     },
     connections::Other,
 };
@@ -26,7 +26,7 @@ use super::{
 /// Longest head of a stream's request; what is longer is left to actix, which has bounds of its own.
 const MAX_HEAD_BYTES: usize = 16 << 10;
 /// How every head that may be a stream's begins.
-const BEGINNING: &[u8] = b"GET /events";
+const BEGINNINGS: [&[u8]; 2] = [b"GET /events", b"GET /signals"];
 
 /// Whose request it is.
 pub(super) enum Verdict {
@@ -73,14 +73,14 @@ pub(super) fn judge(other: &Other, new: usize, face: &Face, config: &ServiceConf
 
 /// Also when only the first bytes of it have come.
 fn may_be_a_streams(sent: &[u8]) -> bool {
-    let (beginning, rest) = sent.split_at(sent.len().min(BEGINNING.len()));
-    if !BEGINNING.starts_with(beginning) {
-        return false;
-    }
-    matches!(
-        rest.strip_prefix(b"/").unwrap_or(rest),
-        [] | [b' ' | b'?', ..]
-    )
+    BEGINNINGS.into_iter().any(|begins| {
+        let (beginning, rest) = sent.split_at(sent.len().min(begins.len()));
+        begins.starts_with(beginning)
+            && matches!(
+                rest.strip_prefix(b"/").unwrap_or(rest),
+                [] | [b' ' | b'?', ..]
+            )
+    })
 }
 
 fn begin(
@@ -89,13 +89,15 @@ fn begin(
     face: &Face,
     codec: &mut Codec,
 ) -> Option<Box<Begun>> {
-    let is_streams = request.method == Method::GET
-        && matches!(request.uri.path(), "/events" | "/events/")
-        && !request.headers.contains_key(header::EXPECT);
-    if !is_streams {
+    if request.method != Method::GET || request.headers.contains_key(header::EXPECT) {
         return None;
     }
-    let (answer, opened) = subscribe::open(request, face).ok()?;
+    let route = match request.uri.path() {
+        "/events" | "/events/" => Route::Events,
+        "/signals" | "/signals/" => Route::Signals,
+        _ => return None,
+    };
+    let (answer, opened) = subscribe::open(request, face, route).ok()?;
     let answer = (Response::from(answer), BodySize::Stream);
     let mut bytes = BytesMut::new();
     codec.encode(Message::Item(answer), &mut bytes).ok()?;
@@ -118,6 +120,7 @@ mod tests {
             "GET /events?topic=a ",
             "GET /events/ H",
             "GET /events/?last=1",
+            "GET /signals?name=a ",
         ] {
             for end in 0..=whole.len() {
                 assert!(may_be_a_streams(&whole.as_bytes()[..end]), "{whole} {end}");
@@ -128,6 +131,7 @@ mod tests {
             "get /events ",
             "GET /eventsource",
             "GET /events/hello",
+            "GET /signals/counter",
             "GET /health",
             "\r\n",
             "\x16\x03",

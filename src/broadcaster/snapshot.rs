@@ -1,0 +1,24 @@
+//! State that a stream is sent whole before the events that change it.
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+use crate::{event::EventId, history::Unavailable};
+
+/// Where the state of one stream comes from. It is asked when the stream begins, resumed or not, and
+/// behind every gap, so that no change is ever applied to a state that lacks the one before it.
+pub trait Snapshots: Send + Sync + 'static {
+    /// The state, whole. Where it fails, the stream is cut, for its client to come back.
+    fn take(&self) -> BoxFuture<'static, Result<Snapshot, Unavailable>>;
+}
+
+/// State as of a position.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// A position that history gave: each change up to it is in the state, and those after it are sent
+    /// behind it, in order. A change that is in both must do no harm the second time.
+    pub at: EventId,
+    /// Whole blocks of the event stream without ids, as [`Frame::block`](crate::sse::Frame::block)
+    /// writes them. Each item is written by itself, and may hold several.
+    pub blocks: Vec<Bytes>,
+}

@@ -1,0 +1,183 @@
+//! `/signals/{name}`: a document, read, set, patched and removed, by the conditional requests of RFC
+//! 9110; its entity tag is the position of its last change.
+
+use actix_web::{
+    HttpRequest, HttpResponse, HttpResponseBuilder,
+    http::{
+        Method, StatusCode,
+        header::{self, HeaderMap, HeaderName},
+    },
+    web::{BytesMut, Payload},
+};
+use percent_encoding::percent_decode_str;
+
+use super::{
+    Face,
+    body::{Kind, max_object, read_whole, unsupported},
+    cors,
+    error::{Problem, no_store},
+    fields::not_utf8,
+    publish::{committing, finish},
+};
+use crate::{
+    event::EventId,
+    signals::{Condition, Patch, SignalError, SignalName, Versions, Written},
+};
+
+/// The methods of `/signals` and of what is under it.
+pub(super) const METHODS: &str = "GET, HEAD, PUT, PATCH, DELETE, OPTIONS";
+const JSON_PATCH: &str = "application/json-patch+json";
+const MERGE_PATCH: &str = "application/merge-patch+json";
+
+/// `name` as the path has it.
+pub(super) async fn get(request: &HttpRequest, name: &str, face: &Face) -> HttpResponse {
+    let answer = async {
+        let (text, version) = face
+            .signals
+            .text(&decode(name)?)
+            .await?
+            .ok_or(SignalError::Missing)?;
+        let known = versions(request.headers(), header::IF_NONE_MATCH, true);
+        if known.is_some_and(|known| known.hold(version)) {
+            return Ok(document(StatusCode::NOT_MODIFIED, version).finish());
+        }
+        Ok(document(StatusCode::OK, version)
+            .content_type("application/json")
+            .body(text))
+    };
+    let mut answer = answer
+        .await
+        .unwrap_or_else(|problem: Problem| problem.into());
+    cors::admit_reader(answer.headers_mut(), &face.gate, request.head());
+    answer
+}
+
+pub(super) async fn write(
+    request: &HttpRequest,
+    body: Payload,
+    name: &str,
+    face: &Face,
+) -> HttpResponse {
+    let answer = async {
+        face.gate.access.may_publish(request.head().into())?;
+        let name = decode(name)?;
+        let change = Change::read(request, body, face).await?;
+        let condition = Condition {
+            matches: versions(request.headers(), header::IF_MATCH, false),
+            matches_none: versions(request.headers(), header::IF_NONE_MATCH, true),
+        };
+        let written = committing(request, async {
+            match change {
+                Change::Set(value) => face.signals.set(&name, &condition, value).await,
+                Change::Patch(patch) => face.signals.patch(&name, &condition, &patch).await,
+                Change::Remove => face.signals.remove(&name, &condition).await,
+            }
+        });
+        Ok(written_answer(&written.await?))
+    };
+    finish(request, face, answer.await)
+}
+
+/// What a write asks for.
+enum Change {
+    Set(serde_json::Value),
+    Patch(Patch),
+    Remove,
+}
+
+impl Change {
+    async fn read(request: &HttpRequest, body: Payload, face: &Face) -> Result<Self, Problem> {
+        let read = async |body| -> Result<BytesMut, Problem> {
+            let max = max_object(face.signals.max_document_bytes());
+            read_whole(request, body, max).await
+        };
+        match *request.method() {
+            Method::DELETE => Ok(Self::Remove),
+            Method::PUT => match Kind::of(request.headers()) {
+                Ok(Kind::Json) => {
+                    let body = read(body).await?;
+                    let value = serde_json::from_slice(&body).map_err(|error| {
+                        let detail = format!("not valid JSON: {error}; send one JSON value");
+                        Problem::bad_request("invalid_json", detail)
+                    })?;
+                    Ok(Self::Set(value))
+                }
+                _ => Err(unsupported(
+                    "a signal is set to a JSON document; add the header: \
+                     -H 'Content-Type: application/json'",
+                )),
+            },
+            _ => match essence(request.headers()).as_str() {
+                JSON_PATCH => Ok(Self::Patch(Patch::json_patch(&read(body).await?)?)),
+                MERGE_PATCH => Ok(Self::Patch(Patch::merge_patch(&read(body).await?)?)),
+                _ => Err(unsupported(
+                    "a signal is patched by application/merge-patch+json or \
+                     application/json-patch+json; say which by the header: \
+                     -H 'Content-Type: application/merge-patch+json'",
+                )),
+            },
+        }
+    }
+}
+
+/// The type of the body, without parameters; none for one that is compressed.
+fn essence(headers: &HeaderMap) -> String {
+    let kind = headers.get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or("");
+    let is_plain = Kind::of(headers).is_ok();
+    let essence = kind.split(';').next().filter(|_| is_plain).unwrap_or("");
+    essence.trim().to_ascii_lowercase()
+}
+
+fn decode(name: &str) -> Result<SignalName, Problem> {
+    let name = percent_decode_str(name).decode_utf8();
+    let name = name.map_err(|_| not_utf8("the signal's name"))?;
+    Ok(SignalName::new(&name)?)
+}
+
+fn document(status: StatusCode, version: EventId) -> HttpResponseBuilder {
+    let mut answer = HttpResponse::build(status);
+    answer
+        .insert_header(no_store())
+        .insert_header((header::ETAG, format!("\"{version}\"")));
+    answer
+}
+
+fn written_answer(written: &Written) -> HttpResponse {
+    let mut answer = match &written.document {
+        None => HttpResponse::NoContent().insert_header(no_store()).finish(),
+        Some(found) => {
+            let status = if written.created {
+                StatusCode::CREATED
+            } else {
+                StatusCode::OK
+            };
+            document(status, found.version)
+                .content_type("application/json")
+                .body(found.value.to_string())
+        }
+    };
+    if let Some(id) = written.published.and_then(|id| id.to_string().parse().ok()) {
+        let headers = answer.headers_mut();
+        headers.insert(HeaderName::from_static("event-id"), id);
+    }
+    answer
+}
+
+/// The versions that a header names, if it is there. A weak tag is one only where `weak` ones compare;
+/// one that no version has is of none.
+fn versions(headers: &HeaderMap, name: HeaderName, weak: bool) -> Option<Versions> {
+    let mut given = headers.get_all(name).peekable();
+    given.peek()?;
+    let mut versions = Vec::new();
+    for tag in given.flat_map(|value| value.to_str().unwrap_or("").split(',')) {
+        let tag = tag.trim();
+        if tag == "*" {
+            return Some(Versions::Any);
+        }
+        let tag = tag.strip_prefix("W/").filter(|_| weak).unwrap_or(tag);
+        let tag = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+        versions.extend(tag.and_then(|tag| tag.parse::<EventId>().ok()));
+    }
+    Some(Versions::These(versions))
+}

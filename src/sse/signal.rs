@@ -1,0 +1,114 @@
+//! What the change of a signal is on the wire, in each of its forms.
+
+use super::frame::{field, json};
+use crate::event::{Fields, SIGNAL_TOPICS, SignalForm};
+
+/// Tells that a signal is gone, in the forms whose clients would take `null` for its value: to
+/// `leptos_sse` a value that its type does not take is the end of all signals of the page.
+const DELETED: &str = "deleted";
+/// Datastar's own name of the event.
+const PATCH_SIGNALS: &str = "datastar-patch-signals";
+
+/// What has become of a signal, in both of the languages that clients understand. JSON text without
+/// line ends, so that an event's data can hold one on each of two lines.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Update<'a> {
+    pub(crate) name: &'a str,
+    /// A JSON Patch; empty when the signal is gone.
+    pub(crate) patch: &'a str,
+    /// The value of the signal's member in a JSON Merge Patch.
+    pub(crate) merge: &'a str,
+}
+
+impl<'a> Update<'a> {
+    /// As an event holds it that [`data`](Self::data) was made for.
+    pub(super) fn of(fields: &'a Fields<'_>) -> Option<Self> {
+        let topic = fields.topics.first()?;
+        let (patch, merge) = fields.text().split_once('\n')?;
+        Some(Self {
+            name: topic.strip_prefix(SIGNAL_TOPICS)?,
+            patch,
+            merge,
+        })
+    }
+
+    /// What an event's data is to be.
+    pub(crate) fn data(&self) -> String {
+        format!("{}\n{}", self.patch, self.merge)
+    }
+
+    /// Writes the fields of the block; an id before them and the blank line behind are the caller's.
+    pub(crate) fn write(&self, form: SignalForm, out: &mut Vec<u8>) {
+        let Self { name, patch, merge } = self;
+        match form {
+            SignalForm::Datastar => {
+                field(out, "event", PATCH_SIGNALS);
+                field(out, "data", &format!("signals {{{}:{merge}}}", json(name)));
+            }
+            SignalForm::Patch | SignalForm::Event if patch.is_empty() => {
+                field(out, "event", DELETED);
+                field(out, "data", &format!("{{\"name\":{}}}", json(name)));
+            }
+            SignalForm::Patch => {
+                let data = format!("{{\"name\":{},\"patch\":{patch}}}", json(name));
+                field(out, "data", &data);
+            }
+            SignalForm::Event => {
+                field(out, "event", name);
+                field(out, "data", &format!("{{\"patch\":{patch}}}"));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        event::{Event, EventId, Form, Stored},
+        sse::Frame,
+    };
+
+    fn text(update: Update<'_>, form: SignalForm) -> String {
+        let event = Event::builder(update.data()).topic(format!("{SIGNAL_TOPICS}{}", update.name));
+        let stored = Stored::new(EventId::new(5, 1), 1_000, event.build_ours().unwrap());
+        String::from_utf8(Frame::of(&stored, Form::Signal(form)).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_change_is_written_in_the_language_of_each_client() {
+        let update = Update {
+            name: "a\"b",
+            patch: r#"[{"op":"remove","path":"/x"}]"#,
+            merge: r#"{"x":null}"#,
+        };
+        assert_eq!(
+            text(update, SignalForm::Patch),
+            "id: 5-1\ndata: {\"name\":\"a\\\"b\",\"patch\":[{\"op\":\"remove\",\"path\":\"/x\"}]}\n\n"
+        );
+        assert_eq!(
+            text(update, SignalForm::Event),
+            "id: 5-1\nevent: a\"b\ndata: {\"patch\":[{\"op\":\"remove\",\"path\":\"/x\"}]}\n\n"
+        );
+        assert_eq!(
+            text(update, SignalForm::Datastar),
+            "id: 5-1\nevent: datastar-patch-signals\ndata: signals {\"a\\\"b\":{\"x\":null}}\n\n"
+        );
+    }
+
+    #[test]
+    fn the_end_of_a_signal_is_no_value_to_clients_that_know_types() {
+        let gone = Update {
+            name: "a",
+            patch: "",
+            merge: "null",
+        };
+        let deleted = "id: 5-1\nevent: deleted\ndata: {\"name\":\"a\"}\n\n";
+        assert_eq!(text(gone, SignalForm::Patch), deleted);
+        assert_eq!(text(gone, SignalForm::Event), deleted);
+        assert_eq!(
+            text(gone, SignalForm::Datastar),
+            "id: 5-1\nevent: datastar-patch-signals\ndata: signals {\"a\":null}\n\n"
+        );
+    }
+}

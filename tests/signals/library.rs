@@ -1,0 +1,293 @@
+//! `Signal` and `Signals` as a host uses them.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::StreamExt as _;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sse_broadcaster::{
+    Broadcaster, Event, Memory, Options, Signal, Subscription,
+    broadcaster::PublishError,
+    history::{Disk, History, Retention, SyncPolicy, disk},
+    signals::{Brought, Condition, SignalError, SignalForm, SignalName, Signals},
+};
+
+use crate::{
+    page::{Page, blocks},
+    support::PATIENCE,
+};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Count {
+    value: i64,
+}
+
+fn start(retention: Retention) -> Broadcaster {
+    let options = Options {
+        max_event_bytes: 64 << 10,
+        ..Options::default()
+    };
+    Broadcaster::start(Memory::new(retention), options).unwrap()
+}
+
+fn name(text: &str) -> SignalName {
+    SignalName::new(text).unwrap()
+}
+
+/// Somebody who reads.
+struct Reader {
+    stream: Subscription,
+    text: String,
+    page: Page,
+}
+
+impl Reader {
+    fn new(stream: Subscription) -> Self {
+        Self {
+            stream,
+            text: String::new(),
+            page: Page::default(),
+        }
+    }
+
+    /// Reads until the page is so.
+    async fn until(&mut self, what: &str, mut is_so: impl FnMut(&Page) -> bool) {
+        let reading = async {
+            loop {
+                let (blocks, rest) = blocks(&self.text);
+                let rest = rest.to_owned();
+                for block in blocks {
+                    self.page.take(&block);
+                }
+                self.text = rest;
+                if is_so(&self.page) {
+                    return;
+                }
+                let piece = self
+                    .stream
+                    .next()
+                    .await
+                    .expect("the stream goes on")
+                    .unwrap();
+                self.text.push_str(str::from_utf8(&piece).unwrap());
+            }
+        };
+        let read = tokio::time::timeout(PATIENCE, reading).await;
+        assert!(read.is_ok(), "waited in vain until {what}: {:?}", self.page);
+    }
+
+    async fn until_held(&mut self, expected: Value) {
+        self.until(&expected.to_string(), |page| {
+            page.connected && page.held() == expected
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_signal_is_sent_whole_and_then_each_change_as_a_patch() {
+    let broadcaster = start(Retention::default());
+    let counter = Signal::new(&broadcaster, "counter", Count { value: 1 })
+        .await
+        .unwrap();
+    let mut reader = Reader::new(counter.subscribe(SignalForm::Patch).unwrap());
+    reader.until_held(json!({"counter": {"value": 1}})).await;
+    assert_eq!((reader.page.wholes, reader.page.changes), (1, 0));
+    counter.set(&Count { value: 2 }).await.unwrap();
+    counter.update(|count| count.value *= 21).await.unwrap();
+    reader.until_held(json!({"counter": {"value": 42}})).await;
+    assert_eq!((reader.page.wholes, reader.page.changes), (1, 2));
+    assert_eq!(counter.get().await.unwrap(), Count { value: 42 });
+}
+
+#[tokio::test]
+async fn a_value_that_is_as_before_publishes_nothing() {
+    let broadcaster = start(Retention::default());
+    let counter = Signal::new(&broadcaster, "counter", Count { value: 1 })
+        .await
+        .unwrap();
+    let head = broadcaster.bounds().head;
+    assert_eq!(
+        counter.set(&Count { value: 1 }).await.unwrap().published,
+        None
+    );
+    assert_eq!(counter.update(|_| {}).await.unwrap().published, None);
+    Signal::new(&broadcaster, "counter", Count { value: 7 })
+        .await
+        .unwrap();
+    assert_eq!(broadcaster.bounds().head, head);
+    assert_eq!(counter.get().await.unwrap(), Count { value: 1 });
+}
+
+#[tokio::test]
+async fn several_signals_share_a_stream_and_each_is_there_before_any_change() {
+    let broadcaster = start(Retention::default());
+    let signals = Signals::new(&broadcaster);
+    let one = Signal::of(&signals, "one", 1).await.unwrap();
+    let two = Signal::of(&signals, "two", vec!["a"]).await.unwrap();
+    let names = [name("two"), name("one"), name("three"), name("two")];
+    let stream = signals.subscribe(&names, SignalForm::Patch, Brought::default());
+    let mut reader = Reader::new(stream.unwrap());
+    reader.until_held(json!({"one": 1, "two": ["a"]})).await;
+    one.set(&5).await.unwrap();
+    two.set(&vec!["a", "b"]).await.unwrap();
+    Signal::of(&signals, "three", true).await.unwrap();
+    Signal::of(&signals, "four", true).await.unwrap();
+    reader
+        .until_held(json!({"one": 5, "two": ["a", "b"], "three": true}))
+        .await;
+    signals
+        .remove(&name("one"), &Condition::default())
+        .await
+        .unwrap();
+    reader
+        .until_held(json!({"two": ["a", "b"], "three": true}))
+        .await;
+}
+
+#[tokio::test]
+async fn a_signal_follows_a_stream_of_values() {
+    let broadcaster = start(Retention::default());
+    let counter = Signal::new(&broadcaster, "counter", 0).await.unwrap();
+    let mut reader = Reader::new(counter.subscribe(SignalForm::Patch).unwrap());
+    reader.until_held(json!({"counter": 0})).await;
+    let values = futures_util::stream::iter([1, 1, 2, 2, 3]);
+    counter.follow(values).await.unwrap();
+    reader.until_held(json!({"counter": 3})).await;
+    assert_eq!(reader.page.changes, 3);
+}
+
+#[test]
+fn threads_that_are_not_async_write_too_and_no_update_is_lost() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let (broadcaster, counter) = runtime.block_on(async {
+        let broadcaster = start(Retention::default());
+        let counter = Signal::new(&broadcaster, "counter", Count { value: 0 }).await;
+        (broadcaster, counter.unwrap())
+    });
+    let writers: Vec<_> = (0..4)
+        .map(|_| {
+            let counter = counter.clone();
+            std::thread::spawn(move || {
+                for _ in 0..100 {
+                    counter.update_blocking(|count| count.value += 1).unwrap();
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.join().unwrap();
+    }
+    runtime.block_on(async {
+        assert_eq!(counter.get().await.unwrap(), Count { value: 400 });
+        assert_eq!(
+            counter.set_blocking(&Count { value: 0 }).unwrap_err(),
+            SignalError::WouldBlock
+        );
+        assert!(broadcaster.bounds().events >= 400);
+    });
+}
+
+#[tokio::test]
+async fn a_document_outlives_retention_and_a_reader_that_lost_changes_is_sent_it_whole() {
+    let broadcaster = start(Retention {
+        events: 64,
+        ..Retention::default()
+    });
+    let counter = Signal::new(&broadcaster, "counter", Count { value: 0 })
+        .await
+        .unwrap();
+    let mut reader = Reader::new(counter.subscribe(SignalForm::Patch).unwrap());
+    reader.until_held(json!({"counter": {"value": 0}})).await;
+    // While nobody reads, the log goes on, and loses what the reader has not had.
+    for value in 1..=10 {
+        counter.set(&Count { value }).await.unwrap();
+    }
+    for n in 0..200 {
+        broadcaster
+            .publish(Event::builder(n.to_string()).build().unwrap())
+            .await
+            .unwrap();
+    }
+    reader.until_held(json!({"counter": {"value": 10}})).await;
+    assert_eq!(reader.page.gaps, 1);
+    assert_eq!(reader.page.wholes, 2);
+    counter.set(&Count { value: 11 }).await.unwrap();
+    reader.until_held(json!({"counter": {"value": 11}})).await;
+    assert_eq!(reader.page.wholes, 2);
+    let mut late = Reader::new(counter.subscribe(SignalForm::Patch).unwrap());
+    late.until_held(json!({"counter": {"value": 11}})).await;
+    assert_eq!(late.page.gaps, 0);
+}
+
+fn on_disk(directory: &std::path::Path) -> Arc<dyn History> {
+    let retention = Retention::default();
+    let opened = Disk::open(disk::Options {
+        directory: directory.join("log"),
+        wait: Duration::ZERO,
+        sync: SyncPolicy::Never,
+        retention,
+        window: retention,
+        cache_bytes: 1 << 20,
+    });
+    Arc::new(opened.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_on_disk_has_its_value_again_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    for (begins, written) in [(0, 5), (5, 9)] {
+        let broadcaster = Broadcaster::on(on_disk(directory.path()), Options::default()).unwrap();
+        let counter = Signal::new(&broadcaster, "counter", 0).await.unwrap();
+        assert_eq!(counter.get().await.unwrap(), begins);
+        counter.set(&written).await.unwrap();
+        broadcaster.drain(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn nobody_else_publishes_to_a_signal() {
+    let broadcaster = start(Retention::default());
+    let counter = Signal::new(&broadcaster, "counter", 0).await.unwrap();
+    let mut reader = Reader::new(counter.subscribe(SignalForm::Patch).unwrap());
+    reader.until_held(json!({"counter": 0})).await;
+    let forged = Event::builder("[]\n0").topic("$signal/counter").build();
+    assert_eq!(forged.unwrap_err().code(), "reserved_topic");
+    let other = Event::builder("{\"name\":\"counter\",\"patch\":[]}").topic("counter");
+    broadcaster.publish(other.build().unwrap()).await.unwrap();
+    counter.set(&1).await.unwrap();
+    reader.until_held(json!({"counter": 1})).await;
+    assert_eq!(reader.page.changes + reader.page.wholes, 2);
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_refused_and_changes_nothing() {
+    let broadcaster = start(Retention::default());
+    let signals = Signals::new(&broadcaster);
+    let missing = signals.remove(&name("none"), &Condition::default()).await;
+    assert_eq!(missing.unwrap_err(), SignalError::Missing);
+    let text = Signal::of(&signals, "text", json!("x")).await.unwrap();
+    let max = signals.max_document_bytes();
+    let large = text.set(&json!("x".repeat(max - 1))).await.unwrap_err();
+    assert_eq!(large, SignalError::TooLarge { max });
+    assert!(text.set(&json!("x".repeat(max - 2))).await.is_ok());
+    let typed = Signal::<Count>::of(&signals, "text", Count { value: 0 })
+        .await
+        .unwrap();
+    assert_eq!(typed.get().await.unwrap_err().code(), "wrong_type");
+    let updated = typed.update(|count| count.value += 1).await;
+    assert_eq!(updated.unwrap_err().code(), "wrong_type");
+    let none = signals.subscribe(&[], SignalForm::Patch, Brought::default());
+    assert_eq!(none.unwrap_err().code(), "no_signals");
+    let many: Vec<_> = (0..101).map(|n| name(&n.to_string())).collect();
+    let many = signals.subscribe(&many, SignalForm::Patch, Brought::default());
+    assert_eq!(many.unwrap_err().code(), "too_many_signals");
+    broadcaster.drain(Duration::ZERO).await;
+    assert_eq!(
+        text.set(&json!("y")).await.unwrap_err(),
+        SignalError::Publish(PublishError::Draining)
+    );
+}

@@ -1,0 +1,197 @@
+//! `GET /signals`: what a stream begins with, and its forms, by either door.
+
+use serde_json::{Value, json};
+
+use crate::{
+    page::{Page, blocks},
+    support::{Server, Stream},
+};
+
+fn put(server: &Server, name: &str, document: &Value) {
+    let head = format!("PUT /signals/{name} HTTP/1.1\nContent-Type: application/json");
+    let answer = server.request(&head, document.to_string().as_bytes());
+    assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+}
+
+/// What the stream begins with, up to the word that it is connected.
+fn beginning(stream: &mut Stream) -> String {
+    let text = stream.text_until("event: connected\ndata: connected\n\n");
+    let at = text.rfind("id: ").expect("the id of that word");
+    text[..at].to_owned()
+}
+
+#[test]
+fn each_document_comes_whole_and_without_an_id_before_the_first_change() {
+    let server = Server::start(&[]);
+    put(&server, "a", &json!({"x": [1, 2]}));
+    put(&server, "b", &json!("text"));
+    let mut stream = server.subscribe("/signals?name=b&name=a");
+    assert_eq!(
+        beginning(&mut stream),
+        "retry: 2000\n\
+         data: {\"name\":\"a\",\"patch\":[{\"op\":\"replace\",\"path\":\"\",\"value\":{\"x\":[1,2]}}]}\n\n\
+         data: {\"name\":\"b\",\"patch\":[{\"op\":\"replace\",\"path\":\"\",\"value\":\"text\"}]}\n\n"
+    );
+    put(&server, "other", &json!(1));
+    put(&server, "a", &json!({"x": [1, 3]}));
+    let change = stream.event().unwrap();
+    assert_eq!((change.name.as_str(), change.id.is_empty()), ("", false));
+    assert_eq!(
+        change.data,
+        r#"{"name":"a","patch":[{"op":"replace","path":"/x/1","value":3}]}"#
+    );
+}
+
+#[test]
+fn whoever_comes_back_is_sent_everything_whole_whatever_id_it_brings() {
+    let server = Server::start(&[]);
+    put(&server, "a", &json!(1));
+    let mut stream = server.subscribe("/signals?name=a");
+    stream.until("connected");
+    put(&server, "a", &json!(2));
+    let told = stream.event().unwrap().id;
+    put(&server, "a", &json!(3));
+    for id in [told.as_str(), "1-1", "garbage"] {
+        let mut again = server.subscribe_with("/signals?name=a", &format!("Last-Event-ID: {id}"));
+        assert_eq!(
+            beginning(&mut again),
+            "retry: 2000\ndata: {\"name\":\"a\",\"patch\":[{\"op\":\"replace\",\"path\":\"\",\"value\":3}]}\n\n"
+        );
+    }
+}
+
+#[test]
+fn the_older_form_names_its_events_after_the_signal() {
+    let server = Server::start(&[]);
+    put(&server, "a", &json!({"x": 1}));
+    let mut stream = server.subscribe("/signals?name=a&format=event");
+    assert_eq!(
+        beginning(&mut stream),
+        "retry: 2000\nevent: a\ndata: {\"patch\":[{\"op\":\"replace\",\"path\":\"\",\"value\":{\"x\":1}}]}\n\n"
+    );
+    put(&server, "a", &json!({"x": 2}));
+    let change = stream.event().unwrap();
+    assert_eq!(
+        (change.name.as_str(), change.data.as_str()),
+        ("a", r#"{"patch":[{"op":"replace","path":"/x","value":2}]}"#)
+    );
+}
+
+#[test]
+fn datastar_is_sent_merge_patches_that_also_take_away_what_is_gone() {
+    let server = Server::start(&[]);
+    put(&server, "a", &json!({"x": 1, "y": {"z": 1}}));
+    let path = "/signals?name=a&name=b&format=datastar";
+    let mut stream = server.subscribe(path);
+    let signals = |text: &str| format!("event: datastar-patch-signals\ndata: signals {text}\n\n");
+    assert_eq!(
+        beginning(&mut stream),
+        format!("retry: 2000\n{}", signals(r#"{"a":{"x":1,"y":{"z":1}}}"#))
+    );
+    put(&server, "a", &json!({"y": {}}));
+    let change = stream.event().unwrap();
+    assert_eq!(change.name, "datastar-patch-signals");
+    assert_eq!(change.data, r#"signals {"a":{"x":null,"y":{"z":null}}}"#);
+    // What the page says that it holds is taken back where it is gone.
+    let held = "%7B%22a%22%3A%7B%22x%22%3A1%2C%22y%22%3A%7B%22z%22%3A1%7D%7D%2C%22own%22%3A1%7D";
+    let mut again = server.subscribe(&format!("{path}&datastar={held}"));
+    assert_eq!(
+        beginning(&mut again),
+        format!(
+            "retry: 2000\n{}",
+            signals(r#"{"a":{"x":null,"y":{"z":null}}}"#)
+        )
+    );
+    // Where it does not say so but had a stream before, the signal is taken back first.
+    let mut back = server.subscribe_with(path, &format!("Last-Event-ID: {}", change.id));
+    let whole = [r#"{"a":null}"#, r#"{"a":{"y":{}}}"#, r#"{"b":null}"#];
+    assert_eq!(
+        beginning(&mut back),
+        format!("retry: 2000\n{}", whole.map(signals).concat())
+    );
+}
+
+#[test]
+fn what_cannot_be_is_refused_and_a_head_request_answers_at_once() {
+    let server = Server::start(&["--no-direct"]);
+    let many: Vec<_> = (0..101).map(|n| format!("name=n{n}")).collect();
+    for (query, code) in [
+        ("", "no_signals"),
+        ("name=", "no_signals"),
+        ("name=a*", "invalid_signal"),
+        ("name=connected", "invalid_signal"),
+        ("name=a&format=xml", "invalid_format"),
+        (&many.join("&"), "too_many_signals"),
+    ] {
+        let answer = server.get(&format!("/signals?{query}"));
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (400, code),
+            "{query}"
+        );
+    }
+    let head = server.request("HEAD /signals?name=a HTTP/1.1", b"");
+    assert_eq!(
+        (head.status, head.header("content-type")),
+        (200, Some("text/event-stream"))
+    );
+}
+
+#[test]
+fn streams_of_signals_are_direct_as_others_are() {
+    let server = Server::start(&[]);
+    let mut stream = server.subscribe("/signals/?name=a");
+    stream.until("connected");
+    let direct = u64::from(!crate::support::has_ordinary_streams());
+    assert_eq!(server.metric("direct_subscribers"), direct);
+    assert_eq!(server.metric("subscribers"), 1);
+    drop(stream);
+    crate::support::wait_until("it is gone", || server.metric("subscribers") == 0);
+}
+
+#[test]
+fn large_documents_come_whole_to_one_that_reads_slowly_and_hundreds_of_changes_in_order() {
+    let server = Server::start(&["--history-events", "64"]);
+    let names = ["a", "b", "c"];
+    for name in names {
+        put(
+            &server,
+            name,
+            &json!({"n": 0, "text": name.repeat(100_000)}),
+        );
+    }
+    let mut stream = server.subscribe("/signals?name=a&name=b&name=c");
+    for n in 1..=300 {
+        let head = format!(
+            "PATCH /signals/{} HTTP/1.1\nContent-Type: application/merge-patch+json",
+            names[n % 3]
+        );
+        assert_eq!(
+            server
+                .request(&head, format!("{{\"n\":{n}}}").as_bytes())
+                .status,
+            200
+        );
+    }
+    let mut page = Page::default();
+    let is_whole = |page: &Page| {
+        let last = |name: &str| {
+            page.documents
+                .get(name)
+                .map(|document| document["n"].clone())
+        };
+        [298, 299, 300]
+            .iter()
+            .all(|n| last(names[n % 3]) == Some(json!(n)))
+    };
+    while !is_whole(&page) {
+        let text = stream.text_until("\n\n");
+        let (found, _) = blocks(&text);
+        for block in &found {
+            page.take(block);
+        }
+    }
+    for name in names {
+        assert_eq!(page.documents[name]["text"], json!(name.repeat(100_000)));
+    }
+}
