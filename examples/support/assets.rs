@@ -1,0 +1,81 @@
+//! Scripts of others that the pages load from `/lib/`. None of them lies in this repository:
+//! `npm install` in `examples/` puts them beside it, and without that the browser is sent to a public
+//! CDN for the same bytes. Either way it checks them against the hash that the page names.
+
+use std::path::Path;
+
+use actix_web::{HttpResponse, http::header, web};
+
+/// One script, of one version for good: its name says which.
+#[derive(Debug)]
+pub struct Asset {
+    /// What it is called below `/lib/`.
+    pub file: &'static str,
+    /// Where npm puts it, below `node_modules`; `None` for what is not in npm.
+    npm: Option<&'static str>,
+    cdn: &'static str,
+    /// For the page's `integrity`.
+    pub integrity: &'static str,
+}
+
+pub const HTMX: Asset = Asset {
+    file: "htmx-2.0.11.min.js",
+    npm: Some("htmx.org/dist/htmx.min.js"),
+    cdn: "https://unpkg.com/htmx.org@2.0.11/dist/htmx.min.js",
+    integrity: "sha384-2OatzQy1H+Zd/IIrjr1TcuDGqLXeHhbooAyJY1KdQMKnr4LZ22k31GBLdYKHmVjg",
+};
+
+pub const HTMX_SSE: Asset = Asset {
+    file: "htmx-ext-sse-2.2.4.min.js",
+    npm: Some("htmx-ext-sse/dist/sse.min.js"),
+    cdn: "https://unpkg.com/htmx-ext-sse@2.2.4/dist/sse.min.js",
+    integrity: "sha384-A986SAtodyH8eg8x8irJnYUk7i9inVQqYigD6qZ9evobksGNIXfeFvDwLSHcp31N",
+};
+
+/// With its extension for htmx.
+pub const IDIOMORPH: Asset = Asset {
+    file: "idiomorph-ext-0.8.0.min.js",
+    npm: Some("idiomorph/dist/idiomorph-ext.min.js"),
+    cdn: "https://unpkg.com/idiomorph@0.8.0/dist/idiomorph-ext.min.js",
+    integrity: "sha384-+iBk70O0UWQdSjXQSQ7amSxXCrsWq/6UOtvC9rDo0p7telbTSOyttExq6QCFBzNk",
+};
+
+/// In no package of npm: `datastar.mjs`, which npm runs, puts it there.
+pub const DATASTAR: Asset = Asset {
+    file: "datastar-1.0.2.js",
+    npm: Some(".datastar/datastar-1.0.2.js"),
+    cdn: "https://cdn.jsdelivr.net/gh/starfederation/datastar@1.0.2/bundles/datastar.js",
+    integrity: "sha384-Lp+KcjQ2Y+DzUQET79MK8Eb1Gk6KvirDL29KeupBQgQybkYkNVmbg8T6kpjVhtb/",
+};
+
+const ASSETS: [&Asset; 4] = [&HTMX, &HTMX_SSE, &IDIOMORPH, &DATASTAR];
+
+const NODE_MODULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/node_modules");
+
+/// `GET /lib/{file}`, to be given to `App::configure`.
+pub fn routes(config: &mut web::ServiceConfig) {
+    config.service(web::resource("/lib/{file}").route(web::get().to(serve)));
+}
+
+async fn serve(file: web::Path<String>) -> HttpResponse {
+    let Some(asset) = ASSETS.into_iter().find(|asset| asset.file == *file) else {
+        return HttpResponse::NotFound().body("no script of that name and version is served here");
+    };
+    match installed(asset).await {
+        Some(script) => HttpResponse::Ok()
+            .content_type("text/javascript; charset=utf-8")
+            .insert_header((header::CACHE_CONTROL, "public, max-age=31536000, immutable"))
+            .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+            .body(script),
+        // Not kept, because npm may install it at any time.
+        None => HttpResponse::Found()
+            .insert_header((header::LOCATION, asset.cdn))
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .finish(),
+    }
+}
+
+async fn installed(asset: &Asset) -> Option<Vec<u8>> {
+    let path = Path::new(NODE_MODULES).join(asset.npm?);
+    web::block(|| std::fs::read(path)).await.ok()?.ok()
+}

@@ -1,0 +1,37 @@
+//! The settings that every example has, to be flattened into its own.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Settings {
+    /// Address to serve on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+
+    /// Directory of all that outlives the process [default: data/<name of the example>]
+    #[arg(long, value_name = "DIRECTORY")]
+    data_dir: Option<PathBuf>,
+}
+
+impl Settings {
+    /// The directory of the example of this name, which is made where it is not.
+    ///
+    /// # Errors
+    /// A sentence that names the directory.
+    pub fn data_dir(&self, example: &str) -> Result<PathBuf, String> {
+        let directory = self
+            .data_dir
+            .clone()
+            .unwrap_or_else(|| Path::new("data").join(example));
+        std::fs::create_dir_all(&directory).map_err(|error| {
+            format!(
+                "{} cannot be made ({error}); name a directory that can be with --data-dir",
+                directory.display()
+            )
+        })?;
+        Ok(directory)
+    }
+}
