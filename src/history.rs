@@ -29,7 +29,7 @@ use crate::{
 
 #[cfg(feature = "disk")]
 pub use disk::Disk;
-#[cfg(feature = "actix")]
+#[cfg(any(feature = "actix", feature = "axum"))]
 pub(crate) use ids::now_ms;
 pub use memory::Memory;
 #[cfg(feature = "redis")]

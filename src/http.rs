@@ -6,13 +6,11 @@ mod body;
 mod cors;
 mod error;
 mod fields;
-mod form;
 mod lines;
 mod link;
 mod publish;
 mod signals;
 mod subscribe;
-mod wish;
 
 #[cfg(feature = "server")]
 mod accept;

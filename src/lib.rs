@@ -20,6 +20,8 @@ pub mod stats;
 
 #[cfg(feature = "actix")]
 pub mod actix;
+#[cfg(feature = "axum")]
+pub mod axum;
 #[cfg(feature = "server")]
 pub mod cli;
 #[cfg(feature = "server")]
@@ -29,6 +31,8 @@ pub mod cli;
     reason = "the comments are the text of --help"
 )]
 pub mod config;
+#[cfg(any(feature = "actix", feature = "axum"))]
+mod form;
 #[cfg(feature = "actix")]
 pub mod http;
 #[cfg(feature = "server")]
@@ -38,6 +42,8 @@ mod open_files;
 #[cfg(feature = "signals")]
 pub mod signals;
 mod sync;
+#[cfg(any(feature = "actix", feature = "axum"))]
+mod wish;
 
 pub use broadcaster::{Broadcaster, Options, Start, Subscription};
 pub use event::{Event, EventId, Form, Selector, Topic};

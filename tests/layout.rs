@@ -51,17 +51,19 @@ fn each_room_imports_only_what_stands_below_it() {
         "sse",
         "history",
         "broadcaster",
+        "signals",
         "metrics",
         "config",
         "http",
         "actix",
         "cli",
     ];
-    let below: [(&str, &[&str]); 4] = [
+    let below: [(&str, &[&str]); 5] = [
         ("event", &[]),
         ("sse", &["event"]),
         ("history", &["event"]),
         ("broadcaster", &["event", "history", "sse"]),
+        ("signals", &["broadcaster", "event", "history", "sse"]),
     ];
     for (file, text) in sources() {
         for (room, allowed) in below {
@@ -80,8 +82,9 @@ fn each_room_imports_only_what_stands_below_it() {
 
 #[test]
 fn a_library_is_named_only_by_the_room_that_it_is_for() {
-    let homes: [(&str, &[&str]); 10] = [
+    let homes: [(&str, &[&str]); 12] = [
         ("actix_", &["http.rs", "http/", "actix.rs", "main.rs"]),
+        ("axum::", &["axum.rs"]),
         ("prometheus_client", &["metrics.rs"]),
         (
             "clap",
@@ -91,6 +94,7 @@ fn a_library_is_named_only_by_the_room_that_it_is_for() {
         ("rustix", &["http/", "history/disk", "open_files.rs"]),
         ("mio::", &["http/", "cli/bench/"]),
         ("hdrhistogram", &["cli/bench/"]),
+        ("json_patch::", &["signals/"]),
         ("fjall", &["history/disk"]),
         ("twox_hash", &["history/disk"]),
         ("::redis::", &["history/redis"]),

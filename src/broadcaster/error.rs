@@ -115,6 +115,18 @@ pub enum SubscribeError {
     NoRuntime,
 }
 
+impl SubscribeError {
+    /// Stable, machine-readable.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Full => "too_many_subscribers",
+            Self::Draining => "draining",
+            Self::NoRuntime => "internal",
+        }
+    }
+}
+
 impl fmt::Display for SubscribeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -120,12 +120,11 @@ impl From<PublishError> for Problem {
 
 impl From<SubscribeError> for Problem {
     fn from(error: SubscribeError) -> Self {
-        let code = match error {
-            SubscribeError::Full => "too_many_subscribers",
-            SubscribeError::Draining => "draining",
-            SubscribeError::NoRuntime => "internal",
-        };
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, error.to_string())
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            error.code(),
+            error.to_string(),
+        )
     }
 }
 

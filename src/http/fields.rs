@@ -8,8 +8,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{error::Problem, form};
-use crate::event::Event;
+use super::error::Problem;
+use crate::{event::Event, form};
 
 /// What a JSON publish looks like, for refusals.
 pub(super) const JSON_LINE: &str = r#"{"topic":"news","event":"update","data":"hello"}"#;

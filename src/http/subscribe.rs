@@ -11,16 +11,20 @@ use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
     body::{BodySize, MessageBody},
     dev::{RequestHead, ResponseHead},
-    http::{ConnectionType, Method, StatusCode, Version, header},
+    http::{
+        ConnectionType, Method, StatusCode, Version,
+        header::{self, HeaderValue},
+    },
     web::Bytes,
 };
 
-use super::{Face, access::Seat, cors, error::Problem, form, link::Link, wish::Wish};
+use super::{Face, access::Seat, cors, error::Problem, link::Link};
 use crate::{
     broadcaster::{Broadcaster, Ended, Subscription},
-    event::{EventId, Selector},
+    event::{EventId, Invalid, Selector},
     signals::{SignalError, Signals, SignalsWish},
     sse::Frame,
+    wish::Wish,
 };
 
 /// The routes that streams have.
@@ -39,14 +43,14 @@ enum Asked {
 impl Asked {
     fn read(request: &RequestHead, route: Route) -> Result<Self, Problem> {
         match route {
-            Route::Events => Wish::of(request).map(Self::Events),
-            Route::Signals => signals_wish(request).map(Self::Signals),
+            Route::Events => read(request, Wish::read).map(Self::Events),
+            Route::Signals => read(request, SignalsWish::read).map(Self::Signals),
         }
     }
 
     fn grant(self, face: &Face) -> Result<Subscription, Problem> {
         match self {
-            Self::Events(wish) => wish.grant(&face.broadcaster),
+            Self::Events(wish) => Ok(wish.grant(&face.broadcaster)?),
             Self::Signals(wish) => grant_signals(&face.signals, wish),
         }
     }
@@ -178,9 +182,19 @@ pub(crate) fn subscribe_as(
     request: &HttpRequest,
     selector: Selector,
 ) -> Result<Subscription, Problem> {
-    Wish::of(request.head())?
-        .of_what(selector)
-        .grant(broadcaster)
+    let wish = read(request.head(), Wish::read)?;
+    Ok(wish.of_what(selector).grant(broadcaster)?)
+}
+
+/// What the parameters of a stream say; what cannot be is 400, since an `EventSource` has no body.
+fn read<W>(
+    request: &RequestHead,
+    read: impl FnOnce(&str, Option<&[u8]>) -> Result<W, Invalid>,
+) -> Result<W, Problem> {
+    let id = request.headers.get("last-event-id");
+    let query = request.uri.query().unwrap_or("");
+    read(query, id.map(HeaderValue::as_bytes))
+        .map_err(|invalid| Problem::bad_request(invalid.code(), invalid.to_string()))
 }
 
 /// A stream of the signals that the request names.
@@ -188,20 +202,11 @@ pub(crate) fn subscribe_to(
     signals: &Signals,
     request: &HttpRequest,
 ) -> Result<Subscription, Problem> {
-    grant_signals(signals, signals_wish(request.head())?)
-}
-
-fn signals_wish(request: &RequestHead) -> Result<SignalsWish, Problem> {
-    let pairs = form::lossy_pairs(request.uri.query().unwrap_or("").as_bytes());
-    let id = request.headers.get("last-event-id");
-    let resumed = id.is_some_and(|id| !id.is_empty());
-    SignalsWish::read(pairs, resumed)
-        .map_err(|invalid| Problem::bad_request(invalid.code(), invalid.to_string()))
+    grant_signals(signals, read(request.head(), SignalsWish::read)?)
 }
 
 fn grant_signals(signals: &Signals, wish: SignalsWish) -> Result<Subscription, Problem> {
-    let stream = signals.subscribe(&wish.names, wish.form, wish.brought);
-    stream.map_err(|error| match error {
+    wish.grant(signals).map_err(|error| match error {
         SignalError::Invalid(invalid) => Problem::bad_request(invalid.code(), invalid.to_string()),
         other => other.into(),
     })

@@ -1,31 +1,33 @@
 use serde_json::Value;
 
-use super::{Brought, SignalName};
-use crate::event::{Invalid, SignalForm};
+use super::{Brought, SignalError, SignalName, Signals};
+use crate::{
+    broadcaster::Subscription,
+    event::{Invalid, SignalForm},
+    form,
+};
 
 /// What a request asks of a stream of signals.
 #[derive(Debug)]
 pub(crate) struct SignalsWish {
-    pub(crate) names: Vec<SignalName>,
-    pub(crate) form: SignalForm,
-    pub(crate) brought: Brought,
+    names: Vec<SignalName>,
+    form: SignalForm,
+    brought: Brought,
 }
 
 impl SignalsWish {
-    /// From the pairs of the query. That a client resumes is known by the id that it brings in the
-    /// header; which one says nothing, since the state is sent whole.
-    pub(crate) fn read(
-        pairs: impl Iterator<Item = (String, String)>,
-        header_id: bool,
-    ) -> Result<Self, Invalid> {
+    /// From the query, and the header `Last-Event-ID` where there is one: by that a client says that it
+    /// comes back. Which id it is says nothing, since the state is sent whole.
+    pub(crate) fn read(query: &str, header_id: Option<&[u8]>) -> Result<Self, Invalid> {
         let mut wish = Self {
             names: Vec::new(),
             form: SignalForm::default(),
             brought: Brought {
-                resumed: header_id,
+                resumed: header_id.is_some_and(|id| !id.is_empty()),
                 held: None,
             },
         };
+        let pairs = form::lossy_pairs(query.as_bytes());
         for (name, value) in pairs.filter(|(_, value)| !value.is_empty()) {
             match name.as_str() {
                 "name" => wish.names.push(SignalName::new(&value)?),
@@ -35,6 +37,10 @@ impl SignalsWish {
             }
         }
         Ok(wish)
+    }
+
+    pub(crate) fn grant(self, signals: &Signals) -> Result<Subscription, SignalError> {
+        signals.subscribe(&self.names, self.form, self.brought)
     }
 }
 

@@ -1,11 +1,9 @@
-//! Where a stream begins and what it asks for, as a request says it.
+//! Where a stream begins and what it asks for, as a request says it, whichever framework has read that.
 
-use actix_web::dev::RequestHead;
-
-use super::{error::Problem, form};
 use crate::{
-    broadcaster::{Broadcaster, Start, Subscription},
+    broadcaster::{Broadcaster, Start, SubscribeError, Subscription},
     event::{EventId, Form, Invalid, Selector},
+    form,
     history::now_ms,
 };
 
@@ -19,7 +17,7 @@ const LAST_ID_NAMES: [&str; 4] = [
 
 /// What a request asks of a stream.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Wish {
+pub(crate) struct Wish {
     selector: Selector,
     form: Form,
     start: Start,
@@ -27,11 +25,11 @@ pub(super) struct Wish {
 }
 
 impl Wish {
-    pub(super) fn of_what(self, selector: Selector) -> Self {
+    pub(crate) fn of_what(self, selector: Selector) -> Self {
         Self { selector, ..self }
     }
 
-    pub(super) fn grant(self, broadcaster: &Broadcaster) -> Result<Subscription, Problem> {
+    pub(crate) fn grant(self, broadcaster: &Broadcaster) -> Result<Subscription, SubscribeError> {
         let mut subscription = broadcaster.subscribe(self.selector, self.form, self.start)?;
         if self.until_head {
             subscription.tell_head();
@@ -39,18 +37,16 @@ impl Wish {
         Ok(subscription)
     }
 
-    pub(super) fn of(request: &RequestHead) -> Result<Self, Problem> {
-        let brought = request.headers.get("last-event-id");
-        let brought = brought.map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
-        Self::read(request.uri.query().unwrap_or("").as_bytes(), brought)
-    }
-
-    /// The header wins over the query, which an EventSource repeats as it was at each reconnect.
-    fn read(query: &[u8], header_id: Option<String>) -> Result<Self, Problem> {
+    /// From the query, and the header `Last-Event-ID` where there is one. That wins over the query, which
+    /// an `EventSource` repeats as it was at each reconnect.
+    pub(crate) fn read(query: &str, header_id: Option<&[u8]>) -> Result<Self, Invalid> {
+        let header_id = header_id.map(|id| String::from_utf8_lossy(id).into_owned());
         let mut topics = Vec::new();
         let (mut query_id, mut since, mut last) = (None, None, None);
         let (mut form, mut until_head) = (Form::Sse, false);
-        for (name, value) in form::lossy_pairs(query).filter(|(_, value)| !value.is_empty()) {
+        for (name, value) in
+            form::lossy_pairs(query.as_bytes()).filter(|(_, value)| !value.is_empty())
+        {
             match name.as_str() {
                 "topic" => topics.push(value),
                 "since" => since = Some(value),
@@ -61,7 +57,6 @@ impl Wish {
                 _ => {}
             }
         }
-        let refused = |invalid: Invalid| Problem::bad_request(invalid.code(), invalid.to_string());
         let id = header_id.filter(|id| !id.is_empty()).or(query_id);
         let mut start = match (id, since, last) {
             (Some(id), _, _) => Start::After(id),
@@ -73,7 +68,7 @@ impl Wish {
             start = Start::Last(0);
         }
         Ok(Self {
-            selector: Selector::topics(&topics).map_err(refused)?,
+            selector: Selector::topics(&topics)?,
             form,
             start,
             until_head,
@@ -81,25 +76,22 @@ impl Wish {
     }
 }
 
-fn read_form(text: &str) -> Result<Form, Problem> {
+fn read_form(text: &str) -> Result<Form, Invalid> {
     match text {
         "sse" => Ok(Form::Sse),
         "json" => Ok(Form::Json),
-        _ => Err(Problem::bad_request(
-            "invalid_format",
-            "format is json or sse",
-        )),
+        _ => Err(Invalid::new("invalid_format", "format is json or sse")),
     }
 }
 
-fn read_until(text: &str) -> Result<bool, Problem> {
+fn read_until(text: &str) -> Result<bool, Invalid> {
     match text {
         "head" => Ok(true),
-        _ => Err(Problem::bad_request("invalid_until", "until is head")),
+        _ => Err(Invalid::new("invalid_until", "until is head")),
     }
 }
 
-fn read_since(text: &str) -> Result<Start, Problem> {
+fn read_since(text: &str) -> Result<Start, Invalid> {
     if text == "earliest" {
         return Ok(Start::Earliest);
     }
@@ -116,21 +108,18 @@ fn read_since(text: &str) -> Result<Start, Problem> {
         Some(time) => Ok(Start::Since(
             u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
         )),
-        None => Err(Problem::bad_request(
+        None => Err(Invalid::new(
             "invalid_since",
             "since is a duration (10m), a time (2026-01-31T12:00:00Z), an event id, or earliest",
         )),
     }
 }
 
-fn read_last(text: &str) -> Result<Start, Problem> {
+fn read_last(text: &str) -> Result<Start, Invalid> {
     match text.parse() {
         Ok(0) => Ok(Start::Fresh),
         Ok(count) => Ok(Start::Last(count)),
-        Err(_) => Err(Problem::bad_request(
-            "invalid_last",
-            "last is a number of events",
-        )),
+        Err(_) => Err(Invalid::new("invalid_last", "last is a number of events")),
     }
 }
 
@@ -139,7 +128,7 @@ mod tests {
     use super::*;
 
     fn wish(query: &str, header: Option<&str>) -> Wish {
-        Wish::read(query.as_bytes(), header.map(str::to_owned)).unwrap()
+        Wish::read(query, header.map(str::as_bytes)).unwrap()
     }
 
     fn after(id: &str) -> Start {
@@ -178,7 +167,7 @@ mod tests {
             ("last=some", "invalid_last"),
             ("format=xml", "invalid_format"),
         ] {
-            let refused = Wish::read(query.as_bytes(), None).unwrap_err();
+            let refused = Wish::read(query, None).unwrap_err();
             assert_eq!(refused.code(), code);
         }
     }

@@ -1,5 +1,9 @@
 //! `application/x-www-form-urlencoded`, as queries and forms have it, read strictly: what is not
 //! UTF-8 is refused instead of being replaced.
+#![cfg_attr(
+    not(feature = "actix"),
+    allow(dead_code, reason = "only what publishes reads strictly")
+)]
 
 use std::borrow::Cow;
 

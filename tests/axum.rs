@@ -1,0 +1,89 @@
+//! Streams as answers of an axum application: the example, over real sockets.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use serde_json::{Value, json};
+
+mod support;
+
+use support::{End, Server};
+
+/// The example, which Cargo builds with the tests.
+fn start() -> Server {
+    let tests = std::env::current_exe().unwrap();
+    let target = tests.parent().and_then(Path::parent).unwrap();
+    let mut child = Command::new(target.join("examples/axum"))
+        .arg("127.0.0.1:0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the example starts");
+    let mut line = String::new();
+    let stdout = child.stdout.take().unwrap();
+    BufReader::new(stdout).read_line(&mut line).unwrap();
+    let address = line
+        .strip_prefix("http://")
+        .and_then(|rest| rest.split(": ").next());
+    Server::adopt(child, address.expect("an address").parse().unwrap())
+}
+
+#[test]
+fn a_subscription_is_an_answer_that_resumes() {
+    let server = start();
+    let mut stream = server.subscribe("/rooms/hall");
+    assert_eq!(stream.header("content-type"), Some("text/event-stream"));
+    assert_eq!(
+        stream.header("cache-control"),
+        Some("no-cache, no-transform")
+    );
+    assert_eq!(stream.header("x-accel-buffering"), Some("no"));
+    stream.until("connected");
+    let say = |text: &str| server.post("/rooms/hall", "text/plain", text).text();
+    server.post("/rooms/other", "text/plain", "elsewhere");
+    let first = say("one");
+    let event = stream.event().unwrap();
+    assert_eq!((event.data.as_str(), &event.id), ("one", &first));
+    say("two");
+    let mut again = server.subscribe_with("/rooms/hall", &format!("Last-Event-ID: {first}"));
+    assert_eq!(again.data(1), ["two"]);
+    let refused = server.get("/rooms/hall?since=yesterday");
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (400, "invalid_since")
+    );
+}
+
+#[test]
+fn signals_are_an_answer_that_begins_with_the_whole_document() {
+    let server = start();
+    let mut stream = server.subscribe("/signals?name=clock");
+    let whole: Value = serde_json::from_str(&stream.event().unwrap().data).unwrap();
+    let first = whole["patch"][0]["value"].as_u64().unwrap();
+    assert_eq!(
+        whole,
+        json!({"name": "clock", "patch": [{"op": "replace", "path": "", "value": first}]})
+    );
+    let next: Value = serde_json::from_str(&stream.event().unwrap().data).unwrap();
+    assert_eq!(next["patch"][0]["value"], json!(first + 1));
+    let refused = server.get("/signals");
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (400, "no_signals")
+    );
+}
+
+#[test]
+fn a_drain_cuts_streams_so_that_clients_come_back() {
+    let mut server = start();
+    let mut stream = server.subscribe("/rooms/hall");
+    stream.until("connected");
+    server.signal("-INT");
+    stream.drain();
+    assert_eq!(stream.end, Some(End::Cut));
+    assert!(stream.retry.is_some_and(|retry| retry >= 2_000));
+    assert!(server.wait().success());
+}
