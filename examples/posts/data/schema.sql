@@ -1,0 +1,27 @@
+CREATE TABLE identity (id TEXT NOT NULL) STRICT;
+
+-- Told apart from another database's announcements in the same log.
+INSERT INTO identity VALUES (lower(hex(randomblob(16))));
+
+CREATE TABLE authors (
+    id     TEXT PRIMARY KEY,
+    secret TEXT NOT NULL,
+    name   TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE posts (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    author     TEXT NOT NULL REFERENCES authors (id),
+    username   TEXT NOT NULL,
+    message    TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    edited_ms  INTEGER
+) STRICT;
+
+-- Changes that are still to be announced. Numbers are given once, so that an announcement that is
+-- repeated has the same.
+CREATE TABLE outbox (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    post   INTEGER NOT NULL,
+    change TEXT NOT NULL CHECK (change IN ('created', 'edited', 'deleted'))
+) STRICT;

@@ -1,0 +1,70 @@
+// What markup alone cannot do: changes that come twice, a list that grows for days, times of one's own.
+(() => {
+  const MOST_SHOWN = 200;
+
+  // A stream may begin anew a little before where it ended, and another page shows other posts: one
+  // that is shown is not created again, and one that is not cannot change.
+  function isWanted({ change, post }) {
+    const article = document.getElementById(post);
+    if (change === 'created') return article === null && document.getElementById('posts') !== null;
+    if (change === 'deleted' && article?.querySelector('form.edit')) {
+      // What is being typed is not taken away; the stylesheet does the rest.
+      article.classList.add('deleted');
+      return false;
+    }
+    return article !== null;
+  }
+
+  document.addEventListener('htmx:sseBeforeMessage', (event) => {
+    const { data, lastEventId } = event.detail;
+    // A stream that the extension has to open anew goes on from here.
+    const live = event.target.closest('[sse-connect]');
+    live.setAttribute('sse-connect', `/home/sse?last_event_id=${encodeURIComponent(lastEventId)}`);
+    const message = new DOMParser().parseFromString(data, 'text/html').body.firstElementChild;
+    if (!isWanted(message.dataset)) event.preventDefault();
+  });
+
+  function trim(posts) {
+    while (posts.childElementCount > MOST_SHOWN && !posts.lastElementChild.querySelector('form.edit')) {
+      htmx.remove(posts.lastElementChild);
+      const older = document.getElementById('older');
+      older.elements.before.value = posts.lastElementChild.dataset.number;
+      older.hidden = false;
+    }
+  }
+
+  document.addEventListener('htmx:sseMessage', () => {
+    const posts = document.getElementById('posts');
+    if (posts) trim(posts);
+    localise();
+  });
+
+  document.addEventListener('htmx:afterSettle', localise);
+
+  function localise() {
+    for (const time of document.querySelectorAll('time:not([title])')) {
+      const date = new Date(time.dateTime);
+      time.title = date.toLocaleString();
+      time.textContent = date.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' });
+    }
+  }
+
+  function notify(sentence) {
+    const paragraph = document.createElement('p');
+    paragraph.textContent = sentence;
+    document.getElementById('notice').replaceChildren(paragraph);
+  }
+
+  document.addEventListener('htmx:sendError', () => {
+    notify('The server cannot be reached. What you typed is still there; try again.');
+  });
+
+  document.addEventListener('click', (event) => {
+    const cancel = event.target.closest('.edit .cancel');
+    if (!cancel) return;
+    event.preventDefault();
+    cancel.closest('.edit').remove();
+  });
+
+  localise();
+})();

@@ -1,0 +1,64 @@
+//! A page of posts that every window shows live: `cargo run --example posts`. README.md has the tour.
+//!
+//! # One post's way
+//! `controllers/home.rs` reads and refuses → `data/posts.rs` writes the post and its announcement in one
+//! transaction, and the request is answered → `announcer.rs` publishes the fragment that
+//! `views/fragments.rs` renders once → the broadcaster brings it to every window.
+
+mod announcer;
+mod controllers;
+mod data;
+mod views;
+
+#[cfg(test)]
+mod tests;
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use clap::Parser;
+use sse_broadcaster::{Broadcaster, Options};
+
+use controllers::State;
+use data::Posts;
+use support::{access::Origins, log, server, settings::Settings};
+
+/// A page of posts that every window shows live
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(flatten)]
+    settings: Settings,
+
+    #[command(flatten)]
+    origins: Origins,
+}
+
+async fn run(arguments: &Arguments) -> Result<(), String> {
+    let directory = arguments.settings.data_dir("posts")?;
+    let posts = Posts::open(&directory.join("posts.sqlite"))?;
+    // A window that was away catches up by it; the posts themselves do not depend on it.
+    let broadcaster = Broadcaster::start(log::open(&directory)?, Options::default())
+        .map_err(|error| error.to_string())?;
+    actix_web::rt::spawn(announcer::run(posts.clone(), broadcaster.clone()));
+    let listen = arguments.settings.listen;
+    let access = arguments.origins.access(listen);
+    let state = State::new(posts, broadcaster.clone(), access);
+    server::run("posts", listen, &broadcaster, move |config| {
+        controllers::routes(config, &state);
+    })
+    .await
+}
+
+#[actix_web::main]
+async fn main() -> std::process::ExitCode {
+    // A stream that is cut at the end is an error to actix's own connections, and none to us.
+    let filter = env_logger::Env::default().default_filter_or("warn,actix_http=off");
+    env_logger::Builder::from_env(filter).init();
+    match run(&Arguments::parse()).await {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("posts: {problem}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}

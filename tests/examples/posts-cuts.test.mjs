@@ -1,0 +1,147 @@
+// The page of posts where its server is killed, its connections are cut, or history is lost.
+import assert from 'node:assert/strict';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+
+import { launch, newPage } from '../clients/support/browser.mjs';
+import { TEST } from '../clients/support/limits.mjs';
+import { Proxy } from '../clients/support/proxy.mjs';
+import { published, subscribe } from '../clients/support/sse.mjs';
+import { Example } from './support/example.mjs';
+import {
+  beginEdit, converge, edit, openWindow, posted, POSTS_SUITE, remove, write,
+} from './support/posts.mjs';
+
+let browser;
+before(async () => {
+  browser = await launch();
+});
+after(() => browser.close());
+
+const open = (t, url, options) => openWindow(t, browser, url, options);
+
+describe('the page of posts, cut off', POSTS_SUITE, () => {
+  it('loses nothing when it is killed, and open windows go on by themselves', TEST, async (t) => {
+    const example = await Example.start(t, 'posts');
+    const windows = [await open(t, example.url), await open(t, example.url)];
+    const [ann, ben] = windows;
+    await write(ann, 'before');
+    await ben.fill('#message', 'a draft');
+    const draft = await beginEdit(ann, 'before');
+    await draft.fill('an edit that waits');
+    await posted(example.url, { message: 'at the last moment' });
+    await example.kill();
+    await example.startAgain();
+    await posted(example.url, { message: 'after' });
+    await converge(windows, ['after', 'at the last moment', 'before']);
+    assert.equal(await ben.inputValue('#message'), 'a draft');
+    assert.equal(await draft.inputValue(), 'an edit that waits');
+    await ann.getByText('Save').click();
+    await converge(windows, ['after', 'at the last moment', 'an edit that waits']);
+  });
+
+  it('shows what was posted, edited and deleted while a window was cut off', TEST, async (t) => {
+    const { url, port } = await Example.start(t, 'posts');
+    const proxy = await Proxy.start(t, port);
+    const [ann, ben] = [await open(t, url), await open(t, proxy.url)];
+    for (const text of ['stays', 'changes', 'goes']) await write(ann, text);
+    await converge([ben], ['goes', 'changes', 'stays']);
+    await proxy.refuse();
+    await write(ann, 'missed');
+    await edit(ann, 'changes', 'changed');
+    await remove(ann, 'goes');
+    await converge([ann], ['missed', 'changed', 'stays']);
+    await proxy.accept();
+    await converge([ben], ['missed', 'changed', 'stays']);
+  });
+
+  for (const browserMoves of [true, false]) {
+    const how = browserMoves ? 'that moves nodes' : 'that can only take nodes out and put them in';
+    it(`shows the posts anew where something was lost, in a browser ${how}`, TEST, async (t) => {
+      const example = await Example.start(t, 'posts');
+      const ann = await open(t, 'about:blank', { path: '' });
+      if (!browserMoves) await ann.addInitScript(() => delete Element.prototype.moveBefore);
+      await ann.goto(example.url);
+      assert.equal(await ann.evaluate(() => 'moveBefore' in Element.prototype), browserMoves);
+      await write(ann, 'kept');
+      const draft = await beginEdit(ann, 'kept');
+      await draft.fill('still being edited');
+      await ann.fill('#message', 'a draft');
+      await example.kill();
+      await rm(join(example.directory, 'log'), { recursive: true });
+      await example.startAgain();
+      await posted(example.url, { message: 'new' });
+      await converge([ann], ['new', 'kept']);
+      assert.equal(await ann.inputValue('#message'), 'a draft');
+      assert.equal(await draft.inputValue(), 'still being edited');
+      await ann.getByText('Save').click();
+      await converge([ann], ['new', 'still being edited']);
+    });
+  }
+
+  it('shows nothing twice when a stream begins anew from an older place', TEST, async (t) => {
+    const { url } = await Example.start(t, 'posts');
+    const ann = await open(t, url);
+    for (const text of ['one', 'two', 'three']) await write(ann, text);
+    await edit(ann, 'two', 'two, edited');
+    await remove(ann, 'one');
+    await converge([ann], ['three', 'two, edited']);
+
+    const page = await newPage(t, browser);
+    await page.route('**/home/sse*', (route) => route.continue({ url: `${url}/home/sse?since=earliest` }));
+    await page.goto(url);
+    await write(ann, 'four');
+    await converge([page], ['four', 'three', 'two, edited']);
+  });
+
+  it('goes on from where it was after a proxy answered for the server', TEST, async (t) => {
+    const example = await Example.start(t, 'posts');
+    const { url } = example;
+    const { events } = await subscribe(t, `${url}/home/sse?since=earliest`);
+    const ann = await open(t, url, { tolerates: /status of 502/ });
+    await write(ann, 'one');
+    const streams = [];
+    let refusals = 2;
+    await ann.route('**/home/sse*', (route) => {
+      streams.push(route.request().url());
+      refusals -= 1;
+      return refusals >= 0 ? route.fulfill({ status: 502 }) : route.continue();
+    });
+    await ann.reload();
+    await posted(url, { message: 'two' });
+    await converge([ann], ['two', 'one']);
+    assert.equal(streams.length, 3, 'the extension opened the stream anew');
+
+    refusals = 1;
+    await example.kill();
+    await example.startAgain();
+    await posted(url, { message: 'three' });
+    await converge([ann], ['three', 'two', 'one']);
+    const [, two] = published(events);
+    assert.ok(streams.at(-1).endsWith(two.id), `${streams.at(-1)} does not begin after ${two.id}`);
+  });
+
+  it('says that the server is away, and what was typed stays', TEST, async (t) => {
+    const example = await Example.start(t, 'posts');
+    const page = await open(t, example.url, { tolerates: /htmx:(sendError|afterRequest)/ });
+    await page.fill('#message', 'too late');
+    await example.kill();
+    await page.click('#compose button');
+    await page.locator('#notice', { hasText: 'cannot be reached' }).waitFor();
+    assert.equal(await page.inputValue('#message'), 'too late');
+    await example.startAgain();
+    await page.click('#compose button');
+    await converge([page], ['too late']);
+  });
+
+  it('ends at once when it is told to, although windows are open', TEST, async (t) => {
+    const example = await Example.start(t, 'posts');
+    const page = await open(t, example.url);
+    await write(page, 'said');
+    assert.equal(await example.end(), 0);
+    await example.startAgain();
+    await posted(example.url, { message: 'back' });
+    await converge([page], ['back', 'said']);
+  });
+});
