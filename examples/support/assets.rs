@@ -13,6 +13,7 @@ pub struct Asset {
     pub file: &'static str,
     /// Where npm puts it, below `node_modules`; `None` for what is not in npm.
     npm: Option<&'static str>,
+    /// Where a browser finds the same bytes otherwise.
     pub cdn: &'static str,
     /// For the page's `integrity`.
     pub integrity: &'static str,

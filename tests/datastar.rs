@@ -1,0 +1,131 @@
+//! Datastar's protocol: what leaves the broadcaster for an event of Datastar's is, but for the id, what
+//! Datastar's own crate writes.
+
+use std::time::Duration;
+
+use datastar::{
+    DatastarEvent,
+    consts::ElementPatchMode,
+    prelude::{PatchElements, PatchSignals},
+};
+use futures_util::StreamExt;
+use sse_broadcaster::{
+    Broadcaster, Form, Memory, Options, Selector, Start, Subscription, history::Retention,
+};
+
+/// How the dashboard makes its events, in `examples/stats`.
+#[path = "../examples/stats/wire.rs"]
+mod wire;
+
+/// So that a test that waits in vain fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+const TOPIC: &str = "page";
+
+struct Wire {
+    broadcaster: Broadcaster,
+    stream: Subscription,
+    text: String,
+}
+
+impl Wire {
+    async fn open() -> Self {
+        let history = Memory::new(Retention::default());
+        let broadcaster = Broadcaster::start(history, Options::default()).unwrap();
+        let selector = Selector::topics(&[TOPIC]).unwrap();
+        let stream = broadcaster
+            .subscribe(selector, Form::Sse, Start::Fresh)
+            .unwrap();
+        let mut wire = Self {
+            broadcaster,
+            stream,
+            text: String::new(),
+        };
+        assert!(wire.block().await.contains("event: connected\n"));
+        wire
+    }
+
+    /// The next block of the stream, with the blank line that ends it.
+    async fn block(&mut self) -> String {
+        loop {
+            if let Some(end) = self.text.find("\n\n") {
+                let rest = self.text.split_off(end + 2);
+                return std::mem::replace(&mut self.text, rest);
+            }
+            let item = tokio::time::timeout(PATIENCE, self.stream.next());
+            let bytes = item.await.expect("a block is due").unwrap().unwrap();
+            self.text.push_str(std::str::from_utf8(&bytes).unwrap());
+        }
+    }
+
+    /// What is written for this event behind the line with its id.
+    async fn written(&mut self, patch: &DatastarEvent) -> String {
+        let event = wire::event(TOPIC, patch).unwrap();
+        let id = self.broadcaster.publish(event).await.unwrap().ids[0];
+        let block = self.block().await;
+        let behind = block.strip_prefix(&format!("id: {id}\n"));
+        behind.expect("the id stands first").to_owned()
+    }
+}
+
+/// An event of Datastar's, and what its protocol has for it.
+fn golden() -> Vec<(DatastarEvent, &'static str)> {
+    vec![
+        (
+            PatchSignals::new(r#"{"count":1}"#).into(),
+            "event: datastar-patch-signals\n\
+             data: signals {\"count\":1}\n\n",
+        ),
+        (
+            PatchSignals::new("{\n  \"count\": 1\n}")
+                .only_if_missing(true)
+                .into(),
+            "event: datastar-patch-signals\n\
+             data: onlyIfMissing true\n\
+             data: signals {\n\
+             data: signals   \"count\": 1\n\
+             data: signals }\n\n",
+        ),
+        (
+            PatchElements::new("<ol id=\"list\">\n  <li>Größe \u{2028} 🎈</li>\n\n</ol>").into(),
+            "event: datastar-patch-elements\n\
+             data: elements <ol id=\"list\">\n\
+             data: elements   <li>Größe \u{2028} 🎈</li>\n\
+             data: elements \n\
+             data: elements </ol>\n\n",
+        ),
+        (
+            PatchElements::new("<li id=\"1\">first</li>")
+                .selector("#list")
+                .mode(ElementPatchMode::Prepend)
+                .use_view_transition(true)
+                .into(),
+            "event: datastar-patch-elements\n\
+             data: selector #list\n\
+             data: mode prepend\n\
+             data: useViewTransition true\n\
+             data: elements <li id=\"1\">first</li>\n\n",
+        ),
+        (
+            PatchElements::new_remove("#list > :last-child").into(),
+            "event: datastar-patch-elements\n\
+             data: selector #list > :last-child\n\
+             data: mode remove\n\n",
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn an_event_is_written_as_datastar_itself_writes_it_behind_an_id() {
+    let mut wire = Wire::open().await;
+    for (patch, lines) in golden() {
+        assert_eq!(patch.to_string(), lines, "the crate's own");
+        assert_eq!(wire.written(&patch).await, lines);
+    }
+}
+
+#[test]
+fn a_part_of_a_state_is_written_as_datastar_itself_writes_it() {
+    for (patch, lines) in golden() {
+        assert_eq!(wire::block(&patch).unwrap(), lines);
+    }
+}
