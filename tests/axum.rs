@@ -1,39 +1,14 @@
 //! Streams as answers of an axum application: the example, over real sockets.
 
-use std::{
-    io::{BufRead, BufReader},
-    path::Path,
-    process::{Command, Stdio},
-};
-
 use serde_json::{Value, json};
 
 mod support;
 
 use support::{End, Server};
 
-/// The example, which Cargo builds with the tests.
-fn start() -> Server {
-    let tests = std::env::current_exe().unwrap();
-    let target = tests.parent().and_then(Path::parent).unwrap();
-    let mut child = Command::new(target.join("examples/axum"))
-        .arg("127.0.0.1:0")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the example starts");
-    let mut line = String::new();
-    let stdout = child.stdout.take().unwrap();
-    BufReader::new(stdout).read_line(&mut line).unwrap();
-    let address = line
-        .strip_prefix("http://")
-        .and_then(|rest| rest.split(": ").next());
-    Server::adopt(child, address.expect("an address").parse().unwrap())
-}
-
 #[test]
 fn a_subscription_is_an_answer_that_resumes() {
-    let server = start();
+    let server = Server::example("axum", "axum");
     let mut stream = server.subscribe("/rooms/hall");
     assert_eq!(stream.header("content-type"), Some("text/event-stream"));
     assert_eq!(
@@ -59,7 +34,7 @@ fn a_subscription_is_an_answer_that_resumes() {
 
 #[test]
 fn signals_are_an_answer_that_begins_with_the_whole_document() {
-    let server = start();
+    let server = Server::example("axum", "axum");
     let mut stream = server.subscribe("/signals?name=clock");
     let whole: Value = serde_json::from_str(&stream.event().unwrap().data).unwrap();
     let first = whole["patch"][0]["value"].as_u64().unwrap();
@@ -78,7 +53,7 @@ fn signals_are_an_answer_that_begins_with_the_whole_document() {
 
 #[test]
 fn a_drain_cuts_streams_so_that_clients_come_back() {
-    let mut server = start();
+    let mut server = Server::example("axum", "axum");
     let mut stream = server.subscribe("/rooms/hall");
     stream.until("connected");
     server.signal("-INT");

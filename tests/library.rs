@@ -1,17 +1,13 @@
 //! The library as a host uses it: without a server of ours, and inside of an actix-web application.
 
-use std::{
-    io::{BufRead, BufReader},
-    process::{Command, Stdio},
-};
-
-use actix_web::{App, http::StatusCode, test as web};
+use actix_web::{App, HttpRequest, http::StatusCode, test as web};
 use futures_util::StreamExt;
 use sse_broadcaster::{
-    Broadcaster, Event, Form, Memory, Options, Selector, Start, Subscription,
+    Broadcaster, Event, Form, Memory, Options, Selector, Signal, Start, Subscription,
     actix::{self, Access, Publishers, Routes},
     broadcaster::{PublishError, StartError},
     history::Retention,
+    signals::Signals,
 };
 
 mod support;
@@ -137,25 +133,84 @@ async fn mounted_routes_read_only_until_told_who_may_publish() {
     }
 }
 
+/// The first bytes of a stream, up to this text.
+async fn beginning<B>(answer: actix_web::dev::ServiceResponse<B>, until: &str) -> String
+where
+    B: actix_web::body::MessageBody + Unpin,
+{
+    let (mut body, mut text) = (answer.into_body(), String::new());
+    while !text.contains(until) {
+        let piece = std::future::poll_fn(|cx| std::pin::Pin::new(&mut body).poll_next(cx));
+        let piece = tokio::time::timeout(support::PATIENCE, piece).await;
+        let piece = piece.expect("something is due").unwrap().ok().unwrap();
+        text.push_str(std::str::from_utf8(&piece).unwrap());
+    }
+    text
+}
+
+#[actix_web::test]
+async fn signals_are_mounted_with_the_routes_and_an_answer_of_a_handler_of_ones_own() {
+    let broadcaster = start(Options::default());
+    let signals = Signals::new(&broadcaster);
+    let counter = Signal::of(&signals, "counter", 1).await.unwrap();
+    let routes = actix::routes(&broadcaster);
+    let own = move |request: HttpRequest| {
+        let stream = actix::subscribe_to_signals(&signals, &request);
+        async move { stream }
+    };
+    let app = App::new()
+        .route("/own", actix_web::web::get().to(own))
+        .configure(|config| routes.configure(config));
+    let app = web::init_service(app).await;
+    let call = |uri: &str| web::TestRequest::get().uri(uri).to_request();
+    for uri in ["/own?name=counter", "/signals?name=counter"] {
+        let answer = web::call_service(&app, call(uri)).await;
+        assert_eq!(
+            answer.headers().get("content-type").unwrap(),
+            "text/event-stream"
+        );
+        let text = beginning(answer, "event: connected").await;
+        assert!(text.contains(r#""path":"","value":1"#), "{text}");
+    }
+    counter.set(&2).await.unwrap();
+    let read = web::call_and_read_body(&app, call("/signals/counter")).await;
+    assert_eq!(read, "2");
+    for uri in ["/own", "/signals"] {
+        let answer = web::call_service(&app, call(uri)).await;
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    }
+    let put = web::TestRequest::put()
+        .uri("/signals/counter")
+        .insert_header(("host", "localhost"))
+        .set_json(3);
+    let refused = web::call_service(&app, put.to_request()).await;
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+}
+
+#[actix_web::test]
+async fn a_route_of_ones_own_asks_who_may_publish_by_the_same_questions() {
+    let access = Access {
+        publishers: Publishers::Local,
+        ..Access::default()
+    };
+    let request = |lines: &[(&'static str, &'static str)]| {
+        let mut request = web::TestRequest::post();
+        for line in lines {
+            request = request.insert_header(*line);
+        }
+        request.to_http_request()
+    };
+    let local = ("host", "localhost:8080");
+    assert!(access.check(&request(&[local])).is_ok());
+    let foreign = access.check(&request(&[local, ("origin", "https://evil.example")]));
+    assert_eq!(foreign.unwrap_err().code(), "foreign_page");
+    let nobody = Access::default().check(&request(&[local]));
+    assert_eq!(nobody.unwrap_err().code(), "publishing_disabled");
+}
+
 #[test]
 fn the_embedding_example_serves_its_own_routes_and_checks_who_reads() {
-    let program = std::path::Path::new(env!("CARGO_BIN_EXE_sse-broadcaster"))
-        .with_file_name("examples/embed");
-    if !program.exists() {
-        // Only a run of all tests builds the examples by itself.
-        let build = Command::new(env!("CARGO"))
-            .args(["build", "--example", "embed"])
-            .status();
-        assert!(build.unwrap().success());
-    }
-    let mut command = Command::new(program);
-    command.arg("127.0.0.1:0").stdout(Stdio::piped());
-    let mut example = command.spawn().expect("the example starts");
-    let mut line = String::new();
-    let stdout = example.stdout.take().unwrap();
-    BufReader::new(stdout).read_line(&mut line).unwrap();
-    let address = line.trim_start_matches("http://").split(": ").next();
-    let server = Server::adopt(example, address.unwrap().parse().unwrap());
+    let server = Server::example("embed", "");
     assert_eq!(server.get("/live/events").status, 401);
     let mut stream = server.subscribe_with("/live/events", "X-Token: reader");
     stream.until("connected");

@@ -129,6 +129,29 @@ impl Server {
         Ok(server)
     }
 
+    /// One of the examples that take an address, and say first where they listen. It needs these
+    /// features beside those that are on by default.
+    pub fn example(name: &str, features: &str) -> Self {
+        let program = std::path::Path::new(env!("CARGO_BIN_EXE_sse-broadcaster"))
+            .with_file_name("examples")
+            .join(name);
+        if !program.exists() {
+            // Only a run of all tests builds the examples by itself.
+            let build = Command::new(env!("CARGO"))
+                .args(["build", "--example", name, "--features", features])
+                .status();
+            assert!(build.unwrap().success());
+        }
+        let mut command = Command::new(program);
+        command.arg("127.0.0.1:0").stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the example starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let address = line.trim_start_matches("http://").split(": ").next();
+        Self::adopt(child, address.unwrap().parse().unwrap())
+    }
+
     /// Another program that serves at this address.
     pub fn adopt(child: Child, address: SocketAddr) -> Self {
         Self {
