@@ -38,6 +38,8 @@ mod socket;
 mod status;
 #[cfg(feature = "server")]
 mod workers;
+#[cfg(feature = "server")]
+mod ws;
 
 use std::sync::Arc;
 

@@ -19,7 +19,8 @@ const LAST_ID_NAMES: [&str; 4] = [
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Wish {
     selector: Selector,
-    form: Form,
+    /// `None` where the request does not say.
+    form: Option<Form>,
     start: Start,
     until_head: bool,
 }
@@ -29,8 +30,24 @@ impl Wish {
         Self { selector, ..self }
     }
 
+    /// The same as JSON, which is all that a WebSocket carries.
+    #[cfg(feature = "server")]
+    pub(crate) fn into_json(self) -> Result<Self, Invalid> {
+        if self.form == Some(Form::Sse) {
+            return Err(Invalid::new(
+                "invalid_format",
+                "a WebSocket carries each event as JSON; leave format away, or say format=json",
+            ));
+        }
+        Ok(Self {
+            form: Some(Form::Json),
+            ..self
+        })
+    }
+
     pub(crate) fn grant(self, broadcaster: &Broadcaster) -> Result<Subscription, SubscribeError> {
-        let mut subscription = broadcaster.subscribe(self.selector, self.form, self.start)?;
+        let form = self.form.unwrap_or_default();
+        let mut subscription = broadcaster.subscribe(self.selector, form, self.start)?;
         if self.until_head {
             subscription.tell_head();
         }
@@ -43,7 +60,7 @@ impl Wish {
         let header_id = header_id.map(|id| String::from_utf8_lossy(id).into_owned());
         let mut topics = Vec::new();
         let (mut query_id, mut since, mut last) = (None, None, None);
-        let (mut form, mut until_head) = (Form::Sse, false);
+        let (mut form, mut until_head) = (None, false);
         for (name, value) in
             form::lossy_pairs(query.as_bytes()).filter(|(_, value)| !value.is_empty())
         {
@@ -51,7 +68,7 @@ impl Wish {
                 "topic" => topics.push(value),
                 "since" => since = Some(value),
                 "last" => last = Some(value),
-                "format" => form = read_form(&value)?,
+                "format" => form = Some(read_form(&value)?),
                 "until" => until_head = read_until(&value)?,
                 name if LAST_ID_NAMES.contains(&name) => query_id = Some(value),
                 _ => {}
@@ -157,6 +174,19 @@ mod tests {
         let wish = wish("last_event_id=%FF%00&datastar={}&nonsense", None);
         assert_eq!(wish.start, after("\u{FFFD}\0"));
         assert_eq!(wish.selector, Selector::topics(&["default"]).unwrap());
+    }
+
+    #[cfg(feature = "server")]
+    #[test]
+    fn a_web_socket_carries_json_and_nothing_else() {
+        for query in ["", "format=json", "format="] {
+            assert_eq!(
+                wish(query, None).into_json().unwrap().form,
+                Some(Form::Json)
+            );
+        }
+        let refused = wish("format=sse", None).into_json().unwrap_err();
+        assert_eq!(refused.code(), "invalid_format");
     }
 
     #[test]

@@ -225,6 +225,29 @@ impl Gate {
         admitted.map(String::as_str)
     }
 
+    /// A page of any site may open a WebSocket, and its browser keeps nothing from it that comes on
+    /// one: so who may not read is refused here.
+    #[cfg(feature = "server")]
+    pub(crate) fn admit_page(&self, asked: Asked<'_>) -> Result<(), Problem> {
+        let Some(origin) = asked.origin() else {
+            return Ok(());
+        };
+        if is_same_origin(origin, asked.host())
+            || self.access.is_publish_origin(Some(origin))
+            || self.reader_origin(asked).is_some()
+        {
+            return Ok(());
+        }
+        let origin = origin.escape_default();
+        Err(Problem::forbidden(
+            "foreign_page",
+            format!(
+                "a page of {origin} may not read here; start the server with --cors-origin {origin} \
+                 to admit it"
+            ),
+        ))
+    }
+
     fn log_refused(&self, origin: &str) {
         let mut logged = self.logged_origins.lock();
         if logged.len() < MAX_LOGGED_ORIGINS && !logged.iter().any(|known| known == origin) {

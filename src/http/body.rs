@@ -18,6 +18,7 @@ use super::{
     error::Problem,
     fields::{Fields, JSON_LINE, not_utf8},
 };
+use crate::broadcaster::Broadcaster;
 
 /// How long a body may take in all, but for streamed lines, which come when they come.
 const BODY_TIMEOUT: Duration = Duration::from_secs(300);
@@ -80,6 +81,12 @@ pub(super) fn unsupported(detail: &str) -> Problem {
 
 pub(super) fn max_object(max_event_bytes: usize) -> usize {
     JSON_EXPANSION * max_event_bytes + JSON_ALLOWANCE
+}
+
+/// Longest JSON that publishes.
+pub(super) fn max_json(broadcaster: &Broadcaster) -> usize {
+    let max_event = broadcaster.options().max_event_bytes;
+    broadcaster.max_batch_bytes().max(max_object(max_event))
 }
 
 pub(super) async fn read_whole(
@@ -152,8 +159,12 @@ pub(super) fn objects(body: &[u8]) -> Result<(Vec<Fields>, bool), Problem> {
 }
 
 pub(super) fn object(text: &str) -> Result<Fields, Problem> {
-    let object: Box<RawValue> = serde_json::from_str(text).map_err(|e| not_json(&e))?;
-    Fields::of_json(&object)
+    Fields::of_json(&raw(text)?)
+}
+
+/// Any one JSON value.
+pub(super) fn raw(text: &str) -> Result<Box<RawValue>, Problem> {
+    serde_json::from_str(text).map_err(|e| not_json(&e))
 }
 
 fn not_json(error: &serde_json::Error) -> Problem {

@@ -242,7 +242,7 @@ impl Connection {
         match written {
             Poll::Pending => self.poll_stall(cx),
             Poll::Ready(result) => {
-                if self.stall.take().is_some() && !self.link.is_streaming() {
+                if self.stall.take().is_some() && !self.link.is_deaf() {
                     // For what was not read meanwhile.
                     cx.waker().wake_by_ref();
                 }
@@ -260,7 +260,7 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.link.is_streaming() {
+        if this.link.is_deaf() {
             return this.poll_discard(cx);
         }
         if this.stall.is_some() {

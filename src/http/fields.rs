@@ -59,10 +59,10 @@ impl Fields {
 
     /// Those of an object such as [`JSON_LINE`].
     pub(super) fn of_json(object: &RawValue) -> Result<Self, Problem> {
-        let Ok(Object(members)) = serde_json::from_str(object.get()) else {
-            let detail = format!("an event is an object, for example {JSON_LINE}");
-            return Err(Problem::unprocessable("invalid_event_object", detail));
-        };
+        Self::of_members(members(object)?)
+    }
+
+    pub(super) fn of_members(members: Vec<Member>) -> Result<Self, Problem> {
         let mut fields = Self::default();
         for (name, value) in members {
             fields.set_json(&name, &value)?;
@@ -221,14 +221,14 @@ fn unknown(name: &str, place: &str, known: &str) -> Problem {
     )
 }
 
-fn twice(name: &str) -> Problem {
+pub(super) fn twice(name: &str) -> Problem {
     Problem::unprocessable(
         "duplicate_field",
         format!("{name} is given twice; give it once, in the query or in the body: {JSON_LINE}"),
     )
 }
 
-fn wrong_type(name: &str, right: &str) -> Problem {
+pub(super) fn wrong_type(name: &str, right: &str) -> Problem {
     Problem::unprocessable("wrong_type", format!("{name} is {right}: {JSON_LINE}"))
 }
 
@@ -264,8 +264,19 @@ fn compact(json: &str) -> String {
         .collect()
 }
 
+/// A name in an object, and what it stands for.
+pub(super) type Member = (String, Box<RawValue>);
+
 /// The members of an object, in order and with repeats.
-struct Object(Vec<(String, Box<RawValue>)>);
+pub(super) fn members(object: &RawValue) -> Result<Vec<Member>, Problem> {
+    let Ok(Object(members)) = serde_json::from_str(object.get()) else {
+        let detail = format!("an event is an object, for example {JSON_LINE}");
+        return Err(Problem::unprocessable("invalid_event_object", detail));
+    };
+    Ok(members)
+}
+
+struct Object(Vec<Member>);
 
 impl<'de> Deserialize<'de> for Object {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -13,6 +13,7 @@ pub struct Link {
     committing: Cell<bool>,
     streaming: Cell<bool>,
     unchunked: Cell<bool>,
+    conversing: Cell<bool>,
     cut: Cell<bool>,
     stalled: Cell<bool>,
 }
@@ -46,8 +47,19 @@ impl Link {
         self.unchunked.set(!chunked);
     }
 
+    /// A stream whose client is listened to as well.
+    pub(crate) fn begin_conversation(&self) {
+        self.streaming.set(true);
+        self.conversing.set(true);
+    }
+
     pub(crate) fn is_streaming(&self) -> bool {
         self.streaming.get()
+    }
+
+    /// What the client sends is read for its end alone.
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.streaming.get() && !self.conversing.get()
     }
 
     /// Without chunks a mere close would look like a clean end, after which some clients give up.

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{
     Face,
-    body::{Kind, form, max_object, objects, read_whole, text},
+    body::{Kind, form, max_json, objects, read_whole, text},
     cors,
     error::{Problem, no_store},
     fields::{Fields, not_utf8},
@@ -121,10 +121,9 @@ async fn post_whole(
     kind: Kind,
     face: &Face,
 ) -> Result<HttpResponse, Problem> {
-    let max_event = face.broadcaster.options().max_event_bytes;
     let max = match kind {
-        Kind::Text => max_event,
-        _ => (face.broadcaster.max_batch_bytes()).max(max_object(max_event)),
+        Kind::Text => face.broadcaster.options().max_event_bytes,
+        _ => max_json(&face.broadcaster),
     };
     let body = read_whole(request, body, max).await?;
     let (events, many) = match kind {

@@ -35,7 +35,7 @@ pub(super) enum Route {
 }
 
 /// What a request asks of a stream of its route.
-enum Asked {
+pub(super) enum Asked {
     Events(Wish),
     Signals(SignalsWish),
 }
@@ -62,7 +62,7 @@ pub(super) struct Opened {
     pub(super) seat: Option<Seat>,
 }
 
-fn grant(request: &RequestHead, face: &Face, asked: Asked) -> Result<Opened, Problem> {
+pub(super) fn grant(request: &RequestHead, face: &Face, asked: Asked) -> Result<Opened, Problem> {
     let address = request.peer_addr.map(|address| address.ip());
     let seat = face.gate.admit_address(address)?;
     let subscription = asked.grant(face)?;
@@ -187,7 +187,7 @@ pub(crate) fn subscribe_as(
 }
 
 /// What the parameters of a stream say; what cannot be is 400, since an `EventSource` has no body.
-fn read<W>(
+pub(super) fn read<W>(
     request: &RequestHead,
     read: impl FnOnce(&str, Option<&[u8]>) -> Result<W, Invalid>,
 ) -> Result<W, Problem> {

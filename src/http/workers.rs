@@ -33,6 +33,7 @@ use super::{
     listeners::Listeners,
     socket,
     status::{self, Status},
+    ws,
 };
 use crate::config::Config;
 
@@ -200,6 +201,7 @@ struct Routing {
 impl Routing {
     fn configure(&self, config: &mut ServiceConfig) {
         self.routes.configure(config);
+        ws::configure(config, &self.routes.face);
         if let Some(status) = &self.status {
             status::configure(config, status, self.page);
         }

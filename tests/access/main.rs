@@ -3,7 +3,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../support/socket.rs"]
+mod socket;
+
 mod answers;
 mod cors;
 mod keys;
 mod questions;
+mod sockets;

@@ -3,16 +3,19 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::support::{Answer, Server};
+use crate::{
+    sockets,
+    support::{Answer, Server},
+};
 
 const CHROME: &str = "User-Agent: Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0";
 const KEY: &str = "Authorization: Bearer s3cret";
 
 /// A publish with a `Host` and further lines of its head, and the code of its refusal.
-struct Case {
-    what: &'static str,
-    host: &'static str,
-    lines: &'static [&'static str],
+pub struct Case {
+    pub what: &'static str,
+    pub host: &'static str,
+    pub lines: &'static [&'static str],
     refused: Option<&'static str>,
 }
 
@@ -47,6 +50,10 @@ const GET: Way = Way {
 const PUT: Way = Way {
     write: put,
     stream: "/signals?name=s",
+};
+const SOCKET: Way = Way {
+    write: sockets::publish,
+    stream: "/events",
 };
 
 fn post(server: &Server, case: &Case) -> Answer {
@@ -144,6 +151,7 @@ fn without_settings_local_programs_and_the_servers_own_page_may_publish_and_nobo
     for way in [&POST, &GET, &PUT] {
         check(&server, way, &cases);
     }
+    check(&sockets::start(&[]), &SOCKET, &cases);
 }
 
 #[test]
@@ -205,6 +213,8 @@ fn under_anonymous_publishing_everybody_may_but_other_sites_pages() {
     for way in [&POST, &GET, &PUT] {
         check(&server, way, &cases);
     }
+    let open = sockets::start(&["--allow-anonymous-publish"]);
+    check(&open, &SOCKET, &cases);
     let answer = server.send(b"GET /events/x HTTP/1.0\r\n\r\n");
     assert_eq!(answer.status, 200, "{answer:?}");
 }
@@ -226,9 +236,11 @@ fn pages_of_a_listed_origin_may_publish() {
         case("another port", "localhost", &["Origin: https://app.example.com:8443"], Some("foreign_page")),
         case("through a proxy", "localhost", &["Origin: https://app.example.com", "Via: 1.1 x"], Some("not_local")),
     ];
-    let server = Server::start(&["--publish-origin", "https://app.example.com/"]);
+    let settings = ["--publish-origin", "https://app.example.com/"];
+    let server = Server::start(&settings);
     check(&server, &POST, &cases);
     check(&server, &PUT, &cases);
+    check(&sockets::start(&settings), &SOCKET, &cases);
 
     #[rustfmt::skip]
     let cases = [
@@ -242,6 +254,7 @@ fn pages_of_a_listed_origin_may_publish() {
         "https://app.example.com",
     ];
     check(&Server::start(&listed), &POST, &cases);
+    check(&sockets::start(&listed), &SOCKET, &cases);
 }
 
 #[test]
@@ -262,7 +275,7 @@ fn where_a_key_is_set_it_alone_decides() {
         case("in capitals", "localhost", &["Authorization: Bearer S3CRET"], Some("wrong_key")),
         case("a listed page without it", "localhost", &["Origin: https://app.example.com"], Some("wrong_key")),
     ];
-    let server = Server::start(&[
+    let settings = [
         "--publish-key",
         "s3cret",
         "--publish-key",
@@ -270,10 +283,12 @@ fn where_a_key_is_set_it_alone_decides() {
         "--publish-origin",
         "https://app.example.com",
         "--allow-anonymous-publish",
-    ]);
+    ];
+    let server = Server::start(&settings);
     for way in [&POST, &GET, &PUT] {
         check(&server, way, &cases);
     }
+    check(&sockets::start(&settings), &SOCKET, &cases);
     let refused = server.get("/events/x");
     assert_eq!(
         (refused.status, refused.header("www-authenticate")),
@@ -296,6 +311,7 @@ fn nobody_may_publish_where_publishing_is_off() {
         for way in [&POST, &GET, &PUT] {
             check(&server, way, &cases);
         }
+        check(&sockets::start(more), &SOCKET, &cases);
         server.subscribe("/events").until("connected");
     }
 }

@@ -261,3 +261,85 @@ describe('a page of another site reads', SUITE, () => {
     assert.equal(await readFrom('evil.test'), 'refused');
   });
 });
+
+describe('over a WebSocket', SUITE, () => {
+  /** What becomes of a page that opens one and publishes on it: the server's answer, or that it was closed. */
+  const talk = (url) => new Promise((resolve) => {
+    const socket = new WebSocket(url.replace(/^http/, 'ws'));
+    const read = [];
+    socket.onmessage = ({ data }) => {
+      const message = JSON.parse(data);
+      read.push(message.type ?? message.data);
+      if (message.type === 'connected') socket.send('{"data":"said"}');
+      if (message.type === 'published' || message.type === 'refused') {
+        resolve({ reads: read[0] === 'connected', type: message.type, ...(message.code && { code: message.code }) });
+      }
+    };
+    socket.onclose = () => resolve({ reads: read.length > 0, type: 'closed' });
+  });
+
+  async function talkFrom(t, page, server, target = '127.0.0.1') {
+    const listener = await server.subscribe('?topic=*');
+    const context = await browser.newContext();
+    t.after(() => context.close());
+    const tab = await context.newPage();
+    await tab.goto(page);
+    const outcome = await tab.evaluate(talk, `http://${target}:${server.port}/ws?topic=*`);
+    await assertPublished(server, listener, outcome.type === 'published' ? ['said'] : []);
+    return outcome;
+  }
+
+  async function foreignPage(t, host) {
+    const site = await Site.start(t);
+    return { origin: `http://${host}:${site.port}`, url: `http://${host}:${site.port}${site.serve('')}` };
+  }
+
+  for (const host of ['evil.test', '127.0.0.1', 'localhost']) {
+    for (const target of ['127.0.0.1', 'localhost']) {
+      it(`a page of another site, ${host}, can neither read nor publish on ${target}`, TEST, async (t) => {
+        const server = await Server.start(t);
+        const page = await foreignPage(t, host);
+        assert.deepEqual(await talkFrom(t, page.url, server, target), { reads: false, type: 'closed' });
+      });
+    }
+  }
+
+  it('a page of another site can do neither where everybody else may', TEST, async (t) => {
+    const server = await Server.start(t, { args: ['--allow-anonymous-publish'] });
+    const page = await foreignPage(t, 'evil.test');
+    assert.deepEqual(await talkFrom(t, page.url, server, 'events.test'), { reads: false, type: 'closed' });
+  });
+
+  it('a page of an origin in --cors-origin reads and cannot publish', TEST, async (t) => {
+    const page = await foreignPage(t, 'friend.test');
+    const server = await Server.start(t, { args: ['--cors-origin', page.origin] });
+    assert.deepEqual(await talkFrom(t, page.url, server), { reads: true, type: 'refused', code: 'foreign_page' });
+  });
+
+  it('a page of an origin in --publish-origin does both', TEST, async (t) => {
+    const page = await foreignPage(t, 'friend.test');
+    const server = await Server.start(t, { args: ['--publish-origin', page.origin] });
+    assert.deepEqual(await talkFrom(t, page.url, server), { reads: true, type: 'published' });
+  });
+
+  it('a page whose host name was rebound to the server cannot publish', TEST, async (t) => {
+    const server = await Server.start(t);
+    const page = `http://evil.test:${server.port}/`;
+    const outcome = await talkFrom(t, page, server, 'evil.test');
+    assert.deepEqual(outcome, { reads: true, type: 'refused', code: 'foreign_host' });
+  });
+
+  it('a page has no way to bring a key', TEST, async (t) => {
+    const server = await Server.start(t, { key: 'secret' });
+    const outcome = await talkFrom(t, `${server.url}/`, server);
+    assert.deepEqual(outcome, { reads: true, type: 'refused', code: 'wrong_key' });
+  });
+
+  for (const host of ['127.0.0.1', 'localhost']) {
+    it(`the server's own page on ${host} does both`, TEST, async (t) => {
+      const server = await Server.start(t);
+      const outcome = await talkFrom(t, `http://${host}:${server.port}/`, server, host);
+      assert.deepEqual(outcome, { reads: true, type: 'published' });
+    });
+  }
+});

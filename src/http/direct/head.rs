@@ -127,6 +127,7 @@ mod tests {
             }
         }
         for other in [
+            "GET /ws HTTP/1.1",
             "POST",
             "get /events ",
             "GET /eventsource",

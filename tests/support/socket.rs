@@ -1,0 +1,210 @@
+//! A client of `GET /ws`: tungstenite, behind a handshake that is written out here so that a test says
+//! what stands in it.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
+
+use serde_json::Value;
+use tungstenite::{
+    Message, WebSocket,
+    protocol::{Role, WebSocketConfig},
+};
+
+use crate::support::{Answer, Server};
+
+/// The standard's own example (RFC 6455, 1.3).
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+/// The lines by which a request asks for a WebSocket.
+pub const UPGRADE: &[&str] = &[
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+];
+
+/// An open socket.
+pub struct Socket {
+    inner: WebSocket<TcpStream>,
+    pub head: String,
+    /// How many pings came, and were answered.
+    pub pings: usize,
+}
+
+/// How a socket ended: a close with its code and reason, or without, or no close at all.
+#[derive(Debug, PartialEq, Eq)]
+pub enum End {
+    Close(u16, String),
+    Bare,
+    Cut,
+}
+
+impl End {
+    pub fn code(&self) -> Option<u16> {
+        match self {
+            Self::Close(code, _) => Some(*code),
+            Self::Bare | Self::Cut => None,
+        }
+    }
+}
+
+impl Socket {
+    pub fn open(server: &Server, path: &str) -> Self {
+        Self::open_with(server, path, &[])
+    }
+
+    /// With further lines in the head.
+    pub fn open_with(server: &Server, path: &str, lines: &[&str]) -> Self {
+        let host = server.address.to_string();
+        let opened = Self::try_open(server.connect(), path, &host, lines);
+        opened.unwrap_or_else(|answer| panic!("refused: {answer:?}"))
+    }
+
+    /// On this connection; the answer where it is refused.
+    pub fn try_open(
+        mut socket: TcpStream,
+        path: &str,
+        host: &str,
+        lines: &[&str],
+    ) -> Result<Self, Answer> {
+        let lines = [UPGRADE, lines].concat().join("\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n\r\n");
+        socket.write_all(request.as_bytes()).unwrap();
+        let mut start = [0; 12];
+        socket.peek(&mut start).expect("an answer");
+        if !start.ends_with(b" 101") {
+            return Err(Answer::read(socket));
+        }
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            socket.read_exact(&mut byte).expect("a whole head");
+            head.push(byte[0]);
+        }
+        let head = String::from_utf8(head).unwrap();
+        let accept = format!("sec-websocket-accept: {ACCEPT}\r\n");
+        assert!(head.contains(&accept), "{KEY} is answered by {head}");
+        // So that each send is a write, and a test may send what is refused.
+        let config = WebSocketConfig::default().max_message_size(None);
+        let inner = WebSocket::from_raw_socket(socket, Role::Client, Some(config));
+        Ok(Self {
+            inner,
+            head,
+            pings: 0,
+        })
+    }
+
+    pub fn connection(&mut self) -> &mut TcpStream {
+        self.inner.get_mut()
+    }
+
+    pub fn send(&mut self, message: Message) {
+        self.inner.send(message).expect("it can be sent");
+    }
+
+    pub fn say(&mut self, text: impl Into<String>) {
+        self.send(Message::text(text.into()));
+    }
+
+    /// These bytes, whatever they are.
+    pub fn send_raw(&mut self, bytes: &[u8]) {
+        // It may be closed before all is written.
+        let _ = self.inner.get_mut().write_all(bytes);
+    }
+
+    /// Reads on until so many pings came; nothing else is to come before.
+    pub fn wait_for_pings(&mut self, count: usize) {
+        while self.pings < count {
+            let message = self.inner.read();
+            assert!(matches!(message, Ok(Message::Ping(_))), "{message:?}");
+            self.pings += 1;
+        }
+    }
+
+    /// The next message of text; an error is how the socket ended.
+    pub fn try_text(&mut self) -> Result<String, End> {
+        loop {
+            match self.inner.read() {
+                Ok(Message::Text(text)) => return Ok(text.as_str().to_owned()),
+                Ok(Message::Ping(_)) => self.pings += 1,
+                Ok(Message::Close(Some(frame))) => {
+                    return Err(End::Close(
+                        frame.code.into(),
+                        frame.reason.as_str().to_owned(),
+                    ));
+                }
+                Ok(Message::Close(None)) => return Err(End::Bare),
+                Ok(Message::Pong(_)) => {}
+                Ok(other) => panic!("{other:?} is nothing that is sent"),
+                Err(_) => return Err(End::Cut),
+            }
+        }
+    }
+
+    pub fn text(&mut self) -> String {
+        let text = self.try_text();
+        text.unwrap_or_else(|end| panic!("the socket ended: {end:?}"))
+    }
+
+    /// The next message, as JSON.
+    pub fn next(&mut self) -> Value {
+        serde_json::from_str(&self.text()).expect("a message is JSON")
+    }
+
+    /// The next message of this type.
+    pub fn until(&mut self, kind: &str) -> Value {
+        loop {
+            let message = self.next();
+            if message["type"] == kind {
+                return message;
+            }
+        }
+    }
+
+    /// The next event that was published.
+    pub fn event(&mut self) -> Value {
+        loop {
+            let message = self.next();
+            if message["type"].is_null() {
+                return message;
+            }
+        }
+    }
+
+    /// The data of the next so many events.
+    pub fn data(&mut self, count: usize) -> Vec<String> {
+        let data = |event: Value| event["data"].as_str().expect("data").to_owned();
+        (0..count).map(|_| data(self.event())).collect()
+    }
+
+    /// Publishes this, and gives the answer.
+    pub fn publish(&mut self, message: &Value) -> Value {
+        self.say(message.to_string());
+        loop {
+            let answer = self.next();
+            if answer["type"] == "published" || answer["type"] == "refused" {
+                return answer;
+            }
+        }
+    }
+
+    /// Reads on, whatever comes, to the end.
+    pub fn end(&mut self) -> End {
+        loop {
+            if let Err(end) = self.try_text() {
+                return end;
+            }
+        }
+    }
+
+    /// Lets the closing handshake end: the connection's end is next.
+    pub fn is_gone(&mut self) -> bool {
+        while self.inner.read().is_ok() {}
+        matches!(self.inner.get_mut().read(&mut [0; 16]), Ok(0) | Err(_))
+    }
+}

@@ -1,0 +1,111 @@
+//! What is answered in place of a socket.
+
+use crate::{
+    socket::{Socket, UPGRADE},
+    support::{Answer, Server},
+};
+
+fn ask(server: &Server, first: &str, lines: &[&str]) -> Answer {
+    let lines = lines.join("\r\n");
+    let request = format!("{first}\r\nHost: localhost\r\n{lines}\r\n\r\n");
+    server.send(request.as_bytes())
+}
+
+#[test]
+fn a_request_without_a_handshake_is_told_what_this_address_takes() {
+    let server = Server::start(&[]);
+    let without = |left_out: &str| -> Vec<&str> {
+        let lines = UPGRADE.iter().filter(|line| !line.starts_with(left_out));
+        lines.copied().chain(["X-Other: 1"]).collect()
+    };
+    let older = [&UPGRADE[..2], &["Sec-WebSocket-Version: 8", UPGRADE[3]]].concat();
+    let key = [&UPGRADE[..3], &["Sec-WebSocket-Key: short"]].concat();
+    for (first, lines) in [
+        ("GET /ws HTTP/1.1", vec!["Connection: close"]),
+        ("GET /ws HTTP/1.1", without("Upgrade")),
+        ("GET /ws HTTP/1.1", without("Sec-WebSocket-Version")),
+        ("GET /ws HTTP/1.1", without("Sec-WebSocket-Key")),
+        ("GET /ws HTTP/1.1", older),
+        ("GET /ws HTTP/1.1", key),
+        ("GET /ws HTTP/1.0", UPGRADE.to_vec()),
+    ] {
+        let answer = ask(&server, first, &lines);
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (426, "upgrade_required")
+        );
+        assert_eq!(
+            answer.header("content-type"),
+            Some("application/problem+json")
+        );
+        assert_eq!(answer.header("upgrade"), Some("websocket"), "{answer:?}");
+        assert_eq!(answer.header("sec-websocket-version"), Some("13"));
+        assert!(
+            answer.text().contains("/events"),
+            "it says where else to read"
+        );
+    }
+    assert_eq!(server.metric("subscribed_total"), 0);
+}
+
+#[test]
+fn no_other_method_is_taken() {
+    let server = Server::start(&[]);
+    for method in ["POST", "HEAD", "PUT", "DELETE", "OPTIONS"] {
+        let answer = ask(
+            &server,
+            &format!("{method} /ws HTTP/1.1"),
+            &["Connection: close"],
+        );
+        assert_eq!(answer.status, 405, "{method}");
+        assert_eq!(answer.header("allow"), Some("GET"));
+    }
+}
+
+#[test]
+fn what_can_never_be_subscribed_to_is_a_refusal_and_not_a_socket() {
+    let server = Server::start(&[]);
+    for (query, code) in [
+        ("topic=a%7Bb", "invalid_topic"),
+        ("since=yesterday", "invalid_since"),
+        ("last=some", "invalid_last"),
+        ("format=xml", "invalid_format"),
+        ("format=sse", "invalid_format"),
+        ("until=noon", "invalid_until"),
+    ] {
+        let path = format!("/ws?{query}");
+        let opened = Socket::try_open(server.connect(), &path, "localhost", &[]);
+        let answer = opened.err().expect("a refusal");
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (400, code),
+            "{query}"
+        );
+    }
+}
+
+#[test]
+fn a_handshake_may_be_a_later_request_of_its_connection_and_come_in_pieces() {
+    use std::io::{Read as _, Write as _};
+    let server = Server::start(&[]);
+    let mut connection = server.connect();
+    connection
+        .write_all(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"{\"status\":\"live\"}") {
+        let mut byte = [0];
+        connection.read_exact(&mut byte).unwrap();
+        answer.push(byte[0]);
+    }
+    let request = format!(
+        "GET /ws HTTP/1.1\r\nHost: localhost\r\n{}\r\n\r\n",
+        UPGRADE.join("\r\n")
+    );
+    for byte in request.as_bytes() {
+        connection.write_all(&[*byte]).unwrap();
+    }
+    let mut start = [0; 12];
+    connection.read_exact(&mut start).unwrap();
+    assert_eq!(&start, b"HTTP/1.1 101");
+}
