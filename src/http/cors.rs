@@ -13,12 +13,18 @@ const HEADERS: &str = "authorization, cache-control, content-type, if-match, if-
     last-event-id, datastar-request, \
     hx-boosted, hx-current-url, hx-history-restore-request, hx-prompt, hx-request, hx-request-type, \
     hx-source, hx-target, hx-trigger, hx-trigger-name, x-requested-with";
+/// What of an answer the pages of admitted origins see beside its body.
+const EXPOSED: HeaderValue = HeaderValue::from_static("etag, event-head, event-id");
 /// How long a browser may keep a preflight's answer, in seconds.
 const MAX_AGE: &str = "7200";
 
 /// Lets the pages of origins that may read see the answer, a refusal too.
 pub(crate) fn admit_reader(headers: &mut HeaderMap, gate: &Gate, request: &RequestHead) {
-    admit(headers, gate.reader_origin(request.into()), request);
+    let origin = gate.reader_origin(request.into());
+    if origin.is_some() {
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    }
+    admit(headers, origin, request);
 }
 
 /// Lets the pages of origins that may publish see the answer, whatever it is.
@@ -26,10 +32,9 @@ pub(crate) fn admit_publisher(headers: &mut HeaderMap, gate: &Gate, request: &Re
     let admitted = gate.access.publisher_origin(request.into());
     let sent = request.headers.get(header::ORIGIN);
     if let Some((_, sent)) = admitted.zip(sent) {
-        let expose = HeaderValue::from_static("etag, event-id");
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, sent.clone());
         headers.insert(header::VARY, HeaderValue::from_static("Origin"));
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, expose);
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
     }
 }
 

@@ -245,6 +245,7 @@ impl Reader {
         match self.form {
             Form::Sse => assert_eq!(data, next.data),
             Form::Json => assert!(data.contains(&format!("\"data\":\"{}\"", next.data))),
+            Form::Signal(_) => panic!("no stream of signals is followed here"),
         }
         self.at = Some(id);
     }
