@@ -16,7 +16,7 @@ pub trait Snapshots: Send + Sync + 'static {
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     /// A position that history gave: each change up to it is in the state, and those after it are sent
-    /// behind it, in order. A change that is in both must do no harm the second time.
+    /// behind it, in order. Where some of these may be in the state, too, they must do no harm twice.
     pub at: EventId,
     /// Whole blocks of the event stream without ids, as [`Frame::block`](crate::sse::Frame::block)
     /// writes them. Each item is written by itself, and may hold several.

@@ -31,7 +31,8 @@ use crate::{
 
 /// Longest piece that is yielded at once: whoever writes it copies it.
 const MAX_PIECE_BYTES: usize = 32 << 10;
-/// How often in a row history may lose the position of a snapshot before its stream goes on from it.
+/// How often in a row history may lose the position of a snapshot before its stream is cut: without the
+/// state, what follows would be changes of something that the client does not have.
 const MAX_SNAPSHOTS_IN_A_ROW: u8 = 8;
 
 /// The stream was cut, so that its client comes back: because the server drains, its grant is over,
@@ -169,7 +170,7 @@ impl Subscription {
         self.settled
     }
 
-    /// All that is due in one step, or `None` when the stream is to be cut.
+    /// All that is due in one step, never nothing, or `None` when the stream is to be cut.
     pub(crate) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         self.settled = false;
         loop {
@@ -199,6 +200,8 @@ impl Subscription {
                 Stage::Cut { .. } => return Poll::Ready(None),
             };
             match step {
+                // In chunks nothing would be the end of the answer.
+                Step::Send(bytes) if bytes.is_empty() => {}
                 Step::Send(bytes) => return Poll::Ready(Some(bytes)),
                 Step::Wait => return Poll::Pending,
                 Step::Again => {}
@@ -267,13 +270,15 @@ impl Subscription {
         Step::Wait
     }
 
-    /// Has the state sent whole next, where the stream is of that kind.
+    /// Has the state sent whole next, where the stream is of that kind, or the stream cut.
     fn tell_state(&mut self) -> bool {
         let Some(state) = &self.state else {
             return false;
         };
         if self.snapshots >= MAX_SNAPSHOTS_IN_A_ROW {
-            return false;
+            self.stage = Stage::Cut { flushed: false };
+            self.ended = Ended::Refused;
+            return true;
         }
         self.snapshots += 1;
         self.stage = Stage::Taking(state.take());

@@ -69,6 +69,7 @@ impl Reader {
                     .await
                     .expect("the stream goes on")
                     .unwrap();
+                assert!(!piece.is_empty(), "which in chunks is the end of an answer");
                 self.text.push_str(str::from_utf8(&piece).unwrap());
             }
         };

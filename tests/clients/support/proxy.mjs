@@ -70,6 +70,15 @@ export class Proxy {
     for (const pair of this.#pairs) pair.swallow = true;
   }
 
+  /** Takes nothing more from the server, so that it cannot write on, until `release`. */
+  hold() {
+    for (const { server } of this.#pairs) server.pause();
+  }
+
+  release() {
+    for (const { server } of this.#pairs) server.resume();
+  }
+
   /** Cuts all, and refuses new connections until `accept`. */
   async refuse() {
     this.reset();
