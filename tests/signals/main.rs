@@ -3,8 +3,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod asking;
+mod bounds;
 mod converge;
-mod http;
+mod documents;
 mod library;
 mod page;
 mod streams;
+mod writers;

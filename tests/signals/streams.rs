@@ -1,17 +1,12 @@
 //! `GET /signals`: what a stream begins with, and its forms, by either door.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
+    asking::put,
     page::{Page, blocks},
     support::{Server, Stream},
 };
-
-fn put(server: &Server, name: &str, document: &Value) {
-    let head = format!("PUT /signals/{name} HTTP/1.1\nContent-Type: application/json");
-    let answer = server.request(&head, document.to_string().as_bytes());
-    assert!(matches!(answer.status, 200 | 201), "{answer:?}");
-}
 
 /// What the stream begins with, up to the word that it is connected.
 fn beginning(stream: &mut Stream) -> String {
