@@ -78,7 +78,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         let from = count.get().await.map_or(0, |count| count.value);
         actix_web::rt::spawn(async move {
             if let Err(error) = count.follow(counting(from)).await {
-                eprintln!("{NAME}: the count stands still: {error}");
+                ::log::error!("the count stands still: {error}");
             }
         });
     }
@@ -119,11 +119,5 @@ fn page(config: &mut web::ServiceConfig) {
 
 #[actix_web::main]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => {
-            eprintln!("{NAME}: {problem}");
-            ExitCode::FAILURE
-        }
-    }
+    server::main(NAME, run(Arguments::parse())).await
 }

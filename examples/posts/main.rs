@@ -16,6 +16,8 @@ mod tests;
 #[path = "../support/mod.rs"]
 mod support;
 
+use std::process::ExitCode;
+
 use clap::Parser;
 use sse_broadcaster::{Broadcaster, Options};
 
@@ -50,15 +52,6 @@ async fn run(arguments: &Arguments) -> Result<(), String> {
 }
 
 #[actix_web::main]
-async fn main() -> std::process::ExitCode {
-    // A stream that is cut at the end is an error to actix's own connections, and none to us.
-    let filter = env_logger::Env::default().default_filter_or("warn,actix_http=off");
-    env_logger::Builder::from_env(filter).init();
-    match run(&Arguments::parse()).await {
-        Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(problem) => {
-            eprintln!("posts: {problem}");
-            std::process::ExitCode::FAILURE
-        }
-    }
+async fn main() -> ExitCode {
+    server::main("posts", run(&Arguments::parse())).await
 }

@@ -69,13 +69,7 @@ fn interval(text: &str) -> Result<Duration, String> {
 
 #[actix_web::main]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            eprintln!("{NAME}: {why}");
-            ExitCode::FAILURE
-        }
-    }
+    support::server::main(NAME, run(Arguments::parse())).await
 }
 
 async fn run(arguments: Arguments) -> Result<(), String> {

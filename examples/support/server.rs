@@ -1,7 +1,7 @@
 //! An actix server around a broadcaster: it runs until SIGINT or SIGTERM, and ends at once although
 //! streams are open.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, process::ExitCode, time::Duration};
 
 use actix_web::{App, HttpServer, web};
 use sse_broadcaster::Broadcaster;
@@ -13,6 +13,20 @@ use super::assets;
 const DRAIN: Duration = Duration::from_millis(300);
 /// How long requests that are under way may take behind that.
 const SHUTDOWN_SECONDS: u64 = 1;
+
+/// Runs an example to its end; why it fails is said on standard error.
+pub async fn main(name: &str, example: impl Future<Output = Result<(), String>>) -> ExitCode {
+    // A stream that is cut at the end is an error to actix's own connections, and none to us.
+    let filter = env_logger::Env::default().default_filter_or("warn,actix_http=off");
+    env_logger::Builder::from_env(filter).init();
+    match example.await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("{name}: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
 /// Serves what `configure` mounts, and the scripts below `/lib/`. Says on standard output where.
 ///
