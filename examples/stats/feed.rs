@@ -180,7 +180,11 @@ impl<V: View> Snapshots for Feed<V> {
         let feed = self.clone();
         Box::pin(async move {
             match feed.current().await {
-                Ok((Shown { blocks, .. }, at)) => Ok(Snapshot { at, blocks }),
+                Ok((Shown { blocks, .. }, at)) => Ok(Snapshot {
+                    at,
+                    blocks,
+                    more: false,
+                }),
                 Err(error) => Err(Unavailable(error.to_string())),
             }
         })

@@ -31,9 +31,10 @@ use crate::{
 
 /// Longest piece that is yielded at once: whoever writes it copies it.
 const MAX_PIECE_BYTES: usize = 32 << 10;
-/// How often in a row history may lose the position of a snapshot before its stream is cut: without the
-/// state, what follows would be changes of something that the client does not have.
-const MAX_SNAPSHOTS_IN_A_ROW: u8 = 8;
+/// How many parts of its state one stream may be sent in a row before it is cut. More than any state has:
+/// it changes faster than its client reads, or history loses its position again and again; and without
+/// all of it, what follows would be changes of something that the client does not have.
+const MAX_PARTS_IN_A_ROW: u16 = 1_000;
 
 /// The stream was cut, so that its client comes back: because the server drains, its grant is over,
 /// or history is out of reach.
@@ -80,8 +81,8 @@ pub struct Subscription {
     ahead: Ahead,
     /// What is sent whole at the beginning and behind every gap, where the stream is of that kind.
     state: Option<Arc<dyn Snapshots>>,
-    /// Snapshots since events followed the last one.
-    snapshots: u8,
+    /// Parts of it since events followed.
+    parts: u16,
     connected: bool,
 }
 
@@ -89,8 +90,8 @@ enum Stage {
     Opening(Start),
     /// The state is being looked up.
     Taking(BoxFuture<'static, Result<Snapshot, Unavailable>>),
-    /// It is being sent.
-    Telling(EventId, std::vec::IntoIter<Bytes>),
+    /// It is being sent, or, without a position, a part of it.
+    Telling(Option<EventId>, std::vec::IntoIter<Bytes>),
     /// The answer has begun; where its events begin is being looked up.
     Locating(Start, Locating),
     Open,
@@ -131,7 +132,7 @@ impl Subscription {
             settled: false,
             ahead: Ahead::default(),
             state,
-            snapshots: 0,
+            parts: 0,
             connected: false,
         }
     }
@@ -186,7 +187,7 @@ impl Subscription {
                 Stage::Telling(at, blocks) => {
                     let (at, block) = (*at, blocks.next());
                     let tell = block.map(|block| Step::Send(self.count_sent(block)));
-                    tell.unwrap_or_else(|| self.locate(Start::After(at.to_string())))
+                    tell.unwrap_or_else(|| self.has_told(at))
                 }
                 Stage::Locating(_, reading) => {
                     let read = ready!(reading.poll_unpin(cx));
@@ -224,12 +225,21 @@ impl Subscription {
 
     fn begin_to_tell(&mut self, snapshot: Result<Snapshot, Unavailable>) -> Step {
         match snapshot {
-            Ok(Snapshot { at, blocks }) => {
+            Ok(Snapshot { at, blocks, more }) => {
+                let at = (!more).then_some(at);
                 self.stage = Stage::Telling(at, blocks.into_iter());
                 Step::Again
             }
             Err(_) => Step::Send(self.send_away()),
         }
+    }
+
+    fn has_told(&mut self, at: Option<EventId>) -> Step {
+        if let Some(at) = at {
+            return self.locate(Start::After(at.to_string()));
+        }
+        self.tell_state();
+        Step::Again
     }
 
     fn locate(&mut self, start: Start) -> Step {
@@ -270,23 +280,24 @@ impl Subscription {
         Step::Wait
     }
 
-    /// Has the state sent whole next, where the stream is of that kind, or the stream cut.
+    /// Has the state sent next, or what is left of it, where the stream is of that kind; or the stream
+    /// cut.
     fn tell_state(&mut self) -> bool {
         let Some(state) = &self.state else {
             return false;
         };
-        if self.snapshots >= MAX_SNAPSHOTS_IN_A_ROW {
+        if self.parts >= MAX_PARTS_IN_A_ROW {
             self.stage = Stage::Cut { flushed: false };
             self.ended = Ended::Refused;
             return true;
         }
-        self.snapshots += 1;
+        self.parts += 1;
         self.stage = Stage::Taking(state.take());
         true
     }
 
     fn begin(&mut self, start: &Start, replay: &Replay) -> Bytes {
-        self.snapshots = 0;
+        self.parts = 0;
         let mut out = Vec::new();
         if replay.gap {
             self.broadcaster.stats.gaps.add(1);

@@ -23,7 +23,7 @@ pub(super) fn batch(
     let document = new.map(|new| document::write(new, max_bytes)).transpose()?;
     let (patch, merge) = match (old, new, &document) {
         (Some(old), Some(new), Some(document)) => between(old, new, document),
-        (None, Some(_), Some(document)) => (whole(document), document.clone()),
+        (None, Some(_), Some(document)) => (Update::whole(document), document.clone()),
         _ => (String::new(), Value::Null.to_string()),
     };
     let update = Update {
@@ -46,14 +46,9 @@ pub(super) fn batch(
     })
 }
 
-/// The patch that replaces whatever there is by this document.
-pub(super) fn whole(document: &str) -> String {
-    format!(r#"[{{"op":"replace","path":"","value":{document}}}]"#)
-}
-
 /// The patch is no longer than the one that replaces everything.
 fn between(old: &Value, new: &Value, document: &str) -> (String, String) {
-    let replaced = whole(document);
+    let replaced = Update::whole(document);
     let patch = serde_json::to_string(&diff(old, new)).unwrap_or_default();
     let fits = !patch.is_empty() && patch.len() <= replaced.len();
     let patch = if fits { patch } else { replaced };
@@ -133,7 +128,7 @@ mod tests {
         fn a_change_makes_the_new_document_of_the_old_one(old in any_value(), new in any_value()) {
             let text = new.to_string();
             let (patch, merge) = between(&old, &new, &text);
-            prop_assert!(patch.len() <= whole(&text).len());
+            prop_assert!(patch.len() <= Update::whole(&text).len());
             let patched = Patch::json_patch(patch.as_bytes()).unwrap().apply(old.clone());
             prop_assert_eq!(patched.unwrap(), new.clone());
             prop_assert!(merge.len() <= text.len() + 2 * old.to_string().len() + 4);

@@ -1,11 +1,8 @@
 //! What a stream of signals begins with: each document whole, as of one position.
 
 use std::{
-    collections::VecDeque,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    collections::{HashMap, VecDeque},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -24,13 +21,18 @@ use crate::{
 
 /// Most signals on one stream.
 pub const MAX_NAMES: usize = MAX_TOPICS;
-/// How long a state is kept for others that ask for the same, if nothing is published meanwhile: after a
-/// restart many come at once.
+/// Documents are sent in parts of about this size, or one: a client that does not read pins no more.
+const PART_BYTES: usize = 256 << 10;
+/// Most that are read at one position to begin with.
+const READ_AT_ONCE: usize = 16;
+/// From this length on a document is not copied for each stream.
+const SHARED_BYTES: usize = 4 << 10;
+/// How long documents are kept for others that ask for the same, if nothing is published meanwhile: after
+/// a restart many come at once.
 const KEPT_FOR: Duration = Duration::from_secs(1);
-/// Most states that are kept so.
+/// Most that are kept so, and how large each is.
 const MAX_KEPT: usize = 8;
-/// Documents are joined to blocks of about this size.
-const BLOCK_BYTES: usize = 64 << 10;
+const MAX_KEPT_BYTES: usize = 1 << 20;
 
 /// What a client holds already, as far as it says so. It is sent everything in any case; but a merge
 /// patch cannot tell of what is no longer there to one who has it.
@@ -78,8 +80,11 @@ impl Signals {
             broadcaster: self.broadcaster.clone(),
             names: names.into(),
             form,
-            renewed: AtomicBool::new(brought.resumed),
-            held: brought.held,
+            progress: Arc::new(Mutex::new(Progress {
+                renewed: brought.resumed,
+                held: brought.held,
+                ..Progress::default()
+            })),
         };
         let form = Form::Signal(form);
         let stream = self
@@ -95,101 +100,176 @@ struct State {
     broadcaster: Broadcaster,
     names: Arc<[SignalName]>,
     form: SignalForm,
+    progress: Arc<Mutex<Progress>>,
+}
+
+/// How far one stream has been told.
+#[derive(Default)]
+struct Progress {
+    /// Of the names that were told: the version, or that there was none.
+    told: HashMap<SignalName, Option<EventId>>,
     /// The client may hold what was sent before.
-    renewed: AtomicBool,
+    renewed: bool,
     held: Option<Value>,
 }
 
 impl Snapshots for State {
     fn take(&self) -> BoxFuture<'static, Result<Snapshot, Unavailable>> {
-        let renewed = self.renewed.swap(true, Ordering::Relaxed);
-        let asked = Asked {
-            names: Arc::clone(&self.names),
-            form: self.form,
-            renewed,
-        };
-        match (&self.held, renewed) {
-            (Some(held), false) if self.form == SignalForm::Datastar => {
-                let held = held.clone();
-                let retained = read(self.broadcaster.clone(), Arc::clone(&self.names));
-                async move { Ok(asked.snapshot(&retained.await?, &held)) }.boxed()
-            }
-            _ => self.sharing.take(&self.broadcaster, asked).boxed(),
+        let asked = self.progress.lock().next(&self.names);
+        let taking = self.sharing.take(&self.broadcaster, &asked);
+        let (all, form) = (self.names.len(), self.form);
+        let progress = Arc::clone(&self.progress);
+        async move {
+            let now = taking.await?;
+            Ok(progress.lock().tell(&now, (&asked, all), form))
         }
+        .boxed()
     }
 }
 
-async fn read(
-    broadcaster: Broadcaster,
-    names: Arc<[SignalName]>,
-) -> Result<RetainedAt, Unavailable> {
-    let keys: Vec<&str> = names.iter().map(SignalName::topic).collect();
-    broadcaster.retained(&keys).await
-}
-
-/// What makes two states the same, as of one position.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Asked {
-    names: Arc<[SignalName]>,
-    form: SignalForm,
-    renewed: bool,
-}
-
-impl Asked {
-    fn snapshot(&self, retained: &RetainedAt, held: &Value) -> Snapshot {
-        let (mut blocks, mut block) = (Vec::new(), Vec::new());
-        for (name, found) in self.names.iter().zip(&retained.values) {
-            let text = found.as_ref().map(|(text, _)| &text[..]);
-            self.tell(name.as_str(), text, &held[name.as_str()], &mut block);
-            if block.len() >= BLOCK_BYTES {
-                blocks.push(Bytes::from(std::mem::take(&mut block)));
-            }
+impl Progress {
+    /// What to read next: some of those that were not told yet, in order; then all, for what has changed.
+    fn next(&self, names: &Arc<[SignalName]>) -> Arc<[SignalName]> {
+        let untold = names.iter().filter(|name| !self.told.contains_key(*name));
+        let next: Vec<_> = untold.take(READ_AT_ONCE).cloned().collect();
+        if names.len() <= READ_AT_ONCE || next.is_empty() {
+            return Arc::clone(names);
         }
-        if !block.is_empty() {
-            blocks.push(block.into());
+        next.into()
+    }
+
+    /// The next part: what was not told yet of what there is now. It is the last only where it is all that
+    /// is left of everything, as of one position.
+    fn tell(
+        &mut self,
+        now: &RetainedAt,
+        (names, all): (&[SignalName], usize),
+        form: SignalForm,
+    ) -> Snapshot {
+        let mut part = Part::default();
+        let mut more = names.len() < all;
+        for (name, found) in names.iter().zip(&now.values) {
+            let version = found.as_ref().map(|(_, version)| *version);
+            if self.told.get(name) == Some(&version) {
+                continue;
+            }
+            let document = found.as_ref().map(|(text, _)| text);
+            let bytes = document.map_or(0, Bytes::len);
+            if part.bytes > 0 && part.bytes + bytes > PART_BYTES {
+                more = true;
+                break;
+            }
+            part.bytes += bytes;
+            let again = self.told.insert(name.clone(), version).is_some();
+            let held = self.held.as_ref().filter(|_| !again);
+            let held = held.map_or(&Value::Null, |held| &held[name.as_str()]);
+            let client = Client {
+                form,
+                renewed: self.renewed || again,
+                held,
+            };
+            client.tell(name.as_str(), document, &mut part);
+        }
+        if !more {
+            // Whatever is asked for next is behind a gap.
+            *self = Self {
+                renewed: true,
+                ..Self::default()
+            };
         }
         Snapshot {
-            at: retained.head,
-            blocks,
-        }
-    }
-
-    fn tell(&self, name: &str, text: Option<&[u8]>, held: &Value, out: &mut Vec<u8>) {
-        let mut write = |patch: &str, merge: &str| {
-            let update = Update { name, patch, merge };
-            update.write(self.form, out);
-            out.push(b'\n');
-        };
-        let is_merged = self.form == SignalForm::Datastar;
-        let text = text.map(|text| str::from_utf8(text).unwrap_or("null"));
-        match text {
-            // What the client has is merged with: it is taken from it first, or what is gone stays.
-            Some(object) if is_merged && self.renewed && object.starts_with('{') => {
-                write("", "null");
-                write("", object);
-            }
-            Some(object) if is_merged && held.is_object() => {
-                let whole = serde_json::from_str(object).unwrap_or_default();
-                write("", &change::merge_whole(held, &whole).to_string());
-            }
-            Some(text) => write(&change::whole(text), text),
-            // A page may have given a value to begin with to a signal that there never was.
-            None if is_merged && !self.renewed => {}
-            None => write("", "null"),
+            at: now.head,
+            blocks: part.finish(),
+            more,
         }
     }
 }
 
-type Taking = Shared<BoxFuture<'static, Result<Snapshot, Unavailable>>>;
+/// Blocks that are put together; large documents are not copied.
+#[derive(Default)]
+struct Part {
+    blocks: Vec<Bytes>,
+    open: Vec<u8>,
+    /// Of documents.
+    bytes: usize,
+}
 
-/// The states that streams were sent lately.
+impl Part {
+    fn document(&mut self, name: &str, form: SignalForm, document: &Bytes) {
+        let (before, behind) = Update::around(name, form);
+        self.open.extend_from_slice(&before);
+        if document.len() < SHARED_BYTES {
+            self.open.extend_from_slice(document);
+        } else {
+            self.close();
+            self.blocks.push(document.clone());
+        }
+        self.open.extend_from_slice(&behind);
+    }
+
+    fn close(&mut self) {
+        if !self.open.is_empty() {
+            self.blocks.push(std::mem::take(&mut self.open).into());
+        }
+    }
+
+    fn finish(mut self) -> Vec<Bytes> {
+        self.close();
+        self.blocks
+    }
+}
+
+/// What a document is told to.
+struct Client<'a> {
+    form: SignalForm,
+    renewed: bool,
+    /// What it says that it has under the name.
+    held: &'a Value,
+}
+
+impl Client<'_> {
+    fn tell(&self, name: &str, document: Option<&Bytes>, part: &mut Part) {
+        let is_merged = self.form == SignalForm::Datastar;
+        match document {
+            Some(document) if is_merged && document.starts_with(b"{") => {
+                // What the client has is merged with: what is gone is taken from it, one way or another.
+                if self.renewed {
+                    self.remove(name, part);
+                } else if self.held.is_object() {
+                    let whole = serde_json::from_slice(document).unwrap_or_default();
+                    let merge = change::merge_whole(self.held, &whole).to_string();
+                    return part.document(name, self.form, &merge.into());
+                }
+                part.document(name, self.form, document);
+            }
+            Some(document) => part.document(name, self.form, document),
+            // A page may have given a value to begin with to a signal that there never was.
+            None if is_merged && !self.renewed => {}
+            None => self.remove(name, part),
+        }
+    }
+
+    fn remove(&self, name: &str, part: &mut Part) {
+        let gone = Update {
+            name,
+            patch: "",
+            merge: "null",
+        };
+        gone.write(self.form, &mut part.open);
+        part.open.push(b'\n');
+    }
+}
+
+type Taking = Shared<BoxFuture<'static, Result<RetainedAt, Unavailable>>>;
+
+/// What was read lately for streams that ask for the same.
 #[derive(Default)]
 pub(super) struct Sharing {
     kept: Mutex<VecDeque<Kept>>,
 }
 
 struct Kept {
-    asked: Asked,
+    names: Arc<[SignalName]>,
     /// The log, and its head, when it was begun.
     of: (u64, EventId),
     begun: Instant,
@@ -198,9 +278,18 @@ struct Kept {
 
 impl Kept {
     fn is_usable(&self, now: Instant, of: (u64, EventId)) -> bool {
-        let failed = matches!(self.taking.peek(), Some(Err(_)));
-        self.of == of && !failed && now.duration_since(self.begun) < KEPT_FOR
+        let is_kept = match self.taking.peek() {
+            None => true,
+            Some(Ok(retained)) => bytes(retained) <= MAX_KEPT_BYTES,
+            Some(Err(_)) => false,
+        };
+        self.of == of && is_kept && now.duration_since(self.begun) < KEPT_FOR
     }
+}
+
+fn bytes(retained: &RetainedAt) -> usize {
+    let found = retained.values.iter().flatten();
+    found.map(|(text, _)| text.len()).sum()
 }
 
 impl std::fmt::Debug for Sharing {
@@ -210,7 +299,7 @@ impl std::fmt::Debug for Sharing {
 }
 
 impl Sharing {
-    fn take(&self, broadcaster: &Broadcaster, asked: Asked) -> Taking {
+    fn take(self: &Arc<Self>, broadcaster: &Broadcaster, names: &Arc<[SignalName]>) -> Taking {
         let (now, bounds) = (Instant::now(), broadcaster.bounds());
         let of = (bounds.epoch, bounds.head);
         let mut old = Vec::new();
@@ -220,17 +309,17 @@ impl Sharing {
         }
         let found = kept
             .iter()
-            .find(|kept| kept.asked == asked && kept.is_usable(now, of));
+            .find(|kept| kept.names == *names && kept.is_usable(now, of));
         if let Some(found) = found {
             return found.taking.clone();
         }
-        let retained = read(broadcaster.clone(), Arc::clone(&asked.names));
-        let told = asked.clone();
-        let taking = async move { Ok(told.snapshot(&retained.await?, &Value::Null)) };
-        let taking = taking.boxed().shared();
+        let taking = self
+            .read(broadcaster.clone(), Arc::clone(names))
+            .boxed()
+            .shared();
         if kept.len() < MAX_KEPT {
             kept.push_back(Kept {
-                asked,
+                names: Arc::clone(names),
                 of,
                 begun: now,
                 taking: taking.clone(),
@@ -239,5 +328,28 @@ impl Sharing {
         drop(kept);
         drop(old);
         taking
+    }
+
+    fn read(
+        self: &Arc<Self>,
+        broadcaster: Broadcaster,
+        names: Arc<[SignalName]>,
+    ) -> impl Future<Output = Result<RetainedAt, Unavailable>> + use<> {
+        let sharing = Arc::downgrade(self);
+        async move {
+            let keys: Vec<&str> = names.iter().map(SignalName::topic).collect();
+            let retained = broadcaster.retained(&keys).await?;
+            if bytes(&retained) > MAX_KEPT_BYTES
+                && let Some(sharing) = sharing.upgrade()
+            {
+                // Not kept until somebody else happens to ask.
+                let mut kept = sharing.kept.lock();
+                let large = kept.iter().position(|kept| kept.names == names);
+                let large = large.and_then(|at| kept.remove(at));
+                drop(kept);
+                drop(large);
+            }
+            Ok(retained)
+        }
     }
 }

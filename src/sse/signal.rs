@@ -6,6 +6,9 @@ use crate::event::{Fields, SIGNAL_TOPICS, SignalForm};
 /// Tells that a signal is gone, in the forms whose clients would take `null` for its value: to
 /// `leptos_sse` a value that its type does not take is the end of all signals of the page.
 const DELETED: &str = "deleted";
+/// The patch that replaces whatever there is, up to the value.
+const WHOLE: &str = r#"[{"op":"replace","path":"","value":"#;
+const WHOLE_END: &str = "}]";
 /// Datastar's own name of the event.
 const PATCH_SIGNALS: &str = "datastar-patch-signals";
 
@@ -35,6 +38,30 @@ impl<'a> Update<'a> {
     /// What an event's data is to be.
     pub(crate) fn data(&self) -> String {
         format!("{}\n{}", self.patch, self.merge)
+    }
+
+    /// The patch that makes this document of whatever there is.
+    pub(crate) fn whole(document: &str) -> String {
+        [WHOLE, document, WHOLE_END].concat()
+    }
+
+    /// The block without an id that makes a document of whatever there is, but for the document: what is
+    /// written before it, and behind it.
+    pub(crate) fn around(name: &str, form: SignalForm) -> (Vec<u8>, Vec<u8>) {
+        // No name holds it, since it is a control character.
+        const PLACE: &str = "\u{1}";
+        let (patch, merge) = (Self::whole(PLACE), PLACE);
+        let update = Update {
+            name,
+            patch: &patch,
+            merge,
+        };
+        let mut before = Vec::new();
+        update.write(form, &mut before);
+        before.push(b'\n');
+        let place = memchr::memchr(PLACE.as_bytes()[0], &before).unwrap_or(before.len());
+        let behind = before.split_off(place);
+        (before, behind.get(1..).unwrap_or_default().to_vec())
     }
 
     /// Writes the fields of the block; an id before them and the blank line behind are the caller's.

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use sse_broadcaster::{
     Broadcaster, Event, Memory, Options, Signal, Subscription,
     broadcaster::PublishError,
-    history::{Disk, History, Retention, SyncPolicy, disk},
-    signals::{Brought, Condition, SignalError, SignalForm, SignalName, Signals},
+    history::{Disk, History, MAX_RETAINED_VALUES, Retention, SyncPolicy, disk},
+    signals::{Brought, Condition, Patch, SignalError, SignalForm, SignalName, Signals},
 };
 
 use crate::{
@@ -50,27 +50,29 @@ impl Reader {
         }
     }
 
+    /// Takes the next piece of the stream.
+    async fn step(&mut self) {
+        let piece = self
+            .stream
+            .next()
+            .await
+            .expect("the stream goes on")
+            .unwrap();
+        assert!(!piece.is_empty(), "which in chunks is the end of an answer");
+        self.text.push_str(str::from_utf8(&piece).unwrap());
+        let (blocks, rest) = blocks(&self.text);
+        let rest = rest.to_owned();
+        for block in blocks {
+            self.page.take(&block);
+        }
+        self.text = rest;
+    }
+
     /// Reads until the page is so.
     async fn until(&mut self, what: &str, mut is_so: impl FnMut(&Page) -> bool) {
         let reading = async {
-            loop {
-                let (blocks, rest) = blocks(&self.text);
-                let rest = rest.to_owned();
-                for block in blocks {
-                    self.page.take(&block);
-                }
-                self.text = rest;
-                if is_so(&self.page) {
-                    return;
-                }
-                let piece = self
-                    .stream
-                    .next()
-                    .await
-                    .expect("the stream goes on")
-                    .unwrap();
-                assert!(!piece.is_empty(), "which in chunks is the end of an answer");
-                self.text.push_str(str::from_utf8(&piece).unwrap());
+            while !is_so(&self.page) {
+                self.step().await;
             }
         };
         let read = tokio::time::timeout(PATIENCE, reading).await;
@@ -265,6 +267,25 @@ async fn nobody_else_publishes_to_a_signal() {
 }
 
 #[tokio::test]
+async fn there_are_as_many_as_history_retains_and_one_that_goes_makes_room() {
+    let broadcaster = start(Retention::default());
+    let signals = Signals::new(&broadcaster);
+    let any = Condition::default();
+    for n in 0..MAX_RETAINED_VALUES {
+        let name = name(&n.to_string());
+        signals.set(&name, &any, json!(n)).await.unwrap();
+    }
+    let one_more = signals.set(&name("more"), &any, json!(1)).await;
+    assert_eq!(one_more.unwrap_err(), SignalError::Full);
+    signals
+        .set(&name("7"), &any, json!("changed"))
+        .await
+        .unwrap();
+    signals.remove(&name("7"), &any).await.unwrap();
+    signals.set(&name("more"), &any, json!(1)).await.unwrap();
+}
+
+#[tokio::test]
 async fn what_cannot_be_is_refused_and_changes_nothing() {
     let broadcaster = start(Retention::default());
     let signals = Signals::new(&broadcaster);
@@ -291,4 +312,42 @@ async fn what_cannot_be_is_refused_and_changes_nothing() {
         text.set(&json!("y")).await.unwrap_err(),
         SignalError::Publish(PublishError::Draining)
     );
+}
+
+#[tokio::test]
+async fn a_state_that_is_told_in_parts_is_right_although_it_changes_meanwhile() {
+    let broadcaster = start(Retention::default());
+    let signals = Signals::new(&broadcaster);
+    let any = Condition::default();
+    let names: Vec<_> = (10..50).map(|n| name(&n.to_string())).collect();
+    for name in &names {
+        let document = json!({"text": "x".repeat(15_000), "list": []});
+        signals.set(name, &any, document).await.unwrap();
+    }
+    let form = SignalForm::Patch;
+    let stream = signals.subscribe(&names, form, Brought::default());
+    let mut reader = Reader::new(stream.unwrap());
+    let mut rng = fastrand::Rng::with_seed(7);
+    let mut pieces = 0;
+    while !reader.page.connected {
+        reader.step().await;
+        pieces += 1;
+        // What was told already, what is yet to be told, and what is gone meanwhile.
+        if pieces % 8 == 0 {
+            let patch = json!([{"op": "add", "path": "/list/-", "value": pieces}]).to_string();
+            let patch = Patch::json_patch(patch.as_bytes()).unwrap();
+            let name = &names[rng.usize(1..names.len())];
+            signals.patch(name, &any, &patch).await.unwrap();
+        }
+        if pieces == 20 {
+            signals.remove(&names[0], &any).await.unwrap();
+        }
+    }
+    assert!(reader.page.wholes > names.len(), "{}", reader.page.wholes);
+    let mut there = serde_json::Map::new();
+    for name in &names[1..] {
+        let document = signals.get(name).await.unwrap().unwrap();
+        there.insert(name.to_string(), document.value);
+    }
+    reader.until_held(there.into()).await;
 }
