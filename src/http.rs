@@ -130,10 +130,14 @@ async fn signals(request: HttpRequest, body: Payload, face: web::Data<Face>) -> 
     match (request.method(), rest(&request)) {
         (&Method::GET | &Method::HEAD, "") => subscribe::answer(&request, &face, Route::Signals),
         (&Method::GET | &Method::HEAD, name) => signals::get(&request, name, &face).await,
+        (&Method::OPTIONS, "") => {
+            cors::options(&face.gate, request.head(), signals::STREAM_METHODS)
+        }
         (&Method::OPTIONS, _) => cors::options(&face.gate, request.head(), signals::METHODS),
         (&Method::PUT | &Method::PATCH | &Method::DELETE, name) if !name.is_empty() => {
             signals::write(&request, body, name, &face).await
         }
+        (_, "") => method_not_allowed(signals::STREAM_METHODS),
         _ => method_not_allowed(signals::METHODS),
     }
 }

@@ -15,6 +15,7 @@
 
 mod change;
 mod condition;
+mod diff;
 mod document;
 mod error;
 mod name;

@@ -91,7 +91,7 @@ enum Stage {
     /// The state is being looked up.
     Taking(BoxFuture<'static, Result<Snapshot, Unavailable>>),
     /// It is being sent, or, without a position, a part of it.
-    Telling(Option<EventId>, std::vec::IntoIter<Bytes>),
+    Telling(Box<Telling>),
     /// The answer has begun; where its events begin is being looked up.
     Locating(Start, Locating),
     Open,
@@ -100,6 +100,12 @@ enum Stage {
     Cut {
         flushed: bool,
     },
+}
+
+/// Boxed, since most streams never do.
+struct Telling {
+    at: Option<EventId>,
+    blocks: std::vec::IntoIter<Bytes>,
 }
 
 impl Subscription {
@@ -184,8 +190,8 @@ impl Subscription {
                     let snapshot = ready!(snapshot.poll_unpin(cx));
                     self.begin_to_tell(snapshot)
                 }
-                Stage::Telling(at, blocks) => {
-                    let (at, block) = (*at, blocks.next());
+                Stage::Telling(telling) => {
+                    let (at, block) = (telling.at, telling.blocks.next());
                     let tell = block.map(|block| Step::Send(self.count_sent(block)));
                     tell.unwrap_or_else(|| self.has_told(at))
                 }
@@ -227,7 +233,8 @@ impl Subscription {
         match snapshot {
             Ok(Snapshot { at, blocks, more }) => {
                 let at = (!more).then_some(at);
-                self.stage = Stage::Telling(at, blocks.into_iter());
+                let blocks = blocks.into_iter();
+                self.stage = Stage::Telling(Box::new(Telling { at, blocks }));
                 Step::Again
             }
             Err(_) => Step::Send(self.send_away()),

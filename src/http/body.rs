@@ -37,12 +37,7 @@ pub(super) enum Kind {
 
 impl Kind {
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
-        let coding = headers.get(header::CONTENT_ENCODING);
-        if coding.is_some_and(|coding| coding != "identity") {
-            return Err(unsupported(
-                "a compressed body is not taken; send it as it is",
-            ));
-        }
+        check_coding(headers)?;
         let Some(value) = headers.get(header::CONTENT_TYPE) else {
             return Ok(Self::Text);
         };
@@ -69,6 +64,16 @@ impl Kind {
             )),
         }
     }
+}
+
+pub(super) fn check_coding(headers: &HeaderMap) -> Result<(), Problem> {
+    let coding = headers.get(header::CONTENT_ENCODING);
+    if coding.is_some_and(|coding| coding != "identity") {
+        return Err(unsupported(
+            "a compressed body is not taken; send it as it is",
+        ));
+    }
+    Ok(())
 }
 
 pub(super) fn unsupported(detail: &str) -> Problem {

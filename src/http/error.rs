@@ -135,6 +135,12 @@ impl From<SignalError> for Problem {
                 return Self::bad_request(invalid.code(), invalid.to_string());
             }
             SignalError::Invalid(invalid) => return invalid.into(),
+            SignalError::Publish(PublishError::OutcomeUnknown(_)) => {
+                let detail = "the document may have been changed or not; read it, and repeat the change \
+                    with If-Match where it was not";
+                let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+                return Self::new(unavailable, "outcome_unknown", detail);
+            }
             SignalError::Publish(error) => return error.into(),
             SignalError::Subscribe(error) => return error.into(),
             SignalError::Unavailable(why) => return PublishError::Unavailable(why).into(),

@@ -13,7 +13,7 @@ use percent_encoding::percent_decode_str;
 
 use super::{
     Face,
-    body::{Kind, max_object, read_whole, unsupported},
+    body::{Kind, check_coding, max_object, read_whole, unsupported},
     cors,
     error::{Problem, no_store},
     fields::not_utf8,
@@ -24,8 +24,9 @@ use crate::{
     signals::{Condition, Patch, SignalError, SignalName, Versions, Written},
 };
 
-/// The methods of `/signals` and of what is under it.
+/// The methods of a document, and of the stream.
 pub(super) const METHODS: &str = "GET, HEAD, PUT, PATCH, DELETE, OPTIONS";
+pub(super) const STREAM_METHODS: &str = "GET, HEAD, OPTIONS";
 const JSON_PATCH: &str = "application/json-patch+json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
@@ -91,6 +92,7 @@ impl Change {
             let max = max_object(face.signals.max_document_bytes());
             read_whole(request, body, max).await
         };
+        check_coding(request.headers())?;
         match *request.method() {
             Method::DELETE => Ok(Self::Remove),
             Method::PUT => match Kind::of(request.headers()) {
@@ -120,12 +122,11 @@ impl Change {
     }
 }
 
-/// The type of the body, without parameters; none for one that is compressed.
+/// The type of the body, without parameters.
 fn essence(headers: &HeaderMap) -> String {
     let kind = headers.get(header::CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or("");
-    let is_plain = Kind::of(headers).is_ok();
-    let essence = kind.split(';').next().filter(|_| is_plain).unwrap_or("");
+    let essence = kind.split(';').next().unwrap_or("");
     essence.trim().to_ascii_lowercase()
 }
 
@@ -168,13 +169,12 @@ fn written_answer(written: &Written) -> HttpResponse {
 /// one that no version has is of none.
 fn versions(headers: &HeaderMap, name: HeaderName, weak: bool) -> Option<Versions> {
     let mut given = headers.get_all(name).peekable();
-    given.peek()?;
+    if *given.peek()? == "*" {
+        return Some(Versions::Any);
+    }
     let mut versions = Vec::new();
     for tag in given.flat_map(|value| value.to_str().unwrap_or("").split(',')) {
         let tag = tag.trim();
-        if tag == "*" {
-            return Some(Versions::Any);
-        }
         let tag = tag.strip_prefix("W/").filter(|_| weak).unwrap_or(tag);
         let tag = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
         versions.extend(tag.and_then(|tag| tag.parse::<EventId>().ok()));

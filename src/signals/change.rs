@@ -2,10 +2,9 @@
 //! that of JSON Merge Patch, which cannot be made from the other without the document.
 
 use bytes::Bytes;
-use json_patch::diff;
 use serde_json::{Map, Value};
 
-use super::{SignalError, SignalName, document};
+use super::{SignalError, SignalName, diff::diff, document};
 use crate::{
     event::{Event, EventId},
     history::{Batch, Expect, Retain},
@@ -49,9 +48,7 @@ pub(super) fn batch(
 /// The patch is no longer than the one that replaces everything.
 fn between(old: &Value, new: &Value, document: &str) -> (String, String) {
     let replaced = Update::whole(document);
-    let patch = serde_json::to_string(&diff(old, new)).unwrap_or_default();
-    let fits = !patch.is_empty() && patch.len() <= replaced.len();
-    let patch = if fits { patch } else { replaced };
+    let patch = diff(old, new, replaced.len()).unwrap_or(replaced);
     (patch, merge_diff(old, new).to_string())
 }
 
@@ -87,14 +84,14 @@ pub(super) fn merge_whole(held: &Value, new: &Value) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
     use crate::signals::Patch;
 
-    fn any_value() -> impl Strategy<Value = Value> {
+    pub(in crate::signals) fn any_value() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),

@@ -21,6 +21,8 @@ use crate::{
 
 /// Most signals on one stream.
 pub const MAX_NAMES: usize = MAX_TOPICS;
+/// Events that an `EventSource` has of its own.
+const OTHERS_EVENTS: [&str; 3] = ["error", "message", "open"];
 /// Documents are sent in parts of about this size, or one: a client that does not read pins no more.
 const PART_BYTES: usize = 256 << 10;
 /// Most that are read at one position to begin with.
@@ -72,6 +74,15 @@ impl Signals {
                 names.len()
             );
             return refused("too_many_signals", detail);
+        }
+        let taken = names
+            .iter()
+            .find(|name| OTHERS_EVENTS.contains(&name.as_str()));
+        if let Some(name) = taken.filter(|_| form == SignalForm::Event) {
+            let detail = format!(
+                "an EventSource itself calls other events {name}; ask for this signal with format=patch"
+            );
+            return refused("invalid_signal", detail);
         }
         let topics: Vec<&str> = names.iter().map(SignalName::topic).collect();
         let selector = Selector::topics(&topics)?;

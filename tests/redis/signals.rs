@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     nodes::three,
     server::RedisServer,
-    support::{Answer, Server, Stream},
+    support::{Answer, Server, Stream, wait_until},
 };
 
 fn ask(node: &Server, method: &str, kind: &str, body: &str) -> Answer {
@@ -75,4 +75,24 @@ fn a_document_is_there_again_when_every_node_was_gone() {
     assert_eq!(read.header("etag"), written.header("etag"));
     let mut stream = nodes[0].subscribe("/signals?name=n");
     assert_eq!(change(&mut stream), json!({"value": 7}));
+}
+
+#[test]
+fn behind_a_redis_that_was_emptied_signals_are_written_and_read_on_every_node() {
+    let redis = RedisServer::start();
+    let nodes = three(&redis);
+    assert_eq!(ask(&nodes[0], "PUT", "json", "1").status, 201);
+    let mut stream = nodes[1].subscribe("/signals?name=n");
+    assert_eq!(change(&mut stream), json!(1));
+    redis.ask("FLUSHALL");
+    // Nobody publishes anything else, which would tell a node of the new log.
+    stream.until("gap");
+    stream.until("deleted");
+    for node in &nodes {
+        wait_until("it knows of the new log", || {
+            node.get("/signals/n").status == 404
+        });
+    }
+    assert_eq!(ask(&nodes[2], "PUT", "json", "2").status, 201);
+    assert_eq!(change(&mut stream), json!(2));
 }

@@ -81,7 +81,11 @@ fn what_is_no_document_or_no_patch_is_refused_with_what_would_be_right() {
     let compressed = ask(&server, "PUT", "a", &[JSON, "Content-Encoding: gzip"], "1");
     refused(&compressed, 415, "unsupported_media_type");
     assert_eq!(ask(&server, "POST", "a", &[JSON], "1").status, 405);
-    assert_eq!(server.request("PUT /signals HTTP/1.1", b"1").status, 405);
+    let whole = server.request("PUT /signals HTTP/1.1", b"1");
+    assert_eq!(
+        (whole.status, whole.header("allow")),
+        (405, Some("GET, HEAD, OPTIONS"))
+    );
     assert_eq!(document(&server, "a"), json!({}));
 }
 

@@ -116,6 +116,7 @@ fn what_cannot_be_is_refused_and_a_head_request_answers_at_once() {
         ("name=a*", "invalid_signal"),
         ("name=connected", "invalid_signal"),
         ("name=a&format=xml", "invalid_format"),
+        ("name=a&name=error&format=event", "invalid_signal"),
         (&many.join("&"), "too_many_signals"),
     ] {
         let answer = server.get(&format!("/signals?{query}"));

@@ -241,7 +241,8 @@ pub(super) async fn retained(shared: &Shared, keys: &[&str]) -> Result<RetainedA
     for _ in 0..MAX_EPOCHS {
         let mut call =
             script::RETAINED.call(&[&shared.keys.log, &shared.keys.meta, &shared.keys.retained]);
-        call.arg(shared.epoch()).arg(keys);
+        // The window's, as with every read: what appends know of changes only with the next append.
+        call.arg(shared.window.head().epoch).arg(keys);
         let looked = shared.looked.notified();
         let reply =
             entry::list(ask(shared, &call).await?).map_err(|Unexpected| nonsense(shared))?;
