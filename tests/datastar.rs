@@ -9,8 +9,10 @@ use datastar::{
     prelude::{PatchElements, PatchSignals},
 };
 use futures_util::StreamExt;
+use serde_json::json;
 use sse_broadcaster::{
-    Broadcaster, Form, Memory, Options, Selector, Start, Subscription, history::Retention,
+    Broadcaster, Form, Memory, Options, Selector, Signal, Start, Subscription, history::Retention,
+    signals::SignalForm,
 };
 
 /// How the dashboard makes its events, in `examples/stats`.
@@ -121,6 +123,28 @@ async fn an_event_is_written_as_datastar_itself_writes_it_behind_an_id() {
         assert_eq!(patch.to_string(), lines, "the crate's own");
         assert_eq!(wire.written(&patch).await, lines);
     }
+}
+
+#[tokio::test]
+async fn a_signal_and_its_changes_are_written_as_datastar_itself_writes_them() {
+    let mut wire = Wire::open().await;
+    let signal = Signal::new(
+        &wire.broadcaster,
+        "count",
+        json!({"value": 1, "gone": true}),
+    );
+    let signal = signal.await.unwrap();
+    wire.stream = signal.subscribe(SignalForm::Datastar).unwrap();
+    let own = |json: &str| DatastarEvent::from(PatchSignals::new(json)).to_string();
+    let whole = wire.block().await;
+    let whole = whole.strip_prefix("retry: 2000\n").unwrap();
+    assert_eq!(whole, own(r#"{"count":{"gone":true,"value":1}}"#));
+    assert!(wire.block().await.contains("event: connected\n"));
+    signal.set(&json!({"value": 2})).await.unwrap();
+    let change = wire.block().await;
+    let (id, change) = change.split_once('\n').unwrap();
+    assert!(id.starts_with("id: "), "{id}");
+    assert_eq!(change, own(r#"{"count":{"gone":null,"value":2}}"#));
 }
 
 #[test]
