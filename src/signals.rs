@@ -22,6 +22,7 @@ mod name;
 mod patch;
 #[cfg(any(feature = "actix", feature = "axum"))]
 mod request;
+mod sharing;
 mod signal;
 mod state;
 mod store;

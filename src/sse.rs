@@ -1,6 +1,7 @@
 //! The wire of the WHATWG's server-sent events: [`Frame`]s, and the [`Sender`] end of one stream.
 
 mod frame;
+mod lines;
 #[cfg(feature = "signals")]
 mod signal;
 

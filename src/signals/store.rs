@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{
     Condition, Document, Patch, SignalError, SignalName, change,
     document::{self, parse},
-    state::Sharing,
+    sharing::Sharing,
 };
 use crate::{
     broadcaster::{Broadcaster, PublishError},

@@ -1,6 +1,6 @@
 //! What the change of a signal is on the wire, in each of its forms.
 
-use super::frame::{field, json};
+use super::lines::{field, json};
 use crate::event::{Fields, SIGNAL_TOPICS, SignalForm};
 
 /// Tells that a signal is gone, in the forms whose clients would take `null` for its value: to
