@@ -13,14 +13,12 @@ use axum::{
 };
 
 use crate::{
+    answer,
     broadcaster::{Broadcaster, SubscribeError, Subscription},
     event::{Invalid, Selector},
     signals::{SignalError, Signals, SignalsWish},
     wish::Wish,
 };
-
-/// When one that was told to wait is asked to try again, in seconds.
-const RETRY_AFTER_SECONDS: u64 = 1;
 
 /// Why a stream was refused: 400 for a parameter that cannot be, 503 when nobody can subscribe now. As
 /// an answer it is `application/problem+json` (RFC 9457).
@@ -74,19 +72,8 @@ fn last_id(headers: &HeaderMap) -> Option<&[u8]> {
 
 impl IntoResponse for Subscription {
     fn into_response(self) -> Response {
-        let head = [
-            (header::CONTENT_TYPE, "text/event-stream".to_owned()),
-            (header::CACHE_CONTROL, "no-cache, no-transform".to_owned()),
-            (
-                header::HeaderName::from_static("x-accel-buffering"),
-                "no".to_owned(),
-            ),
-            (
-                header::HeaderName::from_static("event-head"),
-                self.head().to_string(),
-            ),
-        ];
-        (head, Body::from_stream(self)).into_response()
+        let at = [(answer::EVENT_HEAD, self.head().to_string())];
+        (answer::STREAM_HEADERS, at, Body::from_stream(self)).into_response()
     }
 }
 
@@ -112,21 +99,16 @@ impl From<SubscribeError> for Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let body = serde_json::json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason(),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-            "code": self.code,
-        });
+        let status = (self.status.as_u16(), self.status.canonical_reason());
+        let body = answer::problem(status, self.code, &self.detail, None::<&()>);
         let head = [
             (header::CONTENT_TYPE, "application/problem+json"),
             (header::CACHE_CONTROL, "no-store"),
         ];
-        let mut answer = (self.status, head, body.to_string()).into_response();
+        let mut answer = (self.status, head, body).into_response();
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             let headers = answer.headers_mut();
-            headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+            headers.insert(header::RETRY_AFTER, answer::RETRY_AFTER_SECONDS.into());
         }
         answer
     }

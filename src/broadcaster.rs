@@ -53,6 +53,8 @@ pub use error::{PublishError, StartError, SubscribeError};
 pub use snapshot::{Snapshot, Snapshots};
 pub use start::Start;
 pub use stats::{Ended, Stats};
+#[cfg(feature = "server")]
+pub(crate) use subscription::MAX_PIECE_BYTES;
 pub use subscription::{Cut, Subscription};
 
 /// Fewest events that the window must have room for.

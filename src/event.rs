@@ -48,17 +48,6 @@ impl Invalid {
     pub fn code(&self) -> &'static str {
         self.code
     }
-
-    /// It is no value of its language at all.
-    #[cfg(feature = "actix")]
-    pub(crate) fn is_syntax(&self) -> bool {
-        self.code == "invalid_json"
-    }
-
-    #[cfg(feature = "signals")]
-    pub(crate) fn is_reserved(&self) -> bool {
-        self.code == names::RESERVED
-    }
 }
 
 impl fmt::Display for Invalid {

@@ -142,7 +142,8 @@ async fn signals(request: HttpRequest, body: Payload, face: web::Data<Face>) -> 
     }
 }
 
-/// What follows the route's name and its slash in the path, as it was sent: decoding is left to who knows what it is.
+/// What follows the route's name and its slash in the path, as it was sent: decoding is left to who
+/// knows what it is.
 fn rest(request: &HttpRequest) -> &str {
     let matched = request.match_info();
     let processed = matched.as_str().len() - matched.unprocessed().len();

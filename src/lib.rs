@@ -20,6 +20,8 @@ pub mod stats;
 
 #[cfg(feature = "actix")]
 pub mod actix;
+#[cfg(any(feature = "actix", feature = "axum"))]
+mod answer;
 #[cfg(feature = "axum")]
 pub mod axum;
 #[cfg(feature = "server")]

@@ -28,6 +28,8 @@ mod state;
 mod store;
 
 pub use condition::{Condition, Versions};
+#[cfg(feature = "actix")]
+pub(crate) use document::parse;
 pub use document::{Document, MAX_DEPTH, MAX_DOCUMENT_BYTES};
 pub use error::SignalError;
 pub use name::{MAX_SIGNAL_NAME_BYTES, SignalName};

@@ -16,8 +16,9 @@ pub trait Snapshots: Send + Sync + 'static {
 /// State as of a position.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// Of the last part, a position that history gave: each change up to it is in the state, and those after it are sent
-    /// behind it, in order. Where some of these may be in the state, too, they must do no harm twice.
+    /// Of the last part, a position that history gave: each change up to it is in the state, and those
+    /// after it are sent behind it, in order. Where some of these may be in the state, too, they must do
+    /// no harm twice.
     pub at: EventId,
     /// Whole blocks of the event stream without ids, as [`Frame::block`](crate::sse::Frame::block)
     /// writes them. Each item is written by itself, and may hold several, or a piece of one.

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Longest piece that is yielded at once: whoever writes it copies it.
-const MAX_PIECE_BYTES: usize = 32 << 10;
+pub(crate) const MAX_PIECE_BYTES: usize = 32 << 10;
 /// How many parts of its state one stream may be sent in a row before it is cut. More than any state has:
 /// it changes faster than its client reads, or history loses its position again and again; and without
 /// all of it, what follows would be changes of something that the client does not have.

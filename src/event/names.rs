@@ -11,9 +11,6 @@ pub const MAX_NAME_BYTES: usize = 256;
 /// Event names that only the broadcaster itself sends.
 pub const RESERVED_NAMES: [&str; 3] = ["connected", "gap", "position"];
 
-/// The code of a refusal of these.
-pub(super) const RESERVED: &str = "reserved_event";
-
 /// The one place where text that ends up on a line of the wire is looked at.
 fn check_line(what: &str, code: &'static str, text: &str) -> Result<(), Invalid> {
     if text.is_empty() {
@@ -135,7 +132,7 @@ impl EventName {
         check_line("the event name", "invalid_event", text)?;
         if RESERVED_NAMES.contains(&text) {
             return Err(Invalid::new(
-                RESERVED,
+                "reserved_event",
                 format!("the event name {text} is sent by the server itself; choose another one"),
             ));
         }

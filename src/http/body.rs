@@ -38,11 +38,9 @@ pub(super) enum Kind {
 impl Kind {
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
         check_coding(headers)?;
-        let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        let Some((essence, parameters)) = media_type(headers) else {
             return Ok(Self::Text);
         };
-        let value = value.to_str().unwrap_or("?").to_ascii_lowercase();
-        let (essence, parameters) = value.split_once(';').unwrap_or((&value, ""));
         let charset = parameters
             .split(';')
             .find_map(|p| p.trim().strip_prefix("charset="));
@@ -51,7 +49,7 @@ impl Kind {
         {
             return Err(unsupported("only UTF-8 is taken; leave the charset away"));
         }
-        match essence.trim() {
+        match essence.as_str() {
             "" => Ok(Self::Text),
             "application/x-www-form-urlencoded" => Ok(Self::Form),
             "application/json" => Ok(Self::Json),
@@ -64,6 +62,14 @@ impl Kind {
             )),
         }
     }
+}
+
+/// The type of a body in lower case, and what follows it.
+pub(super) fn media_type(headers: &HeaderMap) -> Option<(String, String)> {
+    let value = headers.get(header::CONTENT_TYPE)?;
+    let value = value.to_str().unwrap_or("?").to_ascii_lowercase();
+    let (essence, parameters) = value.split_once(';').unwrap_or((&value, ""));
+    Some((essence.trim().to_owned(), parameters.to_owned()))
 }
 
 pub(super) fn check_coding(headers: &HeaderMap) -> Result<(), Problem> {

@@ -12,13 +12,11 @@ use actix_web::{
 use serde::Serialize;
 
 use crate::{
+    answer,
     broadcaster::{PublishError, SubscribeError},
     event::Invalid,
     signals::SignalError,
 };
-
-/// When a client that was told to wait is asked to try again, in seconds.
-const RETRY_AFTER_SECONDS: u64 = 1;
 
 /// What was wrong, and what would be right. The detail is for whoever sent the request; nothing
 /// internal is in it.
@@ -131,9 +129,6 @@ impl From<SubscribeError> for Problem {
 impl From<SignalError> for Problem {
     fn from(error: SignalError) -> Self {
         let status = match error {
-            SignalError::Invalid(invalid) if invalid.is_syntax() => {
-                return Self::bad_request(invalid.code(), invalid.to_string());
-            }
             SignalError::Invalid(invalid) => return invalid.into(),
             SignalError::Publish(PublishError::OutcomeUnknown(_)) => {
                 let detail = "the document may have been changed or not; read it, and repeat the change \
@@ -144,6 +139,7 @@ impl From<SignalError> for Problem {
             SignalError::Publish(error) => return error.into(),
             SignalError::Subscribe(error) => return error.into(),
             SignalError::Unavailable(why) => return PublishError::Unavailable(why).into(),
+            SignalError::NotJson(_) => StatusCode::BAD_REQUEST,
             SignalError::Missing => StatusCode::NOT_FOUND,
             SignalError::Changed { .. } => StatusCode::PRECONDITION_FAILED,
             SignalError::Patch(_) => StatusCode::CONFLICT,
@@ -155,12 +151,6 @@ impl From<SignalError> for Problem {
             }
         };
         Self::new(status, error.code(), error.to_string())
-    }
-}
-
-impl From<Problem> for HttpResponse {
-    fn from(problem: Problem) -> Self {
-        problem.error_response()
     }
 }
 
@@ -178,35 +168,19 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            r#type: &'static str,
-            title: &'static str,
-            status: u16,
-            detail: &'a str,
-            code: &'static str,
-            #[serde(flatten)]
-            progress: Option<&'a Progress>,
-        }
-        let body = Body {
-            r#type: "about:blank",
-            title: self.status.canonical_reason().unwrap_or("Error"),
-            status: self.status.as_u16(),
-            detail: &self.detail,
-            code: self.code,
-            progress: self.progress.as_ref(),
-        };
+        let status = (self.status.as_u16(), self.status.canonical_reason());
+        let body = answer::problem(status, self.code, &self.detail, self.progress.as_ref());
         let mut response = HttpResponse::build(self.status);
         response
             .content_type("application/problem+json")
             .insert_header(no_store());
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.insert_header((header::RETRY_AFTER, RETRY_AFTER_SECONDS));
+            response.insert_header((header::RETRY_AFTER, answer::RETRY_AFTER_SECONDS));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
-        response.body(serde_json::to_string(&body).unwrap_or_default())
+        response.body(body)
     }
 }
 

@@ -13,7 +13,7 @@ use percent_encoding::percent_decode_str;
 
 use super::{
     Face,
-    body::{Kind, check_coding, max_object, read_whole, unsupported},
+    body::{Kind, check_coding, max_object, media_type, read_whole, unsupported},
     cors,
     error::{Problem, no_store},
     fields::not_utf8,
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     event::EventId,
-    signals::{Condition, Patch, SignalError, SignalName, Versions, Written},
+    signals::{Condition, Patch, SignalError, SignalName, Versions, Written, parse},
 };
 
 /// The methods of a document, and of the stream.
@@ -46,9 +46,8 @@ pub(super) async fn get(request: &HttpRequest, name: &str, face: &Face) -> HttpR
             .content_type("application/json")
             .body(text))
     };
-    let mut answer = answer
-        .await
-        .unwrap_or_else(|problem: Problem| problem.into());
+    let answer: Result<_, Problem> = answer.await;
+    let mut answer = answer.unwrap_or_else(HttpResponse::from_error);
     cors::admit_reader(answer.headers_mut(), &face.gate, request.head());
     answer
 }
@@ -96,22 +95,18 @@ impl Change {
         match *request.method() {
             Method::DELETE => Ok(Self::Remove),
             Method::PUT => match Kind::of(request.headers()) {
-                Ok(Kind::Json) => {
-                    let body = read(body).await?;
-                    let value = serde_json::from_slice(&body).map_err(|error| {
-                        let detail = format!("not valid JSON: {error}; send one JSON value");
-                        Problem::bad_request("invalid_json", detail)
-                    })?;
-                    Ok(Self::Set(value))
-                }
+                Ok(Kind::Json) => Ok(Self::Set(parse(&read(body).await?)?)),
                 _ => Err(unsupported(
                     "a signal is set to a JSON document; add the header: \
                      -H 'Content-Type: application/json'",
                 )),
             },
-            _ => match essence(request.headers()).as_str() {
-                JSON_PATCH => Ok(Self::Patch(Patch::json_patch(&read(body).await?)?)),
-                MERGE_PATCH => Ok(Self::Patch(Patch::merge_patch(&read(body).await?)?)),
+            _ => match media_type(request.headers())
+                .as_ref()
+                .map(|(essence, _)| &essence[..])
+            {
+                Some(JSON_PATCH) => Ok(Self::Patch(Patch::json_patch(&read(body).await?)?)),
+                Some(MERGE_PATCH) => Ok(Self::Patch(Patch::merge_patch(&read(body).await?)?)),
                 _ => Err(unsupported(
                     "a signal is patched by application/merge-patch+json or \
                      application/json-patch+json; say which by the header: \
@@ -120,14 +115,6 @@ impl Change {
             },
         }
     }
-}
-
-/// The type of the body, without parameters.
-fn essence(headers: &HeaderMap) -> String {
-    let kind = headers.get(header::CONTENT_TYPE);
-    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or("");
-    let essence = kind.split(';').next().unwrap_or("");
-    essence.trim().to_ascii_lowercase()
 }
 
 fn decode(name: &str) -> Result<SignalName, Problem> {

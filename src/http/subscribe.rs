@@ -20,6 +20,7 @@ use actix_web::{
 
 use super::{Face, access::Seat, cors, error::Problem, link::Link};
 use crate::{
+    answer::{EVENT_HEAD, STREAM_HEADERS},
     broadcaster::{Broadcaster, Ended, Subscription},
     event::{EventId, Invalid, Selector},
     signals::{SignalError, Signals, SignalsWish},
@@ -158,11 +159,11 @@ pub(super) fn open(
 /// What every stream's answer begins with; `at` is history's head.
 pub(crate) fn stream_head(at: Option<EventId>) -> HttpResponseBuilder {
     let mut head = HttpResponse::build(StatusCode::OK);
-    head.insert_header((header::CONTENT_TYPE, "text/event-stream"))
-        .insert_header((header::CACHE_CONTROL, "no-cache, no-transform"))
-        .insert_header(("x-accel-buffering", "no"));
+    for header in STREAM_HEADERS {
+        head.insert_header(header);
+    }
     if let Some(at) = at {
-        head.insert_header(("event-head", at.to_string()));
+        head.insert_header((EVENT_HEAD, at.to_string()));
     }
     head
 }

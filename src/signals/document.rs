@@ -26,10 +26,11 @@ pub(super) fn max_bytes(max_event_bytes: usize) -> usize {
 }
 
 /// JSON text as a value.
-pub(super) fn parse(text: &[u8]) -> Result<Value, SignalError> {
+pub(crate) fn parse(text: &[u8]) -> Result<Value, SignalError> {
     serde_json::from_slice(text).map_err(|error| {
-        let detail = format!("not valid JSON: {error}; send one JSON value, like {{\"value\":1}}");
-        SignalError::Invalid(Invalid::new("invalid_json", detail))
+        SignalError::NotJson(format!(
+            "not valid JSON: {error}; send one JSON value, like {{\"value\":1}}"
+        ))
     })
 }
 

@@ -14,6 +14,8 @@ use super::MAX_DEPTH;
 pub enum SignalError {
     /// A name, a document or a patch that cannot be.
     Invalid(Invalid),
+    /// Not one JSON value.
+    NotJson(String),
     /// There is no such signal.
     Missing,
     /// The document is not of a version that the condition names.
@@ -45,6 +47,7 @@ impl SignalError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Invalid(invalid) => invalid.code(),
+            Self::NotJson(_) => "invalid_json",
             Self::Missing => "no_such_signal",
             Self::Changed { .. } => "changed",
             Self::Patch(_) => "patch_failed",
@@ -83,7 +86,7 @@ impl fmt::Display for SignalError {
                 f,
                 "the document is of version \"{version}\"; read it again and repeat the change on it"
             ),
-            Self::Patch(why) => f.write_str(why),
+            Self::Patch(why) | Self::NotJson(why) => f.write_str(why),
             Self::TooLarge { max } => write!(
                 f,
                 "the document would be larger than {max} bytes, nested {MAX_DEPTH} levels at most; \

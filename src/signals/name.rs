@@ -1,6 +1,6 @@
 use std::{fmt, str::FromStr};
 
-use crate::event::{EventName, Invalid, MAX_NAME_BYTES, SIGNAL_TOPICS, Topic};
+use crate::event::{Invalid, MAX_NAME_BYTES, RESERVED_NAMES, SIGNAL_TOPICS, Topic};
 
 /// Longest name of a signal, in bytes of UTF-8: a topic's, without what marks it as a signal's.
 pub const MAX_SIGNAL_NAME_BYTES: usize = MAX_NAME_BYTES - SIGNAL_TOPICS.len();
@@ -26,8 +26,7 @@ impl SignalName {
                 text.len()
             )));
         }
-        let taken = text == TAKEN || EventName::new(text).is_err_and(|why| why.is_reserved());
-        if taken {
+        if text == TAKEN || RESERVED_NAMES.contains(&text) {
             return Err(refused(&format!(
                 "{text} is what a stream calls an event of its own; choose another one"
             )));

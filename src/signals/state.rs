@@ -130,12 +130,15 @@ impl Snapshots for State {
 impl Progress {
     /// What to read next: some of those that were not told yet, in order; then all, for what has changed.
     fn next(&self, names: &Arc<[SignalName]>) -> Arc<[SignalName]> {
-        let untold = names.iter().filter(|name| !self.told.contains_key(*name));
-        let next: Vec<_> = untold.take(READ_AT_ONCE).cloned().collect();
-        if names.len() <= READ_AT_ONCE || next.is_empty() {
+        if names.len() <= READ_AT_ONCE {
             return Arc::clone(names);
         }
-        next.into()
+        let untold = names.iter().filter(|name| !self.told.contains_key(*name));
+        let next: Arc<[_]> = untold.take(READ_AT_ONCE).cloned().collect();
+        if next.is_empty() {
+            return Arc::clone(names);
+        }
+        next
     }
 
     /// The next part: what was not told yet of what there is now. It is the last only where it is all that

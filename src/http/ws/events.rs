@@ -10,10 +10,8 @@ use actix_web::web::{Bytes, BytesMut};
 use actix_ws::{CloseCode, CloseReason};
 
 use super::words::{Lines, Word};
-use crate::broadcaster::{Broadcaster, Subscription};
+use crate::broadcaster::{Broadcaster, MAX_PIECE_BYTES, Subscription};
 
-/// Longest piece: whoever writes it copies it.
-const MAX_PIECE_BYTES: usize = 32 << 10;
 /// How many pings in a row are left unanswered before the client is given up. They are sent when
 /// nothing else is, and whatever the client sends is an answer.
 const MAX_UNANSWERED: u8 = 6;
