@@ -1,10 +1,11 @@
 //! Where a stream begins and what it asks for, as a request says it, whichever framework has read that.
 
+mod since;
+
 use crate::{
     broadcaster::{Broadcaster, Start, SubscribeError, Subscription},
-    event::{EventId, Form, Invalid, Selector},
+    event::{Form, Invalid, Selector},
     form,
-    history::now_ms,
 };
 
 /// The names under which clients send their last id in the query.
@@ -77,7 +78,7 @@ impl Wish {
         let id = header_id.filter(|id| !id.is_empty()).or(query_id);
         let mut start = match (id, since, last) {
             (Some(id), _, _) => Start::After(id),
-            (None, Some(since), _) => read_since(&since)?,
+            (None, Some(since), _) => since::read(&since)?,
             (None, None, Some(last)) => read_last(&last)?,
             (None, None, None) => Start::Fresh,
         };
@@ -105,30 +106,6 @@ fn read_until(text: &str) -> Result<bool, Invalid> {
     match text {
         "head" => Ok(true),
         _ => Err(Invalid::new("invalid_until", "until is head")),
-    }
-}
-
-fn read_since(text: &str) -> Result<Start, Invalid> {
-    if text == "earliest" {
-        return Ok(Start::Earliest);
-    }
-    if text.parse::<EventId>().is_ok() {
-        return Ok(Start::After(text.to_owned()));
-    }
-    if let Ok(ago) = humantime::parse_duration(text) {
-        let ago = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
-        return Ok(Start::Since(now_ms().saturating_sub(ago)));
-    }
-    let time = humantime::parse_rfc3339_weak(text).ok();
-    let since_epoch = time.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-    match since_epoch {
-        Some(time) => Ok(Start::Since(
-            u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
-        )),
-        None => Err(Invalid::new(
-            "invalid_since",
-            "since is a duration (10m), a time (2026-01-31T12:00:00Z), an event id, or earliest",
-        )),
     }
 }
 

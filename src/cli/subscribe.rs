@@ -40,8 +40,9 @@ pub struct Subscribe {
     #[arg(long, value_name = "N", conflicts_with = "since")]
     last: Option<u64>,
 
-    /// Begin with events as old as that, for example 10m, after an id, or at the earliest
-    #[arg(long, value_name = "AGE|ID|earliest")]
+    /// Begin with events as old as that, for example 10m, at a time, for example
+    /// 2026-01-31T13:00:00+01:00 or 1769860800, after an id, or at the earliest
+    #[arg(long, value_name = "AGE|TIME|ID|earliest")]
     since: Option<String>,
 
     /// End once all that was there at the start has been printed; begins at the earliest unless told

@@ -52,6 +52,29 @@ fn what_is_published_is_printed_by_who_subscribes() {
 }
 
 #[test]
+fn since_takes_times_with_a_zone_and_shows_the_reason_for_what_is_no_time() {
+    let server = Server::start(&[]);
+    let url = url(&server);
+    publish(&server, &["one"]).succeeded();
+    let subscribe = |since| {
+        let until = ["--since", since, "--until", "head"];
+        run(&[&["subscribe", "--url", &url], &until[..]].concat())
+    };
+    for since in ["1970-01-01T01:00:00+01:00", "1970-01-01T00:00Z", "0", "10m"] {
+        assert_eq!(subscribe(since).succeeded(), ["one"], "{since}");
+    }
+    for since in ["2999-01-01T01:00:00+01:00", "99999999999"] {
+        assert!(subscribe(since).succeeded().is_empty(), "{since}");
+    }
+    let failed = subscribe("10");
+    assert_eq!(failed.code, Some(1), "{failed:?}");
+    assert!(
+        failed.complaints.concat().contains("has a unit (10m)"),
+        "{failed:?}"
+    );
+}
+
+#[test]
 fn a_stream_that_is_cut_goes_on_without_a_loss_or_a_repeat() {
     let mut server = Server::start(&["--drain-time", "50ms"]);
     let address = server.address.to_string();

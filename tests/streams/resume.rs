@@ -1,8 +1,14 @@
 //! Where a stream begins, and that a cut at any moment loses and repeats nothing.
 
-use std::{collections::HashSet, io::Write};
+use std::{
+    collections::HashSet,
+    io::Write,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use crate::support::{Server, Stream};
+use jiff::{Timestamp, tz::Offset};
+
+use crate::support::{Server, Stream, wait_until};
 
 /// A stream whose request is these bytes, which need not be text.
 fn open_raw(server: &Server, request: &[u8]) -> Stream {
@@ -86,6 +92,42 @@ fn a_replay_begins_where_it_was_asked_to() {
     (0..4).for_each(|_| drop(server.publish_all("a", numbers(0..5))));
     assert_eq!(replay("since=10m").next().unwrap().name, "gap");
     assert_eq!(replay("since=earliest").next().unwrap().name, "connected");
+}
+
+#[test]
+fn since_is_one_instant_in_whatever_zone_or_unit_it_is_written() {
+    let server = Server::start(&[]);
+    let (before, _) = parse(&server.publish("a", "before"));
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    wait_until("another millisecond", || {
+        now() > Duration::from_millis(before + 1)
+    });
+    let (at, _) = parse(&server.publish("a", "at"));
+    let begins_with = |since: &str, data: &str| {
+        let mut stream = server.subscribe(&format!("/events?topic=a&since={since}"));
+        assert_eq!(
+            stream.next().unwrap().name,
+            "connected",
+            "{since} is no gap"
+        );
+        assert_eq!(stream.data(1), [data], "{since}");
+    };
+    // An event's own moment may have been later in its millisecond.
+    let time = Timestamp::from_nanosecond(i128::from(at) * 1_000_000 + 999_999).unwrap();
+    for seconds in [0, 3_600, -18_000, 19_800, 64_800, -64_800] {
+        let offset = Offset::from_seconds(seconds).unwrap();
+        let since = time.display_with_offset(offset).to_string();
+        begins_with(&since, "at");
+        begins_with(&since.replace('+', "%2B"), "at");
+        begins_with(&since.replace('+', "%20").replace('T', "+"), "at");
+    }
+    let utc = time.to_string();
+    begins_with(utc.trim_end_matches('Z'), "at");
+    begins_with(&utc.to_lowercase(), "at");
+    begins_with(&at.to_string(), "at");
+    begins_with(&format!("{}.{:03}999", at / 1_000, at % 1_000), "at");
+    begins_with("0", "before");
+    begins_with("1970-01-01T00:00Z", "before");
 }
 
 #[test]

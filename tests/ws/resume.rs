@@ -30,6 +30,13 @@ fn a_resume_goes_on_behind_its_id_and_the_header_wins() {
         Socket::open(&server, "/ws?topic=a&since=earliest").data(6),
         numbers(0..6)
     );
+    for since in ["0", "1970-01-01T01:00:00+01:00", "1970-01-01T00:00Z"] {
+        let mut socket = Socket::open(&server, &format!("/ws?topic=a&since={since}"));
+        assert_eq!(socket.data(6), numbers(0..6), "{since}");
+    }
+    let mut later = Socket::open(&server, "/ws?topic=a&since=2999-01-01T00:00:00+01:00");
+    server.publish("a", "live");
+    assert_eq!(later.data(1), ["live"]);
 }
 
 #[test]
