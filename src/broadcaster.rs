@@ -9,6 +9,7 @@
 
 mod ahead;
 mod error;
+mod history_reader;
 mod index;
 #[cfg(all(test, shuttle))]
 mod interleavings;
@@ -50,6 +51,7 @@ use room::{Room, Size};
 use shard::{Attended, LOOKS_PER_PING, Shard};
 
 pub use error::{PublishError, StartError, SubscribeError};
+pub use history_reader::{HistoryReader, Missing};
 pub use snapshot::{Snapshot, Snapshots};
 pub use start::Start;
 pub use stats::{Ended, Stats};

@@ -260,6 +260,14 @@ impl Found {
         }
     }
 
+    /// About as many bytes as its text takes.
+    pub(crate) fn text_bytes(&self) -> usize {
+        match self {
+            Self::Shared(stored) => stored.event().data().len(),
+            Self::Fetched(fetched) => fetched.packed_bytes(),
+        }
+    }
+
     #[must_use]
     pub fn event(&self) -> &Event {
         match self {

@@ -6,6 +6,7 @@ mod body;
 mod cors;
 mod error;
 mod fields;
+mod history_page;
 mod lines;
 mod link;
 mod publish;
@@ -54,6 +55,7 @@ use crate::{broadcaster::Broadcaster, signals::Signals};
 use access::Gate;
 pub use access::{Access, Publishers};
 pub use error::Problem;
+use history_page::PageFormat;
 #[cfg(feature = "server")]
 pub use listeners::{Listeners, ServeError};
 #[cfg(feature = "server")]
@@ -113,7 +115,10 @@ impl Routes {
 async fn events(request: HttpRequest, body: Payload, face: web::Data<Face>) -> HttpResponse {
     let message = rest(&request);
     match (request.method(), message) {
-        (&Method::GET | &Method::HEAD, "") => subscribe::answer(&request, &face, Route::Events),
+        (&Method::GET | &Method::HEAD, "") => match PageFormat::of(request.head()) {
+            Some(format) => history_page::respond(&request, &face, format).await,
+            None => subscribe::answer(&request, &face, Route::Events),
+        },
         (&Method::GET, message) => publish::get(&request, message, &face).await,
         (&Method::HEAD, _) => HttpResponse::Ok()
             .insert_header(error::no_store())

@@ -94,6 +94,64 @@ impl Wish {
     }
 }
 
+/// What a request asks of a read of history that ends.
+#[cfg(feature = "actix")]
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct PageRequest {
+    pub(crate) selector: Selector,
+    pub(crate) start: Start,
+    /// Most events.
+    pub(crate) limit: usize,
+}
+
+#[cfg(feature = "actix")]
+impl PageRequest {
+    /// As many events as a page has that is not asked for fewer or more, and as many as it can have.
+    const DEFAULT_LIMIT: usize = 1_000;
+    const MAX_LIMIT: usize = 10_000;
+
+    /// As a stream's request, with a `limit`; it begins at the earliest event where that does not name
+    /// a place.
+    pub(crate) fn read(query: &str, header_id: Option<&[u8]>) -> Result<Self, Invalid> {
+        let stream = Wish::read(query, header_id)?;
+        if stream.form == Some(Form::Sse) {
+            return Err(Invalid::new(
+                "invalid_format",
+                "a page of history holds events as JSON: leave format out, or use format=json, or send \
+                 Accept: text/event-stream for a stream",
+            ));
+        }
+        let (mut limit, mut counts) = (Self::DEFAULT_LIMIT, false);
+        for (name, value) in form::lossy_pairs(query.as_bytes()) {
+            match name.as_str() {
+                "limit" if !value.is_empty() => limit = Self::read_limit(&value)?,
+                "last" => counts = counts || !value.is_empty(),
+                _ => {}
+            }
+        }
+        let start = match stream.start {
+            Start::Fresh | Start::Last(0) if counts => Start::Last(0),
+            Start::Fresh | Start::Last(0) => Start::Earliest,
+            start => start,
+        };
+        Ok(Self {
+            selector: stream.selector,
+            start,
+            limit,
+        })
+    }
+
+    fn read_limit(text: &str) -> Result<usize, Invalid> {
+        let limit = text.parse().ok();
+        limit
+            .filter(|limit| (1..=Self::MAX_LIMIT).contains(limit))
+            .ok_or(Invalid::new(
+                "invalid_limit",
+                "limit is a number of events from 1 to 10000, for instance limit=100",
+            ))
+    }
+}
+
 fn read_form(text: &str) -> Result<Form, Invalid> {
     match text {
         "sse" => Ok(Form::Sse),
@@ -151,6 +209,28 @@ mod tests {
         let wish = wish("last_event_id=%FF%00&datastar={}&nonsense", None);
         assert_eq!(wish.start, after("\u{FFFD}\0"));
         assert_eq!(wish.selector, Selector::topics(&["default"]).unwrap());
+    }
+
+    #[cfg(feature = "actix")]
+    #[test]
+    fn a_page_of_history_begins_at_the_earliest_event_unless_a_place_is_named() {
+        let page = |query| PageRequest::read(query, None).unwrap();
+        assert_eq!(page("").start, Start::Earliest);
+        assert_eq!(page("until=head").start, Start::Earliest);
+        assert_eq!(page("last=0").start, Start::Last(0));
+        assert_eq!(page("last=3&limit=2").start, Start::Last(3));
+        assert_eq!(page("last_event_id=4-4").start, after("4-4"));
+        assert_eq!(page("").limit, 1_000);
+        assert_eq!(page("limit=10000").limit, 10_000);
+        for (query, code) in [
+            ("limit=0", "invalid_limit"),
+            ("limit=10001", "invalid_limit"),
+            ("limit=all", "invalid_limit"),
+            ("format=sse", "invalid_format"),
+        ] {
+            let refused = PageRequest::read(query, None).unwrap_err();
+            assert_eq!(refused.code(), code, "{query}");
+        }
     }
 
     #[cfg(feature = "server")]

@@ -120,11 +120,8 @@ fn due<'a>(events: &'a [Arc<Stored>], selector: &Selector) -> (Vec<&'a Arc<Store
 /// alone, they are kept for nobody else either.
 pub(super) fn join_read(events: &[Found], form: Form) -> Option<Batch> {
     let last = events.last()?.id();
-    let text = events.iter().map(|found| match found {
-        Found::Shared(stored) => stored.event().data().len(),
-        Found::Fetched(fetched) => fetched.packed_bytes(),
-    });
-    let bytes = text.sum::<usize>() + events.len() * Frame::OVERHEAD_BYTES;
+    let text = events.iter().map(Found::text_bytes).sum::<usize>();
+    let bytes = text + events.len() * Frame::OVERHEAD_BYTES;
     let mut joined = Vec::with_capacity(bytes);
     for found in events {
         match found {

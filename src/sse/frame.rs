@@ -9,6 +9,8 @@ use super::lines::{data_lines, field, json};
 #[cfg(feature = "signals")]
 use super::signal::Update;
 use crate::event::{EventId, EventName, Fetched, Fields, Form, Stored};
+#[cfg(feature = "actix")]
+use crate::history::Found;
 
 /// A heartbeat. Without a blank line: after one, clients exist that fire an empty message.
 pub(crate) const PING: &[u8] = b": ping\n";
@@ -41,6 +43,29 @@ impl Frame {
         encode(id, id.ms(), &fetched.fields(), form, out);
     }
 
+    /// The data of the event's JSON form: one line of text. Kept for nobody.
+    #[cfg(feature = "actix")]
+    pub(crate) fn json(found: &Found) -> String {
+        let (id, time_ms) = (found.id(), found.time_ms());
+        match found {
+            Found::Shared(stored) => as_json(id, time_ms, &stored.event().fields()),
+            Found::Fetched(fetched) => as_json(id, time_ms, &fetched.fields()),
+        }
+    }
+
+    /// What a gap says, as JSON.
+    pub(crate) fn gap_data(requested: &str, oldest: Option<EventId>) -> String {
+        #[derive(Serialize)]
+        struct Gap<'a> {
+            requested: &'a str,
+            oldest: Option<String>,
+        }
+        json(&Gap {
+            requested,
+            oldest: oldest.map(|id| id.to_string()),
+        })
+    }
+
     /// An event without an id, in [`Form::Sse`]: a client that gets it resumes where it was before.
     #[must_use]
     pub fn block(name: Option<&EventName>, data: &str) -> Bytes {
@@ -60,16 +85,7 @@ impl Frame {
     /// Carries the position before the oldest event that is left, so that a cut right behind it
     /// neither repeats the gap nor loses what follows.
     pub(crate) fn gap(requested: &str, floor: EventId, oldest: Option<EventId>) -> Bytes {
-        #[derive(Serialize)]
-        struct Gap<'a> {
-            requested: &'a str,
-            oldest: Option<String>,
-        }
-        let data = json(&Gap {
-            requested,
-            oldest: oldest.map(|id| id.to_string()),
-        });
-        block("gap", Some(floor), &data)
+        block("gap", Some(floor), &Self::gap_data(requested, oldest))
     }
 
     pub(crate) fn position(at: EventId) -> Bytes {

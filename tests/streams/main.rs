@@ -6,5 +6,6 @@ mod support;
 
 mod connections;
 mod doors;
+mod history_page;
 mod resume;
 mod wire;

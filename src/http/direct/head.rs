@@ -18,6 +18,7 @@ use tokio_util::codec::{Decoder as _, Encoder as _};
 use super::{
     super::{
         Face,
+        history_page::PageFormat,
         subscribe::{self, Opened, Route},
     },
     connections::Other,
@@ -90,6 +91,9 @@ fn begin(
     codec: &mut Codec,
 ) -> Option<Box<Begun>> {
     if request.method != Method::GET || request.headers.contains_key(header::EXPECT) {
+        return None;
+    }
+    if PageFormat::of(request).is_some() {
         return None;
     }
     let route = match request.uri.path() {

@@ -1,0 +1,169 @@
+//! Reads of history that end, for clients that want what there is and no stream.
+
+use std::time::Instant;
+
+use super::{Broadcaster, Start, pace::Pace};
+use crate::{
+    event::{EventId, Selector},
+    history::{Chunk, Found, From, Limit, Unavailable},
+};
+
+/// Most that is read at once, but for one larger event: a client that stops reading pins no more.
+const CHUNK: Limit = Limit {
+    events: 256,
+    bytes: 64 << 10,
+};
+
+/// A bounded read of history, chunk by chunk: see [`Broadcaster::read_history`].
+#[derive(Debug)]
+pub struct HistoryReader {
+    broadcaster: Broadcaster,
+    selector: Selector,
+    epoch: u64,
+    /// As of the first chunk: what is published while it reads is left to the next read.
+    head: EventId,
+    /// How far was looked: a position that a client need not be able to resume from.
+    read_to: EventId,
+    /// The event that was given last, or where the read began.
+    last: EventId,
+    missing: Option<Missing>,
+    /// What was read and not given yet.
+    events: Vec<Found>,
+    remaining: usize,
+    ended: bool,
+    pace: Pace,
+}
+
+/// What is missing before the first event of a read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// Where the read was to begin, as far as that can be named.
+    pub requested: String,
+    /// The oldest event of history, of any topic.
+    pub oldest: Option<EventId>,
+}
+
+impl Broadcaster {
+    /// Reads at most `max_events` events, one at least, that `selector` admits, oldest first, from `start` up to
+    /// history's head as of this call. [`Start::Fresh`] begins at that head and finds nothing.
+    ///
+    /// # Errors
+    /// History cannot be reached.
+    pub async fn read_history(
+        &self,
+        selector: Selector,
+        start: Start,
+        max_events: usize,
+    ) -> Result<HistoryReader, Unavailable> {
+        let bounds = self.bounds();
+        let mut reader = HistoryReader {
+            broadcaster: self.clone(),
+            selector,
+            epoch: bounds.epoch,
+            head: bounds.head,
+            read_to: bounds.head,
+            last: bounds.head,
+            missing: None,
+            events: Vec::new(),
+            remaining: max_events.max(1),
+            ended: false,
+            pace: Pace::new(self.options().replay_bytes_per_second),
+        };
+        let from = start.from().unwrap_or(From::After(bounds.head));
+        let chunk = reader.read(from).await?;
+        if chunk.epoch != bounds.epoch {
+            reader.epoch = chunk.epoch;
+            reader.head = chunk.read_to;
+        }
+        reader.last = chunk.after;
+        reader.missing = chunk.gap.then(|| Missing {
+            requested: start.requested(),
+            oldest: chunk.oldest,
+        });
+        reader.take(chunk);
+        Ok(reader)
+    }
+}
+
+impl HistoryReader {
+    /// The next events, about 64 KiB of them or one larger event alone; `None` at the end. Where
+    /// retention overtakes it, it ends before what is lost: a further read from
+    /// [`position`](Self::position) begins with what is [missing](Self::missing). Dropping the future
+    /// loses nothing.
+    ///
+    /// # Errors
+    /// History cannot be reached; a later call tries again.
+    pub async fn next(&mut self) -> Result<Option<Vec<Found>>, Unavailable> {
+        while self.events.is_empty() && !self.ended {
+            if let Some(until) = self.pace.wait(Instant::now()) {
+                tokio::time::sleep_until(until.into()).await;
+            }
+            let chunk = self.read(From::After(self.read_to)).await?;
+            if chunk.gap || chunk.epoch != self.epoch {
+                self.ended = true;
+            } else {
+                self.take(chunk);
+            }
+        }
+        let events = std::mem::take(&mut self.events);
+        Ok((!events.is_empty()).then_some(events))
+    }
+
+    async fn read(&self, from: From<'_>) -> Result<Chunk, Unavailable> {
+        let limit = Limit {
+            events: CHUNK.events.min(self.remaining),
+            ..CHUNK
+        };
+        let history = &self.broadcaster.inner.history;
+        history.read(from, &self.selector, limit).await
+    }
+
+    /// Takes over the chunk's events as far as the head.
+    fn take(&mut self, chunk: Chunk) {
+        let mut events = chunk.events;
+        let within = events.partition_point(|found| found.id() <= self.head);
+        self.read_to = if within < events.len() {
+            self.head
+        } else {
+            chunk.read_to
+        };
+        events.truncate(within);
+        self.remaining = self.remaining.saturating_sub(events.len());
+        self.ended = self.remaining == 0 || self.read_to >= self.head;
+        if let Some(last) = events.last() {
+            self.last = last.id();
+        }
+        let bytes = events.iter().map(Found::text_bytes).sum();
+        self.pace.spend(bytes, Instant::now());
+        self.events = events;
+    }
+
+    /// What history no longer holds of what was asked for.
+    #[must_use]
+    pub fn missing(&self) -> Option<&Missing> {
+        self.missing.as_ref()
+    }
+
+    /// History's head as of the call.
+    #[must_use]
+    pub fn head(&self) -> EventId {
+        self.head
+    }
+
+    /// The id behind which a further read goes on, once [`next`](Self::next) has given `None`.
+    #[must_use]
+    pub fn position(&self) -> EventId {
+        if self.has_more() {
+            self.last
+        } else {
+            self.head
+        }
+    }
+
+    /// Whether history held more up to the head, of these topics or others, once [`next`](Self::next)
+    /// has given `None`.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        self.read_to < self.head
+    }
+}
