@@ -3,6 +3,7 @@
 mod backoff;
 mod bench;
 mod client;
+mod environment;
 mod event_stream;
 mod health;
 mod lines;
@@ -16,15 +17,16 @@ mod subscriber;
 mod target;
 
 use std::{
+    env,
     fmt::Display,
     io::{self, Write as _},
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 pub use self::{bench::Bench, health::Health, publish::Publish, subscribe::Subscribe};
-use crate::config::Config;
+use crate::config::{Config, Given};
 
 const EXAMPLES: &str = "Examples:
   sse-broadcaster
@@ -67,6 +69,19 @@ pub enum Command {
 }
 
 impl Command {
+    /// Of the server's flags a command takes those that lead to the server.
+    fn report_ignored(&self, given: &Given) {
+        let (name, used): (_, &[&str]) = match self {
+            Self::Subscribe(_) => ("subscribe", &["listen"]),
+            Self::Publish(_) => ("publish", &["listen", "publish-key", "publish-key-file"]),
+            Self::Bench(_) => ("bench", &["listen", "publish-key", "publish-key-file"]),
+            Self::Health(_) => ("health", &["listen", "admin-listen"]),
+        };
+        for flag in given.flags_beside(used) {
+            complain(&format!("{flag} has no effect on the command {name}"));
+        }
+    }
+
     /// Finds the server, unless told by `--url`, in the settings that the server itself has.
     #[must_use]
     pub fn run(&self, config: &Config) -> ExitCode {
@@ -115,16 +130,34 @@ impl Failure {
 /// # Errors
 /// The exit code of a process that has nothing more to do; what was wrong has been said.
 pub fn parse() -> Result<Cli, ExitCode> {
-    Cli::try_parse().map_err(|error| {
+    let usage = |what: &dyn Display| {
+        complain(what);
+        ExitCode::from(2)
+    };
+    let cli = read().map_err(|error| {
         if error.use_stderr() {
-            complain(&refusal::one_line(&error));
-            ExitCode::from(2)
+            usage(&refusal::one_line(&error))
         } else {
             // Whoever closed the pipe has read enough of the help.
             let _ = error.print();
             ExitCode::SUCCESS
         }
-    })
+    })?;
+    environment::check(&Cli::command(), env::vars_os()).map_err(|unknown| usage(&unknown))?;
+    match &cli.command {
+        None => cli.config.given.check_empty().map_err(|bad| usage(&bad))?,
+        Some(command) => command.report_ignored(&cli.config.given),
+    }
+    Ok(cli)
+}
+
+fn read() -> Result<Cli, clap::Error> {
+    let command = Cli::command();
+    let matches = command.clone().try_get_matches()?;
+    let mut cli =
+        Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command.clone()))?;
+    cli.config.given = Given::of(&command, &matches);
+    Ok(cli)
 }
 
 /// One line on standard error, whatever the text holds: parts of it may come from a server.

@@ -1,5 +1,6 @@
 //! Every setting of the server, as a flag and as a variable `SSE_BROADCASTER_*`. Defaults serve.
 
+mod given;
 mod history;
 
 use std::{
@@ -11,6 +12,7 @@ use std::{
 
 use clap::{Args, ValueEnum, builder::BoolishValueParser};
 
+pub use given::Given;
 pub use history::{HistoryConfig, LogPlace};
 
 /// Most worker threads, by the server underneath.
@@ -158,6 +160,9 @@ pub struct Config {
         default_value = "text"
     )]
     pub log_format: LogFormat,
+
+    #[arg(skip)]
+    pub given: Given,
 }
 
 /// A value that is never printed.

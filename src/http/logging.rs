@@ -2,7 +2,10 @@
 
 use std::io;
 
+use log::{Level, LevelFilter, Metadata};
+
 use crate::{
+    cli::complain,
     config::{BadSetting, Config, LogFormat},
     history::disk::ENGINE_LOG_TARGETS,
 };
@@ -10,6 +13,20 @@ use crate::{
 /// Without a setting: what an operator wants to know. The dispatcher underneath takes each client
 /// that goes away for an error.
 const DEFAULT_FILTER: &str = "info,actix_server=warn,actix_http=off";
+
+const OWN_TARGET: &str = "sse_broadcaster";
+/// Whose log lines there may be, beside the engine's.
+const TARGETS: &[&str] = &[
+    OWN_TARGET,
+    "actix_http",
+    "actix_rt",
+    "actix_server",
+    "actix_web",
+    "mio",
+    "redis",
+    "rustls",
+];
+const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 
 fn default_filter() -> String {
     let quiet = ENGINE_LOG_TARGETS.map(|target| format!(",{target}=off"));
@@ -19,20 +36,9 @@ fn default_filter() -> String {
 /// Sends the log to standard error, as the settings say.
 ///
 /// # Errors
-/// When the filter cannot be read.
+/// When the filter cannot be read, or names what logs nothing here.
 pub(super) fn start(config: &Config) -> Result<(), BadSetting> {
-    let settings = [config.log.clone(), std::env::var("RUST_LOG").ok()];
-    let filter = settings
-        .into_iter()
-        .flatten()
-        .find(|filter| !filter.trim().is_empty());
-    let filter = filter.unwrap_or_else(default_filter);
-    let parsed = env_filter::Builder::new().try_parse(&filter).map(|_| ());
-    parsed.map_err(|error| {
-        BadSetting(format!(
-            "--log {filter}: {error}; give error, warn, info, debug, or a filter as in RUST_LOG"
-        ))
-    })?;
+    let filter = filter(config)?;
     let mut logger = env_logger::Builder::new();
     logger.parse_filters(&filter);
     if config.log_format == LogFormat::Json {
@@ -49,4 +55,127 @@ pub(super) fn start(config: &Config) -> Result<(), BadSetting> {
     // A second broadcaster in the same process keeps the first one's logger.
     let _ = logger.try_init();
     Ok(())
+}
+
+/// The filter of `--log`, else of `RUST_LOG`, which is often that of other programs, too.
+fn filter(config: &Config) -> Result<String, BadSetting> {
+    let is_set = |filter: &String| !filter.trim().is_empty();
+    if let Some(filter) = config.log.clone().filter(is_set) {
+        let name = if config.given.by_variable("log") {
+            "SSE_BROADCASTER_LOG"
+        } else {
+            "--log"
+        };
+        let bad = |why: &str| BadSetting(format!("{name} {filter}: {why}"));
+        check(&filter).map_err(|why| bad(&why))?;
+        return match unknown_target(&filter) {
+            Some(word) => Err(bad(&unknown(word))),
+            None => Ok(filter),
+        };
+    }
+    let Some(filter) = std::env::var("RUST_LOG").ok().filter(is_set) else {
+        return Ok(default_filter());
+    };
+    check(&filter).map_err(|why| BadSetting(format!("RUST_LOG {filter}: {why}")))?;
+    if let Some(word) = unknown_target(&filter).filter(|_| logs_nothing(&filter)) {
+        complain(&format!(
+            "RUST_LOG {filter} logs nothing here: {}",
+            unknown(word)
+        ));
+    }
+    Ok(filter)
+}
+
+fn check(filter: &str) -> Result<(), String> {
+    let parsed = env_filter::Builder::new().try_parse(filter).map(|_| ());
+    parsed.map_err(|error| {
+        format!("{error}; give error, warn, info, debug, or a filter as in RUST_LOG")
+    })
+}
+
+/// The first directive of a filter that no line of the log can match.
+fn unknown_target(filter: &str) -> Option<&str> {
+    let directives = filter.split('/').next()?.split(',').map(str::trim);
+    let names = directives.filter(|directive| !directive.is_empty());
+    names
+        .map(|directive| match directive.split_once('=') {
+            Some((target, _)) => (target, false),
+            None => (directive, directive.parse::<LevelFilter>().is_ok()),
+        })
+        .find(|(target, is_level)| !is_level && !is_target(target))
+        .map(|(target, _)| target)
+}
+
+/// A directive matches every target that begins with it.
+fn is_target(name: &str) -> bool {
+    let known = TARGETS.iter().chain(&ENGINE_LOG_TARGETS);
+    let part = name.split("::").next().unwrap_or(name);
+    known
+        .into_iter()
+        .any(|known| known.starts_with(name) || *known == part)
+}
+
+fn unknown(word: &str) -> String {
+    let lower = word.to_lowercase().replace('-', "_");
+    let near = |known: &&str| known.starts_with(&lower) || lower.starts_with(*known);
+    let all = LEVELS.iter().chain(TARGETS);
+    match all.copied().find(near) {
+        Some(near) => {
+            format!("\"{word}\" is neither a level nor what lines are logged by; is {near} meant?")
+        }
+        None => format!(
+            "\"{word}\" is neither a level ({}) nor what lines are logged by ({})",
+            LEVELS.join(", "),
+            TARGETS.join(", ")
+        ),
+    }
+}
+
+fn logs_nothing(filter: &str) -> bool {
+    let mut builder = env_filter::Builder::new();
+    let Ok(builder) = builder.try_parse(filter) else {
+        return true;
+    };
+    let line = Metadata::builder()
+        .level(Level::Error)
+        .target(OWN_TARGET)
+        .build();
+    !builder.build().enabled(&line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_that_matches_no_line_is_found_by_its_directive() {
+        for (filter, word) in [
+            ("info", None),
+            ("WARN,sse_broadcaster=debug", None),
+            ("sse_broadcaster::http=trace,actix_http", None),
+            ("off", None),
+            (" debug , ,mio=warn/text", None),
+            ("warning", Some("warning")),
+            ("info,verbose", Some("verbose")),
+            ("sse-broadcaster=debug", Some("sse-broadcaster")),
+            ("sse_brodcaster=debug", Some("sse_brodcaster")),
+            ("3", Some("3")),
+        ] {
+            assert_eq!(unknown_target(filter), word, "{filter}");
+        }
+        assert_eq!(unknown_target(&default_filter()), None);
+    }
+
+    #[test]
+    fn what_is_probably_meant_is_named() {
+        for (word, meant) in [
+            ("warning", "is warn meant?"),
+            ("err", "is error meant?"),
+            ("Information", "is info meant?"),
+            ("sse-broadcaster", "is sse_broadcaster meant?"),
+            ("verbose", "(error, warn, info, debug, trace, off)"),
+        ] {
+            assert!(unknown(word).contains(meant), "{}", unknown(word));
+        }
+    }
 }

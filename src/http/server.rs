@@ -41,6 +41,9 @@ pub enum Shutdown {
 /// When a setting cannot be, an address cannot be bound, or the server fails.
 pub fn serve(config: &Config) -> Result<(), ServeError> {
     logging::start(config).map_err(ServeError::Setting)?;
+    for line in config.without_effect() {
+        log::warn!("{line}");
+    }
     actix_web::rt::System::new().block_on(async {
         let listeners = Listeners::bind(config)?;
         run(listeners, config, shutdown_signal()).await
@@ -62,6 +65,7 @@ pub async fn run(
         workers::count(config),
         addresses.len(),
     );
+    report_unreachable(config, max_connections);
     let keys = config.publish_keys().map_err(ServeError::Setting)?;
     config
         .check_publishing(&addresses, &keys)
@@ -92,6 +96,17 @@ pub async fn run(
     }
     workers.stop().await;
     Ok(())
+}
+
+/// A bound on streams that the limit of open files does not let the server reach.
+fn report_unreachable(config: &Config, max_connections: usize) {
+    let streams = config.max_subscribers.unwrap_or(0);
+    if streams > max_connections {
+        log::warn!(
+            "--max-subscribers {streams} cannot be reached: the limit of open files (ulimit -n) allows \
+             {max_connections} connections"
+        );
+    }
 }
 
 async fn end(config: &Config, how: Shutdown, broadcaster: &Broadcaster) {

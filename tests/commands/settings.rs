@@ -25,6 +25,30 @@ fn a_bad_setting_of_the_environment_names_its_variable() {
 }
 
 #[test]
+fn an_unknown_variable_is_refused_by_every_command() {
+    for args in [
+        &["health"][..],
+        &["subscribe"],
+        &["publish", "x"],
+        &["bench"],
+    ] {
+        let variables = [("SSE_BROADCASTER_LISTN", "127.0.0.1:1")];
+        let line = Running::start_with(&variables, args).end().failed(2);
+        assert!(line.contains("SSE_BROADCASTER_LISTEN is similar"), "{line}");
+    }
+}
+
+#[test]
+fn a_flag_of_the_server_that_a_command_ignores_is_said() {
+    let args = ["--data-dir", "x", "--listen", "127.0.0.1:1", "health"];
+    let ended = run(&args);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let ignored = "sse-broadcaster: --data-dir has no effect on the command health";
+    assert_eq!(ended.complaints[0], ignored);
+    assert_eq!(ended.complaints.len(), 2, "{ended:?}");
+}
+
+#[test]
 fn an_unknown_command_is_told_those_that_there_are() {
     let line = run(&["--publish-key", "one", "secret"]).failed(2);
     assert!(

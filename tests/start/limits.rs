@@ -131,6 +131,16 @@ fn at_the_hard_limit_publishes_and_health_still_answer() {
 }
 
 #[test]
+fn more_subscribers_than_the_limit_of_open_files_allows_are_warned_of() {
+    let mut server = under("ulimit -Sn 256; ulimit -Hn 256; set -- \"$@\" --max-subscribers 300");
+    assert!(
+        server
+            .log()
+            .contains("--max-subscribers 300 cannot be reached")
+    );
+}
+
+#[test]
 fn past_the_most_subscribers_clients_of_streams_are_told_to_come_back() {
     let server = Server::start(&["--max-subscribers", "2"]);
     let mut first = connected(&server);

@@ -78,15 +78,64 @@ fn a_public_address_needs_a_word_on_who_may_publish() {
     assert_names_the_three_settings(&refusal(by_variable));
 }
 
+/// Who refuses these variables, with the line that says why.
+fn refused_variables(variables: &[(&str, &str)], args: &[&str]) -> String {
+    let mut by_variable = command(&[&["--listen", "127.0.0.1:0"], args].concat());
+    by_variable.envs(variables.iter().copied());
+    refusal(by_variable)
+}
+
 #[test]
-fn an_empty_key_counts_as_none() {
-    for empty in ["", " ", ",", " , "] {
-        let line = refused(&["--listen", "0.0.0.0:0", "--publish-key", empty]);
-        assert_names_the_three_settings(&line);
-        let mut by_variable = command(&["--listen", "0.0.0.0:0"]);
-        by_variable.env("SSE_BROADCASTER_PUBLISH_KEY", empty);
-        assert_names_the_three_settings(&refusal(by_variable));
+fn an_empty_setting_is_refused_on_loopback_too() {
+    for flag in [
+        "--publish-key",
+        "--publish-key-file",
+        "--admin-listen",
+        "--cors-origin",
+        "--publish-origin",
+        "--data-dir",
+        "--redis-url",
+        "--redis-prefix",
+        "--history-events",
+        "--drain-time",
+    ] {
+        let line = refused(&[&format!("{flag}=")]);
+        assert!(line.contains(flag), "{line}");
+        let variable = variable(flag);
+        let line = refused_variables(&[(&variable, "")], &[]);
+        assert!(line.contains(&variable), "{line}");
     }
+    for empty in [" ", ",", " , "] {
+        let line = refused(&["--publish-key", empty]);
+        assert!(line.contains("--publish-key is empty"), "{line}");
+    }
+}
+
+fn variable(flag: &str) -> String {
+    let name = flag.trim_start_matches('-').replace('-', "_");
+    format!("SSE_BROADCASTER_{}", name.to_uppercase())
+}
+
+#[test]
+fn an_unknown_variable_is_refused_with_the_one_that_is_meant() {
+    for (wrong, right) in [
+        ("DATADIR", "SSE_BROADCASTER_DATA_DIR"),
+        ("PORT", "SSE_BROADCASTER_LISTEN"),
+        ("LOG_LEVEL", "SSE_BROADCASTER_LOG"),
+    ] {
+        let wrong = format!("SSE_BROADCASTER_{wrong}");
+        let line = refused_variables(&[(&wrong, "8000")], &[]);
+        assert!(line.contains(&wrong) && line.contains(right), "{line}");
+    }
+    let both = [
+        ("SSE_BROADCASTER_A9", "x"),
+        ("SSE_BROADCASTER_B9", "\u{1b}"),
+    ];
+    let line = refused_variables(&both, &[]);
+    assert!(
+        line.contains("BROADCASTER_A9") && line.contains("BROADCASTER_B9"),
+        "{line}"
+    );
 }
 
 #[test]
@@ -163,7 +212,7 @@ fn an_address_that_cannot_be_is_said() {
     assert!(refused(&["--listen", ""]).contains("--listen"));
     let mut by_variable = command(&[]);
     by_variable.env("SSE_BROADCASTER_LISTEN", "");
-    assert!(refusal(by_variable).contains("--listen"));
+    assert!(refusal(by_variable).contains("SSE_BROADCASTER_LISTEN is empty"));
 }
 
 #[test]
@@ -200,13 +249,7 @@ fn a_value_that_cannot_be_is_said_with_its_flag() {
     for (flag, value) in cases {
         let line = refused(&[&format!("{flag}={value}")]);
         assert!(line.contains(flag), "{flag}={value}: {line}");
-        let variable = flag
-            .trim_start_matches('-')
-            .replace('-', "_")
-            .to_uppercase();
-        let mut by_variable = command(&["--listen", "127.0.0.1:0"]);
-        by_variable.env(format!("SSE_BROADCASTER_{variable}"), value);
-        let line = refusal(by_variable);
+        let line = refused_variables(&[(&variable(flag), value)], &[]);
         assert!(line.contains(flag), "{flag}={value}: {line}");
     }
 }
@@ -229,9 +272,25 @@ fn an_unknown_flag_or_word_is_said() {
 fn a_log_filter_that_cannot_be_read_is_said() {
     let line = refused(&["--log", "a=b=c"]);
     assert!(line.contains("--log") && line.contains("a=b=c"), "{line}");
-    let mut by_variable = command(&["--listen", "127.0.0.1:0"]);
-    by_variable.env("RUST_LOG", "sse_broadcaster=loud");
-    assert!(refusal(by_variable).contains("RUST_LOG"));
+    let line = refused_variables(&[("RUST_LOG", "sse_broadcaster=loud")], &[]);
+    assert!(line.contains("RUST_LOG sse_broadcaster=loud"), "{line}");
+}
+
+#[test]
+fn a_log_filter_that_matches_nothing_is_refused_with_what_is_meant() {
+    for (filter, meant) in [
+        ("warning", "is warn meant?"),
+        ("info,sse-broadcaster=debug", "is sse_broadcaster meant?"),
+        ("verbose", "error, warn, info, debug"),
+    ] {
+        let line = refused(&["--log", filter]);
+        assert!(line.contains("--log ") && line.contains(meant), "{line}");
+        let line = refused_variables(&[("SSE_BROADCASTER_LOG", filter)], &[]);
+        assert!(
+            line.contains("SSE_BROADCASTER_LOG ") && line.contains(meant),
+            "{line}"
+        );
+    }
 }
 
 #[test]

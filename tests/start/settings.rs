@@ -82,20 +82,26 @@ fn a_switch_in_the_environment_may_be_off() {
 
 #[test]
 fn one_line_names_the_address_the_history_and_who_may_publish() {
-    let cases: [(&[&str], &str); 5] = [
-        (&[], "programs on this machine"),
-        (&["--publish-key", "x"], "whoever has a key"),
+    let cases: [(&[&str], &str, &str); 5] = [
+        (&[], "programs on this machine", ""),
+        (&["--publish-key", "x"], "whoever has a key", ""),
         (
             &["--publish-key", "x", "--allow-anonymous-publish"],
             "whoever has a key",
+            "--allow-anonymous-publish has no effect with a publish key",
         ),
         (
             &["--allow-anonymous-publish"],
             "anybody who reaches this address",
+            "",
         ),
-        (&["--no-publish", "--publish-key", "x"], "nobody"),
+        (
+            &["--no-publish", "--publish-key", "x"],
+            "nobody",
+            "--publish-key has no effect with --no-publish",
+        ),
     ];
-    for (args, who) in cases {
+    for (args, who, ignored) in cases {
         let args = [
             args,
             &["--history-events", "1234", "--history-bytes", "33554432"],
@@ -103,7 +109,11 @@ fn one_line_names_the_address_the_history_and_who_may_publish() {
         .concat();
         let mut server = Server::start(&args);
         let log = server.log();
-        assert_eq!(log.lines().count(), 1, "{log}");
+        let lines = if ignored.is_empty() { 1 } else { 2 };
+        assert!(
+            log.lines().count() == lines && log.contains(ignored),
+            "{log}"
+        );
         for part in [
             &format!("http://{}", server.address),
             "memory",
@@ -114,6 +124,67 @@ fn one_line_names_the_address_the_history_and_who_may_publish() {
             assert!(log.contains(part), "no {part} in {log}");
         }
     }
+}
+
+/// What it warns of at its start.
+fn warnings(command: Command) -> Vec<String> {
+    let mut server = Server::spawn(command);
+    let log = server.log();
+    let warnings = log.lines().filter(|line| line.contains(" WARN "));
+    warnings.map(str::to_owned).collect()
+}
+
+#[test]
+fn a_setting_without_effect_is_warned_of_by_the_name_it_was_given_by() {
+    for (variable, flag, value) in [
+        ("SYNC", "--sync", "never"),
+        ("CACHE_BYTES", "--cache-bytes", "1000000"),
+        ("DATA_DIR_WAIT", "--data-dir-wait", "1s"),
+        ("REDIS_PREFIX", "--redis-prefix", "other"),
+        ("WINDOW_EVENTS", "--window-events", "100"),
+        ("WINDOW_BYTES", "--window-bytes", "1000000"),
+    ] {
+        let given = warnings(command(&["--listen", "127.0.0.1:0", flag, value]));
+        assert_eq!(given.len(), 1, "{given:?}");
+        assert!(
+            given[0].contains(&format!("{flag} has no effect")),
+            "{given:?}"
+        );
+        let given = warnings(by_variables(
+            &[("LISTEN", "127.0.0.1:0"), (variable, value)],
+            &[],
+        ));
+        let expected = format!("SSE_BROADCASTER_{variable} has no effect");
+        assert!(
+            given.len() == 1 && given[0].contains(&expected),
+            "{given:?}"
+        );
+    }
+    let off = [("LISTEN", "127.0.0.1:0"), ("NO_GET_PUBLISH", "false")];
+    assert_eq!(warnings(by_variables(&off, &["--no-publish"])), [""; 0]);
+}
+
+#[test]
+fn variables_of_a_kubernetes_service_are_no_settings() {
+    let service = [
+        ("LISTEN", "127.0.0.1:0"),
+        ("PORT", "tcp://10.0.0.1:80"),
+        ("SERVICE_HOST", "10.0.0.1"),
+        ("SERVICE_PORT_HTTP", "80"),
+        ("PORT_80_TCP_ADDR", "10.0.0.1"),
+    ];
+    assert_eq!(warnings(by_variables(&service, &[])), [""; 0]);
+}
+
+#[test]
+fn a_shared_log_filter_that_logs_nothing_here_is_said() {
+    let mut listening = command(&["publish", "--url", "http://127.0.0.1:1", "x"]);
+    listening.env("RUST_LOG", "another_program=debug");
+    let said = listening.output().unwrap().stderr;
+    assert_eq!(String::from_utf8(said).unwrap().lines().count(), 1);
+    let mut quiet = command(&["--listen", "127.0.0.1:0"]);
+    quiet.env("RUST_LOG", "another_program=debug,info");
+    Server::spawn(quiet);
 }
 
 #[test]
