@@ -71,6 +71,11 @@ pub struct Config {
           default_value = "30s")]
     pub stall_timeout: Duration,
 
+    /// How long an idle connection is kept for a further request; 0 keeps none
+    #[arg(long, env = "SSE_BROADCASTER_KEEP_ALIVE", value_name = "DURATION", value_parser = duration,
+          default_value = "75s")]
+    pub keep_alive: Duration,
+
     /// Send buffer of a connection in the kernel, which doubles it; 0 leaves it to the kernel
     #[arg(long, env = "SSE_BROADCASTER_SOCKET_BUFFER_BYTES", value_name = "BYTES", default_value_t = 64 << 10)]
     pub socket_buffer_bytes: usize,

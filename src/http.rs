@@ -9,12 +9,17 @@ mod fields;
 mod history_page;
 mod lines;
 mod link;
+mod pieces;
 mod publish;
 mod signals;
 mod subscribe;
 
 #[cfg(feature = "server")]
 mod accept;
+#[cfg(feature = "server")]
+mod answering;
+#[cfg(feature = "server")]
+mod capacity;
 #[cfg(feature = "server")]
 mod connection;
 #[cfg(feature = "server")]
@@ -25,6 +30,8 @@ mod direct;
 mod door;
 #[cfg(feature = "server")]
 mod history;
+#[cfg(feature = "server")]
+mod intake;
 #[cfg(feature = "server")]
 mod listeners;
 #[cfg(feature = "server")]

@@ -1,17 +1,14 @@
 //! The IO under actix's dispatcher: it sees the bytes move, so that it can tell a stalled stream from
-//! a slow one, cut a stream so that its client comes back, and throw away what a client sends behind
-//! an open stream.
+//! a slow one, cut a stream so that its client comes back, throw away what a client sends behind an open
+//! stream, and hand over one request at a time.
 
 use std::{
     io,
     pin::Pin,
     rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -22,6 +19,8 @@ use tokio::{
 };
 
 use super::{
+    capacity::{Capacity, Counted, Listed},
+    intake::Intake,
     link::Link,
     patience::{Discarded, RESET_LOOK, Reset, Stall},
     socket,
@@ -30,36 +29,34 @@ use super::{
 /// Most bytes that one poll of the dispatcher reads. It decodes what it has before it is polled
 /// again, so that a stream is open before much of what is sent behind it has been buffered.
 const READ_PER_POLL: usize = 16 << 10;
-/// What all connections of a server share.
+/// Most that is read behind a request whose response has not left, to learn of the client's end.
+const READ_AHEAD: usize = 4 << 10;
+
+/// What all connections of a listener share.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
     pub(super) stall_timeout: Duration,
-    /// How long an answered client may take until it has sent a whole further head: actix's own
-    /// timeout holds for the first one of a connection.
-    pub(super) next_head_timeout: Duration,
+    /// How long a client may take for the head of a further request: actix's own timeout holds for the
+    /// first one of a connection.
+    pub(super) head_timeout: Duration,
     pub(super) socket_buffer_bytes: usize,
-    pub(super) max_connections: usize,
-    pub(super) open: Arc<AtomicUsize>,
+    pub(super) capacity: Arc<Capacity>,
 }
 
 pub(super) struct Connection {
     io: TcpStream,
+    /// What was read and is not handed over yet.
     begun: Bytes,
     link: Rc<Link>,
+    intake: Intake,
     read_in_poll: usize,
     discarded: Discarded,
-    stall_timeout: Duration,
-    next_head_timeout: Duration,
-    next_head: Option<NextHead>,
+    settings: Settings,
+    head_deadline: Option<Pin<Box<Sleep>>>,
+    idle: Option<Listed>,
     stall: Option<StallWatch>,
     reset: Option<ResetWatch>,
     _counted: Counted,
-}
-
-/// A client that was answered and may send a further request.
-struct NextHead {
-    look: Pin<Box<Sleep>>,
-    answered: Instant,
 }
 
 /// A write that waits for the socket to take something.
@@ -74,33 +71,6 @@ struct ResetWatch {
     reset: Reset,
 }
 
-impl Settings {
-    /// Counts a connection, until what is returned is dropped; `None` where as many are open as
-    /// allowed.
-    pub(super) fn count(&self) -> Option<Counted> {
-        let open = self.open.fetch_add(1, Ordering::Relaxed);
-        let counted = Counted(Arc::clone(&self.open));
-        (open < self.max_connections).then_some(counted)
-    }
-}
-
-/// One of those that are counted, until it is dropped.
-#[derive(Debug)]
-pub(super) struct Counted(Arc<AtomicUsize>);
-
-impl Counted {
-    pub(super) fn among(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(count))
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl Connection {
     /// `begun` is what was read of the socket already.
     pub(super) fn new(io: TcpStream, begun: Bytes, settings: &Settings, counted: Counted) -> Self {
@@ -108,11 +78,12 @@ impl Connection {
             io,
             begun,
             link: Rc::default(),
+            intake: Intake::default(),
             read_in_poll: 0,
             discarded: Discarded::default(),
-            stall_timeout: settings.stall_timeout,
-            next_head_timeout: settings.next_head_timeout,
-            next_head: None,
+            settings: settings.clone(),
+            head_deadline: None,
+            idle: None,
             stall: None,
             reset: None,
             _counted: counted,
@@ -123,8 +94,17 @@ impl Connection {
         Rc::clone(&self.link)
     }
 
+    /// The request that was handed over may have been decoded meanwhile.
+    fn look_at_request(&mut self) {
+        if let Some(framing) = self.link.take_framing() {
+            self.intake.begin(framing);
+            self.head_deadline = None;
+        }
+    }
+
     fn take_begun(&mut self, buffer: &mut ReadBuf<'_>) {
         let taken = self.begun.len().min(buffer.remaining());
+        let taken = self.intake.admit(&self.begun[..taken]);
         buffer.put_slice(&self.begun[..taken]);
         self.begun = match self.begun.slice(taken..) {
             // An empty slice would hold on to the whole.
@@ -134,8 +114,51 @@ impl Connection {
         self.read_in_poll += taken;
     }
 
+    /// Reads what the dispatcher may have, and keeps what came behind it.
+    fn poll_take(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
+        let read = &buffer.filled()[before..];
+        let admitted = self.intake.admit(read);
+        if admitted < read.len() {
+            self.begun = Bytes::copy_from_slice(&read[admitted..]);
+            buffer.set_filled(before + admitted);
+        }
+        Poll::Ready(Ok(admitted))
+    }
+
+    /// Hands nothing over before the response has left, but reads a little ahead: `Ready(Ok)` is the end
+    /// of what the client sends.
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let was_reading = std::mem::take(&mut self.read_in_poll) > 0;
+        if self.begun.is_empty() {
+            let mut space = [0; READ_AHEAD];
+            let mut buffer = ReadBuf::new(&mut space);
+            let read = ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer));
+            read.inspect_err(|error| self.note(error))?;
+            self.begun = Bytes::copy_from_slice(buffer.filled());
+        }
+        // What was handed over is looked at first.
+        if was_reading || (self.intake.is_decoding() && !self.begun.is_empty()) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        // The dispatcher would leave one that has nothing more to say without its response. That, once it
+        // is there, polls again.
+        if !self.begun.is_empty() || self.link.is_committing() {
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// Reads on only to learn of the end: `Ready(Ok)` is the end of what the client sends.
     fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let begun = std::mem::take(&mut self.begun);
+        self.discarded.add(begun.len())?;
         let mut space = [0; 4096];
         loop {
             let mut buffer = ReadBuf::new(&mut space);
@@ -149,52 +172,50 @@ impl Connection {
         }
     }
 
-    /// Fails once an answered client has taken too long for its next head.
-    fn check_next_head(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let Some(next) = &mut self.next_head else {
+    /// Fails once a client has taken too long for a further head, or its connection is wanted for others.
+    fn check_between_requests(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.idle.as_ref().is_some_and(Listed::is_displaced) {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        if !self.intake.is_within_further_head() {
             return Ok(());
-        };
-        while next.look.as_mut().poll(cx).is_ready() {
-            if self.link.is_answering() {
-                next.answered = Instant::now();
-            }
-            let deadline = next.answered + self.next_head_timeout;
-            if deadline <= Instant::now() {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            next.look.as_mut().reset(deadline.into());
+        }
+        let timeout = self.settings.head_timeout;
+        let deadline = self
+            .head_deadline
+            .get_or_insert_with(|| Box::pin(sleep(timeout)));
+        if deadline.as_mut().poll(cx).is_ready() {
+            return Err(io::ErrorKind::TimedOut.into());
         }
         Ok(())
     }
 
-    /// Some of an answer has left.
-    fn has_answered(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.link.is_streaming() {
-            self.next_head = None;
-            return Ok(());
+    /// All that was written is with the kernel.
+    fn has_flushed(&mut self, cx: &mut Context<'_>) {
+        self.look_at_request();
+        if self.link.is_answering() || !self.intake.has_responded() {
+            return;
         }
-        let answered = Instant::now();
-        if let Some(next) = &mut self.next_head {
-            next.answered = answered;
-            return Ok(());
+        if self.begun.is_empty() {
+            self.idle = Some(self.settings.capacity.list(cx.waker().clone()));
+        } else {
+            cx.waker().wake_by_ref();
         }
-        self.next_head = Some(NextHead {
-            look: Box::pin(sleep(self.next_head_timeout)),
-            answered,
-        });
-        self.check_next_head(cx)
     }
 
     /// The socket is full. Fails once it has taken nothing for the stall timeout.
     fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let interval = Stall::interval(self.stall_timeout);
+        let interval = Stall::interval(self.settings.stall_timeout);
         let unacknowledged = socket::unacknowledged(&self.io);
         let watch = self.stall.get_or_insert_with(|| StallWatch {
             look: Box::pin(sleep(interval)),
             stall: Stall::begin(unacknowledged),
         });
         while watch.look.as_mut().poll(cx).is_ready() {
-            if watch.stall.is_over(unacknowledged, self.stall_timeout) {
+            if watch
+                .stall
+                .is_over(unacknowledged, self.settings.stall_timeout)
+            {
                 self.link.set_stalled();
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
@@ -246,7 +267,6 @@ impl Connection {
                     // For what was not read meanwhile.
                     cx.waker().wake_by_ref();
                 }
-                self.has_answered(cx)?;
                 Poll::Ready(result.inspect_err(|error| self.note(error)))
             }
         }
@@ -263,11 +283,13 @@ impl AsyncRead for Connection {
         if this.link.is_deaf() {
             return this.poll_discard(cx);
         }
+        this.look_at_request();
         if this.stall.is_some() {
-            this.check_next_head(cx)?;
-            // Nothing more is taken of a client that takes no answers: the dispatcher, with its buffer
-            // full, would poll itself without end. Room to write wakes it.
+            // Nothing more is taken of a client that takes no response. Room to write wakes it.
             return Poll::Pending;
+        }
+        if this.intake.is_closed() {
+            return this.poll_ahead(cx);
         }
         if this.read_in_poll >= READ_PER_POLL {
             this.read_in_poll = 0;
@@ -281,26 +303,26 @@ impl AsyncRead for Connection {
             this.take_begun(buffer);
             return Poll::Ready(Ok(()));
         }
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut this.io).poll_read(cx, buffer);
-        let got = buffer.filled().len() - before;
-        match &read {
+        let read = this.poll_take(cx, buffer);
+        match read {
             Poll::Pending => {
                 this.read_in_poll = 0;
                 // All that came has been read, before the clock is looked at.
-                this.check_next_head(cx)?;
+                this.check_between_requests(cx)?;
             }
-            // The dispatcher would leave one that has nothing more to say without its answer. What it
-            // has said is looked at first; the answer, once it is there, polls again.
-            Poll::Ready(Ok(())) if got == 0 && this.link.is_committing() => return Poll::Pending,
-            Poll::Ready(Ok(())) if got == 0 && this.read_in_poll > 0 => {
+            // What was handed over is looked at before the end is.
+            Poll::Ready(Ok(0)) if this.read_in_poll > 0 => {
                 this.read_in_poll = 0;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            Poll::Ready(_) => this.read_in_poll += got,
+            Poll::Ready(Ok(got)) => {
+                this.read_in_poll += got;
+                this.idle = None;
+            }
+            Poll::Ready(Err(_)) => {}
         }
-        read
+        read.map_ok(|_| ())
     }
 }
 
@@ -334,7 +356,9 @@ impl AsyncWrite for Connection {
         if this.link.is_cut() {
             return this.poll_cut(cx);
         }
-        Pin::new(&mut this.io).poll_flush(cx)
+        ready!(Pin::new(&mut this.io).poll_flush(cx))?;
+        this.has_flushed(cx);
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -45,7 +45,7 @@ impl<S: Service<Accepted, Response = ()> + 'static> Door<S> {
 
     /// Sees to a connection that was accepted just now.
     pub(super) fn let_in(&self, socket: TcpStream, peer: SocketAddr) {
-        let Some(counted) = self.settings.count() else {
+        let Some(counted) = self.settings.capacity.count() else {
             return;
         };
         let Settings {

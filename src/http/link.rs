@@ -2,6 +2,16 @@
 
 use std::cell::Cell;
 
+/// How the bytes behind a request's head are its body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// So many are.
+    Length(u64),
+    Chunked,
+    /// All are, until the connection ends.
+    Open,
+}
+
 /// Shared by a connection and the one stream that it may come to carry.
 #[cfg_attr(
     not(feature = "server"),
@@ -10,6 +20,7 @@ use std::cell::Cell;
 #[derive(Debug, Default)]
 pub struct Link {
     answering: Cell<bool>,
+    framing: Cell<Option<Framing>>,
     committing: Cell<bool>,
     streaming: Cell<bool>,
     unchunked: Cell<bool>,
@@ -23,9 +34,20 @@ pub struct Link {
     allow(dead_code, reason = "only a connection of the server's asks")
 )]
 impl Link {
-    /// A request's head has come, and is being answered, or not any more.
-    pub(crate) fn set_answering(&self, answering: bool) {
-        self.answering.set(answering);
+    /// A request's head has been decoded, and its response is begun.
+    pub(crate) fn begin_answer(&self, framing: Framing) {
+        self.answering.set(true);
+        self.framing.set(Some(framing));
+    }
+
+    /// The response has been made whole, though it may not have left.
+    pub(crate) fn end_answer(&self) {
+        self.answering.set(false);
+    }
+
+    /// How the body of the request is framed that has been decoded since this was last asked.
+    pub(crate) fn take_framing(&self) -> Option<Framing> {
+        self.framing.take()
     }
 
     pub(crate) fn is_answering(&self) -> bool {

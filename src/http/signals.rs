@@ -17,6 +17,7 @@ use super::{
     cors,
     error::{Problem, no_store},
     fields::not_utf8,
+    pieces::Pieces,
     publish::{committing, finish},
 };
 use crate::{
@@ -44,7 +45,7 @@ pub(super) async fn get(request: &HttpRequest, name: &str, face: &Face) -> HttpR
         }
         Ok(document(StatusCode::OK, version)
             .content_type("application/json")
-            .body(text))
+            .body(Pieces::of(text)))
     };
     let answer: Result<_, Problem> = answer.await;
     let mut answer = answer.unwrap_or_else(HttpResponse::from_error);
@@ -142,7 +143,7 @@ fn written_answer(written: &Written) -> HttpResponse {
             };
             document(status, found.version)
                 .content_type("application/json")
-                .body(found.value.to_string())
+                .body(Pieces::of(found.value.to_string()))
         }
     };
     if let Some(id) = written.published.and_then(|id| id.to_string().parse().ok()) {

@@ -3,17 +3,16 @@
 use std::{
     io,
     net::TcpListener,
-    rc::Rc,
     sync::{Arc, atomic::AtomicUsize},
     thread::{self, JoinHandle},
     time::Duration,
 };
 
-use actix_http::{HttpService, KeepAlive, ServiceConfigBuilder};
+use actix_http::{HttpService, ServiceConfigBuilder};
 use actix_service::{Service, ServiceFactory, map_config};
 use actix_web::{
     App, HttpResponse, ResponseError as _,
-    dev::{AppConfig, ServiceRequest},
+    dev::AppConfig,
     http::StatusCode,
     web::{self, ServiceConfig},
 };
@@ -26,10 +25,11 @@ use tokio::{
 use super::{
     Problem, Routes,
     accept::{Turns, accept},
+    answering,
+    capacity::Capacity,
     connection::{Connection, Settings},
     direct::House,
     door::{Accepted, Door},
-    link::Link,
     listeners::Listeners,
     socket,
     status::{self, Status},
@@ -39,8 +39,6 @@ use crate::config::Config;
 
 /// How long a client may take to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an idle connection is kept for a further request.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How long a refused body is read on, so that the client sees the answer.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -114,10 +112,9 @@ fn ports(
 ) -> io::Result<Vec<Port>> {
     let settings = Settings {
         stall_timeout: config.stall_timeout,
-        next_head_timeout: KEEP_ALIVE + HEAD_TIMEOUT,
+        head_timeout: HEAD_TIMEOUT,
         socket_buffer_bytes: config.socket_buffer_bytes,
-        max_connections,
-        open: Arc::new(AtomicUsize::new(0)),
+        capacity: Capacity::new(max_connections),
     };
     let shared = listeners.admin.is_empty();
     let public = listeners
@@ -140,6 +137,7 @@ fn ports(
                 routes: routes.clone(),
                 status: every_route.then(|| Arc::clone(status)),
                 page: !config.no_page,
+                keep_alive: config.keep_alive,
                 direct: (!config.no_direct).then(|| Arc::clone(&status.direct)),
             },
         })
@@ -194,6 +192,8 @@ struct Routing {
     routes: Routes,
     status: Option<Arc<Status>>,
     page: bool,
+    /// How long an idle connection is kept for a further request.
+    keep_alive: Duration,
     /// Counts the streams on sockets of ours, if there are to be any.
     direct: Option<Arc<AtomicUsize>>,
 }
@@ -214,7 +214,7 @@ impl Routing {
             face: Arc::clone(&self.routes.face),
             settings: settings.clone(),
             config: ServiceConfigBuilder::new()
-                .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+                .keep_alive(self.keep_alive.into())
                 .build(),
             streams: Arc::clone(streams),
         })
@@ -224,26 +224,6 @@ impl Routing {
 async fn not_found() -> HttpResponse {
     let detail = "there is nothing here; events are at /events";
     Problem::new(StatusCode::NOT_FOUND, "not_found", detail).error_response()
-}
-
-/// Tells the connection when it waits for a request and when for its answer.
-fn mark_answering<S: Service<ServiceRequest>>(
-    request: ServiceRequest,
-    next: &S,
-) -> impl Future<Output = Result<S::Response, S::Error>> + use<S> {
-    let link = request.conn_data::<Rc<Link>>().cloned();
-    let set = move |answering| {
-        if let Some(link) = &link {
-            link.set_answering(answering);
-        }
-    };
-    set(true);
-    let answer = next.call(request);
-    async move {
-        let answer = answer.await;
-        set(false);
-        answer
-    }
 }
 
 /// Serves connections over actix's dispatcher.
@@ -257,14 +237,16 @@ fn http(
     InitError = impl std::fmt::Debug,
     Service = impl Service<Accepted, Response = ()> + 'static,
 > {
+    let keep_alive = routing.keep_alive;
+    let header = answering::keep_alive_header(keep_alive);
     let app = App::new()
         .wrap(CatchPanic::default())
-        .wrap_fn(mark_answering)
+        .wrap_fn(move |request, next| answering::answer(request, next, header.clone()))
         .configure(move |config| routing.configure(config));
     HttpService::build()
         .client_request_timeout(HEAD_TIMEOUT)
         .client_disconnect_timeout(LINGER)
-        .keep_alive(KEEP_ALIVE)
+        .keep_alive(keep_alive)
         .h1_allow_half_closed(false)
         .on_connect_ext(|io: &Connection, data| {
             data.insert(io.link());

@@ -5,4 +5,5 @@ mod support;
 
 mod crowd;
 mod fast;
+mod pipelines;
 mod slow;

@@ -1,6 +1,10 @@
 //! How many may be connected, and that the rest is served on.
 
-use std::{io::Write as _, net::TcpStream, process::Command};
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    process::Command,
+};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -128,6 +132,63 @@ fn at_the_hard_limit_publishes_and_health_still_answer() {
         let mut stream = server.subscribe_with("/events", EVENT_STREAM);
         stream.next().is_some()
     });
+}
+
+/// One request on a connection that is kept, and its response.
+fn request_on(socket: &mut TcpStream) -> Option<String> {
+    socket
+        .write_all(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+        .ok()?;
+    let (mut answer, mut part) = (String::new(), [0; 1_024]);
+    while !answer.ends_with('}') {
+        let read = socket.read(&mut part).ok().filter(|read| *read > 0)?;
+        answer.push_str(&String::from_utf8_lossy(&part[..read]));
+    }
+    Some(answer)
+}
+
+#[test]
+fn idle_connections_are_closed_to_make_room_for_others_the_oldest_first() {
+    const MORE_THAN_FIT: usize = 200;
+    let server = under("ulimit -Sn 128; ulimit -Hn 128");
+    let mut idle = Vec::new();
+    for number in 0..MORE_THAN_FIT {
+        let mut socket = server.connect();
+        let answer = request_on(&mut socket);
+        assert!(answer.is_some(), "{number} finds no room");
+        idle.push(socket);
+    }
+    let mut stream = connected(&server);
+    server.publish("default", "x");
+    assert_eq!(stream.event().unwrap().data, "x");
+    assert_eq!(idle[0].read(&mut [0]).unwrap(), 0, "the oldest is closed");
+    let newest = idle.last_mut().unwrap();
+    assert!(request_on(newest).is_some(), "the newest is kept");
+}
+
+#[test]
+fn an_idle_connection_is_kept_as_long_as_responses_announce() {
+    let server = Server::start(&[]);
+    let mut socket = server.connect();
+    let answer = request_on(&mut socket).unwrap();
+    assert!(
+        answer.contains("\r\nkeep-alive: timeout=75\r\n"),
+        "{answer}"
+    );
+    // One that is to be closed is not announced as kept.
+    assert_eq!(server.get("/health/live").header("keep-alive"), None);
+
+    let server = Server::start(&["--keep-alive", "1s"]);
+    let mut socket = server.connect();
+    let answer = request_on(&mut socket).unwrap();
+    assert!(answer.contains("\r\nkeep-alive: timeout=1\r\n"), "{answer}");
+    assert_eq!(socket.read(&mut [0]).unwrap(), 0, "closed");
+
+    let server = Server::start(&["--keep-alive", "0"]);
+    let mut socket = server.connect();
+    let answer = request_on(&mut socket).unwrap();
+    assert!(answer.contains("connection: close"), "{answer}");
+    assert_eq!(socket.read(&mut [0]).unwrap(), 0, "closed");
 }
 
 #[test]

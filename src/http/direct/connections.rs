@@ -14,7 +14,8 @@ use slab::Slab;
 use super::{
     super::{
         Face,
-        connection::{Counted, Settings},
+        capacity::Counted,
+        connection::Settings,
         patience::{RESET_GRACE, RESET_LOOK, Reset, Stall},
         socket,
     },

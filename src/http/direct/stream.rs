@@ -11,7 +11,7 @@ use std::{
 use super::{
     super::{
         access::Seat,
-        connection::Counted,
+        capacity::Counted,
         patience::{Discarded, Stall},
         socket,
     },
