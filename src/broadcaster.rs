@@ -42,7 +42,8 @@ use tokio::{runtime::Handle, sync::Notify, time::timeout_at};
 use crate::{
     event::{Event, Form, Selector},
     history::{
-        self, Appended, Batch, Bounds, Follower, History, Hold, RetainedAt, Unavailable, Window,
+        self, Appended, Batch, Bounds, Follower, History, Hold, NameKind, NameRange, Names,
+        RetainedAt, Unavailable, Window,
     },
     sse::RETRY,
 };
@@ -407,6 +408,24 @@ impl Broadcaster {
     /// History cannot be reached.
     pub async fn retained(&self, keys: &[&str]) -> Result<RetainedAt, Unavailable> {
         self.inner.history.retained(keys).await
+    }
+
+    /// The topics whose events history holds, but for those that begin with `$`, in the order of their
+    /// bytes, each with the id of its newest event.
+    ///
+    /// # Errors
+    /// History cannot be reached.
+    pub async fn topics(&self, range: NameRange<'_>) -> Result<Names, Unavailable> {
+        self.inner.history.names(NameKind::Topics, range).await
+    }
+
+    /// The keys of retained values, likewise, each with the id that its value was written at.
+    ///
+    /// # Errors
+    /// History cannot be reached.
+    pub async fn retained_keys(&self, range: NameRange<'_>) -> Result<Names, Unavailable> {
+        let history = &self.inner.history;
+        history.names(NameKind::RetainedKeys, range).await
     }
 
     /// What history counts about itself.

@@ -11,6 +11,7 @@
 pub mod disk;
 mod ids;
 mod memory;
+mod names;
 #[cfg(feature = "redis")]
 mod redis;
 mod retained;
@@ -32,6 +33,7 @@ pub use disk::Disk;
 #[cfg(any(feature = "actix", feature = "axum"))]
 pub(crate) use ids::now_ms;
 pub use memory::Memory;
+pub use names::{NameKind, NameRange, Names};
 #[cfg(feature = "redis")]
 pub use redis::{BadUrl, Redis, RedisOptions};
 pub use sync_policy::SyncPolicy;
@@ -68,6 +70,14 @@ pub trait History: Send + Sync + 'static {
         &'a self,
         keys: &'a [&'a str],
     ) -> BoxFuture<'a, Result<RetainedAt, Unavailable>>;
+
+    /// Names in use, one page of them. What is listed changes with every append, so that pages are not
+    /// of one moment; a name that is there all the while is in one of them.
+    fn names<'a>(
+        &'a self,
+        kind: NameKind,
+        range: NameRange<'a>,
+    ) -> BoxFuture<'a, Result<Names, Unavailable>>;
 
     /// What the log holds now.
     fn bounds(&self) -> Bounds;

@@ -9,6 +9,7 @@ mod fields;
 mod history_page;
 mod lines;
 mod link;
+mod lists;
 mod pieces;
 mod publish;
 mod signals;
@@ -78,7 +79,7 @@ pub(crate) struct Face {
     pub(crate) gate: Gate,
 }
 
-/// `/events`, `/signals` and what is under them, to mount in an application: reading alone, until it is
+/// `/events`, `/signals` and what is under them, and `/topics`, to mount in an application: reading alone, until it is
 /// said who may publish.
 #[derive(Debug, Clone)]
 pub struct Routes {
@@ -112,7 +113,9 @@ impl Routes {
         let face = || web::Data::from(Arc::clone(&self.face));
         let events = web::scope("/events").app_data(face());
         let signals = web::scope("/signals").app_data(face());
+        let topics = web::scope("/topics").app_data(face());
         config
+            .service(topics.default_service(web::to(self::topics)))
             .service(events.default_service(web::to(self::events)))
             .service(signals.default_service(web::to(self::signals)));
     }
@@ -140,6 +143,9 @@ async fn events(request: HttpRequest, body: Payload, face: web::Data<Face>) -> H
 /// Everything under `/signals`, likewise.
 async fn signals(request: HttpRequest, body: Payload, face: web::Data<Face>) -> HttpResponse {
     match (request.method(), rest(&request)) {
+        (&Method::GET | &Method::HEAD, "") if lists::wants_list(request.head()) => {
+            lists::signals(&request, &face).await
+        }
         (&Method::GET | &Method::HEAD, "") => subscribe::answer(&request, &face, Route::Signals),
         (&Method::GET | &Method::HEAD, name) => signals::get(&request, name, &face).await,
         (&Method::OPTIONS, "") => {
@@ -154,6 +160,16 @@ async fn signals(request: HttpRequest, body: Payload, face: web::Data<Face>) -> 
     }
 }
 
+/// `/topics`, which has nothing under it.
+async fn topics(request: HttpRequest, face: web::Data<Face>) -> HttpResponse {
+    match (request.method(), rest(&request)) {
+        (_, below) if !below.is_empty() => not_found(),
+        (&Method::GET | &Method::HEAD, _) => lists::topics(&request, &face).await,
+        (&Method::OPTIONS, _) => cors::options(&face.gate, request.head(), lists::METHODS),
+        _ => method_not_allowed(lists::METHODS),
+    }
+}
+
 /// What follows the route's name and its slash in the path, as it was sent: decoding is left to who
 /// knows what it is.
 fn rest(request: &HttpRequest) -> &str {
@@ -164,6 +180,11 @@ fn rest(request: &HttpRequest) -> &str {
     let path = request.uri().path();
     let rest = path.match_indices('/').nth(segments);
     rest.map_or("", |(at, _)| &path[at + 1..])
+}
+
+fn not_found() -> HttpResponse {
+    let detail = "there is nothing at this address; events are at /events";
+    Problem::new(StatusCode::NOT_FOUND, "not_found", detail).error_response()
 }
 
 fn method_not_allowed(allowed: &'static str) -> HttpResponse {

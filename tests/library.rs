@@ -175,10 +175,12 @@ async fn signals_are_mounted_with_the_routes_and_an_answer_of_a_handler_of_ones_
     counter.set(&2).await.unwrap();
     let read = web::call_and_read_body(&app, call("/signals/counter")).await;
     assert_eq!(read, "2");
-    for uri in ["/own", "/signals"] {
-        let answer = web::call_service(&app, call(uri)).await;
-        assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
-    }
+    let refused = web::call_service(&app, call("/own")).await;
+    assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+    let list = web::call_and_read_body(&app, call("/signals")).await;
+    assert!(list.starts_with(br#"{"more":false,"signals":[{"name":"counter""#));
+    let topics = web::call_and_read_body(&app, call("/topics")).await;
+    assert_eq!(topics, "{\"more\":false,\"topics\":[]}\n");
     let put = web::TestRequest::put()
         .uri("/signals/counter")
         .insert_header(("host", "localhost"))

@@ -10,6 +10,7 @@ mod append;
 mod directory;
 mod journal;
 mod mark;
+mod names;
 mod opening;
 mod queue;
 mod read;
@@ -44,8 +45,8 @@ use self::{
     writer::Writer,
 };
 use super::{
-    AppendError, Appended, Batch, Bounds, Chunk, From, History, Hold, Limit, RetainedAt, Retention,
-    Stats, SyncPolicy, Unavailable, Window,
+    AppendError, Appended, Batch, Bounds, Chunk, From, History, Hold, Limit, NameKind, NameRange,
+    Names, RetainedAt, Retention, Stats, SyncPolicy, Unavailable, Window,
 };
 use crate::event::{EventId, Selector};
 
@@ -143,6 +144,23 @@ impl Disk {
         }
     }
 
+    async fn topics(&self, range: NameRange<'_>) -> Result<Names, Unavailable> {
+        let shared = Arc::clone(&self.shared);
+        let (prefix, after, limit) = (range.prefix.to_owned(), range.after.to_owned(), range.limit);
+        let read = self.readers.read(move || {
+            let range = NameRange {
+                prefix: &prefix,
+                after: &after,
+                limit,
+            };
+            let store = shared.store()?;
+            let topics = names::topics(&store, range);
+            topics.map_err(|fault| Unavailable(fault.to_string()))
+        });
+        let damaged = |_| Unavailable("the index of topics makes no sense".into());
+        read.await.map_err(damaged)?
+    }
+
     /// What cannot be read is lost: the reader is told of a gap, and goes on with what memory holds.
     fn pass_over(&self, why: &str, floor: EventId) -> Chunk {
         if !self.has_complained.swap(true, Ordering::Relaxed) {
@@ -204,6 +222,17 @@ impl History for Disk {
         keys: &'a [&'a str],
     ) -> BoxFuture<'a, Result<RetainedAt, Unavailable>> {
         ready(Ok(self.shared.retained(keys))).boxed()
+    }
+
+    fn names<'a>(
+        &'a self,
+        kind: NameKind,
+        range: NameRange<'a>,
+    ) -> BoxFuture<'a, Result<Names, Unavailable>> {
+        match kind {
+            NameKind::Topics => self.topics(range).boxed(),
+            NameKind::RetainedKeys => ready(Ok(self.shared.retained_keys(range))).boxed(),
+        }
     }
 
     fn bounds(&self) -> Bounds {

@@ -10,8 +10,8 @@ use std::{
 use futures_util::future::{BoxFuture, FutureExt, ready};
 
 use super::{
-    AppendError, Appended, Batch, Bounds, Chunk, Expect, From, History, Hold, Limit, Retain,
-    RetainedAt, Retention, Stats, Unavailable, Window,
+    AppendError, Appended, Batch, Bounds, Chunk, Expect, From, History, Hold, Limit, NameKind,
+    NameRange, Names, Retain, RetainedAt, Retention, Stats, Unavailable, Window,
     ids::{Ids, now_ms},
     retained::Retained,
 };
@@ -210,6 +210,19 @@ impl History for Memory {
             values: values.collect(),
         };
         ready(Ok(retained)).boxed()
+    }
+
+    fn names<'a>(
+        &'a self,
+        kind: NameKind,
+        range: NameRange<'a>,
+    ) -> BoxFuture<'a, Result<Names, Unavailable>> {
+        self.expire();
+        let names = match kind {
+            NameKind::Topics => self.window.topics(range),
+            NameKind::RetainedKeys => self.state.lock().retained.keys(range),
+        };
+        ready(Ok(names)).boxed()
     }
 
     fn bounds(&self) -> Bounds {

@@ -17,6 +17,7 @@ mod entry;
 mod fill;
 mod holds;
 mod look;
+mod names;
 mod read;
 mod script;
 mod settings;
@@ -29,8 +30,8 @@ use futures_util::future::{BoxFuture, FutureExt};
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 
 use super::{
-    AppendError, Appended, Batch, Bounds, Chunk, From, History, Hold, Limit, RetainedAt, Retention,
-    Stats, Unavailable, Window,
+    AppendError, Appended, Batch, Bounds, Chunk, From, History, Hold, Limit, NameKind, NameRange,
+    Names, RetainedAt, Retention, Stats, Unavailable, Window,
 };
 use crate::{
     event::{EventId, Selector},
@@ -171,6 +172,14 @@ impl History for Redis {
         keys: &'a [&'a str],
     ) -> BoxFuture<'a, Result<RetainedAt, Unavailable>> {
         read::retained(&self.shared, keys).boxed()
+    }
+
+    fn names<'a>(
+        &'a self,
+        kind: NameKind,
+        range: NameRange<'a>,
+    ) -> BoxFuture<'a, Result<Names, Unavailable>> {
+        names::names(&self.shared, kind, range).boxed()
     }
 
     fn bounds(&self) -> Bounds {

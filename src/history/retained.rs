@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use super::{AppendError, Expect, MAX_RETAINED_BYTES, MAX_RETAINED_VALUES, Retain};
+use super::{
+    AppendError, Expect, MAX_RETAINED_BYTES, MAX_RETAINED_VALUES, NameKind, NameRange, Names,
+    Retain,
+};
 use crate::event::EventId;
 
 #[derive(Debug, Clone, Default)]
@@ -16,6 +19,15 @@ pub(super) struct Retained {
 impl Retained {
     pub(super) fn get(&self, key: &str) -> Option<(Bytes, EventId)> {
         self.values.get(key).cloned()
+    }
+
+    pub(super) fn keys(&self, range: NameRange<'_>) -> Names {
+        let (keys, more) = range.first(NameKind::RetainedKeys, self.values.keys());
+        let written_at = |key: &String| Some((key.clone(), self.values.get(key)?.1));
+        Names {
+            found: keys.into_iter().filter_map(written_at).collect(),
+            more,
+        }
     }
 
     pub(super) fn check(&self, expect: &[Expect], retain: &[Retain]) -> Result<(), AppendError> {

@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 
-use super::{Bounds, Chunk, Found, From, Limit, ids::now_ms};
+use super::{Bounds, Chunk, Found, From, Limit, NameKind, NameRange, Names, ids::now_ms};
 use crate::{
     event::{Asked, EventId, Selector, Stored, Topic},
     sync::{
@@ -252,6 +252,22 @@ impl Window {
         let log = self.log.read();
         log.holds(from, selector)
             .then(|| log.read(from, selector, limit))
+    }
+
+    /// The topics of what it holds.
+    #[must_use]
+    pub fn topics(&self, range: NameRange<'_>) -> Names {
+        let log = self.log.read();
+        let (topics, more) = range.first(NameKind::Topics, log.topics.keys());
+        let newest = |topic: &Topic| {
+            let number = log.topics.get(topic)?.back()?;
+            let newest = log.events.get(log.index(*number))?;
+            Some((topic.as_str().to_owned(), newest.id()))
+        };
+        Names {
+            found: topics.into_iter().filter_map(newest).collect(),
+            more,
+        }
     }
 
     #[must_use]

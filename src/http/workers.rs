@@ -11,9 +11,8 @@ use std::{
 use actix_http::{HttpService, ServiceConfigBuilder};
 use actix_service::{Service, ServiceFactory, map_config};
 use actix_web::{
-    App, HttpResponse, ResponseError as _,
+    App,
     dev::AppConfig,
-    http::StatusCode,
     web::{self, ServiceConfig},
 };
 use actix_web_lab::middleware::CatchPanic;
@@ -23,7 +22,7 @@ use tokio::{
 };
 
 use super::{
-    Problem, Routes,
+    Routes,
     accept::{Turns, accept},
     answering,
     capacity::Capacity,
@@ -31,7 +30,7 @@ use super::{
     direct::House,
     door::{Accepted, Door},
     listeners::Listeners,
-    socket,
+    not_found, socket,
     status::{self, Status},
     ws,
 };
@@ -205,7 +204,7 @@ impl Routing {
         if let Some(status) = &self.status {
             status::configure(config, status, self.page);
         }
-        config.default_service(web::to(not_found));
+        config.default_service(web::to(|| async { not_found() }));
     }
 
     /// What streams on sockets of our own share on a worker, if there are to be any.
@@ -219,11 +218,6 @@ impl Routing {
             streams: Arc::clone(streams),
         })
     }
-}
-
-async fn not_found() -> HttpResponse {
-    let detail = "there is nothing here; events are at /events";
-    Problem::new(StatusCode::NOT_FOUND, "not_found", detail).error_response()
 }
 
 /// Serves connections over actix's dispatcher.

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     broadcaster::{Broadcaster, PublishError},
-    event::EventId,
-    history::AppendError,
+    event::{EventId, SIGNAL_TOPICS},
+    history::{AppendError, NameRange, Names},
 };
 
 /// How long a write is tried again while others write the same document.
@@ -69,6 +69,25 @@ impl Signals {
     pub async fn text(&self, name: &SignalName) -> Result<Option<(Bytes, EventId)>, SignalError> {
         let mut retained = self.broadcaster.retained(&[name.topic()]).await?;
         Ok(retained.values.pop().flatten())
+    }
+
+    /// The names of the signals there are, in the order of their bytes, each with its version.
+    ///
+    /// # Errors
+    /// History cannot be reached.
+    pub async fn names(&self, range: NameRange<'_>) -> Result<Names, SignalError> {
+        let topic = |name: &str| format!("{SIGNAL_TOPICS}{name}");
+        let (prefix, after) = (topic(range.prefix), topic(range.after));
+        let keys = self.broadcaster.retained_keys(NameRange {
+            prefix: &prefix,
+            after: &after,
+            limit: range.limit,
+        });
+        let mut names = keys.await?;
+        for (name, _) in &mut names.found {
+            name.drain(..SIGNAL_TOPICS.len());
+        }
+        Ok(names)
     }
 
     /// # Errors

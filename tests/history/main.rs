@@ -9,6 +9,7 @@ mod support;
 mod appends;
 mod identity;
 mod log;
+mod names;
 mod own_ids;
 mod reads;
 mod retained;
@@ -59,6 +60,10 @@ promises! {
         values_have_a_bound,
         a_value_comes_with_an_event,
         values_are_there_after_a_restart;
+    names:
+        topics_are_listed_in_order_page_by_page_with_their_newest_event,
+        a_topic_whose_events_were_dropped_is_listed_no_more,
+        retained_keys_are_listed_with_the_id_they_were_written_at;
     reads:
         small_chunks_give_the_same_as_one_read,
         a_topic_is_read_without_the_others,

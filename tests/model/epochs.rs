@@ -15,8 +15,8 @@ use sse_broadcaster::{
     Broadcaster, Event, EventId, Form, Options, Selector, Start, Subscription,
     event::Stored,
     history::{
-        AppendError, Appended, Batch, Bounds, Chunk, From, History, Hold, Limit, RetainedAt,
-        Retention, Stats, Unavailable, Window,
+        AppendError, Appended, Batch, Bounds, Chunk, From, History, Hold, Limit, NameKind,
+        NameRange, Names, RetainedAt, Retention, Stats, Unavailable, Window,
     },
 };
 use tokio::runtime::Runtime;
@@ -107,6 +107,14 @@ impl History for Replaced {
         _keys: &'a [&'a str],
     ) -> BoxFuture<'a, Result<RetainedAt, Unavailable>> {
         ready(Err(Unavailable("a test".into()))).boxed()
+    }
+
+    fn names<'a>(
+        &'a self,
+        _kind: NameKind,
+        range: NameRange<'a>,
+    ) -> BoxFuture<'a, Result<Names, Unavailable>> {
+        ready(Ok(self.window.topics(range))).boxed()
     }
 
     fn bounds(&self) -> Bounds {

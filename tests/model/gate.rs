@@ -11,8 +11,8 @@ use futures_util::future::{BoxFuture, FutureExt, poll_fn};
 use sse_broadcaster::{
     EventId, Memory, Selector,
     history::{
-        AppendError, Appended, Batch, Bounds, Chunk, From, History, Hold, Limit, RetainedAt, Stats,
-        Unavailable, Window,
+        AppendError, Appended, Batch, Bounds, Chunk, From, History, Hold, Limit, NameKind,
+        NameRange, Names, RetainedAt, Stats, Unavailable, Window,
     },
 };
 
@@ -93,6 +93,14 @@ impl History for Gated {
         keys: &'a [&'a str],
     ) -> BoxFuture<'a, Result<RetainedAt, Unavailable>> {
         self.memory.retained(keys)
+    }
+
+    fn names<'a>(
+        &'a self,
+        kind: NameKind,
+        range: NameRange<'a>,
+    ) -> BoxFuture<'a, Result<Names, Unavailable>> {
+        self.memory.names(kind, range)
     }
 
     fn bounds(&self) -> Bounds {

@@ -7,5 +7,6 @@ mod support;
 mod connections;
 mod doors;
 mod history_page;
+mod lists;
 mod resume;
 mod wire;

@@ -41,6 +41,20 @@ pub(super) fn topic_key(topic: &Topic, id: EventId) -> Vec<u8> {
     key
 }
 
+/// Where the keys of topics begin that come behind this text, and all keys of topics that begin with it.
+pub(super) fn topic_keys_from(text: &str) -> Vec<u8> {
+    [b"t", text.as_bytes()].concat()
+}
+
+/// Behind every key of topics.
+pub(super) const TOPIC_KEYS_END: [u8; 1] = [b't' + 1];
+
+pub(super) fn topic_of_key(key: &[u8]) -> Result<&str, Damaged> {
+    let end = key.len().checked_sub(ID_BYTES + 1).ok_or(Damaged)?;
+    let topic = key.get(1..end).ok_or(Damaged)?;
+    str::from_utf8(topic).map_err(|_| Damaged)
+}
+
 pub(super) fn id_of_topic_key(key: &[u8]) -> Result<EventId, Damaged> {
     let start = key.len().checked_sub(ID_BYTES).ok_or(Damaged)?;
     id_of(&key[start..])

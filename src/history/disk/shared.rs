@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     event::EventId,
-    history::{Bounds, Retain, RetainedAt, Stats, Unavailable, Window, retained::Retained},
+    history::{
+        Bounds, NameRange, Names, Retain, RetainedAt, Stats, Unavailable, Window,
+        retained::Retained,
+    },
 };
 
 pub(super) struct Shared {
@@ -79,6 +82,10 @@ impl Shared {
             head: current.standing.head,
             values: keys.iter().map(|key| current.retained.get(key)).collect(),
         }
+    }
+
+    pub(super) fn retained_keys(&self, range: NameRange<'_>) -> Names {
+        self.current.read().retained.keys(range)
     }
 
     /// A group was committed.

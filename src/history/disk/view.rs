@@ -6,8 +6,8 @@ use fjall::{Iter, Keyspace, Readable as _, Slice, Snapshot};
 
 use super::{
     record::{
-        Own, STANDING_KEY, Standing, decode_event, id_key, id_of, id_of_topic_key, own_id_key,
-        topic_key,
+        Own, STANDING_KEY, Standing, TOPIC_KEYS_END, decode_event, id_key, id_of, id_of_topic_key,
+        own_id_key, topic_key,
     },
     store::{Fault, Store},
 };
@@ -92,6 +92,14 @@ impl<'a> View<'a> {
         let (after, to) = (topic_key(topic, after), topic_key(topic, to));
         let iter = self.ids(&self.store.index, after, to);
         iter.map(|item| Ok(id_of_topic_key(&item.key()?)?))
+    }
+
+    /// The key of the first event of the first topic whose keys begin here or later.
+    pub(super) fn topic_key_from(&self, from: Vec<u8>) -> Result<Option<Slice>, Fault> {
+        let mut keys = self
+            .snapshot
+            .range(&self.store.index, from..TOPIC_KEYS_END.to_vec());
+        Ok(keys.next().map(fjall::Guard::key).transpose()?)
     }
 
     fn ids(&self, keyspace: &Keyspace, after: Vec<u8>, to: Vec<u8>) -> Iter {

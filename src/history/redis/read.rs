@@ -81,7 +81,7 @@ fn brought(text: &str) -> String {
 }
 
 /// Asked a second time where the connection was lost: a read changes nothing.
-async fn ask(shared: &Shared, call: &Cmd) -> Result<Value, Unavailable> {
+pub(super) async fn ask(shared: &Shared, call: &Cmd) -> Result<Value, Unavailable> {
     let mut is_again = false;
     loop {
         let mut lane = shared.connection(&shared.reads).await?;
@@ -99,7 +99,7 @@ async fn ask(shared: &Shared, call: &Cmd) -> Result<Value, Unavailable> {
     }
 }
 
-fn nonsense(shared: &Shared) -> Unavailable {
+pub(super) fn nonsense(shared: &Shared) -> Unavailable {
     Unavailable(format!("{}: a reply makes no sense", shared.address))
 }
 

@@ -15,6 +15,7 @@ pub(super) static EPOCH: Script = Script::new(include_str!("epoch.lua"));
 pub(super) static READ: Script = Script::new(include_str!("read.lua"));
 pub(super) static LAST: Script = Script::new(include_str!("last.lua"));
 pub(super) static RETAINED: Script = Script::new(include_str!("retained.lua"));
+pub(super) static NAMES: Script = Script::new(include_str!("names.lua"));
 
 impl Script {
     const fn new(text: &'static str) -> Self {
@@ -44,7 +45,7 @@ impl Script {
 
 /// Loads every script: Redis may have been restarted since.
 pub(super) async fn load_all(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
-    for script in [&APPEND, &EPOCH, &READ, &LAST, &RETAINED] {
+    for script in [&APPEND, &EPOCH, &READ, &LAST, &RETAINED, &NAMES] {
         script.load(connection).await?;
     }
     Ok(())
