@@ -22,7 +22,7 @@ use crate::{
     signals::Signals,
 };
 
-pub use crate::http::{Access, Problem, Publishers, Routes};
+pub use crate::http::{Access, KeyRing, Problem, Publishers, Replaced, Routes};
 
 /// `/events` and `/signals`, for `App::configure(|config| routes.configure(config))`: reading alone, until
 /// [`Routes::with`] says who may publish.

@@ -30,7 +30,7 @@ use crate::config::{Config, Given};
 
 const EXAMPLES: &str = "Examples:
   sse-broadcaster
-  sse-broadcaster --listen 0.0.0.0:8000 --publish-key \"$(openssl rand -hex 32)\"
+  sse-broadcaster --listen 0.0.0.0:8000 --publish-key-file keys
   sse-broadcaster subscribe --topic news
   sse-broadcaster publish --topic news 'Hello, world'
   sse-broadcaster bench --subscribers 5000 --rate 20";

@@ -2,9 +2,10 @@
 
 mod given;
 mod history;
+mod keys;
 
 use std::{
-    fmt, fs,
+    fmt,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
     path::PathBuf,
     time::Duration,
@@ -14,6 +15,7 @@ use clap::{Args, ValueEnum, builder::BoolishValueParser};
 
 pub use given::Given;
 pub use history::{HistoryConfig, LogPlace};
+pub use keys::{KeyFile, MAX_KEYS, MIN_KEY_BYTES};
 
 /// Most worker threads, by the server underneath.
 const MAX_WORKERS: i64 = 512;
@@ -116,18 +118,20 @@ pub struct Config {
     )]
     pub publish_origin: Vec<String>,
 
-    /// Key that every publish must bring as "Authorization: Bearer KEY"; repeatable, for rotation
+    /// Key that every publish must bring as "Authorization: Bearer KEY", of at least 16 characters;
+    /// repeatable, for rotation; the variable takes several by comma. Every user of the machine can
+    /// read the flag in the list of processes: prefer the variable or the file
     #[arg(
         long,
         env = "SSE_BROADCASTER_PUBLISH_KEY",
         allow_hyphen_values = true,
         value_name = "KEY",
-        value_delimiter = ',',
         hide_env_values = true
     )]
     pub publish_key: Vec<Secret>,
 
-    /// File with such keys, one a line
+    /// File with such keys, one a line; lines that begin with # are comments. It is read again when it
+    /// has changed, and on SIGHUP
     #[arg(long, env = "SSE_BROADCASTER_PUBLISH_KEY_FILE", value_name = "FILE")]
     pub publish_key_file: Option<PathBuf>,
 
@@ -264,29 +268,6 @@ impl Config {
         Ok((public, resolve("--admin-listen", &self.admin_listen)?))
     }
 
-    /// The keys of both settings; empty ones count as not set.
-    ///
-    /// # Errors
-    /// When the file cannot be read or holds no key.
-    pub fn publish_keys(&self) -> Result<Vec<Secret>, BadSetting> {
-        let mut keys: Vec<_> = self.publish_key.clone();
-        if let Some(file) = &self.publish_key_file {
-            let text = fs::read_to_string(file).map_err(|error| {
-                BadSetting(format!("--publish-key-file {}: {error}", file.display()))
-            })?;
-            let before = keys.len();
-            keys.extend(text.lines().map(|line| Secret(line.trim().to_owned())));
-            if keys[before..].iter().all(|key| key.0.is_empty()) {
-                return Err(BadSetting(format!(
-                    "--publish-key-file {}: holds no key; write one a line",
-                    file.display()
-                )));
-            }
-        }
-        keys.retain(|key| !key.0.is_empty());
-        Ok(keys)
-    }
-
     /// Refuses to open publishing to whoever reaches a public address unless that was asked for.
     ///
     /// # Errors
@@ -294,13 +275,14 @@ impl Config {
     pub fn check_publishing(
         &self,
         addresses: &[SocketAddr],
-        keys: &[Secret],
+        has_keys: bool,
     ) -> Result<(), BadSetting> {
-        let chosen = !keys.is_empty() || self.allow_anonymous_publish || self.no_publish;
+        let chosen = has_keys || self.allow_anonymous_publish || self.no_publish;
         match addresses.iter().find(|address| !is_loopback(address.ip())) {
             Some(public) if !chosen => Err(BadSetting(format!(
-                "{public} can be reached from other machines: say who may publish. With a key: \
-                 --publish-key \"$(openssl rand -hex 32)\" or SSE_BROADCASTER_PUBLISH_KEY=…; anybody: \
+                "{public} can be reached from other machines: say who may publish. With a key, such \
+                 as openssl rand -hex 32 prints: --publish-key-file FILE or \
+                 SSE_BROADCASTER_PUBLISH_KEY=… in the environment; anybody: \
                  --allow-anonymous-publish or SSE_BROADCASTER_ALLOW_ANONYMOUS_PUBLISH=true; nobody: \
                  --no-publish or SSE_BROADCASTER_NO_PUBLISH=true"
             ))),

@@ -7,6 +7,7 @@ mod cors;
 mod error;
 mod fields;
 mod history_page;
+mod keys;
 mod lines;
 mod link;
 mod lists;
@@ -34,11 +35,15 @@ mod history;
 #[cfg(feature = "server")]
 mod intake;
 #[cfg(feature = "server")]
+mod key_file;
+#[cfg(feature = "server")]
 mod listeners;
 #[cfg(feature = "server")]
 mod logging;
 #[cfg(feature = "server")]
 mod patience;
+#[cfg(feature = "server")]
+mod process_signals;
 #[cfg(feature = "server")]
 mod server;
 #[cfg(feature = "server")]
@@ -64,6 +69,7 @@ use access::Gate;
 pub use access::{Access, Publishers};
 pub use error::Problem;
 use history_page::PageFormat;
+pub use keys::{KeyRing, Replaced};
 #[cfg(feature = "server")]
 pub use listeners::{Listeners, ServeError};
 #[cfg(feature = "server")]

@@ -13,7 +13,7 @@ use super::{
     signals,
     target::Target,
 };
-use crate::config::{Config, Secret};
+use crate::config::{Config, KeyFile, Secret};
 
 const EXAMPLES: &str = "Examples:
   sse-broadcaster publish 'Hello, world'
@@ -24,8 +24,7 @@ const EXAMPLES: &str = "Examples:
 
 pub(crate) const KEY_HELP: &str =
     "Key that the server asks for; of several the first [env: SSE_BROADCASTER_PUBLISH_KEY]";
-pub(crate) const KEY_FILE_HELP: &str =
-    "File with the key as its first line [env: SSE_BROADCASTER_PUBLISH_KEY_FILE]";
+pub(crate) const KEY_FILE_HELP: &str = "File with the key as its first line that is no comment [env: SSE_BROADCASTER_PUBLISH_KEY_FILE]";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -51,8 +50,7 @@ pub struct Publish {
     #[arg(long, conflicts_with_all = ["text", "topic", "event"])]
     json: bool,
 
-    #[arg(long = "publish-key", value_name = "KEY", value_delimiter = ',', help = KEY_HELP,
-          allow_hyphen_values = true)]
+    #[arg(long = "publish-key", value_name = "KEY", help = KEY_HELP, allow_hyphen_values = true)]
     key: Vec<Secret>,
 
     #[arg(long = "publish-key-file", value_name = "FILE", help = KEY_FILE_HELP)]
@@ -154,23 +152,19 @@ pub(crate) fn key(
     file: Option<&PathBuf>,
     config: &Config,
 ) -> Result<Option<Secret>, Failure> {
-    let own = Config {
-        publish_key: keys.to_vec(),
-        publish_key_file: file.cloned(),
-        ..config.clone()
+    let own = keys.iter().find(|key| !key.expose().is_empty()).cloned();
+    let of_file = |file: Option<&PathBuf>| {
+        let read = file.map(|file| KeyFile::read(file));
+        let read = read.transpose().map(|keys| keys.and_then(KeyFile::first));
+        read.map_err(|bad| Failure::usage(bad.to_string()))
     };
-    for settings in [&own, config] {
-        let mut given = settings.publish_key.iter();
-        if let Some(key) = given.find(|key| !key.expose().is_empty()) {
-            return Ok(Some(key.clone()));
-        }
-        let keys = settings.publish_keys();
-        let keys = keys.map_err(|bad| Failure::usage(bad.to_string()))?;
-        if let Some(key) = keys.into_iter().next() {
-            return Ok(Some(key));
-        }
+    if let Some(key) = own.map_or_else(|| of_file(file), |key| Ok(Some(key)))? {
+        return Ok(Some(key));
     }
-    Ok(None)
+    match config.given_keys().into_iter().next() {
+        Some(key) => Ok(Some(key)),
+        None => of_file(config.publish_key_file.as_ref()),
+    }
 }
 
 /// Lines that are published with one request.

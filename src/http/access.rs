@@ -18,7 +18,10 @@ use actix_web::{
 };
 use parking_lot::Mutex;
 
-use super::error::Problem;
+use super::{
+    error::Problem,
+    keys::{KeyRing, Permit},
+};
 
 /// Headers by which a request shows that a proxy passed it on.
 const PROXY_HEADERS: [&str; 4] = ["forwarded", "x-real-ip", "via", "cf-connecting-ip"];
@@ -36,7 +39,7 @@ pub enum Publishers {
     /// Whoever reaches the server, but no other site's page.
     Anyone,
     /// Whoever brings one of these keys.
-    Keys(Vec<String>),
+    Keys(KeyRing),
 }
 
 impl fmt::Debug for Publishers {
@@ -130,11 +133,11 @@ impl Access {
     /// # Errors
     /// 401 or 403, with what would be right.
     pub fn check(&self, request: &HttpRequest) -> Result<(), Problem> {
-        self.may_publish(request.head().into())
+        self.may_publish(request.head().into()).map(drop)
     }
 
     /// The questions, in the order in which they are asked.
-    pub(crate) fn may_publish(&self, asked: Asked<'_>) -> Result<(), Problem> {
+    pub(crate) fn may_publish(&self, asked: Asked<'_>) -> Result<Permit, Problem> {
         if matches!(self.publishers, Publishers::Nobody) {
             return Err(Problem::forbidden(
                 "publishing_disabled",
@@ -157,7 +160,7 @@ impl Access {
         if matches!(self.publishers, Publishers::Local) {
             check_local(asked)?;
         }
-        Ok(())
+        Ok(Permit::default())
     }
 
     fn is_publish_origin(&self, origin: Option<&str>) -> bool {
@@ -301,27 +304,20 @@ impl Drop for Seat {
     }
 }
 
-fn check_key(keys: &[String], asked: Asked<'_>) -> Result<(), Problem> {
+fn check_key(keys: &KeyRing, asked: Asked<'_>) -> Result<Permit, Problem> {
     let brought = asked
         .headers
         .get(header::AUTHORIZATION)
         .and_then(|value| bearer(value.as_bytes()));
-    let refused = |detail| Err(Problem::new(StatusCode::UNAUTHORIZED, "wrong_key", detail));
-    match brought {
-        // All are compared, so that the time says nothing of which one was near.
-        Some(key)
-            if keys
-                .iter()
-                .fold(false, |any, known| any | same(known.as_bytes(), key)) =>
-        {
-            Ok(())
-        }
-        Some(_) => refused("the key is wrong; the server was given others (--publish-key)"),
-        None => refused(
+    let detail = match brought.map(|key| keys.admit(key)) {
+        Some(Some(permit)) => return Ok(permit),
+        Some(None) => "the key is wrong; the server was given others (--publish-key)",
+        None => {
             "publishing needs a key: send the header \"Authorization: Bearer <key>\" with the \
-             server's --publish-key",
-        ),
-    }
+             server's --publish-key"
+        }
+    };
+    Err(Problem::new(StatusCode::UNAUTHORIZED, "wrong_key", detail))
 }
 
 fn bearer(value: &[u8]) -> Option<&[u8]> {
@@ -330,15 +326,6 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
         .eq_ignore_ascii_case(b"bearer ")
         .then(|| key.trim_ascii())
         .filter(|key| !key.is_empty())
-}
-
-/// Compares in a time that depends on the lengths alone.
-fn same(known: &[u8], brought: &[u8]) -> bool {
-    let differing = known
-        .iter()
-        .zip(brought)
-        .fold(0, |bits, (a, b)| std::hint::black_box(bits | (a ^ b)));
-    known.len() == brought.len() && differing == 0
 }
 
 /// Another site's page may make a browser send a request, but not without a trace of it.

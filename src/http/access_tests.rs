@@ -22,7 +22,7 @@ fn anyone() -> Access {
 }
 
 fn keyed() -> Access {
-    with(Publishers::Keys(vec!["old".into(), "s3cret".into()]))
+    with(Publishers::Keys(["old", "s3cret"].into_iter().collect()))
 }
 
 fn with(publishers: Publishers) -> Access {

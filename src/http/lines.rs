@@ -8,6 +8,7 @@ use super::{
     body::{incomplete, max_object, object},
     error::{Problem, Progress},
     fields::{Fields, not_utf8},
+    keys::Permit,
 };
 use crate::{
     broadcaster::PublishError,
@@ -23,8 +24,9 @@ pub(super) async fn publish(
     mut body: Payload,
     query: &Fields,
     face: &Face,
+    permit: &Permit,
 ) -> Result<(u64, Option<String>), Problem> {
-    let mut lines = Lines::new(query, face);
+    let mut lines = Lines::new(query, face, permit);
     let mut rest = BytesMut::new();
     let max = max_object(face.broadcaster.options().max_event_bytes);
     while let Some(part) = body.next().await {
@@ -49,16 +51,18 @@ pub(super) async fn publish(
 struct Lines<'a> {
     query: &'a Fields,
     face: &'a Face,
+    permit: &'a Permit,
     line: u64,
     count: u64,
     last: Option<EventId>,
 }
 
 impl<'a> Lines<'a> {
-    fn new(query: &'a Fields, face: &'a Face) -> Self {
+    fn new(query: &'a Fields, face: &'a Face, permit: &'a Permit) -> Self {
         Self {
             query,
             face,
+            permit,
             line: 0,
             count: 0,
             last: None,
@@ -122,6 +126,7 @@ impl<'a> Lines<'a> {
         if events.is_empty() {
             return Ok(());
         }
+        self.permit.check().map_err(|problem| self.stop(problem))?;
         let appended = self.face.broadcaster.publish(events).await;
         let ids = appended.map_err(|error| self.stop(error.into()))?.ids;
         self.count += ids.len() as u64;

@@ -25,11 +25,11 @@ pub(super) const METHODS: &str = "GET, HEAD, POST, OPTIONS";
 
 pub(super) async fn post(request: &HttpRequest, body: Payload, face: &Face) -> HttpResponse {
     let answer = async {
-        face.gate.access.may_publish(request.head().into())?;
+        let permit = face.gate.access.may_publish(request.head().into())?;
         let query = Fields::of_query(request.query_string())?;
         match Kind::of(request.headers())? {
             Kind::Lines => {
-                let (count, last_id) = lines::publish(body, &query, face).await?;
+                let (count, last_id) = lines::publish(body, &query, face, &permit).await?;
                 Ok(json(
                     &serde_json::json!({ "count": count, "last_id": last_id }),
                 ))

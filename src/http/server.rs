@@ -1,7 +1,6 @@
 //! The server that the binary runs: from settings to listeners, workers, and an orderly end.
 
 use std::{
-    io,
     net::SocketAddr,
     sync::{
         Arc,
@@ -9,18 +8,17 @@ use std::{
     },
 };
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
 use super::{
-    Access, Publishers, Routes, descriptors, history,
+    Access, KeyRing, Publishers, Routes, descriptors, history, key_file,
     listeners::{Listeners, ServeError},
-    logging,
+    logging, process_signals,
+    process_signals::Hangups,
     status::Status,
     workers::{self, Workers},
 };
 use crate::{
     broadcaster::{Broadcaster, Options},
-    config::Config,
+    config::{Config, Secret},
     history::History,
     metrics::Metrics,
     open_files,
@@ -45,8 +43,9 @@ pub fn serve(config: &Config) -> Result<(), ServeError> {
         log::warn!("{line}");
     }
     actix_web::rt::System::new().block_on(async {
+        let shutdown = process_signals::shutdown();
         let listeners = Listeners::bind(config)?;
-        run(listeners, config, shutdown_signal()).await
+        run(listeners, config, shutdown).await
     })
 }
 
@@ -59,6 +58,8 @@ pub async fn run(
     config: &Config,
     shutdown: impl Future<Output = Shutdown>,
 ) -> Result<(), ServeError> {
+    actix_web::rt::spawn(process_signals::ignore());
+    let hangups = Hangups::new();
     let addresses = listeners.addresses();
     let max_connections = descriptors::max_connections(
         open_files::raise_limit(),
@@ -66,11 +67,13 @@ pub async fn run(
         addresses.len(),
     );
     report_unreachable(config, max_connections);
-    let keys = config.publish_keys().map_err(ServeError::Setting)?;
+    let (keys, key_file) = key_file::load(config).map_err(ServeError::Setting)?;
     config
-        .check_publishing(&addresses, &keys)
+        .check_publishing(&addresses, !keys.is_empty())
         .map_err(ServeError::Setting)?;
+    let keys: KeyRing = keys.iter().map(Secret::expose).collect();
     let access = access(config, &keys);
+    actix_web::rt::spawn(follow_keys(key_file, keys, hangups));
     let opened = history::open(config).await?;
     let announcement = announcement(&opened.description, &addresses, &access);
     let broadcaster = start_broadcaster(config, opened.history, max_connections)?;
@@ -92,7 +95,7 @@ pub async fn run(
     ready.store(false, Ordering::SeqCst);
     tokio::select! {
         () = end(config, how, &broadcaster) => {}
-        _ = shutdown_signal() => log::warn!("stopping at once"),
+        _ = process_signals::shutdown() => log::warn!("stopping at once"),
     }
     workers.stop().await;
     Ok(())
@@ -118,22 +121,18 @@ async fn end(config: &Config, how: Shutdown, broadcaster: &Broadcaster) {
     broadcaster.drain(config.drain_time).await;
 }
 
-/// Listens from here on: none is missed that comes before this is awaited.
-fn shutdown_signal() -> impl Future<Output = Shutdown> {
-    let terminate = signal(SignalKind::terminate());
-    let interrupt = signal(SignalKind::interrupt());
-    async {
-        tokio::select! {
-            () = received(terminate) => Shutdown::Delayed,
-            () = received(interrupt) => Shutdown::Now,
-        }
+/// Reads the key file again where that is asked for.
+async fn follow_keys(file: Option<key_file::Watched>, keys: KeyRing, mut hangups: Hangups) {
+    let mut asked = async || {
+        hangups.asked().await;
+        log::info!("received SIGHUP");
+    };
+    if let Some(file) = file {
+        return file.follow(keys, asked).await;
     }
-}
-
-async fn received(signal: io::Result<Signal>) {
-    match signal {
-        Ok(mut signal) => drop(signal.recv().await),
-        Err(_) => std::future::pending().await,
+    loop {
+        asked().await;
+        log::info!("there is no --publish-key-file to read again");
     }
 }
 
@@ -155,11 +154,11 @@ fn start_broadcaster(
     Broadcaster::on(history, options).map_err(ServeError::Start)
 }
 
-fn access(config: &Config, keys: &[crate::config::Secret]) -> Access {
+fn access(config: &Config, keys: &KeyRing) -> Access {
     let publishers = if config.no_publish {
         Publishers::Nobody
     } else if !keys.is_empty() {
-        Publishers::Keys(keys.iter().map(|key| key.expose().to_owned()).collect())
+        Publishers::Keys(keys.clone())
     } else if config.allow_anonymous_publish {
         Publishers::Anyone
     } else {
@@ -185,11 +184,12 @@ fn announcement(history: &str, addresses: &[SocketAddr], access: &Access) -> Str
         .iter()
         .map(|address| format!("http://{address}"))
         .collect();
-    let who = match access.publishers {
-        Publishers::Nobody => "nobody",
-        Publishers::Local => "programs on this machine and this server's own page",
-        Publishers::Anyone => "anybody who reaches this address",
-        Publishers::Keys(_) => "whoever has a key",
+    let who = match &access.publishers {
+        Publishers::Nobody => "nobody".to_owned(),
+        Publishers::Local => "programs on this machine and this server's own page".to_owned(),
+        Publishers::Anyone => "anybody who reaches this address".to_owned(),
+        Publishers::Keys(keys) if keys.len() == 1 => "whoever has a key".to_owned(),
+        Publishers::Keys(keys) => format!("whoever has a key, of which there are {}", keys.len()),
     };
     format!(
         "listening on {}, history {history}, who may publish: {who}",

@@ -149,7 +149,12 @@ fn a_preflight_says_what_a_publish_may_carry_and_the_page_may_read_the_answer() 
 
 #[test]
 fn a_publisher_may_read_why_its_key_was_refused() {
-    let server = Server::start(&["--publish-origin", APP, "--publish-key", "s3cret"]);
+    let server = Server::start(&[
+        "--publish-origin",
+        APP,
+        "--publish-key",
+        "s3cret-of-sixteen",
+    ]);
     let answer = preflight(&server, "/events", APP, "POST");
     assert_eq!(answer.header("access-control-allow-origin"), Some(APP));
     let refused = server.request(&format!("POST /events HTTP/1.1\nOrigin: {APP}"), b"x");

@@ -9,7 +9,7 @@ use crate::{
 };
 
 const CHROME: &str = "User-Agent: Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0";
-const KEY: &str = "Authorization: Bearer s3cret";
+const KEY: &str = "Authorization: Bearer s3cret-of-sixteen";
 
 /// A publish with a `Host` and further lines of its head, and the code of its refusal.
 pub struct Case {
@@ -262,24 +262,24 @@ fn where_a_key_is_set_it_alone_decides() {
     #[rustfmt::skip]
     let cases = [
         case("the key", "localhost", &[KEY], None),
-        case("the other key", "localhost", &["authorization: bearer  older "], None),
+        case("the other key", "localhost", &["authorization: bearer  the-older-of-both "], None),
         case("through a proxy", "events.example.com", &[KEY, "X-Forwarded-For: 192.0.2.1", "Via: 1.1 x"], None),
         case("from another site", "a.example", &[KEY, CHROME, "Origin: https://b.example", "Sec-Fetch-Site: cross-site"], None),
         case("none, on localhost", "localhost", &[], Some("wrong_key")),
         case("a wrong one", "localhost", &["Authorization: Bearer s3cre"], Some("wrong_key")),
-        case("a longer one", "localhost", &["Authorization: Bearer s3cret0"], Some("wrong_key")),
+        case("a longer one", "localhost", &["Authorization: Bearer s3cret-of-sixteen0"], Some("wrong_key")),
         case("an empty one", "localhost", &["Authorization: Bearer"], Some("wrong_key")),
-        case("another scheme", "localhost", &["Authorization: Basic s3cret"], Some("wrong_key")),
-        case("no scheme", "localhost", &["Authorization: s3cret"], Some("wrong_key")),
-        case("both in one", "localhost", &["Authorization: Bearer s3cret,older"], Some("wrong_key")),
-        case("in capitals", "localhost", &["Authorization: Bearer S3CRET"], Some("wrong_key")),
+        case("another scheme", "localhost", &["Authorization: Basic s3cret-of-sixteen"], Some("wrong_key")),
+        case("no scheme", "localhost", &["Authorization: s3cret-of-sixteen"], Some("wrong_key")),
+        case("both in one", "localhost", &["Authorization: Bearer s3cret-of-sixteen,the-older-of-both"], Some("wrong_key")),
+        case("in capitals", "localhost", &["Authorization: Bearer S3CRET-OF-SIXTEEN"], Some("wrong_key")),
         case("a listed page without it", "localhost", &["Origin: https://app.example.com"], Some("wrong_key")),
     ];
     let settings = [
         "--publish-key",
-        "s3cret",
+        "s3cret-of-sixteen",
         "--publish-key",
-        "older",
+        "the-older-of-both",
         "--publish-origin",
         "https://app.example.com",
         "--allow-anonymous-publish",
@@ -305,7 +305,7 @@ fn nobody_may_publish_where_publishing_is_off() {
     ];
     for more in [
         &["--no-publish"][..],
-        &["--no-publish", "--publish-key", "s3cret"],
+        &["--no-publish", "--publish-key", "s3cret-of-sixteen"],
     ] {
         let server = Server::start(more);
         for way in [&POST, &GET, &PUT] {

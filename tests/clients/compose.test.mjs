@@ -14,7 +14,7 @@ import { post, Server } from './support/server.mjs';
 import { until } from './support/until.mjs';
 
 const AWAY = 10_000;
-const KEY = 'correct-horse';
+const KEY = 'correct-horse-battery';
 
 let browser;
 before(async () => {

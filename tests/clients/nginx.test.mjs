@@ -62,9 +62,9 @@ function keepsItsPromises(way) {
       return (await request(`${url}/events`, { method: 'POST', headers, body: 'hello' })).status;
     };
     assert.equal(await publish(await Server.start(t), {}), 403);
-    const server = await Server.start(t, { key: 'correct-horse' });
+    const server = await Server.start(t, { key: 'correct-horse-battery' });
     assert.equal(await publish(server, {}), 401);
-    assert.equal(await publish(server, { authorization: 'Bearer correct-horse' }), 200);
+    assert.equal(await publish(server, { authorization: 'Bearer correct-horse-battery' }), 200);
   });
 }
 
@@ -102,10 +102,10 @@ describe("a client behind nginx with the README's block", SUITE, () => {
   });
 
   it('is told the truth when it publishes while the server is away', TEST, async (t) => {
-    const server = await Server.start(t, { key: 'correct-horse' });
+    const server = await Server.start(t, { key: 'correct-horse-battery' });
     const { url } = await way(t, server);
     await server.kill();
-    const headers = { authorization: 'Bearer correct-horse' };
+    const headers = { authorization: 'Bearer correct-horse-battery' };
     for (const [method, path] of [['POST', '/events'], ['POST', '/events/'], ['GET', '/events/hello']]) {
       const { status } = await request(url + path, { method, headers });
       assert.ok(status >= 502 && status <= 504, `${method} ${path} was answered ${status}`);

@@ -90,20 +90,20 @@ describe('the page', SUITE, () => {
     });
 
     it(`publishes with the key and not without it, ${width} pixels wide`, TEST, async (t) => {
-      const server = await Server.start(t, { key: 'correct-horse' });
+      const server = await Server.start(t, { key: 'correct-horse-battery' });
       const listener = await server.subscribe('?topic=*');
       const { page, errors } = await openPage(t, `${server.url}/`, { width });
 
       assert.equal(await publish(page, { data: 'without' }), 'failed');
       assert.equal(await publish(page, { data: 'wrong', key: 'battery-staple' }), 'failed');
       assert.equal(await overflow(page), 0, 'a refusal does not widen it');
-      assert.equal(await publish(page, { data: 'with', key: 'correct-horse' }), 'done');
+      assert.equal(await publish(page, { data: 'with', key: 'correct-horse-battery' }), 'done');
       await row(page, 'with').waitFor();
       await until(() => published(listener.events).length > 0, 'what the page published');
       assert.deepEqual(published(listener.events).map(({ data }) => data), ['with']);
 
       const kept = await page.evaluate(() => JSON.stringify([location.href, document.cookie, { ...localStorage }, { ...sessionStorage }]));
-      assert.ok(!kept.includes('correct-horse'), 'the key is kept in memory alone');
+      assert.ok(!kept.includes('correct-horse-battery'), 'the key is kept in memory alone');
       assert.deepEqual(errors.filter((error) => !/status of 401/.test(error)), []);
     });
   }
@@ -157,10 +157,10 @@ describe('the page', SUITE, () => {
   });
 
   it('works under a path of a server in front', TEST, async (t) => {
-    const server = await Server.start(t, { key: 'correct-horse' });
+    const server = await Server.start(t, { key: 'correct-horse-battery' });
     const nginx = await Nginx.start(t, `location /deep/down/ { proxy_pass http://127.0.0.1:${server.port}/; }`);
     const { page, errors } = await openPage(t, `${nginx.url}/deep/down/`);
-    assert.equal(await publish(page, { data: 'through a path', key: 'correct-horse' }), 'done');
+    assert.equal(await publish(page, { data: 'through a path', key: 'correct-horse-battery' }), 'done');
     await row(page, 'through a path').waitFor();
     assert.deepEqual(errors, []);
   });

@@ -212,7 +212,7 @@ fn a_bad_line_is_named_and_what_stood_before_it_stands() {
 
 #[test]
 fn a_server_with_a_key_takes_the_right_one_only() {
-    let server = Server::start(&["--publish-key", "right"]);
+    let server = Server::start(&["--publish-key", "the-right-of-keys"]);
     let line = publish(&server, &["x"]).failed(1);
     assert!(
         line.contains("--publish-key") && line.contains("SSE_BROADCASTER_PUBLISH_KEY"),
@@ -226,8 +226,8 @@ fn a_server_with_a_key_takes_the_right_one_only() {
     let mut running = Running::start(&["publish", "--url", &url(&server)]);
     running.write("x\n");
     assert!(running.end().failed(1).contains("--publish-key"));
-    publish(&server, &["--publish-key", "right", "x"]).succeeded();
-    let variables = [("SSE_BROADCASTER_PUBLISH_KEY", ",right")];
+    publish(&server, &["--publish-key", "the-right-of-keys", "x"]).succeeded();
+    let variables = [("SSE_BROADCASTER_PUBLISH_KEY", ",the-right-of-keys")];
     let running = Running::start_with(&variables, &["publish", "--url", &url(&server), "y"]);
     running.end().succeeded();
     assert_eq!(everything(&server).len(), 2);

@@ -7,3 +7,4 @@ mod limits;
 mod listeners;
 mod refusals;
 mod settings;
+mod signals;

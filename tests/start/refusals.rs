@@ -155,6 +155,7 @@ fn a_key_file_without_a_key_or_that_cannot_be_read_is_refused() {
     for (name, text) in [
         ("empty", &b""[..]),
         ("blank", b"\n  \r\n\t\n"),
+        ("comments", b"# 0123456789abcdef\n #\n"),
         ("binary", b"\xff\xfe\n"),
     ] {
         let file = folder.join(format!("keys-{name}-{}", std::process::id()));
@@ -163,7 +164,7 @@ fn a_key_file_without_a_key_or_that_cannot_be_read_is_refused() {
         assert!(line.contains("--publish-key-file"), "{line}");
         let with_a_key = [
             "--publish-key",
-            "good",
+            "0123456789abcdef",
             "--publish-key-file",
             file.to_str().unwrap(),
         ];
@@ -177,6 +178,47 @@ fn a_key_file_without_a_key_or_that_cannot_be_read_is_refused() {
             "{line}"
         );
     }
+}
+
+#[test]
+fn a_key_that_can_be_guessed_is_refused_with_a_way_to_make_one() {
+    let refused_for = |line: String, part: &str| {
+        assert!(
+            line.contains(part) && line.contains("at least 16") && line.contains("openssl rand"),
+            "{line}"
+        );
+        assert!(!line.contains("0123456789abcde"), "{line}");
+    };
+    let short = "0123456789abcde";
+    refused_for(refused(&["--publish-key", short]), "--publish-key:");
+    let long = "0123456789abcdef";
+    let second = ["--publish-key", long, "--publish-key", "x"];
+    refused_for(refused(&second), "--publish-key, key 2 of 2:");
+    let variable = "SSE_BROADCASTER_PUBLISH_KEY";
+    refused_for(refused_variables(&[(variable, short)], &[]), variable);
+    // Whoever has a key with a comma sees why one half of it is refused.
+    let halves = refused_variables(&[(variable, "a-key-with,a-comma")], &[]);
+    assert!(halves.contains("a comma separates keys"), "{halves}");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), format!("# keys\n\n{long}\n{short}\n")).unwrap();
+    let path = file.path().to_str().unwrap();
+    refused_for(
+        refused(&["--publish-key-file", path]),
+        &format!("--publish-key-file {path}, line 4:"),
+    );
+}
+
+#[test]
+fn no_key_is_suggested_for_the_command_line_which_everybody_can_read() {
+    let line = refused(&["--listen", "0.0.0.0:0"]);
+    assert!(line.contains("--publish-key-file"), "{line}");
+    assert!(
+        !line.contains("--publish-key \"") && !line.contains("$("),
+        "{line}"
+    );
+    let help = command(&["--help"]).output().unwrap().stdout;
+    let help = String::from_utf8(help).unwrap();
+    assert!(!help.contains("--publish-key \""), "{help}");
 }
 
 #[test]

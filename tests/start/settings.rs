@@ -4,6 +4,8 @@ use std::process::Command;
 
 use crate::support::{Server, command};
 
+const KEY: &str = "0123456789abcdef";
+
 const VARIABLES: [(&str, &str); 10] = [
     ("LISTEN", "127.0.0.1:0"),
     ("HISTORY_EVENTS", "16"),
@@ -11,7 +13,7 @@ const VARIABLES: [(&str, &str); 10] = [
     ("MAX_SUBSCRIBERS", "1"),
     ("MAX_EVENT_BYTES", "100"),
     ("CORS_ORIGIN", "https://a.example,https://b.example"),
-    ("PUBLISH_KEY", "one,two"),
+    ("PUBLISH_KEY", "the-key-number-one,the-key-number-two"),
     ("NO_GET_PUBLISH", "yes"),
     ("LOG_FORMAT", "json"),
     ("PING_INTERVAL", "50ms"),
@@ -34,10 +36,16 @@ fn publish(server: &Server, key: &str, body: &str) -> u16 {
 fn every_setting_can_come_from_the_environment() {
     let mut server = Server::spawn(by_variables(&VARIABLES, &[]));
     assert_eq!(server.get("/").status, 404);
-    assert_eq!(publish(&server, "one", "x"), 200);
-    assert_eq!(publish(&server, "two", &"x".repeat(101)), 413);
+    assert_eq!(publish(&server, "the-key-number-one", "x"), 200);
+    assert_eq!(
+        publish(&server, "the-key-number-two", &"x".repeat(101)),
+        413
+    );
     assert_eq!(server.get("/events/x").status, 401);
-    let by_get = server.request("GET /events/x HTTP/1.1\nAuthorization: Bearer one", b"");
+    let by_get = server.request(
+        "GET /events/x HTTP/1.1\nAuthorization: Bearer the-key-number-one",
+        b"",
+    );
     assert_eq!(by_get.code(), "get_publish_disabled");
     let mut stream = server.subscribe_with("/events", "Origin: https://b.example");
     assert_eq!(
@@ -56,15 +64,18 @@ fn every_setting_can_come_from_the_environment() {
 fn a_flag_wins_over_its_variable() {
     let flags = [
         "--publish-key",
-        "three",
+        "the-key,number-three",
         "--max-event-bytes",
         "200",
         "--log-format",
         "text",
     ];
     let mut server = Server::spawn(by_variables(&VARIABLES, &flags));
-    assert_eq!(publish(&server, "one", "x"), 401);
-    assert_eq!(publish(&server, "three", &"x".repeat(200)), 200);
+    assert_eq!(publish(&server, "the-key-number-one", "x"), 401);
+    assert_eq!(
+        publish(&server, "the-key,number-three", &"x".repeat(200)),
+        200
+    );
     assert!(!server.log().starts_with('{'));
 }
 
@@ -84,9 +95,9 @@ fn a_switch_in_the_environment_may_be_off() {
 fn one_line_names_the_address_the_history_and_who_may_publish() {
     let cases: [(&[&str], &str, &str); 5] = [
         (&[], "programs on this machine", ""),
-        (&["--publish-key", "x"], "whoever has a key", ""),
+        (&["--publish-key", KEY], "whoever has a key", ""),
         (
-            &["--publish-key", "x", "--allow-anonymous-publish"],
+            &["--publish-key", KEY, "--allow-anonymous-publish"],
             "whoever has a key",
             "--allow-anonymous-publish has no effect with a publish key",
         ),
@@ -96,7 +107,7 @@ fn one_line_names_the_address_the_history_and_who_may_publish() {
             "",
         ),
         (
-            &["--no-publish", "--publish-key", "x"],
+            &["--no-publish", "--publish-key", KEY],
             "nobody",
             "--publish-key has no effect with --no-publish",
         ),

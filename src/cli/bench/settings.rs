@@ -71,8 +71,7 @@ pub struct Bench {
           value_parser = clap::value_parser!(u64).range(1..=MAX_TOPICS))]
     pub(super) topics: u64,
 
-    #[arg(long = "publish-key", value_name = "KEY", value_delimiter = ',', help = KEY_HELP,
-          allow_hyphen_values = true)]
+    #[arg(long = "publish-key", value_name = "KEY", help = KEY_HELP, allow_hyphen_values = true)]
     pub(super) key: Vec<Secret>,
 
     #[arg(long = "publish-key-file", value_name = "FILE", help = KEY_FILE_HELP)]

@@ -9,6 +9,7 @@ use super::super::{
     body::{max_json, objects, raw},
     error::Problem,
     fields::{Fields, Member, members, twice, wrong_type},
+    keys::Permit,
 };
 use crate::event::{Event, EventId};
 
@@ -20,7 +21,7 @@ const MAX_REF_CHARS: usize = 256;
 /// The client of one socket as a publisher, as its handshake had it.
 pub(super) struct Publisher {
     face: web::Data<Face>,
-    refused: Option<Problem>,
+    permit: Result<Permit, Problem>,
 }
 
 /// What a publish is answered.
@@ -50,25 +51,28 @@ impl Publisher {
             ..Asked::from(request)
         };
         Self {
-            refused: face.gate.access.may_publish(asked).err(),
+            permit: face.gate.access.may_publish(asked),
             face: face.clone(),
         }
     }
 
     pub(super) fn max_message_bytes(&self) -> usize {
-        match self.refused {
-            None => max_json(&self.face.broadcaster),
-            Some(_) => MAX_REFUSED_BYTES,
+        match self.permit {
+            Ok(_) => max_json(&self.face.broadcaster),
+            Err(_) => MAX_REFUSED_BYTES,
         }
     }
 
     /// Publishes this message; the answer is a message, too.
     pub(super) async fn answer(&self, message: &[u8]) -> String {
         let (reference, events) = read(message);
-        let ids = match (&self.refused, events) {
-            (Some(problem), _) => Err(refusal(problem)),
-            (None, Ok(events)) => self.publish(events).await.map_err(|error| refusal(&error)),
-            (None, Err(problem)) => Err(refusal(&problem)),
+        let ids = match (&self.permit, events) {
+            (Err(problem), _) => Err(refusal(problem)),
+            (Ok(permit), Ok(events)) => self
+                .publish(permit, events)
+                .await
+                .map_err(|error| refusal(&error)),
+            (Ok(_), Err(problem)) => Err(refusal(&problem)),
         };
         let reference = reference.as_deref();
         let answer = match ids {
@@ -83,7 +87,8 @@ impl Publisher {
         serde_json::to_string(&answer).unwrap_or_default()
     }
 
-    async fn publish(&self, events: Vec<Event>) -> Result<Vec<String>, Problem> {
+    async fn publish(&self, permit: &Permit, events: Vec<Event>) -> Result<Vec<String>, Problem> {
+        permit.check()?;
         let appended = self.face.broadcaster.publish(events).await?;
         Ok(appended.ids.iter().map(EventId::to_string).collect())
     }

@@ -148,7 +148,7 @@ fn the_page_holds_all_that_it_shows_and_asks_for_nothing() {
 
 #[test]
 fn a_key_is_sent_and_without_one_the_refusal_is_told_once() {
-    let server = Server::start(&["--publish-key", "sesame"]);
+    let server = Server::start(&["--publish-key", "sesame-open-the-door"]);
     let (refused, ended) = report(&url(&server), &SHORT);
     let line = ended.failed(1);
     assert!(
@@ -157,9 +157,9 @@ fn a_key_is_sent_and_without_one_the_refusal_is_told_once() {
     );
     assert_eq!(number(&refused, "/events/published"), 0);
     assert_eq!(number(&refused, "/subscribers/opened"), 7);
-    let with_key = [&SHORT[..], &["--publish-key", "sesame"]].concat();
+    let with_key = [&SHORT[..], &["--publish-key", "sesame-open-the-door"]].concat();
     bench(&url(&server), &with_key).succeeded();
-    let variable = [("SSE_BROADCASTER_PUBLISH_KEY", "sesame")];
+    let variable = [("SSE_BROADCASTER_PUBLISH_KEY", "sesame-open-the-door")];
     let address = url(&server);
     Running::start_with(&variable, &arguments(&address, &SHORT))
         .end()

@@ -1,0 +1,94 @@
+//! What signals make of a running server.
+
+use std::{
+    fs::OpenOptions,
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+};
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+use crate::support::{Server, command};
+
+#[test]
+fn signals_without_a_meaning_are_logged_and_streams_stay_open() {
+    let mut server = Server::start(&[]);
+    let mut stream = server.subscribe("/events");
+    stream.until("connected");
+    for signal in ["USR1", "USR2", "ALRM", "VTALRM", "PROF", "IO", "XFSZ"] {
+        server.signal(&format!("-{signal}"));
+        server.wait_for_log(&format!("ignored SIG{signal}"));
+    }
+    server.signal("-HUP");
+    server.wait_for_log("there is no --publish-key-file to read again");
+    server.publish("default", "still there");
+    assert_eq!(stream.event().unwrap().data, "still there");
+}
+
+#[test]
+fn every_signal_that_ends_the_server_drains_it_and_is_logged() {
+    for signal in ["TERM", "INT", "QUIT", "PWR", "XCPU"] {
+        let mut server = Server::start(&["--drain-time", "50ms"]);
+        let mut stream = server.subscribe("/events");
+        stream.until("connected");
+        server.signal(&format!("-{signal}"));
+        stream.drain();
+        assert!(stream.retry.is_some(), "{signal}");
+        server.wait_for_log(&format!("received SIG{signal}"));
+        assert!(server.wait().success(), "{signal}");
+        server.wait_for_log("draining 1 stream");
+    }
+}
+
+#[test]
+fn a_log_that_nobody_reads_any_more_ends_nothing() {
+    let mut child = command(&["--listen", "127.0.0.1:0"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    log.read_line(&mut line).unwrap();
+    drop(log);
+    let address = line.split("http://").nth(1).unwrap().split(',').next();
+    let address = address.unwrap().parse().unwrap();
+    let server = Server::adopt(child, address);
+    for signal in ["-HUP", "-USR1", "-HUP"] {
+        server.signal(signal);
+        assert_eq!(server.get("/health/live").status, 200);
+    }
+}
+
+/// A server whose standard input is this terminal.
+fn in_terminal(terminal: &str) -> Server {
+    let slave = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(terminal)
+        .unwrap();
+    // Server::spawn gives its command no input.
+    let mut shell = Command::new("sh");
+    let binary = command(&["--listen", "127.0.0.1:0"]);
+    shell.args(["-c", "exec \"$0\" \"$@\" < \"$TERMINAL\""]);
+    shell.arg(binary.get_program()).args(binary.get_args());
+    shell.env("TERMINAL", terminal);
+    let server = Server::spawn(shell);
+    drop(slave);
+    server
+}
+
+#[test]
+fn a_terminal_that_is_closed_ends_the_server_in_order() {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap();
+    let mut server = in_terminal(name.to_str().unwrap());
+    server.signal("-HUP");
+    server.wait_for_log("there is no --publish-key-file");
+    drop(master);
+    // The kernel sends it to those that the terminal controls.
+    server.signal("-HUP");
+    server.wait_for_log("the terminal was closed");
+    assert!(server.wait().success());
+}
