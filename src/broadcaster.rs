@@ -56,7 +56,7 @@ pub use history_reader::{HistoryReader, Missing};
 pub use snapshot::{Snapshot, Snapshots};
 pub use start::Start;
 pub use stats::{Ended, Stats};
-#[cfg(feature = "server")]
+#[cfg(feature = "actix")]
 pub(crate) use subscription::MAX_PIECE_BYTES;
 pub use subscription::{Cut, Subscription};
 

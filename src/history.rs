@@ -23,6 +23,8 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
+#[cfg(any(feature = "actix", feature = "signals"))]
+use crate::event::Fields;
 use crate::{
     event::{Event, EventId, Fetched, Selector, Stored},
     stats::{Count, Latency},
@@ -267,6 +269,14 @@ impl Found {
         match self {
             Self::Shared(stored) => stored.time_ms(),
             Self::Fetched(fetched) => fetched.id().ms(),
+        }
+    }
+
+    #[cfg(any(feature = "actix", feature = "signals"))]
+    pub(crate) fn fields(&self) -> Fields<'_> {
+        match self {
+            Self::Shared(stored) => stored.event().fields(),
+            Self::Fetched(fetched) => fetched.fields(),
         }
     }
 

@@ -20,6 +20,7 @@ mod document;
 mod error;
 mod name;
 mod patch;
+mod removed;
 #[cfg(any(feature = "actix", feature = "axum"))]
 mod request;
 mod sharing;

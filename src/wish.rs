@@ -55,12 +55,10 @@ impl Wish {
         Ok(subscription)
     }
 
-    /// From the query, and the header `Last-Event-ID` where there is one. That wins over the query, which
-    /// an `EventSource` repeats as it was at each reconnect.
+    /// From the query, and the header `Last-Event-ID` where there is one.
     pub(crate) fn read(query: &str, header_id: Option<&[u8]>) -> Result<Self, Invalid> {
-        let header_id = header_id.map(|id| String::from_utf8_lossy(id).into_owned());
         let mut topics = Vec::new();
-        let (mut query_id, mut since, mut last) = (None, None, None);
+        let (mut since, mut last) = (None, None);
         let (mut form, mut until_head) = (None, false);
         for (name, value) in
             form::lossy_pairs(query.as_bytes()).filter(|(_, value)| !value.is_empty())
@@ -71,11 +69,10 @@ impl Wish {
                 "last" => last = Some(value),
                 "format" => form = Some(read_form(&value)?),
                 "until" => until_head = read_until(&value)?,
-                name if LAST_ID_NAMES.contains(&name) => query_id = Some(value),
                 _ => {}
             }
         }
-        let id = header_id.filter(|id| !id.is_empty()).or(query_id);
+        let id = last_event_id(query, header_id);
         let mut start = match (id, since, last) {
             (Some(id), _, _) => Start::After(id),
             (None, Some(since), _) => since::read(&since)?,
@@ -150,6 +147,19 @@ impl PageRequest {
                 "limit is a number of events from 1 to 10000, for instance limit=100",
             ))
     }
+}
+
+/// The last id that a client brings. The header wins over the query, which an `EventSource` repeats as it
+/// was at each reconnect.
+pub(crate) fn last_event_id(query: &str, header_id: Option<&[u8]>) -> Option<String> {
+    let header_id = header_id.filter(|id| !id.is_empty());
+    if let Some(id) = header_id {
+        return Some(String::from_utf8_lossy(id).into_owned());
+    }
+    form::lossy_pairs(query.as_bytes())
+        .filter(|(name, value)| LAST_ID_NAMES.contains(&name.as_str()) && !value.is_empty())
+        .last()
+        .map(|(_, id)| id)
 }
 
 fn read_form(text: &str) -> Result<Form, Invalid> {

@@ -11,6 +11,11 @@ pub trait Snapshots: Send + Sync + 'static {
     /// The state, whole, or the next part of it. Where it fails, the stream is cut, for its client to
     /// come back.
     fn take(&self) -> BoxFuture<'static, Result<Snapshot, Unavailable>>;
+
+    /// The same where a `gap` was just sent: what the client holds may lack any change.
+    fn take_behind_gap(&self) -> BoxFuture<'static, Result<Snapshot, Unavailable>> {
+        self.take()
+    }
 }
 
 /// State as of a position.

@@ -31,7 +31,7 @@ impl Start {
         }
     }
 
-    pub(super) fn requested(&self) -> String {
+    pub(crate) fn requested(&self) -> String {
         match self {
             Self::After(id) => id.chars().take(MAX_REQUESTED_CHARS).collect(),
             Self::Since(ms) => {

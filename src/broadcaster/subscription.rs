@@ -290,6 +290,13 @@ impl Subscription {
     /// Has the state sent next, or what is left of it, where the stream is of that kind; or the stream
     /// cut.
     fn tell_state(&mut self) -> bool {
+        self.tell_state_by(|state| state.take())
+    }
+
+    fn tell_state_by(
+        &mut self,
+        take: impl FnOnce(&dyn Snapshots) -> BoxFuture<'static, Result<Snapshot, Unavailable>>,
+    ) -> bool {
         let Some(state) = &self.state else {
             return false;
         };
@@ -299,7 +306,7 @@ impl Subscription {
             return true;
         }
         self.parts += 1;
-        self.stage = Stage::Taking(state.take());
+        self.stage = Stage::Taking(take(&**state));
         true
     }
 
@@ -335,7 +342,7 @@ impl Subscription {
             let requested = self.told.to_string();
             out.extend_from_slice(&Frame::gap(&requested, replay.after, replay.oldest));
             self.told = replay.after;
-            if self.tell_state() {
+            if self.tell_state_by(|state| state.take_behind_gap()) {
                 return Some(self.sent(out));
             }
         }
@@ -414,7 +421,7 @@ impl Subscription {
                 self.broadcaster.stats.gaps.add(1);
                 let oldest = self.broadcaster.history.bounds().oldest;
                 let frame = Frame::gap(&lost.to_string(), gap.at, oldest);
-                self.tell_state();
+                self.tell_state_by(|state| state.take_behind_gap());
                 Step::Send(self.count_sent(frame))
             }
             Next::End(retry) => {

@@ -166,7 +166,8 @@ fn lines(format: PageFormat, events: &[Found], mut first: bool) -> String {
             PageFormat::Json => ",\n",
         };
         lines.push_str(separator);
-        lines.push_str(&Frame::json(found));
+        let json = Frame::json(found.id(), found.time_ms(), &found.fields());
+        lines.push_str(&json);
         if format == PageFormat::Lines {
             lines.push('\n');
         }

@@ -25,10 +25,12 @@ pub(super) fn batch(
         (None, Some(_), Some(document)) => (Update::whole(document), document.clone()),
         _ => (String::new(), Value::Null.to_string()),
     };
+    let gone = old.and_then(|old| gone(old, new));
     let update = Update {
         name: name.as_str(),
         patch: &patch,
         merge: &merge,
+        gone: gone.as_deref(),
     };
     let event = Event::builder(update.data()).topic(name.topic());
     let key = name.topic().to_owned();
@@ -68,19 +70,29 @@ fn merge_diff(old: &Value, new: &Value) -> Value {
     Value::Object(gone.chain(changed).collect())
 }
 
-/// The whole of `new` as what merges into `held`, whatever of it a client holds: members of `held`
-/// that are not in `new` are removed.
-pub(super) fn merge_whole(held: &Value, new: &Value) -> Value {
-    let (Value::Object(held), Value::Object(new)) = (held, new) else {
-        return new.clone();
+/// The members that a merge takes away without a name, each with `null`: those of an object that
+/// another value replaces, or that is removed as a whole. Of the end of a signal always some text.
+fn gone(old: &Value, new: Option<&Value>) -> Option<String> {
+    let none = || new.is_none().then(Map::new);
+    let members = replaced(old, new).or_else(none)?;
+    Some(Value::Object(members).to_string())
+}
+
+fn replaced(old: &Value, new: Option<&Value>) -> Option<Map<String, Value>> {
+    let Value::Object(old) = old else { return None };
+    let Some(Value::Object(new)) = new else {
+        let names = old.iter().map(|(key, old)| {
+            let members = replaced(old, None);
+            (key.clone(), members.map_or(Value::Null, Value::Object))
+        });
+        return Some(names.collect());
     };
-    let mut merged: Map<String, Value> =
-        held.keys().map(|key| (key.clone(), Value::Null)).collect();
-    for (key, new) in new {
-        let held = held.get(key).unwrap_or(&Value::Null);
-        merged.insert(key.clone(), merge_whole(held, new));
-    }
-    Value::Object(merged)
+    let members = old.iter().filter_map(|(key, old)| {
+        let members = replaced(old, new.get(key))?;
+        Some((key.clone(), Value::Object(members)))
+    });
+    let members: Map<_, _> = members.collect();
+    (!members.is_empty()).then_some(members)
 }
 
 #[cfg(test)]
@@ -109,7 +121,7 @@ pub(super) mod tests {
     }
 
     /// As it is behind a merge: members that are null are absent.
-    fn without_nulls(value: &Value) -> Value {
+    pub(in crate::signals) fn without_nulls(value: &Value) -> Value {
         match value {
             Value::Object(members) => members
                 .iter()
@@ -128,7 +140,8 @@ pub(super) mod tests {
             prop_assert!(patch.len() <= Update::whole(&text).len());
             let patched = Patch::json_patch(patch.as_bytes()).unwrap().apply(old.clone());
             prop_assert_eq!(patched.unwrap(), new.clone());
-            prop_assert!(merge.len() <= text.len() + 2 * old.to_string().len() + 4);
+            let gone = gone(&old, Some(&new)).unwrap_or_default();
+            prop_assert!(merge.len() + gone.len() <= text.len() + 2 * old.to_string().len() + 4);
         }
 
         #[test]
@@ -136,9 +149,6 @@ pub(super) mod tests {
             let (old, new) = (without_nulls(&old), without_nulls(&new));
             let mut merged = old.clone();
             json_patch::merge(&mut merged, &merge_diff(&old, &new));
-            prop_assert_eq!(without_nulls(&merged), new.clone());
-            let mut merged = old.clone();
-            json_patch::merge(&mut merged, &merge_whole(&old, &new));
             prop_assert_eq!(without_nulls(&merged), new);
         }
     }

@@ -5,6 +5,7 @@ use crate::{
     broadcaster::Subscription,
     event::{Invalid, SignalForm},
     form,
+    wish::last_event_id,
 };
 
 /// What a request asks of a stream of signals.
@@ -16,14 +17,13 @@ pub(crate) struct SignalsWish {
 }
 
 impl SignalsWish {
-    /// From the query, and the header `Last-Event-ID` where there is one: by that a client says that it
-    /// comes back. Which id it is says nothing, since the state is sent whole.
+    /// From the query, and the header `Last-Event-ID` where there is one.
     pub(crate) fn read(query: &str, header_id: Option<&[u8]>) -> Result<Self, Invalid> {
         let mut wish = Self {
             names: Vec::new(),
             form: SignalForm::default(),
             brought: Brought {
-                resumed: header_id.is_some_and(|id| !id.is_empty()),
+                last_event_id: last_event_id(query, header_id),
                 held: None,
             },
         };

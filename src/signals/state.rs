@@ -7,12 +7,16 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use super::{SignalError, SignalName, Signals, change, sharing::Sharing};
+use super::{
+    SignalError, SignalName, Signals,
+    removed::Members,
+    sharing::{Sharing, SignalAt, StateAt, StateRequest},
+};
 use crate::{
-    broadcaster::{Broadcaster, Snapshot, Snapshots, Subscription},
+    broadcaster::{Broadcaster, Snapshot, Snapshots, Start, Subscription},
     event::{EventId, Form, Invalid, MAX_TOPICS, Selector, SignalForm},
-    history::{RetainedAt, Unavailable},
-    sse::Update,
+    history::Unavailable,
+    sse::{Frame, Update},
 };
 
 /// Most signals on one stream.
@@ -25,13 +29,15 @@ const PART_BYTES: usize = 256 << 10;
 const READ_AT_ONCE: usize = 16;
 /// From this length on a document is not copied for each stream.
 const SHARED_BYTES: usize = 4 << 10;
-/// What a client holds already, as far as it says so. It is sent everything in any case; but a merge
-/// patch cannot tell of what is no longer there to one who has it.
+
+/// What a client holds already, as far as that is known. It is sent everything in any case; but a merge
+/// patch takes away only what it names.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Brought {
-    /// It had a stream before: it brings an id.
-    pub resumed: bool,
-    /// Its signals, as Datastar sends them.
+    /// The last id of an earlier stream.
+    pub last_event_id: Option<String>,
+    /// Its signals, as Datastar sends them. Datastar sends them anew when a tab is shown again, but not
+    /// when it reconnects: there they are as old as its first request.
     pub held: Option<Value>,
 }
 
@@ -81,7 +87,8 @@ impl Signals {
             names: names.into(),
             form,
             progress: Arc::new(Mutex::new(Progress {
-                renewed: brought.resumed,
+                is_resumed: brought.last_event_id.is_some(),
+                since: brought.last_event_id.map(Arc::from),
                 held: brought.held,
                 ..Progress::default()
             })),
@@ -94,7 +101,7 @@ impl Signals {
     }
 }
 
-/// What one stream is told of the state.
+/// What one stream is sent of the state.
 struct State {
     sharing: Arc<Sharing>,
     broadcaster: Broadcaster,
@@ -103,80 +110,107 @@ struct State {
     progress: Arc<Mutex<Progress>>,
 }
 
-/// How far one stream has been told.
+/// How much of the state one stream was sent.
 #[derive(Default)]
 struct Progress {
-    /// Of the names that were told: the version, or that there was none.
-    told: HashMap<SignalName, Option<EventId>>,
-    /// The client may hold what was sent before.
-    renewed: bool,
+    /// Of the names that were sent: the version, or that there was none.
+    sent: HashMap<SignalName, Option<EventId>>,
+    /// The client brought an id.
+    is_resumed: bool,
+    /// It may hold documents of up to this id.
+    since: Option<Arc<str>>,
+    /// It may hold documents, and nobody knows of when.
+    is_unknown: bool,
+    /// A gap stands before the state already.
+    gap_sent: bool,
     held: Option<Value>,
 }
 
 impl Snapshots for State {
     fn take(&self) -> BoxFuture<'static, Result<Snapshot, Unavailable>> {
-        let asked = self.progress.lock().next(&self.names);
-        let taking = self.sharing.take(&self.broadcaster, &asked);
+        let request = self.progress.lock().next(&self.names, self.form);
+        let taking = self.sharing.take(&self.broadcaster, &request);
         let (all, form) = (self.names.len(), self.form);
-        let progress = Arc::clone(&self.progress);
+        let (progress, broadcaster) = (Arc::clone(&self.progress), self.broadcaster.clone());
         async move {
             let now = taking.await?;
-            Ok(progress.lock().tell(&now, (&asked, all), form))
+            let oldest = || broadcaster.bounds().oldest;
+            Ok(progress.lock().send(&now, (&request, all), form, oldest))
         }
         .boxed()
+    }
+
+    fn take_behind_gap(&self) -> BoxFuture<'static, Result<Snapshot, Unavailable>> {
+        *self.progress.lock() = Progress {
+            is_unknown: true,
+            gap_sent: true,
+            ..Progress::default()
+        };
+        self.take()
     }
 }
 
 impl Progress {
-    /// What to read next: some of those that were not told yet, in order; then all, for what has changed.
-    fn next(&self, names: &Arc<[SignalName]>) -> Arc<[SignalName]> {
-        if names.len() <= READ_AT_ONCE {
-            return Arc::clone(names);
+    /// What to read next: some of those that were not sent yet, in order; then all, for what has changed.
+    fn next(&self, names: &Arc<[SignalName]>, form: SignalForm) -> StateRequest {
+        let unsent = names.iter().filter(|name| !self.sent.contains_key(*name));
+        let next: Arc<[_]> = unsent.take(READ_AT_ONCE).cloned().collect();
+        let is_all = names.len() <= READ_AT_ONCE || next.is_empty();
+        StateRequest {
+            names: if is_all { Arc::clone(names) } else { next },
+            since: self.since.clone(),
+            merges: form == SignalForm::Datastar,
         }
-        let untold = names.iter().filter(|name| !self.told.contains_key(*name));
-        let next: Arc<[_]> = untold.take(READ_AT_ONCE).cloned().collect();
-        if next.is_empty() {
-            return Arc::clone(names);
-        }
-        next
     }
 
-    /// The next part: what was not told yet of what there is now. It is the last only where it is all that
+    /// The next part: what was not sent yet of what there is now. It is the last only where it is all that
     /// is left of everything, as of one position.
-    fn tell(
+    fn send(
         &mut self,
-        now: &RetainedAt,
-        (names, all): (&[SignalName], usize),
+        now: &StateAt,
+        (request, all): (&StateRequest, usize),
         form: SignalForm,
+        oldest: impl FnOnce() -> Option<EventId>,
     ) -> Snapshot {
         let mut part = Part::default();
-        let mut more = names.len() < all;
-        for (name, found) in names.iter().zip(&now.values) {
-            let version = found.as_ref().map(|(_, version)| *version);
-            if self.told.get(name) == Some(&version) {
+        let is_unknown = self.is_unknown || request.since.is_some() && !now.is_known;
+        if is_unknown && request.merges && !std::mem::replace(&mut self.gap_sent, true) {
+            let requested = Start::After(request.since.as_deref().unwrap_or_default().to_owned());
+            part.open = Frame::lost(&requested.requested(), oldest()).into();
+        }
+        let mut more = request.names.len() < all;
+        for (name, signal) in request.names.iter().zip(&*now.signals) {
+            let version = signal.document.as_ref().map(|(_, version)| *version);
+            if self.sent.get(name) == Some(&version) {
                 continue;
             }
-            let document = found.as_ref().map(|(text, _)| text);
-            let bytes = document.map_or(0, Bytes::len);
+            let bytes = signal.document.as_ref().map_or(0, |(text, _)| text.len());
             if part.bytes > 0 && part.bytes + bytes > PART_BYTES {
                 more = true;
                 break;
             }
             part.bytes += bytes;
-            let again = self.told.insert(name.clone(), version).is_some();
-            let held = self.held.as_ref().filter(|_| !again);
-            let held = held.map_or(&Value::Null, |held| &held[name.as_str()]);
+            let sent = self.sent.insert(name.clone(), version).flatten();
+            let held = self.held.as_ref().filter(|_| sent.is_none());
             let client = Client {
                 form,
-                renewed: self.renewed || again,
-                held,
+                holds: match sent {
+                    Some(_) => Holds::Some,
+                    None if is_unknown => Holds::Unknown,
+                    None if signal.removed => Holds::Some,
+                    None => Holds::None,
+                },
+                held: held.filter(|_| is_unknown || !self.is_resumed),
             };
-            client.tell(name.as_str(), document, &mut part);
+            client.send(name.as_str(), signal, &mut part);
         }
-        if !more {
-            // Whatever is asked for next is behind a gap.
+        if more {
+            let begun = || Arc::from(now.head.to_string());
+            self.since.get_or_insert_with(begun);
+        } else {
+            // What is asked for next without a gap is what was lost behind this position.
             *self = Self {
-                renewed: true,
+                since: Some(now.head.to_string().into()),
                 ..Self::default()
             };
         }
@@ -222,33 +256,44 @@ impl Part {
     }
 }
 
-/// What a document is told to.
+/// Whether a client has a document where there is none now.
+#[derive(Clone, Copy, PartialEq)]
+enum Holds {
+    None,
+    Some,
+    Unknown,
+}
+
+/// Whom a document is sent to.
 struct Client<'a> {
     form: SignalForm,
-    renewed: bool,
-    /// What it says that it has under the name.
-    held: &'a Value,
+    holds: Holds,
+    /// All its signals, where what was removed has to be found by them.
+    held: Option<&'a Value>,
 }
 
 impl Client<'_> {
-    fn tell(&self, name: &str, document: Option<&Bytes>, part: &mut Part) {
-        let is_merged = self.form == SignalForm::Datastar;
-        match document {
-            Some(document) if is_merged && document.starts_with(b"{") => {
-                // What the client has is merged with: what is gone is taken from it, one way or another.
-                if self.renewed {
-                    self.remove(name, part);
-                } else if self.held.is_object() {
-                    let whole = serde_json::from_slice(document).unwrap_or_default();
-                    let merge = change::merge_whole(self.held, &whole).to_string();
-                    return part.document(name, self.form, &merge.into());
-                }
-                part.document(name, self.form, document);
+    fn send(&self, name: &str, signal: &SignalAt, part: &mut Part) {
+        match (&signal.document, self.holds) {
+            (Some((document, _)), _) => {
+                let merge = || match self.held {
+                    Some(held) => Members::held(&held[name])
+                        .merged_with(document)
+                        .map(Bytes::from),
+                    None => signal.merge.clone(),
+                };
+                let merge = if self.form == SignalForm::Datastar {
+                    merge()
+                } else {
+                    None
+                };
+                part.document(name, self.form, merge.as_ref().unwrap_or(document));
             }
-            Some(document) => part.document(name, self.form, document),
-            // A page may have given a value to begin with to a signal that there never was.
-            None if is_merged && !self.renewed => {}
-            None => self.remove(name, part),
+            (None, Holds::None) => {}
+            // A page may have made up a value for a signal that there never was, and what is bound to
+            // that would not follow the signal any more once it is there.
+            (None, Holds::Unknown) if self.form == SignalForm::Datastar => {}
+            (None, Holds::Some | Holds::Unknown) => self.remove(name, part),
         }
     }
 
@@ -257,6 +302,7 @@ impl Client<'_> {
             name,
             patch: "",
             merge: "null",
+            gone: None,
         };
         gone.write(self.form, &mut part.open);
         part.open.push(b'\n');

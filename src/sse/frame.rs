@@ -9,8 +9,6 @@ use super::lines::{data_lines, field, json};
 #[cfg(feature = "signals")]
 use super::signal::Update;
 use crate::event::{EventId, EventName, Fetched, Fields, Form, Stored};
-#[cfg(feature = "actix")]
-use crate::history::Found;
 
 /// A heartbeat. Without a blank line: after one, clients exist that fire an empty message.
 pub(crate) const PING: &[u8] = b": ping\n";
@@ -45,12 +43,8 @@ impl Frame {
 
     /// The data of the event's JSON form: one line of text. Kept for nobody.
     #[cfg(feature = "actix")]
-    pub(crate) fn json(found: &Found) -> String {
-        let (id, time_ms) = (found.id(), found.time_ms());
-        match found {
-            Found::Shared(stored) => as_json(id, time_ms, &stored.event().fields()),
-            Found::Fetched(fetched) => as_json(id, time_ms, &fetched.fields()),
-        }
+    pub(crate) fn json(id: EventId, time_ms: u64, fields: &Fields<'_>) -> String {
+        as_json(id, time_ms, fields)
     }
 
     /// What a gap says, as JSON.
@@ -86,6 +80,12 @@ impl Frame {
     /// neither repeats the gap nor loses what follows.
     pub(crate) fn gap(requested: &str, floor: EventId, oldest: Option<EventId>) -> Bytes {
         block("gap", Some(floor), &Self::gap_data(requested, oldest))
+    }
+
+    /// A gap without an id, in front of a state.
+    #[cfg(feature = "signals")]
+    pub(crate) fn lost(requested: &str, oldest: Option<EventId>) -> Bytes {
+        block("gap", None, &Self::gap_data(requested, oldest))
     }
 
     pub(crate) fn position(at: EventId) -> Bytes {

@@ -13,7 +13,7 @@ const WHOLE_END: &str = "}]";
 const PATCH_SIGNALS: &str = "datastar-patch-signals";
 
 /// What has become of a signal, in both of the languages that clients understand. JSON text without
-/// line ends, so that an event's data can hold one on each of two lines.
+/// line ends, so that an event's data can hold one on each line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Update<'a> {
     pub(crate) name: &'a str,
@@ -21,23 +21,32 @@ pub(crate) struct Update<'a> {
     pub(crate) patch: &'a str,
     /// The value of the signal's member in a JSON Merge Patch.
     pub(crate) merge: &'a str,
+    /// The members that the merge takes away without a name, each with `null`; of the end of a signal
+    /// always there. It is not sent: it is read for clients that come back.
+    pub(crate) gone: Option<&'a str>,
 }
 
 impl<'a> Update<'a> {
     /// As an event holds it that [`data`](Self::data) was made for.
-    pub(super) fn of(fields: &'a Fields<'_>) -> Option<Self> {
+    pub(crate) fn of(fields: &'a Fields<'_>) -> Option<Self> {
         let topic = fields.topics.first()?;
-        let (patch, merge) = fields.text().split_once('\n')?;
+        let mut lines = fields.text().split('\n');
         Some(Self {
             name: topic.strip_prefix(SIGNAL_TOPICS)?,
-            patch,
-            merge,
+            patch: lines.next()?,
+            merge: lines.next()?,
+            gone: lines.next(),
         })
     }
 
     /// What an event's data is to be.
     pub(crate) fn data(&self) -> String {
-        format!("{}\n{}", self.patch, self.merge)
+        let mut data = format!("{}\n{}", self.patch, self.merge);
+        if let Some(gone) = self.gone {
+            data.push('\n');
+            data.push_str(gone);
+        }
+        data
     }
 
     /// The patch that makes this document of whatever there is.
@@ -55,6 +64,7 @@ impl<'a> Update<'a> {
             name,
             patch: &patch,
             merge,
+            gone: None,
         };
         let mut before = Vec::new();
         update.write(form, &mut before);
@@ -66,7 +76,9 @@ impl<'a> Update<'a> {
 
     /// Writes the fields of the block; an id before them and the blank line behind are the caller's.
     pub(crate) fn write(&self, form: SignalForm, out: &mut Vec<u8>) {
-        let Self { name, patch, merge } = self;
+        let Self {
+            name, patch, merge, ..
+        } = self;
         match form {
             SignalForm::Datastar => {
                 field(out, "event", PATCH_SIGNALS);
@@ -108,6 +120,7 @@ mod tests {
             name: "a\"b",
             patch: r#"[{"op":"remove","path":"/x"}]"#,
             merge: r#"{"x":null}"#,
+            gone: Some(r#"{"x":{"y":null}}"#),
         };
         assert_eq!(
             text(update, SignalForm::Patch),
@@ -129,6 +142,7 @@ mod tests {
             name: "a",
             patch: "",
             merge: "null",
+            gone: Some("{}"),
         };
         let deleted = "id: 5-1\nevent: deleted\ndata: {\"name\":\"a\"}\n\n";
         assert_eq!(text(gone, SignalForm::Patch), deleted);

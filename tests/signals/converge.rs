@@ -74,15 +74,23 @@ async fn write(signals: Signals, seed: u64) {
     }
 }
 
-/// Reads with cuts until the writers have ended and it holds what there is.
+/// Reads with cuts until the writers have ended and it holds what there is. A page of Datastar tells what
+/// it holds as its last address has it, which is as old as its load, or the last time that it was shown.
 async fn read(signals: Signals, form: SignalForm, done: Arc<AtomicBool>, seed: u64) -> Page {
     let mut rng = fastrand::Rng::with_seed(seed);
-    let mut page = Page::default();
-    loop {
-        let held = (form == SignalForm::Datastar && rng.bool()).then(|| page.held());
+    let (mut page, mut held) = (Page::default(), None);
+    'load: loop {
+        if page.last_id.is_none() {
+            // Without an id a client says that it has nothing.
+            page.documents.clear();
+            held = None;
+        }
+        if form == SignalForm::Datastar && rng.u8(..4) == 0 {
+            held = Some(page.held());
+        }
         let brought = Brought {
-            resumed: held.is_none() && page.last_id.is_some(),
-            held,
+            last_event_id: page.last_id.clone(),
+            held: held.clone(),
         };
         let mut stream = signals.subscribe(&names(), form, brought).unwrap();
         let mut text = String::new();
@@ -102,8 +110,14 @@ async fn read(signals: Signals, form: SignalForm, done: Arc<AtomicBool>, seed: u
             let (found, rest) = blocks(&text);
             let rest = rest.to_owned();
             for block in found {
-                match form {
-                    SignalForm::Datastar if block.event.as_deref() != Some("connected") => {
+                match (form, block.event.as_deref()) {
+                    // What was removed meanwhile may be left: the page is loaded again.
+                    (SignalForm::Datastar, Some("gap")) => {
+                        page.gaps += 1;
+                        page.last_id = None;
+                        continue 'load;
+                    }
+                    (SignalForm::Datastar, Some("datastar-patch-signals")) => {
                         page.take_datastar(&block);
                         page.last_id = block.id.or(page.last_id);
                     }

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use crate::{
-    asking::put,
-    page::{Page, blocks},
+    asking::{ask, put},
+    page::{Block, Page, blocks},
     support::{Server, Stream},
 };
 
@@ -97,13 +97,148 @@ fn datastar_is_sent_merge_patches_that_also_take_away_what_is_gone() {
             signals(r#"{"a":{"x":null,"y":{"z":null}}}"#)
         )
     );
-    // Where it does not say so but had a stream before, the signal is taken back first.
+    // Whoever had that change has nothing to lose.
     let mut back = server.subscribe_with(path, &format!("Last-Event-ID: {}", change.id));
-    let whole = [r#"{"a":null}"#, r#"{"a":{"y":{}}}"#, r#"{"b":null}"#];
     assert_eq!(
         beginning(&mut back),
-        format!("retry: 2000\n{}", whole.map(signals).concat())
+        format!("retry: 2000\n{}", signals(r#"{"a":{"y":{}}}"#))
     );
+}
+
+/// The data of the `datastar-patch-signals` that a stream begins with, and whether a gap stands before.
+fn datastar(stream: &mut Stream) -> (bool, Vec<String>) {
+    let text = beginning(stream);
+    let (found, rest) = blocks(&text);
+    assert_eq!(rest, "");
+    let is_gap = |block: &&Block| block.event.as_deref() == Some("gap");
+    let patches = found.iter().skip_while(is_gap).map(|block| {
+        assert_eq!(block.event.as_deref(), Some("datastar-patch-signals"));
+        assert_eq!(block.id, None);
+        block.data.strip_prefix("signals ").unwrap().to_owned()
+    });
+    (found.iter().any(|block| is_gap(&block)), patches.collect())
+}
+
+const DATASTAR: &str = "/signals?name=a&name=b&format=datastar";
+
+#[test]
+fn datastar_that_resumes_is_sent_the_whole_document_with_nulls_for_members_removed_since_its_id() {
+    let server = Server::start(&[]);
+    put(
+        &server,
+        "a",
+        &json!({"x": 1, "y": {"z": 1, "w": [1]}, "v": {"u": 1}, "t": 1}),
+    );
+    put(&server, "b", &json!({"m": 1}));
+    let mut stream = server.subscribe(DATASTAR);
+    stream.until("connected");
+    put(&server, "b", &json!({"m": 2}));
+    let id = stream.event().unwrap().id;
+    let back =
+        |id: &str| datastar(&mut server.subscribe_with(DATASTAR, &format!("Last-Event-ID: {id}")));
+    let whole = r#"{"a":{"t":1,"v":{"u":1},"x":1,"y":{"w":[1],"z":1}}}"#;
+    assert_eq!(
+        back(&id),
+        (false, vec![whole.into(), r#"{"b":{"m":2}}"#.into()])
+    );
+    // A member removed and there again, one removed within another, and one below a value that is a
+    // number for a while; and a signal that is removed and there again as another.
+    for document in [
+        json!({"y": {"w": 2}, "v": 7, "t": 1}),
+        json!({"x": 3, "y": {"w": 3}, "v": {"s": 1}, "t": 1}),
+    ] {
+        put(&server, "a", &document);
+    }
+    assert_eq!(ask(&server, "DELETE", "b", &[], "").status, 204);
+    put(&server, "b", &json!({"n": 1}));
+    let whole = r#"{"a":{"t":1,"v":{"s":1,"u":null},"x":3,"y":{"w":3,"z":null}}}"#;
+    assert_eq!(
+        back(&id),
+        (
+            false,
+            vec![whole.into(), r#"{"b":{"m":null,"n":1}}"#.into()]
+        )
+    );
+    assert_eq!(ask(&server, "DELETE", "b", &[], "").status, 204);
+    assert_eq!(back(&id).1[1..], [r#"{"b":null}"#.to_owned()]);
+}
+
+#[test]
+fn every_spelling_of_a_last_event_id_in_the_query_resumes_a_stream_of_signals() {
+    let server = Server::start(&[]);
+    put(&server, "a", &json!({"x": 1, "y": 1}));
+    let mut stream = server.subscribe(DATASTAR);
+    let id = stream.until("connected").id;
+    put(&server, "a", &json!({"x": 2}));
+    let expected = (false, vec![r#"{"a":{"x":2,"y":null}}"#.to_owned()]);
+    for spelling in [
+        "last_event_id",
+        "lastEventId",
+        "lastEventID",
+        "Last-Event-ID",
+    ] {
+        let path = format!("{DATASTAR}&{spelling}={id}");
+        assert_eq!(
+            datastar(&mut server.subscribe(&path)),
+            expected,
+            "{spelling}"
+        );
+    }
+    // The header is newer than the address.
+    let path = format!("{DATASTAR}&last_event_id=1-1");
+    let mut both = server.subscribe_with(&path, &format!("Last-Event-ID: {id}"));
+    assert_eq!(datastar(&mut both), expected);
+}
+
+#[test]
+fn datastar_whose_changes_history_lost_is_sent_a_gap_and_nulls_only_for_what_it_says_that_it_holds()
+{
+    let server = Server::start(&["--history-events", "16"]);
+    put(&server, "a", &json!({"x": 1, "y": 1}));
+    let mut stream = server.subscribe(DATASTAR);
+    let id = stream.until("connected").id;
+    put(&server, "a", &json!({"x": 2}));
+    for n in 0..40 {
+        server.publish("other", &n.to_string());
+    }
+    let whole = (true, vec![r#"{"a":{"x":2}}"#.to_owned()]);
+    for id in [id.as_str(), "1-1", "garbage"] {
+        let mut back = server.subscribe_with(DATASTAR, &format!("Last-Event-ID: {id}"));
+        assert_eq!(datastar(&mut back), whole, "{id}");
+    }
+    // {"a":{"x":1,"y":1,"unread":""},"b":{"made up":1}}
+    let held = "%7B%22a%22%3A%7B%22x%22%3A1%2C%22y%22%3A1%2C%22unread%22%3A%22%22%7D%2C%22b%22%3A%7B%22made%20up%22%3A1%7D%7D";
+    let mut back = server.subscribe_with(
+        &format!("{DATASTAR}&datastar={held}"),
+        &format!("Last-Event-ID: {id}"),
+    );
+    assert_eq!(
+        datastar(&mut back),
+        (true, vec![r#"{"a":{"x":2,"y":null}}"#.to_owned()])
+    );
+}
+
+#[test]
+fn a_name_without_a_document_is_not_sent_as_deleted_unless_its_end_was_missed() {
+    let server = Server::start(&[]);
+    for format in ["patch", "event", "datastar"] {
+        let path = format!("/signals?name=a&name=none&format={format}");
+        put(&server, "a", &json!(1));
+        let mut first = server.subscribe(&path);
+        let begun = beginning(&mut first);
+        assert_eq!(blocks(&begun).0.len(), 1, "{begun}");
+        put(&server, "a", &json!(2));
+        let id = first.event().unwrap().id;
+        let back = || beginning(&mut server.subscribe_with(&path, &format!("Last-Event-ID: {id}")));
+        let begun = back();
+        assert_eq!(blocks(&begun).0.len(), 1, "{begun}");
+        ask(&server, "DELETE", "a", &[], "");
+        let end = match format {
+            "datastar" => "event: datastar-patch-signals\ndata: signals {\"a\":null}\n\n",
+            _ => "event: deleted\ndata: {\"name\":\"a\"}\n\n",
+        };
+        assert_eq!(back(), format!("retry: 2000\n{end}"));
+    }
 }
 
 #[test]
