@@ -11,7 +11,9 @@ import { Nginx } from './support/nginx.mjs';
 import { freePort } from './support/ports.mjs';
 import { startRedis } from './support/redis.mjs';
 import { post, Server } from './support/server.mjs';
+import { published } from './support/sse.mjs';
 import { until } from './support/until.mjs';
+import { upload } from './support/upload.mjs';
 
 const AWAY = 10_000;
 const KEY = 'correct-horse-battery';
@@ -65,5 +67,18 @@ describe('a browser at the nodes of compose.yaml', SUITE, () => {
       status === '200' && upstreamStatus.includes('502'));
     assert.ok(inVain.length > 1, 'it asked again and again');
     assert.deepEqual(new Set(inVain.map(({ lastEventId }) => lastEventId)), new Set([lastId]));
+  });
+
+  it('publishes NDJSON line by line, while the upload goes on', TEST, async (t) => {
+    const redis = await startRedis(t);
+    const nodes = await Promise.all([startNode(t, redis), startNode(t, redis)]);
+    const nginx = await Nginx.startOfCompose(t, nodes.map(({ port }) => port));
+    const { events } = await nodes[0].subscribe('?topic=lines');
+    const body = upload(t, nginx.url, KEY);
+    for (const line of ['first', 'second']) {
+      body.write(line);
+      await until(() => published(events).at(-1)?.data === line, `the ${line} line before the upload ends`);
+    }
+    assert.equal(await body.finish(), 200);
   });
 });

@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { freePort } from './ports.mjs';
+import { freePort, isOpen } from './ports.mjs';
 import { hasExited, start } from './process.mjs';
+import { documented } from './readme.mjs';
 import { until } from './until.mjs';
 
-const README = new URL('../../../README.md', import.meta.url);
 const COMPOSE = new URL('../../../compose/nginx.conf', import.meta.url);
 
 /** What somebody has who never heard of event streams: HTTP/1.0 to the server, and buffering. */
@@ -17,9 +15,7 @@ export const defaults = (upstream) => `location / { proxy_pass http://${upstream
 
 /** The block that the README gives, for a server at `upstream`. */
 export async function readmeBlock(upstream) {
-  const readme = await readFile(README, 'utf8');
-  const block = readme.split(/^### Behind nginx\s*$/m)[1]?.match(/^```nginx\n(.*?)^```$/ms)?.[1];
-  assert.ok(block, 'README.md has an nginx block under "### Behind nginx"');
+  const block = await documented('README.md', 'Behind nginx', 'nginx');
   assert.ok(block.includes('127.0.0.1:8000'), "the README's nginx block names the upstream 127.0.0.1:8000");
   return block.replaceAll('127.0.0.1:8000', upstream);
 }
@@ -111,15 +107,3 @@ const files = (folder) => `
     uwsgi_temp_path ${folder}/uwsgi;
     scgi_temp_path ${folder}/scgi;
 `;
-
-async function isOpen(port) {
-  const socket = connect(port, '127.0.0.1');
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
-}

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 
 /**
  * A port that is free now and stays so while nobody listens on it: it lies below the range from which
@@ -18,5 +18,18 @@ export async function freePort() {
     probe.close();
     await once(probe, 'close');
     return port;
+  }
+}
+
+/** Something listens on this port. */
+export async function isOpen(port) {
+  const socket = connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
   }
 }

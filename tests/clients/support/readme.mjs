@@ -10,5 +10,5 @@ export async function documented(file, title, language) {
   const first = lines.indexOf('```' + language, heading) + 1;
   const end = lines.findIndex((line, place) => place > heading && /^#+ /.test(line) && place < first);
   assert.ok(first > 0 && end === -1, `${file} has a block of ${language} under "${title}"`);
-  return lines.slice(first, lines.indexOf('```', first)).join('\n');
+  return lines.slice(first, lines.indexOf('```', first)).map((line) => `${line}\n`).join('');
 }
