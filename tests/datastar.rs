@@ -59,14 +59,18 @@ impl Wire {
         }
     }
 
-    /// What is written for this event behind the line with its id.
+    /// What is written for this event but for the line with its id.
     async fn written(&mut self, patch: &DatastarEvent) -> String {
         let event = wire::event(TOPIC, patch).unwrap();
         let id = self.broadcaster.publish(event).await.unwrap().ids[0];
         let block = self.block().await;
-        let behind = block.strip_prefix(&format!("id: {id}\n"));
-        behind.expect("the id stands first").to_owned()
+        without_id(&block, &id.to_string())
     }
+}
+
+fn without_id(block: &str, id: &str) -> String {
+    let fields = block.strip_suffix(&format!("id: {id}\n\n"));
+    format!("{}\n", fields.expect("the id is the last field"))
 }
 
 /// An event of Datastar's, and what its protocol has for it.
@@ -117,7 +121,7 @@ fn golden() -> Vec<(DatastarEvent, &'static str)> {
 }
 
 #[tokio::test]
-async fn an_event_is_written_as_datastar_itself_writes_it_behind_an_id() {
+async fn an_event_is_written_as_datastar_itself_writes_it_and_then_its_id() {
     let mut wire = Wire::open().await;
     for (patch, lines) in golden() {
         assert_eq!(patch.to_string(), lines, "the crate's own");
@@ -140,11 +144,13 @@ async fn a_signal_and_its_changes_are_written_as_datastar_itself_writes_them() {
     let whole = whole.strip_prefix("retry: 2000\n").unwrap();
     assert_eq!(whole, own(r#"{"count":{"gone":true,"value":1}}"#));
     assert!(wire.block().await.contains("event: connected\n"));
-    signal.set(&json!({"value": 2})).await.unwrap();
+    let written = signal.set(&json!({"value": 2})).await.unwrap();
     let change = wire.block().await;
-    let (id, change) = change.split_once('\n').unwrap();
-    assert!(id.starts_with("id: "), "{id}");
-    assert_eq!(change, own(r#"{"count":{"gone":null,"value":2}}"#));
+    let id = written.document.unwrap().version.to_string();
+    assert_eq!(
+        without_id(&change, &id),
+        own(r#"{"count":{"gone":null,"value":2}}"#)
+    );
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn live(address: SocketAddr) -> Vec<Duration> {
             let head = "GET /events?topic=live HTTP/1.0\r\nHost: localhost\r\n\r\n";
             socket.write_all(head.as_bytes()).await.expect("written");
             let mut text = String::new();
-            while !text.contains("data: connected\n\n") {
+            while !(text.contains("event: connected\n") && text.ends_with("\n\n")) {
                 text.push_str(&some(&mut socket).await);
             }
             readers.push(tokio::spawn(read(socket, origin)));

@@ -100,16 +100,18 @@ impl Frame {
 }
 
 fn block(name: &str, id: Option<EventId>, data: &str) -> Bytes {
-    let mut out = String::with_capacity(64 + data.len());
+    let mut out = String::with_capacity(Frame::OVERHEAD_BYTES + data.len());
+    let _ = writeln!(out, "event: {name}\ndata: {data}");
     if let Some(id) = id {
         let _ = writeln!(out, "id: {id}");
     }
-    let _ = write!(out, "event: {name}\ndata: {data}\n\n");
+    out.push('\n');
     out.into()
 }
 
+/// The id is the last field of its block: many clients store it when they read its line, before the
+/// event is dispatched, and would resume behind an event that was cut in the middle.
 fn encode(id: EventId, time_ms: u64, fields: &Fields<'_>, form: Form, out: &mut Vec<u8>) {
-    field(out, "id", id.write(&mut [0; EventId::MAX_CHARS]));
     match form {
         Form::Sse => encode_sse(fields, out),
         Form::Json => field(out, "data", &as_json(id, time_ms, fields)),
@@ -120,6 +122,7 @@ fn encode(id: EventId, time_ms: u64, fields: &Fields<'_>, form: Form, out: &mut 
             }
         }
     }
+    field(out, "id", id.write(&mut [0; EventId::MAX_CHARS]));
     out.push(b'\n');
 }
 
@@ -170,13 +173,13 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_written_with_its_id_before_its_data() {
+    fn the_id_is_the_last_field_of_every_block() {
         let event = Event::builder("hello")
             .name("greeting")
             .retry(Duration::from_millis(700));
         assert_eq!(
             text(&stored(event.build().unwrap()), Form::Sse),
-            "id: 5-1\nevent: greeting\nretry: 700\ndata: hello\n\n"
+            "event: greeting\nretry: 700\ndata: hello\nid: 5-1\n\n"
         );
     }
 
@@ -185,14 +188,14 @@ mod tests {
         let event = Event::builder("a\r\nid: 9-9\revent: x\n\n\u{2028}b\n").build();
         assert_eq!(
             text(&stored(event.unwrap()), Form::Sse),
-            "id: 5-1\ndata: a\ndata: id: 9-9\ndata: event: x\ndata: \ndata: \u{2028}b\ndata: \n\n"
+            "data: a\ndata: id: 9-9\ndata: event: x\ndata: \ndata: \u{2028}b\ndata: \nid: 5-1\n\n"
         );
     }
 
     #[test]
     fn empty_data_still_fires_an_event() {
         let event = Event::builder("").build().unwrap();
-        assert_eq!(text(&stored(event), Form::Sse), "id: 5-1\ndata: \n\n");
+        assert_eq!(text(&stored(event), Form::Sse), "data: \nid: 5-1\n\n");
     }
 
     #[test]
@@ -200,8 +203,8 @@ mod tests {
         let event = Event::builder("a\nb").topic("t").own_id("mine").build();
         assert_eq!(
             text(&stored(event.unwrap()), Form::Json),
-            "id: 5-1\ndata: {\"id\":\"5-1\",\"own_id\":\"mine\",\"topics\":[\"t\"],\"event\":null,\
-             \"data\":\"a\\nb\",\"retry\":null,\"time\":\"1970-01-01T00:00:01.000Z\"}\n\n"
+            "data: {\"id\":\"5-1\",\"own_id\":\"mine\",\"topics\":[\"t\"],\"event\":null,\
+             \"data\":\"a\\nb\",\"retry\":null,\"time\":\"1970-01-01T00:00:01.000Z\"}\nid: 5-1\n\n"
         );
     }
 
@@ -217,7 +220,7 @@ mod tests {
         let gap = Frame::gap("\"x\n", EventId::new(4, 0), None);
         assert_eq!(
             gap,
-            "id: 4-0\nevent: gap\ndata: {\"requested\":\"\\\"x\\n\",\"oldest\":null}\n\n"
+            "event: gap\ndata: {\"requested\":\"\\\"x\\n\",\"oldest\":null}\nid: 4-0\n\n"
         );
     }
 }

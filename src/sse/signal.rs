@@ -74,7 +74,7 @@ impl<'a> Update<'a> {
         (before, behind.get(1..).unwrap_or_default().to_vec())
     }
 
-    /// Writes the fields of the block; an id before them and the blank line behind are the caller's.
+    /// Writes the fields of the block; the id and the blank line behind them are the caller's.
     pub(crate) fn write(&self, form: SignalForm, out: &mut Vec<u8>) {
         let Self {
             name, patch, merge, ..
@@ -124,15 +124,15 @@ mod tests {
         };
         assert_eq!(
             text(update, SignalForm::Patch),
-            "id: 5-1\ndata: {\"name\":\"a\\\"b\",\"patch\":[{\"op\":\"remove\",\"path\":\"/x\"}]}\n\n"
+            "data: {\"name\":\"a\\\"b\",\"patch\":[{\"op\":\"remove\",\"path\":\"/x\"}]}\nid: 5-1\n\n"
         );
         assert_eq!(
             text(update, SignalForm::Event),
-            "id: 5-1\nevent: a\"b\ndata: {\"patch\":[{\"op\":\"remove\",\"path\":\"/x\"}]}\n\n"
+            "event: a\"b\ndata: {\"patch\":[{\"op\":\"remove\",\"path\":\"/x\"}]}\nid: 5-1\n\n"
         );
         assert_eq!(
             text(update, SignalForm::Datastar),
-            "id: 5-1\nevent: datastar-patch-signals\ndata: signals {\"a\\\"b\":{\"x\":null}}\n\n"
+            "event: datastar-patch-signals\ndata: signals {\"a\\\"b\":{\"x\":null}}\nid: 5-1\n\n"
         );
     }
 
@@ -144,12 +144,12 @@ mod tests {
             merge: "null",
             gone: Some("{}"),
         };
-        let deleted = "id: 5-1\nevent: deleted\ndata: {\"name\":\"a\"}\n\n";
+        let deleted = "event: deleted\ndata: {\"name\":\"a\"}\nid: 5-1\n\n";
         assert_eq!(text(gone, SignalForm::Patch), deleted);
         assert_eq!(text(gone, SignalForm::Event), deleted);
         assert_eq!(
             text(gone, SignalForm::Datastar),
-            "id: 5-1\nevent: datastar-patch-signals\ndata: signals {\"a\":null}\n\n"
+            "event: datastar-patch-signals\ndata: signals {\"a\":null}\nid: 5-1\n\n"
         );
     }
 }

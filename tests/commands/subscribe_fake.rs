@@ -7,7 +7,7 @@ use crate::{
     running::{Running, run},
 };
 
-const CONNECTED: &str = "retry: 20\nid: 5-0\nevent: connected\ndata: connected\n\n";
+const CONNECTED: &str = "retry: 20\nevent: connected\ndata: connected\nid: 5-0\n\n";
 
 fn subscribe(fake: &Fake, args: &[&str]) -> Running {
     let url = fake.url();
@@ -23,8 +23,8 @@ fn the_data_of_each_event_is_printed_and_nothing_of_the_servers_own() {
     assert_eq!(request.header("accept"), Some("text/event-stream"));
     assert_eq!(request.header("last-event-id"), None);
     stream.send(CONNECTED);
-    stream.send("id: 5-1\nevent: news\ndata: one\ndata:  two\n\n: ping\n");
-    stream.send("id: 5-2\nevent: position\ndata: 5-2\n\ndata: \n\ndata: thr");
+    stream.send("event: news\ndata: one\ndata:  two\nid: 5-1\n\n: ping\n");
+    stream.send("event: position\ndata: 5-2\nid: 5-2\n\ndata: \n\ndata: thr");
     stream.send("ee\n\n");
     assert_eq!(running.lines(4), ["one", " two", "", "three"]);
 }
@@ -50,7 +50,7 @@ fn it_comes_back_after_the_servers_time_with_its_last_id() {
     let running = subscribe(&fake, &["--since", "10m"]);
     let (mut stream, request) = fake.stream("");
     assert_eq!(request.target(), "GET /events?since=10m");
-    stream.send("retry: 400\nid: 5-1\ndata: one\n\nid: 5-2\ndata: cut");
+    stream.send("retry: 400\ndata: one\nid: 5-1\n\nid: 5-2\ndata: cut");
     assert_eq!(running.line(), "one");
     drop(stream);
     let cut = Instant::now();
@@ -62,7 +62,7 @@ fn it_comes_back_after_the_servers_time_with_its_last_id() {
     );
     assert_eq!(request.header("last-event-id"), Some("5-1"));
     assert_eq!(request.target(), "GET /events");
-    stream.send("id: 5-2\ndata: whole\n\n");
+    stream.send("data: whole\nid: 5-2\n\n");
     assert_eq!(running.line(), "whole");
 }
 
@@ -72,7 +72,7 @@ fn the_id_of_a_position_is_gone_on_from_too() {
     let _running = subscribe(&fake, &[]);
     let (mut stream, _) = fake.stream("");
     stream.send(CONNECTED);
-    stream.send("id: 9-0\nevent: position\ndata: 9-0\n\n");
+    stream.send("event: position\ndata: 9-0\nid: 9-0\n\n");
     drop(stream);
     let (_, request) = fake.stream("");
     assert_eq!(request.header("last-event-id"), Some("9-0"));
@@ -86,7 +86,7 @@ fn a_stream_without_chunks_that_ends_is_come_back_to_as_well() {
     connection.answer(
         "200 OK",
         "text/event-stream; charset=utf-8",
-        "retry: 1\nid: 1\ndata: x\n\n",
+        "retry: 1\ndata: x\nid: 1\n\n",
     );
     assert_eq!(running.line(), "x");
     let (_, request) = fake.stream("");
@@ -98,8 +98,8 @@ fn a_gap_is_told_on_standard_error() {
     let fake = Fake::start();
     let running = subscribe(&fake, &["--since", "4-0"]);
     let (mut stream, _) = fake.stream("");
-    stream.send("id: 6-9\nevent: gap\ndata: {\"requested\":\"4-0\",\"oldest\":\"7-0\"}\n\n");
-    stream.send("id: 7-0\ndata: x\n\n");
+    stream.send("event: gap\ndata: {\"requested\":\"4-0\",\"oldest\":\"7-0\"}\nid: 6-9\n\n");
+    stream.send("data: x\nid: 7-0\n\n");
     assert_eq!(running.line(), "x");
     assert_eq!(
         running.complaint(),

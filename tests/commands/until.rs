@@ -12,8 +12,8 @@ fn until_head(fake: &Fake) -> Running {
 fn replay(fake: &Fake) -> Connection {
     let (mut stream, request) = fake.stream("Event-Head: 5-3\r\n");
     assert_eq!(request.target(), "GET /events?until=head&since=earliest");
-    stream.send("retry: 20\nid: 1-0\nevent: connected\ndata: connected\n\n");
-    stream.send("id: 5-1\ndata: one\n\n");
+    stream.send("retry: 20\nevent: connected\ndata: connected\nid: 1-0\n\n");
+    stream.send("data: one\nid: 5-1\n\n");
     stream
 }
 
@@ -21,7 +21,7 @@ fn replay(fake: &Fake) -> Connection {
 fn it_ends_with_the_event_at_the_head() {
     let fake = Fake::start();
     let running = until_head(&fake);
-    replay(&fake).send("id: 5-3\ndata: three\n\nid: 5-4\ndata: later\n\n");
+    replay(&fake).send("data: three\nid: 5-3\n\ndata: later\nid: 5-4\n\n");
     assert_eq!(running.end().succeeded(), ["one", "three"]);
 }
 
@@ -31,7 +31,7 @@ fn it_ends_with_a_position_where_the_head_is_of_another_topic() {
     let running = until_head(&fake);
     let mut stream = replay(&fake);
     assert_eq!(running.line(), "one");
-    stream.send("id: 5-3\nevent: position\ndata: 5-3\n\n");
+    stream.send("event: position\ndata: 5-3\nid: 5-3\n\n");
     assert_eq!(running.end().succeeded(), [""; 0]);
 }
 
@@ -39,7 +39,7 @@ fn it_ends_with_a_position_where_the_head_is_of_another_topic() {
 fn what_came_later_is_not_printed() {
     let fake = Fake::start();
     let running = until_head(&fake);
-    replay(&fake).send("id: 5-4\ndata: later\n\n");
+    replay(&fake).send("data: later\nid: 5-4\n\n");
     assert_eq!(running.end().succeeded(), ["one"]);
 }
 
@@ -51,7 +51,7 @@ fn a_cut_in_the_middle_does_not_move_the_end() {
     let (mut stream, request) = fake.stream("Event-Head: 9-9\r\n");
     assert_eq!(request.target(), "GET /events?until=head");
     assert_eq!(request.header("last-event-id"), Some("5-1"));
-    stream.send("id: 5-1\nevent: connected\ndata: connected\n\nid: 5-3\ndata: three\n\n");
+    stream.send("event: connected\ndata: connected\nid: 5-1\n\ndata: three\nid: 5-3\n\n");
     assert_eq!(running.end().succeeded(), ["one", "three"]);
 }
 
@@ -60,7 +60,7 @@ fn where_nothing_was_it_ends_as_soon_as_it_is_connected() {
     let fake = Fake::start();
     let running = until_head(&fake);
     let (mut stream, _) = fake.stream("Event-Head: 5-0\r\n");
-    stream.send("id: 5-0\nevent: connected\ndata: connected\n\n");
+    stream.send("event: connected\ndata: connected\nid: 5-0\n\n");
     assert_eq!(running.end().succeeded(), [""; 0]);
 }
 
@@ -71,7 +71,7 @@ fn a_server_that_sends_it_away_for_now_is_come_back_to() {
     let (mut full, _) = fake.stream("");
     full.send("retry: 30\n");
     drop(full);
-    replay(&fake).send("id: 5-3\ndata: three\n\n");
+    replay(&fake).send("data: three\nid: 5-3\n\n");
     let ended = running.end();
     assert_eq!(
         (ended.code, ended.output),
@@ -100,8 +100,8 @@ fn a_copy_with_a_gap_is_printed_and_is_a_failure() {
     let fake = Fake::start();
     let running = until_head(&fake);
     let mut stream = replay(&fake);
-    stream.send("id: 5-2\nevent: gap\ndata: {\"requested\":\"5-1\",\"oldest\":\"5-3\"}\n\n");
-    stream.send("id: 5-3\ndata: three\n\n");
+    stream.send("event: gap\ndata: {\"requested\":\"5-1\",\"oldest\":\"5-3\"}\nid: 5-2\n\n");
+    stream.send("data: three\nid: 5-3\n\n");
     let ended = running.end();
     assert_eq!((ended.code, ended.output.len()), (Some(1), 2));
     let last = ended.complaints.last().unwrap();

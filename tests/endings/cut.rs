@@ -36,7 +36,10 @@ fn without_chunks_a_cut_is_a_reset_behind_everything_that_was_sent() {
         !head.to_ascii_lowercase().contains("transfer-encoding"),
         "{head}"
     );
-    assert!(body.starts_with("retry: 2000\nid: "), "no chunks");
+    assert!(
+        body.starts_with("retry: 2000\nevent: connected\n"),
+        "no chunks"
+    );
     assert_eq!(body.matches('~').count(), 100_000);
     let retry = body
         .trim_end()

@@ -98,7 +98,7 @@ impl Crowd {
         assert!(
             blocks
                 .next()
-                .is_some_and(|first| first.ends_with("event: connected\ndata: connected"))
+                .is_some_and(|first| first.contains("event: connected\n"))
         );
         let id = |block: &str| {
             assert!(
@@ -107,7 +107,7 @@ impl Crowd {
             );
             let id = block
                 .lines()
-                .next()
+                .next_back()
                 .and_then(|line| line.strip_prefix("id: "));
             id.unwrap_or_else(|| panic!("no id in {block:?}"))
                 .to_owned()

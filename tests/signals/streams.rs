@@ -10,9 +10,9 @@ use crate::{
 
 /// What the stream begins with, up to the word that it is connected.
 fn beginning(stream: &mut Stream) -> String {
-    let text = stream.text_until("event: connected\ndata: connected\n\n");
-    let at = text.rfind("id: ").expect("the id of that word");
-    text[..at].to_owned()
+    let text = stream.text_until("event: connected\n");
+    stream.text_until("\n\n");
+    text.trim_end_matches("event: connected\n").to_owned()
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod support;
 
 mod connections;
+mod cuts;
 mod doors;
 mod history_page;
 mod lists;

@@ -569,6 +569,12 @@ impl Stream {
         std::iter::from_fn(|| self.next()).collect()
     }
 
+    /// Reads so many bytes of the text that comes next, which is ASCII, or to the end of the stream.
+    pub fn take_bytes(&mut self, count: usize) -> String {
+        while self.rest.len() < count && self.fill() {}
+        self.rest.drain(..count.min(self.rest.len())).collect()
+    }
+
     /// The text that is not read yet, which is read on until it holds this.
     pub fn peek(&mut self, until: &str) -> &str {
         while !self.rest.contains(until) {

@@ -39,7 +39,7 @@ impl Event {
         static NEXT: AtomicU64 = AtomicU64::new(1_000_000_000);
         let id = format!("1763712000000-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let data = &request[body];
-        let event = [b"id: ", id.as_bytes(), b"\ndata: ", data, b"\n\n"].concat();
+        let event = [b"data: ", data, b"\nid: ", id.as_bytes(), b"\n\n"].concat();
         let size = format!("{:X}\r\n", event.len());
         let event = Self {
             topic: topic(request),
