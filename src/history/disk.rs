@@ -12,6 +12,7 @@ mod journal;
 mod mark;
 mod names;
 mod opening;
+mod private;
 mod queue;
 mod read;
 mod readers;

@@ -8,6 +8,8 @@ use std::{
     },
 };
 
+use rustix::fs::Mode;
+
 use super::{
     Access, KeyRing, Publishers, Routes, descriptors, history, key_file,
     listeners::{Listeners, ServeError},
@@ -45,6 +47,8 @@ pub fn serve(config: &Config) -> Result<(), ServeError> {
     actix_web::rt::System::new().block_on(async {
         let shutdown = process_signals::shutdown();
         let listeners = Listeners::bind(config)?;
+        // What the engine of a log creates is for its owner alone, too.
+        rustix::process::umask(Mode::RWXG | Mode::RWXO);
         run(listeners, config, shutdown).await
     })
 }

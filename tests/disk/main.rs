@@ -10,6 +10,7 @@ mod faults;
 mod gone;
 mod log;
 mod power;
+mod private;
 mod refusals;
 mod replays;
 mod restart;

@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::mark::{Mark, Noted};
+use super::{
+    mark::{Mark, Noted},
+    private,
+};
 
 /// The format that this version writes and reads.
 const FORMAT: u32 = 1;
@@ -38,19 +41,19 @@ pub(super) struct Directory {
 impl Directory {
     pub(super) fn open(path: &Path, wait: Duration) -> Result<Self, OpenError> {
         let cannot = |error| cannot_write(path, &error);
-        fs::create_dir_all(path).map_err(cannot)?;
-        let lock = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path.join("lock"))
-            .map_err(cannot)?;
+        private::create_directory(path).map_err(cannot)?;
+        let file = path.join("lock");
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        let lock = private::open(&file, &mut options);
+        let lock = lock.map_err(|error| cannot_write(&file, &error))?;
         acquire(&lock, path, wait)?;
         let directory = Self {
             path: path.to_owned(),
             _lock: lock,
         };
         directory.check_format()?;
+        private::tighten(path);
         Ok(directory)
     }
 
@@ -113,7 +116,8 @@ impl Directory {
             }
         }
         let write = || {
-            let mut file = File::create(format)?;
+            let mut options = OpenOptions::new();
+            let mut file = private::open(format, options.write(true).create_new(true))?;
             writeln!(file, "{FORMAT_NAME} {FORMAT}")?;
             file.sync_all()?;
             self.sync()

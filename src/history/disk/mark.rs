@@ -12,6 +12,8 @@ use std::{
     path::Path,
 };
 
+use super::private;
+
 /// The two slots are written in turn, each within a sector of its own, so that one is always whole.
 const SLOT_BYTES: usize = 512;
 const SLOTS: u64 = 2;
@@ -41,12 +43,9 @@ impl Mark {
     /// # Errors
     /// `InvalidData` where it holds something else.
     pub(super) fn open(path: &Path) -> io::Result<(Self, Option<Noted>)> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let file = private::open(path, &mut options)?;
         let boot = boot_id();
         let latest = (0..SLOTS)
             .filter_map(|slot| read_slot(&file, slot))
