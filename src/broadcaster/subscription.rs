@@ -222,6 +222,11 @@ impl Subscription {
         }
         if start == Start::Fresh {
             self.stage = Stage::Open;
+            // History was not reached yet, so that there is no position: it is sent with the first.
+            if self.told == EventId::new(0, 0) {
+                return self.sent(sse::OPENING.to_vec());
+            }
+            self.connected = true;
             let connected = Frame::connected(self.told);
             return self.sent([Bytes::from_static(sse::OPENING), connected].concat());
         }
@@ -417,6 +422,9 @@ impl Subscription {
             Next::Gap(gap) => {
                 let lost = std::mem::replace(&mut self.told, gap.at);
                 self.read = gap.at;
+                if self.state.is_none() && !std::mem::replace(&mut self.connected, true) {
+                    return Step::Send(self.count_sent(Frame::connected(gap.at)));
+                }
                 self.head = self.head.min(gap.at);
                 self.broadcaster.stats.gaps.add(1);
                 let oldest = self.broadcaster.history.bounds().oldest;
