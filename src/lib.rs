@@ -42,8 +42,6 @@ mod metrics;
 #[cfg(feature = "server")]
 mod open_files;
 #[cfg(feature = "signals")]
-mod shown;
-#[cfg(feature = "signals")]
 pub mod signals;
 mod sync;
 #[cfg(any(feature = "actix", feature = "axum"))]

@@ -7,6 +7,11 @@ use crate::event::EventId;
 /// Below this the first sequence number of each millisecond is drawn, leaving room to count on.
 const FIRST_SEQUENCE_BOUND: u64 = 1 << 32;
 
+/// Where the sequence of a new log begins in each millisecond.
+pub(crate) fn first_sequence() -> u64 {
+    fastrand::u64(1..FIRST_SEQUENCE_BOUND)
+}
+
 /// Gives the ids of one epoch.
 #[derive(Debug)]
 pub(crate) struct Ids {
@@ -25,7 +30,7 @@ impl Ids {
         Self {
             last: EventId::new(birth_ms, 0),
             last_time_ms: birth_ms,
-            first_sequence: fastrand::u64(1..FIRST_SEQUENCE_BOUND),
+            first_sequence: first_sequence(),
             skip: 0,
         }
     }
@@ -36,7 +41,7 @@ impl Ids {
     pub(crate) fn resume(last: EventId) -> Self {
         Self {
             last,
-            skip: fastrand::u64(1..FIRST_SEQUENCE_BOUND),
+            skip: first_sequence(),
             ..Self::new(last.ms())
         }
     }

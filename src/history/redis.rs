@@ -1,4 +1,4 @@
-//! History in Redis Streams (or Valkey), for many nodes: one stream is the log, its ids are Redis's own,
+//! History in Redis Streams (or Valkey), for many nodes: one stream is the log, and its scripts give the ids,
 //! so that any node can resume any subscriber.
 //!
 //! # One event's way
@@ -10,6 +10,10 @@
 //! Redis does not tell a reader that its place was trimmed, or that the log is another one. So every
 //! look of the tail says which epoch the log is of, how far it was trimmed, and whether the entry that
 //! was seen last is there (`look.rs`). Where it is not, a new epoch begins, and every stream is told.
+//!
+//! # Moving
+//! Connections move to a promoted replica one at a time, while the old primary may live on. What the tail
+//! follows decides (`holds.rs`): nothing is acknowledged, or read, that another server took or holds.
 
 mod append;
 mod connection;
@@ -19,6 +23,7 @@ mod holds;
 mod look;
 mod names;
 mod read;
+mod refusal;
 mod script;
 mod settings;
 mod shared;
@@ -108,6 +113,7 @@ impl Redis {
             tokio::spawn(Arc::clone(lane).keep(shared.address.clone()))
         };
         let mut tasks: Vec<_> = lanes.into_iter().map(keep).collect();
+        tasks.push(tokio::spawn(Arc::clone(&shared).watch_address()));
         tasks.push(tokio::spawn(Tail::new(Arc::clone(&shared)).follow()));
         let sender = tokio::spawn(append::send_all(Arc::clone(&shared), jobs));
         Ok(Self {

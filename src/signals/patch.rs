@@ -7,7 +7,7 @@ use super::{
     MAX_DEPTH, MAX_DOCUMENT_BYTES, SignalError,
     document::{depth, parse, too_deep},
 };
-use crate::{event::Invalid, shown::Shown};
+use crate::event::Invalid;
 
 /// Most operations of one JSON Patch.
 pub const MAX_OPERATIONS: usize = 500;
@@ -31,9 +31,6 @@ impl Patch {
         let invalid = |detail: String| SignalError::Invalid(Invalid::new("invalid_patch", detail));
         let operations: Vec<PatchOperation> =
             serde_json::from_value(parse(text)?).map_err(|error| {
-                // It quotes what it does not know.
-                let error = error.to_string();
-                let error = Shown(&error);
                 invalid(format!(
                     "not a JSON Patch: {error}; send an array of operations, like \
                      [{{\"op\":\"replace\",\"path\":\"/value\",\"value\":1}}]"

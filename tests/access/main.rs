@@ -8,7 +8,6 @@ mod socket;
 
 mod answers;
 mod cors;
-mod hosts;
 mod keys;
 mod questions;
 mod sockets;

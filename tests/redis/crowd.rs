@@ -8,20 +8,27 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use sse_broadcaster::EventId;
 
 use crate::{
-    follower::{END, Follower, check},
+    follower::{END, Follower, Got, check, check_forked},
     nodes::{Published, publish},
     support::{Server, wait_until},
 };
 
+/// Where an event was stored, and when its publish began.
+#[derive(Debug, Clone, Copy)]
+pub struct Acknowledged {
+    pub id: EventId,
+    pub since: Instant,
+}
+
 #[derive(Default)]
 pub struct Outcomes {
-    pub acknowledged: HashMap<String, EventId>,
+    pub acknowledged: HashMap<String, Acknowledged>,
     pub refused: HashSet<String>,
     pub unknown: usize,
 }
@@ -80,7 +87,7 @@ impl Crowd {
                     let addresses = addresses.lock().unwrap();
                     addresses[(number + count) % addresses.len()]
                 };
-                let began = std::time::Instant::now();
+                let began = Instant::now();
                 let published = publish(node, &data);
                 assert!(
                     began.elapsed() < PUBLISH_BOUND,
@@ -90,7 +97,9 @@ impl Crowd {
                 let mut outcomes = outcomes.lock().unwrap();
                 match published {
                     Published::At(id) => {
-                        outcomes.acknowledged.insert(data, id.parse().unwrap());
+                        let (id, since) = (id.parse().unwrap(), began);
+                        let at = Acknowledged { id, since };
+                        outcomes.acknowledged.insert(data, at);
                         acknowledged.fetch_add(1, Ordering::SeqCst);
                     }
                     Published::Refused => drop(outcomes.refused.insert(data)),
@@ -121,6 +130,15 @@ impl Crowd {
     /// Ends the publishers and then the followers; checks what each got, and returns how many gaps they
     /// were told of, beside what became of every publish.
     pub fn end(self) -> (Vec<usize>, Outcomes) {
+        self.end_with(check)
+    }
+
+    /// The same where two servers took events at the same time, each in an order of its own.
+    pub fn end_forked(self) -> Vec<usize> {
+        self.end_with(check_forked).0
+    }
+
+    fn end_with(self, check: impl Fn(&[Got], &Outcomes) -> usize) -> (Vec<usize>, Outcomes) {
         self.is_over.store(true, Ordering::SeqCst);
         for publisher in self.publishers {
             publisher.join().expect("a publisher ends well");
@@ -133,7 +151,7 @@ impl Crowd {
         let gaps = self
             .followers
             .into_iter()
-            .map(|follower| check(&follower.join(), &outcomes.acknowledged, &outcomes.refused));
+            .map(|follower| check(&follower.join(), &outcomes));
         (gaps.collect(), outcomes)
     }
 }

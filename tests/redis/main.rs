@@ -7,11 +7,14 @@ mod support;
 
 mod away;
 mod crowd;
+mod failover;
 mod faults;
 mod follower;
+mod keys;
 mod losing;
 mod nodes;
 mod proxy;
+mod refusals;
 mod server;
 mod shared;
 mod signals;

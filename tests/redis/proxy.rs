@@ -1,11 +1,12 @@
 //! A way to Redis that can be cut: what is sent on it vanishes, both ways or only the replies, and the
-//! connections that lost something end when it is whole again.
+//! connections that lost something end when it is whole again. It can lead elsewhere, too, and then keeps
+//! the sessions that it has until each is severed.
 
 use std::{
     io::{ErrorKind, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU8, Ordering},
     },
     thread,
@@ -20,6 +21,8 @@ pub enum Way {
     WithoutReplies,
     /// Replies come late.
     Slow,
+    /// What is refused in a script is worded as before Redis 7.
+    AsRedis6,
 }
 
 /// How long a slow reply takes.
@@ -29,36 +32,76 @@ const LOOK: Duration = Duration::from_millis(10);
 
 pub struct Proxy {
     pub address: SocketAddr,
+    to: Arc<Mutex<SocketAddr>>,
     way: Arc<AtomicU8>,
+    sessions: Arc<Mutex<Vec<Session>>>,
     has_ended: Arc<AtomicBool>,
+}
+
+struct Session {
+    client: TcpStream,
+    /// It follows the log.
+    is_tail: Arc<AtomicBool>,
 }
 
 impl Proxy {
     pub fn start(to: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let way = Arc::new(AtomicU8::new(Way::Whole as u8));
-        let has_ended = Arc::new(AtomicBool::new(false));
-        let (shared_way, ended) = (Arc::clone(&way), Arc::clone(&has_ended));
+        let proxy = Self {
+            address: listener.local_addr().expect("an address"),
+            to: Arc::new(Mutex::new(to)),
+            way: Arc::new(AtomicU8::new(Way::Whole as u8)),
+            sessions: Arc::default(),
+            has_ended: Arc::default(),
+        };
+        let (to, way, sessions, ended) = (
+            Arc::clone(&proxy.to),
+            Arc::clone(&proxy.way),
+            Arc::clone(&proxy.sessions),
+            Arc::clone(&proxy.has_ended),
+        );
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 if ended.load(Ordering::SeqCst) {
                     return;
                 }
+                let to = *to.lock().unwrap();
                 if let Ok(server) = TcpStream::connect(to) {
-                    join(&client, &server, &shared_way);
+                    let session = join(client, &server, &way);
+                    sessions.lock().unwrap().push(session);
                 }
             }
         });
-        Self {
-            address,
-            way,
-            has_ended,
-        }
+        proxy
     }
 
     pub fn set(&self, way: Way) {
         self.way.store(way as u8, Ordering::SeqCst);
+    }
+
+    /// New connections lead there; those that are open stay where they are.
+    pub fn redirect(&self, to: SocketAddr) {
+        *self.to.lock().unwrap() = to;
+    }
+
+    /// Ends the session that follows the log, or those that do not.
+    pub fn sever(&self, is_tail: bool) {
+        let sessions = std::mem::take(&mut *self.sessions.lock().unwrap());
+        let (ended, kept): (Vec<_>, Vec<_>) = sessions
+            .into_iter()
+            .partition(|session| session.is_tail.load(Ordering::SeqCst) == is_tail);
+        self.sessions.lock().unwrap().extend(kept);
+        for session in ended {
+            let _ = session.client.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Ends one of the sessions that are open now, by a number that may be any.
+    pub fn sever_one(&self, number: usize) {
+        let sessions = self.sessions.lock().unwrap();
+        if let Some(session) = sessions.get(number % sessions.len().max(1)) {
+            let _ = session.client.shutdown(Shutdown::Both);
+        }
     }
 }
 
@@ -69,22 +112,25 @@ impl Drop for Proxy {
     }
 }
 
-fn join(client: &TcpStream, server: &TcpStream, way: &Arc<AtomicU8>) {
+fn join(client: TcpStream, server: &TcpStream, way: &Arc<AtomicU8>) -> Session {
     let has_lost = Arc::new(AtomicBool::new(false));
-    for (from, to, vanish) in [
-        (client, server, &[Way::Cut][..]),
-        (server, client, &[Way::Cut, Way::WithoutReplies][..]),
+    let is_tail = Arc::new(AtomicBool::new(false));
+    for (from, to, vanish, is_reply) in [
+        (&client, server, &[Way::Cut][..], false),
+        (server, &client, &[Way::Cut, Way::WithoutReplies][..], true),
     ] {
         let pipe = Pipe {
             from: from.try_clone().expect("a socket"),
             to: to.try_clone().expect("a socket"),
             way: Arc::clone(way),
             has_lost: Arc::clone(&has_lost),
+            is_tail: Arc::clone(&is_tail),
             vanish,
-            is_reply: std::ptr::eq(from, server),
+            is_reply,
         };
         thread::spawn(move || pipe.run());
     }
+    Session { client, is_tail }
 }
 
 struct Pipe {
@@ -92,6 +138,7 @@ struct Pipe {
     to: TcpStream,
     way: Arc<AtomicU8>,
     has_lost: Arc<AtomicBool>,
+    is_tail: Arc<AtomicBool>,
     vanish: &'static [Way],
     is_reply: bool,
 }
@@ -115,7 +162,8 @@ impl Pipe {
                     if self.is_reply && is(&Way::Slow) {
                         thread::sleep(SLOWNESS);
                     }
-                    if self.to.write_all(&buffer[..length]).is_err() {
+                    let sent = self.pass(&buffer[..length], is(&Way::AsRedis6));
+                    if sent.is_err() {
                         break;
                     }
                 }
@@ -127,4 +175,25 @@ impl Pipe {
         let _ = self.from.shutdown(Shutdown::Both);
         let _ = self.to.shutdown(Shutdown::Both);
     }
+    fn pass(&mut self, bytes: &[u8], is_old: bool) -> std::io::Result<()> {
+        if !self.is_reply && bytes.windows(5).any(|word| word == b"XREAD") {
+            self.is_tail.store(true, Ordering::SeqCst);
+        }
+        if self.is_reply && is_old {
+            return self.to.write_all(&as_redis_6(bytes));
+        }
+        self.to.write_all(bytes)
+    }
+}
+
+/// As Redis 6 passes on what was refused in a script; the text is that of 6.2.14.
+fn as_redis_6(reply: &[u8]) -> Vec<u8> {
+    let is_refusal = [&b"-READONLY "[..], b"-OOM ", b"-NOREPLICAS ", b"-MISCONF "]
+        .iter()
+        .any(|code| reply.starts_with(code));
+    if !is_refusal {
+        return reply.to_vec();
+    }
+    let prefix = b"-ERR Error running script (call to f_7e1): @user_script:9: @user_script: 9: ";
+    [prefix, reply].concat()
 }

@@ -99,6 +99,56 @@ impl RedisServer {
         Some(line.trim_end().to_owned())
     }
 
+    /// A replica of this one that has all of it.
+    pub fn replica(&self) -> Self {
+        let replica = Self::start_with(&DURABLE);
+        replica.follow(self);
+        replica
+    }
+
+    /// Becomes a replica of another one, and waits until it is connected to it.
+    pub fn follow(&self, primary: &Self) {
+        let followed = self.ask(&format!("REPLICAOF 127.0.0.1 {}", primary.port));
+        assert_eq!(followed, "+OK");
+        wait_until("the replica is in step", || {
+            self.info("master_link_status").as_deref() == Some("up")
+        });
+    }
+
+    /// Until the replica has what was written here so far.
+    pub fn wait_for(&self, replica: &Self) {
+        let written = self.info("master_repl_offset");
+        let number = |text: Option<String>| text.and_then(|text| text.parse::<u64>().ok());
+        let written = number(written);
+        wait_until("the replica has it all", || {
+            number(replica.info("slave_repl_offset")) >= written
+        });
+    }
+
+    pub fn promote(&self) {
+        assert_eq!(self.ask("REPLICAOF NO ONE"), "+OK");
+    }
+
+    /// A field of what the log of the default prefix keeps beside its entries.
+    pub fn field(&self, name: &str) -> Option<String> {
+        let mut socket = TcpStream::connect(self.address()).ok()?;
+        socket.set_read_timeout(Some(PATIENCE)).ok()?;
+        let call = format!("HGET {{sse-broadcaster}}:meta {name}\r\n");
+        socket.write_all(call.as_bytes()).ok()?;
+        let mut lines = BufReader::new(socket).lines().map_while(Result::ok);
+        lines.next().filter(|length| length != "$-1")?;
+        lines.next()
+    }
+
+    /// A field of the reply to `INFO`.
+    pub fn info(&self, name: &str) -> Option<String> {
+        let mut socket = TcpStream::connect(self.address()).ok()?;
+        socket.set_read_timeout(Some(PATIENCE)).ok()?;
+        socket.write_all(b"INFO\r\nQUIT\r\n").ok()?;
+        let mut lines = BufReader::new(socket).lines().map_while(Result::ok);
+        lines.find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.to_owned()))
+    }
+
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();

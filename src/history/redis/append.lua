@@ -1,26 +1,42 @@
 -- Appends batches, each whole or not at all, and drops what retention no longer keeps.
--- KEYS: log, meta, own, spent, retained.
--- ARGV: epoch; most events, bytes and milliseconds of age (0: any); most retained values and bytes;
--- the beginning of the topics' keys; how many batches. Per batch: how many expectations and, each, key and
--- id ('': not there); how many values and, each, key, '1' or '0' (removed), value; how many events and,
--- each, topics, data, own id, further fields.
--- Answers {'epoch', the current one}, or per batch its id or ids ('=' before one that was there already),
--- {'conflict', key, id} or {'full'}.
+-- KEYS: log, meta, own, spent, retained, topics.
+-- ARGV: epoch; the server's run id; '1' where there are own ids; most events, bytes and milliseconds of age
+-- (0: any); most retained values and bytes; the beginning of the topics' keys; how many batches. Per batch: how
+-- many expectations and, each, key and id ('': not there); how many values and, each, key, '1' or '0' (removed),
+-- value; how many events and, each, topics, data, own id, further fields.
+-- Answers {'epoch', the current one}, {'server'} where another server than the one that the log names was
+-- reached, {'lost'} where retained values are gone, {'own'} where the index of own ids is; or per batch its
+-- id or ids ('=' before one that was there already), {'conflict', key, id} or {'full'}.
 --
 -- An entry is topics, data and, where there are any, own id, further fields: two pairs of name and value.
 local call = redis.call
-local log, meta, own, spent, retained = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local log, meta, own, spent, retained, topic_counts = unpack(KEYS)
 local MAX_DROPPED, MAX_DROPPED_BYTES = 512, 8 * 1024 * 1024
 
 local at = 0
 local function text() at = at + 1 return ARGV[at] end
 local function number() return tonumber(text()) end
 
-local epoch = text()
-local state = call('HMGET', meta, 'epoch', 'floor', 'bytes', 'added', 'retained_bytes', 'oldest')
+local epoch, server, has_own_ids = text(), text(), text() == '1'
+local state = call('HMGET', meta, 'epoch', 'floor', 'bytes', 'added', 'retained_bytes', 'oldest', 'server',
+  'first', 'last', 'values', 'owns', 'topics', 'whole', 'spent')
 if state[1] ~= epoch then return {'epoch', state[1] or ''} end
+if state[7] ~= server then return {'server'} end
 local floor, bytes, added = state[2], tonumber(state[3]), tonumber(state[4])
 local retained_bytes, oldest_id = tonumber(state[5]), state[6]
+local first_sequence, last_ms, last_sequence = tonumber(state[8]), nil, nil
+local owns, whole, used = tonumber(state[11]), state[13], state[14]
+-- Keys that were deleted or evicted are found by what they should hold.
+if tonumber(state[10]) ~= call('HLEN', retained) then return {'lost'} end
+if has_own_ids and owns ~= call('HLEN', own) then return {'own'} end
+if tonumber(state[12]) ~= call('HLEN', topic_counts) then whole = state[9] end
+
+local function set_last(id)
+  local ms, sequence = id:match('^(%d+)-(%d+)$')
+  last_ms, last_sequence = tonumber(ms), tonumber(sequence)
+end
+set_last(state[9])
+
 local max_events, max_bytes, max_age = number(), number(), number()
 local max_values, max_retained_bytes = number(), number()
 local topic_keys = text()
@@ -37,7 +53,14 @@ local function marks(own_id)
   return bits
 end
 
+-- Whether the filter can tell: where it was lost, any own id may have been used.
+local function is_filtered()
+  if used == '1' and call('EXISTS', spent) == 0 then used = 'lost' end
+  return used == '1'
+end
+
 local function is_spent(own_id)
+  if not is_filtered() then return used == 'lost' end
   for _, bit in ipairs(marks(own_id)) do
     if call('GETBIT', spent, bit) == 0 then return false end
   end
@@ -96,6 +119,46 @@ local function retain(batch, id)
   end
 end
 
+local function now_ms()
+  local now = call('TIME')
+  return tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
+end
+local now = now_ms()
+
+-- Beyond it numbers are not exact here. Only somebody else's entry comes so far.
+local MAX_SEQUENCE = 2 ^ 52
+
+local function next_id()
+  if now > last_ms or last_sequence >= MAX_SEQUENCE then
+    last_ms, last_sequence = math.max(now, last_ms + 1), first_sequence
+  else
+    last_sequence = math.max(last_sequence, first_sequence - 1) + 1
+  end
+  return string.format('%.0f-%.0f', last_ms, last_sequence)
+end
+
+-- Answers the id, or nil and the error, before which nothing was written.
+local function add(...)
+  local id = redis.pcall('XADD', log, next_id(), ...)
+  if type(id) ~= 'table' then return id end
+  if not id.err:find('equal or smaller', 1, true) then return nil, id end
+  -- Somebody else has written to the log.
+  local info = call('XINFO', 'STREAM', log)
+  for i = 1, #info, 2 do
+    if info[i] == 'last-generated-id' then set_last(info[i + 1]) end
+  end
+  return call('XADD', log, next_id(), ...)
+end
+
+local function add_to_index(topic, id)
+  local key = topic_keys .. topic
+  call('XADD', key, id, '', '')
+  if call('HINCRBY', topic_counts, topic, 1) ~= call('XLEN', key) then
+    call('HSET', topic_counts, topic, call('XLEN', key))
+    whole = id
+  end
+end
+
 -- The event whose four fields begin at this argument.
 local function place(at)
   local topics, data, own_id, more = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
@@ -103,19 +166,23 @@ local function place(at)
     local first = call('HGET', own, own_id)
     if first then return '=' .. first:match('^[^!]+') end
   end
-  local id = nil
+  local id, failure = nil, nil
   if own_id == '' and more == '' then
-    id = call('XADD', log, '*', topics, data)
+    id, failure = add(topics, data)
   else
-    id = call('XADD', log, '*', topics, data, own_id, more)
+    id, failure = add(topics, data, own_id, more)
   end
+  if failure then return nil, failure end
   if oldest_id == '' then oldest_id = id end
   if topics:find('\n', 1, true) then
-    for topic in topics:gmatch('[^\n]+') do call('XADD', topic_keys .. topic, id, '', '') end
+    for topic in topics:gmatch('[^\n]+') do add_to_index(topic, id) end
   else
-    call('XADD', topic_keys .. topics, id, '', '')
+    add_to_index(topics, id)
   end
-  if own_id ~= '' then call('HSET', own, own_id, is_spent(own_id) and id .. '!' or id) end
+  if own_id ~= '' then
+    call('HSET', own, own_id, is_spent(own_id) and id .. '!' or id)
+    owns = owns + 1
+  end
   bytes = bytes + cost(topics, data, own_id, more)
   added = added + 1
   return id
@@ -126,7 +193,8 @@ local function append(batch)
   if refused then return refused end
   local ids, last = {}, nil
   for i = 1, batch.count do
-    local id = place(batch.first + 4 * (i - 1))
+    local id, failure = place(batch.first + 4 * (i - 1))
+    if failure then return nil, failure end
     ids[i] = id
     if id:byte() ~= 61 then last = id end
   end
@@ -140,16 +208,19 @@ local function forget(entry, touched)
   local topics, data, own_id, more = fields[1], fields[2], fields[3] or '', fields[4] or ''
   if own_id ~= '' then
     call('HDEL', own, own_id)
-    for _, bit in ipairs(marks(own_id)) do call('SETBIT', spent, bit, 1) end
+    owns = owns - 1
+    if used == '' or is_filtered() then
+      for _, bit in ipairs(marks(own_id)) do call('SETBIT', spent, bit, 1) end
+      used = '1'
+    end
   end
-  for topic in topics:gmatch('[^\n]+') do touched[topic_keys .. topic] = true end
+  for topic in topics:gmatch('[^\n]+') do touched[topic] = (touched[topic] or 0) + 1 end
   return cost(topics, data, own_id, more)
 end
 
 local function age_limit()
   if max_age == 0 then return 0 end
-  local now = call('TIME')
-  return tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000) - max_age
+  return now - max_age
 end
 
 -- How many of the oldest to look at: a little too many where they are dropped by bytes or age.
@@ -182,11 +253,20 @@ local function trim(new_events)
   if dropped == 0 then return end
   local kept = oldest[dropped + 1]
   oldest_id = kept and kept[1] or ''
-  for key in pairs(touched) do
-    if not kept then
-      call('DEL', key)
-    elseif call('XTRIM', key, 'MINID', '=', kept[1]) > 0 and call('XLEN', key) == 0 then
-      call('DEL', key)
+  for topic, count in pairs(touched) do
+    local key = topic_keys .. topic
+    -- By what was dropped, so that an index that was lost does not come to look whole.
+    local is_rest = call('HINCRBY', topic_counts, topic, -count) > 0
+    if kept then call('XTRIM', key, 'MINID', '=', kept[1]) else call('DEL', key) end
+    if not is_rest then
+      local length = call('XLEN', key)
+      if length == 0 then
+        call('HDEL', topic_counts, topic)
+        call('DEL', key)
+      else
+        call('HSET', topic_counts, topic, length)
+        whole = string.format('%.0f-%.0f', last_ms, last_sequence)
+      end
     end
   end
   if kept then
@@ -197,8 +277,14 @@ local function trim(new_events)
 end
 
 local answers, before = {}, added
-for i = 1, number() do answers[i] = append(read_batch()) end
+for i = 1, number() do
+  local answer, failure = append(read_batch())
+  if failure then return failure end
+  answers[i] = answer
+end
 trim(added - before)
-call('HSET', meta, 'floor', floor, 'bytes', string.format('%.0f', bytes),
-  'oldest', oldest_id, 'added', string.format('%.0f', added), 'retained_bytes', string.format('%.0f', retained_bytes))
+call('HSET', meta, 'floor', floor, 'bytes', string.format('%.0f', bytes), 'oldest', oldest_id,
+  'added', string.format('%.0f', added), 'retained_bytes', string.format('%.0f', retained_bytes),
+  'last', string.format('%.0f-%.0f', last_ms, last_sequence), 'values', call('HLEN', retained),
+  'owns', string.format('%.0f', owns), 'topics', call('HLEN', topic_counts), 'whole', whole, 'spent', used)
 return answers

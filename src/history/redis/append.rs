@@ -16,8 +16,10 @@ use tokio::{
 };
 
 use super::{
-    connection::{Numbered, is_lost, is_refusal},
+    connection::{Numbered, Server},
     entry::{self, Unexpected},
+    holds::Standing,
+    refusal::{is_demoted, is_lost, is_refusal},
     script,
     shared::Shared,
 };
@@ -42,7 +44,13 @@ const MAX_CALL_BYTES: usize = 1 << 20;
 const MAX_CALL_ARGUMENTS: usize = 1_000_000;
 /// How often a call is made anew because the epoch is another. It was refused each time.
 const MAX_EPOCHS: usize = 3;
-/// How often the log is asked to drop what has grown too old.
+/// How long the tail may take to come to the epoch, or the server, that took an append.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(1);
+/// How long a lost index of own ids is restored before publishes are refused until it is whole, and the
+/// events and bytes that one call goes through.
+const REPAIR_WITHIN: Duration = Duration::from_millis(500);
+const REPAIR_STEP: (usize, usize) = (4_096, 4 << 20);
+/// How often the log is asked to drop what has grown too old, and whether it takes events again.
 const TRIM_EVERY: Duration = Duration::from_secs(1);
 
 const WAITING: u8 = 0;
@@ -70,20 +78,44 @@ impl Publisher {
         let _ = self.answer.send(answer);
     }
 
-    fn settle(self, shared: &Shared, epoch: u64, outcome: Result<Outcome, Unexpected>) {
-        let answer = match outcome {
-            Ok(Outcome::Kept(ids, last, stored)) => {
-                shared.stats.committed.add(stored);
-                if let Some(last) = last {
-                    shared.holds.keep(epoch, last, self.hold);
-                }
-                Ok(Appended { ids })
+    /// Acknowledges what was stored, if the tail follows where; where it does not yet, waits for it until
+    /// the deadline.
+    async fn settle(self, shared: &Shared, at: Landed, outcome: Result<Outcome, Unexpected>) {
+        let (mut hold, unsent) = (self.hold, self.answer);
+        let (ids, last, stored) = match outcome {
+            Ok(Outcome::Kept(ids, last, stored)) => (ids, last, stored),
+            Ok(Outcome::Refused(why)) => return drop(unsent.send(Err(why))),
+            Err(Unexpected) => {
+                let why = outcome_unknown(shared, "the reply makes no sense");
+                return drop(unsent.send(Err(why)));
             }
-            Ok(Outcome::Refused(why)) => Err(why),
-            Err(Unexpected) => Err(outcome_unknown(shared, "the reply makes no sense")),
         };
-        let _ = self.answer.send(answer);
+        shared.stats.committed.add(stored);
+        loop {
+            let looked = shared.looked.notified();
+            tokio::pin!(looked);
+            looked.as_mut().enable();
+            match shared.holds.acknowledge(at.epoch, at.server, last, hold) {
+                Ok(()) => return drop(unsent.send(Ok(Appended { ids }))),
+                Err(reserved) => hold = reserved,
+            }
+            let is_elsewhere = |standing: Standing| standing.server != at.server;
+            if shared.holds.standing().is_some_and(is_elsewhere)
+                || timeout_at(at.deadline, looked).await.is_err()
+            {
+                let why = outcome_unknown(shared, "another server has taken over meanwhile");
+                return drop(unsent.send(Err(why)));
+            }
+        }
     }
+}
+
+/// Where a call was carried out.
+#[derive(Clone, Copy)]
+struct Landed {
+    epoch: u64,
+    server: Server,
+    deadline: tokio::time::Instant,
 }
 
 impl Job {
@@ -113,6 +145,9 @@ pub(super) async fn append(
         return Err(AppendError::NoEvents);
     }
     let deadline = tokio::time::Instant::now() + ANSWER_WITHIN;
+    if !shared.follows() {
+        return Err(AppendError::Unavailable(shared.unavailable()));
+    }
     let connection = shared.connection(&shared.appends).await;
     connection.map_err(AppendError::Unavailable)?;
     let stage = Arc::new(AtomicU8::new(WAITING));
@@ -156,7 +191,12 @@ pub(super) async fn send_all(shared: Arc<Shared>, mut queue: mpsc::Receiver<Job>
                 Some(jobs) => jobs,
                 None => break,
             },
-            _ = trims.tick(), if shared.retention.age.is_some() => Vec::new(),
+            _ = trims.tick() => {
+                if shared.retention.age.is_none() && !shared.is_failing() {
+                    continue;
+                }
+                Vec::new()
+            }
         };
         sending.spawn(send(Arc::clone(&shared), jobs, permit));
     }
@@ -185,9 +225,10 @@ async fn gather(queue: &mut mpsc::Receiver<Job>, left: &mut Option<Job>) -> Opti
     }
 }
 
-async fn send(shared: Arc<Shared>, jobs: Vec<Job>, _permit: OwnedSemaphorePermit) {
+async fn send(shared: Arc<Shared>, jobs: Vec<Job>, permit: OwnedSemaphorePermit) {
     let is_trim = jobs.is_empty();
-    let Some(mut lane) = shared.appends.get() else {
+    let usable = shared.usable(&shared.appends);
+    let Some(mut lane) = usable.filter(|_| shared.follows()) else {
         return refuse(&shared, jobs);
     };
     let admitted = jobs.into_iter().filter_map(|job| admit(&shared, job));
@@ -197,16 +238,28 @@ async fn send(shared: Arc<Shared>, jobs: Vec<Job>, _permit: OwnedSemaphorePermit
     }
     let began = Instant::now();
     let called = call(&shared, &mut lane, &batches).await;
+    // What follows waits for the tail, and not for Redis.
+    drop((batches, permit));
     if !is_trim && called.is_ok() {
         shared.stats.commit_latency.observe(began.elapsed());
         shared.stats.commits.add(1);
     }
+    let failure = called
+        .as_ref()
+        .err()
+        .map(|failure| failure.why().to_owned());
+    shared.failed(failure);
     match called {
         Ok((epoch, replies)) => {
+            let at = Landed {
+                epoch,
+                server: lane.server,
+                deadline: tokio::time::Instant::now() + CONFIRM_WITHIN,
+            };
             let mut replies = replies.into_iter();
             for publisher in publishers {
                 let outcome = replies.next().ok_or(Unexpected).and_then(decode);
-                publisher.settle(&shared, epoch, outcome);
+                publisher.settle(&shared, at, outcome).await;
             }
         }
         Err(Failure::Refused(why)) => {
@@ -261,10 +314,15 @@ impl Failure {
             Self::Unknown(error.to_string())
         }
     }
+
+    fn why(&self) -> &str {
+        let (Self::Refused(why) | Self::Unknown(why)) = self;
+        why
+    }
 }
 
-/// Runs the script in the epoch that there is; where that is another than was known it is told, has
-/// done nothing, and is run again.
+/// Runs the script in the epoch that there is; where it has done nothing because that is another than was
+/// known, or because something was lost, it is run again once this is set right.
 async fn call(
     shared: &Shared,
     lane: &mut Numbered,
@@ -272,48 +330,101 @@ async fn call(
 ) -> Result<(u64, Vec<Value>), Failure> {
     for _ in 0..MAX_EPOCHS {
         let epoch = shared.epoch();
-        let reply = script::run(&command(shared, epoch, batches), &mut lane.connection).await;
-        let reply = reply.and_then(|reply| Ok(entry::list(reply)?));
-        let mut replies = match reply {
+        let call = command(shared, epoch, lane.server, batches);
+        let reply = script::run(&call, &mut lane.connection).await;
+        let mut replies = match reply.and_then(|reply| Ok(entry::list(reply)?)) {
             Ok(replies) => replies,
             Err(error) => {
-                if is_lost(&error) {
-                    shared.appends.drop_broken(lane);
-                }
+                has_failed(shared, lane, &error);
                 return Err(Failure::of(&error));
             }
         };
-        if !matches!(replies.first(), Some(Value::BulkString(word)) if word == b"epoch") {
-            return Ok((epoch, replies));
-        }
-        let current = replies
-            .pop()
-            .and_then(|current| entry::number(current).ok());
-        let current = match current {
-            Some(current) => Ok(current),
-            None => {
-                shared
-                    .begin_epoch(&mut lane.connection, None, epoch != 0)
-                    .await
-            }
+        let word = match replies.first() {
+            Some(Value::BulkString(word)) => word.as_slice(),
+            _ => b"",
         };
-        // Nothing of these batches was kept, whatever becomes of the epoch.
-        shared.set_epoch(current.map_err(|error| Failure::Refused(error.to_string()))?);
+        match word {
+            b"epoch" => {
+                let current = replies.pop().and_then(|reply| entry::number(reply).ok());
+                match current {
+                    Some(current) => shared.set_epoch(current),
+                    None => begin_epoch(shared, lane, None, epoch != 0).await?,
+                }
+            }
+            b"lost" => begin_epoch(shared, lane, Some(epoch), true).await?,
+            b"own" => restore_own_ids(shared, lane, epoch).await?,
+            b"server" => {
+                let why = "another server has taken over, or this one was restarted, and has yet to \
+                           take over its log";
+                return Err(Failure::Refused(why.into()));
+            }
+            _ => return Ok((epoch, replies)),
+        }
     }
     Err(Failure::Refused("its epoch changes all the time".into()))
 }
 
-fn command(shared: &Shared, epoch: u64, batches: &[Batch]) -> Cmd {
+/// Leaves what takes no events.
+fn has_failed(shared: &Shared, lane: &Numbered, error: &RedisError) {
+    if is_lost(error) {
+        shared.appends.drop_broken(lane);
+    }
+    let standing = shared.holds.standing();
+    if let Some(standing) = standing.filter(|standing| standing.server == lane.server)
+        && is_demoted(error)
+    {
+        shared.leave(standing);
+    }
+}
+
+async fn begin_epoch(
+    shared: &Shared,
+    lane: &mut Numbered,
+    ended: Option<u64>,
+    is_lossy: bool,
+) -> Result<(), Failure> {
+    let begun = shared
+        .begin_epoch(&mut lane.connection, lane.server, ended, is_lossy)
+        .await;
+    // Nothing of these batches was kept, whatever becomes of the epoch.
+    shared.set_epoch(begun.map_err(|error| Failure::Refused(error.to_string()))?);
+    Ok(())
+}
+
+async fn restore_own_ids(shared: &Shared, lane: &mut Numbered, epoch: u64) -> Result<(), Failure> {
+    shared.warn_once(
+        "has lost its index of own ids, which is restored from the log: it was deleted or evicted",
+    );
     let keys = &shared.keys;
-    let mut call = script::APPEND.call(&[
-        &keys.log,
-        &keys.meta,
-        &keys.own,
-        &keys.spent,
-        &keys.retained,
-    ]);
+    let mut step = script::REPAIR.call(&[&keys.log, &keys.meta, &keys.own]);
+    step.arg(epoch).arg(REPAIR_STEP.0).arg(REPAIR_STEP.1);
+    let until = Instant::now() + REPAIR_WITHIN;
+    loop {
+        let reply = script::run(&step, &mut lane.connection).await;
+        let reply = reply.and_then(|reply| Ok(entry::parts(reply)?));
+        let [is_whole] = reply.map_err(|error| Failure::Refused(error.to_string()))?;
+        if entry::number(is_whole) == Ok(1) {
+            return Ok(());
+        }
+        if Instant::now() > until {
+            return Err(Failure::Refused(
+                "its index of own ids was lost and is being restored".into(),
+            ));
+        }
+    }
+}
+
+fn command(shared: &Shared, epoch: u64, server: Server, batches: &[Batch]) -> Cmd {
+    let keys = &shared.keys;
+    let mut call = script::APPEND.call(&keys.all());
+    let has_own_ids = batches
+        .iter()
+        .flat_map(|batch| &batch.events)
+        .any(|event| event.own_id().is_some());
     let age = shared.retention.age.map_or(0, |age| age.as_millis().max(1));
     call.arg(epoch)
+        .arg(server.to_string())
+        .arg(u8::from(has_own_ids))
         .arg(shared.retention.events)
         .arg(shared.retention.bytes)
         .arg(u64::try_from(age).unwrap_or(u64::MAX))

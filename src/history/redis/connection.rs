@@ -1,6 +1,13 @@
 //! Ways to Redis: where it is, and connections that come back by themselves.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use ::redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, RedisError, aio::MultiplexedConnection,
@@ -10,7 +17,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::script;
+use super::{refusal, script};
 use crate::sync::Mutex;
 
 /// How long a connection may take to be made, with its authentication.
@@ -43,6 +50,37 @@ impl std::error::Error for BadUrl {}
 pub(super) struct Address {
     client: Client,
     text: String,
+    made: Arc<AtomicU64>,
+}
+
+/// The run id of a server process; 0 where it may not be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Server(u128);
+
+impl Server {
+    /// From the reply to `INFO`.
+    fn of(info: &str) -> Self {
+        let digits = line_of(info, "run_id").and_then(|id| id.get(..32));
+        Self(digits.map_or(0, |id| u128::from_str_radix(id, 16).unwrap_or(0)))
+    }
+
+    pub(super) fn parse(text: &str) -> Self {
+        Self(u128::from_str_radix(text, 16).unwrap_or(0))
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// The value of a line of the reply to `INFO`.
+pub(super) fn line_of<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    let value = info
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    value.map(str::trim)
 }
 
 impl Address {
@@ -59,28 +97,60 @@ impl Address {
             ConnectionAddr::TcpTls { host, port, .. } => format!("rediss://{host}:{port}/{db}"),
             other => other.to_string(),
         };
-        Ok(Self { client, text })
+        Ok(Self {
+            client,
+            text,
+            made: Arc::default(),
+        })
     }
 
-    pub(super) async fn connect(
-        &self,
-        reply_within: Duration,
-    ) -> Result<MultiplexedConnection, RedisError> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_WITHIN))
-            .set_response_timeout(Some(reply_within));
+    pub(super) async fn connect(&self, reply_within: Duration) -> Result<Numbered, RedisError> {
         let connecting = async {
-            let mut connection = self
-                .client
-                .get_multiplexed_async_connection_with_config(&config)
-                .await?;
-            script::load_all(&mut connection).await?;
-            Ok(connection)
+            let mut connected = self.open(reply_within).await?;
+            script::load_all(&mut connected.connection).await?;
+            Ok(connected)
         };
         timeout(CONNECT_WITHIN, connecting)
             .await
             .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
     }
+
+    async fn open(&self, reply_within: Duration) -> Result<Numbered, RedisError> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_WITHIN))
+            .set_response_timeout(Some(reply_within));
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        let mut connection = self
+            .client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await?;
+        let server = identify(&mut connection).await?;
+        Ok(Numbered {
+            connection,
+            number,
+            server,
+        })
+    }
+
+    /// The primary that a new connection leads to, if there is one.
+    pub(super) async fn leads_to(&self) -> Option<Server> {
+        let opened = timeout(CONNECT_WITHIN, self.open(REPLY_WITHIN)).await;
+        Some(opened.ok()?.ok()?.server)
+    }
+}
+
+/// Which server this is. A replica is refused: it takes no events, and those that it has may lag.
+async fn identify(connection: &mut MultiplexedConnection) -> Result<Server, RedisError> {
+    let info = match ::redis::cmd("INFO").query_async::<String>(connection).await {
+        Ok(info) => info,
+        // It may not be asked for.
+        Err(error) if error.code().is_some() && !refusal::is_lost(&error) => return Ok(Server(0)),
+        Err(error) => return Err(error),
+    };
+    if line_of(&info, "role") == Some("slave") {
+        return Err(std::io::Error::other("this is a replica, and a primary is needed").into());
+    }
+    Ok(Server::of(&info))
 }
 
 impl fmt::Display for Address {
@@ -110,7 +180,7 @@ impl Backoff {
 pub(super) struct Lane {
     connection: Mutex<Option<Numbered>>,
     broken: Notify,
-    up: Notify,
+    pub(super) up: Notify,
     /// Somebody else has reached Redis, so that it is worth a try at once.
     hint: Notify,
 }
@@ -118,28 +188,14 @@ pub(super) struct Lane {
 #[derive(Clone)]
 pub(super) struct Numbered {
     pub(super) connection: MultiplexedConnection,
-    number: u64,
+    /// Increases with each connection that this process opens.
+    pub(super) number: u64,
+    pub(super) server: Server,
 }
 
 impl Lane {
     pub(super) fn get(&self) -> Option<Numbered> {
         self.connection.lock().clone()
-    }
-
-    /// Waits for it, where it is known that Redis is there.
-    pub(super) async fn get_within(&self, within: Duration) -> Option<Numbered> {
-        let got = async {
-            loop {
-                let up = self.up.notified();
-                tokio::pin!(up);
-                up.as_mut().enable();
-                if let Some(connection) = self.get() {
-                    return connection;
-                }
-                up.await;
-            }
-        };
-        timeout(within, got).await.ok()
     }
 
     /// This one is of no use any more; a later one stays.
@@ -162,15 +218,14 @@ impl Lane {
     /// Never ends.
     pub(super) async fn keep(self: Arc<Self>, address: Address) {
         let mut backoff = Backoff::default();
-        for number in 0.. {
+        loop {
             let connected = tokio::select! {
                 connected = address.connect(REPLY_WITHIN) => connected,
                 // What is under way may be waiting for a reply that was lost.
                 () = self.hint.notified() => continue,
             };
-            if let Ok(connection) = connected {
+            if let Ok(mine) = connected {
                 backoff.reset();
-                let mine = Numbered { connection, number };
                 *self.connection.lock() = Some(mine.clone());
                 self.up.notify_waiters();
                 self.watch(mine).await;
@@ -191,38 +246,5 @@ impl Lane {
                 self.drop_broken(&mine);
             }
         }
-    }
-}
-
-/// Whether the command was surely not carried out: Redis says so itself.
-pub(super) fn is_refusal(error: &RedisError) -> bool {
-    const REFUSALS: [&str; 17] = [
-        "LOADING",
-        "READONLY",
-        "OOM",
-        "MISCONF",
-        "NOAUTH",
-        "WRONGPASS",
-        "NOPERM",
-        "BUSY",
-        "MASTERDOWN",
-        "NOREPLICAS",
-        "CLUSTERDOWN",
-        "CROSSSLOT",
-        "MOVED",
-        "ASK",
-        "TRYAGAIN",
-        "NOSCRIPT",
-        "NOPROTO",
-    ];
-    error.code().is_some_and(|code| REFUSALS.contains(&code))
-}
-
-/// Another connection may do better: this one is broken, or leads to what is no primary (any more).
-pub(super) fn is_lost(error: &RedisError) -> bool {
-    const ELSEWHERE: [&str; 5] = ["LOADING", "READONLY", "MASTERDOWN", "NOAUTH", "MOVED"];
-    match error.code() {
-        Some(code) => ELSEWHERE.contains(&code),
-        None => true,
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ::redis::{RedisError, Value, aio::MultiplexedConnection};
 
 use super::{
+    connection::Server,
     entry::{self, Entry},
     look::{Look, Place},
     script,
@@ -31,6 +32,7 @@ struct Newest {
 pub(super) async fn fill(
     shared: &Shared,
     look: &Look,
+    server: Server,
     connection: &mut MultiplexedConnection,
 ) -> Result<Place, RedisError> {
     let max_events = if shared.window.is_followed() {
@@ -44,7 +46,8 @@ pub(super) async fn fill(
         let reply = script::run(&call(shared, look.epoch, &from), connection).await?;
         let Piece { entries, is_all } = decode(reply)?;
         let end = entries.last().map(|entry| entry.id);
-        if !newest.take(entries, max_events, shared.window.retention().bytes) || is_all {
+        let birth = look.birth;
+        if !newest.take(entries, birth, max_events, shared.window.retention().bytes) || is_all {
             break;
         }
         let Some(end) = end else { break };
@@ -68,6 +71,7 @@ pub(super) async fn fill(
     Ok(Place {
         epoch: look.epoch,
         id,
+        server,
         fingerprint,
     })
 }
@@ -78,7 +82,7 @@ struct Piece {
 }
 
 fn call(shared: &Shared, epoch: u64, from: &str) -> ::redis::Cmd {
-    let mut call = script::LAST.call(&[&shared.keys.log, &shared.keys.meta]);
+    let mut call = script::LAST.call(&[&shared.keys.log, &shared.keys.meta, &shared.keys.topics]);
     call.arg(epoch)
         .arg(from)
         .arg(PIECE.0)
@@ -97,9 +101,20 @@ fn decode(reply: Value) -> Result<Piece, RedisError> {
 
 impl Newest {
     /// Whether there is room for more.
-    fn take(&mut self, entries: Vec<Entry>, max_events: usize, max_bytes: usize) -> bool {
+    fn take(
+        &mut self,
+        entries: Vec<Entry>,
+        birth: EventId,
+        max_events: usize,
+        max_bytes: usize,
+    ) -> bool {
         for entry in entries {
             let id = entry.id;
+            if id < birth {
+                // Positions of before the epoch are not known, however much of it is still there.
+                self.before = Some(birth);
+                return false;
+            }
             self.last.get_or_insert_with(|| (id, entry.fingerprint()));
             let Some(stored) = entry.event() else {
                 continue;

@@ -1,7 +1,9 @@
-//! What publishers keep reserved until their events have come into the window by the tail.
+//! Where the tail stands, and what publishers keep reserved until their events have come into the window
+//! by it.
 
 use std::collections::BTreeMap;
 
+use super::connection::Server;
 use crate::{event::EventId, history::Hold, sync::Mutex};
 
 const FIRST: EventId = EventId::new(0, 0);
@@ -10,37 +12,78 @@ const LAST: EventId = EventId::new(u64::MAX, u64::MAX);
 #[derive(Default)]
 pub(super) struct Holds(Mutex<Held>);
 
+/// What the tail follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub(super) epoch: u64,
+    pub(super) server: Server,
+    /// The number of its connection.
+    pub(super) connection: u64,
+}
+
 #[derive(Default)]
 struct Held {
-    /// How far the tail has come, and in which epoch.
-    reached: Option<(u64, EventId)>,
+    /// How far the tail has come.
+    reached: Option<(Standing, EventId)>,
+    /// It has a connection now.
+    is_connected: bool,
     waiting: BTreeMap<(u64, EventId), Vec<Hold>>,
 }
 
+impl Held {
+    fn standing(&self) -> Option<Standing> {
+        let (standing, _) = self.reached?;
+        self.is_connected.then_some(standing)
+    }
+}
+
 impl Holds {
-    /// Keeps it until the tail has passed this id.
-    pub(super) fn keep(&self, epoch: u64, id: EventId, reserved: Hold) {
-        let mut held = self.0.lock();
-        let is_there = held
-            .reached
-            .is_some_and(|(at, reached)| at == epoch && reached >= id);
-        if !is_there {
-            held.waiting.entry((epoch, id)).or_default().push(reserved);
-        }
+    /// What the tail follows, while it has a connection.
+    pub(super) fn standing(&self) -> Option<Standing> {
+        self.0.lock().standing()
     }
 
-    /// The tail has come to this id of this epoch. Events of epochs before it never come, and those of
-    /// the one that is appended to are still to come where the tail has not heard of it.
-    pub(super) fn reached(&self, epoch: u64, id: EventId, appended_to: u64) {
+    /// What the tail follows, or followed last.
+    pub(super) fn last_standing(&self) -> Option<Standing> {
+        self.0.lock().reached.map(|(standing, _)| standing)
+    }
+
+    /// The tail has no connection any more.
+    pub(super) fn disconnected(&self) {
+        self.0.lock().is_connected = false;
+    }
+
+    /// Takes as appended what this server stored in this epoch, if the tail follows both; the
+    /// reservation is kept until the tail has passed the id. Otherwise gives it back: the tail may never
+    /// come to these events. One step, so that a tail that moves finds every id that was acknowledged.
+    pub(super) fn acknowledge(
+        &self,
+        epoch: u64,
+        server: Server,
+        last: Option<EventId>,
+        reserved: Hold,
+    ) -> Result<(), Hold> {
         let mut held = self.0.lock();
-        held.reached = Some((epoch, id));
-        let is_due = |(at, last): &(u64, EventId)| {
-            if *at == epoch {
-                *last <= id
-            } else {
-                *at != appended_to
-            }
-        };
+        let standing = held.standing();
+        if standing.is_none_or(|standing| (standing.epoch, standing.server) != (epoch, server)) {
+            return Err(reserved);
+        }
+        let Some(last) = last else { return Ok(()) };
+        if held.reached.is_some_and(|(_, reached)| reached < last) {
+            held.waiting
+                .entry((epoch, last))
+                .or_default()
+                .push(reserved);
+        }
+        Ok(())
+    }
+
+    /// The tail has come to this id. What was acknowledged in other epochs never comes.
+    pub(super) fn reached(&self, standing: Standing, id: EventId) {
+        let mut held = self.0.lock();
+        held.reached = Some((standing, id));
+        held.is_connected = true;
+        let is_due = |(at, last): &(u64, EventId)| *at != standing.epoch || *last <= id;
         let due: Vec<_> = held
             .waiting
             .keys()

@@ -1,11 +1,12 @@
 -- The newest entries at or before an id, newest first, of all topics or of some.
--- KEYS: log, meta. ARGV: epoch; the id, or '(' and the id to be before it; most events; most bytes; the
+-- KEYS: log, meta, topics. ARGV: epoch; the id, or '(' and the id to be before it; most events; most bytes; the
 -- beginning of the topics' keys; the topics, none for all.
+-- An index that was lost is not used: then entries of all topics are answered.
 -- Answers {'epoch'}, or {birth, floor, whether these are all, entries}.
 local call = redis.call
-local log, meta = KEYS[1], KEYS[2]
+local log, meta, topic_counts = KEYS[1], KEYS[2], KEYS[3]
 local last, max_events, max_bytes, topic_keys = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
-local state = call('HMGET', meta, 'epoch', 'birth', 'floor')
+local state = call('HMGET', meta, 'epoch', 'birth', 'floor', 'topics', 'whole')
 if state[1] ~= ARGV[1] then return {'epoch'} end
 
 local function is_after(a, b)
@@ -51,6 +52,18 @@ local function take_topics()
   return is_complete
 end
 
+local function is_indexed()
+  local whole = state[5] or ''
+  if tonumber(state[4] or '') ~= call('HLEN', topic_counts) or (whole ~= '' and is_after(whole, state[3])) then
+    return false
+  end
+  for i = 6, #ARGV do
+    local count = call('HGET', topic_counts, ARGV[i]) or '0'
+    if tonumber(count) ~= call('XLEN', topic_keys .. ARGV[i]) then return false end
+  end
+  return true
+end
+
 local is_all = nil
-if #ARGV > 5 then is_all = take_topics() else is_all = take_all() end
+if #ARGV > 5 and is_indexed() then is_all = take_topics() else is_all = take_all() end
 return {state[2], state[3], is_all and 1 or 0, entries}

@@ -1,15 +1,17 @@
 -- What the log holds after a place, of all topics or of some, up to the last id that the node knows.
--- KEYS: log, meta, own. ARGV: epoch; where to begin ('after', 'brought', 'since', 'before' or
+-- KEYS: log, meta, own, topics. ARGV: epoch; where to begin ('after', 'brought', 'since', 'before' or
 -- 'earliest') and its value; the last id; most events; most bytes; the beginning of the topics' keys;
 -- the topics, none for all.
+-- An index that was lost, or does not go back so far, is not used: then entries of all topics are answered.
 -- Answers {'epoch'}, or {after, '1' for a gap, the oldest or '', read to, entries}.
 local call = redis.call
-local log, meta, own = KEYS[1], KEYS[2], KEYS[3]
+local log, meta, own, topic_counts = unpack(KEYS)
 local kind, value, last = ARGV[2], ARGV[3], ARGV[4]
 local max_events, max_bytes, topic_keys = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
-local state = call('HMGET', meta, 'epoch', 'birth', 'floor', 'lossy', 'oldest')
+local state = call('HMGET', meta, 'epoch', 'birth', 'floor', 'lossy', 'oldest', 'term', 'topics', 'whole')
 if state[1] ~= ARGV[1] then return {'epoch'} end
 local birth, floor, is_lossy = state[2], state[3], state[4] == '1'
+local term, topic_count, whole = state[6] or birth, tonumber(state[7] or ''), state[8] or ''
 
 local function parts(id)
   local ms, seq = id:match('^(%d+)-(%d+)$')
@@ -46,7 +48,11 @@ local function begin()
     local id = value
     if not id:match('^%d+-%d+$') then id = call('HGET', own, value) end
     if id and not id:find('!', 1, true) and is_known(id) then return id, false end
-    return is_before(birth, floor) and floor or birth, true
+    local from = is_before(birth, floor) and floor or birth
+    -- An id of a server that this one was promoted in place of, or of what it has lost: before it came all
+    -- that this server had when it went on.
+    if value:match('^%d+-%d+$') and is_before(from, term) and is_before(term, value) then from = term end
+    return from, true
   elseif kind == 'since' then
     local ms = tonumber(value)
     return ms == 0 and floor or id_before(value .. '-0'), is_cut(ms)
@@ -102,10 +108,19 @@ local function read_topics(after)
   return complete_to
 end
 
+local function is_indexed(after)
+  if topic_count ~= call('HLEN', topic_counts) or (whole ~= '' and is_before(after, whole)) then return false end
+  for i = 8, #ARGV do
+    local count = call('HGET', topic_counts, ARGV[i]) or '0'
+    if tonumber(count) ~= call('XLEN', topic_keys .. ARGV[i]) then return false end
+  end
+  return true
+end
+
 local after, gap = begin()
 local read_to = nil
 if is_before(after, last) then
-  if #ARGV > 7 then read_to = read_topics(after) else read_to = read_all(after) end
+  if #ARGV > 7 and is_indexed(after) then read_to = read_topics(after) else read_to = read_all(after) end
   read_to = read_to or last
 else
   read_to = after

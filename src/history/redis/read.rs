@@ -7,8 +7,8 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::{
-    connection::is_lost,
     entry::{self, Entry, Unexpected},
+    refusal::is_lost,
     script,
     shared::Shared,
 };
@@ -127,7 +127,7 @@ async fn read_from(
         Begin::Before(id) => ("before", id.to_string()),
         Begin::Earliest => ("earliest", String::new()),
     };
-    let mut call = script::READ.call(&[&keys.log, &keys.meta, &keys.own]);
+    let mut call = script::READ.call(&[&keys.log, &keys.meta, &keys.own, &keys.topics]);
     call.arg(epoch).arg(kind).arg(value).arg(head.to_string());
     call.arg(limit.events.clamp(1, MOST.events))
         .arg(limit.bytes.clamp(1, MOST.bytes))
@@ -202,7 +202,8 @@ async fn find_last(
 ) -> Result<Option<Begin>, Unavailable> {
     let (mut from, mut left) = (head.to_string(), count);
     loop {
-        let mut call = script::LAST.call(&[&shared.keys.log, &shared.keys.meta]);
+        let mut call =
+            script::LAST.call(&[&shared.keys.log, &shared.keys.meta, &shared.keys.topics]);
         let step = STEP_BACK.0.min(left.max(1));
         call.arg(epoch)
             .arg(&from)

@@ -11,9 +11,12 @@ pub(super) struct Script {
 }
 
 pub(super) static APPEND: Script = Script::new(include_str!("append.lua"));
+pub(super) static ADOPT: Script = Script::new(include_str!("adopt.lua"));
 pub(super) static EPOCH: Script = Script::new(include_str!("epoch.lua"));
+pub(super) static LOOK: Script = Script::new(include_str!("look.lua"));
 pub(super) static READ: Script = Script::new(include_str!("read.lua"));
 pub(super) static LAST: Script = Script::new(include_str!("last.lua"));
+pub(super) static REPAIR: Script = Script::new(include_str!("repair.lua"));
 pub(super) static RETAINED: Script = Script::new(include_str!("retained.lua"));
 pub(super) static NAMES: Script = Script::new(include_str!("names.lua"));
 
@@ -45,7 +48,10 @@ impl Script {
 
 /// Loads every script: Redis may have been restarted since.
 pub(super) async fn load_all(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
-    for script in [&APPEND, &EPOCH, &READ, &LAST, &RETAINED, &NAMES] {
+    let scripts = [
+        &APPEND, &ADOPT, &EPOCH, &LOOK, &READ, &LAST, &REPAIR, &RETAINED, &NAMES,
+    ];
+    for script in scripts {
         script.load(connection).await?;
     }
     Ok(())
@@ -74,6 +80,8 @@ pub(super) struct Keys {
     pub(super) own: String,
     pub(super) spent: String,
     pub(super) retained: String,
+    /// How many entries the index of each topic has.
+    pub(super) topics: String,
     /// Followed by the topic.
     pub(super) topic: String,
 }
@@ -87,7 +95,20 @@ impl Keys {
             own: key("own"),
             spent: key("spent"),
             retained: key("retained"),
+            topics: key("topics"),
             topic: key("topic:"),
         }
+    }
+
+    /// What the scripts that write to the log work on, in their order.
+    pub(super) fn all(&self) -> [&str; 6] {
+        [
+            &self.log,
+            &self.meta,
+            &self.own,
+            &self.spent,
+            &self.retained,
+            &self.topics,
+        ]
     }
 }

@@ -2,7 +2,7 @@
 
 use ::redis::aio::MultiplexedConnection;
 
-use super::shared::Shared;
+use super::{connection::line_of, shared::Shared};
 
 /// Warns of settings under which acknowledged events are lost. Who may not ask is not warned.
 pub(super) async fn warn(shared: &Shared, connection: &mut MultiplexedConnection) {
@@ -16,20 +16,14 @@ pub(super) async fn warn(shared: &Shared, connection: &mut MultiplexedConnection
 }
 
 fn warnings(info: &str) -> Vec<&'static str> {
-    let value = |name: &str| {
-        let line = info
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        line.map(str::trim)
-    };
     let mut warnings = Vec::new();
-    if value("aof_enabled") == Some("0") {
+    if line_of(info, "aof_enabled") == Some("0") {
         warnings.push(
             "keeps no append-only file: when it ends, what it had acknowledged since its last snapshot is \
              lost; set appendonly yes",
         );
     }
-    if value("maxmemory_policy").is_some_and(|policy| policy != "noeviction") {
+    if line_of(info, "maxmemory_policy").is_some_and(|policy| policy != "noeviction") {
         warnings.push("may evict the log when its memory is full: set maxmemory-policy noeviction");
     }
     warnings

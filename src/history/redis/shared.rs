@@ -10,21 +10,27 @@ use std::{
 };
 
 use ::redis::{RedisError, aio::MultiplexedConnection};
-use tokio::sync::Notify;
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
 
 use super::{
-    connection::{Address, Lane, Numbered},
-    holds::Holds,
+    connection::{Address, Lane, Numbered, Server},
+    holds::{Holds, Standing},
     script::Keys,
 };
 use crate::{
     event::EventId,
-    history::{Bounds, Retention, Stats, Unavailable, Window},
+    history::{Bounds, Retention, Stats, Unavailable, Window, ids::first_sequence},
     sync::Mutex,
 };
 
 /// How long something waits for a connection while another one is there.
 const LANE_WITHIN: Duration = Duration::from_millis(900);
+
+/// How often it is looked whether the address leads to another server.
+const LOOK_WHERE_EVERY: Duration = Duration::from_secs(5);
 
 pub(super) struct Shared {
     pub(super) address: Address,
@@ -41,6 +47,11 @@ pub(super) struct Shared {
     epoch: AtomicU64,
     log: Mutex<LogBounds>,
     reach: Mutex<Reach>,
+    /// Why the last publish failed, until one succeeds.
+    failing: Mutex<Option<String>>,
+    /// Connections with numbers below this one are not for the tail any more.
+    left: AtomicU64,
+    leave: Notify,
     /// What the operator was told of Redis' settings.
     warned: Mutex<HashSet<&'static str>>,
     /// The tail has looked at the log: in a new epoch, or for the first time.
@@ -82,6 +93,9 @@ impl Shared {
                 bytes: 0,
             }),
             reach: Mutex::new(Reach::Unknown),
+            failing: Mutex::default(),
+            left: AtomicU64::new(0),
+            leave: Notify::new(),
             looked: Notify::new(),
             warned: Mutex::default(),
         }
@@ -158,24 +172,99 @@ impl Shared {
         }
     }
 
-    /// The lane's connection; waits for it while the tail has one.
+    /// The lane's connection to the server that the tail follows; waits for it while the tail has one.
     pub(super) async fn connection(&self, lane: &Lane) -> Result<Numbered, Unavailable> {
-        let found = match lane.get() {
-            None if self.follows() => lane.get_within(LANE_WITHIN).await,
+        let found = match self.usable(lane) {
+            None if self.follows() => timeout(LANE_WITHIN, self.come_to_usable(lane)).await.ok(),
             found => found,
         };
         found.ok_or_else(|| self.unavailable())
     }
 
-    fn follows(&self) -> bool {
+    async fn come_to_usable(&self, lane: &Lane) -> Numbered {
+        loop {
+            let (up, looked) = (lane.up.notified(), self.looked.notified());
+            tokio::pin!(up, looked);
+            up.as_mut().enable();
+            looked.as_mut().enable();
+            if let Some(connection) = self.usable(lane) {
+                return connection;
+            }
+            tokio::select! {
+                () = up => {}
+                () = looked => {}
+            }
+        }
+    }
+
+    /// The lane's connection, if it leads to the server that the tail follows. Where it does not, the
+    /// older of the two connections is dropped: the address has led elsewhere since.
+    pub(super) fn usable(&self, lane: &Lane) -> Option<Numbered> {
+        let connection = lane.get()?;
+        let standing = self.holds.last_standing()?;
+        if connection.server == standing.server {
+            return Some(connection);
+        }
+        if connection.number < standing.connection {
+            lane.drop_broken(&connection);
+        } else {
+            self.leave(standing);
+        }
+        None
+    }
+
+    /// Has the tail follow what the address leads to now.
+    pub(super) fn leave(&self, standing: Standing) {
+        let left = self
+            .left
+            .fetch_max(standing.connection + 1, Ordering::AcqRel);
+        if left <= standing.connection {
+            self.leave.notify_one();
+        }
+    }
+
+    /// Leaves a server that its open connections go on being served by, though the address leads to
+    /// another one. Never ends.
+    pub(super) async fn watch_address(self: Arc<Self>) {
+        loop {
+            sleep(LOOK_WHERE_EVERY).await;
+            let Some(standing) = self.holds.standing() else {
+                continue;
+            };
+            let leads_to = self.address.leads_to().await;
+            if leads_to.is_some_and(|server| server != standing.server) {
+                self.leave(standing);
+            }
+        }
+    }
+
+    /// Until the tail is to leave the connection of this number.
+    pub(super) async fn has_left(&self, connection: u64) {
+        while self.left.load(Ordering::Acquire) <= connection {
+            self.leave.notified().await;
+        }
+    }
+
+    pub(super) fn follows(&self) -> bool {
         matches!(*self.reach.lock(), Reach::Here)
     }
 
+    pub(super) fn failed(&self, why: Option<String>) {
+        *self.failing.lock() = why;
+    }
+
+    pub(super) fn is_failing(&self) -> bool {
+        self.failing.lock().is_some()
+    }
+
     pub(super) fn health(&self) -> Result<(), Unavailable> {
-        if self.follows() && self.appends.get().is_some() {
-            return Ok(());
+        if !self.follows() || self.usable(&self.appends).is_none() {
+            return Err(self.unavailable());
         }
-        Err(self.unavailable())
+        match &*self.failing.lock() {
+            Some(why) => Err(Unavailable(format!("{}: {why}", self.address))),
+            None => Ok(()),
+        }
     }
 
     /// Begins another epoch in place of `ended`, or finds that another node has. `is_lossy`: something
@@ -183,16 +272,24 @@ impl Shared {
     pub(super) async fn begin_epoch(
         &self,
         connection: &mut MultiplexedConnection,
+        server: Server,
         ended: Option<u64>,
         is_lossy: bool,
     ) -> Result<u64, RedisError> {
-        let Keys { log, meta, own, .. } = &self.keys;
         let epoch = fastrand::u64(1..u64::MAX);
-        let mut call = super::script::EPOCH.call(&[log, meta, own]);
+        let head = self.window.bounds().head;
+        let last = self.holds.last_standing();
+        let promised = last.and_then(|last| self.holds.promised(last.epoch));
+        let newest = promised.map_or(head, |promised| promised.max(head));
+        let seen = last.map_or(String::new(), |last| format!("{}={newest}", last.server));
+        let mut call = super::script::EPOCH.call(&self.keys.all());
         call.arg(ended.map_or(String::new(), |epoch| epoch.to_string()))
             .arg(epoch)
-            .arg(self.window.bounds().head.ms())
-            .arg(u8::from(is_lossy));
+            .arg(newest.ms())
+            .arg(u8::from(is_lossy))
+            .arg(server.to_string())
+            .arg(first_sequence())
+            .arg(seen);
         let reply = super::script::run(&call, connection).await?;
         let [current] = super::entry::parts(reply)?;
         let current = super::entry::number(current)?;

@@ -7,14 +7,19 @@ use ::redis::{Pipeline, RedisError, aio::MultiplexedConnection};
 use tokio::time::sleep;
 
 use super::{
-    connection::Backoff,
-    entry::{self, Entry},
+    connection::{Backoff, Server},
+    entry::Entry,
     fill,
+    holds::Standing,
     look::{Look, Place, Verdict},
-    settings,
+    refusal::{is_lost, is_refusal},
+    script, settings,
     shared::Shared,
 };
-use crate::event::{EventId, Stored};
+use crate::{
+    event::{EventId, Stored},
+    history::ids::first_sequence,
+};
 
 /// How long the tail waits for an entry: the log itself is looked at as often.
 const BLOCK: Duration = Duration::from_secs(1);
@@ -32,6 +37,9 @@ pub(super) struct Tail {
     shared: Arc<Shared>,
     /// `None`: nothing was seen of any log.
     place: Option<Place>,
+    /// What it is connected to, and by which connection.
+    server: Server,
+    number: u64,
     /// How many events had been added to the log where the tail stands.
     added: u64,
     /// Entries of the next look at most.
@@ -48,6 +56,8 @@ impl Tail {
         Self {
             shared,
             place: None,
+            server: Server::default(),
+            number: 0,
             added: 0,
             step: FIRST_ENTRIES,
             asked: 0,
@@ -61,6 +71,7 @@ impl Tail {
         let mut backoff = Backoff::default();
         loop {
             let Err(error) = self.try_follow(&mut backoff).await;
+            self.shared.holds.disconnected();
             self.shared.is_away(&error.to_string());
             self.shared.looked.notify_waiters();
             sleep(backoff.next()).await;
@@ -71,7 +82,9 @@ impl Tail {
         &mut self,
         backoff: &mut Backoff,
     ) -> Result<std::convert::Infallible, RedisError> {
-        let mut connection = self.shared.address.connect(REPLY_WITHIN).await?;
+        let connected = self.shared.address.connect(REPLY_WITHIN).await?;
+        let mut connection = connected.connection;
+        (self.server, self.number) = (connected.server, connected.number);
         self.step = FIRST_ENTRIES;
         let mut look = self.look(&mut connection).await?;
         settings::warn(&self.shared, &mut connection).await;
@@ -118,7 +131,13 @@ impl Tail {
             .arg(&self.shared.keys.log)
             .arg(self.id().to_string())
             .ignore();
-        match self.ask(calls, connection).await? {
+        // Nothing was taken yet that would be lost with the wait.
+        let (shared, number) = (Arc::clone(&self.shared), self.number);
+        let asked = tokio::select! {
+            asked = self.ask(calls, connection) => asked?,
+            () = shared.has_left(number) => return Err(moved()),
+        };
+        match asked {
             Some(look) => Ok(look),
             None => self.look(connection).await,
         }
@@ -134,8 +153,7 @@ impl Tail {
             .place
             .and_then(|place| self.shared.holds.promised(place.epoch));
         Look::add(&mut calls, &self.shared, self.id(), self.asked);
-        let [reply] = entry::parts(calls.query_async(connection).await?)?;
-        let look = Look::decode(reply)?;
+        let look = Look::decode(calls.query_async(connection).await?)?;
         if let Some(look) = &look {
             let bytes: usize = look.entries.iter().map(Entry::bytes).sum();
             if bytes > LOOK_BYTES {
@@ -153,8 +171,38 @@ impl Tail {
         ended: Option<u64>,
     ) -> Result<(), RedisError> {
         let is_lossy = self.place.is_some();
-        self.shared.begin_epoch(connection, ended, is_lossy).await?;
+        let (shared, server) = (&self.shared, self.server);
+        shared
+            .begin_epoch(connection, server, ended, is_lossy)
+            .await?;
         Ok(())
+    }
+
+    /// Has the server go on with its log, where it was promoted or restarted since the log was last
+    /// written to; true where there is to be another look.
+    async fn adopt(
+        &self,
+        look: &Look,
+        connection: &mut MultiplexedConnection,
+    ) -> Result<bool, RedisError> {
+        let server = self.server.to_string();
+        if look.server.as_ref() == Some(&server) {
+            return Ok(false);
+        }
+        let mut call = script::ADOPT.call(&self.shared.keys.all());
+        call.arg(look.epoch)
+            .arg(look.server.as_deref().unwrap_or_default())
+            .arg(server)
+            .arg(first_sequence());
+        match script::run(&call, connection).await {
+            Ok(_) => Ok(true),
+            // What it holds can be read all the same.
+            Err(error) if is_refusal(&error) && !is_lost(&error) => {
+                self.shared.failed(Some(error.to_string()));
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Does what a look calls for; false where there is to be another at once.
@@ -164,14 +212,23 @@ impl Tail {
         connection: &mut MultiplexedConnection,
     ) -> Result<bool, RedisError> {
         let Some(place) = self.place else {
-            self.place = Some(fill::fill(&self.shared, &look, connection).await?);
+            if self.adopt(&look, connection).await? {
+                return Ok(false);
+            }
+            self.place = Some(fill::fill(&self.shared, &look, self.server, connection).await?);
             self.has_come_to(look.epoch, &look);
             return Ok(true);
         };
         match look.verdict(&place) {
             Verdict::Same => {}
             Verdict::Replaced => {
-                self.restart(&look);
+                let promised = self.shared.holds.promised(place.epoch);
+                let has_moved = place.server != self.server;
+                if has_moved && look.has_lost_of(&place, promised) {
+                    self.begin(connection, Some(look.epoch)).await?;
+                } else if !self.adopt(&look, connection).await? {
+                    self.restart(&look);
+                }
                 return Ok(false);
             }
             Verdict::Overtaken(floor) => {
@@ -189,6 +246,9 @@ impl Tail {
         }
         if self.misses(&place, &look) {
             self.begin(connection, Some(place.epoch)).await?;
+            return Ok(false);
+        }
+        if self.adopt(&look, connection).await? {
             return Ok(false);
         }
         let entries = std::mem::take(&mut look.entries);
@@ -223,6 +283,7 @@ impl Tail {
         self.place = Some(Place {
             epoch,
             id,
+            server: self.server,
             fingerprint: None,
         });
         self.has_come_to(epoch, look);
@@ -238,7 +299,9 @@ impl Tail {
     fn has_come_to(&mut self, epoch: u64, look: &Look) {
         let shared = &self.shared;
         shared.saw(look.bounds);
-        let Some(place) = self.place else { return };
+        let Some(place) = &mut self.place else { return };
+        place.server = self.server;
+        let place = *place;
         if look.entries.is_empty() && place.id >= self.shared.window.bounds().head {
             self.added = self.added.max(look.added);
         }
@@ -250,7 +313,12 @@ impl Tail {
         if shared.epoch() == 0 {
             shared.set_epoch(epoch);
         }
-        shared.holds.reached(place.epoch, place.id, shared.epoch());
+        let standing = Standing {
+            epoch: place.epoch,
+            server: self.server,
+            connection: self.number,
+        };
+        shared.holds.reached(standing, place.id);
         shared.looked.notify_waiters();
     }
 
@@ -297,4 +365,8 @@ impl Tail {
             );
         }
     }
+}
+
+fn moved() -> RedisError {
+    std::io::Error::other("it leads to another server now").into()
 }
