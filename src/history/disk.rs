@@ -9,6 +9,7 @@
 mod append;
 mod directory;
 mod journal;
+mod lost;
 mod mark;
 mod names;
 mod opening;
@@ -17,14 +18,17 @@ mod queue;
 mod read;
 mod readers;
 mod record;
+mod repair;
 mod shared;
 mod store;
+mod tables;
 mod versions;
 mod view;
 mod writer;
 
 use std::{
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::{
         Arc,
@@ -36,13 +40,15 @@ use std::{
 
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use parking_lot::Mutex;
+use tokio::time::timeout;
 
 use self::{
     directory::Directory,
+    opening::Opened,
     queue::{Pending, Queue},
     readers::Readers,
     shared::Shared,
-    store::Fault,
+    store::{Fault, Store},
     writer::Writer,
 };
 use super::{
@@ -52,6 +58,10 @@ use super::{
 use crate::event::{EventId, Selector};
 
 pub use directory::OpenError;
+
+/// How long a read waits for what it met to be repaired, and how often it is tried.
+const REPAIRED_WITHIN: Duration = Duration::from_secs(30);
+const MAX_TRIES: usize = 3;
 
 /// Where the engine logs. Its errors are told by who asked it.
 pub const ENGINE_LOG_TARGETS: [&str; 2] = ["fjall", "lsm_tree"];
@@ -90,12 +100,14 @@ impl Disk {
     pub fn open(options: Options) -> Result<Self, OpenError> {
         let directory = Directory::open(&options.directory, options.wait)?;
         let (mut mark, noted) = directory.mark()?;
-        let mut log = opening::open_log(&directory, &options, &mut mark, noted)?;
-        let damaged = |fault: Fault| opening::refused(&directory, &fault);
-        let (floor, newest) = log.newest(options.window).map_err(damaged)?;
-        let window = Arc::new(Window::new(options.window, log.standing.epoch, floor));
+        let Opened {
+            log,
+            newest,
+            before,
+            oldest,
+        } = opening::open_log(&directory, &options, &mut mark, noted)?;
+        let window = Arc::new(Window::new(options.window, log.standing.epoch, before));
         window.push(newest);
-        let oldest = log.find_oldest().map_err(damaged)?;
         let shared = Arc::new(Shared::new(window, &log, oldest));
         let queue = Arc::new(Queue::default());
         let path = options.directory.clone();
@@ -127,39 +139,74 @@ impl Disk {
         selector: &Selector,
         limit: Limit,
     ) -> Result<Chunk, Unavailable> {
-        let (shared, selector) = (Arc::clone(&self.shared), selector.clone());
-        let from = OwnedFrom::new(from);
+        let (from, selector) = (OwnedFrom::new(from), selector.clone());
         let floor = self.shared.window.bounds().trim_floor;
-        let read = self.readers.read(move || {
-            let (store, end) = (shared.store()?, shared.window.bounds().head);
-            let oldest = shared.bounds().oldest;
-            let read = read::read(&store, from.get(), &selector, limit, end, oldest);
-            Ok::<_, Unavailable>(read)
-        });
-        match read.await {
-            Ok(Ok(Ok(chunk))) => Ok(chunk),
-            Ok(Ok(Err(Fault::Io(why)))) => Err(Unavailable(why)),
-            Ok(Ok(Err(fault))) => Ok(self.pass_over(&fault.to_string(), floor)),
-            Ok(Err(unavailable)) => Err(unavailable),
-            Err(_) => Ok(self.pass_over("its files make no sense", floor)),
+        let read = move |shared: &Shared, store: &Store| {
+            let end = shared.window.bounds().head;
+            let about = (shared.bounds().oldest, &*shared.lost());
+            read::read(store, from.get(), &selector, limit, end, about)
+        };
+        match self.read_store(read).await {
+            Ok(chunk) => Ok(chunk),
+            Err(Fault::Io(why)) => Err(Unavailable(why)),
+            Err(fault) => Ok(self.pass_over(&fault.to_string(), floor)),
         }
     }
 
     async fn topics(&self, range: NameRange<'_>) -> Result<Names, Unavailable> {
-        let shared = Arc::clone(&self.shared);
         let (prefix, after, limit) = (range.prefix.to_owned(), range.after.to_owned(), range.limit);
-        let read = self.readers.read(move || {
+        let read = move |_: &Shared, store: &Store| {
             let range = NameRange {
                 prefix: &prefix,
                 after: &after,
                 limit,
             };
+            names::topics(store, range)
+        };
+        let names = self.read_store(read).await;
+        names.map_err(|fault| Unavailable(fault.to_string()))
+    }
+
+    /// Has a thread read, again once what it met is repaired.
+    async fn read_store<T: Send + 'static>(
+        &self,
+        read: impl Fn(&Shared, &Store) -> Result<T, Fault> + Send + Sync + 'static,
+    ) -> Result<T, Fault> {
+        let read = Arc::new(read);
+        let mut tries = 0;
+        loop {
+            let repaired = self.shared.repaired.notified();
+            let fault = match self.try_read(Arc::clone(&read)).await {
+                Err(fault @ (Fault::Damaged(_) | Fault::Stopped)) => fault,
+                read => return read,
+            };
+            self.queue.repair();
+            tries += 1;
+            if tries == MAX_TRIES || timeout(REPAIRED_WITHIN, repaired).await.is_err() {
+                return Err(fault);
+            }
+        }
+    }
+
+    /// [`Fault::Stopped`]: the engine is closed to be repaired.
+    async fn try_read<T: Send + 'static>(
+        &self,
+        read: Arc<impl Fn(&Shared, &Store) -> Result<T, Fault> + Send + Sync + 'static>,
+    ) -> Result<T, Fault> {
+        let shared = Arc::clone(&self.shared);
+        let answer = self.readers.read(move || {
             let store = shared.store()?;
-            let topics = names::topics(&store, range);
-            topics.map_err(|fault| Unavailable(fault.to_string()))
+            // The engine meets some damage with a panic.
+            let read = catch_unwind(AssertUnwindSafe(|| read(&shared, &store)));
+            let read =
+                read.unwrap_or_else(|_| Err(Fault::Damaged("its files make no sense".into())));
+            if let Err(Fault::Damaged(_)) = read {
+                // While the store is held: of the engine that is open now.
+                shared.met_damage();
+            }
+            read
         });
-        let damaged = |_| Unavailable("the index of topics makes no sense".into());
-        read.await.map_err(damaged)?
+        answer.await.unwrap_or(Err(Fault::Stopped))
     }
 
     /// What cannot be read is lost: the reader is told of a gap, and goes on with what memory holds.

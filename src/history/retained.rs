@@ -30,6 +30,11 @@ impl Retained {
         }
     }
 
+    #[cfg(feature = "disk")]
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &(Bytes, EventId))> {
+        self.values.iter().map(|(key, value)| (key.as_str(), value))
+    }
+
     pub(super) fn check(&self, expect: &[Expect], retain: &[Retain]) -> Result<(), AppendError> {
         for Expect { key, written_at } in expect {
             let found = self.values.get(key).map(|(_, id)| *id);

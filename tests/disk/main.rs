@@ -17,3 +17,4 @@ mod restart;
 mod retention;
 mod shim;
 mod synced;
+mod unreadable;

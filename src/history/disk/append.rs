@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    lost::LostRanges,
     mark::Noted,
     record::{Own, Standing},
     store::{Commit, Fault, Store},
@@ -32,6 +33,7 @@ pub(super) struct Log {
     pub(super) store: Arc<Store>,
     pub(super) standing: Standing,
     pub(super) retained: Retained,
+    pub(super) lost: LostRanges,
     ids: Ids,
     /// The oldest events: the next to be dropped.
     oldest: VecDeque<(u64, Stored)>,
@@ -42,6 +44,8 @@ pub(super) struct Log {
 pub(super) struct Group {
     pub(super) stored: Vec<Arc<Stored>>,
     pub(super) answers: Vec<Result<Appended, AppendError>>,
+    /// Batches whose own ids cannot be read, in their places among the answers; nothing is written of them.
+    pub(super) unread: Vec<(usize, Batch)>,
     /// The engine was asked to write it.
     pub(super) attempted: bool,
     own_ids: HashMap<OwnId, EventId>,
@@ -64,7 +68,8 @@ impl Log {
             spent_overflowed: false,
         };
         store.begin().finish(&standing, true)?;
-        Ok(Self::new(store, standing, Retained::default(), ids))
+        let (retained, lost) = (Retained::default(), LostRanges::default());
+        Ok(Self::new(store, standing, retained, lost, ids))
     }
 
     /// The log that the engine holds, if it holds one.
@@ -72,16 +77,23 @@ impl Log {
         let Some(standing) = store.standing()? else {
             return Ok(Err(store));
         };
-        let retained = store.retained()?;
+        let (retained, lost) = (store.retained()?, store.lost()?);
         let ids = Ids::resume(standing.head);
-        Ok(Ok(Self::new(store, standing, retained, ids)))
+        Ok(Ok(Self::new(store, standing, retained, lost, ids)))
     }
 
-    fn new(store: Store, standing: Standing, retained: Retained, ids: Ids) -> Self {
+    fn new(
+        store: Store,
+        standing: Standing,
+        retained: Retained,
+        lost: LostRanges,
+        ids: Ids,
+    ) -> Self {
         Self {
             store: Arc::new(store),
             standing,
             retained,
+            lost,
             ids,
             oldest: VecDeque::new(),
         }
@@ -99,7 +111,11 @@ impl Log {
 
     /// The newest events within these bounds, in order, and the position before them.
     pub(super) fn newest(&self, window: Retention) -> Result<(EventId, Vec<Arc<Stored>>), Fault> {
-        let (view, floor) = (self.store.view(), self.standing.floor);
+        let view = self.store.view();
+        let floor = self
+            .lost
+            .last()
+            .map_or(self.standing.floor, |lost| lost.to.max(self.standing.floor));
         let (mut newest, mut bytes, began) = (Vec::new(), 0, Instant::now());
         for found in view.events(floor, self.standing.head).rev() {
             let (_, stored) = found?.stored(began)?;
@@ -123,17 +139,20 @@ impl Log {
             .collect()
     }
 
+    /// What the own ids of a batch stand for.
+    pub(super) fn owns(&self, batch: &Batch, group: &Group) -> Result<Vec<Option<Own>>, Fault> {
+        let owns = batch.events.iter().map(|event| self.own_of(event, group));
+        owns.collect()
+    }
+
     /// Gives the positions of a batch, or says why not; nothing is written yet.
     pub(super) fn place(
         &mut self,
         commit: &mut Commit<'_>,
         group: &mut Group,
         batch: Batch,
-    ) -> Result<(), Fault> {
-        let mut owns = Vec::with_capacity(batch.events.len());
-        for event in &batch.events {
-            owns.push(self.own_of(event, group)?);
-        }
+        owns: Vec<Option<Own>>,
+    ) {
         let is_repeat = |own: &Option<Own>| matches!(own, Some(Own::Held { .. }));
         let checked = if batch.events.is_empty() {
             Err(AppendError::NoEvents)
@@ -144,7 +163,7 @@ impl Log {
         };
         if let Err(refused) = checked {
             group.answers.push(Err(refused));
-            return Ok(());
+            return;
         }
         let (now, begun) = (now_ms(), group.stored.len());
         let mut ids = Vec::with_capacity(batch.events.len());
@@ -168,7 +187,6 @@ impl Log {
             }
         }
         group.answers.push(Ok(Appended { ids }));
-        Ok(())
     }
 
     fn own_of(&self, event: &Event, group: &Group) -> Result<Option<Own>, Fault> {
@@ -180,7 +198,7 @@ impl Log {
                 id: *id,
                 once: false,
             })),
-            None => self.store.own(own_id),
+            None => Ok(self.store.own(own_id)?.map(|own| own.as_of(&self.standing))),
         }
     }
 
@@ -254,15 +272,15 @@ impl Log {
     }
 
     fn read_oldest(&mut self, committed: EventId) -> Result<(), Fault> {
-        let (mut number, mut bytes) = (self.standing.floor_number, 0);
-        let began = Instant::now();
-        for found in self.store.view().events(self.standing.floor, committed) {
-            let (found_number, stored) = found?.stored(began)?;
-            number += 1;
-            if found_number != number {
-                let id = stored.id();
+        let (mut last, mut bytes) = (self.standing.floor_number, 0);
+        let (mut before, began) = (self.standing.floor, Instant::now());
+        for found in self.store.view().events(before, committed) {
+            let (number, stored) = found?.stored(began)?;
+            let id = stored.id();
+            if number != last + 1 && !self.lost.lies_between(before, id) {
                 return Err(Fault::Damaged(format!("events before {id} are missing")));
             }
+            (last, before) = (number, id);
             bytes += stored.event().cost();
             self.oldest.push_back((number, stored));
             if self.oldest.len() >= READ_AHEAD.0 || bytes >= READ_AHEAD.1 {
@@ -274,6 +292,9 @@ impl Log {
 
     fn drop_oldest(&mut self, commit: &mut Commit<'_>, number: u64, stored: &Stored) {
         commit.remove(stored);
+        for lost in self.lost.drop_to(stored.id()) {
+            commit.drop_lost(lost);
+        }
         let standing = &mut self.standing;
         standing.floor = stored.id();
         standing.floor_number = number;

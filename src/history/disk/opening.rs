@@ -1,6 +1,9 @@
 //! Opens the engine, and does not take a log that is shorter than what was answered.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use super::{
     Options,
@@ -8,25 +11,60 @@ use super::{
     directory::{Directory, OpenError},
     journal,
     mark::{Mark, Noted},
+    repair::repair,
     store::{Fault, Store},
     versions,
 };
+use crate::event::{EventId, Stored};
 
-/// Opens the log of a directory, or creates it.
+/// A log, and what is needed of it at once.
+pub(super) struct Opened {
+    pub(super) log: Log,
+    /// The newest events, which memory holds, and the position before them.
+    pub(super) newest: Vec<Arc<Stored>>,
+    pub(super) before: EventId,
+    pub(super) oldest: Option<EventId>,
+}
+
+/// Opens the log of a directory, or creates it. What cannot be read of its events is lost.
 pub(super) fn open_log(
     directory: &Directory,
     options: &Options,
     mark: &mut Mark,
     noted: Option<Noted>,
-) -> Result<Log, OpenError> {
+) -> Result<Opened, OpenError> {
     let path = directory.path().display();
-    let log = open_engine(directory, options, noted).map_err(|fault| refused(directory, &fault))?;
-    let synced = log.store.sync();
+    let refused = |fault| refused(directory, &fault);
+    let log = open_engine(directory, options, noted).map_err(refused)?;
+    let opened = match look(log, options) {
+        Err(fault @ Fault::Damaged(_)) => {
+            log::warn!("the log in {path} is damaged: {fault}; it is repaired now");
+            repair(&directory.engine(), options.cache_bytes, None, &fault).map_err(refused)?;
+            open_engine(directory, options, noted).and_then(|log| look(log, options))
+        }
+        looked => looked,
+    };
+    let opened = opened.map_err(refused)?;
+    let synced = opened.log.store.sync();
     synced.map_err(|fault| OpenError(format!("{path} cannot be written: {fault}")))?;
-    let note = mark.note(log.noted(true)).and_then(|()| mark.sync());
+    let note = mark.note(opened.log.noted(true)).and_then(|()| mark.sync());
     let note = note.and_then(|()| directory.sync());
     note.map_err(|error| OpenError(format!("{path} cannot be written: {error}")))?;
-    Ok(log)
+    Ok(opened)
+}
+
+fn look(mut log: Log, options: &Options) -> Result<Opened, Fault> {
+    if log.store.is_in_repair()? {
+        return Err(Fault::Damaged("its repair was interrupted".into()));
+    }
+    let (before, newest) = log.newest(options.window)?;
+    let oldest = log.find_oldest()?;
+    Ok(Opened {
+        log,
+        newest,
+        before,
+        oldest,
+    })
 }
 
 pub(super) fn open_engine(
@@ -72,8 +110,8 @@ pub(super) fn refused(directory: &Directory, fault: &Fault) -> OpenError {
             "the files in {path} are of another version of the engine: run the version that wrote \
              them, or give another directory"
         ),
-        Fault::Io(why) => format!(
-            "{path} cannot be used: {why}; --data-dir wants a directory that the server's user may \
+        Fault::Io(_) | Fault::Stopped => format!(
+            "{path} cannot be used: {fault}; --data-dir wants a directory that the server's user may \
              write to, on a disk with room"
         ),
         Fault::Damaged(why) => format!(

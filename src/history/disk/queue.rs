@@ -29,14 +29,16 @@ pub(super) type Answer = Result<Appended, AppendError>;
 impl Pending {
     pub(super) fn new(batch: Batch, hold: Hold) -> (Self, oneshot::Receiver<Answer>) {
         let (answer, receiver) = oneshot::channel();
-        let bytes = batch.events.iter().map(|event| event.cost() as u64).sum();
-        let waiting = Waiting { hold, answer };
-        let pending = Self {
+        (Self::again((batch, Waiting { hold, answer })), receiver)
+    }
+
+    /// One that was taken from the queue before.
+    pub(super) fn again((batch, waiting): (Batch, Waiting)) -> Self {
+        Self {
+            bytes: bytes_of(&batch),
             batch,
-            bytes,
             waiting,
-        };
-        (pending, receiver)
+        }
     }
 
     pub(super) fn split(self) -> (Batch, Waiting) {
@@ -46,6 +48,10 @@ impl Pending {
     pub(super) fn answer(self, answer: Answer) {
         self.waiting.answer(answer);
     }
+}
+
+fn bytes_of(batch: &Batch) -> u64 {
+    batch.events.iter().map(|event| event.cost() as u64).sum()
 }
 
 impl Waiting {
@@ -61,6 +67,8 @@ pub(super) enum Next {
     Commit(Vec<Pending>),
     /// Nothing came in time.
     Rest,
+    /// Somebody met damage.
+    Repair,
     /// Nothing will come any more.
     End,
 }
@@ -82,6 +90,7 @@ pub(super) struct Queue {
 struct State {
     waiting: VecDeque<Pending>,
     closed: bool,
+    is_damaged: bool,
 }
 
 impl Queue {
@@ -103,15 +112,27 @@ impl Queue {
         self.bell.notify_one();
     }
 
+    /// Has the writer repair the log next.
+    pub(super) fn repair(&self) {
+        self.state.lock().is_damaged = true;
+        self.bell.notify_one();
+    }
+
     pub(super) fn next(&self, bound: GroupBound, wait: Duration) -> Next {
         let deadline = Instant::now() + wait;
         let mut state = self.state.lock();
+        if std::mem::take(&mut state.is_damaged) {
+            return Next::Repair;
+        }
         while state.waiting.is_empty() {
             if state.closed {
                 return Next::End;
             }
             if self.bell.wait_until(&mut state, deadline).timed_out() {
                 return Next::Rest;
+            }
+            if std::mem::take(&mut state.is_damaged) {
+                return Next::Repair;
             }
         }
         Next::Commit(state.take(bound))

@@ -5,6 +5,7 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 use bytes::Bytes;
 
 use super::{
+    lost::LostRanges,
     record::{Own, Standing},
     store::{Fault, Store},
     view::View,
@@ -26,16 +27,24 @@ pub(super) fn read(
     selector: &Selector,
     limit: Limit,
     end: EventId,
-    oldest: Option<EventId>,
+    (oldest, lost): (Option<EventId>, &LostRanges),
 ) -> Result<Chunk, Fault> {
     let view = store.view();
-    let reading = Reading {
+    let mut reading = Reading {
         standing: view.standing()?,
         view,
         selector,
+        lost,
         end,
     };
-    let (after, gap) = reading.locate(from)?;
+    let (mut after, mut gap) = reading.locate(from)?;
+    if let Some(end_of_gap) = lost.end_of_gap(after) {
+        // The last so many are all there, though what was before them is not.
+        gap |= !matches!(from, From::Last(_)) || after == reading.standing.floor;
+        after = end_of_gap;
+    }
+    reading.end = lost.begin_behind(after).map_or(end, |begin| end.min(begin));
+    let end = reading.end;
     let mut chunk = Chunk {
         epoch: reading.standing.epoch,
         after,
@@ -55,6 +64,8 @@ struct Reading<'a> {
     view: View<'a>,
     standing: Standing,
     selector: &'a Selector,
+    lost: &'a LostRanges,
+    /// No further than to here, behind which more may be lost.
     end: EventId,
 }
 
@@ -79,10 +90,11 @@ impl Reading<'_> {
 
     fn known(&self, text: &str) -> Result<Option<EventId>, Fault> {
         if let Ok(id) = text.parse() {
-            let known = id == self.standing.floor || self.view.holds(id)?;
+            let known = id == self.standing.floor || self.lost.hold(id) || self.view.holds(id)?;
             return Ok(known.then_some(id));
         }
-        Ok(match self.view.own(text)? {
+        let own = self.view.own(text)?.map(|own| own.as_of(&self.standing));
+        Ok(match own {
             Some(Own::Held { id, once: true }) => Some(id),
             _ => None,
         })

@@ -5,10 +5,13 @@
 
 use bytes::Bytes;
 
-use crate::event::{Event, EventId, Fields, Topic};
+use crate::event::{Event, EventId, Fields};
 
 /// Sorts behind every other key of its keyspace.
 pub(super) const STANDING_KEY: [u8; 17] = [0xff; 17];
+
+/// Is there while a repair is under way.
+pub(super) const REPAIR_KEY: [u8; 1] = *b"d";
 
 /// Longer than any event id, as bytes.
 const ID_BYTES: usize = 16;
@@ -31,8 +34,8 @@ pub(super) fn id_of(key: &[u8]) -> Result<EventId, Damaged> {
 }
 
 /// Topics hold no control character, so zero ends one.
-pub(super) fn topic_key(topic: &Topic, id: EventId) -> Vec<u8> {
-    let topic = topic.as_str().as_bytes();
+pub(super) fn topic_key(topic: &str, id: EventId) -> Vec<u8> {
+    let topic = topic.as_bytes();
     let mut key = Vec::with_capacity(topic.len() + 2 + ID_BYTES);
     key.push(b't');
     key.extend_from_slice(topic);
@@ -60,6 +63,11 @@ pub(super) fn id_of_topic_key(key: &[u8]) -> Result<EventId, Damaged> {
     id_of(&key[start..])
 }
 
+/// Of events that were lost: the last position that one of them may have had.
+pub(super) fn lost_key(to: EventId) -> Vec<u8> {
+    [b"l", &id_key(to)[..]].concat()
+}
+
 pub(super) fn own_id_key(own_id: &str) -> Vec<u8> {
     [b"o", own_id.as_bytes()].concat()
 }
@@ -78,6 +86,14 @@ impl Own {
         match self {
             Self::Held { id, once } => [&id_key(id)[..], &[u8::from(once)]].concat(),
             Self::Spent => Vec::new(),
+        }
+    }
+
+    /// An older record than was written last may come to light behind damage: its event is gone.
+    pub(super) fn as_of(self, standing: &Standing) -> Self {
+        match self {
+            Self::Held { id, .. } if id <= standing.floor => Self::Spent,
+            own => own,
         }
     }
 

@@ -1,13 +1,18 @@
 //! What readers see of the log, as of the last commit.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use parking_lot::RwLock;
+use tokio::sync::Notify;
 
 use super::{
     append::{Group, Log},
+    lost::LostRanges,
     record::Standing,
-    store::Store,
+    store::{Fault, Store},
 };
 use crate::{
     event::EventId,
@@ -22,16 +27,31 @@ pub(super) struct Shared {
     pub(super) stats: Stats,
     /// No await under it, and no work of the engine.
     current: RwLock<Current>,
+    /// A read met what cannot be read; the writer has not repaired it yet.
+    is_damaged: AtomicBool,
+    /// The engine was closed and is open again, or cannot be opened.
+    pub(super) repaired: Notify,
 }
 
 struct Current {
     /// `None` while it is closed.
     store: Option<Arc<Store>>,
+    /// It is closed for this.
+    is_in_repair: bool,
     /// Why publishes are refused.
     refusing: Option<Unavailable>,
     standing: Standing,
     oldest: Option<EventId>,
     retained: Retained,
+    /// Which events cannot be read any more.
+    lost: Arc<LostRanges>,
+}
+
+impl Current {
+    fn why(&self) -> Unavailable {
+        let refusing = self.refusing.clone();
+        refusing.unwrap_or_else(|| Unavailable("the log is closed".into()))
+    }
 }
 
 impl Shared {
@@ -41,17 +61,43 @@ impl Shared {
             stats: Stats::default(),
             current: RwLock::new(Current {
                 store: Some(Arc::clone(&log.store)),
+                is_in_repair: false,
                 refusing: None,
                 standing: log.standing,
                 oldest,
                 retained: log.retained.clone(),
+                lost: Arc::new(log.lost.clone()),
             }),
+            is_damaged: AtomicBool::new(false),
+            repaired: Notify::new(),
         }
     }
 
-    pub(super) fn store(&self) -> Result<Arc<Store>, Unavailable> {
-        let store = self.current.read().store.clone();
-        store.ok_or_else(|| self.why())
+    /// [`Fault::Stopped`] while it is being repaired.
+    pub(super) fn store(&self) -> Result<Arc<Store>, Fault> {
+        let current = self.current.read();
+        match &current.store {
+            Some(store) => Ok(Arc::clone(store)),
+            None if current.is_in_repair => Err(Fault::Stopped),
+            None => Err(Fault::Io(current.why().0)),
+        }
+    }
+
+    pub(super) fn lost(&self) -> Arc<LostRanges> {
+        Arc::clone(&self.current.read().lost)
+    }
+
+    pub(super) fn retained_values(&self) -> Retained {
+        self.current.read().retained.clone()
+    }
+
+    pub(super) fn met_damage(&self) {
+        self.is_damaged.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a read has met damage since this was asked last.
+    pub(super) fn take_damage(&self) -> bool {
+        self.is_damaged.swap(false, Ordering::Relaxed)
     }
 
     pub(super) fn health(&self) -> Result<(), Unavailable> {
@@ -59,8 +105,7 @@ impl Shared {
     }
 
     pub(super) fn why(&self) -> Unavailable {
-        let refusing = self.current.read().refusing.clone();
-        refusing.unwrap_or_else(|| Unavailable("the log is closed".into()))
+        self.current.read().why()
     }
 
     pub(super) fn bounds(&self) -> Bounds {
@@ -93,6 +138,9 @@ impl Shared {
         let current = &mut *self.current.write();
         current.standing = log.standing;
         current.oldest = oldest;
+        if current.lost.first() != log.lost.first() {
+            current.lost = Arc::new(log.lost.clone());
+        }
         for key in &group.retained {
             let (value, at) = log.retained.get(key).unzip();
             let key = key.clone();
@@ -102,20 +150,30 @@ impl Shared {
     }
 
     /// Nobody gets hold of the engine from here on.
-    pub(super) fn close(&self, why: &str) -> Option<Arc<Store>> {
+    pub(super) fn close(&self, why: &str, is_in_repair: bool) -> Option<Arc<Store>> {
         let current = &mut *self.current.write();
+        current.is_in_repair = is_in_repair;
         current.refusing = Some(Unavailable(why.to_owned()));
         current.store.take()
+    }
+
+    /// It cannot be opened for now.
+    pub(super) fn stays_closed(&self, why: &str) {
+        let current = &mut *self.current.write();
+        current.is_in_repair = false;
+        current.refusing = Some(Unavailable(why.to_owned()));
     }
 
     pub(super) fn reopen(&self, log: &Log, oldest: Option<EventId>) {
         let current = &mut *self.current.write();
         *current = Current {
             store: Some(Arc::clone(&log.store)),
+            is_in_repair: false,
             refusing: None,
             standing: log.standing,
             oldest,
             retained: log.retained.clone(),
+            lost: Arc::new(log.lost.clone()),
         };
     }
 

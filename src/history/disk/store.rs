@@ -17,9 +17,10 @@ use fjall::{
 };
 
 use super::{
+    lost::{Lost, LostRanges},
     record::{
-        self, Damaged, Own, STANDING_KEY, Standing, decode_retained, encode_event, id_key,
-        own_id_key, topic_key,
+        self, Damaged, Own, REPAIR_KEY, STANDING_KEY, Standing, decode_retained, encode_event,
+        id_key, id_of, lost_key, own_id_key, topic_key,
     },
     view::View,
 };
@@ -62,6 +63,8 @@ pub(super) enum Fault {
     Version,
     /// Refused by the disk: full, gone, read-only; or in use by another process.
     Io(String),
+    /// The engine takes nothing more: an earlier write failed, or it met damage in the background.
+    Stopped,
 }
 
 impl fmt::Display for Fault {
@@ -69,6 +72,7 @@ impl fmt::Display for Fault {
         match self {
             Self::Damaged(why) | Self::Io(why) => f.write_str(why),
             Self::Version => f.write_str("the engine's files are of another version"),
+            Self::Stopped => f.write_str("an earlier write has failed"),
         }
     }
 }
@@ -79,7 +83,7 @@ impl From<fjall::Error> for Fault {
             fjall::Error::Io(error) | fjall::Error::Storage(LsmError::Io(error)) => error.into(),
             fjall::Error::InvalidVersion(_) => Self::Version,
             fjall::Error::Locked => Self::Io("another process has opened it".into()),
-            fjall::Error::Poisoned => Self::Io("an earlier write has failed".into()),
+            fjall::Error::Poisoned => Self::Stopped,
             fjall::Error::JournalRecovery(why) => Self::Damaged(format!("a journal: {why:?}")),
             fjall::Error::Storage(why) => Self::Damaged(format!("a table: {why:?}")),
             other => Self::Damaged(format!("{other:?}")),
@@ -112,11 +116,20 @@ impl From<Damaged> for Fault {
 
 impl Store {
     pub(super) fn open(directory: &Path, cache_bytes: u64) -> Result<Self, Fault> {
+        Self::open_with(directory, cache_bytes, WORKER_THREADS)
+    }
+
+    /// For a repair: nothing is written or merged in the background, which could meet the damage.
+    pub(super) fn open_idle(directory: &Path, cache_bytes: u64) -> Result<Self, Fault> {
+        Self::open_with(directory, cache_bytes, 0)
+    }
+
+    fn open_with(directory: &Path, cache_bytes: u64, workers: usize) -> Result<Self, Fault> {
         let db = Database::builder(directory)
             .cache_size(cache_bytes)
             .max_journaling_size(JOURNAL_BYTES)
             .max_cached_files(Some(MAX_OPEN_TABLES))
-            .worker_threads(WORKER_THREADS)
+            .worker_threads_unchecked(workers)
             .open()?;
         // Never reached. Told by its own commits, the engine's worker can come to wait for itself.
         let options = || KeyspaceCreateOptions::default().max_memtable_size(u64::MAX);
@@ -136,7 +149,7 @@ impl Store {
         })
     }
 
-    fn all(&self) -> [&Keyspace; 3] {
+    pub(super) fn all(&self) -> [&Keyspace; 3] {
         [&self.events, &self.index, &self.values]
     }
 
@@ -185,6 +198,27 @@ impl Store {
         Ok(retained)
     }
 
+    /// Which events were lost.
+    pub(super) fn lost(&self) -> Result<LostRanges, Fault> {
+        let mut ranges = Vec::new();
+        for item in self.db.snapshot().prefix(&self.values, b"l") {
+            let (key, value) = item.into_inner()?;
+            let (to, after) = (id_of(&key[1..])?, id_of(&value)?);
+            ranges.push(Lost { after, to });
+        }
+        Ok(LostRanges::new(ranges))
+    }
+
+    /// Whether a repair has begun and not ended.
+    pub(super) fn is_in_repair(&self) -> Result<bool, Fault> {
+        Ok(self.values.contains_key(REPAIR_KEY)?)
+    }
+
+    /// Fails if the engine has stopped.
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        Ok(self.db.persist(PersistMode::Buffer)?)
+    }
+
     /// The log as of one commit.
     pub(super) fn view(&self) -> View<'_> {
         View::new(self, self.db.snapshot())
@@ -227,7 +261,7 @@ impl Commit<'_> {
         let value = encode_event(number, event);
         self.put(&self.store.events, &id_key(id), &value);
         for topic in event.topics() {
-            self.put(&self.store.index, &topic_key(topic, id), &[]);
+            self.put(&self.store.index, &topic_key(topic.as_str(), id), &[]);
         }
     }
 
@@ -236,7 +270,7 @@ impl Commit<'_> {
         let id = stored.id();
         self.delete(&self.store.events, &id_key(id));
         for topic in stored.event().topics() {
-            self.delete(&self.store.index, &topic_key(topic, id));
+            self.delete(&self.store.index, &topic_key(topic.as_str(), id));
         }
     }
 
@@ -247,6 +281,24 @@ impl Commit<'_> {
 
     pub(super) fn forget(&mut self, own_id: &OwnId) {
         self.delete(&self.store.index, &own_id_key(own_id.as_str()));
+    }
+
+    pub(super) fn lose(&mut self, lost: Lost) {
+        let value = id_key(lost.after);
+        self.put(&self.store.values, &lost_key(lost.to), &value);
+    }
+
+    /// Of events that retention has reached.
+    pub(super) fn drop_lost(&mut self, lost: Lost) {
+        self.delete(&self.store.values, &lost_key(lost.to));
+    }
+
+    pub(super) fn begin_repair(&mut self) {
+        self.put(&self.store.values, &REPAIR_KEY, &[]);
+    }
+
+    pub(super) fn end_repair(&mut self) {
+        self.delete(&self.store.values, &REPAIR_KEY);
     }
 
     pub(super) fn retain(&mut self, key: &str, value: Option<&(Bytes, EventId)>) {
@@ -262,10 +314,7 @@ impl Commit<'_> {
 
     /// Writes it all: the kernel has it when this returns, and with `sync` the disk.
     pub(super) fn finish(mut self, standing: &Standing, sync: bool) -> Result<(), Fault> {
-        let value = standing.encode();
-        for keyspace in self.store.all() {
-            self.put(keyspace, &STANDING_KEY, &value);
-        }
+        self.stand(standing);
         // Without a mode, what was written would stay in the process.
         let mode = if sync {
             PersistMode::SyncData
@@ -276,12 +325,36 @@ impl Commit<'_> {
         self.store.collect(self.bytes)
     }
 
-    fn put(&mut self, keyspace: &Keyspace, key: &[u8], value: &[u8]) {
+    fn stand(&mut self, standing: &Standing) {
+        let value = standing.encode();
+        for keyspace in self.store.all() {
+            self.put(keyspace, &STANDING_KEY, &value);
+        }
+    }
+
+    /// The same in the middle of a repair, where nothing may be written to tables; synced. `None`: the
+    /// log stands where it stood.
+    pub(super) fn finish_idle(mut self, standing: Option<&Standing>) -> Result<(), Fault> {
+        if let Some(standing) = standing {
+            self.stand(standing);
+        }
+        Ok(self
+            .batch
+            .durability(Some(PersistMode::SyncData))
+            .commit()?)
+    }
+
+    /// By how much it has grown.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn put(&mut self, keyspace: &Keyspace, key: &[u8], value: &[u8]) {
         self.bytes += ITEM_OVERHEAD_BYTES + key.len() + value.len();
         self.batch.insert(keyspace, key, value);
     }
 
-    fn delete(&mut self, keyspace: &Keyspace, key: &[u8]) {
+    pub(super) fn delete(&mut self, keyspace: &Keyspace, key: &[u8]) {
         self.bytes += ITEM_OVERHEAD_BYTES + key.len();
         self.batch.remove(keyspace, key);
     }

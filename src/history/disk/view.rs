@@ -58,6 +58,16 @@ impl<'a> View<'a> {
         Ok(value.map(|value| Own::decode(&value)).transpose()?)
     }
 
+    pub(super) fn has_topic(&self, topic: &str, id: EventId) -> Result<bool, Fault> {
+        let key = topic_key(topic, id);
+        Ok(self.snapshot.contains_key(&self.store.index, key)?)
+    }
+
+    /// What is kept under a key, as it is.
+    pub(super) fn value(&self, keyspace: &Keyspace, key: &[u8]) -> Result<Option<Slice>, Fault> {
+        Ok(self.snapshot.get(keyspace, key)?)
+    }
+
     pub(super) fn holds(&self, id: EventId) -> Result<bool, Fault> {
         Ok(self.snapshot.contains_key(&self.store.events, id_key(id))?)
     }
@@ -89,6 +99,7 @@ impl<'a> View<'a> {
         after: EventId,
         to: EventId,
     ) -> impl DoubleEndedIterator<Item = Result<EventId, Fault>> + use<> {
+        let topic = topic.as_str();
         let (after, to) = (topic_key(topic, after), topic_key(topic, to));
         let iter = self.ids(&self.store.index, after, to);
         iter.map(|item| Ok(id_of_topic_key(&item.key()?)?))

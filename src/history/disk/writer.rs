@@ -13,7 +13,8 @@ use super::{
     directory::Directory,
     mark::{Mark, Noted},
     opening::open_engine,
-    queue::{Answer, GroupBound, Next, Pending, Queue},
+    queue::{Answer, GroupBound, Next, Pending, Queue, Waiting},
+    repair::repair,
     shared::Shared,
     store::{Fault, Store},
 };
@@ -32,6 +33,8 @@ const REST: Duration = Duration::from_secs(1);
 const CLOSE_WAIT: Duration = Duration::from_millis(500);
 /// How often an engine that failed is opened anew.
 const REOPEN_EVERY: Duration = Duration::from_secs(1);
+/// How many repairs in a row may find nothing wrong, before damage is left to the operator.
+const MAX_IN_VAIN: u32 = 3;
 /// How often the size of its files is asked.
 const SIZE_EVERY: Duration = Duration::from_secs(5);
 
@@ -46,6 +49,10 @@ pub(super) struct Writer {
     noted: Noted,
     /// Retention has more to drop than one commit does.
     is_over: bool,
+    /// What is to be repaired before the engine is used again.
+    damage: Option<Fault>,
+    /// How many repairs in a row found nothing wrong.
+    in_vain: u32,
     last_sync: Instant,
     last_size: Instant,
 }
@@ -80,6 +87,8 @@ impl Writer {
             noted: log.noted(true),
             state: State::Open(Box::new(log)),
             is_over: true,
+            damage: None,
+            in_vain: 0,
             last_sync: now,
             last_size: now,
         }
@@ -96,12 +105,13 @@ impl Writer {
             match self.queue.next(bound, self.rest()) {
                 Next::Commit(group) => self.append(group),
                 Next::Rest => self.append(Vec::new()),
+                Next::Repair => {}
                 Next::End => break,
             }
             self.upkeep();
         }
         self.sync();
-        self.shared.close("it is closed");
+        self.shared.close("it is closed", false);
     }
 
     /// How long there is nothing to do but to wait for publishers.
@@ -117,6 +127,7 @@ impl Writer {
 
     /// One commit of all these, and of what retention drops.
     fn append(&mut self, group: Vec<Pending>) {
+        self.check_engine();
         let bytes = group.iter().map(|pending| pending.bytes).sum();
         if let Err(why) = self.check_room(bytes) {
             for pending in group {
@@ -137,9 +148,9 @@ impl Writer {
                     stats.committed.add(group.stored.len() as u64);
                 }
                 self.shared.window.push(group.stored);
-                for (waiting, answer) in waiting.into_iter().zip(group.answers) {
-                    waiting.answer(answer);
-                }
+                let unread = answer(waiting, group.answers, group.unread);
+                self.repair_damage();
+                self.append_repaired(unread);
             }
             Err(fault) => {
                 let outcome = self.fail(&fault, &group);
@@ -151,6 +162,22 @@ impl Writer {
         }
     }
 
+    /// Batches whose own ids could not be looked up before, which nothing was written of.
+    fn append_repaired(&mut self, unread: Vec<(Batch, Waiting)>) {
+        if unread.is_empty() {
+            return;
+        }
+        if self.damage.is_some() {
+            let why = self.shared.why();
+            for (_, waiting) in unread {
+                waiting.answer(Err(AppendError::Unavailable(why.clone())));
+            }
+            return;
+        }
+        let pending = unread.into_iter().map(Pending::again);
+        self.append(pending.collect());
+    }
+
     fn write(&mut self, batches: Vec<Batch>, group: &mut Group) -> Result<(), Fault> {
         let State::Open(log) = &mut self.state else {
             return Err(Fault::Io("it is closed".into()));
@@ -159,10 +186,22 @@ impl Writer {
         let before = log.standing;
         let store = Arc::clone(&log.store);
         let mut commit = store.begin();
-        for batch in batches {
-            log.place(&mut commit, group, batch)?;
+        for (place, batch) in batches.into_iter().enumerate() {
+            match log.owns(&batch, group) {
+                Ok(owns) => log.place(&mut commit, group, batch, owns),
+                Err(fault) => {
+                    note(&mut self.damage, fault)?;
+                    group.unread.push((place, batch));
+                    group.answers.push(Err(AppendError::Unavailable(Unavailable(
+                        "the own ids cannot be read".into(),
+                    ))));
+                }
+            }
         }
-        log.trim(&mut commit, retention, committed)?;
+        // What was dropped before damage was met stays dropped.
+        if let Err(fault) = log.trim(&mut commit, retention, committed) {
+            note(&mut self.damage, fault)?;
+        }
         if log.standing == before {
             self.is_over = false;
             return Ok(());
@@ -181,19 +220,56 @@ impl Writer {
             ..log.noted(false)
         };
         self.mark.note(self.noted)?;
-        let oldest = log.find_oldest()?;
-        self.is_over = log.is_over(retention, log.standing.head)?;
+        let found = log.find_oldest().and_then(|oldest| {
+            let is_over = log.is_over(retention, log.standing.head)?;
+            Ok((oldest, is_over))
+        });
+        let (oldest, is_over) = match found {
+            Ok(found) => found,
+            Err(fault) => {
+                note(&mut self.damage, fault)?;
+                (None, false)
+            }
+        };
+        self.is_over = is_over;
         self.shared.advance(log, oldest, group);
         Ok(())
+    }
+
+    /// Before anything is taken from publishers, an engine that has stopped is opened anew.
+    fn check_engine(&mut self) {
+        if let State::Open(log) = &self.state
+            && let Err(fault) = log.store.check()
+        {
+            self.fail(&fault, &Group::default());
+        }
+    }
+
+    /// Repairs what this thread, or a read, has met.
+    fn repair_damage(&mut self) {
+        let has_met = self.shared.take_damage() && self.in_vain < MAX_IN_VAIN;
+        if has_met && self.damage.is_none() {
+            self.damage = Some(Fault::Damaged("a read met what cannot be read".into()));
+        }
+        if let (State::Open(_), Some(fault)) = (&self.state, self.damage.clone()) {
+            self.fail(&fault, &Group::default());
+        }
     }
 
     /// Closes the engine, opens it anew at once if that can be, and says what became of the group.
     fn fail(&mut self, fault: &Fault, group: &Group) -> Outcome {
         let path = self.directory.path().display();
-        log::error!(
-            "the log in {path} failed: {fault}; publishes are refused until it is opened anew"
-        );
-        let closing = self.shared.close(&fault.to_string());
+        if let Fault::Damaged(_) | Fault::Stopped = fault {
+            log::warn!(
+                "the log in {path} is damaged, or has stopped: {fault}; it is repaired now, and publishes wait"
+            );
+            self.damage.get_or_insert_with(|| fault.clone());
+        } else {
+            log::error!(
+                "the log in {path} failed: {fault}; publishes are refused until it is opened anew"
+            );
+        }
+        let closing = self.shared.close(&fault.to_string(), self.damage.is_some());
         self.state = State::Away {
             closing,
             next_try: Some(Instant::now()),
@@ -239,18 +315,24 @@ impl Writer {
             return;
         }
         let opened = if self.has_room(0) {
-            open_engine(&self.directory, &self.options, Some(self.noted))
+            self.repair_engine()
+                .and_then(|()| open_engine(&self.directory, &self.options, Some(self.noted)))
         } else {
             Err(Fault::Io("the disk is full".into()))
         };
         let taken = opened.and_then(|log| self.take_up(log));
+        if let Err(fault) = &taken {
+            self.shared.stays_closed(&fault.to_string());
+        }
+        self.shared.repaired.notify_waiters();
         let Err(fault) = taken else { return };
         let next_try = match &fault {
-            Fault::Io(_) => Some(now + REOPEN_EVERY),
+            Fault::Io(_) | Fault::Stopped => Some(now + REOPEN_EVERY),
             Fault::Damaged(_) | Fault::Version => {
                 let path = self.directory.path().display();
                 log::error!(
-                    "the log in {path} is damaged: {fault}. Publishes are refused; stop the server and                      restore a copy of the directory"
+                    "the log in {path} is damaged: {fault}. Publishes are refused; stop the server and \
+                     restore a copy of the directory"
                 );
                 None
             }
@@ -259,13 +341,42 @@ impl Writer {
         self.state = State::Away { closing, next_try };
     }
 
+    fn repair_engine(&mut self) -> Result<(), Fault> {
+        let Some(fault) = self.damage.clone() else {
+            return Ok(());
+        };
+        let retained = self.shared.retained_values();
+        let (engine, cache_bytes) = (self.directory.engine(), self.options.cache_bytes);
+        let repaired = catch_unwind(AssertUnwindSafe(|| {
+            repair(&engine, cache_bytes, Some(&retained), &fault)
+        }));
+        let was_damaged =
+            repaired.unwrap_or_else(|_| Err(Fault::Damaged("its files make no sense".into())))?;
+        self.damage = None;
+        self.in_vain = match fault {
+            Fault::Damaged(_) if !was_damaged => self.in_vain + 1,
+            _ => 0,
+        };
+        if self.in_vain > MAX_IN_VAIN {
+            return Err(fault);
+        }
+        Ok(())
+    }
+
     fn take_up(&mut self, mut log: Log) -> Result<(), Fault> {
         log.store.sync()?;
         self.noted = log.noted(true);
         self.mark.note(self.noted)?;
         // Of a commit that failed half-way it may have more than was answered.
-        let missed = log.since(self.shared.window.bounds().head)?;
+        let mut head = self.shared.window.bounds().head;
+        if let Some(lost) = log.lost.last().filter(|lost| lost.to > head) {
+            self.shared.window.skip_to(lost.to);
+            head = lost.to;
+        }
+        let missed = log.since(head)?;
         let oldest = log.find_oldest()?;
+        // What reads met was of the engine that was closed.
+        self.shared.take_damage();
         self.shared.reopen(&log, oldest);
         self.shared.stats.reconnects.add(1);
         self.shared.window.push(missed);
@@ -283,6 +394,7 @@ impl Writer {
         {
             self.sync();
         }
+        self.repair_damage();
         self.reopen();
         self.shared.window.expire();
         if self.last_size.elapsed() >= SIZE_EVERY {
@@ -328,6 +440,34 @@ impl Writer {
     fn has_room(&self, bytes: u64) -> bool {
         let free = self.directory.free_bytes();
         free.is_none_or(|free| free >= MIN_FREE_BYTES + bytes)
+    }
+}
+
+/// Answers those that were written; returns the others.
+fn answer(
+    waiting: Vec<Waiting>,
+    answers: Vec<Answer>,
+    unread: Vec<(usize, Batch)>,
+) -> Vec<(Batch, Waiting)> {
+    let mut unread = unread.into_iter().peekable();
+    let mut left = Vec::new();
+    for (place, (waiting, answer)) in waiting.into_iter().zip(answers).enumerate() {
+        match unread.next_if(|(unread, _)| *unread == place) {
+            Some((_, batch)) => left.push((batch, waiting)),
+            None => waiting.answer(answer),
+        }
+    }
+    left
+}
+
+/// Damage is repaired once nobody waits for this commit; anything else ends it.
+fn note(damage: &mut Option<Fault>, fault: Fault) -> Result<(), Fault> {
+    match fault {
+        Fault::Damaged(_) => {
+            damage.get_or_insert(fault);
+            Ok(())
+        }
+        fault => Err(fault),
     }
 }
 
