@@ -51,6 +51,8 @@ mod socket;
 #[cfg(feature = "server")]
 mod status;
 #[cfg(feature = "server")]
+mod upgrades;
+#[cfg(feature = "server")]
 mod workers;
 #[cfg(feature = "server")]
 mod ws;

@@ -104,8 +104,10 @@ impl Connection {
 
     fn take_begun(&mut self, buffer: &mut ReadBuf<'_>) {
         let taken = self.begun.len().min(buffer.remaining());
-        let taken = self.intake.admit(&self.begun[..taken]);
+        let before = buffer.filled().len();
         buffer.put_slice(&self.begun[..taken]);
+        let taken = self.intake.admit(&mut buffer.filled_mut()[before..]);
+        buffer.set_filled(before + taken);
         self.begun = match self.begun.slice(taken..) {
             // An empty slice would hold on to the whole.
             rest if rest.is_empty() => Bytes::new(),
@@ -122,7 +124,7 @@ impl Connection {
     ) -> Poll<io::Result<usize>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
-        let read = &buffer.filled()[before..];
+        let read = &mut buffer.filled_mut()[before..];
         let admitted = self.intake.admit(read);
         if admitted < read.len() {
             self.begun = Bytes::copy_from_slice(&read[admitted..]);
@@ -362,7 +364,10 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+        let this = self.get_mut();
+        // A client may have sent more behind a request that closes its connection: see `poll_cut`.
+        let _ = this.poll_discard(cx);
+        Pin::new(&mut this.io).poll_shutdown(cx)
     }
 }
 

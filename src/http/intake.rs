@@ -2,7 +2,7 @@
 //! the response has left. A dispatcher decodes all that it has been given, and keeps a request and room
 //! for a response for each.
 
-use super::link::Framing;
+use super::{link::Framing, upgrades::Offers};
 
 /// How far the current request has been handed over.
 #[derive(Debug)]
@@ -33,16 +33,19 @@ impl Default for Intake {
 }
 
 impl Intake {
-    /// How many of these the dispatcher may have now; those count as handed over.
-    pub(super) fn admit(&mut self, bytes: &[u8]) -> usize {
+    /// How many of these the dispatcher may have now; those count as handed over. Offers of other protocols
+    /// in them are made illegible.
+    pub(super) fn admit(&mut self, bytes: &mut [u8]) -> usize {
         match &mut self.stage {
-            Stage::Head(head) => match head.end_in(bytes) {
-                Some(end) => {
+            Stage::Head(head) => {
+                let end = head.end_in(bytes);
+                let admitted = end.unwrap_or(bytes.len());
+                head.offers.ignore(&mut bytes[..admitted]);
+                if end.is_some() {
                     self.stage = Stage::Decoding;
-                    end
                 }
-                None => bytes.len(),
-            },
+                admitted
+            }
             Stage::Body(body) => {
                 let admitted = body.take(bytes);
                 if body.is_over() {
@@ -98,6 +101,7 @@ struct Head {
     /// Behind the blank lines that may precede it.
     has_text: bool,
     line: Line,
+    offers: Offers,
 }
 
 /// What has come of a line.
@@ -240,11 +244,12 @@ mod tests {
             let (mut intake, mut framings) = (Intake::default(), framings.iter());
             let (mut all, mut request) = (Vec::new(), Vec::new());
             for piece in bytes.chunks(size) {
-                let mut rest = piece;
+                let mut piece = piece.to_vec();
+                let mut rest = &mut piece[..];
                 while !rest.is_empty() {
                     let admitted = intake.admit(rest);
                     request.extend_from_slice(&rest[..admitted]);
-                    rest = &rest[admitted..];
+                    rest = &mut rest[admitted..];
                     if intake.is_decoding() {
                         intake.begin(*framings.next().expect("another request"));
                     }
@@ -291,21 +296,21 @@ mod tests {
     fn nothing_is_admitted_behind_a_request_until_its_response_has_left() {
         let mut intake = Intake::default();
         let request = b"GET / HTTP/1.1\r\n\r\n";
-        assert_eq!(intake.admit(&request.repeat(3)), request.len());
+        assert_eq!(intake.admit(&mut request.repeat(3)), request.len());
         assert!(intake.is_closed() && !intake.has_responded());
         intake.begin(Framing::Length(0));
-        assert_eq!(intake.admit(request), 0);
+        assert_eq!(intake.admit(&mut request.clone()), 0);
         assert!(intake.has_responded() && !intake.is_within_further_head());
-        assert_eq!(intake.admit(b"GE"), 2);
+        assert_eq!(intake.admit(&mut b"GE".clone()), 2);
         assert!(intake.is_within_further_head());
     }
 
     #[test]
     fn behind_a_handshake_everything_passes() {
         let mut intake = Intake::default();
-        intake.admit(b"GET /ws HTTP/1.1\r\n\r\n");
+        intake.admit(&mut b"GET /ws HTTP/1.1\r\n\r\n".clone());
         intake.begin(Framing::Open);
-        assert_eq!(intake.admit(b"\r\n\r\n\r\n\r\n"), 8);
+        assert_eq!(intake.admit(&mut b"\r\n\r\n\r\n\r\n".clone()), 8);
         assert!(!intake.has_responded());
     }
 }

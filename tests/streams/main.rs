@@ -9,5 +9,6 @@ mod cuts;
 mod doors;
 mod history_page;
 mod lists;
+mod requests;
 mod resume;
 mod wire;

@@ -20,6 +20,7 @@ use super::{
         Face,
         history_page::PageFormat,
         subscribe::{self, Opened, Route},
+        upgrades::Offers,
     },
     connections::Other,
 };
@@ -61,6 +62,7 @@ pub(super) fn judge(other: &Other, new: usize, face: &Face, config: &ServiceConf
         };
     }
     let (mut codec, mut rest) = (Codec::new(config.clone()), BytesMut::from(sent));
+    Offers::default().ignore(&mut rest);
     match codec.decode(&mut rest) {
         Ok(None) if sent.len() < MAX_HEAD_BYTES => Verdict::Unknown,
         Ok(Some(Message::Item(mut request))) if codec.message_type() == MessageType::None => {
