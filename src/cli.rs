@@ -9,6 +9,7 @@ mod health;
 mod lines;
 mod outgoing;
 mod publish;
+mod publish_lines;
 mod publisher;
 mod refusal;
 mod signals;

@@ -14,6 +14,8 @@ pub(crate) struct Backoff {
     retry: Duration,
     /// In a row, after which no server said when to come back.
     failures: u32,
+    /// Of the next pause, where a server refused for so long.
+    shortest: Duration,
 }
 
 impl Default for Backoff {
@@ -21,6 +23,7 @@ impl Default for Backoff {
         Self {
             retry: RETRY,
             failures: 0,
+            shortest: Duration::ZERO,
         }
     }
 }
@@ -32,8 +35,14 @@ impl Backoff {
         self.failures = 0;
     }
 
+    /// The server refuses for so long.
+    pub(crate) fn set_shortest(&mut self, shortest: Duration) {
+        self.shortest = shortest;
+    }
+
     pub(crate) fn worked(&mut self) {
         self.failures = 0;
+        self.shortest = Duration::ZERO;
     }
 
     pub(crate) fn failed(&mut self) {
@@ -48,7 +57,8 @@ impl Backoff {
         let base = self.retry.max(SHORTEST_PAUSE_AFTER_A_FAILURE);
         let longest = base.saturating_mul(1 << self.failures.min(16));
         let longest = longest.min(LONGEST_PAUSE);
-        longest.mul_f64(0.5 + chance / 2.0).max(self.retry)
+        let pause = longest.mul_f64(0.5 + chance / 2.0);
+        pause.max(self.retry).max(self.shortest)
     }
 }
 
@@ -57,7 +67,13 @@ mod tests {
     use super::*;
 
     fn pause(retry: Duration, failures: u32, chance: f64) -> Duration {
-        Backoff { retry, failures }.pause(chance)
+        let shortest = Duration::ZERO;
+        Backoff {
+            retry,
+            failures,
+            shortest,
+        }
+        .pause(chance)
     }
 
     #[test]

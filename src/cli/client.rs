@@ -6,13 +6,15 @@ use serde::Deserialize;
 use ureq::{
     Agent, Body, Timeout,
     config::ConfigBuilder,
-    http::{Response, header},
+    http::{Response, StatusCode, header},
     typestate::AgentScope,
 };
 
 use super::target::Target;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait that a server may ask for.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 /// Most that is read of an answer that is no stream.
 const MAX_ANSWER_BYTES: u64 = 4 << 20;
 
@@ -67,6 +69,9 @@ pub(crate) struct Problem {
     pub(crate) line: Option<u64>,
     pub(crate) count: u64,
     pub(crate) last_id: Option<String>,
+    /// When to try again.
+    #[serde(skip)]
+    pub(crate) retry_after: Option<Duration>,
 }
 
 /// Reads a refusal: `application/problem+json`, or whatever else a machine in between answers.
@@ -76,6 +81,7 @@ pub(crate) fn problem(answer: &mut Response<Body>) -> Problem {
         Ok(body) if is_problem => serde_json::from_slice(&body).unwrap_or_default(),
         _ => Problem::default(),
     };
+    problem.retry_after = retry_after(answer);
     if problem.detail.is_none() {
         problem.detail = Some(match location(answer) {
             Some(location) => format!("the server is at {location}: give that as --url"),
@@ -85,7 +91,40 @@ pub(crate) fn problem(answer: &mut Response<Body>) -> Problem {
     problem
 }
 
+fn retry_after(answer: &Response<Body>) -> Option<Duration> {
+    let header = answer.headers().get(header::RETRY_AFTER)?;
+    let seconds = header.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
+}
+
+/// Whether time may mend what this status says.
+pub(crate) fn is_passing(status: StatusCode) -> bool {
+    status.is_server_error()
+        || matches!(
+            status,
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS
+        )
+}
+
+/// Whether time may mend what kept a request from its response.
+pub(crate) fn may_pass(error: &ureq::Error) -> bool {
+    match error {
+        // A certificate that does not hold.
+        ureq::Error::Io(error) => error.kind() != io::ErrorKind::InvalidData,
+        ureq::Error::Timeout(_) | ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => true,
+        _ => false,
+    }
+}
+
 impl Problem {
+    /// Whether what was sent may have been kept all the same. What has no code may come from a proxy
+    /// that lost its server.
+    pub(crate) fn is_outcome_unknown(&self) -> bool {
+        self.code
+            .as_deref()
+            .is_none_or(|code| code == "outcome_unknown")
+    }
+
     pub(crate) fn sentence(&self) -> String {
         let detail = self.detail.as_deref().unwrap_or_default();
         match &self.code {

@@ -4,6 +4,7 @@ use std::{
     io::{self, BufRead, Read as _},
     sync::Arc,
     thread,
+    time::{Duration, Instant},
 };
 
 use parking_lot::{Condvar, Mutex};
@@ -30,6 +31,8 @@ struct Read {
     lines: Vec<Vec<u8>>,
     bytes: usize,
     ended: bool,
+    /// From outside, before the input has ended.
+    stopped: bool,
     failed: Option<String>,
 }
 
@@ -50,7 +53,20 @@ impl Lines {
 
     /// No more is wanted than what has been read.
     pub(crate) fn end(&self) {
+        self.0.read.lock().stopped = true;
         self.finish(None);
+    }
+
+    /// Waits for so long, or until no more is wanted; whether that is so.
+    pub(crate) fn pause(&self, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
+        let mut read = self.0.read.lock();
+        while !read.stopped {
+            if self.0.changed.wait_until(&mut read, deadline).timed_out() {
+                break;
+            }
+        }
+        read.stopped
     }
 
     /// Waits for at least one line and takes what there is; none at the end.

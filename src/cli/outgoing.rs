@@ -67,37 +67,59 @@ fn of_text(common: Common, text: &str) -> serde_json::Result<Vec<u8>> {
     })
 }
 
-/// Adds a line of input as a line of NDJSON.
+/// A line of input as a line of NDJSON.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) body: Vec<u8>,
+    /// It has an idempotency key: sent twice, it is stored once.
+    pub(crate) is_repeatable: bool,
+}
+
+impl Line {
+    fn of(outgoing: &Outgoing) -> Result<Self, String> {
+        let mut body = serde_json::to_vec(outgoing).map_err(|error| error.to_string())?;
+        body.push(b'\n');
+        Ok(Self {
+            body,
+            is_repeatable: outgoing.id.is_some(),
+        })
+    }
+}
+
+/// A line of text, with this idempotency key.
 ///
 /// # Errors
 /// Why the line is no text.
-pub(crate) fn add_text(common: Common, line: &[u8], body: &mut Vec<u8>) -> Result<(), String> {
+pub(crate) fn text_line(common: Common, line: &[u8], key: Option<&str>) -> Result<Line, String> {
     let text = str::from_utf8(line).map_err(|_| "it is not UTF-8".to_owned())?;
-    body.extend(of_text(common, text).map_err(|error| error.to_string())?);
-    body.push(b'\n');
-    Ok(())
+    Line::of(&Outgoing {
+        topics: common.topics,
+        topic: None,
+        id: key,
+        event: common.event,
+        data: &to_raw_value(text).map_err(|error| error.to_string())?,
+        retry: None,
+    })
 }
 
-/// Adds a line of JSON as one of NDJSON: a position is not carried over, an id of the publisher's own
-/// is.
+/// A line of JSON: a position is not carried over, an idempotency key is. What has neither is given
+/// this one; a copy of an event that had none stays without.
 ///
 /// # Errors
 /// Why the line is no event.
-pub(crate) fn add_json(line: &[u8], body: &mut Vec<u8>) -> Result<(), String> {
+pub(crate) fn json_line(line: &[u8], key: Option<&str>) -> Result<Line, String> {
     let incoming: Incoming = serde_json::from_slice(line).map_err(|error| in_line(&error))?;
     let id = incoming.id.as_deref();
     let not_a_position = id.filter(|id| id.parse::<EventId>().is_err());
-    let outgoing = Outgoing {
+    let own = incoming.own_id.as_deref().or(not_a_position);
+    Line::of(&Outgoing {
         topics: &incoming.topics,
         topic: incoming.topic.as_deref(),
-        id: incoming.own_id.as_deref().or(not_a_position),
+        id: own.or(key.filter(|_| id.is_none())),
         event: incoming.event.as_deref(),
         data: &incoming.data,
         retry: incoming.retry,
-    };
-    serde_json::to_writer(&mut *body, &outgoing).map_err(|error| error.to_string())?;
-    body.push(b'\n');
-    Ok(())
+    })
 }
 
 /// The parser only ever sees one line; which one it is, is said by who reads them.
@@ -110,9 +132,29 @@ mod tests {
     use super::*;
 
     fn carried_over(line: &str) -> Result<String, String> {
-        let mut body = Vec::new();
-        add_json(line.as_bytes(), &mut body)?;
-        Ok(String::from_utf8(body).unwrap())
+        let line = json_line(line.as_bytes(), None)?;
+        Ok(String::from_utf8(line.body).unwrap())
+    }
+
+    /// The idempotency key that such a line is sent with, where it may be given this one.
+    fn key(line: &str) -> Option<String> {
+        let line = json_line(line.as_bytes(), Some("given")).unwrap();
+        let sent: serde_json::Value = serde_json::from_slice(&line.body).unwrap();
+        let id = sent["id"].as_str().map(str::to_owned);
+        assert_eq!(line.is_repeatable, id.is_some());
+        id
+    }
+
+    #[test]
+    fn a_line_without_an_id_is_given_a_key_and_a_copied_one_stays_as_it_was() {
+        assert_eq!(key(r#"{"data":1}"#).unwrap(), "given");
+        assert_eq!(key(r#"{"data":1,"own_id":null}"#).unwrap(), "given");
+        assert_eq!(key(r#"{"data":1,"id":"mine"}"#).unwrap(), "mine");
+        assert_eq!(
+            key(r#"{"data":1,"id":"5-1","own_id":"mine"}"#).unwrap(),
+            "mine"
+        );
+        assert_eq!(key(r#"{"data":1,"id":"5-1","own_id":null}"#), None);
     }
 
     #[test]
@@ -142,8 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_event_is_told_and_leaves_nothing_behind() {
-        let mut body = b"before\n".to_vec();
+    fn what_is_no_event_is_told() {
         for (line, why) in [
             (r#"{"id":"5-1"}"#, "missing field `data` at column 12"),
             (r#"{"data":1,"evnt":"x"}"#, "unknown field `evnt`"),
@@ -151,9 +192,8 @@ mod tests {
             (r#""text""#, "expected struct"),
             ("", "EOF while parsing"),
         ] {
-            let error = add_json(line.as_bytes(), &mut body).unwrap_err();
+            let error = carried_over(line).unwrap_err();
             assert!(error.contains(why), "{line}: {error}");
-            assert_eq!(body, b"before\n");
         }
     }
 
@@ -164,14 +204,15 @@ mod tests {
             topics: &topics,
             event: Some("e"),
         };
-        let mut body = Vec::new();
-        add_text(common, "say \"\u{e9}\"\t".as_bytes(), &mut body).unwrap();
+        let line = text_line(common, "say \"\u{e9}\"\t".as_bytes(), None).unwrap();
+        assert!(!line.is_repeatable);
         assert_eq!(
-            String::from_utf8(body.clone()).unwrap(),
+            String::from_utf8(line.body).unwrap(),
             "{\"topics\":[\"t\"],\"event\":\"e\",\"data\":\"say \\\"\u{e9}\\\"\\t\"}\n"
         );
+        assert!(text_line(common, b"x", Some("key")).unwrap().is_repeatable);
         assert_eq!(
-            add_text(common, b"\xFF", &mut body).unwrap_err(),
+            text_line(common, b"\xFF", None).unwrap_err(),
             "it is not UTF-8"
         );
     }

@@ -1,16 +1,15 @@
 //! `sse-broadcaster publish`
 
-use std::{fmt, io, path::PathBuf, process};
+use std::path::PathBuf;
 
 use clap::Args;
 
 use super::{
     Failure,
-    lines::Lines,
     outgoing::{self, Common},
     print,
+    publish_lines::LinePublisher,
     publisher::{Publisher, Refused},
-    signals,
     target::Target,
 };
 use crate::config::{Config, KeyFile, Secret};
@@ -30,7 +29,8 @@ pub(crate) const KEY_FILE_HELP: &str = "File with the key as its first line that
 #[command(after_help = EXAMPLES)]
 pub struct Publish {
     /// Data of an event; several are published in this order, all or none. Without any, each line of
-    /// standard input is one, published as it comes
+    /// standard input is one, published as it comes. While the server is unreachable or refuses for a
+    /// time, its lines are tried again, in order; each has an idempotency key, by which it is stored once
     #[arg(value_name = "TEXT")]
     text: Vec<String>,
 
@@ -49,6 +49,10 @@ pub struct Publish {
     /// data and retry are taken over, id and time are new
     #[arg(long, conflicts_with_all = ["text", "topic", "event"])]
     json: bool,
+
+    /// End at the first line that cannot be published, and send lines without an idempotency key
+    #[arg(long, conflicts_with = "text")]
+    no_retry: bool,
 
     #[arg(long = "publish-key", value_name = "KEY", help = KEY_HELP, allow_hyphen_values = true)]
     key: Vec<Secret>,
@@ -83,66 +87,22 @@ impl Publish {
             .map_err(|error| Failure::new(error.to_string()))?;
         match server.post("application/json", &body) {
             Ok(taken) => print(taken.id.as_slice()).and_then(|()| print(&taken.ids)),
-            Err(Refused::Answered { why, .. } | Refused::Unsent(why)) => Err(Failure::new(why)),
-            Err(Refused::Unknown(why)) => Err(Failure::new(format!(
+            Err(Refused::Answered { why, .. } | Refused::Unsent { why, .. }) => {
+                Err(Failure::new(why))
+            }
+            Err(Refused::Unknown(why) | Refused::Foreign(why)) => Err(Failure::new(format!(
                 "{why}; whether it was published is not known"
             ))),
         }
     }
 
     fn publish_input(&self, server: &Publisher) -> Result<(), Failure> {
-        let lines = Lines::of(io::stdin())?;
-        let at_signal = lines.clone();
-        let mut asked_before = false;
-        signals::on_end(move || {
-            // What has been read is still published; who insists does not wait for that.
-            if std::mem::replace(&mut asked_before, true) {
-                process::exit(130);
-            }
-            at_signal.end();
-        })?;
-        let mut tally = Tally::default();
-        match self.publish_all(server, &lines, &mut tally) {
-            Ok(()) => print(&[tally.to_string()]),
-            Err(failure) => Err(Failure::new(format!("{}; {tally}", failure.line))),
-        }
-    }
-
-    fn publish_all(
-        &self,
-        server: &Publisher,
-        lines: &Lines,
-        tally: &mut Tally,
-    ) -> Result<(), Failure> {
-        while let Some(lines) = lines.take()? {
-            let batch = self.batch(&lines, &mut tally.lines);
-            if !batch.numbers.is_empty() {
-                publish_batch(server, &batch, tally)?;
-            }
-            if let Some(why) = batch.bad {
-                return Err(Failure::new(format!("line {}: {why}", tally.lines)));
-            }
-        }
-        Ok(())
-    }
-
-    /// The lines up to the first that is no event; `number` is that of the last one looked at.
-    fn batch(&self, lines: &[Vec<u8>], number: &mut u64) -> Batch {
-        let mut batch = Batch::default();
-        for line in lines {
-            *number += 1;
-            let added = match self.json {
-                true if line.trim_ascii().is_empty() => continue,
-                true => outgoing::add_json(line, &mut batch.body),
-                false => outgoing::add_text(self.common(), line, &mut batch.body),
-            };
-            if let Err(why) = added {
-                batch.bad = Some(why);
-                break;
-            }
-            batch.numbers.push(*number);
-        }
-        batch
+        let publisher = LinePublisher::new(server, !self.no_retry)?;
+        publisher.run(|line, key| match self.json {
+            true if line.trim_ascii().is_empty() => Ok(None),
+            true => outgoing::json_line(line, key).map(Some),
+            false => outgoing::text_line(self.common(), line, key).map(Some),
+        })
     }
 }
 
@@ -164,69 +124,5 @@ pub(crate) fn key(
     match config.given_keys().into_iter().next() {
         Some(key) => Ok(Some(key)),
         None => of_file(config.publish_key_file.as_ref()),
-    }
-}
-
-/// Lines that are published with one request.
-#[derive(Debug, Default)]
-struct Batch {
-    body: Vec<u8>,
-    /// Which lines of the input they are.
-    numbers: Vec<u64>,
-    /// Why the line behind them is no event.
-    bad: Option<String>,
-}
-
-fn publish_batch(server: &Publisher, batch: &Batch, tally: &mut Tally) -> Result<(), Failure> {
-    match server.post("application/x-ndjson", &batch.body) {
-        Ok(taken) => {
-            tally.add(taken.count, taken.last_id);
-            Ok(())
-        }
-        Err(Refused::Answered { why, problem }) => {
-            tally.add(problem.count, problem.last_id);
-            // Those before it stand, whichever line the server names: it takes many at once.
-            let stands = usize::try_from(problem.count).ok();
-            let number = stands.filter(|_| problem.line.is_some());
-            let number = number.and_then(|stands| batch.numbers.get(stands));
-            Err(Failure::new(match number {
-                Some(number) => format!("line {number}: {why}"),
-                None => why,
-            }))
-        }
-        Err(Refused::Unsent(why)) => Err(Failure::new(why)),
-        Err(Refused::Unknown(why)) => Err(Failure::new(match batch.numbers.as_slice() {
-            [first, .., last] => {
-                format!("{why}; whether lines {first} to {last} were published is not known")
-            }
-            [one] => format!("{why}; whether line {one} was published is not known"),
-            [] => why,
-        })),
-    }
-}
-
-/// What the server has acknowledged, and the lines it came from.
-#[derive(Debug, Default)]
-struct Tally {
-    lines: u64,
-    count: u64,
-    last_id: Option<String>,
-}
-
-impl Tally {
-    fn add(&mut self, count: u64, last_id: Option<String>) {
-        self.count += count;
-        self.last_id = last_id.or(self.last_id.take());
-    }
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let events = if self.count == 1 { "event" } else { "events" };
-        write!(f, "published {} {events}", self.count)?;
-        match &self.last_id {
-            Some(id) => write!(f, ", the last is {id}"),
-            None => Ok(()),
-        }
     }
 }

@@ -42,11 +42,18 @@ pub(crate) struct Taken {
 #[derive(Debug)]
 pub(crate) enum Refused {
     /// The server said so; of a body of lines it says what stands.
-    Answered { why: String, problem: Problem },
+    Answered {
+        why: String,
+        problem: Box<Problem>,
+        /// Time may mend it.
+        is_passing: bool,
+    },
     /// Nothing of it has reached the server.
-    Unsent(String),
+    Unsent { why: String, is_passing: bool },
     /// Nobody knows: there was no answer.
     Unknown(String),
+    /// Nobody knows: what answered is no server of this kind.
+    Foreign(String),
 }
 
 impl Publisher {
@@ -65,6 +72,10 @@ impl Publisher {
         })
     }
 
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
     pub(crate) fn post(&self, content_type: &str, body: &[u8]) -> Result<Taken, Refused> {
         let mut request = self
             .agent
@@ -80,12 +91,13 @@ impl Publisher {
             let problem = client::problem(&mut answer);
             return Err(Refused::Answered {
                 why: self.sentence(answer.status(), &problem),
-                problem,
+                is_passing: client::is_passing(answer.status()),
+                problem: Box::new(problem),
             });
         }
         let body = client::body(&mut answer).map_err(|error| self.unanswered(&error))?;
         serde_json::from_slice(&body).map_err(|_| {
-            Refused::Unknown(format!(
+            Refused::Foreign(format!(
                 "{} does not answer as a publish does; is the URL right?",
                 self.target
             ))
@@ -110,7 +122,10 @@ impl Publisher {
         if may_have_arrived(error) {
             Refused::Unknown(why)
         } else {
-            Refused::Unsent(why)
+            Refused::Unsent {
+                why,
+                is_passing: client::may_pass(error),
+            }
         }
     }
 }

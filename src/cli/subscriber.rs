@@ -176,14 +176,10 @@ impl Subscriber {
         }
         let answer = request.call();
         let mut answer =
-            answer.map_err(|error| self.failed(is_passing(&error), client::why(&error)))?;
+            answer.map_err(|error| self.failed(client::may_pass(&error), client::why(&error)))?;
         let status = answer.status();
         if status != StatusCode::OK {
-            let passing = status.is_server_error()
-                || matches!(
-                    status,
-                    StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
-                );
+            let passing = client::is_passing(status);
             return Err(self.failed(passing, client::problem(&mut answer).sentence()));
         }
         match client::content_type(&answer) {
@@ -209,14 +205,4 @@ impl Subscriber {
 fn head(answer: &Response<Body>) -> Option<EventId> {
     let head = answer.headers().get("event-head")?;
     head.to_str().ok()?.parse().ok()
-}
-
-/// Whether time may mend it.
-fn is_passing(error: &ureq::Error) -> bool {
-    match error {
-        // A certificate that does not hold.
-        ureq::Error::Io(error) => error.kind() != io::ErrorKind::InvalidData,
-        ureq::Error::Timeout(_) | ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => true,
-        _ => false,
-    }
 }

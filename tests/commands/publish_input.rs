@@ -15,6 +15,20 @@ fn take(connection: &mut Connection, count: u64, last_id: &str) {
     connection.answer("200 OK", "application/json", &body);
 }
 
+/// The idempotency keys of these lines, and their data.
+fn keys(body: &str) -> Vec<(String, String)> {
+    let lines = body.lines().map(|line| serde_json::from_str(line).unwrap());
+    let keys = lines.map(|line: serde_json::Value| {
+        let text = |member: &str| line[member].as_str().unwrap_or("none").to_owned();
+        (text("id"), text("data"))
+    });
+    keys.collect()
+}
+
+fn data(body: &str) -> Vec<String> {
+    keys(body).into_iter().map(|(_, data)| data).collect()
+}
+
 #[test]
 fn each_line_is_sent_as_it_comes_over_one_connection() {
     let fake = Fake::start();
@@ -23,9 +37,11 @@ fn each_line_is_sent_as_it_comes_over_one_connection() {
     let (mut connection, request) = fake.request();
     assert_eq!(request.target(), "POST /events");
     assert_eq!(request.header("content-type"), Some("application/x-ndjson"));
+    let (key, _) = keys(&request.body).remove(0);
+    assert!(key.starts_with('p') && key.ends_with("-1"), "{key}");
     assert_eq!(
         request.body,
-        "{\"topics\":[\"log\"],\"event\":\"line\",\"data\":\"one\"}\n"
+        format!("{{\"topics\":[\"log\"],\"id\":\"{key}\",\"event\":\"line\",\"data\":\"one\"}}\n")
     );
     take(&mut connection, 1, "5-1");
     running.write("two \"quoted\"\r\n");
@@ -102,7 +118,7 @@ fn a_line_that_is_no_event_is_named_after_those_before_it_were_published() {
     let mut running = publish(&fake, &["--json"]);
     running.write("{\"data\":\"one\"}\n\nhello\n{\"data\":\"never\"}\n");
     let (mut connection, request) = fake.request();
-    assert_eq!(request.body, "{\"data\":\"one\"}\n");
+    assert_eq!(data(&request.body), ["one"]);
     take(&mut connection, 1, "5-1");
     let line = running.end().failed(1);
     assert!(
@@ -139,9 +155,9 @@ fn a_line_that_the_server_refuses_is_named_with_what_stands() {
 }
 
 #[test]
-fn the_first_line_that_does_not_stand_is_named_where_many_are_taken_at_once() {
+fn without_retries_the_first_line_that_does_not_stand_is_named() {
     let fake = Fake::start();
-    let mut running = publish(&fake, &[]);
+    let mut running = publish(&fake, &["--no-retry"]);
     running.write("1\n");
     let (mut connection, _) = fake.request();
     running.write("2\n3\n4\n");
@@ -165,12 +181,21 @@ fn bytes_that_are_no_text_are_refused_here() {
     assert_eq!(line, "line 1: it is not UTF-8; published 0 events");
 }
 
+const OVERLOADED: &str =
+    r#"{"code":"overloaded","detail":"later","line":3,"count":1,"last_id":"5-2"}"#;
+
+fn refuse(connection: &mut Connection, problem: &str) {
+    let status = "503 Service Unavailable";
+    connection.answer(status, "application/problem+json", problem);
+}
+
 #[test]
-fn a_connection_that_is_cut_leaves_the_last_lines_unknown() {
+fn without_retries_a_connection_that_is_cut_leaves_the_last_lines_unknown() {
     let fake = Fake::start();
-    let mut running = publish(&fake, &[]);
+    let mut running = publish(&fake, &["--no-retry"]);
     running.write("one\n");
-    let (mut connection, _) = fake.request();
+    let (mut connection, request) = fake.request();
+    assert_eq!(request.body, "{\"data\":\"one\"}\n");
     take(&mut connection, 1, "5-1");
     running.write("two\n");
     connection.request();
@@ -184,6 +209,100 @@ fn a_connection_that_is_cut_leaves_the_last_lines_unknown() {
         line.ends_with("; published 1 event, the last is 5-1"),
         "{line}"
     );
+}
+
+#[test]
+fn lines_without_an_answer_are_sent_again_in_order_with_the_same_keys() {
+    let fake = Fake::start();
+    let mut running = publish(&fake, &[]);
+    running.write("one\n");
+    let (connection, first) = fake.request();
+    running.write("two\nthree\n");
+    drop(connection);
+    let (mut connection, again) = fake.request();
+    assert_eq!(again.body, first.body);
+    take(&mut connection, 1, "5-1");
+    let rest = connection.request();
+    assert_eq!(data(&rest.body), ["two", "three"]);
+    take(&mut connection, 2, "5-3");
+    let reported = running.complaint();
+    assert!(reported.contains("trying again"), "{reported}");
+    assert!(running.complaint().ends_with("/events: publishing again"));
+    let published = running.end().succeeded();
+    assert_eq!(published, ["published 3 events, the last is 5-3"]);
+}
+
+#[test]
+fn after_a_refusal_for_a_time_only_what_was_not_kept_is_sent_again() {
+    let fake = Fake::start();
+    let mut running = publish(&fake, &[]);
+    running.write("one\n");
+    let (mut connection, _) = fake.request();
+    running.write("two\nthree\n");
+    take(&mut connection, 1, "5-1");
+    let both = keys(&connection.request().body);
+    assert_eq!(both.len(), 2);
+    refuse(&mut connection, OVERLOADED);
+    assert_eq!(keys(&connection.request().body), both[1..]);
+    take(&mut connection, 1, "5-3");
+    assert!(
+        running
+            .complaint()
+            .contains("later (overloaded); trying again")
+    );
+    assert!(running.complaint().ends_with("publishing again"));
+    let published = running.end().succeeded();
+    assert_eq!(published, ["published 3 events, the last is 5-3"]);
+}
+
+#[test]
+fn what_time_does_not_mend_is_not_tried_again() {
+    for (status, body) in [
+        ("401 Unauthorized", r#"{"code":"wrong_key","detail":"no"}"#),
+        ("404 Not Found", "{}"),
+        ("200 OK", "<h1>welcome</h1>"),
+    ] {
+        let fake = Fake::start();
+        let mut running = publish(&fake, &[]);
+        running.write("one\n");
+        fake.answer(status, "application/problem+json", body);
+        let line = running.end().failed(1);
+        assert!(line.ends_with("; published 0 events"), "{line}");
+    }
+}
+
+#[test]
+fn a_copied_event_without_a_key_is_not_sent_twice() {
+    let fake = Fake::start();
+    let mut running = publish(&fake, &["--json"]);
+    running.write("{\"id\":\"5-1\",\"own_id\":null,\"data\":\"one\"}\n");
+    let (mut connection, request) = fake.request();
+    assert_eq!(request.body, "{\"data\":\"one\"}\n");
+    // Nothing was kept, so that it may be sent again.
+    let problem = r#"{"code":"draining","detail":"later","line":1,"count":0,"last_id":null}"#;
+    refuse(&mut connection, problem);
+    connection.request();
+    drop(connection);
+    assert!(running.complaint().contains("trying again"));
+    let line = running.end().failed(1);
+    assert!(
+        line.contains("whether line 1 was published is not known"),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_signal_while_the_server_is_unreachable_tells_what_was_not_published() {
+    let mut running = Running::start(&["publish", "--url", "http://127.0.0.1:1"]);
+    running.write("one\ntwo\n");
+    assert!(
+        running
+            .complaint()
+            .contains("connection refused; trying again")
+    );
+    running.signal("-INT");
+    let line = running.end().failed(1);
+    assert!(line.contains("not published; published 0 events"), "{line}");
 }
 
 #[test]

@@ -116,6 +116,44 @@ fn lines_of_standard_input_arrive_in_order_and_are_counted() {
 }
 
 #[test]
+fn lines_of_standard_input_survive_restarts_of_the_server_in_order_and_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let serve = |listen: &str| {
+        let mut command = crate::support::command(&["--listen", listen, "--data-dir"]);
+        command.arg(directory.path());
+        Server::spawn(command)
+    };
+    let mut server = serve("127.0.0.1:0");
+    let (listen, url) = (server.address.to_string(), url(&server));
+    let mut running = Running::start(&["publish", "--url", &url]);
+    let mut written = Vec::new();
+    let mut write = |running: &mut Running| {
+        for _ in 0..500 {
+            written.push(format!("line {}", written.len()));
+            running.write(&format!("{}\n", written.last().unwrap()));
+        }
+    };
+    write(&mut running);
+    for signal in ["-KILL", "-TERM"] {
+        write(&mut running);
+        server.signal(signal);
+        server.wait();
+        write(&mut running);
+        running.complaint_with("trying again");
+        server = serve(&listen);
+        write(&mut running);
+        running.complaint_with("publishing again");
+    }
+    let count = written.len();
+    let ended = running.end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let published = format!("published {count} events, ");
+    assert!(ended.output[0].starts_with(&published), "{ended:?}");
+    let all = ["subscribe", "--url", &url, "--until", "head"];
+    assert_eq!(run(&all).succeeded(), written);
+}
+
+#[test]
 fn a_line_arrives_while_the_input_is_still_open() {
     let server = Server::start(&[]);
     let mut stream = server.subscribe("/events");
