@@ -3,6 +3,7 @@
 
 mod access;
 mod body;
+mod conditions;
 mod cors;
 mod error;
 mod fields;

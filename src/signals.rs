@@ -11,7 +11,7 @@
 //! topics of signals begin with `$`, to which nobody else can publish.
 //!
 //! # Numbers
-//! Integers are kept to 64 bits, others as a double has them.
+//! Integers are kept to 64 bits, and refused beyond; others are kept as a double has them.
 
 mod change;
 mod condition;
@@ -19,6 +19,7 @@ mod diff;
 mod document;
 mod error;
 mod name;
+mod numbers;
 mod patch;
 mod removed;
 #[cfg(any(feature = "actix", feature = "axum"))]

@@ -5,7 +5,7 @@ use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
     http::{
         Method, StatusCode,
-        header::{self, HeaderMap, HeaderName},
+        header::{self, HeaderName},
     },
     web::{BytesMut, Payload},
 };
@@ -14,6 +14,7 @@ use percent_encoding::percent_decode_str;
 use super::{
     Face,
     body::{Kind, check_coding, max_object, media_type, read_whole, unsupported},
+    conditions::{condition, condition_of_read},
     cors,
     error::{Problem, no_store},
     fields::not_utf8,
@@ -22,7 +23,7 @@ use super::{
 };
 use crate::{
     event::EventId,
-    signals::{Condition, Patch, SignalError, SignalName, Versions, Written, parse},
+    signals::{Patch, SignalError, SignalName, Versions, Written, parse},
 };
 
 /// The methods of a document, and of the stream.
@@ -34,13 +35,16 @@ const MERGE_PATCH: &str = "application/merge-patch+json";
 /// `name` as the path has it.
 pub(super) async fn get(request: &HttpRequest, name: &str, face: &Face) -> HttpResponse {
     let answer = async {
-        let (text, version) = face
-            .signals
-            .text(&decode(name)?)
-            .await?
-            .ok_or(SignalError::Missing)?;
-        let known = versions(request.headers(), header::IF_NONE_MATCH, true);
-        if known.is_some_and(|known| known.hold(version)) {
+        let name = decode(name)?;
+        let condition = condition_of_read(request.headers())?;
+        let found = face.signals.text(&name).await?;
+        let (text, version) = found.ok_or(SignalError::Missing)?;
+        let hold = |versions: &Option<Versions>| versions.as_ref().map(|these| these.hold(version));
+        if hold(&condition.matches) == Some(false) {
+            let version = Some(version);
+            return Err(SignalError::Changed { version }.into());
+        }
+        if hold(&condition.matches_none) == Some(true) {
             return Ok(document(StatusCode::NOT_MODIFIED, version).finish());
         }
         Ok(document(StatusCode::OK, version)
@@ -63,10 +67,7 @@ pub(super) async fn write(
         face.gate.access.may_publish(request.head().into())?;
         let name = decode(name)?;
         let change = Change::read(request, body, face).await?;
-        let condition = Condition {
-            matches: versions(request.headers(), header::IF_MATCH, false),
-            matches_none: versions(request.headers(), header::IF_NONE_MATCH, true),
-        };
+        let condition = condition(request.headers())?;
         let written = committing(request, async {
             match change {
                 Change::Set(value) => face.signals.set(&name, &condition, value).await,
@@ -151,21 +152,4 @@ fn written_answer(written: &Written) -> HttpResponse {
         headers.insert(HeaderName::from_static("event-id"), id);
     }
     answer
-}
-
-/// The versions that a header names, if it is there. A weak tag is one only where `weak` ones compare;
-/// one that no version has is of none.
-fn versions(headers: &HeaderMap, name: HeaderName, weak: bool) -> Option<Versions> {
-    let mut given = headers.get_all(name).peekable();
-    if *given.peek()? == "*" {
-        return Some(Versions::Any);
-    }
-    let mut versions = Vec::new();
-    for tag in given.flat_map(|value| value.to_str().unwrap_or("").split(',')) {
-        let tag = tag.trim();
-        let tag = tag.strip_prefix("W/").filter(|_| weak).unwrap_or(tag);
-        let tag = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
-        versions.extend(tag.and_then(|tag| tag.parse::<EventId>().ok()));
-    }
-    Some(Versions::These(versions))
 }

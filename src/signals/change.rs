@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::{SignalError, SignalName, diff::diff, document};
+use super::{SignalError, SignalName, diff::diff, document, numbers::is_identical};
 use crate::{
     event::{Event, EventId},
     history::{Batch, Expect, Retain},
@@ -63,7 +63,7 @@ fn merge_diff(old: &Value, new: &Value) -> Value {
     let gone = old.keys().filter(|key| !new.contains_key(*key));
     let gone = gone.map(|key| (key.clone(), Value::Null));
     let changed = new.iter().filter_map(|(key, new)| match old.get(key) {
-        Some(old) if old == new => None,
+        Some(old) if is_identical(old, new) => None,
         Some(old) => Some((key.clone(), merge_diff(old, new))),
         None => Some((key.clone(), new.clone())),
     });

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use super::numbers::is_identical;
+
 /// The patch of `add`, `remove` and `replace` that makes `new` of `old`; `None` once it is longer than
 /// so many bytes. It is written as it is found: as a list of operations, each with its path, it can be
 /// as large as the square of a document with a long key above a long array.
@@ -54,7 +56,7 @@ impl Patch {
                 }
                 Some(())
             }
-            _ if old == new => Some(()),
+            _ if is_identical(old, new) => Some(()),
             _ => self.operate("replace", Some(new)),
         }
     }

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::SignalError;
+use super::{SignalError, numbers::check_integers};
 use crate::event::{EventId, Invalid};
 
 /// Longest document, in bytes of compact JSON; less where an event may have less than four times of it.
@@ -25,8 +25,15 @@ pub(super) fn max_bytes(max_event_bytes: usize) -> usize {
     quarter.min(MAX_DOCUMENT_BYTES)
 }
 
-/// JSON text as a value.
+/// JSON text of a writer as a value.
 pub(crate) fn parse(text: &[u8]) -> Result<Value, SignalError> {
+    let value = read(text)?;
+    check_integers(text)?;
+    Ok(value)
+}
+
+/// JSON text as a value.
+pub(super) fn read(text: &[u8]) -> Result<Value, SignalError> {
     serde_json::from_slice(text).map_err(|error| {
         SignalError::NotJson(format!(
             "not valid JSON: {error}; send one JSON value, like {{\"value\":1}}"

@@ -6,9 +6,11 @@ use serde_json::Value;
 use super::{
     MAX_DEPTH, MAX_DOCUMENT_BYTES, SignalError,
     document::{depth, parse, too_deep},
+    numbers::is_equal,
 };
 use crate::event::Invalid;
 
+const NO_PATH: &str = "its path names nothing in the document";
 /// Most operations of one JSON Patch.
 pub const MAX_OPERATIONS: usize = 500;
 
@@ -90,13 +92,24 @@ fn apply(operations: &[PatchOperation], mut document: Value) -> Result<Value, Si
             PatchOperation::Replace(replace) => nests(&replace.path, &replace.value)?,
             PatchOperation::Remove(_) | PatchOperation::Test(_) => {}
         }
-        patch_unsafe(&mut document, std::slice::from_ref(operation)).map_err(|error| {
-            let why = match error.kind {
-                PatchErrorKind::TestFailed => "the document has another value there",
-                PatchErrorKind::InvalidFromPointer => "its \"from\" names nothing in the document",
-                PatchErrorKind::CannotMoveInsideItself => "a value cannot be moved into itself",
-                _ => "its path names nothing in the document",
-            };
+        let done = match operation {
+            PatchOperation::Test(test) => match document.pointer(test.path.as_str()) {
+                Some(value) if is_equal(value, &test.value) => Ok(()),
+                Some(_) => Err("the document has another value there"),
+                None => Err(NO_PATH),
+            },
+            other => {
+                let patched = patch_unsafe(&mut document, std::slice::from_ref(other));
+                patched.map_err(|error| match error.kind {
+                    PatchErrorKind::InvalidFromPointer => {
+                        "its \"from\" names nothing in the document"
+                    }
+                    PatchErrorKind::CannotMoveInsideItself => "a value cannot be moved into itself",
+                    _ => NO_PATH,
+                })
+            }
+        };
+        done.map_err(|why| {
             let detail = format!(
                 "operation {at} of the patch ({}) fails: {why}",
                 brief(operation)

@@ -9,8 +9,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::{
-    Condition, Document, Patch, SignalError, SignalName, change,
-    document::{self, parse},
+    Condition, Document, Patch, SignalError, SignalName, change, document, numbers::is_identical,
     sharing::Sharing,
 };
 use crate::{
@@ -95,7 +94,7 @@ impl Signals {
     pub async fn get(&self, name: &SignalName) -> Result<Option<Document>, SignalError> {
         let text = self.text(name).await?;
         text.map(|(text, version)| {
-            let value = parse(&text)?;
+            let value = document::read(&text)?;
             Ok(Document { value, version })
         })
         .transpose()
@@ -161,12 +160,20 @@ impl Signals {
         loop {
             let old = self.get(name).await?;
             let version = old.as_ref().map(|old| old.version);
-            if !condition.holds(version) {
-                return Err(SignalError::Changed { version });
-            }
             let value = old.as_ref().map(|old| &old.value);
+            if !condition.holds(version) {
+                // A condition is ignored where the request would fail without it (RFC 9110, 13.2.1).
+                return Err(match change(value) {
+                    Err(SignalError::Missing) => SignalError::Missing,
+                    _ => SignalError::Changed { version },
+                });
+            }
             let new = change(value)?;
-            if new.as_ref() == value {
+            let is_unchanged = match (value, &new) {
+                (Some(old), Some(new)) => is_identical(old, new),
+                (old, new) => old.is_none() && new.is_none(),
+            };
+            if is_unchanged {
                 return Ok(Written {
                     document: old,
                     created: false,

@@ -5,9 +5,11 @@ mod support;
 
 mod asking;
 mod bounds;
+mod conditions;
 mod converge;
 mod documents;
 mod library;
+mod numbers;
 mod page;
 mod streams;
 mod writers;
