@@ -3,6 +3,7 @@
 mod given;
 mod history;
 mod keys;
+mod origin;
 
 use std::{
     fmt,
@@ -98,13 +99,24 @@ pub struct Config {
     #[arg(long, env = "SSE_BROADCASTER_MAX_EVENT_BYTES", value_name = "BYTES", default_value_t = 1 << 20)]
     pub max_event_bytes: usize,
 
+    /// Name under which clients reach the server, or * for any; repeatable [default: any, but on loopback
+    /// only localhost and addresses]
+    #[arg(
+        long,
+        env = "SSE_BROADCASTER_HOST",
+        value_name = "NAME",
+        value_delimiter = ',',
+        value_parser = origin::host
+    )]
+    pub host: Vec<String>,
+
     /// Origin whose pages may read, for example https://app.example.com, or *; repeatable
     #[arg(
         long,
         env = "SSE_BROADCASTER_CORS_ORIGIN",
         value_name = "ORIGIN",
         value_delimiter = ',',
-        value_parser = reader_origin
+        value_parser = origin::reader
     )]
     pub cors_origin: Vec<String>,
 
@@ -114,7 +126,7 @@ pub struct Config {
         env = "SSE_BROADCASTER_PUBLISH_ORIGIN",
         value_name = "ORIGIN",
         value_delimiter = ',',
-        value_parser = origin
+        value_parser = origin::publisher
     )]
     pub publish_origin: Vec<String>,
 
@@ -218,26 +230,6 @@ fn some_time(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         time if time < Duration::from_millis(10) => Err("at least 10ms".to_owned()),
         time => Ok(time),
-    }
-}
-
-/// Never `*`: what a page may do, its readers have it do.
-fn origin(text: &str) -> Result<String, String> {
-    let bare = text.trim().trim_end_matches('/');
-    let parts = bare.split_once("://");
-    let whole = parts.is_some_and(|(scheme, host)| {
-        !scheme.is_empty() && !host.is_empty() && !host.contains(['/', '*', '?', '#', '@'])
-    });
-    if whole || bare.is_empty() {
-        return Ok(bare.to_owned());
-    }
-    Err("an origin is a scheme and a host, for example https://app.example.com".to_owned())
-}
-
-fn reader_origin(text: &str) -> Result<String, String> {
-    match text.trim() {
-        "*" => Ok("*".to_owned()),
-        text => origin(text),
     }
 }
 

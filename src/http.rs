@@ -8,6 +8,7 @@ mod cors;
 mod error;
 mod fields;
 mod history_page;
+mod host;
 mod keys;
 mod lines;
 mod link;
@@ -116,6 +117,23 @@ impl Routes {
         }
     }
 
+    /// The same, before a listener whose address is this machine's alone, or is not.
+    #[cfg(feature = "server")]
+    pub(crate) fn before(&self, on_loopback: bool) -> Self {
+        let Face {
+            broadcaster,
+            signals,
+            gate,
+        } = &*self.face;
+        Self {
+            face: Arc::new(Face {
+                broadcaster: broadcaster.clone(),
+                signals: signals.clone(),
+                gate: gate.before(on_loopback),
+            }),
+        }
+    }
+
     /// For `App::configure` or `Scope::configure`, once per worker.
     pub fn configure(&self, config: &mut ServiceConfig) {
         actix_web::rt::spawn(self.face.broadcaster.attend());
@@ -133,6 +151,11 @@ impl Routes {
 /// Everything under `/events`: the table of the methods and what follows the name.
 async fn events(request: HttpRequest, body: Payload, face: web::Data<Face>) -> HttpResponse {
     let message = rest(&request);
+    if message.is_empty()
+        && let Some(refusal) = refuse_reader(&request, &face)
+    {
+        return refusal;
+    }
     match (request.method(), message) {
         (&Method::GET | &Method::HEAD, "") => match PageFormat::of(request.head()) {
             Some(format) => history_page::respond(&request, &face, format).await,
@@ -151,6 +174,9 @@ async fn events(request: HttpRequest, body: Payload, face: web::Data<Face>) -> H
 
 /// Everything under `/signals`, likewise.
 async fn signals(request: HttpRequest, body: Payload, face: web::Data<Face>) -> HttpResponse {
+    if let Some(refusal) = refuse_reader(&request, &face) {
+        return refusal;
+    }
     match (request.method(), rest(&request)) {
         (&Method::GET | &Method::HEAD, "") if lists::wants_list(request.head()) => {
             lists::signals(&request, &face).await
@@ -171,12 +197,24 @@ async fn signals(request: HttpRequest, body: Payload, face: web::Data<Face>) -> 
 
 /// `/topics`, which has nothing under it.
 async fn topics(request: HttpRequest, face: web::Data<Face>) -> HttpResponse {
+    if let Some(refusal) = refuse_reader(&request, &face) {
+        return refusal;
+    }
     match (request.method(), rest(&request)) {
         (_, below) if !below.is_empty() => not_found(),
         (&Method::GET | &Method::HEAD, _) => lists::topics(&request, &face).await,
         (&Method::OPTIONS, _) => cors::options(&face.gate, request.head(), lists::METHODS),
         _ => method_not_allowed(lists::METHODS),
     }
+}
+
+/// A request that reads under a name that is not the server's.
+fn refuse_reader(request: &HttpRequest, face: &Face) -> Option<HttpResponse> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return None;
+    }
+    let refused = face.gate.admit_host(request.head().into()).err()?;
+    Some(refused.error_response())
 }
 
 /// What follows the route's name and its slash in the path, as it was sent: decoding is left to who

@@ -42,6 +42,8 @@ mod metrics;
 #[cfg(feature = "server")]
 mod open_files;
 #[cfg(feature = "signals")]
+mod shown;
+#[cfg(feature = "signals")]
 pub mod signals;
 mod sync;
 #[cfg(any(feature = "actix", feature = "axum"))]

@@ -1,12 +1,7 @@
 //! Who may publish, whose pages may read, and how many may subscribe: decided here and nowhere else,
 //! by every route that writes or streams.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    sync::Arc,
-};
+use std::{collections::HashMap, fmt, net::IpAddr, sync::Arc};
 
 use actix_web::{
     HttpRequest,
@@ -20,8 +15,10 @@ use parking_lot::Mutex;
 
 use super::{
     error::Problem,
+    host::{Authority, is_same_origin, parse_origin},
     keys::{KeyRing, Permit},
 };
+use crate::shown::Shown;
 
 /// Headers by which a request shows that a proxy passed it on.
 const PROXY_HEADERS: [&str; 4] = ["forwarded", "x-real-ip", "via", "cf-connecting-ip"];
@@ -61,18 +58,23 @@ pub struct Access {
     pub publish_origins: Vec<String>,
     /// Origins whose pages may read; `*` for all.
     pub read_origins: Vec<String>,
+    /// Names under which the server may be reached, without ports, or `*` for any. Names of this machine
+    /// and literal addresses always may. Empty: any, but for listeners on loopback.
+    pub hosts: Vec<String>,
     /// `GET /events/<msg>` publishes.
     pub get_publishes: bool,
     /// Most subscribers from one address.
     pub max_per_address: Option<usize>,
 }
 
-/// The rules, and what has to be remembered to keep them.
-#[derive(Debug, Default)]
+/// The rules, and what has to be remembered to keep them. Clones remember together.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Gate {
     pub(crate) access: Access,
+    /// It stands before a listener on loopback.
+    on_loopback: bool,
     per_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    logged_origins: Mutex<Vec<String>>,
+    logged_origins: Arc<Mutex<Vec<String>>>,
 }
 
 /// What is asked of a request.
@@ -177,16 +179,10 @@ impl Access {
             return Ok(());
         }
         let host = asked.host().unwrap_or("");
-        let origins = self.publish_origins.iter();
-        let listed = origins.filter_map(|origin| origin.split_once("://"));
-        if is_loopback_name(host)
-            || is_ip_literal(host)
-            || listed
-                .into_iter()
-                .any(|(_, known)| known.eq_ignore_ascii_case(host))
-        {
+        if self.is_own_name(host, self.publish_origins.iter()) {
             return Ok(());
         }
+        let host = Shown(host);
         Err(Problem::forbidden(
             "foreign_host",
             format!(
@@ -194,6 +190,19 @@ impl Access {
                  --publish-origin and that page's origin (https://{host}), or set a --publish-key"
             ),
         ))
+    }
+
+    /// A name that nobody else can point at this server, or that it was given, by these origins too. Ports
+    /// do not matter, since name servers give none.
+    fn is_own_name<'a>(&self, host: &str, mut origins: impl Iterator<Item = &'a String>) -> bool {
+        Authority::parse(host).is_some_and(|host| {
+            host.is_loopback()
+                || host.is_address()
+                || self.hosts.iter().any(|name| host.has_name(name))
+                || origins.any(|origin| {
+                    parse_origin(origin).is_some_and(|(_, known)| host.is_same_name(&known))
+                })
+        })
     }
 
     /// The origin to admit in an answer to a publisher, if any.
@@ -212,6 +221,49 @@ impl Gate {
             access,
             ..Self::default()
         }
+    }
+
+    /// The same before a listener whose address is this machine's alone, or is not.
+    #[cfg(feature = "server")]
+    pub(crate) fn before(&self, on_loopback: bool) -> Self {
+        Self {
+            on_loopback,
+            ..self.clone()
+        }
+    }
+
+    /// Asked of whoever reads. A page whose name was pointed at this machine after it had loaded reads what
+    /// its browser takes for the page's own server; only the name tells. A request without one comes from no
+    /// browser.
+    pub(crate) fn admit_host(&self, asked: Asked<'_>) -> Result<(), Problem> {
+        let Some(host) = asked.host() else {
+            return Ok(());
+        };
+        let Access {
+            publish_origins,
+            read_origins,
+            ..
+        } = &self.access;
+        let origins = publish_origins.iter().chain(read_origins);
+        let is_own = self.access.is_own_name(host, origins);
+        // Where it was chosen who may publish, a proxy on this machine may stand before, with its own name.
+        let is_proxied =
+            !matches!(self.access.publishers, Publishers::Local) && asked.came_through_a_proxy();
+        let is_any = match &self.access.hosts[..] {
+            [] => !self.on_loopback || is_proxied,
+            hosts => hosts.iter().any(|name| name == "*"),
+        };
+        if is_own || is_any {
+            return Ok(());
+        }
+        Err(Problem::forbidden(
+            "foreign_host",
+            format!(
+                "the Host {} is no name of this server; use its address or localhost, or start the server \
+                 with --host and that name to admit it",
+                Shown(host)
+            ),
+        ))
     }
 
     /// The origin to admit in an answer to a reader, if any.
@@ -241,7 +293,7 @@ impl Gate {
         {
             return Ok(());
         }
-        let origin = origin.escape_default();
+        let origin = Shown(origin);
         Err(Problem::forbidden(
             "foreign_page",
             format!(
@@ -252,14 +304,20 @@ impl Gate {
     }
 
     fn log_refused(&self, origin: &str) {
-        let mut logged = self.logged_origins.lock();
-        if logged.len() < MAX_LOGGED_ORIGINS && !logged.iter().any(|known| known == origin) {
-            log::warn!(
-                "a page of {} may not read this server's answers; --cors-origin {} would admit it",
-                origin.escape_default(),
-                origin.escape_default()
-            );
-            logged.push(origin.to_owned());
+        let origin = Shown(origin).to_string();
+        let logged = {
+            let mut logged = self.logged_origins.lock();
+            if logged.len() >= MAX_LOGGED_ORIGINS || logged.contains(&origin) {
+                return;
+            }
+            logged.push(origin.clone());
+            logged.len()
+        };
+        log::warn!(
+            "a page of {origin} may not read this server's responses; --cors-origin {origin} would admit it"
+        );
+        if logged == MAX_LOGGED_ORIGINS {
+            log::warn!("{logged} origins were refused; further ones are not logged");
         }
     }
 
@@ -377,50 +435,10 @@ fn check_local(asked: Asked<'_>) -> Result<(), Problem> {
         return refused("the request came through a proxy");
     }
     match asked.host() {
-        Some(host) if is_loopback_name(host) => Ok(()),
+        Some(host) if Authority::parse(host).is_some_and(|host| host.is_loopback()) => Ok(()),
         Some(_) => refused("the request's Host is not a name of this machine such as localhost"),
         None => refused("the request has no Host"),
     }
-}
-
-/// The host and port of `Origin` are those of `Host`, with the scheme's default port filled in.
-fn is_same_origin(origin: &str, host: Option<&str>) -> bool {
-    let Some(((scheme, origin), host)) = origin.split_once("://").zip(host) else {
-        return false;
-    };
-    let port = if scheme.eq_ignore_ascii_case("https") {
-        ":443"
-    } else {
-        ":80"
-    };
-    let bare = |authority: &str| {
-        authority
-            .strip_suffix(port)
-            .unwrap_or(authority)
-            .to_ascii_lowercase()
-    };
-    !origin.is_empty() && bare(origin) == bare(host)
-}
-
-fn host_name(host: &str) -> &str {
-    if let Some(v6) = host.strip_prefix('[') {
-        return v6.split_once(']').map_or(v6, |(name, _)| name);
-    }
-    host.rsplit_once(':').map_or(host, |(name, _)| name)
-}
-
-fn is_ip_literal(host: &str) -> bool {
-    let name = host_name(host);
-    name.parse::<Ipv4Addr>().is_ok() || (host.starts_with('[') && name.parse::<Ipv6Addr>().is_ok())
-}
-
-fn is_loopback_name(host: &str) -> bool {
-    let name = host_name(host).trim_end_matches('.').to_ascii_lowercase();
-    name == "localhost"
-        || name.ends_with(".localhost")
-        || name
-            .parse()
-            .is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::error::Problem;
-use crate::{event::Event, form};
+use crate::{event::Event, form, shown::Shown};
 
 /// What a JSON publish looks like, for refusals.
 pub(super) const JSON_LINE: &str = r#"{"topic":"news","event":"update","data":"hello"}"#;
@@ -216,7 +216,7 @@ fn unknown(name: &str, place: &str, known: &str) -> Problem {
         format!(
             "{} is not a field of {place}; known are {known}: {JSON_LINE}. To send text as it is, add \
              -H 'Content-Type: text/plain'",
-            name.escape_debug()
+            Shown(name)
         ),
     )
 }

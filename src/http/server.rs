@@ -168,16 +168,15 @@ fn access(config: &Config, keys: &KeyRing) -> Access {
     } else {
         Publishers::Local
     };
-    let origins = |texts: &[String]| {
-        let bare = texts
-            .iter()
-            .map(|text| text.trim().trim_end_matches('/').to_owned());
-        bare.filter(|text| !text.is_empty()).collect()
+    let given = |texts: &[String]| {
+        let given = texts.iter().filter(|text| !text.is_empty());
+        given.cloned().collect()
     };
     Access {
         publishers,
-        publish_origins: origins(&config.publish_origin),
-        read_origins: origins(&config.cors_origin),
+        publish_origins: given(&config.publish_origin),
+        read_origins: given(&config.cors_origin),
+        hosts: given(&config.host),
         get_publishes: !config.no_get_publish,
         max_per_address: config.max_subscribers_per_address,
     }

@@ -12,6 +12,7 @@ use actix_web::{
 };
 
 use super::{
+    Face,
     error::{Problem, no_store},
     method_not_allowed,
 };
@@ -34,9 +35,15 @@ pub(super) struct Status {
     pub(super) broadcaster: Broadcaster,
 }
 
-pub(super) fn configure(config: &mut ServiceConfig, status: &Arc<Status>, page: bool) {
+pub(super) fn configure(
+    config: &mut ServiceConfig,
+    status: &Arc<Status>,
+    face: &Arc<Face>,
+    page: bool,
+) {
     config
         .app_data(web::Data::from(Arc::clone(status)))
+        .app_data(web::Data::from(Arc::clone(face)))
         .service(read_only("/health/live", live))
         .service(read_only("/health/ready", ready))
         .service(read_only("/metrics", metrics));
@@ -81,7 +88,12 @@ async fn ready(status: web::Data<Status>) -> HttpResponse {
         .json(serde_json::json!({ "status": text, "history": history }))
 }
 
-async fn metrics(status: web::Data<Status>) -> Result<HttpResponse, Problem> {
+async fn metrics(
+    request: HttpRequest,
+    status: web::Data<Status>,
+    face: web::Data<Face>,
+) -> Result<HttpResponse, Problem> {
+    face.gate.admit_host(request.head().into())?;
     let text = status.metrics.encode().map_err(|_| {
         let internal = StatusCode::INTERNAL_SERVER_ERROR;
         Problem::new(internal, "internal", "the metrics could not be written")
@@ -92,17 +104,18 @@ async fn metrics(status: web::Data<Status>) -> Result<HttpResponse, Problem> {
         .body(text))
 }
 
-async fn asset(request: HttpRequest) -> HttpResponse {
+async fn asset(request: HttpRequest, face: web::Data<Face>) -> Result<HttpResponse, Problem> {
+    face.gate.admit_host(request.head().into())?;
     let (kind, text) = match request.path() {
         "/page.css" => ("text/css; charset=utf-8", STYLE),
         "/page.js" => ("text/javascript; charset=utf-8", SCRIPT),
         _ => ("text/html; charset=utf-8", HTML),
     };
-    HttpResponse::Ok()
+    Ok(HttpResponse::Ok()
         .insert_header(no_store())
         .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .insert_header((header::REFERRER_POLICY, "no-referrer"))
         .content_type(kind)
-        .body(text)
+        .body(text))
 }

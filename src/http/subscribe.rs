@@ -147,6 +147,7 @@ pub(super) fn open(
     face: &Face,
     route: Route,
 ) -> Result<(HttpResponse<()>, Opened), Problem> {
+    face.gate.admit_host(request.into())?;
     let opened = grant(request, face, Asked::read(request, route)?)?;
     let mut answer = stream_head(Some(opened.subscription.head())).finish();
     cors::admit_reader(answer.headers_mut(), &face.gate, request);

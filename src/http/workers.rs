@@ -34,7 +34,7 @@ use super::{
     status::{self, Status},
     ws,
 };
-use crate::config::Config;
+use crate::config::{Config, is_loopback};
 
 /// How long a client may take to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -128,12 +128,13 @@ fn ports(
             settings.socket_buffer_bytes,
             settings.stall_timeout,
         );
+        let routes = routes.before(is_loopback(listener.local_addr()?.ip()));
         Ok(Port {
             listener: Arc::new(listener),
             turns: Turns::new(count(config)),
             settings: settings.clone(),
             routing: Routing {
-                routes: routes.clone(),
+                routes,
                 status: every_route.then(|| Arc::clone(status)),
                 page: !config.no_page,
                 keep_alive: config.keep_alive,
@@ -202,7 +203,7 @@ impl Routing {
         self.routes.configure(config);
         ws::configure(config, &self.routes.face);
         if let Some(status) = &self.status {
-            status::configure(config, status, self.page);
+            status::configure(config, status, &self.routes.face, self.page);
         }
         config.default_service(web::to(|| async { not_found() }));
     }

@@ -59,6 +59,7 @@ fn open(
     body: Payload,
     face: &web::Data<Face>,
 ) -> Result<HttpResponse, Problem> {
+    face.gate.admit_host(request.head().into())?;
     face.gate.admit_page(request.head().into())?;
     let wish = read(request.head(), |query, id| {
         Wish::read(query, id)?.into_json()

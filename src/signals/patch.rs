@@ -8,7 +8,7 @@ use super::{
     document::{depth, parse, too_deep},
     numbers::is_equal,
 };
-use crate::event::Invalid;
+use crate::{event::Invalid, shown::Shown};
 
 const NO_PATH: &str = "its path names nothing in the document";
 /// Most operations of one JSON Patch.
@@ -33,6 +33,9 @@ impl Patch {
         let invalid = |detail: String| SignalError::Invalid(Invalid::new("invalid_patch", detail));
         let operations: Vec<PatchOperation> =
             serde_json::from_value(parse(text)?).map_err(|error| {
+                // It quotes what it does not know.
+                let error = error.to_string();
+                let error = Shown(&error);
                 invalid(format!(
                     "not a JSON Patch: {error}; send an array of operations, like \
                      [{{\"op\":\"replace\",\"path\":\"/value\",\"value\":1}}]"

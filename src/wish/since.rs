@@ -10,6 +10,7 @@ use crate::{
     broadcaster::Start,
     event::{EventId, Invalid},
     history::now_ms,
+    shown::Shown,
 };
 
 /// Bare numbers from here on are seconds of the Unix epoch (March 1973). A smaller one is more likely
@@ -24,7 +25,6 @@ const CALENDAR_YEARS: i64 = 400;
 const MAX_YEAR: i64 = 9_999;
 /// The end of that year.
 const LATEST_MS: u64 = 253_402_300_799_999;
-const MAX_SHOWN_CHARS: usize = 64;
 
 /// Times are rounded down to the millisecond, in which events have theirs, so that none is skipped.
 pub(super) fn read(text: &str) -> Result<Start, Invalid> {
@@ -46,11 +46,11 @@ pub(super) fn read(text: &str) -> Result<Start, Invalid> {
 }
 
 fn invalid(text: &str) -> Invalid {
-    let shown: String = text.chars().take(MAX_SHOWN_CHARS).collect();
+    let shown = Shown(text);
     Invalid::new(
         "invalid_since",
         format!(
-            "since is {shown:?}; it takes an age (10m), a time (2026-01-31T12:00:00Z or \
+            "since is \"{shown}\"; it takes an age (10m), a time (2026-01-31T12:00:00Z or \
              2026-01-31T13:00:00+01:00), seconds or milliseconds of the Unix epoch (1769860800), an \
              event id, or earliest"
         ),
@@ -72,9 +72,9 @@ fn epoch(text: &str) -> Result<u64, Invalid> {
         _ => Err(Invalid::new(
             "invalid_since",
             format!(
-                "since is {:?}; a number is a time in seconds or milliseconds of the Unix epoch \
+                "since is \"{}\"; a number is a time in seconds or milliseconds of the Unix epoch \
                  (1769860800 or 1769860800000), and an age has a unit (10m)",
-                text.chars().take(MAX_SHOWN_CHARS).collect::<String>()
+                Shown(text)
             ),
         )),
     }

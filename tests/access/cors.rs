@@ -190,3 +190,25 @@ fn a_refused_origin_is_logged_once_with_the_flag_that_would_admit_it() {
     assert!(!log.contains(&format!("--cors-origin {own}")), "{log}");
     assert!(!log.contains('\t'), "{log:?}");
 }
+
+#[test]
+fn refused_origins_are_logged_cut_to_a_length_and_only_so_many_of_them() {
+    let mut server = Server::start(&[]);
+    let padding = "x".repeat(100_000);
+    for number in 0..130 {
+        let origin = format!("https://{number}.example{padding}");
+        assert_eq!(read(&server, &origin), None);
+        assert_eq!(read(&server, &origin), None);
+    }
+    server.wait_for_log("further ones are not logged");
+    let other = ["Origin: https://a.example\n", "Origin: \u{1b}]0;x\n"];
+    for lines in other {
+        server.request(&format!("GET /signals/a HTTP/1.1\n{lines}"), b"");
+    }
+    let answer = server.request(&format!("GET /ws HTTP/1.1\nOrigin: https://{padding}"), b"");
+    assert_eq!(answer.code(), "foreign_page");
+    assert!(answer.body.len() < 2_000, "{answer:?}");
+    let log = server.log();
+    assert_eq!(log.matches("may not read").count(), 100);
+    assert!(log.lines().all(|line| line.len() < 1_000), "{log}");
+}

@@ -8,6 +8,7 @@ mod socket;
 
 mod answers;
 mod cors;
+mod hosts;
 mod keys;
 mod questions;
 mod sockets;

@@ -6,10 +6,10 @@ use crate::{
     support::{Answer, Server},
 };
 
-/// The same server as with these settings, but for pages of every origin getting a socket, so that what
-/// is asked of a publish alone decides.
+/// The same server as with these settings, but for pages of every origin and under every name getting a
+/// socket, so that what is asked of a publish alone decides.
 pub fn start(settings: &[&str]) -> Server {
-    Server::start(&[settings, &["--cors-origin", "*"]].concat())
+    Server::start(&[settings, &["--cors-origin", "*", "--host", "*"]].concat())
 }
 
 /// What a publish over a socket is answered, as POST would have answered it.

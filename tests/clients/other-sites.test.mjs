@@ -322,11 +322,21 @@ describe('over a WebSocket', SUITE, () => {
     assert.deepEqual(await talkFrom(t, page.url, server), { reads: true, type: 'published' });
   });
 
-  it('a page whose host name was rebound to the server cannot publish', TEST, async (t) => {
+  it('a page whose host name was rebound to the server can neither load, read nor publish', TEST, async (t) => {
     const server = await Server.start(t);
-    const page = `http://evil.test:${server.port}/`;
-    const outcome = await talkFrom(t, page, server, 'evil.test');
-    assert.deepEqual(outcome, { reads: true, type: 'refused', code: 'foreign_host' });
+    const context = await browser.newContext();
+    t.after(() => context.close());
+    const tab = await context.newPage();
+    const loaded = await tab.goto(`http://evil.test:${server.port}/`);
+    assert.equal(loaded.status(), 403);
+    assert.equal((await loaded.json()).code, 'foreign_host');
+    // It runs under the rebound name, as a page would that had loaded before.
+    const status = (path) => tab.evaluate(async (url) => (await fetch(url)).status, path);
+    for (const path of ['/events', '/events?topic=a&last=1', '/signals?name=a', '/signals/a', '/metrics']) {
+      assert.equal(await status(path), 403, path);
+    }
+    const outcome = await tab.evaluate(talk, `http://evil.test:${server.port}/ws?topic=*`);
+    assert.deepEqual(outcome, { reads: false, type: 'closed' });
   });
 
   it('a page has no way to bring a key', TEST, async (t) => {

@@ -55,7 +55,7 @@ fn slow_readers_of_a_long_log_cost_a_chunk_each_and_hold_up_nobody() {
     let mut readers: Vec<_> = (0..READERS)
         .map(|_| {
             let mut socket = server.connect_narrow(4 << 10);
-            let request = "GET /events?topic=*&since=earliest HTTP/1.1\r\nHost: x\r\n\r\n";
+            let request = "GET /events?topic=*&since=earliest HTTP/1.1\r\nHost: localhost\r\n\r\n";
             socket.write_all(request.as_bytes()).unwrap();
             // So much that it is among its events.
             socket.read_exact(&mut [0; 2 * BYTES]).unwrap();
@@ -98,7 +98,7 @@ fn a_slow_reader_gets_all_of_a_long_log_chunk_by_chunk() {
     let server = log.start(&LITTLE);
     publish(&server, 0..EVENTS);
     let mut slow = server.connect_narrow(4 << 10);
-    slow.write_all(b"GET /events?topic=*&since=earliest HTTP/1.1\r\nHost: x\r\n\r\n")
+    slow.write_all(b"GET /events?topic=*&since=earliest HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .unwrap();
     publish(&server, EVENTS..EVENTS + 100);
     wait_until("it is behind", || server.metric("subscribers_behind") == 1);

@@ -22,7 +22,7 @@ fn without_chunks_a_cut_is_a_reset_behind_everything_that_was_sent() {
     let mut server = Server::start(&[]);
     let open = |version: &str| {
         let mut socket = server.connect();
-        let request = format!("GET /events?topic=a HTTP/{version}\r\nHost: x\r\n\r\n");
+        let request = format!("GET /events?topic=a HTTP/{version}\r\nHost: localhost\r\n\r\n");
         socket.write_all(request.as_bytes()).unwrap();
         socket
     };

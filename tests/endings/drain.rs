@@ -25,7 +25,7 @@ fn draining() -> (Server, TcpStream) {
     let server = Server::start(&args);
     let mut stuck = server.connect_narrow(4 << 10);
     stuck
-        .write_all(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+        .write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .unwrap();
     wait_until("it is a subscriber", || server.metric("subscribers") == 1);
     let data = "x".repeat(200 << 10);
@@ -172,7 +172,7 @@ fn a_stream_that_takes_nothing_holds_a_drain_up_for_the_drain_time_alone() {
     let mut server = Server::start(&args);
     let mut stuck = server.connect_narrow(4 << 10);
     stuck
-        .write_all(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+        .write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .unwrap();
     let data = "x".repeat(200 << 10);
     while server.metric("subscribers_behind") == 0 {

@@ -35,7 +35,7 @@ fn unread_pipelined_requests_pin_one_response_a_connection() {
         let server = Server::start(&["--socket-buffer-bytes", "4096"]);
         let head = "PUT /signals/large HTTP/1.1\nContent-Type: application/json";
         assert_eq!(server.request(head, large.as_bytes()).status, 201);
-        let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let requests = request.repeat(REQUESTS);
         let before = server.resident();
         let stuck: Vec<_> = (0..CONNECTIONS)
@@ -65,13 +65,13 @@ fn pipelined_requests_with_bodies_are_answered_in_order_to_a_client_that_reads_l
             let chunked = format!(
                 "{head}Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n{data}\r\n0\r\n\r\n"
             );
-            let lost = format!("GET /lost-{n} HTTP/1.1\r\nHost: x\r\n\r\n");
+            let lost = format!("GET /lost-{n} HTTP/1.1\r\nHost: localhost\r\n\r\n");
             [whole, chunked, lost].concat()
         })
         .collect();
     let mut socket = pipe(&server, requests.concat().as_bytes());
     socket
-        .write_all(b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .write_all(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         .unwrap();
     let mut answers = String::new();
     socket.read_to_string(&mut answers).unwrap();

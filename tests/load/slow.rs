@@ -11,7 +11,7 @@ use crate::{
     support::{Server, Stream, wait_until},
 };
 
-const SUBSCRIBE_TO_ALL: &[u8] = b"GET /events?topic=* HTTP/1.1\r\nHost: x\r\n\r\n";
+const SUBSCRIBE_TO_ALL: &[u8] = b"GET /events?topic=* HTTP/1.1\r\nHost: localhost\r\n\r\n";
 /// For one that reads slowly, of 8 KiB each.
 const EVENTS: usize = 500;
 /// What a stuck subscriber's kernel takes for it.
@@ -96,7 +96,7 @@ fn read_slowly(server: &Server) -> Vec<(bool, usize)> {
     const LATER: Duration = Duration::from_millis(5);
     let mut socket = server.connect_narrow(32 << 10);
     socket
-        .write_all(b"GET /events?topic=b HTTP/1.1\r\nHost: x\r\n\r\n")
+        .write_all(b"GET /events?topic=b HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .unwrap();
     let mut stream = Stream::open(socket);
     stream.until("connected");

@@ -10,13 +10,13 @@ use std::{
 use crate::support::{PATIENCE, Server, Stream, wait_until};
 use socket2::SockRef;
 
-const SUBSCRIBE: &str = "GET /events?topic=a HTTP/1.1\r\nHost: x\r\n\r\n";
+const SUBSCRIBE: &str = "GET /events?topic=a HTTP/1.1\r\nHost: localhost\r\n\r\n";
 /// What a client may send behind an open stream.
 const MAX_BEHIND_STREAM: usize = 64 << 10;
 
 /// As many requests as fit into so many bytes.
 fn requests(bytes: usize) -> Vec<u8> {
-    let request = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n";
+    let request = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
     request.repeat(bytes / request.len())
 }
 
@@ -104,7 +104,7 @@ fn requests_behind_an_open_stream_cost_nothing() {
 fn a_client_that_asks_on_and_on_and_reads_no_answer_costs_nothing() {
     const LOOK: Duration = Duration::from_secs(2);
     let server = Server::start(&["--stall-timeout", "1h", "--socket-buffer-bytes", "4096"]);
-    let megabytes = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2_000_000);
+    let megabytes = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(2_000_000);
     let mut socket = server.connect();
     SockRef::from(&socket)
         .set_recv_buffer_size(4 << 10)
@@ -121,7 +121,7 @@ fn a_client_that_asks_on_and_on_and_reads_no_answer_costs_nothing() {
 fn a_client_that_reads_its_answers_late_gets_all_of_them() {
     const REQUESTS: usize = 20_000;
     let server = Server::start(&["--socket-buffer-bytes", "4096"]);
-    let request = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n";
+    let request = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let mut socket = server.connect();
     let mut writer = socket.try_clone().unwrap();
     let writing = thread::spawn(move || writer.write_all(&request.repeat(REQUESTS)));
@@ -201,7 +201,7 @@ fn a_connection_that_was_used_before_may_become_a_stream() {
 fn a_head_that_is_sent_too_slowly_ends_the_connection() {
     let server = Server::start(&[]);
     // The first request of a connection, and one behind another.
-    let connections = ["", "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"].map(|before| {
+    let connections = ["", "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"].map(|before| {
         let mut socket = server.connect();
         socket.write_all(before.as_bytes()).unwrap();
         let mut writer = socket.try_clone().unwrap();
@@ -232,7 +232,7 @@ fn a_head_that_is_too_large_is_refused() {
     let server = Server::start(&[]);
     let mut socket = server.connect();
     socket
-        .write_all(b"GET /events HTTP/1.1\r\nHost: x\r\n")
+        .write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\n")
         .unwrap();
     let line = format!("X-Long: {}\r\n", "x".repeat(4_000));
     // Ends with an error: no server reads for ever.

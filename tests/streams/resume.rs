@@ -170,7 +170,7 @@ fn garbage_as_an_id_is_a_gap_and_everything_from_the_oldest() {
     ];
     for id in brought {
         let request = [
-            b"GET /events?topic=a HTTP/1.1\r\nHost: x\r\nLast-Event-ID: ",
+            b"GET /events?topic=a HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: ",
             id,
             b"\r\n\r\n",
         ];

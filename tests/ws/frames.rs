@@ -84,7 +84,7 @@ fn frames_that_are_none_are_closed_with_what_was_wrong_and_hurt_nobody() {
         ),
         (
             "no WebSocket at all",
-            b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(),
+            b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(),
             PROTOCOL,
         ),
     ];
