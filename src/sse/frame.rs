@@ -73,7 +73,7 @@ impl Frame {
     }
 
     pub(crate) fn connected(at: EventId) -> Bytes {
-        block("connected", Some(at), "connected")
+        block("connected", Some(at), &id_data(at))
     }
 
     /// Carries the position before the oldest event that is left, so that a cut right behind it
@@ -89,7 +89,7 @@ impl Frame {
     }
 
     pub(crate) fn position(at: EventId) -> Bytes {
-        block("position", Some(at), &at.to_string())
+        block("position", Some(at), &id_data(at))
     }
 
     /// Sets the reconnection time of a stream that is about to be cut. A block of its own would fire
@@ -97,6 +97,11 @@ impl Frame {
     pub(crate) fn retry(after: Duration) -> Bytes {
         Bytes::from(format!("retry: {}\n", after.as_millis()))
     }
+}
+
+/// JSON, like the data of all events of ours: many clients parse whatever comes.
+fn id_data(at: EventId) -> String {
+    format!(r#"{{"id":"{at}"}}"#)
 }
 
 fn block(name: &str, id: Option<EventId>, data: &str) -> Bytes {
@@ -213,6 +218,14 @@ mod tests {
         let stored = stored(Event::builder("x").build().unwrap());
         let (first, second) = (Frame::of(&stored, Form::Sse), Frame::of(&stored, Form::Sse));
         assert_eq!(first.as_ptr(), second.as_ptr());
+    }
+
+    #[test]
+    fn the_data_of_connected_and_position_is_json() {
+        let at = EventId::new(4, 0);
+        let data = "data: {\"id\":\"4-0\"}\nid: 4-0\n\n";
+        assert_eq!(Frame::connected(at), format!("event: connected\n{data}"));
+        assert_eq!(Frame::position(at), format!("event: position\n{data}"));
     }
 
     #[test]

@@ -45,7 +45,7 @@ function keepsItsPromises(way) {
     child.stdout.setEncoding('utf8').on('data', (part) => {
       text += part;
     });
-    await until(() => text.includes('data: connected'), 'the stream to open');
+    await until(() => text.includes('event: connected'), 'the stream to open');
     const opened = text.length;
 
     server.child.kill('SIGTERM');

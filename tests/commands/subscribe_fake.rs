@@ -7,7 +7,7 @@ use crate::{
     running::{Running, run},
 };
 
-const CONNECTED: &str = "retry: 20\nevent: connected\ndata: connected\nid: 5-0\n\n";
+const CONNECTED: &str = "retry: 20\nevent: connected\ndata: {\"id\":\"5-0\"}\nid: 5-0\n\n";
 
 fn subscribe(fake: &Fake, args: &[&str]) -> Running {
     let url = fake.url();
@@ -24,7 +24,7 @@ fn the_data_of_each_event_is_printed_and_nothing_of_the_servers_own() {
     assert_eq!(request.header("last-event-id"), None);
     stream.send(CONNECTED);
     stream.send("event: news\ndata: one\ndata:  two\nid: 5-1\n\n: ping\n");
-    stream.send("event: position\ndata: 5-2\nid: 5-2\n\ndata: \n\ndata: thr");
+    stream.send("event: position\ndata: {\"id\":\"5-2\"}\nid: 5-2\n\ndata: \n\ndata: thr");
     stream.send("ee\n\n");
     assert_eq!(running.lines(4), ["one", " two", "", "three"]);
 }
@@ -72,7 +72,7 @@ fn the_id_of_a_position_is_gone_on_from_too() {
     let _running = subscribe(&fake, &[]);
     let (mut stream, _) = fake.stream("");
     stream.send(CONNECTED);
-    stream.send("event: position\ndata: 9-0\nid: 9-0\n\n");
+    stream.send("event: position\ndata: {\"id\":\"9-0\"}\nid: 9-0\n\n");
     drop(stream);
     let (_, request) = fake.stream("");
     assert_eq!(request.header("last-event-id"), Some("9-0"));

@@ -12,7 +12,7 @@ fn until_head(fake: &Fake) -> Running {
 fn replay(fake: &Fake) -> Connection {
     let (mut stream, request) = fake.stream("Event-Head: 5-3\r\n");
     assert_eq!(request.target(), "GET /events?until=head&since=earliest");
-    stream.send("retry: 20\nevent: connected\ndata: connected\nid: 1-0\n\n");
+    stream.send("retry: 20\nevent: connected\ndata: {\"id\":\"1-0\"}\nid: 1-0\n\n");
     stream.send("data: one\nid: 5-1\n\n");
     stream
 }
@@ -31,7 +31,7 @@ fn it_ends_with_a_position_where_the_head_is_of_another_topic() {
     let running = until_head(&fake);
     let mut stream = replay(&fake);
     assert_eq!(running.line(), "one");
-    stream.send("event: position\ndata: 5-3\nid: 5-3\n\n");
+    stream.send("event: position\ndata: {\"id\":\"5-3\"}\nid: 5-3\n\n");
     assert_eq!(running.end().succeeded(), [""; 0]);
 }
 
@@ -51,7 +51,7 @@ fn a_cut_in_the_middle_does_not_move_the_end() {
     let (mut stream, request) = fake.stream("Event-Head: 9-9\r\n");
     assert_eq!(request.target(), "GET /events?until=head");
     assert_eq!(request.header("last-event-id"), Some("5-1"));
-    stream.send("event: connected\ndata: connected\nid: 5-1\n\ndata: three\nid: 5-3\n\n");
+    stream.send("event: connected\ndata: {\"id\":\"5-1\"}\nid: 5-1\n\ndata: three\nid: 5-3\n\n");
     assert_eq!(running.end().succeeded(), ["one", "three"]);
 }
 
@@ -60,7 +60,7 @@ fn where_nothing_was_it_ends_as_soon_as_it_is_connected() {
     let fake = Fake::start();
     let running = until_head(&fake);
     let (mut stream, _) = fake.stream("Event-Head: 5-0\r\n");
-    stream.send("event: connected\ndata: connected\nid: 5-0\n\n");
+    stream.send("event: connected\ndata: {\"id\":\"5-0\"}\nid: 5-0\n\n");
     assert_eq!(running.end().succeeded(), [""; 0]);
 }
 

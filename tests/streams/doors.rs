@@ -82,7 +82,7 @@ fn answer(server: &Server, request: &str) -> String {
     socket.write_all(request.as_bytes()).unwrap();
     let (mut answer, mut part) = (String::new(), [0; 4096]);
     let rest = Duration::from_millis(300);
-    while !answer.contains("data: connected") {
+    while !answer.contains("event: connected") {
         if answer.contains("\r\n\r\n") {
             socket.set_read_timeout(Some(rest)).unwrap();
         }

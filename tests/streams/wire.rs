@@ -17,7 +17,7 @@ fn a_stream_says_what_it_is_and_begins_at_once() {
     let text = stream.peek("\n\n");
     assert_eq!(
         text,
-        format!("retry: 2000\nevent: connected\ndata: connected\nid: {head}\n\n")
+        format!("retry: 2000\nevent: connected\ndata: {{\"id\":\"{head}\"}}\nid: {head}\n\n")
     );
     let id = server.publish("default", "hello");
     assert_eq!(stream.until("connected").id, head);
