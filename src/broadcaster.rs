@@ -13,6 +13,7 @@ mod history_reader;
 mod index;
 #[cfg(all(test, shuttle))]
 mod interleavings;
+mod looks;
 mod pace;
 mod position;
 mod recent;
@@ -47,9 +48,10 @@ use crate::{
     },
     sse::RETRY,
 };
+use looks::Looks;
 use replays::Replays;
 use room::{Room, Size};
-use shard::{Attended, LOOKS_PER_PING, Shard};
+use shard::{Attended, Shard};
 
 pub use error::{PublishError, StartError, SubscribeError};
 pub use history_reader::{HistoryReader, Missing};
@@ -89,7 +91,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             shards: std::thread::available_parallelism().map_or(2, Into::into),
-            ping_interval: Duration::from_secs(10),
+            ping_interval: Duration::from_secs(4),
             publish_wait: Duration::from_secs(5),
             max_event_bytes: 1 << 20,
             max_subscribers: usize::MAX,
@@ -173,9 +175,10 @@ impl Broadcaster {
             runtime,
             options,
         });
-        inner
-            .runtime
-            .spawn(ping(Arc::downgrade(&inner), inner.options.ping_interval));
+        inner.runtime.spawn(ping(
+            Arc::downgrade(&inner),
+            Looks::new(inner.options.ping_interval),
+        ));
         Ok(Self { inner })
     }
 
@@ -528,9 +531,8 @@ impl Drop for Inner {
 }
 
 /// Pings quiet streams and prunes those that are stale, until the broadcaster is gone.
-async fn ping(broadcaster: std::sync::Weak<Inner>, interval: Duration) {
-    let look = interval / u32::from(LOOKS_PER_PING);
-    let mut ticks = tokio::time::interval(look.max(Duration::from_millis(1)));
+async fn ping(broadcaster: std::sync::Weak<Inner>, looks: Looks) {
+    let mut ticks = tokio::time::interval(looks.every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     ticks.tick().await;
     loop {
@@ -542,7 +544,7 @@ async fn ping(broadcaster: std::sync::Weak<Inner>, interval: Duration) {
         let _ = inner.history.bounds();
         inner.replays.forget(Instant::now());
         for shard in inner.shards.iter() {
-            shard.prune_stale(Instant::now());
+            shard.prune_stale(Instant::now(), looks);
         }
     }
 }

@@ -64,9 +64,9 @@ pub struct Config {
           default_value = "5s")]
     pub publish_wait: Duration,
 
-    /// A stream that was sent nothing for so long is sent a heartbeat
+    /// A stream is never sent nothing for longer: a heartbeat comes before
     #[arg(long, env = "SSE_BROADCASTER_PING_INTERVAL", value_name = "DURATION", value_parser = some_time,
-          default_value = "10s")]
+          default_value = "4s")]
     pub ping_interval: Duration,
 
     /// A stream whose socket takes no byte for so long is cut

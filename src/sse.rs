@@ -21,6 +21,11 @@ pub(crate) use signal::Update;
 /// The reconnection time that a stream begins with.
 pub const RETRY: Duration = Duration::from_secs(2);
 
+/// Shortest interval of a visible heartbeat.
+pub const MIN_HEARTBEAT: Duration = Duration::from_secs(1);
+/// Longest interval of a visible heartbeat.
+pub const MAX_HEARTBEAT: Duration = Duration::from_secs(60 * 60);
+
 /// The broadcaster's end of one stream: what it asked for, and the place in the log that it is at.
 /// Nothing else is kept for a subscriber; no queue.
 #[derive(Debug)]
@@ -33,10 +38,12 @@ pub struct Sender {
     pub(crate) told: EventId,
     pub(crate) due: Due,
     pub(crate) mark: Option<Mark>,
+    /// Boxed, since few streams ask for it.
+    pub(crate) heartbeat: Option<Box<Heartbeat>>,
     /// Counted among those that are behind: a walk found it still unpolled.
     pub(crate) behind: bool,
     /// Looks since something was sent.
-    pub(crate) quiet: u8,
+    pub(crate) quiet: u16,
     waker: Option<Waker>,
 }
 
@@ -55,7 +62,15 @@ pub(crate) enum Cursor {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Due {
     pub(crate) ping: bool,
+    pub(crate) heartbeat: bool,
     pub(crate) gap: Option<Gap>,
+}
+
+/// The visible heartbeat that a client asked for.
+#[derive(Debug)]
+pub(crate) struct Heartbeat {
+    pub(crate) every: Duration,
+    pub(crate) due: Instant,
 }
 
 /// History went on under another epoch: what was told before is lost, and `at` is where it goes on.
@@ -84,6 +99,7 @@ impl Sender {
             told,
             due: Due::default(),
             mark: None,
+            heartbeat: None,
             behind: false,
             quiet: 0,
             waker: None,

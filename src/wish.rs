@@ -1,6 +1,9 @@
 //! Where a stream begins and what it asks for, as a request says it, whichever framework has read that.
 
+pub(crate) mod heartbeat;
 mod since;
+
+use std::time::Duration;
 
 use crate::{
     broadcaster::{Broadcaster, Start, SubscribeError, Subscription},
@@ -24,6 +27,7 @@ pub(crate) struct Wish {
     form: Option<Form>,
     start: Start,
     until_head: bool,
+    heartbeat: Option<Duration>,
 }
 
 impl Wish {
@@ -52,6 +56,9 @@ impl Wish {
         if self.until_head {
             subscription.tell_head();
         }
+        if let Some(every) = self.heartbeat {
+            subscription.send_heartbeat(every);
+        }
         Ok(subscription)
     }
 
@@ -59,7 +66,7 @@ impl Wish {
     pub(crate) fn read(query: &str, header_id: Option<&[u8]>) -> Result<Self, Invalid> {
         let mut topics = Vec::new();
         let (mut since, mut last) = (None, None);
-        let (mut form, mut until_head) = (None, false);
+        let (mut form, mut until_head, mut heartbeat) = (None, false, None);
         for (name, value) in
             form::lossy_pairs(query.as_bytes()).filter(|(_, value)| !value.is_empty())
         {
@@ -68,6 +75,7 @@ impl Wish {
                 "since" => since = Some(value),
                 "last" => last = Some(value),
                 "format" => form = Some(read_form(&value)?),
+                "heartbeat" => heartbeat = Some(heartbeat::read(&value)?),
                 "until" => until_head = read_until(&value)?,
                 _ => {}
             }
@@ -87,6 +95,7 @@ impl Wish {
             form,
             start,
             until_head,
+            heartbeat,
         })
     }
 }
@@ -263,6 +272,7 @@ mod tests {
             ("since=yesterday", "invalid_since"),
             ("last=some", "invalid_last"),
             ("format=xml", "invalid_format"),
+            ("heartbeat=5ms", "invalid_heartbeat"),
         ] {
             let refused = Wish::read(query, None).unwrap_err();
             assert_eq!(refused.code(), code);

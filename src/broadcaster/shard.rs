@@ -22,6 +22,7 @@ use tokio::sync::Notify;
 
 use super::{
     index::{Place, TopicIndex},
+    looks::Looks,
     position::Positions,
     recent::Recent,
     room::Size,
@@ -30,7 +31,7 @@ use super::{
 use crate::{
     event::{EventId, Selector},
     history::{self, Window},
-    sse::{Cursor, Gap, Mark, Sender},
+    sse::{Cursor, Gap, Heartbeat, Mark, Sender},
     sync::{
         Mutex,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -39,8 +40,6 @@ use crate::{
 
 /// Most senders that are visited under one hold of the lock.
 pub(super) const VISITS_PER_LOCK: usize = if cfg!(all(test, shuttle)) { 1 } else { 256 };
-/// How often per interval of pings it is looked at which streams were quiet.
-pub(super) const LOOKS_PER_PING: u8 = 4;
 
 pub(crate) struct Shard {
     /// The subscribers. See the module for the rules of this lock.
@@ -74,8 +73,10 @@ pub(super) struct Desk {
 pub(crate) enum Next {
     /// Nothing is due; the waker is registered.
     Wait,
-    /// A heartbeat.
+    /// A heartbeat that no client sees as an event.
     Ping,
+    /// One that it does, since it asked for it.
+    Heartbeat,
     /// Everything up to this id was sent.
     Position(EventId, Bytes),
     /// What comes after the id in the shard's slice; the sender counts as live. With `settled` nothing
@@ -212,6 +213,9 @@ impl Shard {
         if let Some(gap) = sender.due.gap.take() {
             return Some(Next::Gap(gap));
         }
+        if sender.takes_heartbeat() {
+            return Some(Next::Heartbeat);
+        }
         // One of the two has yet to hear of another epoch: the walk that tells of it wakes this one.
         if sender.epoch != desk.place.epoch {
             return None;
@@ -262,6 +266,12 @@ impl Shard {
         true
     }
 
+    /// Has the stream sent a visible heartbeat every so often.
+    pub(crate) fn set_heartbeat(&self, place: Place, every: Duration) {
+        let due = Instant::now() + every;
+        self.senders.lock()[place as usize].heartbeat = Some(Box::new(Heartbeat { every, due }));
+    }
+
     /// Takes over the duty to walk, unless somebody has it.
     pub(crate) fn attend(self: &Arc<Self>) -> Option<Attended> {
         let free = !self.attended.swap(true, Ordering::SeqCst);
@@ -300,16 +310,16 @@ impl Shard {
         self.each(|sender| matches!(sender.cursor, Cursor::Live(_)) && sender.told <= overdue);
     }
 
-    /// To be called [`LOOKS_PER_PING`] times per interval: a ping to those that were sent nothing for an
-    /// interval, the end for those whose grant is over, and the places of those that are gone for others
-    /// to take.
-    pub(crate) fn prune_stale(&self, now: Instant) {
+    /// A ping or a heartbeat to those to which one falls due, the end for those whose grant is over,
+    /// and the places of those that are gone for others to take.
+    pub(crate) fn prune_stale(&self, now: Instant, looks: Looks) {
         self.each(|sender| {
             if sender.selector.has_ended(now) {
                 sender.mark = Some(Mark::Expired);
             }
-            sender.due.ping = sender.is_quiet();
-            sender.due.ping || sender.mark.is_some()
+            sender.due.ping = sender.is_quiet_for(looks.per_ping);
+            sender.due.heartbeat |= sender.has_heartbeat_by(now + looks.every);
+            sender.due.ping || sender.due.heartbeat || sender.mark.is_some()
         });
         let overdue = {
             let senders = self.senders.lock();
@@ -380,14 +390,28 @@ impl Sender {
     }
 
     /// Another look has found that nothing was sent to it; whether it is time for a ping.
-    fn is_quiet(&mut self) -> bool {
+    fn is_quiet_for(&mut self, looks: u16) -> bool {
         self.quiet = self.quiet.saturating_add(1);
-        self.quiet >= LOOKS_PER_PING
+        self.quiet >= looks
+    }
+
+    /// Its heartbeat falls due before the next look.
+    fn has_heartbeat_by(&self, next_look: Instant) -> bool {
+        let heartbeat = self.heartbeat.as_ref();
+        heartbeat.is_some_and(|heartbeat| heartbeat.due < next_look)
+    }
+
+    fn takes_heartbeat(&mut self) -> bool {
+        let is_due = std::mem::take(&mut self.due.heartbeat);
+        if let Some(heartbeat) = self.heartbeat.as_mut().filter(|_| is_due) {
+            heartbeat.due = Instant::now() + heartbeat.every;
+        }
+        is_due
     }
 
     /// Nothing is owed to it beside events. Of a `position` it hears when one falls due again.
     fn is_unmarked(&self) -> bool {
-        self.mark.is_none() && !self.due.ping && self.due.gap.is_none()
+        self.mark.is_none() && !self.due.ping && !self.due.heartbeat && self.due.gap.is_none()
     }
 
     fn must_end_now(&self) -> Option<Next> {

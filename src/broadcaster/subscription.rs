@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Instant,
+    time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
@@ -26,7 +26,7 @@ use super::{
 use crate::{
     event::{EventId, Form, Selector},
     history::{Chunk, Unavailable},
-    sse::{self, Frame},
+    sse::{self, Frame, MAX_HEARTBEAT, MIN_HEARTBEAT},
 };
 
 /// Longest piece that is yielded at once: whoever writes it copies it.
@@ -153,6 +153,13 @@ impl Subscription {
     /// one, so that its client knows that it has everything up to there.
     pub fn tell_head(&mut self) {
         self.tell_head = true;
+    }
+
+    /// Has the stream carry an event `heartbeat` at the latest every so often, within
+    /// [`MIN_HEARTBEAT`] and [`MAX_HEARTBEAT`], so that a page notices a connection that has died without a word.
+    pub fn send_heartbeat(&mut self, every: Duration) {
+        let every = every.clamp(MIN_HEARTBEAT, MAX_HEARTBEAT);
+        self.shard.set_heartbeat(self.place, every);
     }
 
     /// The next piece of what is due, or `None` when the stream is to be cut.
@@ -398,6 +405,7 @@ impl Subscription {
             }
             Next::Wait => Step::Wait,
             Next::Ping => Step::Send(self.count_sent(Bytes::from_static(sse::PING))),
+            Next::Heartbeat => Step::Send(self.count_sent(Frame::heartbeat(SystemTime::now()))),
             Next::Position(at, frame) => {
                 self.told = at;
                 Step::Send(self.count_sent(frame))

@@ -101,7 +101,7 @@ impl Subscribe {
                 complain(&gap(&message.data));
                 has_gap.set(true);
             }
-            "connected" | "position" => {}
+            "connected" | "heartbeat" | "position" => {}
             // It came later than this began.
             _ if head.is_some() && at > head => return Some(End::Done),
             _ => {

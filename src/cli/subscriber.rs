@@ -20,7 +20,7 @@ use super::{
 };
 use crate::event::EventId;
 
-/// Servers send a heartbeat every ten seconds: one that is silent for so long is gone.
+/// Servers send a heartbeat far more often by default: one that is silent for so long is gone.
 const SILENCE: Duration = Duration::from_secs(45);
 
 type Query = Vec<(&'static str, String)>;

@@ -177,6 +177,15 @@ mod tests {
     }
 
     #[test]
+    fn a_stored_event_with_a_name_that_was_reserved_later_is_still_read() {
+        let event = Event::builder("x").name("heartbea_").build().unwrap();
+        let mut packed = packed(&event);
+        let at = packed.iter().position(|byte| *byte == b'_').unwrap();
+        packed[at] = b't';
+        assert_eq!(Fields::checked(&packed).unwrap().name, Some("heartbeat"));
+    }
+
+    #[test]
     fn what_was_cut_short_or_holds_a_line_end_in_a_name_was_not_packed() {
         let event = Event::builder("x")
             .topic("abc")

@@ -83,6 +83,7 @@ mod tests {
             "{a}",
             "connected",
             "gap",
+            "heartbeat",
             "position",
             "deleted",
             &long,

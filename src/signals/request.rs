@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::{Brought, SignalError, SignalName, Signals};
@@ -5,7 +7,7 @@ use crate::{
     broadcaster::Subscription,
     event::{Invalid, SignalForm},
     form,
-    wish::last_event_id,
+    wish::{heartbeat, last_event_id},
 };
 
 /// What a request asks of a stream of signals.
@@ -14,6 +16,7 @@ pub(crate) struct SignalsWish {
     names: Vec<SignalName>,
     form: SignalForm,
     brought: Brought,
+    heartbeat: Option<Duration>,
 }
 
 impl SignalsWish {
@@ -26,12 +29,14 @@ impl SignalsWish {
                 last_event_id: last_event_id(query, header_id),
                 held: None,
             },
+            heartbeat: None,
         };
         let pairs = form::lossy_pairs(query.as_bytes());
         for (name, value) in pairs.filter(|(_, value)| !value.is_empty()) {
             match name.as_str() {
                 "name" => wish.names.push(SignalName::new(&value)?),
                 "format" => wish.form = read_form(&value)?,
+                "heartbeat" => wish.heartbeat = Some(heartbeat::read(&value)?),
                 "datastar" => wish.brought.held = serde_json::from_str::<Value>(&value).ok(),
                 _ => {}
             }
@@ -40,7 +45,11 @@ impl SignalsWish {
     }
 
     pub(crate) fn grant(self, signals: &Signals) -> Result<Subscription, SignalError> {
-        signals.subscribe(&self.names, self.form, self.brought)
+        let mut subscription = signals.subscribe(&self.names, self.form, self.brought)?;
+        if let Some(every) = self.heartbeat {
+            subscription.send_heartbeat(every);
+        }
+        Ok(subscription)
     }
 }
 

@@ -1,6 +1,9 @@
 //! What events, and words of our own, are on the wire.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{
+    fmt::Write as _,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -86,6 +89,12 @@ impl Frame {
     #[cfg(feature = "signals")]
     pub(crate) fn lost(requested: &str, oldest: Option<EventId>) -> Bytes {
         block("gap", None, &Self::gap_data(requested, oldest))
+    }
+
+    /// Without an id, so that it may stand between any two blocks.
+    pub(crate) fn heartbeat(now: SystemTime) -> Bytes {
+        let time = humantime::format_rfc3339_millis(now);
+        block("heartbeat", None, &format!(r#"{{"time":"{time}"}}"#))
     }
 
     pub(crate) fn position(at: EventId) -> Bytes {

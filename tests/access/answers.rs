@@ -189,6 +189,7 @@ fn a_subscription_that_can_never_work_is_a_problem() {
         ("last=some", "invalid_last"),
         ("format=xml", "invalid_format"),
         ("until=noon", "invalid_until"),
+        ("heartbeat=15", "invalid_heartbeat"),
     ];
     for (query, code) in cases {
         for path in ["/events", "/events/"] {

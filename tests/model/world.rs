@@ -32,8 +32,9 @@ use crate::{
 /// Longer than any number of steps moves the clock.
 const PUBLISH_WAIT: Duration = Duration::from_secs(1 << 20);
 /// How often per interval it is looked at which streams were quiet.
-pub const LOOKS_PER_PING: u32 = 4;
-const PING_INTERVAL: Duration = Duration::from_secs(10);
+/// Looks at the clock before a stream that is sent nothing has its ping.
+pub const LOOKS_PER_PING: u32 = 7;
+const PING_INTERVAL: Duration = Duration::from_secs(4);
 /// More rounds than anything needs to come to rest.
 const ROUNDS: usize = 10_000;
 
@@ -260,7 +261,7 @@ impl World {
     /// Lets a part of it pass, after which it is looked at who was quiet.
     pub fn look(&mut self) {
         self.runtime.block_on(async {
-            tokio::time::advance(PING_INTERVAL / LOOKS_PER_PING).await;
+            tokio::time::advance(PING_INTERVAL / 8).await;
             tokio::task::yield_now().await;
         });
     }

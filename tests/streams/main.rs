@@ -7,6 +7,7 @@ mod support;
 mod connections;
 mod cuts;
 mod doors;
+mod heartbeats;
 mod history_page;
 mod lists;
 mod requests;

@@ -533,7 +533,7 @@ impl Stream {
     pub fn event(&mut self) -> Option<Message> {
         loop {
             let message = self.next()?;
-            if !["connected", "gap", "position"].contains(&message.name.as_str()) {
+            if !["connected", "gap", "heartbeat", "position"].contains(&message.name.as_str()) {
                 return Some(message);
             }
         }

@@ -72,6 +72,7 @@ fn what_can_never_be_subscribed_to_is_a_refusal_and_not_a_socket() {
         ("format=xml", "invalid_format"),
         ("format=sse", "invalid_format"),
         ("until=noon", "invalid_until"),
+        ("heartbeat=15", "invalid_heartbeat"),
     ] {
         let path = format!("/ws?{query}");
         let opened = Socket::try_open(server.connect(), &path, "localhost", &[]);

@@ -26,6 +26,19 @@ fn a_socket_says_where_it_begins_and_then_what_the_json_form_of_a_stream_has_as_
 }
 
 #[test]
+fn a_heartbeat_that_was_asked_for_is_a_message() {
+    let server = Server::start(&["--ping-interval", "1h"]);
+    let mut socket = Socket::open(&server, "/ws?topic=a&heartbeat=1s");
+    socket.until("connected");
+    let heartbeat = socket.next();
+    assert_eq!(heartbeat["type"], "heartbeat");
+    assert!(
+        heartbeat["time"].is_string() && heartbeat.get("id").is_none(),
+        "{heartbeat}"
+    );
+}
+
+#[test]
 fn messages_of_every_length_come_whole_and_in_order() {
     let server = Server::start(&[]);
     let mut live = Socket::open(&server, "/ws?topic=a");

@@ -63,14 +63,14 @@ impl Lines {
         if name.is_empty() {
             return Some(Word::Event(data)).filter(|_| !id.is_empty());
         }
-        let lost = match &name[..] {
-            b"gap" => Some(serde_json::from_slice(&data).ok()?),
+        let told = match &name[..] {
+            b"gap" | b"heartbeat" => Some(serde_json::from_slice(&data).ok()?),
             _ => None,
         };
         let ours = Ours {
             r#type: std::str::from_utf8(&name).ok()?,
             id: std::str::from_utf8(&id).ok()?,
-            lost,
+            told,
         };
         serde_json::to_string(&ours).ok().map(Word::Ours)
     }
@@ -79,21 +79,28 @@ impl Lines {
 #[derive(Serialize)]
 struct Ours<'a> {
     r#type: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     id: &'a str,
     #[serde(flatten)]
-    lost: Option<Lost>,
+    told: Option<Told>,
 }
 
-/// What a gap says.
+/// The data of an event of ours that has more than an id.
 #[derive(Serialize, Deserialize)]
-struct Lost {
-    requested: String,
-    oldest: Option<String>,
+#[serde(untagged)]
+enum Told {
+    Gap {
+        requested: String,
+        oldest: Option<String>,
+    },
+    Heartbeat {
+        time: String,
+    },
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, SystemTime};
 
     use super::*;
     use crate::{
@@ -122,6 +129,7 @@ mod tests {
             &Frame::connected(at),
             PING,
             &Frame::position(at),
+            &Frame::heartbeat(SystemTime::UNIX_EPOCH),
         ];
         let expected = [
             ours(r#"{"type":"gap","id":"4-0","requested":"\"x\n","oldest":"5-1"}"#),
@@ -129,6 +137,7 @@ mod tests {
             ours(r#"{"type":"connected","id":"4-0"}"#),
             Word::Ping,
             ours(r#"{"type":"position","id":"4-0"}"#),
+            ours(r#"{"type":"heartbeat","time":"1970-01-01T00:00:00.000Z"}"#),
         ];
         assert_eq!(words(&mut lines, &due.concat()), expected);
         assert_eq!(

@@ -1,0 +1,69 @@
+//! What a quiet stream is sent, so that clients and proxies notice when it is dead.
+
+use serde_json::Value;
+
+use crate::support::Server;
+
+#[test]
+fn a_heartbeat_that_was_asked_for_is_an_event_with_json_data_and_no_id() {
+    let server = Server::start(&["--ping-interval", "1h"]);
+    let body = "{\"value\":1}";
+    let put = "PUT /signals/counter HTTP/1.1\nContent-Type: application/json";
+    assert_eq!(server.request(put, body.as_bytes()).status, 201);
+    for path in [
+        "/events?heartbeat=1s",
+        "/events?heartbeat=1s&format=json",
+        "/signals?name=counter&heartbeat=1s",
+        "/signals?name=counter&format=datastar&heartbeat=1s",
+    ] {
+        let mut stream = server.subscribe(path);
+        let connected = stream.until("connected");
+        for _ in 0..2 {
+            let text = stream.text_until("\n\n");
+            assert!(
+                text.starts_with("event: heartbeat\ndata: {"),
+                "{path}: {text}"
+            );
+            let (_, data) = text.trim_end().split_once("data: ").unwrap();
+            let data: Value = serde_json::from_str(data).unwrap();
+            assert!(
+                data["time"].as_str().unwrap().ends_with('Z'),
+                "{path}: {data}"
+            );
+        }
+        assert_eq!(stream.last_id, connected.id, "{path}");
+    }
+}
+
+#[test]
+fn a_stream_that_is_never_quiet_carries_its_heartbeat_too() {
+    let server = Server::start(&["--ping-interval", "1h"]);
+    let mut stream = server.subscribe("/events?topic=a&heartbeat=1s");
+    stream.until("connected");
+    let mut heartbeats = 0;
+    while heartbeats < 2 {
+        server.publish("a", "x");
+        let message = stream.next().unwrap();
+        heartbeats += usize::from(message.name == "heartbeat");
+    }
+}
+
+#[test]
+fn without_being_asked_for_no_heartbeat_is_an_event() {
+    let server = Server::start(&["--ping-interval", "50ms"]);
+    let mut stream = server.subscribe("/events?topic=a&heartbeat=");
+    stream.until("connected");
+    let text = stream.peek(&": ping\n".repeat(25));
+    assert!(!text.contains("event: "), "{text}");
+}
+
+#[test]
+fn the_name_heartbeat_is_reserved_for_the_server() {
+    let server = Server::start(&[]);
+    let body = r#"{"event":"heartbeat","data":"x"}"#;
+    let response = server.post("/events", "application/json", body);
+    assert_eq!(
+        (response.status, response.code().as_str()),
+        (422, "reserved_event")
+    );
+}
