@@ -43,6 +43,8 @@ mod listeners;
 #[cfg(feature = "server")]
 mod logging;
 #[cfg(feature = "server")]
+mod page;
+#[cfg(feature = "server")]
 mod patience;
 #[cfg(feature = "server")]
 mod process_signals;

@@ -1,4 +1,4 @@
-//! What operators and newcomers look at: health, metrics, and the page.
+//! What operators look at: health and metrics.
 
 use std::sync::{
     Arc,
@@ -7,7 +7,7 @@ use std::sync::{
 
 use actix_web::{
     FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder,
-    http::{StatusCode, header},
+    http::StatusCode,
     web::{self, ServiceConfig},
 };
 
@@ -17,13 +17,6 @@ use super::{
     method_not_allowed,
 };
 use crate::{broadcaster::Broadcaster, metrics::Metrics};
-
-const HTML: &str = include_str!("page/index.html");
-const STYLE: &str = include_str!("page/page.css");
-const SCRIPT: &str = include_str!("page/page.js");
-/// The page is all of one piece and asks nobody else for anything.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-    img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// What these routes share.
 pub(super) struct Status {
@@ -35,26 +28,16 @@ pub(super) struct Status {
     pub(super) broadcaster: Broadcaster,
 }
 
-pub(super) fn configure(
-    config: &mut ServiceConfig,
-    status: &Arc<Status>,
-    face: &Arc<Face>,
-    page: bool,
-) {
+pub(super) fn configure(config: &mut ServiceConfig, status: &Arc<Status>, face: &Arc<Face>) {
     config
         .app_data(web::Data::from(Arc::clone(status)))
         .app_data(web::Data::from(Arc::clone(face)))
         .service(read_only("/health/live", live))
         .service(read_only("/health/ready", ready))
         .service(read_only("/metrics", metrics));
-    if page {
-        for path in ["/", "/page.css", "/page.js"] {
-            config.service(read_only(path, asset));
-        }
-    }
 }
 
-fn read_only<F, Args>(path: &str, handler: F) -> Resource
+pub(super) fn read_only<F, Args>(path: &str, handler: F) -> Resource
 where
     F: Handler<Args>,
     F::Output: Responder + 'static,
@@ -101,21 +84,5 @@ async fn metrics(
     Ok(HttpResponse::Ok()
         .insert_header(no_store())
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
-        .body(text))
-}
-
-async fn asset(request: HttpRequest, face: web::Data<Face>) -> Result<HttpResponse, Problem> {
-    face.gate.admit_host(request.head().into())?;
-    let (kind, text) = match request.path() {
-        "/page.css" => ("text/css; charset=utf-8", STYLE),
-        "/page.js" => ("text/javascript; charset=utf-8", SCRIPT),
-        _ => ("text/html; charset=utf-8", HTML),
-    };
-    Ok(HttpResponse::Ok()
-        .insert_header(no_store())
-        .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
-        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .insert_header((header::REFERRER_POLICY, "no-referrer"))
-        .content_type(kind)
         .body(text))
 }

@@ -30,7 +30,7 @@ use super::{
     direct::House,
     door::{Accepted, Door},
     listeners::Listeners,
-    not_found, socket,
+    not_found, page, socket,
     status::{self, Status},
     ws,
 };
@@ -203,7 +203,10 @@ impl Routing {
         self.routes.configure(config);
         ws::configure(config, &self.routes.face);
         if let Some(status) = &self.status {
-            status::configure(config, status, &self.routes.face, self.page);
+            status::configure(config, status, &self.routes.face);
+            if self.page {
+                page::configure(config, &self.routes.face);
+            }
         }
         config.default_service(web::to(|| async { not_found() }));
     }

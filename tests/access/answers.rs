@@ -84,6 +84,7 @@ fn every_answer_that_is_not_a_stream_is_not_to_be_stored() {
         "/",
         "/page.css",
         "/page.js",
+        "/page/stream.js",
         "/metrics",
         "/health/live",
         "/health/ready",
@@ -162,6 +163,7 @@ fn a_method_that_is_not_for_an_address_is_told_which_are() {
             "/",
             "/page.css",
             "/page.js",
+            "/page/stream.js",
             "/metrics",
             "/health/live",
             "/health/ready",
@@ -233,4 +235,31 @@ fn garbage_as_the_last_id_is_answered_by_a_stream_and_a_gap() {
     let mut stream = server.subscribe(&format!("/events?last_event_id={}", "x".repeat(60_000)));
     assert_eq!(stream.next().unwrap().name, "gap");
     assert_eq!(stream.end, None::<End>);
+}
+
+#[test]
+fn the_page_can_ask_before_it_publishes_whether_it_may() {
+    let about = |args: &[&str]| {
+        let server = Server::start(args);
+        let answer = server.request("POST /page.json HTTP/1.1", b"");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
+    };
+    assert_eq!(about(&[])["publish"], "open");
+    assert_eq!(
+        about(&["--publish-key", "s3cret-of-sixteen"])["publish"],
+        "key"
+    );
+    let off = about(&["--no-publish"]);
+    assert_eq!(off["publish"], "refused");
+    assert_eq!(off["code"], "publishing_disabled");
+
+    let server = Server::start(&[]);
+    let proxied = server.request("POST /page.json HTTP/1.1\nX-Forwarded-For: 192.0.2.1", b"");
+    assert_eq!(proxied.json()["code"], "not_local");
+    let mut stream = server.subscribe("/events?topic=*");
+    stream.until("connected");
+    server.request("POST /page.json HTTP/1.1", b"published?");
+    server.publish("default", "sentinel");
+    assert_eq!(stream.event().unwrap().data, "sentinel");
 }

@@ -3,9 +3,12 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
 import { launch, newPage } from './support/browser.mjs';
+import { Front } from './support/front.mjs';
 import { SUITE, TEST } from './support/limits.mjs';
 import { Nginx } from './support/nginx.mjs';
 import { freePort } from './support/ports.mjs';
+import { hasExited, start } from './support/process.mjs';
+import { request } from './support/request.mjs';
 import { Server } from './support/server.mjs';
 import { published } from './support/sse.mjs';
 import { until } from './support/until.mjs';
@@ -59,7 +62,7 @@ const overflow = (page) => page.evaluate(() => {
   return scrollWidth - clientWidth;
 });
 
-describe('the page', SUITE, () => {
+describe('the page', { ...SUITE, concurrency: 4 }, () => {
   for (const width of WIDTHS) {
     it(`shows what others publish, and publishes itself, ${width} pixels wide`, TEST, async (t) => {
       const server = await Server.start(t);
@@ -154,6 +157,151 @@ describe('the page', SUITE, () => {
     await state(page, 'open');
     assert.equal(await page.locator('#events li.gap').count(), 1);
     assert.equal(await page.locator('#events li.event').count(), 2);
+  });
+
+  it('shows the first events of a phone without scrolling', TEST, async (t) => {
+    const server = await Server.start(t);
+    const { page } = await openPage(t, `${server.url}/`, { width: 390 });
+    for (const data of ['first', 'second', 'third']) await server.publish({ data });
+    await row(page, 'first').waitFor();
+    const { y, height } = await row(page, 'first').boundingBox();
+    assert.ok(y + height < 800, `the third newest event ends ${y + height} pixels below the top of 800`);
+    await page.locator('#publish').scrollIntoViewIfNeeded();
+    assert.equal(await overflow(page), 0);
+  });
+
+  it('has its topics, its start, its rows and its draft again after a reload, each event once', TEST, async (t) => {
+    const server = await Server.start(t);
+    const { page } = await openPage(t, `${server.url}/`);
+    await page.fill('#topics', 'news, sport');
+    await page.click('#connect');
+    await state(page, 'open');
+    await server.publish({ topic: 'news', data: 'one' });
+    await server.publish({ topic: 'other', data: 'of another topic' });
+    await server.publish({ topic: 'sport', data: 'two' });
+    await row(page, 'two').waitFor();
+    await page.fill('#publish-topic', 'chat');
+    await page.fill('#publish-data', 'not sent yet');
+
+    for (const time of ['once', 'and once more']) {
+      await page.reload();
+      await state(page, 'open');
+      await row(page, 'two').waitFor();
+      assert.equal(await page.locator('#events li.event').count(), 2, time);
+      assert.equal(await page.inputValue('#topics'), 'news, sport');
+      assert.equal(await page.inputValue('#publish-topic'), 'chat');
+      assert.equal(await page.inputValue('#publish-data'), 'not sent yet');
+    }
+    await server.publish({ topic: 'news', data: 'three' });
+    await row(page, 'three').waitFor();
+    assert.equal(await page.locator('#events li').filter({ hasText: /replayed|Listening/ }).count(), 1);
+  });
+
+  it('listens to the topics of its own address, from where that begins', TEST, async (t) => {
+    const server = await Server.start(t);
+    await server.publish({ topic: 'a,b', data: 'with a comma' });
+    await server.publish({ topic: 'c', data: 'of the past' });
+    await server.publish({ topic: 'd', data: 'not asked for' });
+    const { page } = await openPage(t, `${server.url}/?topic=a,b&topic=c&last=10`);
+    await row(page, 'of the past').waitFor();
+    assert.equal(await page.locator('#events li.event').count(), 2);
+    assert.equal(await page.inputValue('#topics'), '"a,b", c');
+    assert.equal(await page.inputValue('#start-last'), '10');
+
+    await page.click('#connect');
+    await state(page, 'open');
+    await row(page, 'of the past').waitFor();
+    assert.equal(await page.locator('#events li.event').count(), 2, 'no event twice after connecting again');
+  });
+
+  it('gives lines for a terminal that do what its forms do', TEST, async (t) => {
+    const server = await Server.start(t, { key: 'correct-horse-battery' });
+    const { page } = await openPage(t, `${server.url}/?topic=it's&topic=b c`);
+    const env = { PATH: process.env.PATH, KEY: 'correct-horse-battery', no_proxy: '*' };
+    const line = async (id) => (await page.locator(`#${id}`).textContent());
+    await page.fill('#publish-topic', '"b c", x');
+    await page.fill('#publish-event', 'said');
+    await until(async () => (await line('curl-publish')).includes('$KEY'), 'the line with a key');
+    const listener = await start(t, 'sh', ['-c', `exec ${await line('curl-subscribe')}`], { env });
+    let heard = '';
+    listener.stdout.setEncoding('utf8').on('data', (text) => {
+      heard += text;
+    });
+    await until(() => heard.includes('event: connected'), 'the line that listens to connect');
+    const publisher = await start(t, 'sh', ['-c', `exec ${await line('curl-publish')}`], { env });
+    await until(() => /event: said\n/.test(heard) && /data: hello\n/.test(heard), () => `the published event, in ${heard}`);
+    await until(() => hasExited(publisher), 'the line that publishes to end');
+  });
+
+  it('separates the topics of both forms alike, by commas and spaces outside of quotes', TEST, async (t) => {
+    const server = await Server.start(t);
+    const { events } = await server.subscribe('?topic=*&format=json');
+    const { page } = await openPage(t, `${server.url}/`);
+    await page.fill('#topics', 'a, "b, c"');
+    await page.click('#connect');
+    await state(page, 'open');
+    assert.equal(await publish(page, { topic: 'a, d', data: 'one' }), 'done');
+    assert.equal(await publish(page, { topic: '"b, c"', data: 'two' }), 'done');
+    await row(page, 'two').waitFor();
+    assert.equal(await page.locator('#events li.event').count(), 2);
+    assert.deepEqual(published(events).map(({ data }) => JSON.parse(data).topics), [['a', 'd'], ['b, c']]);
+  });
+
+  it('shows before it is used that its form cannot publish, or needs a key', TEST, async (t) => {
+    const off = await openPage(t, `${(await Server.start(t, { args: ['--no-publish'] })).url}/`);
+    await off.page.locator('#publish-notice').waitFor();
+    assert.match(await off.page.innerText('#publish-notice'), /may not publish.*publishing_disabled/s);
+    assert.ok(await off.page.isDisabled('#publish'));
+
+    const keyed = await openPage(t, `${(await Server.start(t, { key: 'correct-horse-battery' })).url}/`);
+    await until(async () => /requires/.test(await keyed.page.innerText('#publish-key-label')), 'the key to be required');
+    assert.ok(await keyed.page.isEnabled('#publish'));
+
+    const open = await openPage(t, `${(await Server.start(t)).url}/`);
+    await open.page.locator('#publish-key').waitFor({ state: 'hidden' });
+    assert.ok(await open.page.isHidden('#publish-notice'));
+  });
+
+  it('shows the signals, as they are and as they change', TEST, async (t) => {
+    const server = await Server.start(t);
+    const put = (name, document) => request(`${server.url}/signals/${name}`, {
+      method: 'PUT', headers: { 'content-type': 'application/json' }, body: JSON.stringify(document),
+    });
+    const rows = new Array(50).fill('unchanged');
+    await put('counter', { value: 1, rows });
+    const { page, errors } = await openPage(t, `${server.url}/`);
+    assert.match(await page.innerText('#topics-hint'), /Signals/);
+    await page.click('#signals summary');
+    const signal = (text) => page.locator('#signal-list li').filter({ hasText: text }).waitFor();
+    await signal('"value": 1');
+    await put('counter', { value: 2, rows });
+    await signal('"value": 2');
+    await put('later', { name: 'new' });
+    await signal('"name": "new"');
+    await request(`${server.url}/signals/counter`, { method: 'DELETE' });
+    await until(async () => await page.locator('#signal-list li').count() === 1, 'the deleted signal to be gone');
+    assert.deepEqual(errors, []);
+  });
+
+  it('reopens a stream that the browser gave up after a 503, and shows why the server rejected one', TEST, async (t) => {
+    const server = await Server.start(t);
+    const front = await Front.start(t, server.port);
+    const { page } = await openPage(t, `${front.url}/`);
+    await server.publish({ data: 'before' });
+    await row(page, 'before').waitFor();
+    front.fail(503);
+    await state(page, 'lost');
+    await until(() => front.streams.filter(({ status }) => status === 503).length > 2, 'the page to try again');
+    await server.publish({ data: 'meanwhile' });
+    front.pass();
+    await row(page, 'meanwhile').waitFor();
+    assert.equal(await page.locator('#events li.event').count(), 2);
+
+    await page.check('input[name=start][value=since]', { force: true });
+    await page.fill('#start-since', 'never');
+    await page.click('#connect');
+    await state(page, 'stopped');
+    await until(async () => /invalid_since/.test(await page.innerText('#state-detail')), 'the reason');
   });
 
   it('works under a path of a server in front', TEST, async (t) => {

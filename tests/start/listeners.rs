@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 
 use crate::support::Server;
 
-const STATUS: [&str; 6] = [
+const STATUS: [&str; 7] = [
     "/",
     "/page.css",
     "/page.js",
+    "/page/stream.js",
     "/metrics",
     "/health/live",
     "/health/ready",
@@ -30,7 +31,7 @@ fn statuses(server: &Server) -> Vec<u16> {
 #[test]
 fn one_address_serves_every_route() {
     let server = Server::start(&[]);
-    assert_eq!(statuses(&server), [200; 6]);
+    assert_eq!(statuses(&server), [200; 7]);
 }
 
 #[test]
@@ -41,7 +42,7 @@ fn with_an_admin_address_the_others_have_neither_page_nor_metrics_nor_health() {
     assert_eq!(all.len(), 3, "{all:?}");
     for public in &all[..2] {
         server.address = *public;
-        assert_eq!(statuses(&server), [404; 6]);
+        assert_eq!(statuses(&server), [404; 7]);
         assert_eq!(server.get("/").code(), "not_found");
     }
     let mut streams: Vec<_> = all
@@ -53,7 +54,7 @@ fn with_an_admin_address_the_others_have_neither_page_nor_metrics_nor_health() {
             stream
         })
         .collect();
-    assert_eq!(statuses(&server), [200; 6]);
+    assert_eq!(statuses(&server), [200; 7]);
     for address in &all {
         server.address = *address;
         let data = address.to_string();
@@ -74,7 +75,7 @@ fn several_addresses_serve_the_same_events() {
     stream.until("connected");
     for address in all {
         server.address = address;
-        assert_eq!(statuses(&server), [200; 6]);
+        assert_eq!(statuses(&server), [200; 7]);
         server.publish("default", "x");
         assert_eq!(stream.event().unwrap().data, "x");
     }
@@ -83,10 +84,10 @@ fn several_addresses_serve_the_same_events() {
 #[test]
 fn the_page_can_be_switched_off_alone() {
     let server = Server::start(&["--no-page"]);
-    assert_eq!(statuses(&server), [404, 404, 404, 200, 200, 200]);
+    assert_eq!(statuses(&server), [404, 404, 404, 404, 200, 200, 200]);
     let mut server = Server::start(&["--no-page", "--admin-listen", "127.0.0.1:0"]);
     server.address = addresses(&mut server)[1];
-    assert_eq!(statuses(&server), [404, 404, 404, 200, 200, 200]);
+    assert_eq!(statuses(&server), [404, 404, 404, 404, 200, 200, 200]);
 }
 
 #[test]
@@ -103,7 +104,12 @@ fn the_page_asks_nobody_else_for_anything() {
         "{policy}"
     );
     assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
-    for (path, kind) in [("/page.css", "text/css"), ("/page.js", "text/javascript")] {
+    for (path, kind) in [
+        ("/page.css", "text/css"),
+        ("/page.js", "text/javascript"),
+        ("/page/stream.js", "text/javascript"),
+        ("/page/signals.js", "text/javascript"),
+    ] {
         let part = server.get(path);
         assert!(
             part.header("content-type")
