@@ -16,10 +16,12 @@
 //! follows decides (`holds.rs`): nothing is acknowledged, or read, that another server took or holds.
 
 mod append;
+mod call;
 mod connection;
 mod entry;
 mod fill;
 mod holds;
+mod incoming;
 mod look;
 mod names;
 mod read;

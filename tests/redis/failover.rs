@@ -1,60 +1,11 @@
 //! A replica that is promoted while the old primary lives on, and connections that move to it one at a
 //! time: nothing is acknowledged that reaches nobody, and what one of both loses is a gap on every stream.
 
-use std::{thread, time::Duration};
-
 use crate::{
-    crowd::Crowd,
     nodes::{Published, history_of, node, publish},
-    proxy::Proxy,
-    server::RedisServer,
-    support::{Server, wait_until},
+    pair::{Pair, acknowledged, number},
+    support::wait_until,
 };
-
-struct Pair {
-    old: RedisServer,
-    new: RedisServer,
-}
-
-impl Pair {
-    fn start() -> Self {
-        let old = RedisServer::start();
-        let new = old.replica();
-        Self { old, new }
-    }
-
-    /// A node behind a proxy of its own.
-    fn node(&self) -> (Proxy, Server) {
-        let proxy = Proxy::start(self.old.address());
-        let node = node(proxy.address, &[]);
-        (proxy, node)
-    }
-
-    /// Whether the new primary names itself as the log's server.
-    fn is_taken_over(&self) -> bool {
-        let mut run_id = self.new.info("run_id").expect("a run id");
-        run_id.truncate(32);
-        self.new.field("server").as_deref() == Some(&run_id)
-    }
-}
-
-fn number(id: &str) -> sse_broadcaster::EventId {
-    id.parse().expect("a position")
-}
-
-/// Publishes until one is acknowledged.
-fn acknowledged(node: &Server, data: &str) -> String {
-    let mut at = None;
-    wait_until("a publish is acknowledged", || {
-        let published = publish(node.address, data);
-        at = match published {
-            Published::At(id) => Some(id),
-            _ => None,
-        };
-        at.is_some()
-    });
-    at.expect("an id")
-}
 
 #[test]
 fn where_only_the_tail_moves_to_a_promoted_replica_appends_move_with_it() {
@@ -222,6 +173,30 @@ fn a_node_that_moves_into_an_epoch_begun_without_its_events_begins_another() {
 }
 
 #[test]
+fn a_node_that_moves_once_the_new_log_was_trimmed_past_its_events_is_a_gap_on_every_stream() {
+    let pair = Pair::start();
+    let small = ["--history-events", "20", "--max-event-bytes", "1000"];
+    let nodes = [pair.node_with(&small), pair.node_with(&small)];
+    let mut stream = nodes[0].1.subscribe("/events?topic=t");
+    nodes[0].1.publish("t", "before");
+    pair.old.wait_for(&pair.new);
+    pair.new.promote();
+    nodes[0].0.redirect(pair.new.address());
+    nodes[0].0.sever(true);
+    wait_until("node 0 has moved", || pair.is_taken_over());
+    nodes[1].1.publish("t", "old");
+    for count in 0..60 {
+        acknowledged(&nodes[0].1, &count.to_string());
+    }
+    stream.data(61);
+    nodes[1].0.redirect(pair.new.address());
+    nodes[1].0.sever(true);
+    stream.until("gap");
+    acknowledged(&nodes[1].1, "after");
+    assert_eq!(stream.data(1), ["after"]);
+}
+
+#[test]
 fn a_replica_is_not_followed() {
     let pair = Pair::start();
     let mut node = node(pair.new.address(), &[]);
@@ -229,72 +204,4 @@ fn a_replica_is_not_followed() {
     assert_eq!(history_of(&node), "unavailable");
     pair.new.promote();
     wait_until("it is a primary", || history_of(&node) == "ok");
-}
-
-/// How many staggered failovers are tried, and from which seed on.
-fn seeds() -> std::ops::Range<u64> {
-    let number = |name: &str, default: u64| {
-        let text = std::env::var(name).unwrap_or_default();
-        text.parse().unwrap_or(default)
-    };
-    let first = number("FAILOVER_FIRST_SEED", 0);
-    first..first + number("FAILOVER_SEEDS", 3)
-}
-
-/// Each node's way is redirected, and each of its connections severed, at a moment of its own, before or
-/// after the replica is promoted.
-fn stagger(pair: &Pair, proxies: &[Proxy], random: &mut fastrand::Rng) {
-    #[derive(Clone, Copy, Debug)]
-    enum Step {
-        Promote,
-        Redirect(usize),
-        SeverOne(usize, usize),
-        Sever(usize, bool),
-    }
-    let mut steps = vec![Step::Promote];
-    for node in 0..proxies.len() {
-        steps.push(Step::Redirect(node));
-        for _ in 0..random.usize(0..3) {
-            steps.push(Step::SeverOne(node, random.usize(0..16)));
-        }
-        steps.extend([Step::Sever(node, true), Step::Sever(node, false)]);
-    }
-    random.shuffle(&mut steps);
-    for step in steps {
-        match step {
-            Step::Promote => pair.new.promote(),
-            Step::Redirect(node) => proxies[node].redirect(pair.new.address()),
-            Step::SeverOne(node, number) => proxies[node].sever_one(number),
-            Step::Sever(node, is_tail) => proxies[node].sever(is_tail),
-        }
-        thread::sleep(Duration::from_millis(random.u64(0..150)));
-    }
-}
-
-#[test]
-fn staggered_failovers_lose_nothing_that_was_acknowledged_without_a_gap() {
-    for seed in seeds() {
-        let mut random = fastrand::Rng::with_seed(seed);
-        let pair = Pair::start();
-        let (proxies, nodes): (Vec<_>, Vec<_>) = (0..3).map(|_| pair.node()).unzip();
-        let crowd = Crowd::gather(&nodes, 6);
-        stagger(&pair, &proxies, &mut random);
-        // Whatever is left at the old primary leaves it, some of it by itself.
-        for proxy in &proxies {
-            if random.bool() {
-                proxy.sever(true);
-                proxy.sever(false);
-            }
-        }
-        wait_until("all nodes are at the new primary", || {
-            let old = pair.old.info("connected_clients");
-            pair.is_taken_over()
-                && nodes.iter().all(|node| history_of(node) == "ok")
-                // The one that asks.
-                && old.as_deref() == Some("1")
-        });
-        crowd.wait_for(60);
-        let gaps = crowd.end_forked();
-        eprintln!("seed {seed}: gaps {gaps:?}");
-    }
 }

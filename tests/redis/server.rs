@@ -69,7 +69,9 @@ impl RedisServer {
     }
 
     fn spawn(&mut self) {
-        let child = Command::new("redis-server")
+        // Another version may be tried, or Valkey.
+        let program = std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".into());
+        let child = Command::new(program)
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
             .arg("--dir")
             .arg(self.directory.path())
@@ -91,12 +93,7 @@ impl RedisServer {
     }
 
     fn try_ask(&self, command: &str) -> Option<String> {
-        let mut socket = TcpStream::connect(self.address()).ok()?;
-        socket.set_read_timeout(Some(PATIENCE)).ok()?;
-        socket.write_all(format!("{command}\r\n").as_bytes()).ok()?;
-        let mut line = String::new();
-        BufReader::new(socket).read_line(&mut line).ok()?;
-        Some(line.trim_end().to_owned())
+        ask_at(self.address(), command, 1)
     }
 
     /// A replica of this one that has all of it.
@@ -129,15 +126,12 @@ impl RedisServer {
         assert_eq!(self.ask("REPLICAOF NO ONE"), "+OK");
     }
 
-    /// A field of what the log of the default prefix keeps beside its entries.
-    pub fn field(&self, name: &str) -> Option<String> {
-        let mut socket = TcpStream::connect(self.address()).ok()?;
-        socket.set_read_timeout(Some(PATIENCE)).ok()?;
-        let call = format!("HGET {{sse-broadcaster}}:meta {name}\r\n");
-        socket.write_all(call.as_bytes()).ok()?;
-        let mut lines = BufReader::new(socket).lines().map_while(Result::ok);
-        lines.next().filter(|length| length != "$-1")?;
-        lines.next()
+    /// Whether the log of the default prefix names this server as the one that it goes on at.
+    pub fn is_named_by_its_log(&self) -> bool {
+        let command = "HGET {sse-broadcaster}:meta server";
+        let named = ask_at(self.address(), command, 2);
+        let run_id = self.info("run_id").expect("a run id");
+        named.is_some_and(|named| run_id.starts_with(&named))
     }
 
     /// A field of the reply to `INFO`.
@@ -167,4 +161,17 @@ impl Drop for RedisServer {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// The line of this number of an answer to a command.
+pub fn ask_at(address: SocketAddr, command: &str, line: usize) -> Option<String> {
+    let mut socket = TcpStream::connect(address).ok()?;
+    socket.set_read_timeout(Some(PATIENCE)).ok()?;
+    socket.write_all(format!("{command}\r\n").as_bytes()).ok()?;
+    let lines = BufReader::new(socket).lines().map_while(Result::ok);
+    // A text is preceded by its length, and so is a list.
+    lines
+        .take(line)
+        .last()
+        .map(|line| line.trim_end().to_owned())
 }

@@ -53,7 +53,8 @@ pub(super) enum Verdict {
     Replaced,
     /// Entries that the tail has yet to see were dropped: it goes on behind this id.
     Overtaken(EventId),
-    /// It holds less than it did, or something else: it came back empty or older, or on another server.
+    /// It holds less than it did, or something else: it came back empty or older, or on another server, of
+    /// which nobody can say any more whether it held the entry.
     Lost,
 }
 
@@ -124,7 +125,8 @@ impl Look {
         here.is_some_and(|here| place.fingerprint.is_none_or(|known| known == here))
     }
 
-    pub(super) fn verdict(&self, place: &Place) -> Verdict {
+    /// What became of the log since this place, as it is found on this server.
+    pub(super) fn verdict(&self, place: &Place, server: Server) -> Verdict {
         if self.epoch != place.epoch {
             return Verdict::Replaced;
         }
@@ -142,7 +144,7 @@ impl Look {
         let floor = self.bounds.floor;
         if place.id == self.birth || place.id == floor {
             Verdict::Same
-        } else if place.id < floor {
+        } else if place.id < floor && (place.server == server || place.fingerprint.is_none()) {
             Verdict::Overtaken(floor)
         } else {
             Verdict::Lost

@@ -16,10 +16,7 @@ use super::{
     script, settings,
     shared::Shared,
 };
-use crate::{
-    event::{EventId, Stored},
-    history::ids::first_sequence,
-};
+use crate::{event::EventId, history::ids::first_sequence};
 
 /// How long the tail waits for an entry: the log itself is looked at as often.
 const BLOCK: Duration = Duration::from_secs(1);
@@ -29,14 +26,12 @@ const REPLY_WITHIN: Duration = Duration::from_secs(2);
 const MAX_ENTRIES: usize = 256;
 const FIRST_ENTRIES: usize = 16;
 const LOOK_BYTES: usize = 256 << 10;
-/// The part of the window that a batch may take.
-const WINDOW_SHARE: usize = 4;
 
 /// See the module.
 pub(super) struct Tail {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     /// `None`: nothing was seen of any log.
-    place: Option<Place>,
+    pub(super) place: Option<Place>,
     /// What it is connected to, and by which connection.
     server: Server,
     number: u64,
@@ -48,7 +43,7 @@ pub(super) struct Tail {
     asked: usize,
     /// The newest that had been answered before the last look.
     promised: Option<EventId>,
-    has_warned: bool,
+    pub(super) has_warned: bool,
 }
 
 impl Tail {
@@ -219,7 +214,7 @@ impl Tail {
             self.has_come_to(look.epoch, &look);
             return Ok(true);
         };
-        match look.verdict(&place) {
+        match look.verdict(&place, self.server) {
             Verdict::Same => {}
             Verdict::Replaced => {
                 let promised = self.shared.holds.promised(place.epoch);
@@ -268,7 +263,13 @@ impl Tail {
         } else {
             last
         };
-        let floor = look.bounds.floor;
+        // Another server may have dropped it, or never had it.
+        let has_moved = place.server != self.server;
+        let floor = if has_moved {
+            EventId::new(0, 0)
+        } else {
+            look.bounds.floor
+        };
         self.shared.holds.misses(place.epoch, floor, &ids, read_to)
     }
 
@@ -320,50 +321,6 @@ impl Tail {
         };
         shared.holds.reached(standing, place.id);
         shared.looked.notify_waiters();
-    }
-
-    /// Brings entries into the window, behind what the node's own streams have yet to be told of.
-    async fn take(&mut self, entries: Vec<Entry>) {
-        let window = self.shared.window.retention();
-        let (most_events, most_bytes) = (window.events / WINDOW_SHARE, window.bytes / WINDOW_SHARE);
-        let (mut batch, mut bytes) = (Vec::with_capacity(entries.len()), 0);
-        for entry in entries {
-            let (id, fingerprint) = (entry.id, entry.fingerprint());
-            let event = entry.event();
-            let cost = event.as_ref().map_or(0, |stored| stored.event().cost());
-            if bytes + cost > most_bytes || batch.len() >= most_events {
-                self.push(std::mem::take(&mut batch)).await;
-                bytes = 0;
-            }
-            match event {
-                // Larger than this node's window allows: streams read it from Redis, as what is past.
-                Some(_) if cost > most_bytes => self.shared.window.skip_to(id),
-                Some(stored) => batch.push(Arc::new(stored)),
-                None => self.warn_of_foreign(id),
-            }
-            bytes += cost;
-            if let Some(place) = &mut self.place {
-                (place.id, place.fingerprint) = (id, Some(fingerprint));
-            }
-        }
-        self.push(batch).await;
-    }
-
-    async fn push(&self, batch: Vec<Arc<Stored>>) {
-        if !batch.is_empty() {
-            self.shared.window.room(&batch).await;
-            self.shared.window.push(batch);
-        }
-    }
-
-    fn warn_of_foreign(&mut self, id: EventId) {
-        if !std::mem::replace(&mut self.has_warned, true) {
-            log::warn!(
-                "history at {} holds an entry that is no event of ours, {id}: somebody else writes to \
-                 the keys of this prefix. It is passed over, and so are others of the kind",
-                self.shared.address
-            );
-        }
     }
 }
 
