@@ -81,7 +81,8 @@ fn a_node_that_starts_while_redis_is_at_maxmemory_serves_what_is_past() {
             let mut resumed = node.subscribe_with("/events?topic=t", &resuming);
             assert_eq!(resumed.next().unwrap().name, "connected");
             assert_eq!(resumed.data(15), expected);
-            assert_eq!(publish(node.address, "x"), Published::Refused);
+            let published = publish(node.address, "x");
+            assert_eq!(published, Published::Refused, "{is_restarted} {args:?}");
             assert_eq!(history_of(&node), "unavailable");
         }
         assert_eq!(redis.ask("CONFIG SET maxmemory 0"), "+OK");

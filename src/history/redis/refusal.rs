@@ -36,7 +36,8 @@ const ELSEWHERE: [&str; 8] = [
 ];
 
 /// The code by which Redis refused the command. Before 7.0 a refusal inside a script has the code `ERR`
-/// and stands in the text: `ERR Error running script (call to f_…): @user_script:9: -READONLY You can't …`.
+/// and stands in the text: `ERR Error running script (call to f_…): @user_script:9: -READONLY You can't …`;
+/// where the script passed it on by itself, the text begins at `@user_script`.
 fn code_of(error: &RedisError) -> Option<&'static str> {
     let known = |word: &str| REFUSALS.into_iter().find(|refusal| *refusal == word);
     // What a script of Redis 6 passes on has a dash of its own.
@@ -46,7 +47,9 @@ fn code_of(error: &RedisError) -> Option<&'static str> {
         return Some(refusal);
     }
     let text = error.detail()?;
-    if code != "ERR" || !text.contains("script") {
+    let is_of_a_script =
+        code == "ERR" && text.contains("script") || code.starts_with("@user_script");
+    if !is_of_a_script {
         return None;
     }
     text.split_whitespace().find_map(bare)
@@ -100,7 +103,7 @@ mod tests {
             for line in [
                 refusal.to_owned(),
                 format!("{refusal} script: 7e1, on @user_script:9."),
-                format!("-{refusal}"),
+                format!("@user_script: 9: -{refusal}"),
                 format!("{in_script}-{refusal}"),
                 format!("{in_script}{refusal}"),
             ] {
