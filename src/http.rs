@@ -49,6 +49,8 @@ mod patience;
 #[cfg(feature = "server")]
 mod process_signals;
 #[cfg(feature = "server")]
+mod refusals;
+#[cfg(feature = "server")]
 mod server;
 #[cfg(feature = "server")]
 mod socket;
@@ -79,6 +81,8 @@ pub use keys::{KeyRing, Replaced};
 #[cfg(feature = "server")]
 pub use listeners::{Listeners, ServeError};
 #[cfg(feature = "server")]
+pub(crate) use refusals::Refusals;
+#[cfg(feature = "server")]
 pub use server::{Shutdown, run, serve};
 use subscribe::Route;
 pub(crate) use subscribe::{stream_head, subscribe_as, subscribe_to};
@@ -89,6 +93,8 @@ pub(crate) struct Face {
     pub(crate) broadcaster: Broadcaster,
     pub(crate) signals: Signals,
     pub(crate) gate: Gate,
+    #[cfg(feature = "server")]
+    pub(crate) refusals: Arc<Refusals>,
 }
 
 /// `/events`, `/signals` and what is under them, and `/topics`, to mount in an application: reading alone, until it is
@@ -115,6 +121,8 @@ impl Routes {
                 signals: Signals::new(&broadcaster),
                 broadcaster,
                 gate,
+                #[cfg(feature = "server")]
+                refusals: Arc::default(),
             }),
         }
     }
@@ -126,12 +134,14 @@ impl Routes {
             broadcaster,
             signals,
             gate,
+            refusals,
         } = &*self.face;
         Self {
             face: Arc::new(Face {
                 broadcaster: broadcaster.clone(),
                 signals: signals.clone(),
                 gate: gate.before(on_loopback),
+                refusals: Arc::clone(refusals),
             }),
         }
     }

@@ -1,5 +1,7 @@
 //! The core's atomics as Prometheus text.
 
+mod process;
+
 use std::{
     fmt,
     sync::{
@@ -10,7 +12,10 @@ use std::{
 
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, text::encode},
+    encoding::{
+        DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet,
+        text::{encode_eof, encode_registry},
+    },
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge, info::Info},
     registry::{Registry, Unit},
 };
@@ -18,30 +23,42 @@ use prometheus_client::{
 use crate::{
     broadcaster::{Broadcaster, Ended},
     history,
+    http::Refusals,
     stats::{LATENCY_BOUNDS_MICROS, Latency},
 };
 
 /// The whole of `GET /metrics`.
 pub(crate) struct Metrics {
     registry: Registry,
+    /// Whose names have no prefix of ours.
+    process: Registry,
 }
 
 impl Metrics {
     /// `direct` counts the streams that the server has on sockets of its own.
-    pub(crate) fn new(broadcaster: &Broadcaster, direct: &Arc<AtomicUsize>) -> Self {
+    pub(crate) fn new(
+        broadcaster: &Broadcaster,
+        direct: &Arc<AtomicUsize>,
+        refusals: &Arc<Refusals>,
+    ) -> Self {
         let mut registry = Registry::with_prefix("sse_broadcaster");
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The server that answers", build);
         registry.register_collector(Box::new(Core {
             broadcaster: broadcaster.clone(),
             direct: Arc::clone(direct),
+            refusals: Arc::clone(refusals),
         }));
-        Self { registry }
+        let mut process = Registry::default();
+        process.register_collector(Box::new(process::Process::new()));
+        Self { registry, process }
     }
 
     pub(crate) fn encode(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
-        encode(&mut text, &self.registry)?;
+        encode_registry(&mut text, &self.registry)?;
+        encode_registry(&mut text, &self.process)?;
+        encode_eof(&mut text)?;
         Ok(text)
     }
 }
@@ -50,6 +67,7 @@ impl Metrics {
 struct Core {
     broadcaster: Broadcaster,
     direct: Arc<AtomicUsize>,
+    refusals: Arc<Refusals>,
 }
 
 impl Collector for Core {
@@ -72,6 +90,7 @@ impl Collector for Core {
             stats.subscribed.get(),
         )?;
         out.ended(&self.broadcaster)?;
+        out.refused(&self.refusals)?;
         out.gauge(
             "subscribers_behind",
             "Streams that have not taken what was due to them",
@@ -152,6 +171,33 @@ impl Out<'_, '_> {
         Ok(())
     }
 
+    fn refused(&mut self, refusals: &Refusals) -> fmt::Result {
+        let help = "Requests, and messages of WebSockets, that were refused, by status and code";
+        let mut family =
+            self.0
+                .encode_descriptor("refused_requests", help, None, MetricType::Counter)?;
+        for ((status, code), count) in refusals.counts() {
+            let labels = [("status", status.to_string()), ("code", code.to_owned())];
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    /// A time in milliseconds since the Unix epoch, as seconds, and under its former name.
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "times of this age are far below 2^52 milliseconds"
+    )]
+    fn timestamp(&mut self, name: &str, help: &str, ms: u64) -> fmt::Result {
+        let unit = Some(&Unit::Seconds);
+        let encoder = self
+            .0
+            .encode_descriptor(name, help, unit, MetricType::Gauge)?;
+        ConstGauge::new(ms as f64 / 1e3).encode(encoder)?;
+        let help = format!("Deprecated, use {name}_seconds. {help}");
+        self.gauge(&format!("{name}_milliseconds"), &help, ms)
+    }
+
     fn histogram(&mut self, name: &str, help: &str, latency: &Latency) -> fmt::Result {
         let unit = Some(&Unit::Seconds);
         let encoder = self
@@ -173,13 +219,13 @@ impl Out<'_, '_> {
             bounds.bytes as u64,
         )?;
         let oldest = bounds.oldest.unwrap_or(bounds.head).ms();
-        self.gauge(
-            "history_oldest_timestamp_milliseconds",
+        self.timestamp(
+            "history_oldest_timestamp",
             "When the oldest event was taken",
             oldest,
         )?;
-        self.gauge(
-            "history_newest_timestamp_milliseconds",
+        self.timestamp(
+            "history_newest_timestamp",
             "When the newest event was taken",
             bounds.head.ms(),
         )?;

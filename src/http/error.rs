@@ -79,6 +79,16 @@ impl Problem {
     }
 }
 
+/// The code of a refusal, which its response carries for who counts them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RefusalCode(
+    #[cfg_attr(
+        not(feature = "server"),
+        allow(dead_code, reason = "counted by the server")
+    )]
+    pub(crate) &'static str,
+);
+
 impl From<Invalid> for Problem {
     fn from(invalid: Invalid) -> Self {
         Self::unprocessable(invalid.code(), invalid.to_string())
@@ -174,6 +184,7 @@ impl ResponseError for Problem {
         response
             .content_type("application/problem+json")
             .insert_header(no_store());
+        response.extensions_mut().insert(RefusalCode(self.code));
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((header::RETRY_AFTER, answer::RETRY_AFTER_SECONDS));
         }

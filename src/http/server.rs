@@ -83,13 +83,13 @@ pub async fn run(
     let broadcaster = start_broadcaster(config, opened.history, max_connections)?;
     let ready = Arc::new(AtomicBool::new(true));
     let direct = Arc::<AtomicUsize>::default();
+    let routes = Routes::with(&broadcaster, access);
     let status = Arc::new(Status {
         ready: Arc::clone(&ready),
-        metrics: Metrics::new(&broadcaster, &direct),
+        metrics: Metrics::new(&broadcaster, &direct, &routes.face.refusals),
         direct,
         broadcaster: broadcaster.clone(),
     });
-    let routes = Routes::with(&broadcaster, access);
     let workers = Workers::start(listeners, config, max_connections, &routes, &status)
         .await
         .map_err(ServeError::Run)?;

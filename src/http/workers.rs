@@ -30,7 +30,7 @@ use super::{
     direct::House,
     door::{Accepted, Door},
     listeners::Listeners,
-    not_found, page, socket,
+    not_found, page, refusals, socket,
     status::{self, Status},
     ws,
 };
@@ -237,8 +237,10 @@ fn http(
 > {
     let keep_alive = routing.keep_alive;
     let header = answering::keep_alive_header(keep_alive);
+    let face = Arc::clone(&routing.routes.face);
     let app = App::new()
         .wrap(CatchPanic::default())
+        .wrap_fn(move |request, next| refusals::observe(request, next, Arc::clone(&face)))
         .wrap_fn(move |request, next| answering::answer(request, next, header.clone()))
         .configure(move |config| routing.configure(config));
     HttpService::build()

@@ -3,8 +3,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../support/socket.rs"]
+mod socket;
+
 mod limits;
 mod listeners;
+mod metrics;
 mod refusals;
 mod settings;
 mod signals;

@@ -1,6 +1,10 @@
 //! A message that publishes: what `POST /events` takes as JSON, and what it answers.
 
-use actix_web::{dev::RequestHead, http::Method, web};
+use actix_web::{
+    dev::RequestHead,
+    http::{Method, StatusCode},
+    web,
+};
 use serde::Serialize;
 
 use super::super::{
@@ -77,12 +81,15 @@ impl Publisher {
         let reference = reference.as_deref();
         let answer = match ids {
             Ok(ids) => Answer::Published { reference, ids },
-            Err((status, code, detail)) => Answer::Refused {
-                reference,
-                status,
-                code,
-                detail,
-            },
+            Err((status, code, detail)) => {
+                self.face.refusals.count(status, code);
+                Answer::Refused {
+                    reference,
+                    status: status.as_u16(),
+                    code,
+                    detail,
+                }
+            }
         };
         serde_json::to_string(&answer).unwrap_or_default()
     }
@@ -94,12 +101,8 @@ impl Publisher {
     }
 }
 
-fn refusal(problem: &Problem) -> (u16, &'static str, String) {
-    (
-        problem.status().as_u16(),
-        problem.code(),
-        problem.to_string(),
-    )
+fn refusal(problem: &Problem) -> (StatusCode, &'static str, String) {
+    (problem.status(), problem.code(), problem.to_string())
 }
 
 /// The events of a message: one, or those of an array, which may stand in an object that has a `ref`,

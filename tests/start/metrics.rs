@@ -1,0 +1,153 @@
+//! What Prometheus reads of requests that were refused, and of the process.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::{
+    socket::Socket,
+    support::{Server, wait_until},
+};
+
+const KEY: &str = "0123456789abcdef";
+
+fn keyed(args: &[&str]) -> Server {
+    Server::start(&[&["--publish-key", KEY, "--max-event-bytes", "100"], args].concat())
+}
+
+fn refused(server: &Server, status: u16, code: &str) -> u64 {
+    let labels = format!("{{status=\"{status}\",code=\"{code}\"}}");
+    server.metric(&format!("refused_requests_total{labels}"))
+}
+
+/// A figure without our prefix.
+fn figure(server: &Server, name: &str) -> f64 {
+    let text = server.get("/metrics").text();
+    let mut lines = text.lines().filter_map(|line| line.split_once(' '));
+    let found = lines.find(|(known, _)| *known == name);
+    let (_, value) = found.unwrap_or_else(|| panic!("no {name} in {text}"));
+    value.parse().unwrap()
+}
+
+#[test]
+fn refused_requests_are_counted_by_status_and_code() {
+    let server = keyed(&[]);
+    let with_key = |body: &str| {
+        let head = format!(
+            "POST /events HTTP/1.1\nAuthorization: Bearer {KEY}\nContent-Type: application/json"
+        );
+        server.request(&head, body.as_bytes()).status
+    };
+    assert_eq!(server.get("/events/x").status, 401);
+    assert_eq!(server.post("/events", "text/plain", "x").status, 401);
+    assert_eq!(with_key("{}"), 422);
+    assert_eq!(
+        with_key(&format!("{{\"data\":\"{}\"}}", "x".repeat(101))),
+        413
+    );
+    assert_eq!(server.request("DELETE /events HTTP/1.1", b"").status, 405);
+    for path in 0..20 {
+        assert_eq!(server.get(&format!("/{path}")).status, 404);
+    }
+    let page = ["Origin: https://elsewhere.example"];
+    let opened = Socket::try_open(server.connect(), "/ws", "localhost", &page);
+    assert_eq!(opened.err().unwrap().status, 403);
+    for (status, code, count) in [
+        (401, "wrong_key", 2),
+        (413, "too_large", 1),
+        (405, "method_not_allowed", 1),
+        (404, "not_found", 20),
+        (403, "foreign_page", 1),
+    ] {
+        assert_eq!(refused(&server, status, code), count, "{status} {code}");
+    }
+    let text = server.get("/metrics").text();
+    let series = text
+        .lines()
+        .filter(|line| line.contains("_refused_requests_total{"));
+    assert_eq!(series.count(), 6, "{text}");
+}
+
+#[test]
+fn messages_of_websockets_that_are_refused_are_counted() {
+    let server = keyed(&[]);
+    let mut socket = Socket::open(&server, "/ws?topic=none");
+    let answer = socket.publish(&serde_json::json!({ "data": "x" }));
+    assert_eq!(answer["code"], "wrong_key");
+    assert_eq!(refused(&server, 401, "wrong_key"), 1);
+}
+
+#[test]
+fn refused_requests_are_logged_at_debug_alone() {
+    let mut server = keyed(&["--log", "sse_broadcaster=debug"]);
+    server.get("/events/a%0Ab%1Bc");
+    let line = server.wait_for_log("refused GET");
+    assert!(
+        line.contains("401 wrong_key") && line.contains("127.0.0.1:"),
+        "{line}"
+    );
+    server.get(&format!("/{}", "long".repeat(5_000)));
+    let line = server.wait_for_log("refused GET");
+    assert!(line.len() < 500, "{line}");
+    let mut quiet = keyed(&[]);
+    quiet.get("/events/x");
+    assert!(!quiet.log().contains("refused"));
+}
+
+#[test]
+fn the_process_is_described_as_prometheus_has_it() {
+    let server = Server::start(&[]);
+    let text = server.get("/metrics").text();
+    for (name, kind) in [
+        ("process_cpu_seconds", "counter"),
+        ("process_open_fds", "gauge"),
+        ("process_max_fds", "gauge"),
+        ("process_resident_memory_bytes", "gauge"),
+        ("process_virtual_memory_bytes", "gauge"),
+        ("process_start_time_seconds", "gauge"),
+        ("process_threads", "gauge"),
+    ] {
+        let line = format!("# TYPE {name} {kind}");
+        assert!(text.contains(&line), "no {line} in {text}");
+    }
+    assert_eq!(text.matches("# EOF").count(), 1);
+    let memory = figure(&server, "process_resident_memory_bytes");
+    assert!((1e6..1e9).contains(&memory), "{memory}");
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs_f64();
+    let age = now - figure(&server, "process_start_time_seconds");
+    assert!((-2.0..600.0).contains(&age), "{age}");
+    let before = figure(&server, "process_open_fds");
+    let streams: Vec<_> = (0..50)
+        .map(|_| {
+            let mut stream = server.subscribe("/events");
+            stream.until("connected");
+            stream
+        })
+        .collect();
+    let open = figure(&server, "process_open_fds");
+    assert!(
+        open >= before + 50.0 && open < before + 100.0,
+        "{before} and {open}"
+    );
+    assert!(figure(&server, "process_max_fds") > open);
+    drop(streams);
+    wait_until("CPU time is counted", || {
+        figure(&server, "process_cpu_seconds_total") > 0.0
+    });
+}
+
+#[test]
+fn times_are_in_seconds_beside_their_former_names() {
+    let server = Server::start(&[]);
+    server.publish("a", "x");
+    let text = server.get("/metrics").text();
+    for name in ["oldest", "newest"] {
+        let name = format!("sse_broadcaster_history_{name}_timestamp");
+        let seconds = figure(&server, &format!("{name}_seconds"));
+        let milliseconds = figure(&server, &format!("{name}_milliseconds"));
+        assert!(seconds > 1.7e9 && (seconds * 1e3 - milliseconds).abs() < 1.0);
+        let help = format!("# HELP {name}_milliseconds Deprecated, use history_");
+        assert!(text.contains(&help), "{text}");
+    }
+}
