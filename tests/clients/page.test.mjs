@@ -1,6 +1,7 @@
 // The page at `/`, used as a person does.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { launch, newPage } from './support/browser.mjs';
 import { Front } from './support/front.mjs';
@@ -8,6 +9,7 @@ import { SUITE, TEST } from './support/limits.mjs';
 import { Nginx } from './support/nginx.mjs';
 import { freePort } from './support/ports.mjs';
 import { hasExited, start } from './support/process.mjs';
+import { Proxy } from './support/proxy.mjs';
 import { request } from './support/request.mjs';
 import { Server } from './support/server.mjs';
 import { published } from './support/sse.mjs';
@@ -281,6 +283,32 @@ describe('the page', { ...SUITE, concurrency: 4 }, () => {
     await request(`${server.url}/signals/counter`, { method: 'DELETE' });
     await until(async () => await page.locator('#signal-list li').count() === 1, 'the deleted signal to be gone');
     assert.deepEqual(errors, []);
+  });
+
+  it('shows that its connection is dead, opens another, and has all that it missed', TEST, async (t) => {
+    const server = await Server.start(t);
+    const proxy = await Proxy.start(t, server.port);
+    const { page, requests } = await openPage(t, `${proxy.url}/`);
+    const streams = () => requests.filter((url) => url.includes('/events?')).length;
+    await server.publish({ data: 'before' });
+    await row(page, 'before').waitFor();
+    proxy.swallow();
+    await server.publish({ data: 'never arrived' });
+    await until(() => streams() === 2, 'the page to open another connection');
+    // Chromium may have taken an idle connection for it, which is as dead.
+    proxy.reset();
+    await row(page, 'never arrived').waitFor();
+    await state(page, 'open');
+    assert.equal(await page.locator('#events li.event').count(), 2);
+  });
+
+  it('stays on a quiet stream, of which nothing comes but heartbeats', TEST, async (t) => {
+    const server = await Server.start(t);
+    const { page, requests } = await openPage(t, `${server.url}/`);
+    await delay(15_000);
+    await state(page, 'open');
+    assert.equal(requests.filter((url) => url.includes('/events?')).length, 1);
+    assert.equal(await page.locator('#events li.event').count(), 0);
   });
 
   it('reopens a stream that the browser gave up after a 503, and shows why the server rejected one', TEST, async (t) => {
