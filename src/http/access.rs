@@ -367,15 +367,19 @@ fn check_key(keys: &KeyRing, asked: Asked<'_>) -> Result<Permit, Problem> {
         .headers
         .get(header::AUTHORIZATION)
         .and_then(|value| bearer(value.as_bytes()));
-    let detail = match brought.map(|key| keys.admit(key)) {
+    let (code, detail) = match brought.map(|key| keys.admit(key)) {
         Some(Some(permit)) => return Ok(permit),
-        Some(None) => "the key is wrong; the server was given others (--publish-key)",
-        None => {
+        Some(None) => (
+            "wrong_key",
+            "the key is wrong; the server was given others (--publish-key)",
+        ),
+        None => (
+            "key_missing",
             "publishing needs a key: send the header \"Authorization: Bearer <key>\" with the \
-             server's --publish-key"
-        }
+             server's --publish-key",
+        ),
     };
-    Err(Problem::new(StatusCode::UNAUTHORIZED, "wrong_key", detail))
+    Err(Problem::new(StatusCode::UNAUTHORIZED, code, detail))
 }
 
 fn bearer(value: &[u8]) -> Option<&[u8]> {

@@ -98,9 +98,9 @@ fn cases() -> Vec<Case> {
         post("a key through a proxy", keyed, &[("host", "x"), ("x-forwarded-for", "1"), ("authorization", "Bearer s3cret")], None),
         post("a wrong key", keyed, &[("host", "localhost"), ("authorization", "Bearer s3cre")], Some("wrong_key")),
         post("a longer key", keyed, &[("host", "localhost"), ("authorization", "Bearer s3cret1")], Some("wrong_key")),
-        post("an empty key", keyed, &[("host", "localhost"), ("authorization", "Bearer ")], Some("wrong_key")),
-        post("no key on localhost", keyed, &[("host", "localhost")], Some("wrong_key")),
-        post("a listed page without the key", keyed, &[("host", "localhost"), ("origin", "https://app.example.com")], Some("wrong_key")),
+        post("an empty key", keyed, &[("host", "localhost"), ("authorization", "Bearer ")], Some("key_missing")),
+        post("no key on localhost", keyed, &[("host", "localhost")], Some("key_missing")),
+        post("a listed page without the key", keyed, &[("host", "localhost"), ("origin", "https://app.example.com")], Some("key_missing")),
         post("nobody", || with(Publishers::Nobody), &[("host", "localhost"), ("authorization", "Bearer s3cret")], Some("publishing_disabled")),
     ]
 }

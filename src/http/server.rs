@@ -121,7 +121,11 @@ async fn end(config: &Config, how: Shutdown, broadcaster: &Broadcaster) {
         log::info!("not ready any more; draining in {:?}", config.drain_delay);
         tokio::time::sleep(config.drain_delay).await;
     }
-    log::info!("draining {} streams", broadcaster.stats().subscribers.get());
+    let streams = broadcaster.stats().subscribers.get();
+    log::info!(
+        "draining {streams} stream{}",
+        if streams == 1 { "" } else { "s" }
+    );
     broadcaster.drain(config.drain_time).await;
 }
 

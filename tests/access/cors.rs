@@ -160,7 +160,7 @@ fn a_publisher_may_read_why_its_key_was_refused() {
     let refused = server.request(&format!("POST /events HTTP/1.1\nOrigin: {APP}"), b"x");
     assert_eq!(
         (refused.status, refused.code().as_str()),
-        (401, "wrong_key")
+        (401, "key_missing")
     );
     assert_eq!(refused.header("access-control-allow-origin"), Some(APP));
 }

@@ -117,7 +117,11 @@ fn check(server: &Server, way: &Way, cases: &[Case]) {
 }
 
 fn check_refused(answer: &Answer, what: &str, code: &str) {
-    let status = if code == "wrong_key" { 401 } else { 403 };
+    let status = if matches!(code, "wrong_key" | "key_missing") {
+        401
+    } else {
+        403
+    };
     assert_eq!(answer.status, status, "{what}: {answer:?}");
     assert_eq!(answer.code(), code, "{what}");
     assert_eq!(answer.header("cache-control"), Some("no-store"));
@@ -265,15 +269,15 @@ fn where_a_key_is_set_it_alone_decides() {
         case("the other key", "localhost", &["authorization: bearer  the-older-of-both "], None),
         case("through a proxy", "events.example.com", &[KEY, "X-Forwarded-For: 192.0.2.1", "Via: 1.1 x"], None),
         case("from another site", "a.example", &[KEY, CHROME, "Origin: https://b.example", "Sec-Fetch-Site: cross-site"], None),
-        case("none, on localhost", "localhost", &[], Some("wrong_key")),
+        case("none, on localhost", "localhost", &[], Some("key_missing")),
         case("a wrong one", "localhost", &["Authorization: Bearer s3cre"], Some("wrong_key")),
         case("a longer one", "localhost", &["Authorization: Bearer s3cret-of-sixteen0"], Some("wrong_key")),
-        case("an empty one", "localhost", &["Authorization: Bearer"], Some("wrong_key")),
-        case("another scheme", "localhost", &["Authorization: Basic s3cret-of-sixteen"], Some("wrong_key")),
-        case("no scheme", "localhost", &["Authorization: s3cret-of-sixteen"], Some("wrong_key")),
+        case("an empty one", "localhost", &["Authorization: Bearer"], Some("key_missing")),
+        case("another scheme", "localhost", &["Authorization: Basic s3cret-of-sixteen"], Some("key_missing")),
+        case("no scheme", "localhost", &["Authorization: s3cret-of-sixteen"], Some("key_missing")),
         case("both in one", "localhost", &["Authorization: Bearer s3cret-of-sixteen,the-older-of-both"], Some("wrong_key")),
         case("in capitals", "localhost", &["Authorization: Bearer S3CRET-OF-SIXTEEN"], Some("wrong_key")),
-        case("a listed page without it", "localhost", &["Origin: https://app.example.com"], Some("wrong_key")),
+        case("a listed page without it", "localhost", &["Origin: https://app.example.com"], Some("key_missing")),
     ];
     let settings = [
         "--publish-key",

@@ -342,7 +342,7 @@ describe('over a WebSocket', SUITE, () => {
   it('a page has no way to bring a key', TEST, async (t) => {
     const server = await Server.start(t, { key: 'secret-of-the-server' });
     const outcome = await talkFrom(t, `${server.url}/`, server);
-    assert.deepEqual(outcome, { reads: true, type: 'refused', code: 'wrong_key' });
+    assert.deepEqual(outcome, { reads: true, type: 'refused', code: 'key_missing' });
   });
 
   for (const host of ['127.0.0.1', 'localhost']) {
