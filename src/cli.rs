@@ -16,11 +16,12 @@ mod signals;
 mod subscribe;
 mod subscriber;
 mod target;
+pub(crate) mod terminal;
 
 use std::{
     env,
     fmt::Display,
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
 };
 
@@ -163,22 +164,31 @@ fn read() -> Result<Cli, clap::Error> {
 
 /// One line on standard error, whatever the text holds: parts of it may come from a server.
 pub fn complain(what: &dyn Display) {
-    let line = what.to_string().replace(char::is_control, " ");
+    let line = terminal::one_line(&what.to_string());
     let _ = writeln!(io::stderr(), "sse-broadcaster: {line}");
 }
 
 /// Prints one line for each; whoever closed the pipe has read enough.
 fn print(lines: &[String]) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
     match lines
         .iter()
-        .try_for_each(|line| writeln!(out, "{line}"))
-        .and_then(|()| out.flush())
+        .try_for_each(|line| write_line(line))
+        .and_then(|()| io::stdout().flush())
     {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::new(format!("standard output: {error}")))
         }
         _ => Ok(()),
+    }
+}
+
+/// To standard output as it is; where that is a terminal, without what would steer it.
+fn write_line(line: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if out.is_terminal() {
+        writeln!(out, "{}", terminal::lines(line))
+    } else {
+        writeln!(out, "{line}")
     }
 }
 

@@ -1,10 +1,6 @@
 //! `sse-broadcaster subscribe`
 
-use std::{
-    cell::Cell,
-    io::{self, Write as _},
-    process,
-};
+use std::{cell::Cell, io, process};
 
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
@@ -13,6 +9,7 @@ use super::{
     Failure, complain, signals,
     subscriber::{End, Received, Subscriber},
     target::Target,
+    write_line,
 };
 use crate::config::Config;
 
@@ -105,7 +102,7 @@ impl Subscribe {
             // It came later than this began.
             _ if head.is_some() && at > head => return Some(End::Done),
             _ => {
-                if let Err(error) = writeln!(io::stdout(), "{}", message.data) {
+                if let Err(error) = write_line(&message.data) {
                     return Some(match error.kind() {
                         io::ErrorKind::BrokenPipe => End::Done,
                         _ => End::Refused(format!("standard output: {error}")),

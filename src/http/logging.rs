@@ -1,11 +1,12 @@
 //! What is logged, and how a line looks.
 
-use std::io;
+use std::io::{self, Write as _};
 
-use log::{Level, LevelFilter, Metadata};
+use env_logger::fmt::Formatter;
+use log::{Level, LevelFilter, Metadata, Record};
 
 use crate::{
-    cli::complain,
+    cli::{complain, terminal},
     config::{BadSetting, Config, LogFormat},
     history::disk::ENGINE_LOG_TARGETS,
 };
@@ -41,20 +42,37 @@ pub(super) fn start(config: &Config) -> Result<(), BadSetting> {
     let filter = filter(config)?;
     let mut logger = env_logger::Builder::new();
     logger.parse_filters(&filter);
-    if config.log_format == LogFormat::Json {
-        logger.format(|out, record| {
-            let line = serde_json::json!({
-                "time": out.timestamp_millis().to_string(),
-                "level": record.level().as_str(),
-                "target": record.target(),
-                "message": record.args().to_string(),
-            });
-            io::Write::write_fmt(out, format_args!("{line}\n"))
-        });
-    }
+    match config.log_format {
+        LogFormat::Text => logger.format(write_text),
+        LogFormat::Json => logger.format(write_json),
+    };
     // A second broadcaster in the same process keeps the first one's logger.
     let _ = logger.try_init();
     Ok(())
+}
+
+/// Parts of a message may come from outside: it stays one line, and does not steer the terminal that it
+/// is read in.
+fn write_text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+    let (time, level) = (out.timestamp_seconds(), record.level());
+    let style = out.default_level_style(level);
+    let message = record.args().to_string();
+    let message = terminal::within_a_line(&message);
+    let target = record.target();
+    writeln!(
+        out,
+        "[{time} {style}{level:<5}{style:#} {target}] {message}"
+    )
+}
+
+fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+    let line = serde_json::json!({
+        "time": out.timestamp_millis().to_string(),
+        "level": record.level().as_str(),
+        "target": record.target(),
+        "message": record.args().to_string(),
+    });
+    writeln!(out, "{}", terminal::within_a_line(&line.to_string()))
 }
 
 /// The filter of `--log`, else of `RUST_LOG`, which is often that of other programs, too.

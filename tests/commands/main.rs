@@ -7,6 +7,10 @@ mod support;
 #[allow(dead_code, reason = "a part of it is used here")]
 mod redis;
 
+#[path = "../support/terminal.rs"]
+#[allow(dead_code, reason = "a part of it is used here")]
+mod terminal;
+
 mod fake;
 mod running;
 
@@ -17,6 +21,7 @@ mod publish_fake;
 mod publish_input;
 mod real;
 mod settings;
+mod shown;
 mod subscribe_fake;
 mod transfer;
 mod until;

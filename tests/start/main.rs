@@ -6,6 +6,10 @@ mod support;
 #[path = "../support/socket.rs"]
 mod socket;
 
+#[path = "../support/terminal.rs"]
+#[allow(dead_code, reason = "a part of it is used here")]
+mod terminal;
+
 mod limits;
 mod listeners;
 mod metrics;

@@ -6,9 +6,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-
-use crate::support::{Server, command};
+use crate::{
+    support::{Server, command},
+    terminal::Terminal,
+};
 
 #[test]
 fn signals_without_a_meaning_are_logged_and_streams_stay_open() {
@@ -79,14 +80,11 @@ fn in_terminal(terminal: &str) -> Server {
 
 #[test]
 fn a_terminal_that_is_closed_ends_the_server_in_order() {
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let name = ptsname(&master, Vec::new()).unwrap();
-    let mut server = in_terminal(name.to_str().unwrap());
+    let terminal = Terminal::open();
+    let mut server = in_terminal(&terminal.name);
     server.signal("-HUP");
     server.wait_for_log("there is no --publish-key-file");
-    drop(master);
+    drop(terminal);
     // The kernel sends it to those that the terminal controls.
     server.signal("-HUP");
     server.wait_for_log("the terminal was closed");

@@ -1,0 +1,43 @@
+//! A terminal that a test plays.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::Read as _,
+    process::{Child, Stdio},
+};
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+pub struct Terminal {
+    master: File,
+    pub name: String,
+}
+
+impl Terminal {
+    pub fn open() -> Self {
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let master = openpt(flags).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        Self {
+            master: master.into(),
+            name: name.into_string().unwrap(),
+        }
+    }
+
+    /// For standard input, output or error of a command.
+    pub fn end(&self) -> Stdio {
+        let end = OpenOptions::new().read(true).write(true).open(&self.name);
+        end.unwrap().into()
+    }
+
+    /// All that is shown until this command has ended. Nobody else has the terminal open.
+    pub fn read(mut self, mut child: Child) -> String {
+        let mut shown = Vec::new();
+        // The last end that is closed is an error here.
+        let _ = self.master.read_to_end(&mut shown);
+        child.wait().unwrap();
+        String::from_utf8(shown).unwrap().replace("\r\n", "\n")
+    }
+}
