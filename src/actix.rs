@@ -11,15 +11,17 @@
 //!   against that.
 
 use actix_web::{
-    HttpRequest, HttpResponse, Responder,
+    HttpRequest, HttpResponse, Responder, ResponseError,
     body::{BodyStream, BoxBody},
+    http::StatusCode,
 };
 
 use crate::{
-    broadcaster::{Broadcaster, Subscription},
-    event::Selector,
+    broadcaster::{Broadcaster, PublishError, SubscribeError, Subscription},
+    event::{Invalid, Selector},
+    history::Unavailable,
     http::stream_head,
-    signals::Signals,
+    signals::{SignalError, Signals},
 };
 
 pub use crate::http::{Access, KeyRing, Problem, Publishers, Replaced, Routes};
@@ -67,3 +69,26 @@ impl Responder for Subscription {
             .body(BodyStream::new(self))
     }
 }
+
+/// Each error of the library is what the service itself responds with: `application/problem+json` (RFC
+/// 9457) with a stable `code`. So `broadcaster.publish(event).await?` is all that a handler needs.
+macro_rules! response_error {
+    ($($error:ty),*) => {$(
+        impl ResponseError for $error {
+            fn status_code(&self) -> StatusCode {
+                Problem::from(self.clone()).status()
+            }
+
+            fn error_response(&self) -> HttpResponse {
+                Problem::from(self.clone()).error_response()
+            }
+        }
+    )*};
+}
+response_error!(
+    Invalid,
+    PublishError,
+    SubscribeError,
+    SignalError,
+    Unavailable
+);

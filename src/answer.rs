@@ -2,6 +2,13 @@
 
 use serde::Serialize;
 
+use crate::{
+    broadcaster::{PublishError, SubscribeError},
+    event::Invalid,
+    history::Unavailable,
+    signals::SignalError,
+};
+
 /// What every stream's answer begins with.
 pub(crate) const STREAM_HEADERS: [(&str, &str); 3] = [
     ("content-type", "text/event-stream"),
@@ -12,6 +19,91 @@ pub(crate) const STREAM_HEADERS: [(&str, &str); 3] = [
 pub(crate) const EVENT_HEAD: &str = "event-head";
 /// When a client that was told to wait is asked to try again, in seconds.
 pub(crate) const RETRY_AFTER_SECONDS: u64 = 1;
+
+/// Why a request was refused. The detail is for whoever sent the request; nothing internal is in it.
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    pub(crate) code: &'static str,
+    pub(crate) detail: String,
+}
+
+impl Refusal {
+    fn new(status: u16, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+        }
+    }
+}
+
+impl From<Invalid> for Refusal {
+    fn from(invalid: Invalid) -> Self {
+        Self::new(422, invalid.code(), invalid.to_string())
+    }
+}
+
+impl From<PublishError> for Refusal {
+    fn from(error: PublishError) -> Self {
+        let detail = error.to_string();
+        match error {
+            PublishError::EventTooLarge { .. } | PublishError::BatchTooLarge { .. } => {
+                Self::new(413, "too_large", detail)
+            }
+            PublishError::Overloaded => Self::new(503, "overloaded", detail),
+            PublishError::Draining => Self::new(503, "draining", detail),
+            PublishError::Conflict(_) => Self::new(409, "conflict", detail),
+            PublishError::Unavailable(why) => why.into(),
+            PublishError::OutcomeUnknown(_) => Self::new(
+                503,
+                "outcome_unknown",
+                "the event may have been kept or not; publish it again with an id of your own, \
+                 which is stored once",
+            ),
+            PublishError::WouldBlock => Self::new(500, "internal", "the server failed"),
+        }
+    }
+}
+
+impl From<Unavailable> for Refusal {
+    fn from(_: Unavailable) -> Self {
+        let detail = "history cannot be reached, and nothing was kept; try again in a moment";
+        Self::new(503, "history_unavailable", detail)
+    }
+}
+
+impl From<SubscribeError> for Refusal {
+    fn from(error: SubscribeError) -> Self {
+        Self::new(503, error.code(), error.to_string())
+    }
+}
+
+impl From<SignalError> for Refusal {
+    fn from(error: SignalError) -> Self {
+        let status = match error {
+            SignalError::Invalid(invalid) => return invalid.into(),
+            SignalError::Publish(PublishError::OutcomeUnknown(_)) => {
+                let detail = "the document may have been changed or not; read it, and repeat the change \
+                    with If-Match where it was not";
+                return Self::new(503, "outcome_unknown", detail);
+            }
+            SignalError::Publish(error) => return error.into(),
+            SignalError::Subscribe(error) => return error.into(),
+            SignalError::Unavailable(why) => return why.into(),
+            SignalError::NotJson(_) => 400,
+            SignalError::Missing => 404,
+            SignalError::Changed { .. } => 412,
+            SignalError::Patch(_) => 409,
+            SignalError::TooLarge { .. } => 413,
+            SignalError::Full => 507,
+            SignalError::Contended => 503,
+            SignalError::Type(_) | SignalError::WouldBlock => {
+                return PublishError::WouldBlock.into();
+            }
+        };
+        Self::new(status, error.code(), error.to_string())
+    }
+}
 
 /// A refusal as `application/problem+json` (RFC 9457); `more` is further members.
 pub(crate) fn problem(

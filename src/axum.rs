@@ -6,6 +6,8 @@
 //! - At a shutdown call [`Broadcaster::drain`] first: a graceful shutdown waits for open streams.
 //! - Streams are served by hyper, which keeps two buffers a connection.
 
+use std::fmt;
+
 use axum::{
     body::Body,
     http::{HeaderMap, StatusCode, Uri, header, request::Parts},
@@ -13,15 +15,17 @@ use axum::{
 };
 
 use crate::{
-    answer,
-    broadcaster::{Broadcaster, SubscribeError, Subscription},
+    answer::{self, Refusal},
+    broadcaster::{Broadcaster, PublishError, SubscribeError, Subscription},
     event::{Invalid, Selector},
+    history::Unavailable,
     signals::{SignalError, Signals, SignalsWish},
     wish::Wish,
 };
 
-/// Why a stream was refused: 400 for a parameter that cannot be, 503 when nobody can subscribe now. As
-/// an answer it is `application/problem+json` (RFC 9457).
+/// Why a request was refused, as the service itself would have refused it: 400 for a parameter of a stream,
+/// 413, 422 or 503 for an event, and so on. As a response it is `application/problem+json` (RFC 9457) with
+/// a stable `code`. Each error of the library becomes one by `?`, and is a response by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     status: StatusCode,
@@ -40,7 +44,8 @@ pub fn subscribe(
     request: &Parts,
     selector: Selector,
 ) -> Result<Subscription, Refused> {
-    let wish = Wish::read(query(&request.uri), last_id(&request.headers))?;
+    let wish = Wish::read(query(&request.uri), last_id(&request.headers))
+        .map_err(|invalid| Refused::parameter(&invalid))?;
     Ok(wish.of_what(selector).grant(broadcaster)?)
 }
 
@@ -50,14 +55,11 @@ pub fn subscribe(
 /// # Errors
 /// See [`Refused`].
 pub fn subscribe_to_signals(signals: &Signals, request: &Parts) -> Result<Subscription, Refused> {
-    let wish = SignalsWish::read(query(&request.uri), last_id(&request.headers))?;
+    let wish = SignalsWish::read(query(&request.uri), last_id(&request.headers))
+        .map_err(|invalid| Refused::parameter(&invalid))?;
     wish.grant(signals).map_err(|error| match error {
-        SignalError::Subscribe(error) => error.into(),
-        other => Refused {
-            status: StatusCode::BAD_REQUEST,
-            code: other.code(),
-            detail: other.to_string(),
-        },
+        SignalError::Invalid(invalid) => Refused::parameter(&invalid),
+        other => other.into(),
     })
 }
 
@@ -77,25 +79,72 @@ impl IntoResponse for Subscription {
     }
 }
 
-impl From<Invalid> for Refused {
-    fn from(invalid: Invalid) -> Self {
+impl Refused {
+    /// A parameter of a stream: there is no body that could be wrong.
+    fn parameter(invalid: &Invalid) -> Self {
         Self {
             status: StatusCode::BAD_REQUEST,
             code: invalid.code(),
             detail: invalid.to_string(),
         }
     }
-}
 
-impl From<SubscribeError> for Refused {
-    fn from(error: SubscribeError) -> Self {
+    fn of(error: impl Into<Refusal>) -> Self {
+        let Refusal {
+            status,
+            code,
+            detail,
+        } = error.into();
+        let failed = StatusCode::INTERNAL_SERVER_ERROR;
         Self {
-            status: StatusCode::SERVICE_UNAVAILABLE,
-            code: error.code(),
-            detail: error.to_string(),
+            status: StatusCode::from_u16(status).unwrap_or(failed),
+            code,
+            detail,
         }
     }
+
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
 }
+
+/// Each error of the library is a response by itself, and a [`Refused`] by `?`.
+macro_rules! refused {
+    ($($error:ty),*) => {$(
+        impl From<$error> for Refused {
+            fn from(error: $error) -> Self {
+                Self::of(error)
+            }
+        }
+
+        impl IntoResponse for $error {
+            fn into_response(self) -> Response {
+                Refused::of(self).into_response()
+            }
+        }
+    )*};
+}
+refused!(
+    Invalid,
+    PublishError,
+    SubscribeError,
+    SignalError,
+    Unavailable
+);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl std::error::Error for Refused {}
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {

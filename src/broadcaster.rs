@@ -8,6 +8,7 @@
 //! anything. A *server* that is behind makes its publishers wait, and never cuts a subscriber.
 
 mod ahead;
+mod blocking;
 mod error;
 mod history_reader;
 mod index;
@@ -204,15 +205,19 @@ impl Broadcaster {
         Ok(appended)
     }
 
-    /// The same, from a thread that is not async.
+    /// The same, from a thread that may wait: one that is not async, or that of
+    /// `tokio::task::spawn_blocking`.
     ///
     /// # Errors
     /// As [`publish`](Self::publish), and [`PublishError::WouldBlock`] in an async context.
     pub fn publish_blocking(&self, batch: impl Into<Batch>) -> Result<Appended, PublishError> {
-        if Handle::try_current().is_ok() {
-            return Err(PublishError::WouldBlock);
-        }
-        self.inner.runtime.block_on(self.publish(batch))
+        let published = self.block_on(self.publish(batch));
+        published.unwrap_or(Err(PublishError::WouldBlock))
+    }
+
+    /// What becomes of the future; `None` in an async context, where it must not be waited for.
+    pub(crate) fn block_on<F: Future>(&self, future: F) -> Option<F::Output> {
+        blocking::may_block().then(|| self.inner.runtime.block_on(future))
     }
 
     /// Most events that are taken in one batch.
@@ -392,11 +397,6 @@ impl Broadcaster {
     #[must_use]
     pub fn options(&self) -> &Options {
         &self.inner.options
-    }
-
-    #[cfg(feature = "signals")]
-    pub(crate) fn runtime(&self) -> &Handle {
-        &self.inner.runtime
     }
 
     /// What history holds now.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 mod support;
 
-use support::{End, Server};
+use support::Server;
 
 #[test]
 fn a_subscription_is_an_answer_that_resumes() {
@@ -52,13 +52,17 @@ fn signals_are_an_answer_that_begins_with_the_whole_document() {
 }
 
 #[test]
-fn a_drain_cuts_streams_so_that_clients_come_back() {
-    let mut server = Server::example("axum", "axum");
-    let mut stream = server.subscribe("/rooms/hall");
-    stream.until("connected");
-    server.signal("-INT");
-    stream.drain();
-    assert_eq!(stream.end, Some(End::Cut));
-    assert!(stream.retry.is_some_and(|retry| retry >= 2_000));
-    assert!(server.wait().success());
+fn an_error_of_the_library_is_a_problem_with_its_stable_code() {
+    let server = Server::example("axum", "axum");
+    let long = "x".repeat((1 << 20) + 1);
+    for (room, body, status, code) in [
+        ("hall*", "hello", 422, "invalid_topic"),
+        ("hall", &long, 413, "too_large"),
+    ] {
+        let refused = server.post(&format!("/rooms/{room}"), "text/plain", body);
+        assert_eq!((refused.status, refused.code().as_str()), (status, code));
+        let kind = refused.header("content-type");
+        assert_eq!(kind, Some("application/problem+json"));
+        assert_eq!(refused.header("cache-control"), Some("no-store"));
+    }
 }

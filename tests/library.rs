@@ -7,7 +7,7 @@ use sse_broadcaster::{
     actix::{self, Access, Publishers, Routes},
     broadcaster::{PublishError, StartError},
     history::Retention,
-    signals::Signals,
+    signals::{SignalError, Signals},
 };
 
 mod support;
@@ -221,4 +221,94 @@ fn the_embedding_example_serves_its_own_routes_and_checks_who_reads() {
     assert_eq!(server.post("/say", "text/plain", "hello").status, 200);
     let said = stream.event().unwrap();
     assert_eq!((said.name.as_str(), said.data.as_str()), ("said", "hello"));
+}
+
+/// A handler of a host's, without a word for any error.
+async fn say(
+    broadcaster: actix_web::web::Data<Broadcaster>,
+    signals: actix_web::web::Data<Signals>,
+    (topic, text): (actix_web::web::Path<String>, String),
+) -> actix_web::Result<String> {
+    if text == "read" {
+        let name = topic.parse()?;
+        let found = signals.get(&name).await?;
+        return Ok(found.ok_or(SignalError::Missing)?.version.to_string());
+    }
+    let event = Event::builder(text).topic(topic.into_inner()).build()?;
+    Ok(broadcaster.publish(event).await?.ids[0].to_string())
+}
+
+#[actix_web::test]
+async fn an_error_of_the_library_in_an_actix_handler_is_a_problem_with_its_stable_code() {
+    let broadcaster = start(Options {
+        max_event_bytes: 1_000,
+        ..Options::default()
+    });
+    let signals = Signals::new(&broadcaster);
+    let app = App::new()
+        .app_data(actix_web::web::Data::new(broadcaster.clone()))
+        .app_data(actix_web::web::Data::new(signals))
+        .route("/{topic}", actix_web::web::post().to(say));
+    let app = web::init_service(app).await;
+    let post = async |topic: &str, text: &str| {
+        let request = web::TestRequest::post()
+            .uri(&format!("/{topic}"))
+            .set_payload(text.to_owned());
+        let response = web::call_service(&app, request.to_request()).await;
+        let status = response.status();
+        let header = |name: &str| {
+            let value = response.headers().get(name)?;
+            value.to_str().ok().map(str::to_owned)
+        };
+        let (kind, retry) = (header("content-type"), header("retry-after"));
+        let body = web::read_body(response).await;
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+        let code = body["code"].as_str().map(str::to_owned);
+        assert!(code.is_none() || kind.as_deref() == Some("application/problem+json"));
+        (status.as_u16(), code, retry)
+    };
+    let problem = |status, code: &str| (status, Some(code.to_owned()), None);
+    assert_eq!(post("news", "hello").await.0, 200);
+    assert_eq!(post("a*", "hello").await, problem(422, "invalid_topic"));
+    let long = "x".repeat(1_001);
+    assert_eq!(post("news", &long).await, problem(413, "too_large"));
+    assert_eq!(post("none", "read").await, problem(404, "no_such_signal"));
+    assert_eq!(post("a*", "read").await, problem(422, "invalid_signal"));
+    broadcaster.drain(std::time::Duration::ZERO).await;
+    let refused = (503, Some("draining".to_owned()), Some("1".to_owned()));
+    assert_eq!(post("news", "hello").await, refused);
+}
+
+#[tokio::test]
+async fn publish_blocking_works_on_a_blocking_thread_of_the_runtime_and_not_in_a_task() {
+    let broadcaster = start(Options::default());
+    let signal = Signal::new(&broadcaster, "n", 0).await.unwrap();
+    let (publisher, setter) = (broadcaster.clone(), signal.clone());
+    let blocking = tokio::task::spawn_blocking(move || {
+        setter.set_blocking(&1).unwrap();
+        publisher.publish_blocking(event("hello"))
+    });
+    assert!(blocking.await.unwrap().is_ok());
+    assert_eq!(signal.get().await.unwrap(), 1);
+    let in_a_task = broadcaster.publish_blocking(event("hello"));
+    assert_eq!(in_a_task.unwrap_err(), PublishError::WouldBlock);
+    assert_eq!(
+        signal.set_blocking(&2).unwrap_err(),
+        SignalError::WouldBlock
+    );
+    let spawned = tokio::spawn(async move { broadcaster.publish_blocking(event("hello")) });
+    assert_eq!(
+        spawned.await.unwrap().unwrap_err(),
+        PublishError::WouldBlock
+    );
+}
+
+#[actix_web::test]
+async fn publish_blocking_works_in_web_block() {
+    let broadcaster = start(Options::default());
+    let publisher = broadcaster.clone();
+    let published = actix_web::web::block(move || publisher.publish_blocking(event("hello")));
+    assert!(published.await.unwrap().is_ok());
+    let in_a_handler = broadcaster.publish_blocking(event("hello"));
+    assert_eq!(in_a_handler.unwrap_err(), PublishError::WouldBlock);
 }

@@ -11,12 +11,7 @@ use actix_web::{
 };
 use serde::Serialize;
 
-use crate::{
-    answer,
-    broadcaster::{PublishError, SubscribeError},
-    event::Invalid,
-    signals::SignalError,
-};
+use crate::answer::{self, Refusal};
 
 /// What was wrong, and what would be right. The detail is for whoever sent the request; nothing
 /// internal is in it.
@@ -89,78 +84,15 @@ pub(crate) struct RefusalCode(
     pub(crate) &'static str,
 );
 
-impl From<Invalid> for Problem {
-    fn from(invalid: Invalid) -> Self {
-        Self::unprocessable(invalid.code(), invalid.to_string())
-    }
-}
-
-impl From<PublishError> for Problem {
-    fn from(error: PublishError) -> Self {
-        let detail = error.to_string();
-        let unavailable = StatusCode::SERVICE_UNAVAILABLE;
-        match error {
-            PublishError::EventTooLarge { .. } | PublishError::BatchTooLarge { .. } => {
-                Self::too_large(detail)
-            }
-            PublishError::Overloaded => Self::new(unavailable, "overloaded", detail),
-            PublishError::Draining => Self::new(unavailable, "draining", detail),
-            PublishError::Conflict(_) => Self::new(StatusCode::CONFLICT, "conflict", detail),
-            PublishError::Unavailable(_) => Self::new(
-                unavailable,
-                "history_unavailable",
-                "history cannot be reached, and nothing was kept; try again in a moment",
-            ),
-            PublishError::OutcomeUnknown(_) => Self::new(
-                unavailable,
-                "outcome_unknown",
-                "the event may have been kept or not; publish it again with an id of your own, \
-                 which is stored once",
-            ),
-            PublishError::WouldBlock => Self::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
-                "the server failed",
-            ),
-        }
-    }
-}
-
-impl From<SubscribeError> for Problem {
-    fn from(error: SubscribeError) -> Self {
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            error.code(),
-            error.to_string(),
-        )
-    }
-}
-
-impl From<SignalError> for Problem {
-    fn from(error: SignalError) -> Self {
-        let status = match error {
-            SignalError::Invalid(invalid) => return invalid.into(),
-            SignalError::Publish(PublishError::OutcomeUnknown(_)) => {
-                let detail = "the document may have been changed or not; read it, and repeat the change \
-                    with If-Match where it was not";
-                let unavailable = StatusCode::SERVICE_UNAVAILABLE;
-                return Self::new(unavailable, "outcome_unknown", detail);
-            }
-            SignalError::Publish(error) => return error.into(),
-            SignalError::Subscribe(error) => return error.into(),
-            SignalError::Unavailable(why) => return PublishError::Unavailable(why).into(),
-            SignalError::NotJson(_) => StatusCode::BAD_REQUEST,
-            SignalError::Missing => StatusCode::NOT_FOUND,
-            SignalError::Changed { .. } => StatusCode::PRECONDITION_FAILED,
-            SignalError::Patch(_) => StatusCode::CONFLICT,
-            SignalError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            SignalError::Full => StatusCode::INSUFFICIENT_STORAGE,
-            SignalError::Contended => StatusCode::SERVICE_UNAVAILABLE,
-            SignalError::Type(_) | SignalError::WouldBlock => {
-                return PublishError::WouldBlock.into();
-            }
-        };
-        Self::new(status, error.code(), error.to_string())
+impl<E: Into<Refusal>> From<E> for Problem {
+    fn from(error: E) -> Self {
+        let Refusal {
+            status,
+            code,
+            detail,
+        } = error.into();
+        let failed = StatusCode::INTERNAL_SERVER_ERROR;
+        Self::new(StatusCode::from_u16(status).unwrap_or(failed), code, detail)
     }
 }
 

@@ -3,7 +3,6 @@ use std::{fmt, marker::PhantomData, time::Duration};
 use futures_util::stream::{Stream, StreamExt as _};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use tokio::runtime::Handle;
 
 use super::{Brought, Condition, SignalError, SignalForm, SignalName, Signals, Written};
 use crate::{
@@ -67,7 +66,8 @@ impl<T: Serialize> Signal<T> {
             .await
     }
 
-    /// The same, from a thread that is not async.
+    /// The same, from a thread that may wait: one that is not async, or that of
+    /// `tokio::task::spawn_blocking`.
     ///
     /// # Errors
     /// As [`set`](Self::set), and [`SignalError::WouldBlock`] in an async context.
@@ -106,10 +106,8 @@ impl<T: Serialize> Signal<T> {
         &self,
         future: impl Future<Output = Result<R, SignalError>>,
     ) -> Result<R, SignalError> {
-        if Handle::try_current().is_ok() {
-            return Err(SignalError::WouldBlock);
-        }
-        self.signals.broadcaster.runtime().block_on(future)
+        let done = self.signals.broadcaster.block_on(future);
+        done.unwrap_or(Err(SignalError::WouldBlock))
     }
 }
 
@@ -139,7 +137,8 @@ impl<T: Serialize + DeserializeOwned> Signal<T> {
         self.signals.write(&self.name, &condition, changed).await
     }
 
-    /// The same, from a thread that is not async.
+    /// The same, from a thread that may wait: one that is not async, or that of
+    /// `tokio::task::spawn_blocking`.
     ///
     /// # Errors
     /// As [`update`](Self::update), and [`SignalError::WouldBlock`] in an async context.
