@@ -2,12 +2,12 @@
 //! `curl -N '127.0.0.1:8080/signals?name=clock'`, `curl -N 127.0.0.1:8080/rooms/hall` and
 //! `curl -d hello 127.0.0.1:8080/rooms/hall`.
 
-use std::time::Duration;
+use std::{future::IntoFuture as _, time::Duration};
 
 use axum::{
     Router,
     extract::{Path, State},
-    http::{StatusCode, request::Parts},
+    http::request::Parts,
     routing::get,
     serve::ListenerExt as _,
 };
@@ -17,7 +17,16 @@ use sse_broadcaster::{
     history::Retention,
     signals::Signals,
 };
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+};
+
+/// How long streams may take to end.
+const DRAIN: Duration = Duration::from_millis(300);
+/// How long other requests may take behind that.
+const SHUTDOWN: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 struct Application {
@@ -40,12 +49,9 @@ async fn say(
     State(application): State<Application>,
     Path(room): Path<String>,
     text: String,
-) -> Result<String, (StatusCode, String)> {
-    let event = Event::builder(text).topic(format!("room/{room}")).build();
-    let event = event.map_err(|error| (StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
-    let published = application.broadcaster.publish(event).await;
-    let appended =
-        published.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+) -> Result<String, Refused> {
+    let event = Event::builder(text).topic(format!("room/{room}")).build()?;
+    let appended = application.broadcaster.publish(event).await?;
     Ok(appended.ids[0].to_string())
 }
 
@@ -58,6 +64,8 @@ async fn signals(
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let broadcaster = Broadcaster::start(Memory::new(Retention::default()), Options::default())?;
     let signals = Signals::new(&broadcaster);
     let clock = Signal::of(&signals, "clock", 0_u64).await?;
@@ -85,13 +93,25 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
     // Small events do not wait for one another.
     let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
+    let (drained, has_drained) = oneshot::channel();
     let end = async move {
-        let _ = tokio::signal::ctrl_c().await;
-        // Streams first, or axum would wait for them.
-        broadcaster.drain(Duration::from_millis(300)).await;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        // Streams first, so that each client comes back at a time of its own, or axum would wait for them.
+        broadcaster.drain(DRAIN).await;
+        let _ = drained.send(());
     };
-    axum::serve(listener, router)
-        .with_graceful_shutdown(end)
-        .await?;
+    let serving = axum::serve(listener, router).with_graceful_shutdown(end);
+    let late = async {
+        let _ = has_drained.await;
+        tokio::time::sleep(SHUTDOWN).await;
+    };
+    // axum waits for its clients, however long they take.
+    tokio::select! {
+        ended = serving.into_future() => ended?,
+        () = late => {}
+    }
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! A broadcaster inside an application of one's own: `cargo run --example embed`, then
 //! `curl -N -H 'X-Token: reader' 127.0.0.1:8080/live/events` and `curl -d hello 127.0.0.1:8080/say`.
 
+use std::time::Duration;
+
 use actix_web::{
     App, Error, HttpRequest, HttpServer, Responder,
     body::MessageBody,
@@ -8,6 +10,12 @@ use actix_web::{
     error, get, middleware, post, web,
 };
 use sse_broadcaster::{Broadcaster, Event, Memory, Options, Selector, actix, history::Retention};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How long streams may take to end.
+const DRAIN: Duration = Duration::from_millis(300);
+/// How long other requests may take behind that.
+const SHUTDOWN_SECONDS: u64 = 1;
 
 /// The application's own check of who may read.
 async fn readers_only(
@@ -23,14 +31,9 @@ async fn readers_only(
 /// An own route that publishes.
 #[post("/say")]
 async fn say(text: String, broadcaster: web::Data<Broadcaster>) -> Result<impl Responder, Error> {
-    let event = Event::builder(text)
-        .name("said")
-        .build()
-        .map_err(error::ErrorBadRequest)?;
-    let appended = broadcaster
-        .publish(event)
-        .await
-        .map_err(error::ErrorServiceUnavailable)?;
+    // Errors of the library are responses: 422 for an event that cannot be, 503 while nothing can be kept.
+    let event = Event::builder(text).name("said").build()?;
+    let appended = broadcaster.publish(event).await?;
     Ok(appended.ids[0].to_string())
 }
 
@@ -41,12 +44,14 @@ async fn room(
     room: web::Path<String>,
     broadcaster: web::Data<Broadcaster>,
 ) -> Result<impl Responder, Error> {
-    let selector = Selector::topics(&[format!("room/{room}")]).map_err(error::ErrorBadRequest)?;
+    let selector = Selector::topics(&[format!("room/{room}")])?;
     Ok(actix::subscribe(&broadcaster, &request, selector)?)
 }
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let broadcaster = Broadcaster::start(Memory::new(Retention::default()), Options::default())?;
     let (routes, state) = (
         actix::routes(&broadcaster),
@@ -68,18 +73,32 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::thread::spawn(move || {
         while let Ok(tick) = Event::builder("tick").topic("room/clock").build() {
             let _ = clock.publish_blocking(tick);
-            std::thread::sleep(std::time::Duration::from_secs(1));
+            std::thread::sleep(Duration::from_secs(1));
         }
     });
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8080".into());
     let server = server
         .h1_allow_half_closed(false)
         .tcp_nodelay(true)
+        .disable_signals()
+        .shutdown_timeout(SHUTDOWN_SECONDS)
         .bind(address)?;
     println!(
         "http://{}: /live/events, /rooms/clock, POST /say",
         server.addrs()[0]
     );
-    server.run().await?;
-    Ok(())
+    let mut serving = server.run();
+    tokio::select! {
+        ended = &mut serving => return Ok(ended?),
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    let stop = serving.handle();
+    let end = async {
+        // Streams first, so that each client comes back at a time of its own, or actix would wait for them.
+        broadcaster.drain(DRAIN).await;
+        stop.stop(true).await;
+    };
+    let (ended, ()) = tokio::join!(serving, end);
+    Ok(ended?)
 }
