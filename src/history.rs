@@ -16,6 +16,7 @@ mod names;
 mod redis;
 mod retained;
 mod sync_policy;
+mod times;
 mod window;
 
 use std::{fmt, sync::Arc};
@@ -32,8 +33,6 @@ use crate::{
 
 #[cfg(feature = "disk")]
 pub use disk::Disk;
-#[cfg(any(feature = "actix", feature = "axum"))]
-pub(crate) use ids::now_ms;
 pub use memory::Memory;
 pub use names::{NameKind, NameRange, Names};
 #[cfg(feature = "redis")]
@@ -232,9 +231,21 @@ pub enum From<'a> {
     Brought(&'a str),
     /// At the first event that history took at or after this time, in milliseconds since the epoch.
     Since(u64),
+    /// At the first event that history took at most so many milliseconds ago, by the log's own clock.
+    Ago(u64),
     Earliest,
     /// At the last so many events that the selector admits.
     Last(usize),
+}
+
+impl From<'_> {
+    /// The same by a clock that shows this time.
+    fn by_clock(self, now_ms: u64) -> Self {
+        match self {
+            Self::Ago(ms) => Self::Since(now_ms.saturating_sub(ms)),
+            from => from,
+        }
+    }
 }
 
 /// How much one read may take.
@@ -268,7 +279,7 @@ impl Found {
     pub fn time_ms(&self) -> u64 {
         match self {
             Self::Shared(stored) => stored.time_ms(),
-            Self::Fetched(fetched) => fetched.id().ms(),
+            Self::Fetched(fetched) => fetched.time_ms(),
         }
     }
 

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use crate::history::From;
 
 /// Longest text that a gap repeats of what a client brought.
@@ -14,6 +16,8 @@ pub enum Start {
     After(String),
     /// At the first event that was taken at or after this time, in milliseconds since the Unix epoch.
     Since(u64),
+    /// At the first event that was taken at most so long ago, by the log's own clock.
+    Ago(Duration),
     /// At the oldest event there is.
     Earliest,
     /// At the last so many events that match.
@@ -26,6 +30,9 @@ impl Start {
             Self::Fresh => None,
             Self::After(id) => Some(From::Brought(id)),
             Self::Since(ms) => Some(From::Since(*ms)),
+            Self::Ago(age) => Some(From::Ago(
+                u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
+            )),
             Self::Earliest => Some(From::Earliest),
             Self::Last(count) => Some(From::Last(*count)),
         }
@@ -35,9 +42,10 @@ impl Start {
         match self {
             Self::After(id) => id.chars().take(MAX_REQUESTED_CHARS).collect(),
             Self::Since(ms) => {
-                let time = std::time::UNIX_EPOCH + std::time::Duration::from_millis(*ms);
+                let time = std::time::UNIX_EPOCH + Duration::from_millis(*ms);
                 humantime::format_rfc3339_millis(time).to_string()
             }
+            Self::Ago(age) => humantime::format_duration(*age).to_string(),
             Self::Fresh | Self::Earliest | Self::Last(_) => String::new(),
         }
     }

@@ -15,7 +15,8 @@ impl EventId {
         Self { ms, seq }
     }
 
-    /// Milliseconds since the Unix epoch at which the id was given, or later where the clock went back.
+    /// Milliseconds since the Unix epoch at which the id was given, or later where the clock went back;
+    /// [`Stored::time_ms`](super::Stored::time_ms) is the event's time.
     #[must_use]
     pub const fn ms(self) -> u64 {
         self.ms
@@ -33,6 +34,15 @@ impl EventId {
             Some(seq) => Self { seq, ..self },
             None => Self::new(self.ms.saturating_sub(1), u64::MAX),
         }
+    }
+
+    /// Half-way, or the first where there is nothing between.
+    #[cfg(feature = "disk")]
+    pub(crate) fn between(one: Self, other: Self) -> Self {
+        let number = |id: Self| (u128::from(id.ms) << 64) | u128::from(id.seq);
+        let middle = number(one).midpoint(number(other));
+        let part = |number: u128| u64::try_from(number & u128::from(u64::MAX)).unwrap_or(u64::MAX);
+        Self::new(part(middle >> 64), part(middle))
     }
 
     /// Longest that it is as text.

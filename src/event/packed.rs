@@ -108,15 +108,17 @@ fn text<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
 #[derive(Debug)]
 pub struct Fetched {
     id: EventId,
+    time_ms: u64,
     packed: Bytes,
     event: OnceLock<Box<Event>>,
 }
 
 impl Fetched {
-    /// Of bytes that were [checked](Fields::checked), from a log whose ids tell the time.
-    pub(crate) fn new(id: EventId, packed: Bytes) -> Self {
+    /// Of bytes that were [checked](Fields::checked).
+    pub(crate) fn new(id: EventId, time_ms: u64, packed: Bytes) -> Self {
         Self {
             id,
+            time_ms,
             packed,
             event: OnceLock::new(),
         }
@@ -125,6 +127,12 @@ impl Fetched {
     #[must_use]
     pub fn id(&self) -> EventId {
         self.id
+    }
+
+    /// As [`Stored::time_ms`](super::Stored::time_ms).
+    #[must_use]
+    pub fn time_ms(&self) -> u64 {
+        self.time_ms
     }
 
     pub(crate) fn packed_bytes(&self) -> usize {
@@ -171,7 +179,7 @@ mod tests {
             let fields = Fields::checked(&packed).unwrap();
             assert_eq!(fields, Fields::of(&event));
             assert_eq!(fields.cost(), event.cost());
-            let fetched = Fetched::new(EventId::new(1, 0), packed.clone().into());
+            let fetched = Fetched::new(EventId::new(1, 0), 1, packed.clone().into());
             assert_eq!(*fetched.event(), event);
         }
     }

@@ -66,7 +66,8 @@ impl Stored {
         self.id
     }
 
-    /// Milliseconds since the Unix epoch at which history took the event; never decreasing.
+    /// Milliseconds since the Unix epoch at which history took the event, by the log's clock, which may go
+    /// back.
     #[must_use]
     pub fn time_ms(&self) -> u64 {
         self.time_ms

@@ -53,7 +53,7 @@ use self::{
 };
 use super::{
     AppendError, Appended, Batch, Bounds, Chunk, From, History, Hold, Limit, NameKind, NameRange,
-    Names, RetainedAt, Retention, Stats, SyncPolicy, Unavailable, Window,
+    Names, RetainedAt, Retention, Stats, SyncPolicy, Unavailable, Window, ids::now_ms,
 };
 use crate::event::{EventId, Selector};
 
@@ -143,8 +143,7 @@ impl Disk {
         let floor = self.shared.window.bounds().trim_floor;
         let read = move |shared: &Shared, store: &Store| {
             let end = shared.window.bounds().head;
-            let about = (shared.bounds().oldest, &*shared.lost());
-            read::read(store, from.get(), &selector, limit, end, about)
+            read::read(store, from.get(), &selector, limit, end, &shared.known())
         };
         match self.read_store(read).await {
             Ok(chunk) => Ok(chunk),
@@ -254,6 +253,7 @@ impl History for Disk {
         selector: &'a Selector,
         limit: Limit,
     ) -> BoxFuture<'a, Result<Chunk, Unavailable>> {
+        let from = from.by_clock(now_ms());
         if let Some(mut chunk) = self.shared.window.read_held(from, selector, limit) {
             chunk.oldest = self.shared.bounds().oldest;
             return ready(Ok(chunk)).boxed();
@@ -336,6 +336,7 @@ impl OwnedFrom {
             From::Brought(text) => return Self::Brought(text.to_owned()),
             From::After(id) => From::After(id),
             From::Since(ms) => From::Since(ms),
+            From::Ago(ms) => From::Ago(ms),
             From::Earliest => From::Earliest,
             From::Last(count) => From::Last(count),
         })

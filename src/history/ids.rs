@@ -1,4 +1,4 @@
-//! Ids and times that never go back, whatever the clock does.
+//! Ids that never go back, whatever the clock does.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,7 +16,6 @@ pub(crate) fn first_sequence() -> u64 {
 #[derive(Debug)]
 pub(crate) struct Ids {
     last: EventId,
-    last_time_ms: u64,
     /// Where the sequence begins in each millisecond, random per epoch: two logs never give the same
     /// id, so an id of another log is not taken for one of this.
     first_sequence: u64,
@@ -29,7 +28,6 @@ impl Ids {
     pub(crate) fn new(birth_ms: u64) -> Self {
         Self {
             last: EventId::new(birth_ms, 0),
-            last_time_ms: birth_ms,
             first_sequence: first_sequence(),
             skip: 0,
         }
@@ -50,9 +48,8 @@ impl Ids {
         self.last
     }
 
-    /// The next id, and the time of append: both at or after all that were given before.
-    pub(crate) fn next(&mut self, now_ms: u64) -> (EventId, u64) {
-        self.last_time_ms = self.last_time_ms.max(now_ms);
+    /// The next id, after all that were given before.
+    pub(crate) fn next(&mut self, now_ms: u64) -> EventId {
         self.last = if now_ms > self.last.ms() {
             EventId::new(now_ms, self.first_sequence)
         } else {
@@ -60,7 +57,7 @@ impl Ids {
             EventId::new(self.last.ms(), seq)
         };
         self.skip = 0;
-        (self.last, self.last_time_ms)
+        self.last
     }
 }
 
@@ -79,7 +76,7 @@ mod tests {
         let mut ids = Ids::new(100);
         let mut last = ids.last();
         for now in [100, 100, 101, 50, 101, 102, 1] {
-            let (id, _) = ids.next(now);
+            let id = ids.next(now);
             assert!(id > last, "{id} after {last}");
             last = id;
         }
@@ -89,6 +86,6 @@ mod tests {
     #[test]
     fn two_logs_born_at_once_give_different_ids() {
         let (mut a, mut b) = (Ids::new(7), Ids::new(7));
-        assert_ne!(a.next(8).0, b.next(8).0);
+        assert_ne!(a.next(8), b.next(8));
     }
 }

@@ -112,13 +112,13 @@ impl State {
                 ids.push(first.id);
                 continue;
             }
-            let (id, time_ms) = self.ids.next(now);
+            let id = self.ids.next(now);
             if let Some(own_id) = own_id {
                 let once = !self.spent.may_hold(&own_id);
                 self.own_ids.insert(own_id, Own { id, once });
             }
             ids.push(id);
-            stored.push(Arc::new(Stored::new(id, time_ms, event)));
+            stored.push(Arc::new(Stored::new(id, now, event)));
         }
         Ok((stored, ids))
     }
@@ -190,7 +190,7 @@ impl History for Memory {
                 let own = self.state.lock().place_of(text);
                 own.map_or(from, From::After)
             }
-            _ => from,
+            _ => from.by_clock(now_ms()),
         };
         ready(Ok(self.window.read(from, selector, limit))).boxed()
     }

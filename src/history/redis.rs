@@ -106,7 +106,7 @@ impl Redis {
             ));
         }
         // Of no log yet: a stream that begins now is told of a gap when there is one.
-        let window = Window::new(window, 0, EventId::new(0, 0));
+        let window = Window::new(window, 0, EventId::new(0, 0)).aged_elsewhere();
         let keys = Keys::new(&prefix);
         let shared = Arc::new(Shared::new(address, keys, retention, window));
         let (queue, jobs) = mpsc::channel(append::MAX_WAITING);

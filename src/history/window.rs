@@ -9,7 +9,11 @@ use std::{
 
 use futures_util::future::BoxFuture;
 
-use super::{Bounds, Chunk, Found, From, Limit, NameKind, NameRange, Names, ids::now_ms};
+use super::{
+    Bounds, Chunk, Found, From, Limit, NameKind, NameRange, Names,
+    ids::now_ms,
+    times::{Step, Steps},
+};
 use crate::{
     event::{Asked, EventId, Selector, Stored, Topic},
     sync::{
@@ -65,6 +69,8 @@ pub(crate) struct Tail {
 /// See the module. One lock, held for bounded work only and never across an await.
 pub struct Window {
     retention: Retention,
+    /// By which its own clock drops events.
+    age: Option<Duration>,
     log: RwLock<Log>,
     pushed_events: AtomicU64,
     pushed_bytes: AtomicU64,
@@ -90,6 +96,9 @@ struct Log {
     head: Place,
     /// When the newest event that retention dropped had been appended.
     trimmed_ms: Option<u64>,
+    /// What the clock showed last.
+    newest_ms: u64,
+    steps: Steps,
 }
 
 impl fmt::Debug for Window {
@@ -113,6 +122,7 @@ impl Window {
         };
         Self {
             retention,
+            age: retention.age,
             log: RwLock::new(Log {
                 epoch,
                 events: VecDeque::new(),
@@ -120,11 +130,20 @@ impl Window {
                 floor: start,
                 head: start,
                 trimmed_ms: None,
+                newest_ms: 0,
+                steps: Steps::default(),
             }),
             pushed_events: AtomicU64::new(0),
             pushed_bytes: AtomicU64::new(0),
             follower: OnceLock::new(),
         }
+    }
+
+    /// For a log whose clock is not the node's: what grows too old there is dropped here when that is heard
+    /// of.
+    #[cfg(feature = "redis")]
+    pub(crate) fn aged_elsewhere(self) -> Self {
+        Self { age: None, ..self }
     }
 
     #[must_use]
@@ -150,7 +169,8 @@ impl Window {
             for stored in appended {
                 log.push(stored);
             }
-            let dropped = log.trim(self.retention, now_ms());
+            let now = now_ms();
+            let dropped = log.trim(self.by_own_clock(), now);
             self.pushed_events.store(log.head.number, Ordering::Release);
             self.pushed_bytes.store(log.head.bytes, Ordering::Release);
             dropped
@@ -174,10 +194,20 @@ impl Window {
     /// Drops what has grown too old; returns it.
     pub(crate) fn expire(&self) -> Vec<Arc<Stored>> {
         let now = now_ms();
-        if !self.log.read().has_expired(self.retention, now) {
+        if self.age.is_none() || !self.log.read().is_due(self.by_own_clock(), now) {
             return Vec::new();
         }
-        self.log.write().trim(self.retention, now)
+        let mut log = self.log.write();
+        log.trim(self.by_own_clock(), now_ms())
+    }
+
+    /// Drops what the log that this is the end of has dropped.
+    #[cfg(feature = "redis")]
+    pub(crate) fn trim_to(&self, floor: EventId) {
+        if floor > self.log.read().floor.id {
+            let dropped = self.log.write().trim_to(floor);
+            drop(dropped);
+        }
     }
 
     /// History goes on as another log: nothing is held of it yet, and its last id is `head`, which
@@ -186,9 +216,7 @@ impl Window {
         {
             let mut log = self.log.write();
             log.epoch = epoch;
-            log.events.clear();
-            log.topics.clear();
-            log.trimmed_ms = None;
+            log.clear();
             log.head = Place {
                 epoch,
                 id: head,
@@ -204,15 +232,20 @@ impl Window {
     pub fn skip_to(&self, to: EventId) {
         {
             let mut log = self.log.write();
-            log.events.clear();
-            log.topics.clear();
-            log.trimmed_ms = None;
+            log.clear();
             log.head.number += 1;
             log.head.id = to;
             log.floor = log.head;
             self.pushed_events.store(log.head.number, Ordering::Release);
         }
         self.call_follower();
+    }
+
+    fn by_own_clock(&self) -> Retention {
+        Retention {
+            age: self.age,
+            ..self.retention
+        }
     }
 
     fn call_follower(&self) {
@@ -285,8 +318,32 @@ impl Window {
 }
 
 impl Log {
+    fn clear(&mut self) {
+        self.events.clear();
+        self.topics.clear();
+        self.trimmed_ms = None;
+        self.newest_ms = 0;
+        self.steps.clear();
+    }
+
+    /// The clock shows this time, behind all events that are held.
+    fn see_time(&mut self, ms: u64) {
+        if ms < self.newest_ms && !self.events.is_empty() {
+            let number = self.head.number - 1;
+            self.steps.push(Step { number, ms });
+        }
+        self.newest_ms = ms;
+    }
+
+    /// When the event at this index was taken; it never decreases with the index.
+    fn time(&self, index: usize) -> u64 {
+        let number = self.floor.number + index as u64;
+        self.steps.time(number, self.events[index].time_ms())
+    }
+
     fn push(&mut self, stored: Arc<Stored>) {
         debug_assert!(stored.id() > self.head.id, "ids increase");
+        self.see_time(stored.time_ms());
         for topic in stored.event().topics() {
             if let Some(numbers) = self.topics.get_mut(topic) {
                 numbers.push_back(self.head.number);
@@ -299,35 +356,63 @@ impl Log {
         self.events.push_back(stored);
     }
 
+    /// Whether events may be dropped for their age, or the clock went back.
+    fn is_due(&self, retention: Retention, now_ms: u64) -> bool {
+        now_ms < self.newest_ms || self.has_expired(retention, now_ms)
+    }
+
     fn has_expired(&self, retention: Retention, now_ms: u64) -> bool {
-        let Some((age, oldest)) = retention.age.zip(self.events.front()) else {
+        let Some(age) = retention.age.filter(|_| !self.events.is_empty()) else {
             return false;
         };
-        u128::from(now_ms.saturating_sub(oldest.time_ms())) > age.as_millis()
+        u128::from(now_ms.saturating_sub(self.time(0))) > age.as_millis()
     }
 
     fn trim(&mut self, retention: Retention, now_ms: u64) -> Vec<Arc<Stored>> {
         let mut dropped = Vec::new();
+        if retention.age.is_some() {
+            self.see_time(now_ms);
+        }
         while self.events.len() > retention.events
             || self.head.bytes - self.floor.bytes > retention.bytes as u64
             || self.has_expired(retention, now_ms)
         {
-            let Some(stored) = self.events.pop_front() else {
+            let Some(stored) = self.drop_oldest() else {
                 break;
             };
-            for topic in stored.event().topics() {
-                if let Some(numbers) = self.topics.get_mut(topic) {
-                    numbers.pop_front();
-                    if numbers.is_empty() {
-                        self.topics.remove(topic);
-                    }
-                }
-            }
-            self.floor.pass(&stored);
-            self.trimmed_ms = Some(stored.time_ms());
             dropped.push(stored);
         }
         dropped
+    }
+
+    #[cfg(feature = "redis")]
+    fn trim_to(&mut self, floor: EventId) -> Vec<Arc<Stored>> {
+        let mut dropped = Vec::new();
+        while self
+            .events
+            .front()
+            .is_some_and(|oldest| oldest.id() <= floor)
+        {
+            dropped.extend(self.drop_oldest());
+        }
+        dropped
+    }
+
+    fn drop_oldest(&mut self) -> Option<Arc<Stored>> {
+        let time_ms = self.events.front().map(|_| self.time(0));
+        let stored = self.events.pop_front()?;
+        for topic in stored.event().topics() {
+            if let Some(numbers) = self.topics.get_mut(topic) {
+                numbers.pop_front();
+                if numbers.is_empty() {
+                    self.topics.remove(topic);
+                }
+            }
+        }
+        self.steps.drop_to(self.floor.number);
+        self.floor.pass(&stored);
+        self.trimmed_ms = time_ms;
+        Some(stored)
     }
 
     fn after(&self, place: Place, limit: Limit) -> Tail {
@@ -381,12 +466,27 @@ impl Log {
                 Err(_) => (0, true),
             },
             From::Since(ms) => {
-                let index = self.events.partition_point(|stored| stored.time_ms() < ms);
+                let index = self.index_at(ms);
                 (index, self.trimmed_ms.is_some_and(|trimmed| trimmed >= ms))
             }
+            From::Ago(_) => self.locate(from.by_clock(now_ms()), selector),
             From::Earliest => (0, false),
             From::Last(count) => (self.find_last(count, selector).unwrap_or(0), false),
         }
+    }
+
+    /// The first event that was taken at or after this time.
+    fn index_at(&self, ms: u64) -> usize {
+        let (mut low, mut high) = (0, self.events.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.time(middle) < ms {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
     }
 
     fn holds(&self, from: From<'_>, selector: &Selector) -> bool {
@@ -394,7 +494,8 @@ impl Log {
             From::After(id) => id >= self.floor.id,
             From::Brought(_) => !self.locate(from, selector).1,
             From::Since(ms) => self.trimmed_ms.is_some_and(|trimmed| trimmed < ms),
-            From::Earliest => false,
+            // The log's clock may be another.
+            From::Ago(_) | From::Earliest => false,
             From::Last(count) => self.find_last(count, selector).is_some(),
         }
     }

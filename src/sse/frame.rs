@@ -41,7 +41,7 @@ impl Frame {
     /// Writes it behind `out`; kept for nobody.
     pub(crate) fn append(fetched: &Fetched, form: Form, out: &mut Vec<u8>) {
         let id = fetched.id();
-        encode(id, id.ms(), &fetched.fields(), form, out);
+        encode(id, fetched.time_ms(), &fetched.fields(), form, out);
     }
 
     /// The data of the event's JSON form: one line of text. Kept for nobody.

@@ -66,6 +66,12 @@ pub fn ahead(mut command: Command, seconds: i64) -> Command {
     command
 }
 
+/// With a clock that is as many seconds ahead as a file says.
+pub fn with_clock(mut command: Command, file: &Path) -> Command {
+    command.env("LD_PRELOAD", library()).env("SHIM_CLOCK", file);
+    command
+}
+
 /// How many of the pages that were not synced had come to the disk.
 pub enum Unsynced<'a> {
     None,

@@ -505,6 +505,7 @@ impl World {
                     Some(nth) => self.opening_at(last.nth(nth).unwrap_or(self.dropped)),
                 }
             }
+            Start::Ago(_) => unreachable!("the model has no clock"),
             Start::Since(ms) => {
                 let first = self.log.events.partition_point(|event| event.id.ms() < *ms);
                 Opening::At {

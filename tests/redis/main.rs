@@ -5,7 +5,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../disk/shim.rs"]
+#[allow(dead_code, reason = "only its clocks are needed here")]
+mod shim;
+
 mod away;
+mod clock;
 mod crowd;
 mod failover;
 mod faults;

@@ -22,11 +22,15 @@ pub const DURABLE: [&str; 6] = [
 /// One that keeps what it was told to save, and nothing else.
 pub const SNAPSHOTS: [&str; 4] = ["--appendonly", "no", "--save", ""];
 
+type Wrap = Box<dyn Fn(Command) -> Command + Send + Sync>;
+
 pub struct RedisServer {
     child: Option<Child>,
     pub port: u16,
     settings: Vec<String>,
     directory: TempDir,
+    /// What is done to the command that starts it.
+    wrap: Wrap,
 }
 
 impl RedisServer {
@@ -36,6 +40,14 @@ impl RedisServer {
 
     pub fn start_with(settings: &[&str]) -> Self {
         let mut server = Self::prepare(settings);
+        server.run();
+        server
+    }
+
+    /// One that is started by this command.
+    pub fn start_wrapped(wrap: impl Fn(Command) -> Command + Send + Sync + 'static) -> Self {
+        let mut server = Self::prepare(&DURABLE);
+        server.wrap = Box::new(wrap);
         server.run();
         server
     }
@@ -57,6 +69,7 @@ impl RedisServer {
             port: port.expect("a free port").port(),
             settings: settings.iter().map(|&setting| setting.to_owned()).collect(),
             directory: tempfile::tempdir().expect("a directory"),
+            wrap: Box::new(|command| command),
         }
     }
 
@@ -71,7 +84,7 @@ impl RedisServer {
     fn spawn(&mut self) {
         // Another version may be tried, or Valkey.
         let program = std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".into());
-        let child = Command::new(program)
+        let child = (self.wrap)(Command::new(program))
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
             .arg("--dir")
             .arg(self.directory.path())

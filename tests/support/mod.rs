@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub mod certificates;
+pub mod clock;
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},

@@ -18,6 +18,7 @@ use crate::{
         AppendError, Appended, Batch, Retention,
         ids::{Ids, now_ms},
         retained::Retained,
+        times::{Step, Steps},
     },
 };
 
@@ -34,6 +35,12 @@ pub(super) struct Log {
     pub(super) standing: Standing,
     pub(super) retained: Retained,
     pub(super) lost: LostRanges,
+    /// When the clock went back.
+    pub(super) steps: Steps,
+    /// They are others than the engine has.
+    has_stepped: bool,
+    /// What the clock showed last.
+    newest_ms: u64,
     ids: Ids,
     /// The oldest events: the next to be dropped.
     oldest: VecDeque<(u64, Stored)>,
@@ -63,13 +70,23 @@ impl Log {
             head_number: 0,
             floor: birth,
             floor_number: 0,
+            floor_ms: birth.ms(),
             bytes: 0,
             spent: 0,
             spent_overflowed: false,
         };
         store.begin().finish(&standing, true)?;
-        let (retained, lost) = (Retained::default(), LostRanges::default());
-        Ok(Self::new(store, standing, retained, lost, ids))
+        Ok(Self {
+            store: Arc::new(store),
+            standing,
+            retained: Retained::default(),
+            lost: LostRanges::default(),
+            steps: Steps::default(),
+            has_stepped: false,
+            newest_ms: 0,
+            ids,
+            oldest: VecDeque::new(),
+        })
     }
 
     /// The log that the engine holds, if it holds one.
@@ -77,26 +94,29 @@ impl Log {
         let Some(standing) = store.standing()? else {
             return Ok(Err(store));
         };
-        let (retained, lost) = (store.retained()?, store.lost()?);
-        let ids = Ids::resume(standing.head);
-        Ok(Ok(Self::new(store, standing, retained, lost, ids)))
-    }
-
-    fn new(
-        store: Store,
-        standing: Standing,
-        retained: Retained,
-        lost: LostRanges,
-        ids: Ids,
-    ) -> Self {
-        Self {
+        let (retained, lost, steps) = (store.retained()?, store.lost()?, store.steps()?);
+        let newest_ms = newest_ms(&store, &standing);
+        Ok(Ok(Self {
             store: Arc::new(store),
+            ids: Ids::resume(standing.head),
             standing,
             retained,
             lost,
-            ids,
+            steps,
+            has_stepped: false,
+            newest_ms,
             oldest: VecDeque::new(),
+        }))
+    }
+
+    /// The clock shows this time, behind all events that were taken.
+    fn see_time(&mut self, ms: u64) {
+        if ms < self.newest_ms {
+            let number = self.standing.head_number;
+            self.steps.push(Step { number, ms });
+            self.has_stepped = true;
         }
+        self.newest_ms = ms;
     }
 
     /// What the mark is to say; `synced`: all of it is safe from a power loss.
@@ -210,7 +230,8 @@ impl Log {
         own: Option<Own>,
         now: u64,
     ) -> EventId {
-        let (id, time_ms) = self.ids.next(now);
+        self.see_time(now);
+        let id = self.ids.next(now);
         if let Some(own_id) = event.own_id() {
             let once = own.is_none() && !self.standing.spent_overflowed;
             commit.own(own_id, Own::Held { id, once });
@@ -220,7 +241,7 @@ impl Log {
         standing.head = id;
         standing.head_number += 1;
         standing.bytes += event.cost() as u64;
-        let stored = Arc::new(Stored::new(id, time_ms, event));
+        let stored = Arc::new(Stored::new(id, now, event));
         commit.insert(standing.head_number, &stored);
         group.stored.push(stored);
         id
@@ -261,10 +282,14 @@ impl Log {
         if self.oldest.is_empty() {
             self.read_oldest(committed)?;
         }
-        let Some((_, oldest)) = self.oldest.front() else {
+        let now = now_ms();
+        if retention.age.is_some() {
+            self.see_time(now);
+        }
+        let Some((number, oldest)) = self.oldest.front() else {
             return Ok(false);
         };
-        let age = now_ms().saturating_sub(oldest.time_ms());
+        let age = now.saturating_sub(self.steps.time(*number, oldest.time_ms()));
         let old = retention
             .age
             .is_some_and(|most| u128::from(age) > most.as_millis());
@@ -295,7 +320,10 @@ impl Log {
         for lost in self.lost.drop_to(stored.id()) {
             commit.drop_lost(lost);
         }
+        let floor_ms = self.steps.time(number, stored.time_ms());
+        self.has_stepped |= self.steps.drop_to(number);
         let standing = &mut self.standing;
+        standing.floor_ms = floor_ms;
         standing.floor = stored.id();
         standing.floor_number = number;
         standing.bytes = standing.bytes.saturating_sub(stored.event().cost() as u64);
@@ -311,8 +339,11 @@ impl Log {
         }
     }
 
-    /// The values that a group has changed.
-    pub(super) fn write_retained(&self, commit: &mut Commit<'_>, group: &Group) {
+    /// What a group has changed beside the events: values, and the times of the clock.
+    pub(super) fn write_values(&mut self, commit: &mut Commit<'_>, group: &Group) {
+        if std::mem::take(&mut self.has_stepped) {
+            commit.steps(&self.steps);
+        }
         for key in &group.retained {
             commit.retain(key, self.retained.get(key).as_ref());
         }
@@ -325,4 +356,15 @@ impl Log {
         }
         Ok(self.oldest.front().map(|(_, stored)| stored.id()))
     }
+}
+
+/// When the newest event was taken. Where it cannot be read its id says so, or something later.
+fn newest_ms(store: &Store, standing: &Standing) -> u64 {
+    let newest = store
+        .view()
+        .events(standing.floor, standing.head)
+        .next_back();
+    let record = newest.and_then(Result::ok);
+    let time_ms = record.and_then(|record| Some(record.decode().ok()?.time_ms));
+    time_ms.unwrap_or(standing.head.ms())
 }

@@ -13,8 +13,8 @@ use super::{
     private,
 };
 
-/// The format that this version writes and reads.
-const FORMAT: u32 = 1;
+/// The format that this version writes. It reads format 1 too, which has no time beside an id.
+const FORMAT: u32 = 2;
 const FORMAT_NAME: &str = "sse-broadcaster log";
 /// How often it is tried whether another process has let go.
 const TRY_AGAIN: Duration = Duration::from_millis(50);
@@ -85,6 +85,7 @@ impl Directory {
                 let number = text.trim().strip_prefix(FORMAT_NAME).map(str::trim);
                 match number.and_then(|number| number.parse::<u32>().ok()) {
                     Some(FORMAT) => Ok(()),
+                    Some(1) => self.upgrade(&file),
                     Some(newer) if newer > FORMAT => Err(OpenError(format!(
                         "--data-dir {} was written by a newer version (format {newer}; this one \
                          knows {FORMAT}): run that version, or give another directory",
@@ -115,14 +116,22 @@ impl Directory {
                 )));
             }
         }
-        let write = || {
-            let mut options = OpenOptions::new();
-            let mut file = private::open(format, options.write(true).create_new(true))?;
-            writeln!(file, "{FORMAT_NAME} {FORMAT}")?;
-            file.sync_all()?;
+        let written = write_format(format).and_then(|()| self.sync());
+        written.map_err(|error| cannot_write(format, &error))
+    }
+
+    /// From here on older versions do not take the log, which could not read what is written.
+    fn upgrade(&self, format: &Path) -> Result<(), OpenError> {
+        let new = self.path.join("format.new");
+        let replace = || {
+            match fs::remove_file(&new) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => write_format(&new)?,
+            }
+            fs::rename(&new, format)?;
             self.sync()
         };
-        write().map_err(|error| cannot_write(format, &error))
+        replace().map_err(|error| cannot_write(format, &error))
     }
 
     /// Makes the names of its files safe from a power loss.
@@ -135,6 +144,13 @@ impl Directory {
         let stat = rustix::fs::statvfs(&self.path).ok()?;
         Some(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
+}
+
+fn write_format(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = private::open(path, options.write(true).create_new(true))?;
+    writeln!(file, "{FORMAT_NAME} {FORMAT}")?;
+    file.sync_all()
 }
 
 fn acquire(lock: &File, path: &Path, wait: Duration) -> Result<(), OpenError> {

@@ -5,14 +5,14 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 use bytes::Bytes;
 
 use super::{
-    lost::LostRanges,
-    record::{Own, Standing},
+    record::{Kept, Own, Standing},
+    shared::Known,
     store::{Fault, Store},
     view::View,
 };
 use crate::{
-    event::{Asked, EventId, Fetched, Fields, Selector, Topic},
-    history::{Chunk, Found, From, Limit},
+    event::{Asked, EventId, Fetched, Selector, Topic},
+    history::{Chunk, Found, From, Limit, ids::now_ms},
 };
 
 /// Most events that one read looks at, so that none takes long.
@@ -27,17 +27,18 @@ pub(super) fn read(
     selector: &Selector,
     limit: Limit,
     end: EventId,
-    (oldest, lost): (Option<EventId>, &LostRanges),
+    known: &Known,
 ) -> Result<Chunk, Fault> {
     let view = store.view();
     let mut reading = Reading {
         standing: view.standing()?,
         view,
         selector,
-        lost,
+        known,
         end,
     };
     let (mut after, mut gap) = reading.locate(from)?;
+    let lost = &known.lost;
     if let Some(end_of_gap) = lost.end_of_gap(after) {
         // The last so many are all there, though what was before them is not.
         gap |= !matches!(from, From::Last(_)) || after == reading.standing.floor;
@@ -51,7 +52,7 @@ pub(super) fn read(
         gap,
         events: Vec::new(),
         read_to: end.max(after),
-        oldest,
+        oldest: known.oldest,
     };
     match selector.asked() {
         Asked::All => reading.all(&mut chunk, limit)?,
@@ -64,7 +65,7 @@ struct Reading<'a> {
     view: View<'a>,
     standing: Standing,
     selector: &'a Selector,
-    lost: &'a LostRanges,
+    known: &'a Known,
     /// No further than to here, behind which more may be lost.
     end: EventId,
 }
@@ -78,11 +79,10 @@ impl Reading<'_> {
             From::After(_) => (floor, true),
             From::Brought(text) => self.known(text)?.map_or((floor, true), |id| (id, false)),
             From::Since(ms) => {
-                // An event's time on disk is that of its id.
-                let first = EventId::new(ms, 0);
-                let gap = self.standing.has_dropped() && floor >= first;
-                (self.before(first)?, gap)
+                let gap = self.standing.has_dropped() && self.standing.floor_ms >= ms;
+                (self.before_time(ms)?, gap)
             }
+            From::Ago(_) => return self.locate(from.by_clock(now_ms())),
             From::Earliest => (floor, false),
             From::Last(count) => (self.before_last(count.min(MAX_LAST))?, false),
         })
@@ -90,7 +90,8 @@ impl Reading<'_> {
 
     fn known(&self, text: &str) -> Result<Option<EventId>, Fault> {
         if let Ok(id) = text.parse() {
-            let known = id == self.standing.floor || self.lost.hold(id) || self.view.holds(id)?;
+            let known =
+                id == self.standing.floor || self.known.lost.hold(id) || self.view.holds(id)?;
             return Ok(known.then_some(id));
         }
         let own = self.view.own(text)?.map(|own| own.as_of(&self.standing));
@@ -108,6 +109,42 @@ impl Reading<'_> {
             Some(found) => found?.id,
             None => floor,
         })
+    }
+
+    /// The position before the first event that was taken at or after this time.
+    fn before_time(&self, ms: u64) -> Result<EventId, Fault> {
+        // An id has the milliseconds of its event, or later ones.
+        let begin = self.before(EventId::new(ms, 0))?;
+        let (mut early, mut end) = (begin, self.end);
+        while let Some((id, is_early)) = self.is_early(early, end, ms)? {
+            if !is_early {
+                break;
+            }
+            early = id;
+            // The clock has been ahead: by halves, since times do not decrease with ids.
+            let middle = EventId::between(early, end);
+            match self.is_early(middle, end, ms)? {
+                Some((id, true)) => early = id,
+                _ => end = middle,
+            }
+        }
+        Ok(early)
+    }
+
+    /// The first event behind a position, and whether it was taken before this time.
+    fn is_early(
+        &self,
+        after: EventId,
+        to: EventId,
+        ms: u64,
+    ) -> Result<Option<(EventId, bool)>, Fault> {
+        let Some(found) = self.view.events(after, to).next() else {
+            return Ok(None);
+        };
+        let record = found?;
+        let kept = record.decode()?;
+        let time_ms = self.known.steps.time(kept.number, kept.time_ms);
+        Ok(Some((record.id, time_ms < ms)))
     }
 
     fn before_last(&self, count: usize) -> Result<EventId, Fault> {
@@ -129,7 +166,7 @@ impl Reading<'_> {
         let mut left = nth;
         for found in self.view.events(self.standing.floor, self.end).rev() {
             let record = found?;
-            if !self.selector.admits_fields(&record.decode()?.2) {
+            if !self.selector.admits_fields(&record.decode()?.fields) {
                 continue;
             }
             if left == 0 {
@@ -157,7 +194,7 @@ impl Reading<'_> {
                 continue;
             }
             let record = self.view.event(id)?;
-            if !self.selector.admits_fields(&record.decode()?.2) {
+            if !self.selector.admits_fields(&record.decode()?.fields) {
                 continue;
             }
             if left == 0 {
@@ -172,14 +209,15 @@ impl Reading<'_> {
         let (mut gathered, mut looked_at, mut before) = (Gathered::new(limit), 0, None);
         for found in self.view.events(chunk.after, self.end) {
             let record = found?;
-            let (number, packed, fields) = record.decode()?;
+            let kept = record.decode()?;
+            let number = kept.number;
             if before.is_some_and(|before| before + 1 != number) {
                 let id = record.id;
                 return Err(Fault::Damaged(format!("events before {id} are missing")));
             }
             before = Some(number);
-            if self.selector.admits_fields(&fields) {
-                if !gathered.take(record.id, packed, &fields) {
+            if self.selector.admits_fields(&kept.fields) {
+                if !gathered.take(record.id, &kept) {
                     chunk.read_to = record.id.before();
                     break;
                 }
@@ -210,9 +248,9 @@ impl Reading<'_> {
                 continue;
             }
             let record = self.view.event(id)?;
-            let (_, packed, fields) = record.decode()?;
-            if self.selector.admits_fields(&fields) {
-                if !gathered.take(id, packed, &fields) {
+            let kept = record.decode()?;
+            if self.selector.admits_fields(&kept.fields) {
+                if !gathered.take(id, &kept) {
                     // Right before it: events of other topics that are dropped in between are no
                     // loss then.
                     chunk.read_to = id.before();
@@ -233,8 +271,8 @@ impl Reading<'_> {
 struct Gathered {
     limit: Limit,
     packed: Vec<u8>,
-    /// Each event and where it ends.
-    ends: Vec<(EventId, usize)>,
+    /// Each event, when it was taken, and where it ends.
+    ends: Vec<(EventId, u64, usize)>,
     cost: usize,
 }
 
@@ -249,24 +287,24 @@ impl Gathered {
     }
 
     /// False if it is full; the first always has room.
-    fn take(&mut self, id: EventId, packed: &[u8], fields: &Fields<'_>) -> bool {
-        self.cost += fields.cost();
+    fn take(&mut self, id: EventId, kept: &Kept<'_>) -> bool {
+        self.cost += kept.fields.cost();
         let is_full = self.ends.len() >= self.limit.events || self.cost > self.limit.bytes;
         if is_full && !self.ends.is_empty() {
             return false;
         }
-        self.packed.extend_from_slice(packed);
-        self.ends.push((id, self.packed.len()));
+        self.packed.extend_from_slice(kept.packed);
+        self.ends.push((id, kept.time_ms, self.packed.len()));
         true
     }
 
     fn events(self) -> Vec<Found> {
         let (packed, mut start) = (Bytes::from(self.packed), 0);
         let ends = self.ends.into_iter();
-        ends.map(|(id, end)| {
+        ends.map(|(id, time_ms, end)| {
             let event = packed.slice(start..end);
             start = end;
-            Found::Fetched(Fetched::new(id, event))
+            Found::Fetched(Fetched::new(id, time_ms, event))
         })
         .collect()
     }

@@ -5,10 +5,16 @@
 
 use bytes::Bytes;
 
-use crate::event::{Event, EventId, Fields};
+use crate::{
+    event::{Event, EventId, Fields},
+    history::times::{Step, Steps},
+};
 
 /// Sorts behind every other key of its keyspace.
 pub(super) const STANDING_KEY: [u8; 17] = [0xff; 17];
+
+/// Of the times at which the clock went back.
+pub(super) const STEPS_KEY: [u8; 1] = *b"c";
 
 /// Is there while a repair is under way.
 pub(super) const REPAIR_KEY: [u8; 1] = *b"d";
@@ -128,6 +134,8 @@ pub(super) struct Standing {
     /// The last id that retention dropped, or the birth id.
     pub(super) floor: EventId,
     pub(super) floor_number: u64,
+    /// When that event was taken.
+    pub(super) floor_ms: u64,
     /// By [`Event::cost`].
     pub(super) bytes: u64,
     /// Own ids that are kept though their events are gone.
@@ -157,13 +165,14 @@ impl Standing {
             self.bytes,
             self.spent,
             u64::from(self.spent_overflowed),
+            self.floor_ms,
         ];
         numbers.iter().flat_map(|n| n.to_be_bytes()).collect()
     }
 
     pub(super) fn decode(value: &[u8]) -> Result<Self, Damaged> {
         let mut reader = Reader(value);
-        let standing = Self {
+        let mut standing = Self {
             epoch: reader.number()?,
             head: reader.id()?,
             head_number: reader.number()?,
@@ -172,6 +181,12 @@ impl Standing {
             bytes: reader.number()?,
             spent: reader.number()?,
             spent_overflowed: reader.number()? == 1,
+            floor_ms: 0,
+        };
+        // Format 1 has no time beside an id.
+        standing.floor_ms = match reader.0 {
+            [] => standing.floor.ms(),
+            _ => reader.number()?,
         };
         let in_order = standing.floor <= standing.head
             && standing.floor_number <= standing.head_number
@@ -180,20 +195,54 @@ impl Standing {
     }
 }
 
-/// An event behind its number in the log.
-pub(super) fn encode_event(number: u64, event: &Event) -> Vec<u8> {
-    let mut out = Vec::with_capacity(64 + event.data().len());
-    out.extend_from_slice(&number.to_be_bytes());
+/// In a number that an event's time follows; format 1 has none, there it is that of the id.
+const IS_TIMED: u64 = 1 << 63;
+
+/// An event behind its number in the log and the time at which it was taken.
+pub(super) fn encode_event(number: u64, time_ms: u64, event: &Event) -> Vec<u8> {
+    let mut out = Vec::with_capacity(72 + event.data().len());
+    out.extend_from_slice(&(number | IS_TIMED).to_be_bytes());
+    out.extend_from_slice(&time_ms.to_be_bytes());
     event.pack(&mut out);
     out
 }
 
-/// The number, the event packed, and its fields.
-pub(super) fn decode_event(value: &[u8]) -> Result<(u64, &[u8], Fields<'_>), Damaged> {
+/// An event as it is kept.
+pub(super) struct Kept<'a> {
+    pub(super) number: u64,
+    pub(super) time_ms: u64,
+    pub(super) packed: &'a [u8],
+    pub(super) fields: Fields<'a>,
+}
+
+pub(super) fn decode_event(id: EventId, value: &[u8]) -> Result<Kept<'_>, Damaged> {
     let mut reader = Reader(value);
     let number = reader.number()?;
-    let fields = Fields::checked(reader.0).ok_or(Damaged)?;
-    Ok((number, reader.0, fields))
+    let time_ms = if number & IS_TIMED == 0 {
+        id.ms()
+    } else {
+        reader.number()?
+    };
+    Ok(Kept {
+        number: number & !IS_TIMED,
+        time_ms,
+        packed: reader.0,
+        fields: Fields::checked(reader.0).ok_or(Damaged)?,
+    })
+}
+
+pub(super) fn encode_steps(steps: &Steps) -> Vec<u8> {
+    let numbers = steps.iter().flat_map(|step| [step.number, step.ms]);
+    numbers.flat_map(u64::to_be_bytes).collect()
+}
+
+pub(super) fn decode_steps(value: &[u8]) -> Result<Steps, Damaged> {
+    let (mut reader, mut steps) = (Reader(value), Vec::new());
+    while !reader.0.is_empty() {
+        let (number, ms) = (reader.number()?, reader.number()?);
+        steps.push(Step { number, ms });
+    }
+    Ok(Steps::of(steps.into_iter()))
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -226,13 +275,46 @@ mod tests {
     #[test]
     fn what_was_cut_short_is_damaged_and_no_panic() {
         let event = Event::builder("x").topic("a").build().unwrap();
-        let whole = encode_event(1, &event);
-        assert_eq!(decode_event(&whole).unwrap().0, 1);
+        let (id, whole) = (EventId::new(9, 1), encode_event(1, 7, &event));
+        let kept = decode_event(id, &whole).unwrap();
+        assert_eq!((kept.number, kept.time_ms), (1, 7));
         for end in 0..whole.len() - 1 {
-            assert!(decode_event(&whole[..end]).is_err(), "{end}");
+            assert!(decode_event(id, &whole[..end]).is_err(), "{end}");
         }
         assert_eq!(Standing::decode(&[0; 79]), Err(Damaged));
+        assert!(decode_steps(&[0; 24]).is_err());
         assert_eq!(Own::decode(&[1]), Err(Damaged));
         assert_eq!(id_of_topic_key(b"t"), Err(Damaged));
+    }
+    #[test]
+    fn records_of_format_1_have_the_time_of_their_id() {
+        let event = Event::builder("x").topic("a").build().unwrap();
+        let mut old = 3u64.to_be_bytes().to_vec();
+        event.pack(&mut old);
+        let kept = decode_event(EventId::new(9, 1), &old).unwrap();
+        assert_eq!((kept.number, kept.time_ms), (3, 9));
+        assert_eq!(Event::unpack(&kept.fields), event);
+        let standing = Standing {
+            epoch: 1,
+            head: EventId::new(9, 1),
+            head_number: 3,
+            floor: EventId::new(4, 1),
+            floor_number: 2,
+            floor_ms: 2,
+            bytes: 5,
+            spent: 0,
+            spent_overflowed: true,
+        };
+        let new = standing.encode();
+        assert_eq!(Standing::decode(&new), Ok(standing));
+        let old = Standing::decode(&new[..80]).unwrap();
+        assert_eq!(old.floor_ms, 4);
+    }
+
+    #[test]
+    fn steps_of_the_clock_read_back() {
+        let steps = [Step { number: 1, ms: 5 }, Step { number: 9, ms: 6 }];
+        let steps = Steps::of(steps.into_iter());
+        assert_eq!(decode_steps(&encode_steps(&steps)), Ok(steps));
     }
 }

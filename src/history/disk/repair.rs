@@ -10,7 +10,7 @@ use fjall::{AbstractTree as _, Keyspace};
 
 use super::{
     lost::{Lost, LostRanges},
-    record::{Own, Standing, id_key, own_id_key, topic_key},
+    record::{Kept, Own, Standing, id_key, own_id_key, topic_key},
     store::{Commit, Fault, Store},
     tables::{Damaged, DamagedBlocks},
     versions,
@@ -137,7 +137,7 @@ impl Repair<'_> {
         let (mut commit, mut found) = (self.store.begin(), Scan::new(&standing));
         for record in view.events(standing.floor, standing.head) {
             let record = record?;
-            let Ok((number, _, fields)) = record.decode() else {
+            let Ok(Kept { number, fields, .. }) = record.decode() else {
                 commit.delete(&self.store.events, &id_key(record.id));
                 continue;
             };

@@ -18,7 +18,7 @@ use crate::{
     event::EventId,
     history::{
         Bounds, NameRange, Names, Retain, RetainedAt, Stats, Unavailable, Window,
-        retained::Retained,
+        retained::Retained, times::Steps,
     },
 };
 
@@ -45,6 +45,15 @@ struct Current {
     retained: Retained,
     /// Which events cannot be read any more.
     lost: Arc<LostRanges>,
+    /// When the clock went back.
+    steps: Arc<Steps>,
+}
+
+/// Of the log, beside its events.
+pub(super) struct Known {
+    pub(super) oldest: Option<EventId>,
+    pub(super) lost: Arc<LostRanges>,
+    pub(super) steps: Arc<Steps>,
 }
 
 impl Current {
@@ -67,6 +76,7 @@ impl Shared {
                 oldest,
                 retained: log.retained.clone(),
                 lost: Arc::new(log.lost.clone()),
+                steps: Arc::new(log.steps.clone()),
             }),
             is_damaged: AtomicBool::new(false),
             repaired: Notify::new(),
@@ -83,8 +93,14 @@ impl Shared {
         }
     }
 
-    pub(super) fn lost(&self) -> Arc<LostRanges> {
-        Arc::clone(&self.current.read().lost)
+    /// What a read has to take into account of the log.
+    pub(super) fn known(&self) -> Known {
+        let current = self.current.read();
+        Known {
+            oldest: current.oldest,
+            lost: Arc::clone(&current.lost),
+            steps: Arc::clone(&current.steps),
+        }
     }
 
     pub(super) fn retained_values(&self) -> Retained {
@@ -141,6 +157,9 @@ impl Shared {
         if current.lost.first() != log.lost.first() {
             current.lost = Arc::new(log.lost.clone());
         }
+        if *current.steps != log.steps {
+            current.steps = Arc::new(log.steps.clone());
+        }
         for key in &group.retained {
             let (value, at) = log.retained.get(key).unzip();
             let key = key.clone();
@@ -174,6 +193,7 @@ impl Shared {
             oldest,
             retained: log.retained.clone(),
             lost: Arc::new(log.lost.clone()),
+            steps: Arc::new(log.steps.clone()),
         };
     }
 

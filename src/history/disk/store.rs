@@ -19,14 +19,14 @@ use fjall::{
 use super::{
     lost::{Lost, LostRanges},
     record::{
-        self, Damaged, Own, REPAIR_KEY, STANDING_KEY, Standing, decode_retained, encode_event,
-        id_key, id_of, lost_key, own_id_key, topic_key,
+        self, Damaged, Own, REPAIR_KEY, STANDING_KEY, STEPS_KEY, Standing, decode_retained,
+        decode_steps, encode_event, encode_steps, id_key, id_of, lost_key, own_id_key, topic_key,
     },
     view::View,
 };
 use crate::{
     event::{EventId, OwnId, Stored},
-    history::{Retain, retained::Retained},
+    history::{Retain, retained::Retained, times::Steps},
 };
 
 /// What is collected in memory before it is written to tables.
@@ -198,6 +198,12 @@ impl Store {
         Ok(retained)
     }
 
+    /// When the clock went back.
+    pub(super) fn steps(&self) -> Result<Steps, Fault> {
+        let value = self.values.get(STEPS_KEY)?;
+        Ok(value.map_or(Ok(Steps::default()), |value| decode_steps(&value))?)
+    }
+
     /// Which events were lost.
     pub(super) fn lost(&self) -> Result<LostRanges, Fault> {
         let mut ranges = Vec::new();
@@ -258,7 +264,7 @@ pub(super) struct Commit<'a> {
 impl Commit<'_> {
     pub(super) fn insert(&mut self, number: u64, stored: &Stored) {
         let (id, event) = (stored.id(), stored.event());
-        let value = encode_event(number, event);
+        let value = encode_event(number, stored.time_ms(), event);
         self.put(&self.store.events, &id_key(id), &value);
         for topic in event.topics() {
             self.put(&self.store.index, &topic_key(topic.as_str(), id), &[]);
@@ -291,6 +297,10 @@ impl Commit<'_> {
     /// Of events that retention has reached.
     pub(super) fn drop_lost(&mut self, lost: Lost) {
         self.delete(&self.store.values, &lost_key(lost.to));
+    }
+
+    pub(super) fn steps(&mut self, steps: &Steps) {
+        self.put(&self.store.values, &STEPS_KEY, &encode_steps(steps));
     }
 
     pub(super) fn begin_repair(&mut self) {

@@ -6,12 +6,12 @@ use fjall::{Iter, Keyspace, Readable as _, Slice, Snapshot};
 
 use super::{
     record::{
-        Own, STANDING_KEY, Standing, TOPIC_KEYS_END, decode_event, id_key, id_of, id_of_topic_key,
-        own_id_key, topic_key,
+        Kept, Own, STANDING_KEY, Standing, TOPIC_KEYS_END, decode_event, id_key, id_of,
+        id_of_topic_key, own_id_key, topic_key,
     },
     store::{Fault, Store},
 };
-use crate::event::{Event, EventId, Fields, Stored, Topic};
+use crate::event::{Event, EventId, Stored, Topic};
 
 pub(super) struct View<'a> {
     store: &'a Store,
@@ -25,18 +25,17 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// Its number, the event packed, and its fields.
-    pub(super) fn decode(&self) -> Result<(u64, &[u8], Fields<'_>), Fault> {
-        Ok(decode_event(&self.value)?)
+    pub(super) fn decode(&self) -> Result<Kept<'_>, Fault> {
+        Ok(decode_event(self.id, &self.value)?)
     }
 
     /// Its number and the event, as of when it was read.
     pub(super) fn stored(&self, read: Instant) -> Result<(u64, Stored), Fault> {
-        let (number, _, fields) = self.decode()?;
-        let event = Event::unpack(&fields);
+        let kept = self.decode()?;
+        let event = Event::unpack(&kept.fields);
         Ok((
-            number,
-            Stored::appended_at(self.id, self.id.ms(), event, read),
+            kept.number,
+            Stored::appended_at(self.id, kept.time_ms, event, read),
         ))
     }
 }

@@ -206,7 +206,7 @@ impl Writer {
             self.is_over = false;
             return Ok(());
         }
-        log.write_retained(&mut commit, group);
+        log.write_values(&mut commit, group);
         let always = self.options.sync == SyncPolicy::Always;
         group.attempted = true;
         commit.finish(&log.standing, always)?;

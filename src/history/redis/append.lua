@@ -8,7 +8,8 @@
 -- reached, {'lost'} where retained values are gone, {'own'} where the index of own ids is; or per batch its
 -- id or ids ('=' before one that was there already), {'conflict', key, id} or {'full'}.
 --
--- An entry is topics, data and, where there are any, own id, further fields: two pairs of name and value.
+-- An entry is topics, data and, where there are any, own id, further fields; and, where the clock is behind the
+-- ids, the time and nothing: up to three pairs of name and value.
 local call = redis.call
 local log, meta, own, spent, retained, topic_counts = unpack(KEYS)
 local MAX_DROPPED, MAX_DROPPED_BYTES = 512, 8 * 1024 * 1024
@@ -19,7 +20,7 @@ local function number() return tonumber(text()) end
 
 local epoch, server, has_own_ids = text(), text(), text() == '1'
 local state = call('HMGET', meta, 'epoch', 'floor', 'bytes', 'added', 'retained_bytes', 'oldest', 'server',
-  'first', 'last', 'values', 'owns', 'topics', 'whole', 'spent')
+  'first', 'last', 'values', 'owns', 'topics', 'whole', 'spent', 'time', 'step', 'floor_time')
 if state[1] ~= epoch then return {'epoch', state[1] or ''} end
 if state[7] ~= server then return {'server'} end
 local floor, bytes, added = state[2], tonumber(state[3]), tonumber(state[4])
@@ -125,6 +126,34 @@ local function now_ms()
 end
 local now = now_ms()
 
+-- 'step': the clock went back; up to this entry none was taken later than at this time. An earlier step holds
+-- until retention has passed it.
+local step, floor_time = state[16] or '', state[17] or ''
+local step_ms, step_sequence, step_time = nil, nil, nil
+local function read_step()
+  local ms, sequence, time = step:match('^(%d+)-(%d+) (%d+)$')
+  step_ms, step_sequence, step_time = tonumber(ms), tonumber(sequence), tonumber(time)
+end
+read_step()
+
+local function is_in_step(id)
+  if not step_ms then return false end
+  local ms, sequence = id:match('^(%d+)-(%d+)$')
+  ms, sequence = tonumber(ms), tonumber(sequence)
+  return ms < step_ms or (ms == step_ms and sequence <= step_sequence)
+end
+
+if step_ms and not is_in_step(floor) then step = '' read_step() end
+if now < (tonumber(state[15] or '') or last_ms) and (not step_ms or now <= step_time) then
+  step = string.format('%s %.0f', state[9], now)
+  read_step()
+end
+
+local function time_of(entry)
+  local time = tonumber(entry[2][5] or entry[1]:match('^%d+'))
+  return is_in_step(entry[1]) and math.min(time, step_time) or time
+end
+
 -- Beyond it numbers are not exact here. Only somebody else's entry comes so far.
 local MAX_SEQUENCE = 2 ^ 52
 
@@ -167,7 +196,9 @@ local function place(at)
     if first then return '=' .. first:match('^[^!]+') end
   end
   local id, failure = nil, nil
-  if own_id == '' and more == '' then
+  if now < last_ms then
+    id, failure = add(topics, data, own_id, more, string.format('%.0f', now), '')
+  elseif own_id == '' and more == '' then
     id, failure = add(topics, data)
   else
     id, failure = add(topics, data, own_id, more)
@@ -229,7 +260,15 @@ local function excess(length, oldest_ms)
   if bytes > max_bytes then
     count = math.max(count, math.ceil((bytes - max_bytes) * length / bytes))
   end
-  if oldest_id ~= '' and tonumber(oldest_id:match('^%d+')) < oldest_ms then count = MAX_DROPPED end
+  if oldest_ms > 0 and oldest_id ~= '' then
+    -- An id has the milliseconds of its entry, or later ones.
+    local is_over = tonumber(oldest_id:match('^%d+')) < oldest_ms
+    if not is_over and (step_ms or now < last_ms) then
+      local oldest = call('XRANGE', log, oldest_id, oldest_id)[1]
+      is_over = oldest and time_of(oldest) < oldest_ms
+    end
+    if is_over then count = MAX_DROPPED end
+  end
   return count
 end
 
@@ -245,9 +284,10 @@ local function trim(new_events)
   for i = 1, math.min(count, #oldest) do
     local entry = oldest[i]
     local is_over = length - dropped > max_events or bytes > max_bytes
-      or tonumber(entry[1]:match('^%d+')) < oldest_ms
+      or time_of(entry) < oldest_ms
     if not is_over then break end
     bytes = math.max(0, bytes - forget(entry, touched))
+    floor_time = string.format('%s %.0f', entry[1], time_of(entry))
     floor, dropped = entry[1], dropped + 1
   end
   if dropped == 0 then return end
@@ -286,5 +326,6 @@ trim(added - before)
 call('HSET', meta, 'floor', floor, 'bytes', string.format('%.0f', bytes), 'oldest', oldest_id,
   'added', string.format('%.0f', added), 'retained_bytes', string.format('%.0f', retained_bytes),
   'last', string.format('%.0f-%.0f', last_ms, last_sequence), 'values', call('HLEN', retained),
-  'owns', string.format('%.0f', owns), 'topics', call('HLEN', topic_counts), 'whole', whole, 'spent', used)
+  'owns', string.format('%.0f', owns), 'topics', call('HLEN', topic_counts), 'whole', whole, 'spent', used,
+  'time', string.format('%.0f', now), 'step', step, 'floor_time', floor_time)
 return answers

@@ -50,7 +50,8 @@ fn more(event: &Event) -> String {
     [name, &retry, private].join("\n")
 }
 
-/// One entry, as Redis gives it: topics, data and, where there are any, own id, further fields.
+/// One entry, as Redis gives it: topics, data and, where there are any, own id, further fields, time and
+/// nothing.
 pub(super) struct Entry {
     pub(super) id: EventId,
     fields: Vec<Value>,
@@ -89,9 +90,14 @@ impl Entry {
         if more.next() == Some("p") {
             event = event.private();
         }
-        let is_whole = fields.next().is_none();
+        // Where the clock was behind the ids.
+        let time_ms = match fields.next() {
+            Some(time) => time.ok()?.parse().ok()?,
+            None => self.id.ms(),
+        };
+        let is_whole = fields.nth(1).is_none();
         let event = event.build_ours().ok().filter(|_| is_whole)?;
-        Some(Stored::new(self.id, self.id.ms(), event))
+        Some(Stored::new(self.id, time_ms, event))
     }
 
     /// Tells one entry from another that was given the same id in a log that went back.

@@ -36,6 +36,8 @@ enum Begin {
     /// A position or an own id, or the empty text for what can be neither.
     Brought(String),
     Since(u64),
+    /// By the clock of Redis.
+    Ago(u64),
     /// Right before this event.
     Before(EventId),
     Earliest,
@@ -59,6 +61,7 @@ pub(super) async fn read(
             From::After(id) => Some(Begin::After(id)),
             From::Brought(text) => Some(Begin::Brought(brought(text))),
             From::Since(ms) => Some(Begin::Since(ms)),
+            From::Ago(ms) => Some(Begin::Ago(ms)),
             From::Earliest => Some(Begin::Earliest),
             From::Last(count) => find_last(shared, head, selector, count).await?,
         };
@@ -124,6 +127,7 @@ async fn read_from(
         Begin::After(id) => ("after", id.to_string()),
         Begin::Brought(text) => ("brought", text.clone()),
         Begin::Since(ms) => ("since", ms.to_string()),
+        Begin::Ago(ms) => ("ago", ms.to_string()),
         Begin::Before(id) => ("before", id.to_string()),
         Begin::Earliest => ("earliest", String::new()),
     };

@@ -110,12 +110,13 @@ impl Shared {
     }
 
     pub(super) fn saw(&self, log: LogBounds) {
+        // Redis has dropped them, by its own clock.
+        self.window.trim_to(log.floor);
         *self.log.lock() = log;
         self.stats.size_bytes.set(log.bytes as u64);
     }
 
     pub(super) fn bounds(&self) -> Bounds {
-        self.window.expire();
         let window = self.window.bounds();
         let log = *self.log.lock();
         Bounds {

@@ -1,0 +1,86 @@
+//! A history whose clock was a year ahead and is right again: what every kind of history is held to.
+
+use std::{fs, path::Path};
+
+use super::{Server, wait_until};
+
+pub const YEAR: u64 = 366 * 24 * 3_600;
+
+/// Sets a clock that [`with_clock`](crate::shim::with_clock) reads.
+pub fn set(file: &Path, seconds_ahead: u64) {
+    let new = file.with_extension("new");
+    fs::write(&new, seconds_ahead.to_string()).expect("it is written");
+    fs::rename(new, file).expect("it is in place");
+}
+
+/// The data and times of the events that a read of history gives.
+pub fn read(server: &Server, query: &str) -> Vec<(String, String)> {
+    let head = format!("GET /events?topic=*&{query} HTTP/1.1\nAccept: application/json");
+    let answer = server.request(&head, b"");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let events = answer.json()["events"].as_array().expect("events").clone();
+    let text =
+        |event: &serde_json::Value, name: &str| event[name].as_str().expect("text").to_owned();
+    let events = events.iter();
+    events
+        .map(|event| (text(event, "data"), text(event, "time")))
+        .collect()
+}
+
+pub fn data(server: &Server, query: &str) -> Vec<String> {
+    let events = read(server, query).into_iter();
+    events.map(|(data, _)| data).collect()
+}
+
+/// Publishes while the clock is a year ahead and after it was set right; what is read then is by the right
+/// time. Answers the events as they are read, times and all.
+pub fn goes_back(server: &Server, clock: &Path) -> Vec<(String, String)> {
+    set(clock, YEAR);
+    let mut ids: Vec<_> = (0..20)
+        .map(|n| server.publish("a", &format!("ahead {n}")))
+        .collect();
+    set(clock, 0);
+    let (before, mut all) = (now(), Vec::new());
+    for n in 0..20 {
+        ids.push(server.publish("a", &format!("right {n}")));
+    }
+    let positions: Vec<(u64, u64)> = ids
+        .iter()
+        .map(|id| {
+            let (ms, sequence) = id.split_once('-').expect("an id");
+            (ms.parse().expect("an id"), sequence.parse().expect("an id"))
+        })
+        .collect();
+    assert!(positions.is_sorted_by(|one, next| one < next), "{ids:?}");
+    all.extend(read(server, "since=earliest"));
+    assert_eq!(all.len(), 40);
+    assert_eq!(data(server, "since=1h").len(), 40, "none is older");
+    assert!(data(server, "since=2000-01-01").len() == 40);
+    let times: Vec<_> = all.iter().map(|(_, time)| time.clone()).collect();
+    assert!(times[..20].iter().all(|time| *time > before), "{times:?}");
+    assert!(times[..20].iter().all(|time| time[..4] != before[..4]));
+    let after = now();
+    for time in &times[20..] {
+        assert!(
+            (&before..=&after).contains(&time),
+            "{before} {time} {after}"
+        );
+    }
+    // A time between two events divides them.
+    let middle = &times[30];
+    let late = data(server, &format!("since={middle}"));
+    let first = times.iter().position(|time| time == middle).expect("one");
+    let first = (20..=first).find(|n| times[*n] == *middle).expect("one");
+    assert_eq!(late.len(), 40 - first, "{times:?}");
+    wait_until("all of it is older than a second", || {
+        data(server, "since=1s").is_empty()
+    });
+    server.publish("a", "new");
+    assert_eq!(data(server, "since=1s"), ["new"]);
+    read(server, "since=earliest")
+}
+
+fn now() -> String {
+    let now = std::time::SystemTime::now();
+    humantime::format_rfc3339_millis(now).to_string()
+}
