@@ -118,6 +118,8 @@ impl RedisServer {
 
     /// Becomes a replica of another one, and waits until it is connected to it.
     pub fn follow(&self, primary: &Self) {
+        // Else it waits for further replicas.
+        primary.ask("CONFIG SET repl-diskless-sync-delay 0");
         let followed = self.ask(&format!("REPLICAOF 127.0.0.1 {}", primary.port));
         assert_eq!(followed, "+OK");
         wait_until("the replica is in step", || {
