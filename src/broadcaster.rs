@@ -9,6 +9,7 @@
 
 mod ahead;
 mod blocking;
+mod buffers;
 mod error;
 mod history_reader;
 mod index;
@@ -54,6 +55,7 @@ use replays::Replays;
 use room::{Room, Size};
 use shard::{Attended, Shard};
 
+pub(crate) use buffers::ReplayBuffers;
 pub use error::{PublishError, StartError, SubscribeError};
 pub use history_reader::{HistoryReader, Missing};
 pub use snapshot::{Snapshot, Snapshots};
@@ -86,6 +88,9 @@ pub struct Options {
     /// How fast one stream is given what is past, beyond its first megabyte; 0 is as fast as it
     /// takes it. What is live is not held back.
     pub replay_bytes_per_second: u64,
+    /// Most bytes that are held in all of what was read of the past for streams, until their clients
+    /// have taken it. Reads wait while there is no room.
+    pub replay_buffer_bytes: usize,
 }
 
 impl Default for Options {
@@ -97,6 +102,7 @@ impl Default for Options {
             max_event_bytes: 1 << 20,
             max_subscribers: usize::MAX,
             replay_bytes_per_second: 20_000_000,
+            replay_buffer_bytes: 64 << 20,
         }
     }
 }
@@ -116,6 +122,7 @@ struct Inner {
     threads: AtomicUsize,
     room: Arc<Room>,
     replays: Replays,
+    buffers: Arc<ReplayBuffers>,
     stats: Arc<Stats>,
     options: Options,
     subscribers: AtomicUsize,
@@ -169,6 +176,11 @@ impl Broadcaster {
             shards,
             threads: AtomicUsize::new(0),
             replays: Replays::default(),
+            buffers: ReplayBuffers::new(
+                options.replay_buffer_bytes,
+                options.max_event_bytes,
+                &runtime,
+            ),
             stats,
             subscribers: AtomicUsize::new(0),
             left: Notify::new(),
@@ -218,6 +230,12 @@ impl Broadcaster {
     /// What becomes of the future; `None` in an async context, where it must not be waited for.
     pub(crate) fn block_on<F: Future>(&self, future: F) -> Option<F::Output> {
         blocking::may_block().then(|| self.inner.runtime.block_on(future))
+    }
+
+    /// What streams hold of the past.
+    #[cfg(feature = "server")]
+    pub(crate) fn replay_buffers(&self) -> &Arc<ReplayBuffers> {
+        &self.inner.buffers
     }
 
     /// Most events that are taken in one batch.
@@ -410,7 +428,12 @@ impl Broadcaster {
     /// # Errors
     /// History cannot be reached.
     pub async fn retained(&self, keys: &[&str]) -> Result<RetainedAt, Unavailable> {
-        self.inner.history.retained(keys).await
+        let mut retained = self.inner.history.retained(keys).await?;
+        let found = retained.values.iter_mut().flatten();
+        self.inner
+            .buffers
+            .hold_fetched(found.map(|(value, _)| value))?;
+        Ok(retained)
     }
 
     /// The topics whose events history holds, but for those that begin with `$`, in the order of their

@@ -274,6 +274,14 @@ impl Found {
         }
     }
 
+    /// Bytes that nobody but this read holds.
+    pub(crate) fn held_bytes(&self) -> usize {
+        match self {
+            Self::Shared(_) => 0,
+            Self::Fetched(fetched) => fetched.packed_bytes(),
+        }
+    }
+
     /// As [`Stored::time_ms`].
     #[must_use]
     pub fn time_ms(&self) -> u64 {

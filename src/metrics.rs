@@ -116,6 +116,17 @@ impl Collector for Core {
             "Bytes that were handed to streams",
             stats.bytes_sent.get(),
         )?;
+        let buffers = self.broadcaster.replay_buffers();
+        out.gauge(
+            "replay_buffer_bytes",
+            "Bytes that streams hold of what is past until their clients have taken them",
+            buffers.used() as u64,
+        )?;
+        out.gauge(
+            "replay_buffer_waiting",
+            "Reads of what is past that have waited for room in these for a second",
+            buffers.waiting() as u64,
+        )?;
         out.counter("gaps", "Gaps that were announced", stats.gaps.get())?;
         out.gauge(
             "lag_events",

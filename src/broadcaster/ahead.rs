@@ -7,13 +7,14 @@ use std::{
 
 use futures_util::future::{BoxFuture, FutureExt, ready};
 
-use super::{Inner, recent::CHUNK};
+use super::{Inner, buffers::Lease, recent::CHUNK};
 use crate::{
     event::{EventId, Selector},
-    history::{Chunk, From, Limit, Unavailable},
+    history::{Chunk, Found, From, Limit, Unavailable},
 };
 
-pub(super) type Reading = BoxFuture<'static, Result<Chunk, Unavailable>>;
+/// What was found, and room for it and for what it is encoded to.
+pub(super) type Reading = BoxFuture<'static, Result<(Chunk, Lease), Unavailable>>;
 
 /// Most that is read at once for a stream that takes all there is.
 const MAX_CHUNK: Limit = Limit {
@@ -50,31 +51,83 @@ impl Ahead {
         if after >= held_from || after < broadcaster.history.bounds().trim_floor {
             return;
         }
-        self.limit = Limit {
+        let limit = Limit {
             events: MAX_CHUNK.events.min(self.limit.events * 2),
             bytes: MAX_CHUNK.bytes.min(self.limit.bytes * 2),
         };
-        let mut reading = read(broadcaster, selector, after, self.limit);
-        let reading = match reading.as_mut().poll(cx) {
-            Poll::Ready(read) => ready(read).boxed(),
-            Poll::Pending => reading,
+        let most = broadcaster.buffers.most_read(limit);
+        let Some(lease) = broadcaster.buffers.lease_spare(most) else {
+            return;
         };
-        self.begun = Some((after, reading));
+        self.limit = limit;
+        let mut fetching = fetch(broadcaster, selector, (after, limit), lease);
+        let fetching = match fetching.as_mut().poll(cx) {
+            Poll::Ready(fetched) => ready(fetched).boxed(),
+            Poll::Pending => fetching,
+        };
+        self.begun = Some((after, fetching));
     }
 
     /// What was begun, if it is about this.
-    pub(super) fn take(&mut self, after: EventId) -> Option<Reading> {
-        let (begun_after, reading) = self.begun.take()?;
-        (begun_after == after).then_some(reading)
+    pub(super) fn take(
+        &mut self,
+        broadcaster: &Arc<Inner>,
+        selector: &Arc<Selector>,
+        after: EventId,
+    ) -> Option<Reading> {
+        let (begun_after, fetching) = self.begun.take()?;
+        if begun_after != after {
+            return None;
+        }
+        let (inner, selector) = (Arc::clone(broadcaster), Arc::clone(selector));
+        let most = inner.buffers.most_encoded(self.limit);
+        let reading = async move {
+            let (chunk, lease) = fetching.await?;
+            if let Some(lease) = inner.buffers.grow(lease, most) {
+                return Ok((chunk, lease));
+            }
+            // Who held on to it while waiting for the rest could be waited for by others.
+            drop(chunk);
+            read(&inner, &selector, after, CHUNK).await
+        };
+        Some(reading.boxed())
     }
 }
 
 pub(super) fn read(
-    broadcaster: &Inner,
+    broadcaster: &Arc<Inner>,
     selector: &Arc<Selector>,
     after: EventId,
     limit: Limit,
 ) -> Reading {
+    let (inner, selector) = (Arc::clone(broadcaster), Arc::clone(selector));
+    let reading = async move {
+        let lease = inner
+            .buffers
+            .lease(inner.buffers.most_encoded(limit))
+            .await?;
+        let chunk = inner
+            .history
+            .read(From::After(after), &selector, limit)
+            .await?;
+        Ok((chunk, lease))
+    };
+    reading.boxed()
+}
+
+/// Holds no more than what was found.
+fn fetch(
+    broadcaster: &Inner,
+    selector: &Arc<Selector>,
+    (after, limit): (EventId, Limit),
+    mut lease: Lease,
+) -> Reading {
     let (history, selector) = (Arc::clone(&broadcaster.history), Arc::clone(selector));
-    async move { history.read(From::After(after), &selector, limit).await }.boxed()
+    let fetching = async move {
+        let chunk = history.read(From::After(after), &selector, limit).await?;
+        let found = chunk.events.iter().map(Found::held_bytes);
+        lease.shrink_to(found.sum());
+        Ok((chunk, lease))
+    };
+    fetching.boxed()
 }

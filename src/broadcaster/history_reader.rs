@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Broadcaster, Start, pace::Pace};
+use super::{Broadcaster, Inner, Start, buffers::Lease, pace::Pace};
 use crate::{
     event::{EventId, Selector},
     history::{Chunk, Found, From, Limit, Unavailable},
@@ -13,6 +13,9 @@ const CHUNK: Limit = Limit {
     events: 256,
     bytes: 64 << 10,
 };
+
+/// How many times its text an event takes at most, encoded as well.
+const ENCODED: usize = 7;
 
 /// A bounded read of history, chunk by chunk: see [`Broadcaster::read_history`].
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub struct HistoryReader {
     remaining: usize,
     ended: bool,
     pace: Pace,
+    /// For what was read last, and for what its caller makes of it.
+    lease: Option<Lease>,
 }
 
 /// What is missing before the first event of a read.
@@ -68,6 +73,7 @@ impl Broadcaster {
             remaining: max_events.max(1),
             ended: false,
             pace: Pace::new(self.options().replay_bytes_per_second),
+            lease: None,
         };
         let from = start.from().unwrap_or(From::After(bounds.head));
         let chunk = reader.read(from).await?;
@@ -109,13 +115,21 @@ impl HistoryReader {
         Ok((!events.is_empty()).then_some(events))
     }
 
-    async fn read(&self, from: From<'_>) -> Result<Chunk, Unavailable> {
+    async fn read(&mut self, from: From<'_>) -> Result<Chunk, Unavailable> {
         let limit = Limit {
             events: CHUNK.events.min(self.remaining),
             ..CHUNK
         };
-        let history = &self.broadcaster.inner.history;
-        history.read(from, &self.selector, limit).await
+        let Inner {
+            history, buffers, ..
+        } = &*self.broadcaster.inner;
+        self.lease = None;
+        let mut lease = buffers.lease(buffers.most_encoded(limit)).await?;
+        let chunk = history.read(from, &self.selector, limit).await?;
+        let text = chunk.events.iter().map(Found::text_bytes);
+        lease.shrink_to(ENCODED * text.sum::<usize>());
+        self.lease = Some(lease);
+        Ok(chunk)
     }
 
     /// Takes over the chunk's events as far as the head.

@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 
+use super::buffers::Lease;
 use crate::{
     event::{EventId, Form, Selector, Stored},
     history::{Found, Limit, Place, Tail},
@@ -117,8 +118,12 @@ fn due<'a>(events: &'a [Arc<Stored>], selector: &Selector) -> (Vec<&'a Arc<Store
 }
 
 /// The frames of what was read from history; `None` for no events. Of what was fetched for this stream
-/// alone, they are kept for nobody else either.
-pub(super) fn join_read(events: &[Found], form: Form) -> Option<Batch> {
+/// alone, they are kept for nobody else either. They count against the budget of replays but for the frame
+/// of a single event that others share.
+pub(super) fn join_read(events: &[Found], form: Form, lease: Lease) -> Option<Batch> {
+    if let [Found::Shared(stored)] = events {
+        return join(&[stored], form, false);
+    }
     let last = events.last()?.id();
     let text = events.iter().map(Found::text_bytes).sum::<usize>();
     let bytes = text + events.len() * Frame::OVERHEAD_BYTES;
@@ -130,7 +135,7 @@ pub(super) fn join_read(events: &[Found], form: Form) -> Option<Batch> {
         }
     }
     Some(Batch {
-        bytes: joined.into(),
+        bytes: lease.hold(joined),
         events: events.len() as u64,
         last,
         more: false,

@@ -10,6 +10,7 @@ use std::{
 use futures_util::future::{BoxFuture, FutureExt as _, Shared};
 
 use super::{
+    buffers::{Lease, ReplayBuffers},
     recent::{self, Batch, CHUNK},
     start::Start,
 };
@@ -36,14 +37,14 @@ pub(super) struct Replay {
 }
 
 impl Replay {
-    pub(super) fn of(chunk: &Chunk, form: Form) -> Self {
+    pub(super) fn of(chunk: &Chunk, form: Form, lease: Lease) -> Self {
         Self {
             epoch: chunk.epoch,
             after: chunk.after,
             gap: chunk.gap,
             oldest: chunk.oldest,
             read_to: chunk.read_to,
-            batch: recent::join_read(&chunk.events, form),
+            batch: recent::join_read(&chunk.events, form, lease),
         }
     }
 }
@@ -68,14 +69,14 @@ impl Replays {
     /// The first read of a stream: one that others began, if it is about the same.
     pub(super) fn locate(
         &self,
-        history: &Arc<dyn History>,
+        (history, buffers): (&Arc<dyn History>, &Arc<ReplayBuffers>),
         selector: &Arc<Selector>,
         form: Form,
         start: &Start,
     ) -> Locating {
         let locating = || {
             locate(
-                Arc::clone(history),
+                (Arc::clone(history), Arc::clone(buffers)),
                 Arc::clone(selector),
                 form,
                 start.clone(),
@@ -154,15 +155,16 @@ fn position(start: &Start) -> Option<EventId> {
 }
 
 fn locate(
-    history: Arc<dyn History>,
+    (history, buffers): (Arc<dyn History>, Arc<ReplayBuffers>),
     selector: Arc<Selector>,
     form: Form,
     start: Start,
 ) -> Locating {
     let locating = async move {
+        let lease = buffers.lease(buffers.most_encoded(CHUNK)).await?;
         let from = start.from().unwrap_or(From::Earliest);
         let chunk = history.read(from, &selector, CHUNK).await?;
-        Ok(Arc::new(Replay::of(&chunk, form)))
+        Ok(Arc::new(Replay::of(&chunk, form, lease)))
     };
     locating.boxed().shared()
 }

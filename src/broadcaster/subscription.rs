@@ -14,6 +14,7 @@ use futures_util::{FutureExt, future::BoxFuture, stream::Stream};
 use super::{
     Broadcaster, Inner,
     ahead::{self, Ahead, Reading},
+    buffers::Lease,
     index::Place,
     pace::Pace,
     recent::{Batch, CHUNK},
@@ -31,6 +32,8 @@ use crate::{
 
 /// Longest piece that is yielded at once: whoever writes it copies it.
 pub(crate) const MAX_PIECE_BYTES: usize = 32 << 10;
+/// Up to here pieces are put together, which is cheaper than to write each by itself.
+const MAX_JOINED_BYTES: usize = 4 << 10;
 /// How many parts of its state one stream may be sent in a row before it is cut. More than any state has:
 /// it changes faster than its client reads, or history loses its position again and again; and without
 /// all of it, what follows would be changes of something that the client does not have.
@@ -58,6 +61,7 @@ impl std::error::Error for Cut {}
 /// # Slow readers
 /// While it is not polled nothing is kept for it; polled again it reads on from history. What history
 /// has dropped by then is announced as a `gap`.
+#[allow(clippy::struct_excessive_bools, reason = "each stands for itself")]
 pub struct Subscription {
     broadcaster: Arc<Inner>,
     shard: Arc<Shard>,
@@ -77,6 +81,8 @@ pub struct Subscription {
     /// Whether the stream is still to be told that it has come to `head`.
     tell_head: bool,
     settled: bool,
+    /// What was yielded last is of the past, and may be held for this stream alone.
+    is_past: bool,
     pace: Pace,
     ahead: Ahead,
     /// What is sent whole at the beginning and behind every gap, where the stream is of that kind.
@@ -89,12 +95,14 @@ pub struct Subscription {
 enum Stage {
     Opening(Start),
     /// The state is being looked up.
-    Taking(BoxFuture<'static, Result<Snapshot, Unavailable>>),
+    Taking(BoxFuture<'static, Result<(Snapshot, Lease), Unavailable>>),
     /// It is being sent, or, without a position, a part of it.
     Telling(Box<Telling>),
     /// The answer has begun; where its events begin is being looked up.
     Locating(Start, Locating),
     Open,
+    /// What is due is sent in pieces, so that what others share is not copied.
+    Sending(std::vec::IntoIter<Bytes>),
     /// Behind what the shard holds, further chunks of history are read.
     Replaying(Reading),
     Cut {
@@ -136,6 +144,7 @@ impl Subscription {
             head,
             tell_head: false,
             settled: false,
+            is_past: false,
             ahead: Ahead::default(),
             state,
             parts: 0,
@@ -164,14 +173,27 @@ impl Subscription {
 
     /// The next piece of what is due, or `None` when the stream is to be cut.
     pub(crate) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if self.rest.is_empty() {
-            match ready!(self.poll_due(cx)) {
-                Some(due) => self.rest = due,
-                None => return Poll::Ready(None),
-            }
-        }
-        let piece = self.rest.len().min(MAX_PIECE_BYTES);
-        Poll::Ready(Some(self.rest.split_to(piece)))
+        let Some(mut due) = ready!(self.poll_due(cx)) else {
+            return Poll::Ready(None);
+        };
+        let piece = due.split_to(due.len().min(MAX_PIECE_BYTES));
+        self.rest = due;
+        Poll::Ready(Some(piece))
+    }
+
+    /// Has what was yielded yielded again, next.
+    #[cfg(feature = "server")]
+    pub(crate) fn put_back(&mut self, due: Bytes) {
+        self.rest = due;
+    }
+
+    /// What was yielded last is of the past, and counts against the budget of replays.
+    #[cfg_attr(
+        not(feature = "server"),
+        allow(dead_code, reason = "only connections of the server's ask")
+    )]
+    pub(crate) fn is_past(&self) -> bool {
+        self.is_past
     }
 
     /// Behind what was just yielded nothing is due, and the waker is registered: to poll again before
@@ -187,15 +209,19 @@ impl Subscription {
     /// All that is due in one step, never nothing, or `None` when the stream is to be cut.
     pub(crate) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         self.settled = false;
+        if !self.rest.is_empty() {
+            return Poll::Ready(Some(std::mem::take(&mut self.rest)));
+        }
         loop {
+            self.is_past = !matches!(self.stage, Stage::Open);
             let step = match &mut self.stage {
                 Stage::Opening(start) => {
                     let start = std::mem::take(start);
                     Step::Send(self.open(start))
                 }
-                Stage::Taking(snapshot) => {
-                    let snapshot = ready!(snapshot.poll_unpin(cx));
-                    self.begin_to_tell(snapshot)
+                Stage::Taking(taking) => {
+                    let taken = ready!(taking.poll_unpin(cx));
+                    self.begin_to_tell(taken)
                 }
                 Stage::Telling(telling) => {
                     let (at, block) = (telling.at, telling.blocks.next());
@@ -209,6 +235,11 @@ impl Subscription {
                 Stage::Replaying(reading) => {
                     let read = ready!(reading.as_mut().poll(cx));
                     self.has_replayed(read, cx)
+                }
+                Stage::Sending(pieces) => {
+                    let piece = pieces.next();
+                    let send = piece.map(|piece| Step::Send(self.count_sent(piece)));
+                    send.unwrap_or_else(|| self.has_sent())
                 }
                 Stage::Open => self.step(cx),
                 Stage::Cut { .. } => return Poll::Ready(None),
@@ -241,16 +272,21 @@ impl Subscription {
         self.sent(sse::OPENING.to_vec())
     }
 
-    fn begin_to_tell(&mut self, snapshot: Result<Snapshot, Unavailable>) -> Step {
-        match snapshot {
-            Ok(Snapshot { at, blocks, more }) => {
+    fn begin_to_tell(&mut self, taken: Result<(Snapshot, Lease), Unavailable>) -> Step {
+        match taken {
+            Ok((Snapshot { at, blocks, more }, lease)) => {
                 let at = (!more).then_some(at);
-                let blocks = blocks.into_iter();
+                let blocks = lease.hold_unshared(blocks).into_iter();
                 self.stage = Stage::Telling(Box::new(Telling { at, blocks }));
                 Step::Again
             }
             Err(_) => Step::Send(self.send_away()),
         }
+    }
+
+    fn has_sent(&mut self) -> Step {
+        self.stage = Stage::Open;
+        Step::Again
     }
 
     fn has_told(&mut self, at: Option<EventId>) -> Step {
@@ -263,7 +299,7 @@ impl Subscription {
 
     fn locate(&mut self, start: Start) -> Step {
         let locating = self.broadcaster.replays.locate(
-            &self.broadcaster.history,
+            (&self.broadcaster.history, &self.broadcaster.buffers),
             &self.selector,
             self.form,
             &start,
@@ -279,19 +315,23 @@ impl Subscription {
         match read {
             // What the state was as of is lost already: it is told anew instead.
             Ok(replay) if replay.gap && self.tell_state() => Step::Again,
-            Ok(replay) => Step::Send(self.begin(&start, &replay)),
+            Ok(replay) => self.begin(&start, &replay),
             Err(_) => Step::Send(self.send_away()),
         }
     }
 
-    fn has_replayed(&mut self, read: Result<Chunk, Unavailable>, cx: &mut Context<'_>) -> Step {
+    fn has_replayed(
+        &mut self,
+        read: Result<(Chunk, Lease), Unavailable>,
+        cx: &mut Context<'_>,
+    ) -> Step {
         self.stage = Stage::Open;
-        let Ok(chunk) = read else {
+        let Ok((chunk, lease)) = read else {
             return Step::Send(self.send_away());
         };
         self.read_ahead(chunk.read_to, cx);
-        if let Some(bytes) = self.replay(&Replay::of(&chunk, self.form)) {
-            return Step::Send(bytes);
+        if let Some(step) = self.replay(&Replay::of(&chunk, self.form, lease)) {
+            return step;
         }
         // A read that found nothing lets others go on: it may be the walk of this very thread that has
         // to say where this stream stands.
@@ -318,11 +358,16 @@ impl Subscription {
             return true;
         }
         self.parts += 1;
-        self.stage = Stage::Taking(take(&**state));
+        let (buffers, taking) = (Arc::clone(&self.broadcaster.buffers), take(&**state));
+        let taking = async move {
+            let lease = buffers.lease(buffers.most_read(CHUNK)).await?;
+            Ok((taking.await?, lease))
+        };
+        self.stage = Stage::Taking(taking.boxed());
         true
     }
 
-    fn begin(&mut self, start: &Start, replay: &Replay) -> Bytes {
+    fn begin(&mut self, start: &Start, replay: &Replay) -> Step {
         self.parts = 0;
         let mut out = Vec::new();
         if replay.gap {
@@ -335,16 +380,12 @@ impl Subscription {
         }
         self.told = replay.after;
         self.has_read(replay.epoch, replay.read_to);
-        if let Some(batch) = self.take(replay) {
-            out.extend_from_slice(&batch.bytes);
-        }
-        if let Some(end) = self.reached_head(replay) {
-            out.extend_from_slice(&end);
-        }
-        self.sent(out)
+        let batch = self.take(replay).map(|batch| batch.bytes);
+        let end = self.reached_head(replay);
+        self.send([Some(out.into()), batch, end])
     }
 
-    fn replay(&mut self, replay: &Replay) -> Option<Bytes> {
+    fn replay(&mut self, replay: &Replay) -> Option<Step> {
         if !self.has_read(replay.epoch, replay.read_to) {
             return None;
         }
@@ -355,20 +396,28 @@ impl Subscription {
             out.extend_from_slice(&Frame::gap(&requested, replay.after, replay.oldest));
             self.told = replay.after;
             if self.tell_state_by(|state| state.take_behind_gap()) {
-                return Some(self.sent(out));
+                return Some(Step::Send(self.sent(out)));
             }
         }
-        let batch = self.take(replay);
+        let batch = self.take(replay).map(|batch| batch.bytes);
         let end = self.reached_head(replay);
-        match batch {
-            Some(batch) if out.is_empty() && end.is_none() => Some(self.count_sent(batch.bytes)),
-            batch => {
-                for bytes in batch.map(|batch| batch.bytes).into_iter().chain(end) {
-                    out.extend_from_slice(&bytes);
+        let is_any = !out.is_empty() || batch.is_some() || end.is_some();
+        is_any.then(|| self.send([Some(out.into()), batch, end]))
+    }
+
+    /// Sends these one behind the other; short ones in one piece.
+    fn send(&mut self, parts: [Option<Bytes>; 3]) -> Step {
+        let mut pieces: Vec<Bytes> = Vec::new();
+        for part in parts.into_iter().flatten().filter(|part| !part.is_empty()) {
+            match pieces.last_mut() {
+                Some(last) if last.len() + part.len() <= MAX_JOINED_BYTES => {
+                    *last = [&last[..], &part].concat().into();
                 }
-                (!out.is_empty()).then(|| self.sent(out))
+                _ => pieces.push(part),
             }
         }
+        self.stage = Stage::Sending(pieces.into_iter());
+        Step::Again
     }
 
     fn reached_head(&mut self, replay: &Replay) -> Option<Bytes> {
@@ -454,7 +503,7 @@ impl Subscription {
     }
 
     fn read_on(&mut self, after: EventId) -> Step {
-        let ahead = self.ahead.take(after);
+        let ahead = self.ahead.take(&self.broadcaster, &self.selector, after);
         let reading =
             ahead.unwrap_or_else(|| ahead::read(&self.broadcaster, &self.selector, after, CHUNK));
         let wait = self.pace.wait(Instant::now()).map(|until| {

@@ -89,6 +89,10 @@ pub struct HistoryConfig {
         default_value = "20000000"
     )]
     pub replay_bytes_per_second: u64,
+
+    /// Most bytes that streams may hold of what is past, in all, until their clients have taken them
+    #[arg(long, env = "SSE_BROADCASTER_REPLAY_BUFFER_BYTES", value_name = "BYTES", default_value_t = 64 << 20)]
+    pub replay_buffer_bytes: usize,
 }
 
 fn sync(text: &str) -> Result<SyncPolicy, String> {

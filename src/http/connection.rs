@@ -22,9 +22,10 @@ use super::{
     capacity::{Capacity, Counted, Listed},
     intake::Intake,
     link::Link,
-    patience::{Discarded, RESET_LOOK, Reset, Stall},
+    patience::{Discarded, Hold, RESET_LOOK, Reset, Stall},
     socket,
 };
+use crate::broadcaster::ReplayBuffers;
 
 /// Most bytes that one poll of the dispatcher reads. It decodes what it has before it is polled
 /// again, so that a stream is open before much of what is sent behind it has been buffered.
@@ -41,6 +42,7 @@ pub(super) struct Settings {
     pub(super) head_timeout: Duration,
     pub(super) socket_buffer_bytes: usize,
     pub(super) capacity: Arc<Capacity>,
+    pub(super) replay_buffers: Arc<ReplayBuffers>,
 }
 
 pub(super) struct Connection {
@@ -55,6 +57,8 @@ pub(super) struct Connection {
     head_deadline: Option<Pin<Box<Sleep>>>,
     idle: Option<Listed>,
     stall: Option<StallWatch>,
+    written: u64,
+    hold: Option<HoldWatch>,
     reset: Option<ResetWatch>,
     _counted: Counted,
 }
@@ -63,6 +67,12 @@ pub(super) struct Connection {
 struct StallWatch {
     look: Pin<Box<Sleep>>,
     stall: Stall,
+}
+
+/// A stream that is sent what is past, and whose socket was full once.
+struct HoldWatch {
+    look: Pin<Box<Sleep>>,
+    hold: Hold,
 }
 
 /// A reset that waits for what was sent to arrive.
@@ -85,6 +95,8 @@ impl Connection {
             head_deadline: None,
             idle: None,
             stall: None,
+            written: 0,
+            hold: None,
             reset: None,
             _counted: counted,
         }
@@ -207,6 +219,7 @@ impl Connection {
 
     /// The socket is full. Fails once it has taken nothing for the stall timeout.
     fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.check_hold(cx)?;
         let interval = Stall::interval(self.settings.stall_timeout);
         let unacknowledged = socket::unacknowledged(&self.io);
         let watch = self.stall.get_or_insert_with(|| StallWatch {
@@ -227,6 +240,29 @@ impl Connection {
                 .reset(tokio::time::Instant::now() + interval);
         }
         Poll::Pending
+    }
+
+    /// Fails where too little has been taken of what is past while others wait for what is held of it.
+    fn check_hold(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if !self.link.is_past() {
+            self.hold = None;
+            return Ok(());
+        }
+        let (written, timeout) = (self.written, self.settings.stall_timeout);
+        let interval = Stall::interval(timeout);
+        let watch = self.hold.get_or_insert_with(|| HoldWatch {
+            look: Box::pin(sleep(interval)),
+            hold: Hold::begin(written),
+        });
+        while watch.look.as_mut().poll(cx).is_ready() {
+            if watch.hold.is_over(written, timeout) && self.settings.replay_buffers.waiting() > 0 {
+                self.link.set_stalled();
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            let next = tokio::time::Instant::now() + interval;
+            watch.look.as_mut().reset(next);
+        }
+        Ok(())
     }
 
     /// Everything written is with the kernel: the connection may end, without the last chunk.
@@ -268,6 +304,9 @@ impl Connection {
                 if self.stall.take().is_some() && !self.link.is_deaf() {
                     // For what was not read meanwhile.
                     cx.waker().wake_by_ref();
+                }
+                if let Ok(written) = &result {
+                    self.written += *written as u64;
                 }
                 Poll::Ready(result.inspect_err(|error| self.note(error)))
             }

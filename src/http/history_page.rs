@@ -7,11 +7,12 @@ use actix_web::{
     http::{Method, header},
     web::Bytes,
 };
-use futures_util::{Stream, stream};
+use futures_util::{Stream, TryStreamExt as _, stream};
 
 use super::{
     Face, cors,
     error::{Problem, no_store},
+    pieces::pieces,
     subscribe::read,
 };
 use crate::{
@@ -111,7 +112,8 @@ async fn page(
     if request.method() == Method::HEAD {
         return Ok(response.finish());
     }
-    Ok(response.body(BodyStream::new(write(reader, format))))
+    let pieces = write(reader, format).map_ok(|bytes| stream::iter(pieces::<Unavailable>(bytes)));
+    Ok(response.body(BodyStream::new(pieces.try_flatten())))
 }
 
 /// The page in pieces, each read when the one before has been written. An error cuts the connection, so

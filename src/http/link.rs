@@ -3,6 +3,10 @@
 use std::cell::Cell;
 
 /// How the bytes behind a request's head are its body.
+#[cfg_attr(
+    not(feature = "server"),
+    allow(dead_code, reason = "only the server says so")
+)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
     /// So many are.
@@ -26,6 +30,7 @@ pub struct Link {
     unchunked: Cell<bool>,
     conversing: Cell<bool>,
     cut: Cell<bool>,
+    past: Cell<bool>,
     stalled: Cell<bool>,
 }
 
@@ -96,6 +101,15 @@ impl Link {
 
     pub(crate) fn is_cut(&self) -> bool {
         self.cut.get()
+    }
+
+    /// What is being sent is of the past, and counts against the budget of replays.
+    pub(crate) fn set_past(&self, past: bool) {
+        self.past.set(past);
+    }
+
+    pub(crate) fn is_past(&self) -> bool {
+        self.past.get()
     }
 
     pub(crate) fn set_stalled(&self) {

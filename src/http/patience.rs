@@ -14,6 +14,8 @@ pub(super) const RESET_GRACE: Duration = Duration::from_millis(50);
 const RESET_BOUND: Duration = Duration::from_secs(1);
 /// How often that is looked at.
 pub(super) const RESET_LOOK: Duration = Duration::from_millis(5);
+/// Fewest bytes that a client takes of what is past in a stall timeout while others wait for room.
+const LEAST_WHILE_HOLDING: u64 = 16 << 10;
 /// Looks at a connection that takes nothing, per stall timeout.
 const STALL_LOOKS: u32 = 4;
 
@@ -44,6 +46,32 @@ impl Stall {
         }
         self.unacknowledged = unacknowledged;
         self.progress.elapsed() >= timeout
+    }
+}
+
+/// How slowly a client may take what is past while others wait for room for it.
+#[derive(Debug)]
+pub(super) struct Hold {
+    begun: Instant,
+    /// Bytes with the kernel by then.
+    written: u64,
+}
+
+impl Hold {
+    pub(super) fn begin(written: u64) -> Self {
+        Self {
+            begun: Instant::now(),
+            written,
+        }
+    }
+
+    /// A look: true once so little has been written for the timeout that a socket which takes a byte now
+    /// and then would hold its part of the budget forever.
+    pub(super) fn is_over(&mut self, written: u64, timeout: Duration) -> bool {
+        if written.saturating_sub(self.written) >= LEAST_WHILE_HOLDING {
+            *self = Self::begin(written);
+        }
+        self.begun.elapsed() >= timeout
     }
 }
 

@@ -14,6 +14,14 @@ use actix_web::{
 
 use crate::broadcaster::MAX_PIECE_BYTES;
 
+/// Bytes in pieces that a body may yield.
+pub(super) fn pieces<E>(mut bytes: Bytes) -> impl Iterator<Item = Result<Bytes, E>> {
+    std::iter::from_fn(move || {
+        let piece = bytes.split_to(bytes.len().min(MAX_PIECE_BYTES));
+        (!piece.is_empty()).then_some(Ok(piece))
+    })
+}
+
 /// Bytes that others may share.
 #[derive(Debug)]
 pub(super) struct Pieces(Bytes);

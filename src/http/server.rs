@@ -158,6 +158,7 @@ fn start_broadcaster(
             .max_subscribers
             .unwrap_or_else(|| descriptors::max_streams(max_connections)),
         replay_bytes_per_second: config.history.replay_bytes_per_second,
+        replay_buffer_bytes: config.history.replay_buffer_bytes,
     };
     Broadcaster::on(history, options).map_err(ServeError::Start)
 }

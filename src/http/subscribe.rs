@@ -239,7 +239,10 @@ impl MessageBody for Body {
             return next.map_err(Into::into);
         };
         match self.subscription.poll_piece(cx) {
-            Poll::Ready(Some(bytes)) => Poll::Ready(Some(Ok(bytes))),
+            Poll::Ready(Some(bytes)) => {
+                link.set_past(self.subscription.is_past());
+                Poll::Ready(Some(Ok(bytes)))
+            }
             Poll::Ready(None) => {
                 link.cut();
                 Poll::Pending

@@ -114,6 +114,7 @@ fn ports(
         head_timeout: HEAD_TIMEOUT,
         socket_buffer_bytes: config.socket_buffer_bytes,
         capacity: Capacity::new(max_connections),
+        replay_buffers: Arc::clone(routes.face.broadcaster.replay_buffers()),
     };
     let shared = listeners.admin.is_empty();
     let public = listeners

@@ -6,4 +6,5 @@ mod support;
 mod crowd;
 mod fast;
 mod pipelines;
+mod replays;
 mod slow;

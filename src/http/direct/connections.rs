@@ -234,7 +234,12 @@ impl Connections {
                 Some(Connection::Asking(asking)) if asking.until <= now => self.give_back(place),
                 Some(Connection::Streaming(stream)) if stream.has_timer => {
                     stream.has_timer = false;
-                    let rest = stream.look(self.house.settings.stall_timeout);
+                    let Settings {
+                        stall_timeout,
+                        replay_buffers,
+                        ..
+                    } = &self.house.settings;
+                    let rest = stream.look(*stall_timeout, replay_buffers.waiting() > 0);
                     self.settle(place, rest);
                 }
                 Some(Connection::Resetting(resetting)) => {

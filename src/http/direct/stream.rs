@@ -12,7 +12,7 @@ use super::{
     super::{
         access::Seat,
         capacity::Counted,
-        patience::{Discarded, Stall},
+        patience::{Discarded, Hold, Stall},
         socket,
     },
     head::Begun,
@@ -47,6 +47,7 @@ pub(super) struct Stream {
 struct Full {
     outgoing: Outgoing,
     stall: Stall,
+    hold: Hold,
 }
 
 /// What a stream waits for after it has done what it can.
@@ -92,6 +93,11 @@ impl Stream {
         let mut is_pending = false;
         while answer.len() < FIRST_WRITE_BYTES {
             match self.subscription.poll_due(&mut cx) {
+                // Shared by others, maybe, so that it is not copied.
+                Poll::Ready(Some(bytes)) if bytes.len() > FIRST_WRITE_BYTES => {
+                    self.subscription.put_back(bytes);
+                    break;
+                }
                 Poll::Ready(Some(bytes)) if self.chunked => append_chunk(&mut answer, &bytes),
                 Poll::Ready(Some(bytes)) => answer.extend_from_slice(&bytes),
                 Poll::Ready(None) => break,
@@ -139,7 +145,12 @@ impl Stream {
 
     fn wait_for_room(&mut self, outgoing: Outgoing) -> Rest {
         let stall = Stall::begin(socket::unacknowledged(&self.socket));
-        self.full = Some(Box::new(Full { outgoing, stall }));
+        let hold = Hold::begin(outgoing.written() as u64);
+        self.full = Some(Box::new(Full {
+            outgoing,
+            stall,
+            hold,
+        }));
         Rest::Full
     }
 
@@ -164,19 +175,22 @@ impl Stream {
         }
     }
 
-    /// A look by the clock: cuts a stream whose socket has taken nothing for too long.
-    pub(super) fn look(&mut self, timeout: Duration) -> Rest {
+    /// A look by the clock: cuts a stream whose socket has taken nothing for too long, or too little where
+    /// others wait for what it holds.
+    pub(super) fn look(&mut self, timeout: Duration, is_wanted: bool) -> Rest {
         let Some(full) = &mut self.full else {
             return Rest::Idle;
         };
-        if !full
+        let has_stalled = full
             .stall
-            .is_over(socket::unacknowledged(&self.socket), timeout)
-        {
-            return Rest::Full;
+            .is_over(socket::unacknowledged(&self.socket), timeout);
+        let written = full.outgoing.written() as u64;
+        let is_slow = full.hold.is_over(written, timeout);
+        if has_stalled || (is_slow && is_wanted && self.subscription.is_past()) {
+            self.subscription.ends_as(Ended::Stalled);
+            return Rest::Gone;
         }
-        self.subscription.ends_as(Ended::Stalled);
-        Rest::Gone
+        Rest::Full
     }
 
     /// Reads on only to learn of the end.

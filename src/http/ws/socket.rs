@@ -112,7 +112,12 @@ impl MessageBody for Socket {
             return Poll::Pending;
         }
         match this.events.poll_piece(cx) {
-            Poll::Ready(Ok(piece)) => return Poll::Ready(Some(Ok(piece))),
+            Poll::Ready(Ok(piece)) => {
+                if let Some(link) = &this.link {
+                    link.set_past(this.events.subscription().is_past());
+                }
+                return Poll::Ready(Some(Ok(piece)));
+            }
             Poll::Ready(Err(reason)) => {
                 let parting = this.parting.take();
                 // Where nobody listens the conversation is over already.
