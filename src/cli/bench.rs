@@ -12,6 +12,7 @@ mod ledger;
 mod limits;
 mod link;
 mod mark;
+mod others;
 mod pace;
 mod place;
 mod plots;

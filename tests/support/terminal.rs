@@ -26,6 +26,10 @@ impl Terminal {
         }
     }
 
+    pub fn master(&self) -> &File {
+        &self.master
+    }
+
     /// For standard input, output or error of a command.
     pub fn end(&self) -> Stdio {
         let end = OpenOptions::new().read(true).write(true).open(&self.name);

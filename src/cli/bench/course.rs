@@ -14,9 +14,10 @@ use super::{
     ledger::Ledger,
     limits,
     mark::Run,
+    others,
     process::{Processes, Used},
     progress::Progress,
-    publishers::Publishers,
+    publishers::{Publishers, When},
     report::Report,
     settings::{Bench, Servers, size},
     shared::{Shared, Stage, nanos},
@@ -55,6 +56,7 @@ pub(super) struct Measured {
 
 struct Course<'a> {
     bench: &'a Bench,
+    max_events: u64,
     servers: &'a Servers,
     shared: Arc<Shared>,
     step: Duration,
@@ -71,6 +73,7 @@ struct Meter {
 
 pub(super) fn run(bench: &Bench, config: &Config) -> Result<Report, Failure> {
     let servers = Servers::find(bench, config)?;
+    let max_events = others::admit(bench, &servers.publish_target)?;
     let shared = Arc::new(Shared::new(
         Run::new(fastrand::u64(..)),
         Ledger::new(size(bench.publishers), size(bench.topics)),
@@ -84,6 +87,7 @@ pub(super) fn run(bench: &Bench, config: &Config) -> Result<Report, Failure> {
     })?;
     let mut course = Course {
         bench,
+        max_events,
         servers: &servers,
         shared: shared.clone(),
         step: step(bench.duration, bench.rate.rate()),
@@ -200,7 +204,13 @@ impl Course<'_> {
         shared.enter(Stage::Waiting);
         self.wait_for_the_late();
         self.meter(|usage| &mut usage.at_end);
-        join(thread)
+        let outcome = join(thread)?;
+        if outcome.is_bounded {
+            let most = count(self.max_events);
+            let line = format!("ended after {most} events; --max-events sets another bound");
+            self.progress.aside(|| complain(&line));
+        }
+        Ok(outcome)
     }
 
     /// Returns when the thread that publishes has begun the run, or has found that it cannot.
@@ -213,7 +223,11 @@ impl Course<'_> {
             size: size(bench.size),
             lanes: size(bench.publishers),
         };
-        let when = (bench.rate, bench.duration);
+        let when = When {
+            pace: bench.rate,
+            duration: bench.duration,
+            max_events: self.max_events,
+        };
         let publishers = Publishers::new(shared.clone(), plan, when, Steps::new(self.step));
         let thread = spawn("publishers", move || publishers.and_then(Publishers::run))?;
         let began = Instant::now();

@@ -53,6 +53,8 @@ pub(super) struct Outcome {
     pub(super) settled: Settled,
     /// How long events were published.
     pub(super) took: Duration,
+    /// As many were published as there may be, before the time was over.
+    pub(super) is_bounded: bool,
 }
 
 pub(super) struct Lanes {
@@ -95,6 +97,7 @@ impl Outcome {
             steps,
             settled: Settled::default(),
             took: Duration::ZERO,
+            is_bounded: false,
         }
     }
 }

@@ -22,12 +22,19 @@ const WARM_UP_EVERY: Duration = Duration::from_millis(500);
 const TICK: Duration = Duration::from_millis(20);
 const EVENTS_AT_ONCE: usize = 1_024;
 
+/// Which events are due when, and how many there are at most.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct When {
+    pub(super) pace: Pace,
+    pub(super) duration: Duration,
+    pub(super) max_events: u64,
+}
+
 pub(super) struct Publishers {
     shared: Arc<Shared>,
     lanes: Lanes,
     events: Events,
-    pace: Pace,
-    duration: Duration,
+    when: When,
     begun: u64,
     /// The events before this one were late for want of a lane.
     late: u64,
@@ -37,15 +44,14 @@ impl Publishers {
     pub(super) fn new(
         shared: Arc<Shared>,
         plan: Plan,
-        (pace, duration): (Pace, Duration),
+        when: When,
         steps: Steps,
     ) -> io::Result<Self> {
         Ok(Self {
             lanes: Lanes::new(shared.clone(), plan, steps)?,
             events: Events::with_capacity(EVENTS_AT_ONCE),
             shared,
-            pace,
-            duration,
+            when,
             begun: 0,
             late: 0,
         })
@@ -62,7 +68,7 @@ impl Publishers {
     fn warm_up(&mut self) -> io::Result<bool> {
         let topics = self.lanes.topics();
         // Connections that the run needs at once are open when it begins.
-        let first_round = match self.pace {
+        let first_round = match self.when.pace {
             Pace::Max => topics.max(self.lanes.most()),
             Pace::Every(_) => topics,
         };
@@ -96,16 +102,20 @@ impl Publishers {
         self.shared.started.store(start, Relaxed);
         loop {
             let elapsed = Duration::from_nanos(self.shared.now() - start);
-            if self.shared.is_stopped() {
+            self.lanes.outcome.is_bounded = self.begun >= self.when.max_events;
+            if self.shared.is_stopped() || self.lanes.outcome.is_bounded {
                 break;
             }
-            if elapsed >= self.duration {
+            if elapsed >= self.when.duration {
                 // This thread may have slept over the last that were due.
-                self.publish_due(start, self.duration.saturating_sub(Duration::from_nanos(1)));
+                self.publish_due(
+                    start,
+                    self.when.duration.saturating_sub(Duration::from_nanos(1)),
+                );
                 break;
             }
             self.publish_due(start, elapsed);
-            let next = self.pace.time_of(self.begun).saturating_sub(elapsed);
+            let next = self.when.pace.time_of(self.begun).saturating_sub(elapsed);
             let wait = if self.lanes.has_free() {
                 next.min(TICK)
             } else {
@@ -119,20 +129,20 @@ impl Publishers {
     }
 
     fn publish_due(&mut self, start: u64, elapsed: Duration) {
-        let due = self.pace.due(elapsed);
+        let due = self.when.pace.due(elapsed).min(self.when.max_events);
         // As many as there are lanes, so that answers are looked at in between.
         for _ in 0..self.lanes.most() {
             if self.begun >= due {
                 return;
             }
             let Some(at) = self.lanes.take_free() else {
-                self.late = if self.pace == Pace::Max { 0 } else { due };
+                self.late = if self.when.pace == Pace::Max { 0 } else { due };
                 return;
             };
             // One that had to wait for the server counts from when it was due: otherwise a server
             // that stands still would not show.
             let from = if self.begun < self.late {
-                start + nanos(self.pace.time_of(self.begun))
+                start + nanos(self.when.pace.time_of(self.begun))
             } else {
                 self.shared.now()
             };

@@ -20,7 +20,9 @@ const EXAMPLES: &str = "Examples:
   sse-broadcaster bench
   sse-broadcaster bench --subscribers 8000 --rate 2 --html bench.html
   sse-broadcaster bench --url https://events.example.com --rate max --duration 30s --json
-  sse-broadcaster bench --url http://10.0.0.7:3000/sse --publish-url http://10.0.0.7:3000/send";
+  sse-broadcaster bench --url http://10.0.0.7:3000/sse --publish-url http://10.0.0.7:3000/send
+
+Its events count against the server's history as all others do, and push the oldest out of it.";
 
 const MAX_SUBSCRIBERS: u64 = 1_000_000;
 const MAX_PUBLISHERS: u64 = 1_024;
@@ -56,6 +58,16 @@ pub struct Bench {
     /// How long to publish
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub(super) duration: Duration,
+
+    /// Events to publish at most [default: 10000 where the server holds events of other topics, else
+    /// as many as rate and duration make]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) max_events: Option<u64>,
+
+    /// Publish although the server holds events of other topics, which those of the run can push out
+    /// of its history; without it that is asked on a terminal, and refused elsewhere
+    #[arg(long, short)]
+    pub(super) yes: bool,
 
     /// Bytes of data of an event, at least 45
     #[arg(long, value_name = "BYTES", default_value_t = 100,
@@ -126,6 +138,7 @@ impl Bench {
 pub(super) struct Servers {
     pub(super) subscribe: Place,
     pub(super) publish: Place,
+    pub(super) publish_target: Target,
     /// Their URLs, without what is secret in them.
     pub(super) shown: [String; 2],
     /// What a publish is sent with.
@@ -165,6 +178,7 @@ impl Servers {
             subscribe: from,
             publish: to,
             shown: [subscribe.to_string(), publish.to_string()],
+            publish_target: publish,
             authorization,
             processes,
         })

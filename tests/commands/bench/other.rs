@@ -140,6 +140,8 @@ fn what_is_no_event_stream_cannot_be_opened() {
         let running = Running::start(&arguments(&address, &["--subscribers", "1"]));
         // The first connection only asks whether anybody is there.
         drop((fake.connection(), fake.connection()));
+        let list = fake.answer("404 Not Found", "text/html", "x");
+        assert!(list.target().starts_with("GET /topics?"), "{list:?}");
         fake.answer(status, content_type, "x");
         let ended = running.end();
         assert!(
