@@ -10,11 +10,14 @@ use crate::{
 };
 
 /// What every stream's answer begins with.
-pub(crate) const STREAM_HEADERS: [(&str, &str); 3] = [
+pub(crate) const STREAM_HEADERS: [(&str, &str); 4] = [
     ("content-type", "text/event-stream"),
     ("cache-control", "no-cache, no-transform"),
     ("x-accel-buffering", "no"),
+    NO_SNIFF,
 ];
+/// What every response says: its type is what it is, whatever its first bytes look like to a browser.
+pub(crate) const NO_SNIFF: (&str, &str) = ("x-content-type-options", "nosniff");
 /// The header of a stream that names history's head.
 pub(crate) const EVENT_HEAD: &str = "event-head";
 /// When a client that was told to wait is asked to try again, in seconds.

@@ -153,6 +153,7 @@ impl IntoResponse for Refused {
         let head = [
             (header::CONTENT_TYPE, "application/problem+json"),
             (header::CACHE_CONTROL, "no-store"),
+            (header::X_CONTENT_TYPE_OPTIONS, answer::NO_SNIFF.1),
         ];
         let mut answer = (self.status, head, body).into_response();
         if self.status == StatusCode::SERVICE_UNAVAILABLE {

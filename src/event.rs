@@ -16,7 +16,9 @@ use fields::EVENT_OVERHEAD_BYTES;
 
 pub(crate) use fields::Fields;
 pub use id::EventId;
-pub use names::{DEFAULT_TOPIC, EventName, MAX_NAME_BYTES, OwnId, RESERVED_NAMES, Topic};
+pub use names::{
+    DEFAULT_TOPIC, EVENT_SOURCE_NAMES, EventName, MAX_NAME_BYTES, OwnId, RESERVED_NAMES, Topic,
+};
 pub use packed::Fetched;
 pub use selector::{Asked, Selector};
 #[cfg(feature = "signals")]
@@ -280,7 +282,7 @@ mod tests {
 
     #[test]
     fn reserved_names_and_topics_cannot_be_published() {
-        for name in RESERVED_NAMES {
+        for name in RESERVED_NAMES.into_iter().chain(EVENT_SOURCE_NAMES) {
             assert_eq!(
                 code(Event::builder("").name(name).build()),
                 "reserved_event"

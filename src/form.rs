@@ -48,6 +48,43 @@ fn strict(part: &[u8]) -> Result<String, NotUtf8> {
     String::from_utf8(decode(part)).map_err(|_| NotUtf8)
 }
 
+/// The parameter among `known` that one of another name is probably meant to be: `topics`, `topic[]`,
+/// `Topic` and `topci` are `topic`. Other unknown ones are none of ours: applications add their own.
+pub(crate) fn misspelt<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let plain = |name: &str| -> String {
+        let name = name.split('[').next().unwrap_or(name);
+        let letters = name.chars().filter(char::is_ascii_alphanumeric);
+        letters.map(|letter| letter.to_ascii_lowercase()).collect()
+    };
+    if known.contains(&name) {
+        return None;
+    }
+    let given = plain(name);
+    known.iter().copied().find(|known| {
+        let known = plain(known);
+        given == known
+            || given.strip_suffix('s') == Some(&known)
+            || (known.len() >= MIN_MISSPELT_LETTERS
+                && is_one_edit(given.as_bytes(), known.as_bytes()))
+    })
+}
+
+/// Of shorter names, other words differ in one letter.
+const MIN_MISSPELT_LETTERS: usize = 5;
+
+/// One letter more, less, or another, or two in the other order.
+fn is_one_edit(a: &[u8], b: &[u8]) -> bool {
+    let same = |(a, b): &(&u8, &u8)| a == b;
+    let begin = a.iter().zip(b).take_while(same).count();
+    let (a, b) = (&a[begin..], &b[begin..]);
+    let end = a.iter().rev().zip(b.iter().rev()).take_while(same).count();
+    match (&a[..a.len() - end], &b[..b.len() - end]) {
+        ([_], [] | [_]) | ([], [_]) => true,
+        ([a, b], [c, d]) => a == d && b == c,
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +102,58 @@ mod tests {
     fn what_is_not_utf_8_is_refused_or_replaced_but_never_taken() {
         assert!(pairs(b"a=%FF").next().unwrap().is_err());
         assert_eq!(lossy_pairs(b"a=%FF").next().unwrap().1, "\u{FFFD}");
+    }
+
+    #[test]
+    fn names_that_resemble_a_parameter_are_told_from_those_of_others() {
+        let known = ["topic", "since", "last", "format", "until", "last_event_id"];
+        for (name, meant) in [
+            ("topics", "topic"),
+            ("topic[]", "topic"),
+            ("topics[0]", "topic"),
+            ("topic[0]", "topic"),
+            ("Topic", "topic"),
+            ("topci", "topic"),
+            ("topc", "topic"),
+            ("toppic", "topic"),
+            ("topik", "topic"),
+            ("Since", "since"),
+            ("sinse", "since"),
+            ("LAST", "last"),
+            ("last[]", "last"),
+            ("untill", "until"),
+            ("formats", "format"),
+            ("last-event-id", "last_event_id"),
+            ("LAST_EVENT_ID", "last_event_id"),
+            ("last_event_ids", "last_event_id"),
+            ("lasteventi", "last_event_id"),
+        ] {
+            assert_eq!(misspelt(name, &known), Some(meant), "{name}");
+        }
+        for name in [
+            "topic",
+            "last",
+            "datastar",
+            "_",
+            "",
+            "t",
+            "list",
+            "fast",
+            "east",
+            "past",
+            "token",
+            "id",
+            "[]",
+            "access_token",
+            "v",
+            "user",
+            "event",
+            "channel",
+            "tropical",
+            "optics",
+            "é",
+        ] {
+            assert_eq!(misspelt(name, &known), None, "{name}");
+        }
     }
 }

@@ -13,6 +13,7 @@ mod keys;
 mod lines;
 mod link;
 mod lists;
+mod media;
 mod pieces;
 mod publish;
 mod signals;
@@ -32,6 +33,8 @@ mod descriptors;
 mod direct;
 #[cfg(feature = "server")]
 mod door;
+#[cfg(feature = "server")]
+mod exposition;
 #[cfg(feature = "server")]
 mod history;
 #[cfg(feature = "server")]
@@ -68,10 +71,11 @@ use std::sync::Arc;
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError as _,
     http::{Method, StatusCode, header},
+    middleware::DefaultHeaders,
     web::{self, Payload, ServiceConfig},
 };
 
-use crate::{broadcaster::Broadcaster, signals::Signals};
+use crate::{answer::NO_SNIFF, broadcaster::Broadcaster, signals::Signals};
 
 use access::Gate;
 pub use access::{Access, Publishers};
@@ -150,9 +154,10 @@ impl Routes {
     pub fn configure(&self, config: &mut ServiceConfig) {
         actix_web::rt::spawn(self.face.broadcaster.attend());
         let face = || web::Data::from(Arc::clone(&self.face));
-        let events = web::scope("/events").app_data(face());
-        let signals = web::scope("/signals").app_data(face());
-        let topics = web::scope("/topics").app_data(face());
+        let nosniff = || DefaultHeaders::new().add(NO_SNIFF);
+        let events = web::scope("/events").wrap(nosniff()).app_data(face());
+        let signals = web::scope("/signals").wrap(nosniff()).app_data(face());
+        let topics = web::scope("/topics").wrap(nosniff()).app_data(face());
         config
             .service(topics.default_service(web::to(self::topics)))
             .service(events.default_service(web::to(self::events)))

@@ -36,6 +36,8 @@ pub use document::{Document, MAX_DEPTH, MAX_DOCUMENT_BYTES};
 pub use error::SignalError;
 pub use name::{MAX_SIGNAL_NAME_BYTES, SignalName};
 pub use patch::{MAX_OPERATIONS, Patch};
+#[cfg(feature = "actix")]
+pub(crate) use request::PARAMETERS;
 #[cfg(any(feature = "actix", feature = "axum"))]
 pub(crate) use request::SignalsWish;
 pub use signal::Signal;

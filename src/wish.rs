@@ -19,6 +19,22 @@ const LAST_ID_NAMES: [&str; 4] = [
     "Last-Event-ID",
 ];
 
+/// The parameters of a stream, and of a page of history.
+#[cfg(feature = "actix")]
+pub(crate) const PARAMETERS: [&str; 11] = [
+    "topic",
+    "since",
+    "last",
+    "format",
+    "until",
+    "limit",
+    "heartbeat",
+    LAST_ID_NAMES[0],
+    LAST_ID_NAMES[1],
+    LAST_ID_NAMES[2],
+    LAST_ID_NAMES[3],
+];
+
 /// What a request asks of a stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Wish {

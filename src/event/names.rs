@@ -10,6 +10,8 @@ pub const DEFAULT_TOPIC: &str = "default";
 pub const MAX_NAME_BYTES: usize = 256;
 /// Event names that only the broadcaster itself sends.
 pub const RESERVED_NAMES: [&str; 4] = ["connected", "gap", "heartbeat", "position"];
+/// Events that an `EventSource` fires when its connection opens or fails.
+pub const EVENT_SOURCE_NAMES: [&str; 2] = ["open", "error"];
 
 /// The one place where text that ends up on a line of the wire is looked at.
 fn check_line(what: &str, code: &'static str, text: &str) -> Result<(), Invalid> {
@@ -128,9 +130,18 @@ text_type! {
 impl EventName {
     /// # Errors
     /// `invalid_event` when the text is empty, too long or holds a control character;
-    /// `reserved_event` for the names in [`RESERVED_NAMES`].
+    /// `reserved_event` for the names in [`RESERVED_NAMES`] and [`EVENT_SOURCE_NAMES`].
     pub fn new(text: &str) -> Result<Self, Invalid> {
         Self::check(text)?;
+        if EVENT_SOURCE_NAMES.contains(&text) {
+            return Err(Invalid::new(
+                "reserved_event",
+                format!(
+                    "an EventSource itself fires {text}, so that pages would take the event for it; choose \
+                     another name"
+                ),
+            ));
+        }
         if RESERVED_NAMES.contains(&text) {
             return Err(Invalid::new(
                 "reserved_event",

@@ -263,7 +263,8 @@ impl Gate {
                  with --host and that name to admit it",
                 Shown(host)
             ),
-        ))
+        )
+        .with_reason("the Host is no name of this server; start it with --host and that name"))
     }
 
     /// The origin to admit in an answer to a reader, if any.

@@ -24,7 +24,7 @@ use super::{
     link::{Framing, Link},
     pieces::Pieces,
 };
-use crate::broadcaster::MAX_PIECE_BYTES;
+use crate::{answer::NO_SNIFF, broadcaster::MAX_PIECE_BYTES};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
@@ -57,6 +57,12 @@ where
         if let Some(keep_alive) = keep_alive.filter(|_| is_kept) {
             answer.headers_mut().insert(KEEP_ALIVE, keep_alive);
         }
+        let (name, value) = NO_SNIFF;
+        let (name, value) = (
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        );
+        answer.headers_mut().insert(name, value);
         Ok(answer.map_body(|_, body| answering.until_the_end_of(body)))
     }
 }

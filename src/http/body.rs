@@ -24,6 +24,8 @@ use crate::broadcaster::Broadcaster;
 const BODY_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long its next part may take.
 const PART_TIMEOUT: Duration = Duration::from_secs(30);
+/// Of UTF-8. Windows' editors and some libraries write it before text.
+pub(super) const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 /// JSON may spell a byte as `\u0000`, and names come on top.
 const JSON_EXPANSION: usize = 6;
 const JSON_ALLOWANCE: usize = 64 << 10;
@@ -141,7 +143,8 @@ pub(super) fn text(body: Vec<u8>) -> Result<String, Problem> {
 
 /// What `curl -d` sends unasked is a form by name; text without any `=` means itself.
 pub(super) fn form(body: &[u8]) -> Result<Fields, Problem> {
-    if matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')) {
+    let unmarked = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+    if matches!(unmarked.trim_ascii_start().first(), Some(b'{' | b'[')) {
         return Err(Problem::unprocessable(
             "looks_like_json",
             "this looks like JSON but came as a form; add the header: \
@@ -149,14 +152,14 @@ pub(super) fn form(body: &[u8]) -> Result<Fields, Problem> {
         ));
     }
     if body.contains(&b'=') {
-        return Fields::of_form(body);
+        return Fields::of_form(unmarked);
     }
     Ok(Fields::of_text(text(body.to_vec())?))
 }
 
 /// The objects of a JSON body, and whether it was an array.
 pub(super) fn objects(body: &[u8]) -> Result<(Vec<Fields>, bool), Problem> {
-    let body = std::str::from_utf8(body).map_err(|_| not_utf8("the body"))?;
+    let body = json_text(body, "the body")?;
     if body.trim_start().starts_with('[') {
         let objects: Vec<Box<RawValue>> = serde_json::from_str(body).map_err(|e| not_json(&e))?;
         if objects.is_empty() {
@@ -167,6 +170,12 @@ pub(super) fn objects(body: &[u8]) -> Result<(Vec<Fields>, bool), Problem> {
         return Ok((fields.collect::<Result<_, _>>()?, true));
     }
     Ok((vec![object(body)?], false))
+}
+
+/// Text that is JSON, without the byte order mark that may stand before it (RFC 8259, section 8.1).
+pub(super) fn json_text<'a>(json: &'a [u8], what: &str) -> Result<&'a str, Problem> {
+    let json = json.strip_prefix(BYTE_ORDER_MARK).unwrap_or(json);
+    std::str::from_utf8(json).map_err(|_| not_utf8(what))
 }
 
 pub(super) fn object(text: &str) -> Result<Fields, Problem> {

@@ -3,16 +3,20 @@
 use actix_web::{
     HttpResponse,
     dev::RequestHead,
-    http::header::{self, HeaderMap, HeaderValue},
+    http::header::{self, HeaderMap, HeaderName, HeaderValue},
 };
 
 use super::{access::Gate, error::no_store};
 
-/// What requests of this kind carry, of ours or of the common clients.
-const HEADERS: &str = "authorization, cache-control, content-type, if-match, if-none-match, \
+/// What requests of this kind carry, of ours or of the common clients: told where a preflight names none.
+const HEADERS: HeaderValue = HeaderValue::from_static(
+    "authorization, cache-control, content-type, if-match, if-none-match, \
     last-event-id, datastar-request, \
     hx-boosted, hx-current-url, hx-history-restore-request, hx-prompt, hx-request, hx-request-type, \
-    hx-source, hx-target, hx-trigger, hx-trigger-name, x-requested-with";
+    hx-source, hx-target, hx-trigger, hx-trigger-name, x-requested-with",
+);
+/// Longest list of headers that a preflight may ask for.
+const MAX_REQUESTED_BYTES: usize = 4 << 10;
 /// What of an answer the pages of admitted origins see beside its body.
 const EXPOSED: HeaderValue = HeaderValue::from_static("etag, event-head, event-id");
 /// How long a browser may keep a preflight's answer, in seconds.
@@ -56,6 +60,20 @@ fn admit(headers: &mut HeaderMap, origin: Option<&str>, request: &RequestHead) {
     }
 }
 
+/// What an admitted origin asks to send it may: tracing, tokens and the like are its own matter, and nothing
+/// here depends on them.
+fn allowed_headers(request: &RequestHead) -> HeaderValue {
+    let requested = request.headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS);
+    let is_list = |value: &&HeaderValue| {
+        value.len() <= MAX_REQUESTED_BYTES
+            && value.to_str().is_ok_and(|list| {
+                let mut names = list.split(',').map(|name| name.trim().as_bytes());
+                names.all(|name| HeaderName::from_bytes(name).is_ok())
+            })
+    };
+    requested.filter(is_list).cloned().unwrap_or(HEADERS)
+}
+
 /// The answer to OPTIONS of a route with these methods, a preflight or not.
 pub(crate) fn options(gate: &Gate, request: &RequestHead, methods: &'static str) -> HttpResponse {
     let mut answer = HttpResponse::NoContent();
@@ -73,9 +91,14 @@ pub(crate) fn options(gate: &Gate, request: &RequestHead, methods: &'static str)
     }
     let mut answer = answer
         .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, methods))
-        .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS))
+        .insert_header((
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            allowed_headers(request),
+        ))
         .insert_header((header::ACCESS_CONTROL_MAX_AGE, MAX_AGE))
         .finish();
     admit(answer.headers_mut(), origin, request);
+    let vary = HeaderValue::from_static("Origin, Access-Control-Request-Headers");
+    answer.headers_mut().insert(header::VARY, vary);
     answer
 }

@@ -21,6 +21,7 @@ pub struct Problem {
     code: &'static str,
     detail: String,
     progress: Option<Progress>,
+    reason: Option<&'static str>,
 }
 
 /// How far a stream of lines had come.
@@ -38,6 +39,7 @@ impl Problem {
             code,
             detail: detail.into(),
             progress: None,
+            reason: None,
         }
     }
 
@@ -60,6 +62,13 @@ impl Problem {
 
     pub(crate) fn with_progress(mut self, progress: Progress) -> Self {
         self.progress = Some(progress);
+        self
+    }
+
+    /// With this as its reason phrase (RFC 9112, section 4), which browsers show to developers where a page
+    /// is not shown the body.
+    pub(crate) fn with_reason(mut self, reason: &'static str) -> Self {
+        self.reason = Some(reason);
         self
     }
 
@@ -117,6 +126,9 @@ impl ResponseError for Problem {
             .content_type("application/problem+json")
             .insert_header(no_store());
         response.extensions_mut().insert(RefusalCode(self.code));
+        if let Some(reason) = self.reason {
+            response.reason(reason);
+        }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((header::RETRY_AFTER, answer::RETRY_AFTER_SECONDS));
         }

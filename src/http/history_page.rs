@@ -12,8 +12,9 @@ use futures_util::{Stream, TryStreamExt as _, stream};
 use super::{
     Face, cors,
     error::{Problem, no_store},
+    media::{EVENT_STREAM, accepted},
     pieces::pieces,
-    subscribe::read,
+    subscribe::{Route, read},
 };
 use crate::{
     answer::EVENT_HEAD,
@@ -45,19 +46,12 @@ impl PageFormat {
     /// does, or nothing of this, gets a stream.
     pub(super) fn of(request: &RequestHead) -> Option<Self> {
         let mut format = None;
-        for accept in request.headers.get_all(header::ACCEPT) {
-            for range in accept.to_str().unwrap_or_default().split(',') {
-                let (essence, parameters) = range.split_once(';').unwrap_or((range, ""));
-                let essence = essence.trim().to_ascii_lowercase();
-                if is_refused(parameters) {
-                    continue;
-                }
-                match essence.as_str() {
-                    "text/event-stream" => return None,
-                    JSON => format = format.or(Some(Self::Json)),
-                    essence if LINES.contains(&essence) => format = format.or(Some(Self::Lines)),
-                    _ => {}
-                }
+        for (essence, _) in accepted(&request.headers) {
+            match essence.as_str() {
+                EVENT_STREAM => return None,
+                JSON => format = format.or(Some(Self::Json)),
+                essence if LINES.contains(&essence) => format = format.or(Some(Self::Lines)),
+                _ => {}
             }
         }
         format
@@ -69,14 +63,6 @@ impl PageFormat {
             Self::Lines => LINES[0],
         }
     }
-}
-
-/// Whether the parameters of a range of `Accept` weigh it as `q=0`.
-fn is_refused(parameters: &str) -> bool {
-    let mut parameters = parameters.split(';').filter_map(|one| one.split_once('='));
-    parameters.any(|(name, value)| {
-        name.trim().eq_ignore_ascii_case("q") && value.trim().parse::<f32>() == Ok(0.0)
-    })
 }
 
 pub(super) async fn respond(
@@ -97,6 +83,7 @@ async fn page(
     face: &Face,
     format: PageFormat,
 ) -> Result<HttpResponse, Problem> {
+    Route::Events.check_parameters(request.head())?;
     let PageRequest {
         selector,
         start,

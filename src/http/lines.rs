@@ -5,9 +5,9 @@ use futures_util::StreamExt as _;
 
 use super::{
     Face,
-    body::{incomplete, max_object, object},
+    body::{incomplete, json_text, max_object, object},
     error::{Problem, Progress},
-    fields::{Fields, not_utf8},
+    fields::Fields,
     keys::Permit,
 };
 use crate::{
@@ -99,9 +99,7 @@ impl<'a> Lines<'a> {
     }
 
     fn parse(&self, line: &[u8]) -> Result<Option<Event>, Problem> {
-        let line = std::str::from_utf8(line)
-            .map_err(|_| not_utf8("the line"))?
-            .trim();
+        let line = json_text(line, "the line")?.trim();
         if line.is_empty() {
             return Ok(None);
         }

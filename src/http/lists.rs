@@ -1,15 +1,13 @@
 //! The names of topics and of signals, page by page.
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    dev::RequestHead,
-    http::header::{self, HeaderMap},
-};
+use actix_web::{HttpRequest, HttpResponse, dev::RequestHead};
 use serde_json::{Value, json};
 
 use super::{
     Face, cors,
     error::{Problem, no_store},
+    media::accepts_event_stream,
+    subscribe::Route,
 };
 use crate::{
     broadcaster::PublishError,
@@ -32,6 +30,7 @@ pub(super) async fn topics(request: &HttpRequest, face: &Face) -> HttpResponse {
 
 pub(super) async fn signals(request: &HttpRequest, face: &Face) -> HttpResponse {
     let page = async {
+        Route::Signals.check_parameters(request.head())?;
         let page = Page::read(request.head())?;
         let names = face.signals.names(page.range()).await?;
         Ok(list("signals", "version", names))
@@ -43,15 +42,7 @@ pub(super) async fn signals(request: &HttpRequest, face: &Face) -> HttpResponse 
 pub(super) fn wants_list(request: &RequestHead) -> bool {
     let query = request.uri.query().unwrap_or_default();
     let names = form::lossy_pairs(query.as_bytes()).any(|(name, _)| name == "name");
-    !names && !accepts_stream(&request.headers)
-}
-
-fn accepts_stream(headers: &HeaderMap) -> bool {
-    let mut accepts = headers.get_all(header::ACCEPT);
-    accepts.any(|accept| {
-        let accept = accept.to_str().unwrap_or_default();
-        accept.to_ascii_lowercase().contains("text/event-stream")
-    })
+    !names && !accepts_event_stream(&request.headers)
 }
 
 fn finish(request: &HttpRequest, face: &Face, page: Result<Value, Problem>) -> HttpResponse {

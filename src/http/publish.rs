@@ -2,7 +2,11 @@
 
 use std::rc::Rc;
 
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::header, web::Payload};
+use actix_web::{
+    HttpRequest, HttpResponse, HttpResponseBuilder,
+    http::{StatusCode, header},
+    web::Payload,
+};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
@@ -14,6 +18,7 @@ use super::{
     fields::{Fields, not_utf8},
     lines,
     link::Link,
+    media::{accepted, accepts_event_stream},
 };
 use crate::{
     broadcaster::PublishError,
@@ -26,6 +31,7 @@ pub(super) const METHODS: &str = "GET, HEAD, POST, OPTIONS";
 pub(super) async fn post(request: &HttpRequest, body: Payload, face: &Face) -> HttpResponse {
     let answer = async {
         let permit = face.gate.access.may_publish(request.head().into())?;
+        check_accepted(request)?;
         let query = Fields::of_query(request.query_string())?;
         match Kind::of(request.headers())? {
             Kind::Lines => {
@@ -62,6 +68,34 @@ pub(super) async fn get(request: &HttpRequest, message: &str, face: &Face) -> Ht
             .body("msg sent"))
     };
     finish(request, face, answer.await)
+}
+
+/// A subscription that was sent by the wrong method would publish what it carries, which is often nothing.
+fn check_accepted(request: &HttpRequest) -> Result<(), Problem> {
+    let headers = request.headers();
+    if !accepts_event_stream(headers) {
+        return Ok(());
+    }
+    let takes_json = accepted(headers).any(|(essence, _)| {
+        matches!(
+            essence.as_str(),
+            "application/json" | "application/*" | "*/*"
+        )
+    });
+    let length = headers.get(header::CONTENT_LENGTH);
+    let is_empty = length.map_or(!headers.contains_key(header::TRANSFER_ENCODING), |length| {
+        length == "0"
+    });
+    if takes_json && !is_empty {
+        return Ok(());
+    }
+    let detail = "a POST publishes, and is answered as JSON; subscribe by GET /events, or leave \
+                  text/event-stream out of Accept to publish";
+    Err(Problem::new(
+        StatusCode::NOT_ACCEPTABLE,
+        "not_acceptable",
+        detail,
+    ))
 }
 
 async fn commit(

@@ -7,13 +7,14 @@ use std::sync::{
 
 use actix_web::{
     FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder,
-    http::StatusCode,
+    http::{StatusCode, header},
     web::{self, ServiceConfig},
 };
 
 use super::{
     Face,
     error::{Problem, no_store},
+    exposition::Exposition,
     method_not_allowed,
 };
 use crate::{broadcaster::Broadcaster, metrics::Metrics};
@@ -81,8 +82,10 @@ async fn metrics(
         let internal = StatusCode::INTERNAL_SERVER_ERROR;
         Problem::new(internal, "internal", "the metrics could not be written")
     })?;
+    let exposition = Exposition::of(request.headers());
     Ok(HttpResponse::Ok()
         .insert_header(no_store())
-        .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
-        .body(text))
+        .insert_header((header::VARY, "Accept"))
+        .content_type(exposition.content_type())
+        .body(exposition.write(text)))
 }

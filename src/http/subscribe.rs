@@ -18,14 +18,16 @@ use actix_web::{
     web::Bytes,
 };
 
-use super::{Face, access::Seat, cors, error::Problem, link::Link};
+use super::{Face, access::Seat, cors, error::Problem, link::Link, media::accepts_event_stream};
 use crate::{
     answer::{EVENT_HEAD, STREAM_HEADERS},
     broadcaster::{Broadcaster, Ended, Subscription},
     event::{EventId, Invalid, Selector},
-    signals::{SignalError, Signals, SignalsWish},
+    form,
+    shown::Shown,
+    signals::{self, SignalError, Signals, SignalsWish},
     sse::Frame,
-    wish::Wish,
+    wish::{self, Wish},
 };
 
 /// The routes that streams have.
@@ -41,8 +43,31 @@ pub(super) enum Asked {
     Signals(SignalsWish),
 }
 
+impl Route {
+    /// A parameter of a misspelt name would be passed over in silence, and the stream be another one than was
+    /// meant.
+    pub(super) fn check_parameters(self, request: &RequestHead) -> Result<(), Problem> {
+        let known = match self {
+            Self::Events => &wish::PARAMETERS[..],
+            Self::Signals => &signals::PARAMETERS,
+        };
+        let query = request.uri.query().unwrap_or("");
+        for (name, _) in form::lossy_pairs(query.as_bytes()) {
+            if let Some(meant) = form::misspelt(&name, known) {
+                let detail = format!(
+                    "{} is no parameter of a stream; write {meant}, and repeat it for several: ?{meant}=a&{meant}=b",
+                    Shown(&name)
+                );
+                return Err(bad_parameter("unknown_parameter", detail));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Asked {
     fn read(request: &RequestHead, route: Route) -> Result<Self, Problem> {
+        route.check_parameters(request)?;
         match route {
             Route::Events => read(request, Wish::read).map(Self::Events),
             Route::Signals => read(request, SignalsWish::read).map(Self::Signals),
@@ -100,11 +125,7 @@ fn stream(request: &HttpRequest, face: &Face, route: Route) -> Result<HttpRespon
 /// An EventSource that is answered 503 stops for good: it gets a stream that tells it when to come
 /// back, and is cut.
 fn send_away(request: &HttpRequest, problem: Problem) -> Result<HttpResponse, Problem> {
-    let accepts = request.headers().get_all(header::ACCEPT);
-    let streams = accepts
-        .filter_map(|accept| accept.to_str().ok())
-        .any(|accept| accept.to_ascii_lowercase().contains("text/event-stream"));
-    if !streams {
+    if !accepts_event_stream(request.headers()) {
         return Err(problem);
     }
     let retry = Some(Frame::retry(Broadcaster::spread_retry()));
@@ -196,7 +217,30 @@ pub(super) fn read<W>(
     let id = request.headers.get("last-event-id");
     let query = request.uri.query().unwrap_or("");
     read(query, id.map(HeaderValue::as_bytes))
-        .map_err(|invalid| Problem::bad_request(invalid.code(), invalid.to_string()))
+        .map_err(|invalid| bad_parameter(invalid.code(), invalid.to_string()))
+}
+
+/// A page learns from its `EventSource` that it failed, and no more. What its developer has is the console,
+/// which shows the reason phrase.
+fn bad_parameter(code: &'static str, detail: String) -> Problem {
+    let reason = match code {
+        "invalid_since" => {
+            "since takes 10m, 2026-01-31T12:00:00Z, 1769860800, an event id, or earliest"
+        }
+        "invalid_last" => "last takes a number of events",
+        "invalid_until" => "until takes head",
+        "invalid_limit" => "limit takes a number of events from 1 to 10000",
+        "invalid_heartbeat" => "heartbeat takes a time from 1s to 1h, as in 15s",
+        "invalid_topic" => "a topic is a text of 1 to 256 bytes without * and {, or * for all",
+        "too_many_topics" => "a stream has 100 topics at most; * asks for all",
+        "too_many_signals" => "a stream has 100 signals at most",
+        "no_signals" => "name a signal, as in ?name=counter",
+        "unknown_parameter" => {
+            "a parameter is misspelt: topic, name, since, last, format, until, last_event_id"
+        }
+        code => code,
+    };
+    Problem::bad_request(code, detail).with_reason(reason)
 }
 
 /// A stream of the signals that the request names.
@@ -209,7 +253,7 @@ pub(crate) fn subscribe_to(
 
 fn grant_signals(signals: &Signals, wish: SignalsWish) -> Result<Subscription, Problem> {
     wish.grant(signals).map_err(|error| match error {
-        SignalError::Invalid(invalid) => Problem::bad_request(invalid.code(), invalid.to_string()),
+        SignalError::Invalid(invalid) => bad_parameter(invalid.code(), invalid.to_string()),
         other => other.into(),
     })
 }

@@ -38,7 +38,7 @@ use super::{
     error::Problem,
     link::Link,
     method_not_allowed,
-    subscribe::{Asked, Opened, grant, read},
+    subscribe::{Asked, Opened, Route, grant, read},
 };
 use crate::wish::Wish;
 
@@ -61,6 +61,7 @@ fn open(
 ) -> Result<HttpResponse, Problem> {
     face.gate.admit_host(request.head().into())?;
     face.gate.admit_page(request.head().into())?;
+    Route::Events.check_parameters(request.head())?;
     let wish = read(request.head(), |query, id| {
         Wish::read(query, id)?.into_json()
     })?;

@@ -34,6 +34,8 @@ pub(crate) fn parse(text: &[u8]) -> Result<Value, SignalError> {
 
 /// JSON text as a value.
 pub(super) fn read(text: &[u8]) -> Result<Value, SignalError> {
+    // A byte order mark may stand before it (RFC 8259, section 8.1).
+    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
     serde_json::from_slice(text).map_err(|error| {
         SignalError::NotJson(format!(
             "not valid JSON: {error}; send one JSON value, like {{\"value\":1}}"

@@ -10,6 +10,10 @@ use crate::{
     wish::{heartbeat, last_event_id},
 };
 
+/// The parameters of a stream of signals, but for those that it shares with other streams.
+#[cfg(feature = "actix")]
+pub(crate) const PARAMETERS: [&str; 3] = ["name", "format", "heartbeat"];
+
 /// What a request asks of a stream of signals.
 #[derive(Debug)]
 pub(crate) struct SignalsWish {

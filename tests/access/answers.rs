@@ -263,3 +263,102 @@ fn the_page_can_ask_before_it_publishes_whether_it_may() {
     server.publish("default", "sentinel");
     assert_eq!(stream.event().unwrap().data, "sentinel");
 }
+
+#[test]
+fn a_bad_parameter_is_named_in_the_reason_phrase_which_a_browsers_console_shows() {
+    let server = Server::start(&[]);
+    let topics: Vec<_> = (0..101).map(|n| format!("topic={n}")).collect();
+    let topics = topics.join("&");
+    let reason = |path: &str| {
+        let answer = server.request(
+            &format!("GET {path} HTTP/1.1\nAccept: text/event-stream"),
+            b"",
+        );
+        assert_eq!(answer.status, 400, "{path}: {answer:?}");
+        answer.head.lines().next().unwrap()["HTTP/1.1 400 ".len()..].to_owned()
+    };
+    for (query, phrase) in [
+        ("since=yesterday", "since takes 10m"),
+        ("last=some", "last takes a number"),
+        ("until=noon", "until takes head"),
+        ("topic={", "a topic is a text"),
+        ("topics=a", "a parameter is misspelt"),
+        ("format=xml", "invalid_format"),
+        (&topics, "a stream has 100 topics at most"),
+    ] {
+        let path = format!("/events?{query}");
+        assert!(reason(&path).starts_with(phrase), "{}", reason(&path));
+    }
+    assert!(reason("/signals?name[]=a").starts_with("a parameter is misspelt"));
+    let refused = server.raw("GET /events HTTP/1.1", "evil.example", b"");
+    assert!(
+        refused.head.starts_with("HTTP/1.1 403 the Host is no name"),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_misspelt_parameter_is_rejected_and_names_the_right_one() {
+    let server = Server::start(&[]);
+    for (path, name, meant) in [
+        ("/events", "topics", "topic"),
+        ("/events", "topic[]", "topic"),
+        ("/events", "topic%5B0%5D", "topic"),
+        ("/events/", "Topic", "topic"),
+        ("/events", "last-event-id", "last_event_id"),
+        ("/events", "sinse", "since"),
+        ("/signals", "names", "name"),
+        ("/signals", "name[]", "name"),
+    ] {
+        for accept in ["text/event-stream", "*/*", "application/json"] {
+            let head = format!("GET {path}?{name}=a HTTP/1.1\nAccept: {accept}");
+            let answer = server.request(&head, b"");
+            assert_is_problem(&answer, 400, "unknown_parameter");
+            let detail = answer.json()["detail"].to_string();
+            assert!(detail.contains(&format!("write {meant},")), "{detail}");
+        }
+    }
+    let other = "/events?topic=a&datastar=%7B%7D&access_token=x&_=1&list=2&user[name]=a";
+    assert!(server.subscribe(other).header("event-head").is_some());
+}
+
+#[test]
+fn every_response_forbids_to_guess_its_type() {
+    let server = Server::start(&[]);
+    server.request(
+        "PUT /signals/a HTTP/1.1\nContent-Type: application/json",
+        b"1",
+    );
+    for head in [
+        "GET / HTTP/1.1",
+        "GET /page.js HTTP/1.1",
+        "GET /metrics HTTP/1.1",
+        "GET /health/live HTTP/1.1",
+        "GET /nothing HTTP/1.1",
+        "HEAD /events HTTP/1.1",
+        "OPTIONS /events HTTP/1.1",
+        "DELETE /events HTTP/1.1",
+        "GET /events/hello HTTP/1.1",
+        "GET /events?since=x HTTP/1.1",
+        "GET /events HTTP/1.1\nAccept: application/json",
+        "POST /events HTTP/1.1\nContent-Type: image/png",
+        "POST /events HTTP/1.1",
+        "GET /signals/a HTTP/1.1",
+        "GET /signals/none HTTP/1.1",
+        "GET /signals HTTP/1.1",
+        "GET /topics HTTP/1.1",
+        "GET /ws HTTP/1.1",
+    ] {
+        let answer = server.request(head, b"");
+        assert_eq!(
+            answer.header("x-content-type-options"),
+            Some("nosniff"),
+            "{head}"
+        );
+        assert_eq!(answer.head.matches("nosniff").count(), 1, "{head}");
+    }
+    for path in ["/events", "/signals?name=a"] {
+        let stream = server.subscribe(path);
+        assert_eq!(stream.header("x-content-type-options"), Some("nosniff"));
+    }
+}

@@ -13,8 +13,7 @@ fn read(server: &Server, origin: &str) -> Option<String> {
 
 fn preflight(server: &Server, path: &str, origin: &str, method: &str) -> Answer {
     let head = format!(
-        "OPTIONS {path} HTTP/1.1\nOrigin: {origin}\nAccess-Control-Request-Method: {method}\n\
-         Access-Control-Request-Headers: content-type"
+        "OPTIONS {path} HTTP/1.1\nOrigin: {origin}\nAccess-Control-Request-Method: {method}"
     );
     let answer = server.request(&head, b"");
     assert_eq!(answer.status, 204, "{answer:?}");
@@ -211,4 +210,42 @@ fn refused_origins_are_logged_cut_to_a_length_and_only_so_many_of_them() {
     let log = server.log();
     assert_eq!(log.matches("may not read").count(), 100);
     assert!(log.lines().all(|line| line.len() < 1_000), "{log}");
+}
+
+#[test]
+fn a_preflight_of_an_admitted_origin_allows_the_headers_that_it_asks_for() {
+    let server = Server::start(&["--cors-origin", APP]);
+    let asks = |origin: &str, headers: &str| {
+        let head = format!(
+            "OPTIONS /events HTTP/1.1\nOrigin: {origin}\nAccess-Control-Request-Method: GET\n{headers}"
+        );
+        let answer = server.request(&head, b"");
+        let allowed = answer.header("access-control-allow-headers");
+        (
+            allowed.map(str::to_owned),
+            answer.header("vary").map(str::to_owned),
+        )
+    };
+    let list = "authorization,traceparent,x-request-id";
+    let (allowed, vary) = asks(APP, &format!("Access-Control-Request-Headers: {list}"));
+    assert_eq!(allowed.as_deref(), Some(list));
+    assert_eq!(
+        vary.as_deref(),
+        Some("Origin, Access-Control-Request-Headers")
+    );
+    assert_eq!(
+        asks(
+            "https://b.example",
+            &format!("Access-Control-Request-Headers: {list}")
+        )
+        .0,
+        None
+    );
+    let usual = asks(APP, "").0.unwrap();
+    assert!(usual.contains("last-event-id"), "{usual}");
+    let long = "x".repeat(5_000);
+    for bad in ["a b", "a,,b", "*/*", "a;b", &long] {
+        let (allowed, _) = asks(APP, &format!("Access-Control-Request-Headers: {bad}"));
+        assert_eq!(allowed.as_deref(), Some(usual.as_str()), "{bad}");
+    }
 }

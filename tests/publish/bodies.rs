@@ -68,7 +68,7 @@ fn what_is_not_json_is_refused_with_a_line_that_is() {
         r#"{"data":NaN}"#,
         r#"{"data":01}"#,
         r#"{"data":"\x"}"#,
-        "\u{feff}{\"data\":\"x\"}",
+        "\u{feff}\u{feff}{\"data\":\"x\"}",
     ];
     let cases = bad.map(|body| Refused::json(body, 400, "invalid_json").saying(JSON_LINE));
     check_all(&Server::start(&[]), cases);
@@ -271,4 +271,49 @@ fn a_form_that_looks_like_json_is_shown_the_header_it_lacks() {
     ];
     let cases = bodies.map(|body| Refused::form(body, 422, "looks_like_json").saying(header));
     check_all(&Server::start(&[]), cases);
+}
+
+#[test]
+fn a_byte_order_mark_before_json_is_passed_over() {
+    let server = Server::start(&[]);
+    let mut stream = server.subscribe("/events?topic=*");
+    stream.until("connected");
+    let mut data = || stream.event().unwrap().data;
+    for (kind, body) in [
+        ("application/json", "\u{feff}{\"data\":\"x\"}"),
+        ("application/json", "\u{feff} [{\"data\":\"x\"}]"),
+        ("application/x-ndjson", "\u{feff}{\"data\":\"x\"}\n"),
+        ("application/x-www-form-urlencoded", "\u{feff}data=x"),
+    ] {
+        assert_eq!(server.post("/events", kind, body).status, 200, "{kind}");
+        assert_eq!(data(), "x", "{kind}");
+    }
+    let form = server.post(
+        "/events",
+        "application/x-www-form-urlencoded",
+        "\u{feff}{\"data\":1}",
+    );
+    assert_eq!(form.code(), "looks_like_json");
+    for (method, kind, body, status) in [
+        ("PUT", "application/json", "\u{feff}{\"a\":1}", 201),
+        (
+            "PATCH",
+            "application/merge-patch+json",
+            "\u{feff}{\"a\":2}",
+            200,
+        ),
+        ("PATCH", "application/json-patch+json", "\u{feff}[]", 200),
+    ] {
+        let head = format!("{method} /signals/a HTTP/1.1\nContent-Type: {kind}");
+        assert_eq!(
+            server.request(&head, body.as_bytes()).status,
+            status,
+            "{method} {kind}"
+        );
+    }
+    assert_eq!(
+        server.post("/events", "text/plain", "\u{feff}x").status,
+        200
+    );
+    assert_eq!(data(), "\u{feff}x", "text is sent as it is");
 }

@@ -119,3 +119,62 @@ pub fn check_all(server: &Server, cases: impl IntoIterator<Item = Refused>) {
     }
     witness.saw_nothing(server);
 }
+
+#[test]
+fn a_subscription_that_is_sent_as_a_post_publishes_nothing() {
+    let server = Server::start(&[]);
+    let mut stream = server.subscribe("/events");
+    stream.until("connected");
+    let json = "Content-Type: application/json";
+    for (lines, body) in [
+        ("Accept: text/event-stream", ""),
+        ("Accept: text/event-stream, */*", ""),
+        ("Accept: Text/Event-Stream;q=0.9,application/json", ""),
+        ("Accept: text/event-stream", "hello"),
+        (
+            &format!("Accept: text/event-stream\n{json}"),
+            "{\"data\":1}",
+        ),
+    ] {
+        let answer = server.request(&format!("POST /events HTTP/1.1\n{lines}"), body.as_bytes());
+        assert_eq!(
+            (answer.status, answer.code()),
+            (406, "not_acceptable".into()),
+            "{lines}"
+        );
+    }
+    for lines in ["", "Accept: */*", "Accept: text/event-stream;q=0, */*"] {
+        let answer = server.request(&format!("POST /events HTTP/1.1\n{lines}"), b"");
+        assert_eq!(answer.status, 200, "{lines}: {answer:?}");
+        assert_eq!(stream.event().unwrap().data, "");
+    }
+    let both = "POST /events HTTP/1.1\nAccept: text/event-stream, application/json";
+    assert_eq!(server.request(both, b"hello").status, 200);
+    assert_eq!(stream.event().unwrap().data, "hello");
+}
+
+#[test]
+fn events_named_as_those_that_an_event_source_fires_itself_are_rejected() {
+    let server = Server::start(&[]);
+    for name in ["error", "open"] {
+        let json = format!("{{\"data\":1,\"event\":\"{name}\"}}");
+        for answer in [
+            server.post("/events", "application/json", &json),
+            server.post("/events", "application/x-ndjson", &json),
+            server.post(&format!("/events?event={name}"), "text/plain", "x"),
+            server.get(&format!("/events/x?event={name}")),
+        ] {
+            assert_eq!(
+                (answer.status, answer.code()),
+                (422, "reserved_event".into())
+            );
+        }
+    }
+    for name in ["Error", "errors", "message"] {
+        assert_eq!(
+            server.get(&format!("/events/x?event={name}")).status,
+            200,
+            "{name}"
+        );
+    }
+}

@@ -142,7 +142,15 @@ fn health_says_what_balancers_ask() {
         (&ready["status"], &ready["history"]),
         (&"ready".into(), &"ok".into())
     );
-    let metrics = server.get("/metrics");
+    let text = server.get("/metrics");
+    let kind = text.header("content-type").expect("a type");
+    assert!(kind.starts_with("text/plain; version=0.0.4"), "{kind}");
+    assert_eq!(text.header("vary"), Some("Accept"));
+    let counter = "# TYPE sse_broadcaster_published_events_total counter\nsse_broadcaster_published_events_total ";
+    assert!(text.text().contains(counter), "{}", text.text());
+    assert!(!text.text().contains("# EOF"));
+    let accept = "Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5";
+    let metrics = server.request(&format!("GET /metrics HTTP/1.1\n{accept}"), b"");
     let kind = metrics.header("content-type").expect("a type");
     assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
     assert!(metrics.text().ends_with("# EOF\n"));

@@ -110,3 +110,32 @@ fn a_handshake_may_be_a_later_request_of_its_connection_and_come_in_pieces() {
     connection.read_exact(&mut start).unwrap();
     assert_eq!(&start, b"HTTP/1.1 101");
 }
+
+#[test]
+fn a_subprotocol_of_ours_is_chosen_from_those_that_are_offered() {
+    let server = Server::start(&[]);
+    let chosen = |offered: &str| {
+        let lines = [format!("Sec-WebSocket-Protocol: {offered}")];
+        let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+        let socket = Socket::try_open(server.connect(), "/ws", "localhost", &lines);
+        let head = socket
+            .unwrap_or_else(|answer| panic!("{answer:?}"))
+            .head
+            .to_lowercase();
+        let line = head
+            .lines()
+            .find_map(|line| line.strip_prefix("sec-websocket-protocol: "));
+        line.map(str::to_owned)
+    };
+    for (offered, expected) in [
+        ("sse-broadcaster.v1", Some("sse-broadcaster.v1")),
+        ("graphql-ws, sse-broadcaster", Some("sse-broadcaster")),
+        (
+            "sse-broadcaster,sse-broadcaster.v1",
+            Some("sse-broadcaster"),
+        ),
+        ("graphql-ws", None),
+    ] {
+        assert_eq!(chosen(offered).as_deref(), expected, "{offered}");
+    }
+}

@@ -115,3 +115,22 @@ fn publishes_are_answered_one_after_the_other_however_many_are_sent_at_once() {
         assert_eq!(reader.event()["id"], answer["ids"][0]);
     }
 }
+
+#[test]
+fn a_client_that_may_not_publish_is_refused_before_its_message_is_read() {
+    let server = Server::start(&["--no-publish"]);
+    let mut socket = Socket::open(&server, "/ws");
+    assert_eq!(socket.next()["type"], "connected");
+    let long = "x".repeat(2_000);
+    for (message, reference) in [
+        (json!({ "data": "x", "ref": "r" }).to_string(), json!("r")),
+        (json!({ "data": long, "ref": "r" }).to_string(), json!(null)),
+        ("{".to_owned(), json!(null)),
+        ("[".repeat(60_000), json!(null)),
+    ] {
+        socket.say(&message);
+        let answer = socket.next();
+        assert_eq!(answer["code"], "publishing_disabled", "{answer}");
+        assert_eq!(answer["ref"], reference);
+    }
+}

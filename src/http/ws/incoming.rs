@@ -11,6 +11,10 @@ use actix_ws::{CloseCode, CloseReason, Item, Message, MessageStream, ProtocolErr
 
 use super::lengths::bounded;
 
+/// What a client may offer as `Sec-WebSocket-Protocol`; browsers close a socket whose offers were all left
+/// without an answer.
+const PROTOCOLS: [&str; 2] = ["sse-broadcaster.v1", "sse-broadcaster"];
+
 /// What a client said.
 pub(super) enum Heard {
     /// In UTF-8.
@@ -40,7 +44,8 @@ impl Incoming {
         body: Payload,
         max: usize,
     ) -> Result<(HttpResponse, Session, Self), Error> {
-        let (answer, session, messages) = actix_ws::handle(request, bounded(request, body, max)?)?;
+        let (answer, session, messages) =
+            actix_ws::handle_with_protocols(request, bounded(request, body, max)?, &PROTOCOLS)?;
         let incoming = Self {
             messages: messages.max_frame_size(max),
             max,

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::super::{
     Face,
     access::Asked,
-    body::{max_json, objects, raw},
+    body::{BYTE_ORDER_MARK, max_json, objects, raw},
     error::Problem,
     fields::{Fields, Member, members, twice, wrong_type},
     keys::Permit,
@@ -19,6 +19,8 @@ use crate::event::{Event, EventId};
 
 /// Longest message that is read of a client that may not publish, so that it can be told.
 const MAX_REFUSED_BYTES: usize = 64 << 10;
+/// Longest message of such a client that is looked into, for its `ref` alone.
+const MAX_REFUSED_READ_BYTES: usize = 1 << 10;
 /// Longest `ref`, which is given back.
 const MAX_REF_CHARS: usize = 256;
 
@@ -69,14 +71,16 @@ impl Publisher {
 
     /// Publishes this message; the answer is a message, too.
     pub(super) async fn answer(&self, message: &[u8]) -> String {
-        let (reference, events) = read(message);
-        let ids = match (&self.permit, events) {
-            (Err(problem), _) => Err(refusal(problem)),
-            (Ok(permit), Ok(events)) => self
-                .publish(permit, events)
-                .await
-                .map_err(|error| refusal(&error)),
-            (Ok(_), Err(problem)) => Err(refusal(&problem)),
+        let (reference, ids) = match self.check() {
+            Err(refused) => (reference_of(message), Err(refused)),
+            Ok(permit) => {
+                let (reference, events) = read(message);
+                let ids = match events {
+                    Ok(events) => self.publish(permit, events).await,
+                    Err(problem) => Err(problem),
+                };
+                (reference, ids.map_err(|problem| refusal(&problem)))
+            }
         };
         let reference = reference.as_deref();
         let answer = match ids {
@@ -94,6 +98,13 @@ impl Publisher {
         serde_json::to_string(&answer).unwrap_or_default()
     }
 
+    /// Asked before a message is read, since reading is what it costs.
+    fn check(&self) -> Result<&Permit, (StatusCode, &'static str, String)> {
+        let permit = self.permit.as_ref().map_err(refusal)?;
+        permit.check().map_err(|problem| refusal(&problem))?;
+        Ok(permit)
+    }
+
     async fn publish(&self, permit: &Permit, events: Vec<Event>) -> Result<Vec<String>, Problem> {
         permit.check()?;
         let appended = self.face.broadcaster.publish(events).await?;
@@ -105,9 +116,18 @@ fn refusal(problem: &Problem) -> (StatusCode, &'static str, String) {
     (problem.status(), problem.code(), problem.to_string())
 }
 
+/// The `ref` of a message that is not published, if that is short.
+fn reference_of(message: &[u8]) -> Option<String> {
+    let message = std::str::from_utf8(message).ok();
+    let message = message.filter(|message| message.len() <= MAX_REFUSED_READ_BYTES)?;
+    let (reference, _) = take_reference(members(&raw(message).ok()?).ok()?).ok()?;
+    reference
+}
+
 /// The events of a message: one, or those of an array, which may stand in an object that has a `ref`,
 /// too. And that `ref`, for the answer, whatever else is wrong.
 fn read(message: &[u8]) -> (Option<String>, Result<Vec<Event>, Problem>) {
+    let message = message.strip_prefix(BYTE_ORDER_MARK).unwrap_or(message);
     if message.trim_ascii_start().starts_with(b"[") {
         let events = objects(message).and_then(|(fields, _)| build(fields));
         return (None, events);
