@@ -133,5 +133,12 @@ pub(crate) fn problem(
         code,
         more,
     };
-    serde_json::to_string(&body).unwrap_or_default()
+    json_line(&body)
+}
+
+/// JSON that leaves a terminal at the beginning of a line.
+pub(crate) fn json_line(value: &impl Serialize) -> String {
+    let mut text = serde_json::to_string(value).unwrap_or_default();
+    text.push('\n');
+    text
 }

@@ -1,6 +1,7 @@
 //! The walls between the rooms, and the documents that follow the code.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -86,13 +87,16 @@ fn a_library_is_named_only_by_the_room_that_it_is_for() {
         ("actix_", &["http.rs", "http/", "actix.rs", "main.rs"]),
         ("actix_ws", &["http/"]),
         ("axum::", &["axum.rs"]),
-        ("prometheus_client", &["metrics.rs"]),
+        ("prometheus_client", &["metrics.rs", "metrics/"]),
         (
             "clap",
             &["config.rs", "config/", "cli.rs", "cli/", "main.rs"],
         ),
         ("ureq", &["cli.rs", "cli/"]),
-        ("rustix", &["http/", "history/disk", "open_files.rs"]),
+        (
+            "rustix",
+            &["http/", "history/disk", "open_files.rs", "metrics/"],
+        ),
         ("mio::", &["http/", "cli/bench/"]),
         ("hdrhistogram", &["cli/bench/"]),
         ("json_patch::", &["signals/"]),
@@ -133,4 +137,88 @@ fn the_readme_lists_every_setting_and_no_other() {
     let settings = flags_of(&config, "env = \"SSE_BROADCASTER_", '"');
     let listed = flags_of(&readme.unwrap(), "\n| `--", '`');
     assert_eq!(settings, listed);
+}
+
+/// What makes an error with a code, which is its first string.
+const ERRORS: [&str; 8] = [
+    "Problem::new(",
+    "Self::new(",
+    "bad_request(",
+    "forbidden(",
+    "unprocessable(",
+    "Invalid::new(",
+    "refused(",
+    "unavailable(",
+];
+
+fn is_code(text: &str) -> bool {
+    text.len() > 3
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+/// The string that `text` has first, with nothing but names and commas before it.
+fn first_string(text: &str) -> Option<&str> {
+    let (before, rest) = text.split_once('"')?;
+    let plain = |c: char| c.is_alphanumeric() || "_:,.".contains(c) || c.is_whitespace();
+    before
+        .chars()
+        .all(plain)
+        .then(|| rest.split('"').next().unwrap_or(""))
+}
+
+/// The codes that a source file gives to errors, by constructors and in `fn code`.
+fn codes_of(text: &str) -> Vec<String> {
+    let text = text.split("#[cfg(test)]").next().unwrap_or("");
+    let made = ERRORS
+        .iter()
+        .flat_map(|name| text.split(name).skip(1))
+        .filter_map(first_string);
+    let matched = text
+        .split("pub fn code(&self) -> &'static str {")
+        .skip(1)
+        .flat_map(|body| {
+            body.split("\n    }\n")
+                .next()
+                .unwrap_or("")
+                .split("=> \"")
+                .skip(1)
+        })
+        .filter_map(|rest| rest.split('"').next());
+    let found = made.chain(matched).filter(|code| is_code(code));
+    found.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_list_of_error_codes_is_that_of_the_code() {
+    // Of the library alone, or replaced before a response is made.
+    let internal = ["publish", "subscribe", "would_block"];
+    let document = include_str!("../docs/errors.md");
+    let documented: BTreeSet<String> = document
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .map(str::to_owned)
+        .collect();
+    let sources = sources();
+    let used: BTreeSet<String> = sources
+        .iter()
+        .filter(|(name, _)| !name.starts_with("cli"))
+        .flat_map(|(_, text)| codes_of(text))
+        .filter(|code| !internal.contains(&code.as_str()))
+        .collect();
+    let missing: Vec<_> = used.difference(&documented).collect();
+    assert!(missing.is_empty(), "docs/errors.md lacks {missing:?}");
+    let unused: Vec<_> = documented
+        .iter()
+        .filter(|code| {
+            !sources
+                .iter()
+                .any(|(_, text)| text.contains(&format!("\"{code}\"")))
+        })
+        .collect();
+    assert!(
+        unused.is_empty(),
+        "docs/errors.md has {unused:?}, which no source has"
+    );
 }

@@ -368,19 +368,21 @@ fn check_key(keys: &KeyRing, asked: Asked<'_>) -> Result<Permit, Problem> {
         .headers
         .get(header::AUTHORIZATION)
         .and_then(|value| bearer(value.as_bytes()));
-    let (code, detail) = match brought.map(|key| keys.admit(key)) {
-        Some(Some(permit)) => return Ok(permit),
-        Some(None) => (
+    let rejected = StatusCode::UNAUTHORIZED;
+    match brought.map(|key| keys.admit(key)) {
+        Some(Some(permit)) => Ok(permit),
+        Some(None) => Err(Problem::new(
+            rejected,
             "wrong_key",
             "the key is wrong; the server was given others (--publish-key)",
-        ),
-        None => (
+        )),
+        None => Err(Problem::new(
+            rejected,
             "key_missing",
             "publishing needs a key: send the header \"Authorization: Bearer <key>\" with the \
              server's --publish-key",
-        ),
-    };
-    Err(Problem::new(StatusCode::UNAUTHORIZED, code, detail))
+        )),
+    }
 }
 
 fn bearer(value: &[u8]) -> Option<&[u8]> {

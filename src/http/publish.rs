@@ -21,6 +21,7 @@ use super::{
     media::{accepted, accepts_event_stream},
 };
 use crate::{
+    answer::json_line,
     broadcaster::PublishError,
     event::{Event, EventId},
 };
@@ -138,8 +139,7 @@ fn ok() -> HttpResponseBuilder {
 }
 
 fn json(body: &impl Serialize) -> HttpResponse {
-    ok().content_type("application/json")
-        .body(serde_json::to_string(body).unwrap_or_default())
+    ok().content_type("application/json").body(json_line(body))
 }
 
 /// The answer to a publish of one event.

@@ -17,7 +17,7 @@ use super::{
     exposition::Exposition,
     method_not_allowed,
 };
-use crate::{broadcaster::Broadcaster, metrics::Metrics};
+use crate::{answer::json_line, broadcaster::Broadcaster, metrics::Metrics};
 
 /// What these routes share.
 pub(super) struct Status {
@@ -53,7 +53,8 @@ where
 async fn live() -> HttpResponse {
     HttpResponse::Ok()
         .insert_header(no_store())
-        .json(serde_json::json!({ "status": "live" }))
+        .content_type("application/json")
+        .body(json_line(&serde_json::json!({ "status": "live" })))
 }
 
 async fn ready(status: web::Data<Status>) -> HttpResponse {
@@ -69,7 +70,10 @@ async fn ready(status: web::Data<Status>) -> HttpResponse {
     };
     HttpResponse::build(code)
         .insert_header(no_store())
-        .json(serde_json::json!({ "status": text, "history": history }))
+        .content_type("application/json")
+        .body(json_line(
+            &serde_json::json!({ "status": text, "history": history }),
+        ))
 }
 
 async fn metrics(

@@ -362,3 +362,20 @@ fn every_response_forbids_to_guess_its_type() {
         assert_eq!(stream.header("x-content-type-options"), Some("nosniff"));
     }
 }
+
+#[test]
+fn json_for_a_terminal_ends_with_a_line_break() {
+    let server = Server::start(&[]);
+    for answer in [
+        server.post("/events", "application/json", r#"{"data":1}"#),
+        server.post("/events", "application/json", r#"[{"data":1}]"#),
+        server.get("/events?since=nonsense"),
+        server.get("/none"),
+        server.get("/health/live"),
+        server.get("/health/ready"),
+        server.get("/topics"),
+    ] {
+        assert!(answer.text().ends_with("}\n"), "{answer:?}");
+        assert!(answer.json().is_object(), "{answer:?}");
+    }
+}
