@@ -1,6 +1,6 @@
 //! A broadcaster inside an axum application: `cargo run --example axum --features axum`, then
-//! `curl -N '127.0.0.1:8080/signals?name=clock'`, `curl -N 127.0.0.1:8080/rooms/hall` and
-//! `curl -d hello 127.0.0.1:8080/rooms/hall`.
+//! `curl -N '127.0.0.1:8082/signals?name=clock'`, `curl -N 127.0.0.1:8082/rooms/hall` and
+//! `curl -d hello 127.0.0.1:8082/rooms/hall`.
 
 use std::{future::IntoFuture as _, time::Duration};
 
@@ -85,8 +85,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route("/rooms/{room}", get(read).post(say))
         .route("/signals", get(self::signals))
         .with_state(application);
-    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8080".into());
-    let listener = TcpListener::bind(address).await?;
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8082".into());
+    let listener = TcpListener::bind(&address).await.map_err(|error| {
+        format!("cannot listen on {address} ({error}); give another address as the argument")
+    })?;
     println!(
         "http://{}: /rooms/<name>, /signals?name=clock",
         listener.local_addr()?

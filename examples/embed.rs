@@ -1,5 +1,5 @@
 //! A broadcaster inside an application of one's own: `cargo run --example embed`, then
-//! `curl -N -H 'X-Token: reader' 127.0.0.1:8080/live/events` and `curl -d hello 127.0.0.1:8080/say`.
+//! `curl -N -H 'X-Token: reader' 127.0.0.1:8081/live/events` and `curl -d hello 127.0.0.1:8081/say`.
 
 use std::time::Duration;
 
@@ -76,13 +76,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             std::thread::sleep(Duration::from_secs(1));
         }
     });
-    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8080".into());
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8081".into());
     let server = server
         .h1_allow_half_closed(false)
         .tcp_nodelay(true)
         .disable_signals()
         .shutdown_timeout(SHUTDOWN_SECONDS)
-        .bind(address)?;
+        .bind(&address)
+        .map_err(|error| {
+            format!("cannot listen on {address} ({error}); give another address as the argument")
+        })?;
     println!(
         "http://{}: /live/events, /rooms/clock, POST /say",
         server.addrs()[0]

@@ -26,7 +26,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 
 /// State kept in sync between a server and every window
 #[derive(Debug, Parser)]
-#[command(name = NAME, mut_arg("listen", |listen| listen.default_value("127.0.0.1:3000")))]
+#[command(name = NAME, mut_arg("listen", |listen| listen.default_value("127.0.0.1:3001")))]
 struct Arguments {
     #[command(flatten)]
     settings: Settings,
