@@ -140,7 +140,8 @@ fn the_readme_lists_every_setting_and_no_other() {
 }
 
 /// What makes an error with a code, which is its first string.
-const ERRORS: [&str; 8] = [
+const ERRORS: [&str; 9] = [
+    "bad_parameter(",
     "Problem::new(",
     "Self::new(",
     "bad_request(",
