@@ -65,8 +65,16 @@ impl Listeners {
     /// When an address cannot be resolved or bound.
     pub fn bind(config: &Config) -> Result<Self, ServeError> {
         let (public, admin) = config.addresses().map_err(ServeError::Setting)?;
+        let v4_ports: Vec<u16> = public
+            .iter()
+            .chain(&admin)
+            .filter(|address| address.is_ipv4() && address.port() != 0)
+            .map(SocketAddr::port)
+            .collect();
         let bind = |addresses: Vec<SocketAddr>| {
-            let listeners = addresses.into_iter().map(bind);
+            let listeners = addresses
+                .into_iter()
+                .map(|address| bind(address, v4_ports.contains(&address.port())));
             listeners.collect::<Result<Vec<_>, _>>()
         };
         Ok(Self {
@@ -82,11 +90,15 @@ impl Listeners {
     }
 }
 
-fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
+/// A listener on `[::]` takes IPv4 too, unless a listener of its own does at the same port.
+fn bind(address: SocketAddr, has_v4_at_port: bool) -> Result<TcpListener, ServeError> {
     let listen = || {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
         // A restart finds its own address still in use by connections that are ending.
         socket.set_reuse_address(cfg!(unix))?;
+        if address.is_ipv6() && has_v4_at_port {
+            socket.set_only_v6(true)?;
+        }
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         Ok(socket.into())

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::support::Server;
+use crate::support::{Server, command};
 
 const STATUS: [&str; 7] = [
     "/",
@@ -154,4 +154,38 @@ fn health_says_what_balancers_ask() {
     let kind = metrics.header("content-type").expect("a type");
     assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
     assert!(metrics.text().ends_with("# EOF\n"));
+}
+
+/// Starts on these addresses, in which `P` stands for a port that is free for all of them.
+fn start_on_one_port(addresses: &[&str]) -> (Server, u16) {
+    for _ in 0..20 {
+        let port = std::net::TcpListener::bind("[::]:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("IPv6")
+            .port();
+        let listen = addresses.join(",").replace('P', &port.to_string());
+        if let Ok(server) = Server::try_spawn(command(&["--no-publish", "--listen", &listen])) {
+            return (server, port);
+        }
+    }
+    panic!("no port is free for {addresses:?}");
+}
+
+#[test]
+fn ipv4_and_ipv6_are_listened_on_at_one_port() {
+    for addresses in [
+        &["0.0.0.0:P", "[::]:P"][..],
+        &["[::]:P", "0.0.0.0:P"],
+        &["[::]:P", "127.0.0.1:P"],
+        &["[::]:P"],
+    ] {
+        let (_server, port) = start_on_one_port(addresses);
+        for host in ["127.0.0.1", "::1"] {
+            let socket = std::net::TcpStream::connect((host, port));
+            let mut socket = socket.unwrap_or_else(|error| panic!("{addresses:?} {host}: {error}"));
+            let request = "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n";
+            std::io::Write::write_all(&mut socket, request.as_bytes()).unwrap();
+            crate::support::Stream::open(socket).until("connected");
+        }
+    }
 }
