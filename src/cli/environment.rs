@@ -19,7 +19,6 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("addr", "LISTEN"),
     ("bind", "LISTEN"),
     ("directory", "DATA_DIR"),
-    ("host", "LISTEN"),
     ("key", "PUBLISH_KEY"),
     ("key-file", "PUBLISH_KEY_FILE"),
     ("log-filter", "LOG"),

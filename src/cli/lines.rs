@@ -134,6 +134,8 @@ fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     fn all(input: &'static [u8]) -> Vec<Vec<u8>> {
@@ -166,6 +168,25 @@ mod tests {
         assert!(lines.take().unwrap().is_some());
         lines.end();
         while lines.take().unwrap().is_some() {}
+    }
+
+    #[test]
+    fn an_input_that_nobody_takes_is_read_no_further_than_the_bound() {
+        struct Counted(Arc<AtomicUsize>);
+        impl io::Read for Counted {
+            fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+                into.fill(b'\n');
+                self.0.fetch_add(into.len(), Ordering::Relaxed);
+                Ok(into.len())
+            }
+        }
+        let read = Arc::<AtomicUsize>::default();
+        let lines = Lines::of(Counted(read.clone())).unwrap();
+        assert!(!lines.pause(Duration::from_millis(100)));
+        let most = BATCH_BYTES + (16 << 10);
+        assert!((1..=most).contains(&read.load(Ordering::Relaxed)));
+        lines.end();
+        assert!(lines.pause(Duration::from_secs(600)));
     }
 
     #[test]

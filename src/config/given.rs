@@ -160,6 +160,11 @@ impl Config {
                 "when it is not below --max-subscribers",
             ),
             rule(
+                &["host"],
+                self.host.len() > 1 && self.host.iter().any(|one| one == "*"),
+                "beside \"*\", which admits every name",
+            ),
+            rule(
                 &["cors-origin"],
                 self.cors_origin.len() > 1 && self.cors_origin.iter().any(|one| one == "*"),
                 "beside \"*\", which admits every origin",

@@ -51,7 +51,7 @@ fn refused_requests_are_counted_by_status_and_code() {
     let opened = Socket::try_open(server.connect(), "/ws", "localhost", &page);
     assert_eq!(opened.err().unwrap().status, 403);
     for (status, code, count) in [
-        (401, "wrong_key", 2),
+        (401, "key_missing", 2),
         (413, "too_large", 1),
         (405, "method_not_allowed", 1),
         (404, "not_found", 20),
@@ -71,8 +71,8 @@ fn messages_of_websockets_that_are_refused_are_counted() {
     let server = keyed(&[]);
     let mut socket = Socket::open(&server, "/ws?topic=none");
     let answer = socket.publish(&serde_json::json!({ "data": "x" }));
-    assert_eq!(answer["code"], "wrong_key");
-    assert_eq!(refused(&server, 401, "wrong_key"), 1);
+    assert_eq!(answer["code"], "key_missing");
+    assert_eq!(refused(&server, 401, "key_missing"), 1);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn refused_requests_are_logged_at_debug_alone() {
     server.get("/events/a%0Ab%1Bc");
     let line = server.wait_for_log("refused GET");
     assert!(
-        line.contains("401 wrong_key") && line.contains("127.0.0.1:"),
+        line.contains("401 key_missing") && line.contains("127.0.0.1:"),
         "{line}"
     );
     server.get(&format!("/{}", "long".repeat(5_000)));
