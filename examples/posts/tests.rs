@@ -1,6 +1,6 @@
 //! What a browser cannot bring about at will: the process ends between a change and its announcement.
 
-use std::path::Path;
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use futures_util::StreamExt;
 use sse_broadcaster::{
@@ -185,4 +185,67 @@ fn an_avatar_holds_nothing_of_a_name_but_its_letters() {
         views::avatar("Ann").unwrap(),
         views::avatar("Anne").unwrap()
     );
+}
+
+/// Whether any file of the folder holds this text.
+fn is_kept(folder: &Path, text: &str) -> bool {
+    let files = fs::read_dir(folder).unwrap();
+    files.into_iter().any(|file| {
+        let bytes = fs::read(file.unwrap().path()).unwrap();
+        let mut windows = bytes.windows(text.len());
+        windows.any(|window| window == text.as_bytes())
+    })
+}
+
+fn check_modes(folder: &Path) {
+    for file in fs::read_dir(folder).unwrap() {
+        let file = file.unwrap();
+        let mode = file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{:?}", file.path());
+    }
+}
+
+#[tokio::test]
+async fn the_database_is_its_owner_s_alone_and_keeps_no_secret_in_clear_text() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("posts.sqlite"), "").unwrap();
+    let posts = posts(folder.path());
+    create(&posts, "of Ann").await;
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+    check_modes(folder.path());
+    assert!(is_kept(folder.path(), "of Ann"));
+    assert!(!is_kept(folder.path(), "secret of ann"));
+    let known = posts.author("ann".into()).await.unwrap().unwrap();
+    assert!(known.has("secret of ann") && !known.has("guessed"));
+}
+
+#[tokio::test]
+async fn a_database_that_kept_secrets_in_clear_text_keeps_them_no_longer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("posts.sqlite");
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch(
+        "CREATE TABLE identity (id TEXT NOT NULL) STRICT;
+         INSERT INTO identity VALUES ('old');
+         CREATE TABLE authors (id TEXT PRIMARY KEY, secret TEXT NOT NULL, name TEXT NOT NULL)
+             STRICT, WITHOUT ROWID;
+         INSERT INTO authors VALUES ('ann', 'secret of ann', 'Ann');
+         CREATE TABLE posts (id INTEGER PRIMARY KEY AUTOINCREMENT,
+             author TEXT NOT NULL REFERENCES authors (id), username TEXT NOT NULL,
+             message TEXT NOT NULL, created_ms INTEGER NOT NULL, edited_ms INTEGER) STRICT;
+         INSERT INTO posts VALUES (1, 'ann', 'Ann', 'of Ann', 0, NULL);
+         CREATE TABLE outbox (number INTEGER PRIMARY KEY AUTOINCREMENT, post INTEGER NOT NULL,
+             change TEXT NOT NULL) STRICT;
+         PRAGMA user_version = 1;",
+    )
+    .unwrap();
+    drop(old);
+    assert!(is_kept(folder.path(), "secret of ann"));
+    let posts = posts(folder.path());
+    assert!(!is_kept(folder.path(), "secret of ann"));
+    check_modes(folder.path());
+    assert_eq!(posts.identity(), "old");
+    create(&posts, "again of Ann").await;
+    let page = posts.page(None).await.unwrap();
+    assert_eq!(page.posts.len(), 2);
 }

@@ -13,6 +13,8 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::watch;
 
+use crate::support::private;
+
 /// Which schema the file has; a new file has 0.
 const SCHEMA_VERSION: i64 = 1;
 /// How long to wait for another process that writes.
@@ -52,14 +54,15 @@ impl Database {
     /// # Errors
     /// It cannot be opened, is no database, or one of a later version.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let named = |error| {
+        let named = |error: &dyn fmt::Display| {
             Error(format!(
                 "{} cannot be opened: {error}; name another directory with --data-dir",
                 path.display()
             ))
         };
-        let mut writer = connect(path).map_err(named)?;
-        let version = prepare(&mut writer).map_err(named)?;
+        private::keep_database(path).map_err(|error| named(&error))?;
+        let mut writer = connect(path).map_err(|error| named(&error))?;
+        let version = prepare(&mut writer).map_err(|error| named(&error))?;
         if version != SCHEMA_VERSION {
             return Err(Error(format!(
                 "{} has the schema {version}, and this program knows {SCHEMA_VERSION}; name another \
@@ -67,7 +70,7 @@ impl Database {
                 path.display()
             )));
         }
-        let reader = connect(path).map_err(named)?;
+        let reader = connect(path).map_err(|error| named(&error))?;
         Ok(Self(Arc::new(Inner {
             reader: Mutex::new(reader),
             writer: Mutex::new(writer),

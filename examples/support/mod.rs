@@ -6,5 +6,6 @@
 pub mod access;
 pub mod assets;
 pub mod log;
+pub mod private;
 pub mod server;
 pub mod settings;

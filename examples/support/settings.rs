@@ -1,7 +1,9 @@
 //! The settings that every example has, to be flattened into its own.
 
 use std::{
+    fs::DirBuilder,
     net::SocketAddr,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
@@ -17,7 +19,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The directory of the example of this name, which is made where it is not.
+    /// The directory of the example of this name, which is made for its owner alone where it is not.
     ///
     /// # Errors
     /// A sentence that names the directory.
@@ -26,7 +28,9 @@ impl Settings {
             .data_dir
             .clone()
             .unwrap_or_else(|| Path::new("data").join(example));
-        std::fs::create_dir_all(&directory).map_err(|error| {
+        let mut made = DirBuilder::new();
+        let made = made.recursive(true).mode(0o700).create(&directory);
+        made.map_err(|error| {
             format!(
                 "{} cannot be made ({error}); name a directory that can be with --data-dir",
                 directory.display()

@@ -49,6 +49,30 @@ describe('the page of posts, asked otherwise', POSTS_SUITE, () => {
     await converge([ann, ben], ['of Ann']);
   });
 
+  it('takes no session cookie that a client made up, and keeps the one that it gave', TEST, async (t) => {
+    const { url } = await Example.start(t, 'posts');
+    const madeUp = 'a'.repeat(32);
+    const given = async (cookie) => {
+      const { headers } = await request(`${url}/home`, { headers: { cookie: `${COOKIE}=${cookie}` } });
+      return headers['set-cookie']?.[0].match(new RegExp(`^${COOKIE}=([^;]+)`))[1];
+    };
+    for (const proof of ['', `.${'0'.repeat(64)}`, '.', '.x']) {
+      const cookie = await given(`${madeUp}.${'b'.repeat(32)}${proof}`);
+      assert.match(cookie, /^[0-9a-f]{32}\.[0-9a-f]{32}\.[0-9a-f]{64}$/);
+      assert.ok(!cookie.startsWith(madeUp));
+      assert.equal(await given(cookie), undefined, 'its own cookie stays');
+      const [id, secret, own] = cookie.split('.');
+      for (const changed of [`${madeUp}.${secret}.${own}`, `${id}.${madeUp}.${own}`]) {
+        assert.ok(await given(changed), 'a changed one is replaced');
+      }
+    }
+    const form = { 'content-type': 'application/x-www-form-urlencoded', cookie: `${COOKIE}=${madeUp}.${madeUp}` };
+    const { headers } = await request(`${url}/home`, { method: 'POST', headers: form, body: 'username=Eve&message=made+up' });
+    assert.ok(headers['set-cookie'], 'somebody new wrote it');
+    const { body } = await request(`${url}/home`);
+    assert.ok(body.includes('made up') && !body.includes(madeUp));
+  });
+
   it('never tells the secret to a script, a page or the stream', TEST, async (t) => {
     const { url } = await Example.start(t, 'posts');
     const ann = await open(t, url);

@@ -1,5 +1,5 @@
-//! One user per browser: a cookie holds a public id and a secret. The id stands in the posts, and who
-//! brings the secret with it is their author.
+//! One user per browser: a cookie holds a public id, a secret, and a proof that both were given out here.
+//! The id stands in the posts, and who brings the secret with it is their author.
 
 use std::{fs::File, io::Read};
 
@@ -24,68 +24,67 @@ const ANIMALS: [&str; 24] = [
     "Robin", "Seal", "Wren",
 ];
 
-/// Who asks, and whether the browser is still to be told so.
+/// Who asks, and the cookie that the browser is still to be given.
 #[derive(Debug)]
 pub struct Visitor {
     pub author: Author,
-    is_new: bool,
+    new_cookie: Option<String>,
 }
 
 impl Visitor {
-    /// By the cookie. An id that has written is taken only with its secret.
+    /// By the cookie. An id that has written is taken only with its secret, and any other only with the
+    /// proof that it is none that the client made up; whoever has neither is somebody new.
     pub async fn of(request: &HttpRequest, posts: &Posts) -> Result<Self, Refusal> {
-        let Some((id, secret)) = cookie(request) else {
-            return Self::new();
+        let Some(Cookie { id, secret, proof }) = cookie(request) else {
+            return Self::new(posts);
         };
-        let known = posts.author(id.to_owned()).await?;
-        let author = match known {
-            Some(known) if !is_same(&known.secret, secret) => return Self::new(),
-            Some(known) => known,
-            None => Author {
-                id: id.to_owned(),
-                secret: secret.to_owned(),
-                name: made_up_name(id),
-            },
+        let name = match posts.author(id.to_owned()).await? {
+            Some(known) if known.has(secret) => known.name,
+            None if posts.issuer().has_issued(id, secret, proof) => made_up_name(id),
+            _ => return Self::new(posts),
         };
         Ok(Self {
-            author,
-            is_new: false,
+            author: Author {
+                id: id.to_owned(),
+                secret: secret.to_owned(),
+                name,
+            },
+            new_cookie: None,
         })
     }
 
-    fn new() -> Result<Self, Refusal> {
+    fn new(posts: &Posts) -> Result<Self, Refusal> {
         let random = |error: std::io::Error| {
             log::error!("no random numbers: {error}");
             Refusal::from(crate::data::Unavailable)
         };
         let id = random_part().map_err(random)?;
+        let secret = random_part().map_err(random)?;
+        let proof = posts.issuer().proof(&id, &secret);
         Ok(Self {
+            new_cookie: Some(format!("{id}.{secret}.{proof}")),
             author: Author {
-                secret: random_part().map_err(random)?,
                 name: made_up_name(&id),
+                secret,
                 id,
             },
-            is_new: true,
         })
     }
 
     /// The header to answer with, where the browser has no cookie yet. It is not `Secure`, because the
     /// page is served over plain HTTP on a developer's machine.
     pub fn cookie(&self) -> Option<(header::HeaderName, String)> {
-        let Author { id, secret, .. } = &self.author;
-        self.is_new.then(|| {
-            let cookie = format!(
-                "{COOKIE}={id}.{secret}; Path=/; Max-Age={COOKIE_SECONDS}; HttpOnly; SameSite=Lax"
-            );
-            (header::SET_COOKIE, cookie)
-        })
+        let value = self.new_cookie.as_ref()?;
+        let cookie =
+            format!("{COOKIE}={value}; Path=/; Max-Age={COOKIE_SECONDS}; HttpOnly; SameSite=Lax");
+        Some((header::SET_COOKIE, cookie))
     }
 }
 
 /// `GET /home/own.css`: what shows the controls of one's own posts. So the posts themselves are the
 /// same for all, and are rendered once.
 pub async fn stylesheet(request: HttpRequest) -> HttpResponse {
-    let rule = cookie(&request).map_or_else(String::new, |(id, _)| {
+    let rule = cookie(&request).map_or_else(String::new, |Cookie { id, .. }| {
         format!(".by-{id} > .own {{ display: flex }}\n")
     });
     HttpResponse::Ok()
@@ -94,29 +93,27 @@ pub async fn stylesheet(request: HttpRequest) -> HttpResponse {
         .body(rule)
 }
 
-/// The id and the secret. The id ends in HTML and in a stylesheet, so nothing but our own form is taken.
-fn cookie(request: &HttpRequest) -> Option<(&str, &str)> {
+/// What a cookie holds. The id ends in HTML and in a stylesheet, so nothing but our own form is taken.
+struct Cookie<'a> {
+    id: &'a str,
+    secret: &'a str,
+    /// Empty in cookies of an earlier version.
+    proof: &'a str,
+}
+
+fn cookie(request: &HttpRequest) -> Option<Cookie<'_>> {
     let cookies = request.headers().get_all(header::COOKIE);
     let mut pairs = cookies
         .filter_map(|cookies| cookies.to_str().ok())
         .flat_map(|cookies| cookies.split(';'))
         .filter_map(|pair| pair.trim().split_once('='));
     let (_, value) = pairs.find(|(name, _)| *name == COOKIE)?;
+    let (id, rest) = value.split_once('.')?;
+    let (secret, proof) = rest.split_once('.').unwrap_or((rest, ""));
     let is_part = |part: &str| {
         part.len() == PART_CHARS && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
     };
-    value
-        .split_once('.')
-        .filter(|(id, secret)| is_part(id) && is_part(secret))
-}
-
-/// In a time that says nothing of where they differ.
-fn is_same(a: &str, b: &str) -> bool {
-    let differing = a
-        .bytes()
-        .zip(b.bytes())
-        .fold(0, |bits, (a, b)| bits | (a ^ b));
-    a.len() == b.len() && std::hint::black_box(differing) == 0
+    (is_part(id) && is_part(secret)).then_some(Cookie { id, secret, proof })
 }
 
 /// From the kernel: a secret must not be guessed from others.

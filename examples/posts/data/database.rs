@@ -6,7 +6,8 @@ use std::{fmt, path::Path, thread};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::schema;
+use super::schema::{self, Identity};
+use crate::support::private;
 
 /// Most calls that wait for the thread; who comes then waits for a place.
 const MAX_WAITING_CALLS: usize = 1_000;
@@ -34,13 +35,14 @@ impl Database {
     ///
     /// # Errors
     /// A sentence that names the file.
-    pub fn open(path: &Path) -> Result<(Self, String), String> {
+    pub fn open(path: &Path) -> Result<(Self, Identity), String> {
         let cannot = |error: &dyn fmt::Display| {
             format!(
                 "{} cannot be opened ({error}); move it away, or name another directory with --data-dir",
                 path.display()
             )
         };
+        private::keep_database(path).map_err(|error| cannot(&error))?;
         let mut connection = Connection::open(path).map_err(|error| cannot(&error))?;
         let identity = schema::prepare(&mut connection).map_err(|error| cannot(&error))?;
         let (calls, mut waiting) = mpsc::channel::<Call>(MAX_WAITING_CALLS);

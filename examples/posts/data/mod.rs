@@ -6,6 +6,7 @@ mod outbox;
 mod post;
 mod posts;
 mod schema;
+mod secrets;
 
 pub use database::Unavailable;
 pub use outbox::{Announcement, Change};

@@ -13,6 +13,8 @@ use super::{
     Announcement, Author, Message, Post, PostId, Unavailable, Username,
     database::Database,
     outbox::{self, Kind},
+    schema::Identity,
+    secrets::{self, Issuer},
 };
 
 /// Most posts that one page shows.
@@ -24,7 +26,7 @@ const COLUMNS: &str = "id, author, username, message, created_ms, edited_ms IS N
 #[derive(Debug, Clone)]
 pub struct Posts {
     database: Database,
-    identity: Arc<str>,
+    identity: Arc<Identity>,
     changed: Arc<Notify>,
 }
 
@@ -33,6 +35,19 @@ pub struct Posts {
 pub struct Page {
     pub posts: Vec<Post>,
     pub has_older: bool,
+}
+
+/// Somebody who has written, as the database has it.
+pub struct Known {
+    secret_hash: String,
+    pub name: String,
+}
+
+impl Known {
+    #[must_use]
+    pub fn has(&self, secret: &str) -> bool {
+        secrets::matches(&self.secret_hash, secret)
+    }
 }
 
 /// Why a change was not made.
@@ -66,7 +81,13 @@ impl Posts {
     /// Of this database, and no other.
     #[must_use]
     pub fn identity(&self) -> &str {
-        &self.identity
+        &self.identity.id
+    }
+
+    /// What proves the cookies that this database's server gave out.
+    #[must_use]
+    pub fn issuer(&self) -> &Issuer {
+        &self.identity.issuer
     }
 
     /// The newest, or the newest of those that are older than one.
@@ -87,9 +108,9 @@ impl Posts {
             .await
     }
 
-    pub async fn author(&self, id: String) -> Result<Option<Author>, Unavailable> {
+    pub async fn author(&self, id: String) -> Result<Option<Known>, Unavailable> {
         self.database
-            .call(move |connection| author(connection, id))
+            .call(move |connection| author(connection, &id))
             .await
     }
 
@@ -218,12 +239,15 @@ fn post(row: &Row) -> rusqlite::Result<Post> {
     })
 }
 
-fn author(connection: &Connection, id: String) -> rusqlite::Result<Option<Author>> {
+fn author(connection: &Connection, id: &str) -> rusqlite::Result<Option<Known>> {
     let sql = "SELECT secret, name FROM authors WHERE id = ?";
-    let found = connection.query_row(sql, [&id], |row| Ok((row.get(0)?, row.get(1)?)));
-    Ok(found
-        .optional()?
-        .map(|(secret, name)| Author { id, secret, name }))
+    let known = connection.query_row(sql, [id], |row| {
+        Ok(Known {
+            secret_hash: row.get(0)?,
+            name: row.get(1)?,
+        })
+    });
+    known.optional()
 }
 
 /// Whether it was: an id belongs to the secret that it came with first.
@@ -231,7 +255,7 @@ fn keep_author(transaction: &Transaction, author: &Author) -> rusqlite::Result<b
     let kept = transaction.execute(
         "INSERT INTO authors (id, secret, name) VALUES (?, ?, ?)
          ON CONFLICT (id) DO UPDATE SET name = excluded.name WHERE secret = excluded.secret",
-        (&author.id, &author.secret, &author.name),
+        (&author.id, secrets::hash(&author.secret), &author.name),
     )?;
     Ok(kept == 1)
 }

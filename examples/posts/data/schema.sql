@@ -1,10 +1,11 @@
-CREATE TABLE identity (id TEXT NOT NULL) STRICT;
+CREATE TABLE identity (id TEXT NOT NULL, key TEXT NOT NULL) STRICT;
 
--- Told apart from another database's announcements in the same log.
-INSERT INTO identity VALUES (lower(hex(randomblob(16))));
+-- The id tells this database's announcements in the log from another's; the key proves its cookies.
+INSERT INTO identity VALUES (lower(hex(randomblob(16))), lower(hex(randomblob(32))));
 
 CREATE TABLE authors (
     id     TEXT PRIMARY KEY,
+    -- Its hash.
     secret TEXT NOT NULL,
     name   TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
