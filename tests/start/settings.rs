@@ -1,6 +1,9 @@
 //! What it says at its start, and that every kind of setting is heard.
 
-use std::process::Command;
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+};
 
 use crate::support::{Server, command};
 
@@ -189,13 +192,26 @@ fn variables_of_a_kubernetes_service_are_no_settings() {
 
 #[test]
 fn a_shared_log_filter_that_logs_nothing_here_is_said() {
-    let mut listening = command(&["publish", "--url", "http://127.0.0.1:1", "x"]);
-    listening.env("RUST_LOG", "another_program=debug");
-    let said = listening.output().unwrap().stderr;
-    assert_eq!(String::from_utf8(said).unwrap().lines().count(), 1);
-    let mut quiet = command(&["--listen", "127.0.0.1:0"]);
-    quiet.env("RUST_LOG", "another_program=debug,info");
-    Server::spawn(quiet);
+    let with_filter = |filter: &str| {
+        let mut command = command(&["--listen", "127.0.0.1:0"]);
+        command.env("RUST_LOG", filter);
+        command
+    };
+    let mut child = with_filter("another_program=debug")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    log.read_line(&mut line).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(
+        line.contains("RUST_LOG another_program=debug logs nothing here"),
+        "{line}"
+    );
+    let mut server = Server::spawn(with_filter("another_program=debug,info"));
+    assert_eq!(server.log().lines().count(), 1);
 }
 
 #[test]
