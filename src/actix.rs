@@ -24,7 +24,7 @@ use crate::{
     signals::{SignalError, Signals},
 };
 
-pub use crate::http::{Access, KeyRing, Problem, Publishers, Replaced, Routes};
+pub use crate::http::{Access, KeyRing, Problem, Publishers, Replaced, Routes, UploadLimits};
 
 /// `/events` and `/signals`, for `App::configure(|config| routes.configure(config))`: reading alone, until
 /// [`Routes::with`] says who may publish.

@@ -79,6 +79,15 @@ pub struct Config {
           default_value = "75s")]
     pub keep_alive: Duration,
 
+    /// Most bytes that request bodies may hold in all until they are published, beyond 16 KiB of each
+    #[arg(long, env = "SSE_BROADCASTER_UPLOAD_BUFFER_BYTES", value_name = "BYTES", default_value_t = 64 << 20)]
+    pub upload_buffer_bytes: usize,
+
+    /// How long the next line of an NDJSON upload is waited for; a blank one counts
+    #[arg(long, env = "SSE_BROADCASTER_UPLOAD_IDLE_TIMEOUT", value_name = "DURATION", value_parser = some_time,
+          default_value = "60s")]
+    pub upload_idle_timeout: Duration,
+
     /// Send buffer of a connection in the kernel, which doubles it; 0 leaves it to the kernel
     #[arg(long, env = "SSE_BROADCASTER_SOCKET_BUFFER_BYTES", value_name = "BYTES", default_value_t = 64 << 10)]
     pub socket_buffer_bytes: usize,

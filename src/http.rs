@@ -18,6 +18,7 @@ mod pieces;
 mod publish;
 mod signals;
 mod subscribe;
+mod uploads;
 
 #[cfg(feature = "server")]
 mod accept;
@@ -90,6 +91,8 @@ pub(crate) use refusals::Refusals;
 pub use server::{Shutdown, run, serve};
 use subscribe::Route;
 pub(crate) use subscribe::{stream_head, subscribe_as, subscribe_to};
+pub use uploads::UploadLimits;
+pub(crate) use uploads::Uploads;
 
 /// What the routes of `/events` and `/signals` share.
 #[derive(Debug)]
@@ -97,6 +100,7 @@ pub(crate) struct Face {
     pub(crate) broadcaster: Broadcaster,
     pub(crate) signals: Signals,
     pub(crate) gate: Gate,
+    pub(crate) uploads: Arc<Uploads>,
     #[cfg(feature = "server")]
     pub(crate) refusals: Arc<Refusals>,
 }
@@ -118,6 +122,12 @@ impl Routes {
     /// With these rules for publishing, pages of other origins, and addresses.
     #[must_use]
     pub fn with(broadcaster: &Broadcaster, access: Access) -> Self {
+        Self::with_limits(broadcaster, access, UploadLimits::default())
+    }
+
+    /// And with these bounds of what request bodies may take in all.
+    #[must_use]
+    pub fn with_limits(broadcaster: &Broadcaster, access: Access, uploads: UploadLimits) -> Self {
         let broadcaster = broadcaster.clone();
         let gate = Gate::new(access);
         Self {
@@ -125,6 +135,7 @@ impl Routes {
                 signals: Signals::new(&broadcaster),
                 broadcaster,
                 gate,
+                uploads: Uploads::new(uploads),
                 #[cfg(feature = "server")]
                 refusals: Arc::default(),
             }),
@@ -138,6 +149,7 @@ impl Routes {
             broadcaster,
             signals,
             gate,
+            uploads,
             refusals,
         } = &*self.face;
         Self {
@@ -145,6 +157,7 @@ impl Routes {
                 broadcaster: broadcaster.clone(),
                 signals: signals.clone(),
                 gate: gate.before(on_loopback),
+                uploads: Arc::clone(uploads),
                 refusals: Arc::clone(refusals),
             }),
         }

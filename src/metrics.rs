@@ -23,7 +23,7 @@ use prometheus_client::{
 use crate::{
     broadcaster::{Broadcaster, Ended},
     history,
-    http::Refusals,
+    http::{Face, Refusals, Uploads},
     stats::{LATENCY_BOUNDS_MICROS, Latency},
 };
 
@@ -36,18 +36,15 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     /// `direct` counts the streams that the server has on sockets of its own.
-    pub(crate) fn new(
-        broadcaster: &Broadcaster,
-        direct: &Arc<AtomicUsize>,
-        refusals: &Arc<Refusals>,
-    ) -> Self {
+    pub(crate) fn new(broadcaster: &Broadcaster, direct: &Arc<AtomicUsize>, face: &Face) -> Self {
         let mut registry = Registry::with_prefix("sse_broadcaster");
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The server that answers", build);
         registry.register_collector(Box::new(Core {
             broadcaster: broadcaster.clone(),
             direct: Arc::clone(direct),
-            refusals: Arc::clone(refusals),
+            refusals: Arc::clone(&face.refusals),
+            uploads: Arc::clone(&face.uploads),
         }));
         let mut process = Registry::default();
         process.register_collector(Box::new(process::Process::new()));
@@ -68,6 +65,7 @@ struct Core {
     broadcaster: Broadcaster,
     direct: Arc<AtomicUsize>,
     refusals: Arc<Refusals>,
+    uploads: Arc<Uploads>,
 }
 
 impl Collector for Core {
@@ -126,6 +124,16 @@ impl Collector for Core {
             "replay_buffer_waiting",
             "Reads of what is past that have waited for room in these for a second",
             buffers.waiting() as u64,
+        )?;
+        out.gauge(
+            "upload_buffer_bytes",
+            "Bytes that request bodies hold until they are published, beyond 16 KiB of each",
+            self.uploads.bytes() as u64,
+        )?;
+        out.gauge(
+            "slow_uploads",
+            "Request bodies that have been under way for more than a second",
+            self.uploads.slow() as u64,
         )?;
         out.counter("gaps", "Gaps that were announced", stats.gaps.get())?;
         out.gauge(

@@ -1,7 +1,12 @@
 //! Who may publish, whose pages may read, and how many may subscribe: decided here and nowhere else,
 //! by every route that writes or streams.
 
-use std::{collections::HashMap, fmt, net::IpAddr, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+};
 
 use actix_web::{
     HttpRequest,
@@ -327,6 +332,7 @@ impl Gate {
         let Some((max, address)) = self.access.max_per_address.zip(address) else {
             return Ok(None);
         };
+        let address = network_of(address);
         let mut seats = self.per_address.lock();
         let taken = seats.entry(address).or_default();
         if *taken >= max {
@@ -341,6 +347,15 @@ impl Gate {
             address,
             seats: Arc::clone(&self.per_address),
         }))
+    }
+}
+
+/// What one client has: all addresses of an IPv6 /64 are as easily its own as one of IPv4.
+fn network_of(address: IpAddr) -> IpAddr {
+    const NETWORK: u128 = u128::MAX << 64;
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
+        address @ IpAddr::V4(_) => address,
     }
 }
 

@@ -136,3 +136,21 @@ fn an_address_has_as_many_seats_as_allowed_and_gets_them_back() {
     assert!(access.admit_address(address).unwrap().is_some());
     assert!(access.admit_address(None).unwrap().is_none());
 }
+
+#[test]
+fn addresses_of_one_ipv6_network_count_as_one() {
+    let gate = Gate::new(Access {
+        max_per_address: Some(1),
+        ..Access::default()
+    });
+    let admit = |address: &str| gate.admit_address(address.parse().ok());
+    let _seats = [
+        admit("2001:db8:1:2::1").unwrap(),
+        admit("2001:db8:1:3::1").unwrap(),
+        admit("192.0.2.1").unwrap(),
+        admit("192.0.2.2").unwrap(),
+    ];
+    for taken in ["2001:db8:1:2:ffff::9", "::ffff:192.0.2.1"] {
+        assert!(admit(taken).is_err(), "{taken}");
+    }
+}

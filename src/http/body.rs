@@ -1,6 +1,6 @@
 //! What a publish's body says, by its type.
 
-use std::time::Duration;
+use std::{fmt, sync::Arc};
 
 use actix_web::{
     HttpRequest,
@@ -10,20 +10,19 @@ use actix_web::{
     },
     web::{BytesMut, Payload},
 };
-use futures_util::StreamExt as _;
+use serde::{
+    Deserializer,
+    de::{self, SeqAccess, Visitor},
+};
 use serde_json::value::RawValue;
-use tokio::time::{Instant, timeout_at};
 
 use super::{
     error::Problem,
     fields::{Fields, JSON_LINE, not_utf8},
+    uploads::{Await, Upload, Uploads},
 };
 use crate::broadcaster::Broadcaster;
 
-/// How long a body may take in all, but for streamed lines, which come when they come.
-const BODY_TIMEOUT: Duration = Duration::from_secs(300);
-/// How long its next part may take.
-const PART_TIMEOUT: Duration = Duration::from_secs(30);
 /// Of UTF-8. Windows' editors and some libraries write it before text.
 pub(super) const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 /// JSON may spell a byte as `\u0000`, and names come on top.
@@ -102,35 +101,35 @@ pub(super) fn max_json(broadcaster: &Broadcaster) -> usize {
     broadcaster.max_batch_bytes().max(max_object(max_event))
 }
 
+/// A whole body, which counts as an upload until it is dropped.
+pub(super) struct Whole {
+    pub(super) bytes: BytesMut,
+    pub(super) upload: Upload,
+}
+
 pub(super) async fn read_whole(
     request: &HttpRequest,
     mut body: Payload,
     max: usize,
-) -> Result<BytesMut, Problem> {
+    uploads: &Arc<Uploads>,
+) -> Result<Whole, Problem> {
     let too_large = || Problem::too_large(format!("the body is larger than {max} bytes"));
     let declared = request.headers().get(header::CONTENT_LENGTH);
     let declared = declared.and_then(|length| length.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length: usize| length > max) {
         return Err(too_large());
     }
-    let mut whole = BytesMut::new();
-    let deadline = Instant::now() + BODY_TIMEOUT;
-    loop {
-        let part = timeout_at(deadline.min(Instant::now() + PART_TIMEOUT), body.next());
-        let part = part.await.map_err(|_| {
-            Problem::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "body_timeout",
-                "the rest of the body did not come in time",
-            )
-        })?;
-        let Some(part) = part else { return Ok(whole) };
-        let part = part.map_err(|_| incomplete())?;
-        if whole.len() + part.len() > max {
+    let mut bytes = BytesMut::new();
+    let mut upload = Upload::begin(uploads);
+    while let Some(part) = upload.next(&mut body, Await::Rest).await? {
+        upload.check_age()?;
+        if bytes.len() + part.len() > max {
             return Err(too_large());
         }
-        whole.extend_from_slice(&part);
+        upload.hold(bytes.len() + part.len())?;
+        bytes.extend_from_slice(&part);
     }
+    Ok(Whole { bytes, upload })
 }
 
 pub(super) fn incomplete() -> Problem {
@@ -157,19 +156,72 @@ pub(super) fn form(body: &[u8]) -> Result<Fields, Problem> {
     Ok(Fields::of_text(text(body.to_vec())?))
 }
 
-/// The objects of a JSON body, and whether it was an array.
-pub(super) fn objects(body: &[u8]) -> Result<(Vec<Fields>, bool), Problem> {
+/// The objects of a JSON body, at most so many, and whether it was an array. Those past the bound are not
+/// read: each takes many times its text.
+pub(super) fn objects(body: &[u8], max: usize) -> Result<(Vec<Fields>, bool), Problem> {
     let body = json_text(body, "the body")?;
-    if body.trim_start().starts_with('[') {
-        let objects: Vec<Box<RawValue>> = serde_json::from_str(body).map_err(|e| not_json(&e))?;
-        if objects.is_empty() {
-            let detail = format!("the array is empty; send [{JSON_LINE}]");
-            return Err(Problem::unprocessable("no_data", detail));
-        }
-        let fields = objects.iter().map(|object| Fields::of_json(object));
-        return Ok((fields.collect::<Result<_, _>>()?, true));
+    if !body.trim_start().starts_with('[') {
+        return Ok((vec![object(body)?], false));
     }
-    Ok((vec![object(body)?], false))
+    let mut array = Array {
+        max,
+        fields: Vec::new(),
+        refused: None,
+    };
+    let mut json = serde_json::Deserializer::from_str(body);
+    let read = array.deserialize(&mut json).and_then(|()| json.end());
+    if let Some(problem) = array.refused {
+        return Err(problem);
+    }
+    read.map_err(|error| not_json(&error))?;
+    if array.fields.is_empty() {
+        let detail = format!("the array is empty; send [{JSON_LINE}]");
+        return Err(Problem::unprocessable("no_data", detail));
+    }
+    Ok((array.fields, true))
+}
+
+/// Reads the events of an array one by one, up to the first that is refused.
+struct Array {
+    max: usize,
+    fields: Vec<Fields>,
+    refused: Option<Problem>,
+}
+
+impl Array {
+    fn deserialize<'de, D: Deserializer<'de>>(&mut self, json: D) -> Result<(), D::Error> {
+        json.deserialize_seq(self)
+    }
+
+    fn add(&mut self, object: &RawValue) -> Result<(), Problem> {
+        if self.fields.len() >= self.max {
+            let detail = format!(
+                "the array holds more than {} events; send it in parts",
+                self.max
+            );
+            return Err(Problem::too_large(detail));
+        }
+        self.fields.push(Fields::of_json(object)?);
+        Ok(())
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Array {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(object) = seq.next_element::<&RawValue>()? {
+            if let Err(problem) = self.add(object) {
+                self.refused = Some(problem);
+                return Err(de::Error::custom("refused"));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Text that is JSON, without the byte order mark that may stand before it (RFC 8259, section 8.1).
@@ -179,11 +231,11 @@ pub(super) fn json_text<'a>(json: &'a [u8], what: &str) -> Result<&'a str, Probl
 }
 
 pub(super) fn object(text: &str) -> Result<Fields, Problem> {
-    Fields::of_json(&raw(text)?)
+    Fields::of_json(raw(text)?)
 }
 
 /// Any one JSON value.
-pub(super) fn raw(text: &str) -> Result<Box<RawValue>, Problem> {
+pub(super) fn raw(text: &str) -> Result<&RawValue, Problem> {
     serde_json::from_str(text).map_err(|e| not_json(&e))
 }
 

@@ -4,12 +4,16 @@ use std::{fmt, time::Duration};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
 use super::error::Problem;
-use crate::{event::Event, form, shown::Shown};
+use crate::{
+    event::{Event, MAX_TOPICS},
+    form,
+    shown::Shown,
+};
 
 /// What a JSON publish looks like, for refusals.
 pub(super) const JSON_LINE: &str = r#"{"topic":"news","event":"update","data":"hello"}"#;
@@ -62,10 +66,10 @@ impl Fields {
         Self::of_members(members(object)?)
     }
 
-    pub(super) fn of_members(members: Vec<Member>) -> Result<Self, Problem> {
+    pub(super) fn of_members(members: Vec<Member<'_>>) -> Result<Self, Problem> {
         let mut fields = Self::default();
         for (name, value) in members {
-            fields.set_json(&name, &value)?;
+            fields.set_json(&name, value)?;
         }
         Ok(fields)
     }
@@ -79,7 +83,10 @@ impl Fields {
                 if !self.named.contains(&name) {
                     self.once(name)?;
                 }
-                self.topics.push(value);
+                // One too many is refused when the event is built.
+                if self.topics.len() <= MAX_TOPICS {
+                    self.topics.push(value);
+                }
                 Ok(())
             }
             "event" => self.once("event").map(|()| self.event = Some(value)),
@@ -119,7 +126,8 @@ impl Fields {
             "topics" => {
                 self.once("topics")?;
                 let wrong = || wrong_type("topics", "an array of one or more strings");
-                self.topics = serde_json::from_str(json).map_err(|_| wrong())?;
+                let Topics(topics) = serde_json::from_str(json).map_err(|_| wrong())?;
+                self.topics = topics;
                 if self.topics.is_empty() {
                     return Err(wrong());
                 }
@@ -265,10 +273,14 @@ fn compact(json: &str) -> String {
 }
 
 /// A name in an object, and what it stands for.
-pub(super) type Member = (String, Box<RawValue>);
+pub(super) type Member<'a> = (String, &'a RawValue);
 
-/// The members of an object, in order and with repeats.
-pub(super) fn members(object: &RawValue) -> Result<Vec<Member>, Problem> {
+/// More members than any object has whose members are known and given once.
+const MAX_MEMBERS: usize = 32;
+
+/// The members of an object, in order and with repeats; those past [`MAX_MEMBERS`] are left away, since one
+/// of those before is refused.
+pub(super) fn members(object: &RawValue) -> Result<Vec<Member<'_>>, Problem> {
     let Ok(Object(members)) = serde_json::from_str(object.get()) else {
         let detail = format!("an event is an object, for example {JSON_LINE}");
         return Err(Problem::unprocessable("invalid_event_object", detail));
@@ -276,27 +288,59 @@ pub(super) fn members(object: &RawValue) -> Result<Vec<Member>, Problem> {
     Ok(members)
 }
 
-struct Object(Vec<Member>);
+struct Object<'a>(Vec<Member<'a>>);
 
-impl<'de> Deserialize<'de> for Object {
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Members;
         impl<'de> Visitor<'de> for Members {
-            type Value = Object;
+            type Value = Vec<Member<'de>>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::new();
                 while let Some(member) = map.next_entry()? {
                     members.push(member);
+                    if members.len() == MAX_MEMBERS {
+                        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                        break;
+                    }
                 }
-                Ok(Object(members))
+                Ok(members)
             }
         }
-        deserializer.deserialize_map(Members)
+        deserializer.deserialize_map(Members).map(Object)
+    }
+}
+
+/// The first of an array of strings, one more than an event may have.
+struct Topics(Vec<String>);
+
+impl<'de> Deserialize<'de> for Topics {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Strings;
+        impl<'de> Visitor<'de> for Strings {
+            type Value = Topics;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of strings")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Topics, A::Error> {
+                let mut topics = Vec::new();
+                while topics.len() <= MAX_TOPICS
+                    && let Some(topic) = seq.next_element()?
+                {
+                    topics.push(topic);
+                }
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Topics(topics))
+            }
+        }
+        deserializer.deserialize_seq(Strings)
     }
 }
 

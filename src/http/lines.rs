@@ -1,14 +1,14 @@
 //! A stream of lines, each an event: `application/x-ndjson`.
 
 use actix_web::web::{BytesMut, Payload};
-use futures_util::StreamExt as _;
 
 use super::{
     Face,
-    body::{incomplete, json_text, max_object, object},
+    body::{json_text, max_object, object},
     error::{Problem, Progress},
     fields::Fields,
     keys::Permit,
+    uploads::{Await, Upload},
 };
 use crate::{
     broadcaster::PublishError,
@@ -29,14 +29,28 @@ pub(super) async fn publish(
     let mut lines = Lines::new(query, face, permit);
     let mut rest = BytesMut::new();
     let max = max_object(face.broadcaster.options().max_event_bytes);
-    while let Some(part) = body.next().await {
-        let part = part.map_err(|_| lines.stop(incomplete()))?;
+    let mut upload = Upload::begin(&face.uploads);
+    let mut awaited = Await::Line;
+    loop {
+        let part = upload.next(&mut body, awaited).await;
+        let Some(part) = part.map_err(|problem| lines.stop(problem))? else {
+            break;
+        };
         let new = rest.len();
+        let held = upload.hold(new + part.len());
+        held.map_err(|problem| lines.stop(problem))?;
+        awaited = Await::Rest;
         rest.extend_from_slice(&part);
         if let Some(end) = part.iter().rposition(|byte| *byte == b'\n') {
             let end = new + end;
             let complete = rest.split_to(end + 1);
             lines.publish(&complete[..end]).await?;
+            if rest.is_empty() {
+                // Its allocation would be kept, however large a line was.
+                rest = BytesMut::new();
+                awaited = Await::Line;
+            }
+            upload.begin_line();
         }
         if rest.len() > max {
             let detail = format!("the line is longer than {max} bytes");

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::{
     Face,
-    body::{Kind, form, max_json, objects, read_whole, text},
+    body::{Kind, Whole, form, max_json, objects, read_whole, text},
     cors,
     error::{Problem, no_store},
     fields::{Fields, not_utf8},
@@ -159,11 +159,14 @@ async fn post_whole(
         Kind::Text => face.broadcaster.options().max_event_bytes,
         _ => max_json(&face.broadcaster),
     };
-    let body = read_whole(request, body, max).await?;
+    let Whole {
+        bytes: body,
+        upload: _upload,
+    } = read_whole(request, body, max, &face.uploads).await?;
     let (events, many) = match kind {
         Kind::Text => (vec![Fields::of_text(text(body.into())?)], false),
         Kind::Form => (vec![form(&body)?], false),
-        Kind::Json | Kind::Lines => objects(&body)?,
+        Kind::Json | Kind::Lines => objects(&body, face.broadcaster.max_batch_events())?,
     };
     if many && query.has_own_id() {
         return Err(Problem::unprocessable(

@@ -11,7 +11,9 @@ use std::{
 use rustix::fs::Mode;
 
 use super::{
-    Access, KeyRing, Publishers, Routes, descriptors, history, key_file,
+    Access, KeyRing, Publishers, Routes, UploadLimits,
+    descriptors::{self, Connections},
+    history, key_file,
     listeners::{Listeners, ServeError},
     logging, process_signals,
     process_signals::Hangups,
@@ -65,11 +67,15 @@ pub async fn run(
     actix_web::rt::spawn(process_signals::ignore());
     let hangups = Hangups::new();
     let addresses = listeners.addresses();
-    let max_connections = descriptors::max_connections(
-        open_files::raise_limit(),
-        workers::count(config),
-        addresses.len(),
+    let connections = Connections::of(
+        descriptors::max_connections(
+            open_files::raise_limit(),
+            workers::count(config),
+            addresses.len(),
+        ),
+        !listeners.admin.is_empty(),
     );
+    let max_connections = connections.public;
     report_unreachable(config, max_connections);
     let (keys, key_file) = key_file::load(config).map_err(ServeError::Setting)?;
     config
@@ -83,14 +89,19 @@ pub async fn run(
     let broadcaster = start_broadcaster(config, opened.history, max_connections)?;
     let ready = Arc::new(AtomicBool::new(true));
     let direct = Arc::<AtomicUsize>::default();
-    let routes = Routes::with(&broadcaster, access);
+    let uploads = UploadLimits {
+        bytes: config.upload_buffer_bytes,
+        slow: connections.slow_uploads(),
+        idle_timeout: config.upload_idle_timeout,
+    };
+    let routes = Routes::with_limits(&broadcaster, access, uploads);
     let status = Arc::new(Status {
         ready: Arc::clone(&ready),
-        metrics: Metrics::new(&broadcaster, &direct, &routes.face.refusals),
+        metrics: Metrics::new(&broadcaster, &direct, &routes.face),
         direct,
         broadcaster: broadcaster.clone(),
     });
-    let workers = Workers::start(listeners, config, max_connections, &routes, &status)
+    let workers = Workers::start(listeners, config, connections, &routes, &status)
         .await
         .map_err(ServeError::Run)?;
     log::info!("{announcement}");

@@ -7,13 +7,13 @@ use actix_web::{
         Method, StatusCode,
         header::{self, HeaderName},
     },
-    web::{BytesMut, Payload},
+    web::Payload,
 };
 use percent_encoding::percent_decode_str;
 
 use super::{
     Face,
-    body::{Kind, check_coding, max_object, media_type, read_whole, unsupported},
+    body::{Kind, Whole, check_coding, max_object, media_type, read_whole, unsupported},
     conditions::{condition, condition_of_read},
     cors,
     error::{Problem, no_store},
@@ -89,15 +89,15 @@ enum Change {
 
 impl Change {
     async fn read(request: &HttpRequest, body: Payload, face: &Face) -> Result<Self, Problem> {
-        let read = async |body| -> Result<BytesMut, Problem> {
+        let read = async |body| -> Result<Whole, Problem> {
             let max = max_object(face.signals.max_document_bytes());
-            read_whole(request, body, max).await
+            read_whole(request, body, max, &face.uploads).await
         };
         check_coding(request.headers())?;
         match *request.method() {
             Method::DELETE => Ok(Self::Remove),
             Method::PUT => match Kind::of(request.headers()) {
-                Ok(Kind::Json) => Ok(Self::Set(parse(&read(body).await?)?)),
+                Ok(Kind::Json) => Ok(Self::Set(parse(&read(body).await?.bytes)?)),
                 _ => Err(unsupported(
                     "a signal is set to a JSON document; add the header: \
                      -H 'Content-Type: application/json'",
@@ -107,8 +107,8 @@ impl Change {
                 .as_ref()
                 .map(|(essence, _)| &essence[..])
             {
-                Some(JSON_PATCH) => Ok(Self::Patch(Patch::json_patch(&read(body).await?)?)),
-                Some(MERGE_PATCH) => Ok(Self::Patch(Patch::merge_patch(&read(body).await?)?)),
+                Some(JSON_PATCH) => Ok(Self::Patch(Patch::json_patch(&read(body).await?.bytes)?)),
+                Some(MERGE_PATCH) => Ok(Self::Patch(Patch::merge_patch(&read(body).await?.bytes)?)),
                 _ => Err(unsupported(
                     "a signal is patched by application/merge-patch+json or \
                      application/json-patch+json; say which by the header: \

@@ -98,6 +98,10 @@ pub(super) fn grant(request: &RequestHead, face: &Face, asked: Asked) -> Result<
 pub(super) fn answer(request: &HttpRequest, face: &Face, route: Route) -> HttpResponse {
     let mut answer = stream(request, face, route).unwrap_or_else(HttpResponse::from_error);
     cors::admit_reader(answer.headers_mut(), &face.gate, request.head());
+    if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
+        // Its connection may be what others lack.
+        answer.head_mut().set_connection_type(ConnectionType::Close);
+    }
     answer
 }
 

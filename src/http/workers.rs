@@ -27,6 +27,7 @@ use super::{
     answering,
     capacity::Capacity,
     connection::{Connection, Settings},
+    descriptors::Connections,
     direct::House,
     door::{Accepted, Door},
     listeners::Listeners,
@@ -66,11 +67,11 @@ impl Workers {
     pub(super) async fn start(
         listeners: Listeners,
         config: &Config,
-        max_connections: usize,
+        connections: Connections,
         routes: &Routes,
         status: &Arc<Status>,
     ) -> io::Result<Self> {
-        let ports = ports(listeners, config, max_connections, routes, status)?;
+        let ports = ports(listeners, config, connections, routes, status)?;
         let (stop, stopped) = watch::channel(false);
         let (mut threads, mut starting) = (Vec::new(), Vec::new());
         for index in 0..count(config) {
@@ -105,24 +106,29 @@ impl Workers {
 fn ports(
     listeners: Listeners,
     config: &Config,
-    max_connections: usize,
+    connections: Connections,
     routes: &Routes,
     status: &Arc<Status>,
 ) -> io::Result<Vec<Port>> {
-    let settings = Settings {
-        stall_timeout: config.stall_timeout,
-        head_timeout: HEAD_TIMEOUT,
-        socket_buffer_bytes: config.socket_buffer_bytes,
-        capacity: Capacity::new(max_connections),
-        replay_buffers: Arc::clone(routes.face.broadcaster.replay_buffers()),
-    };
+    // Whatever comes by the public listeners, health checks on the others find a place.
+    let [public_settings, admin_settings] =
+        [connections.public, connections.admin].map(|max| Settings {
+            stall_timeout: config.stall_timeout,
+            head_timeout: HEAD_TIMEOUT,
+            socket_buffer_bytes: config.socket_buffer_bytes,
+            capacity: Capacity::new(max),
+            replay_buffers: Arc::clone(routes.face.broadcaster.replay_buffers()),
+        });
     let shared = listeners.admin.is_empty();
     let public = listeners
         .public
         .into_iter()
-        .map(|listener| (listener, shared));
-    let admin = listeners.admin.into_iter().map(|listener| (listener, true));
-    let port = |(listener, every_route): (TcpListener, bool)| {
+        .map(|listener| (listener, &public_settings, shared));
+    let admin = listeners
+        .admin
+        .into_iter()
+        .map(|listener| (listener, &admin_settings, true));
+    let port = |(listener, settings, every_route): (TcpListener, &Settings, bool)| {
         listener.set_nonblocking(true)?;
         socket::configure_listener(
             &listener,

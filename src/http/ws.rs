@@ -70,7 +70,7 @@ fn open(
     }
     let publisher = Publisher::of(request.head(), face);
     let (mut answer, session, incoming) =
-        Incoming::open(request, body, publisher.max_message_bytes())
+        Incoming::open(request, body, publisher.max_message_bytes(), &face.uploads)
             .map_err(|error| upgrade_required(&error.to_string()))?;
     let opened = grant(request.head(), face, Asked::Events(wish));
     let Opened { subscription, seat } = opened.inspect_err(|_| face.broadcaster.count_refused())?;

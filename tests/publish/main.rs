@@ -10,3 +10,4 @@ mod kinds;
 mod lines;
 mod own_ids;
 mod refused;
+mod uploads;

@@ -29,7 +29,12 @@ fn raise_own_limit() {
 
 /// The server under limits of the shell's.
 fn under(limits: &str) -> Server {
-    let binary = command(&["--listen", "127.0.0.1:0"]);
+    under_with(limits, &[])
+}
+
+fn under_with(limits: &str, args: &[&str]) -> Server {
+    let mut binary = command(&["--listen", "127.0.0.1:0"]);
+    binary.args(args);
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!("{limits}; exec \"$0\" \"$@\"")]);
     shell.arg(binary.get_program()).args(binary.get_args());
@@ -276,4 +281,88 @@ fn one_address_may_have_only_so_many() {
         let mut stream = server.subscribe_with("/events", EVENT_STREAM);
         stream.next().is_some()
     });
+}
+
+#[test]
+fn unfinished_uploads_leave_room_for_health_streams_and_publishes() {
+    let server = under("ulimit -Sn 160; ulimit -Hn 160");
+    let unfinished = |kind: &str| {
+        let mut socket = server.connect();
+        let head = format!(
+            "POST /events HTTP/1.1\r\nHost: {}\r\nContent-Type: {kind}\r\nContent-Length: 9999\r\n\r\n ",
+            server.address
+        );
+        // One that finds no place is closed.
+        let _ = socket.write_all(head.as_bytes());
+        socket
+    };
+    for kind in ["application/x-ndjson", "application/json"] {
+        let stuck: Vec<_> = (0..140).map(|_| unfinished(kind)).collect();
+        wait_until("others find a place again", || {
+            let mut socket = server.connect();
+            request_on(&mut socket).is_some()
+        });
+        for n in 0..10 {
+            assert_eq!(server.get("/health/ready").status, 200);
+            let mut stream = connected(&server);
+            server.publish("default", &n.to_string());
+            assert_eq!(stream.event().unwrap().data, n.to_string());
+        }
+        let refused = stuck.into_iter().rev().find_map(Answer::try_read);
+        let refused = refused.expect("an answer");
+        assert_eq!(
+            (refused.status, refused.code().as_str()),
+            (503, "too_many_uploads")
+        );
+    }
+}
+
+#[test]
+fn whatever_comes_by_the_public_address_the_admin_address_answers() {
+    let mut server = under_with(
+        "ulimit -Sn 160; ulimit -Hn 160",
+        &["--admin-listen", "127.0.0.1:0"],
+    );
+    let log = server.log();
+    let admin = log
+        .split("http://")
+        .nth(2)
+        .and_then(|rest| rest.split([' ', ',']).next());
+    let admin = admin.unwrap().parse().unwrap();
+    let public = server.address;
+    let mut crowd: Vec<_> = (0..260)
+        .map(|n| {
+            let mut socket = server.connect();
+            if n % 2 == 0 {
+                let request = format!("GET /events HTTP/1.1\r\nHost: {public}\r\n\r\n");
+                let _ = socket.write_all(request.as_bytes());
+            }
+            socket
+        })
+        .collect();
+    for _ in 0..20 {
+        crowd.push(server.connect());
+        server.address = admin;
+        assert_eq!(server.get("/health/live").status, 200);
+        assert_eq!(server.get("/health/ready").status, 200);
+        server.address = public;
+    }
+}
+
+#[test]
+fn a_refused_stream_is_closed() {
+    let server = Server::start(&["--max-subscribers", "0"]);
+    let mut socket = server.connect();
+    write!(
+        socket,
+        "GET /events HTTP/1.1\r\nHost: {}\r\n\r\n",
+        server.address
+    )
+    .unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 503") && answer.contains("connection: close"),
+        "{answer}"
+    );
 }

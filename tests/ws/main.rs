@@ -14,4 +14,5 @@ mod pages;
 mod publish;
 mod resume;
 mod slow;
+mod uploads;
 mod wire;

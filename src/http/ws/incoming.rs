@@ -1,6 +1,6 @@
 //! What a client sends, as whole messages within a bound.
 
-use std::str::Utf8Error;
+use std::{cell::RefCell, io::ErrorKind::OutOfMemory, rc::Rc, str::Utf8Error, sync::Arc};
 
 use actix_web::{
     Error, HttpRequest, HttpResponse,
@@ -9,7 +9,12 @@ use actix_web::{
 };
 use actix_ws::{CloseCode, CloseReason, Item, Message, MessageStream, ProtocolError, Session};
 
-use super::lengths::bounded;
+use tokio::time::timeout;
+
+use super::{
+    super::uploads::{PART_TIMEOUT, Upload, Uploads},
+    lengths::bounded,
+};
 
 /// What a client may offer as `Sec-WebSocket-Protocol`; browsers close a socket whose offers were all left
 /// without an answer.
@@ -35,6 +40,8 @@ pub(super) struct Incoming {
     /// What has come of a message that is sent in parts. Joined as they come: kept one by one, those of
     /// a byte each would take many times their length.
     begun: BytesMut,
+    /// What has come of messages that were not answered yet.
+    upload: Rc<RefCell<Upload>>,
 }
 
 impl Incoming {
@@ -43,21 +50,35 @@ impl Incoming {
         request: &HttpRequest,
         body: Payload,
         max: usize,
+        uploads: &Arc<Uploads>,
     ) -> Result<(HttpResponse, Session, Self), Error> {
+        let upload = Rc::new(RefCell::new(Upload::begin(uploads)));
+        let body = bounded(request, body, max, Rc::clone(&upload))?;
         let (answer, session, messages) =
-            actix_ws::handle_with_protocols(request, bounded(request, body, max)?, &PROTOCOLS)?;
+            actix_ws::handle_with_protocols(request, body, &PROTOCOLS)?;
         let incoming = Self {
             messages: messages.max_frame_size(max),
             max,
             begun: BytesMut::new(),
+            upload,
         };
         Ok((answer, session, incoming))
     }
 
     /// May be dropped and called again without a loss.
     pub(super) async fn next(&mut self) -> Heard {
+        // What came before has been answered.
+        let released = self.upload.borrow_mut().hold(self.begun.len());
+        debug_assert!(released.is_ok(), "less than before");
         loop {
-            let heard = match self.messages.recv().await {
+            let Ok(received) = timeout(PART_TIMEOUT, self.messages.recv()).await else {
+                if self.upload.borrow_mut().is_overdue() {
+                    let detail = "the rest of the message did not come in time";
+                    return wrong(CloseCode::Policy, detail);
+                }
+                continue;
+            };
+            let heard = match received {
                 Some(Ok(message)) => self.take(message),
                 Some(Err(error)) => Some(self.judge(&error)),
                 None => Some(Heard::Gone),
@@ -125,6 +146,9 @@ impl Incoming {
         let overflow = source.and_then(|source| source.downcast_ref::<PayloadError>());
         if matches!(overflow, Some(PayloadError::Overflow)) {
             self.too_long()
+        } else if matches!(overflow, Some(PayloadError::Io(error)) if error.kind() == OutOfMemory) {
+            let detail = "messages hold as many bytes as allowed; try again in a moment";
+            wrong(CloseCode::Again, detail)
         } else if source
             .and_then(|source| source.downcast_ref::<Utf8Error>())
             .is_some()

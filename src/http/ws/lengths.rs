@@ -2,7 +2,10 @@
 //! all of it, so that one who declares a terabyte could go on sending.
 
 use std::{
+    cell::RefCell,
+    io,
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll},
 };
 
@@ -13,6 +16,8 @@ use actix_web::{
 };
 use futures_util::Stream;
 
+use super::super::uploads::Upload;
+
 /// The bits of a frame's second byte that are a length, or say how many bytes it has.
 const LENGTH_BITS: u8 = 0x7F;
 const LENGTH_IN_2_BYTES: u8 = 126;
@@ -20,11 +25,18 @@ const LENGTH_IN_8_BYTES: u8 = 127;
 const MASK_BIT: u8 = 0x80;
 const MASK_BYTES: u64 = 4;
 
-/// The same bytes, which end with [`PayloadError::Overflow`] where a frame declares more than `max`.
-pub(super) fn bounded(request: &HttpRequest, body: Payload, max: usize) -> Result<Payload, Error> {
+/// The same bytes, counted as they come, which end with [`PayloadError::Overflow`] where a frame declares
+/// more than `max`, and with an [`io::ErrorKind::OutOfMemory`] where all uploads hold too much.
+pub(super) fn bounded(
+    request: &HttpRequest,
+    body: Payload,
+    max: usize,
+    upload: Rc<RefCell<Upload>>,
+) -> Result<Payload, Error> {
     let bounded: BoxedPayloadStream = Box::pin(Bounded {
         body: body.into_inner(),
         heads: Heads::new(max),
+        upload,
     });
     let mut bounded = dev::Payload::Stream { payload: bounded };
     Payload::from_request(request, &mut bounded).into_inner()
@@ -35,6 +47,7 @@ type BoxedPayloadStream = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>
 struct Bounded {
     body: dev::Payload,
     heads: Heads,
+    upload: Rc<RefCell<Upload>>,
 }
 
 impl Stream for Bounded {
@@ -42,10 +55,14 @@ impl Stream for Bounded {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let next = Pin::new(&mut self.body).poll_next(cx);
-        if let Poll::Ready(Some(Ok(bytes))) = &next
-            && !self.heads.pass(bytes)
-        {
-            return Poll::Ready(Some(Err(PayloadError::Overflow)));
+        if let Poll::Ready(Some(Ok(bytes))) = &next {
+            if !self.heads.pass(bytes) {
+                return Poll::Ready(Some(Err(PayloadError::Overflow)));
+            }
+            if self.upload.borrow_mut().add(bytes.len()).is_err() {
+                let full = io::ErrorKind::OutOfMemory.into();
+                return Poll::Ready(Some(Err(PayloadError::Io(full))));
+            }
         }
         next
     }

@@ -74,7 +74,8 @@ impl Publisher {
         let (reference, ids) = match self.check() {
             Err(refused) => (reference_of(message), Err(refused)),
             Ok(permit) => {
-                let (reference, events) = read(message);
+                let max_events = self.face.broadcaster.max_batch_events();
+                let (reference, events) = read(message, max_events);
                 let ids = match events {
                     Ok(events) => self.publish(permit, events).await,
                     Err(problem) => Err(problem),
@@ -120,27 +121,27 @@ fn refusal(problem: &Problem) -> (StatusCode, &'static str, String) {
 fn reference_of(message: &[u8]) -> Option<String> {
     let message = std::str::from_utf8(message).ok();
     let message = message.filter(|message| message.len() <= MAX_REFUSED_READ_BYTES)?;
-    let (reference, _) = take_reference(members(&raw(message).ok()?).ok()?).ok()?;
+    let (reference, _) = take_reference(members(raw(message).ok()?).ok()?).ok()?;
     reference
 }
 
 /// The events of a message: one, or those of an array, which may stand in an object that has a `ref`,
 /// too. And that `ref`, for the answer, whatever else is wrong.
-fn read(message: &[u8]) -> (Option<String>, Result<Vec<Event>, Problem>) {
+fn read(message: &[u8], max: usize) -> (Option<String>, Result<Vec<Event>, Problem>) {
     let message = message.strip_prefix(BYTE_ORDER_MARK).unwrap_or(message);
     if message.trim_ascii_start().starts_with(b"[") {
-        let events = objects(message).and_then(|(fields, _)| build(fields));
+        let events = objects(message, max).and_then(|(fields, _)| build(fields));
         return (None, events);
     }
     let text = String::from_utf8_lossy(message);
-    let taken = raw(&text).and_then(|object| take_reference(members(&object)?));
+    let taken = raw(&text).and_then(|object| take_reference(members(object)?));
     match taken {
-        Ok((reference, members)) => (reference, events_of(members)),
+        Ok((reference, members)) => (reference, events_of(members, max)),
         Err(problem) => (None, Err(problem)),
     }
 }
 
-fn take_reference(members: Vec<Member>) -> Result<(Option<String>, Vec<Member>), Problem> {
+fn take_reference(members: Vec<Member<'_>>) -> Result<(Option<String>, Vec<Member<'_>>), Problem> {
     let (mut references, others): (Vec<_>, Vec<_>) =
         members.into_iter().partition(|(name, _)| name == "ref");
     let Some((_, value)) = references.pop() else {
@@ -158,9 +159,9 @@ fn take_reference(members: Vec<Member>) -> Result<(Option<String>, Vec<Member>),
     }
 }
 
-fn events_of(members: Vec<Member>) -> Result<Vec<Event>, Problem> {
+fn events_of(members: Vec<Member<'_>>, max: usize) -> Result<Vec<Event>, Problem> {
     match &members[..] {
-        [(name, events)] if name == "events" => match objects(events.get().as_bytes())? {
+        [(name, events)] if name == "events" => match objects(events.get().as_bytes(), max)? {
             (fields, true) => build(fields),
             (_, false) => Err(wrong_type("events", "an array of events")),
         },
@@ -177,14 +178,14 @@ mod tests {
     use super::*;
 
     fn data(message: &str) -> (Option<String>, Vec<String>) {
-        let (reference, events) = read(message.as_bytes());
+        let (reference, events) = read(message.as_bytes(), 100);
         let events = events.unwrap();
         let data = events.iter().map(|event| event.data().to_owned());
         (reference, data.collect())
     }
 
     fn refused(message: &str) -> (Option<String>, &'static str) {
-        let (reference, events) = read(message.as_bytes());
+        let (reference, events) = read(message.as_bytes(), 100);
         (reference, events.unwrap_err().code())
     }
 
