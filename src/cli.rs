@@ -12,6 +12,7 @@ mod publish;
 mod publish_lines;
 mod publisher;
 mod refusal;
+mod signal_list;
 mod signals;
 mod subscribe;
 mod subscriber;

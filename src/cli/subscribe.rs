@@ -6,7 +6,9 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 use super::{
-    Failure, complain, signals,
+    Failure, complain,
+    signal_list::SignalList,
+    signals,
     subscriber::{End, Received, Subscriber},
     target::Target,
     write_line,
@@ -61,13 +63,25 @@ impl Subscribe {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failure> {
         let target = Target::new(self.url.as_deref(), config.listen.iter(), "/events")?;
         signals::on_end(|| process::exit(0))?;
+        let signals = self
+            .copies_all()
+            .then(|| SignalList::beside(&target))
+            .flatten();
         let subscriber = Subscriber::new(target, self.query(), self.start());
         let has_gap = Cell::new(false);
         subscriber.run(|received| self.take(&received, &has_gap))?;
+        if let Some(left_out) = signals.and_then(SignalList::left_out) {
+            complain(&left_out);
+        }
         if self.until.is_some() && has_gap.get() {
             return Err(Failure::new(INCOMPLETE));
         }
         Ok(())
+    }
+
+    /// As one does who carries a history over.
+    fn copies_all(&self) -> bool {
+        self.until.is_some() && self.json && self.topic.iter().any(|topic| topic == "*")
     }
 
     fn query(&self) -> Vec<(&'static str, String)> {

@@ -60,6 +60,12 @@ impl Target {
         &self.url
     }
 
+    /// Another route of the same server, where this is its route of events.
+    pub(crate) fn beside(&self, route: &str) -> Option<String> {
+        let path = self.url.split(['?', '#']).next()?.trim_end_matches('/');
+        Some(format!("{}{route}", path.strip_suffix("/events")?))
+    }
+
     /// On this machine, where no proxy of the environment has anything to do.
     pub(crate) fn is_local(&self) -> bool {
         self.local
@@ -141,6 +147,21 @@ mod tests {
     fn a_url_with_a_path_is_used_as_it_is() {
         assert_eq!(url("http://host/live/events/"), "http://host/live/events/");
         assert_eq!(url("http://host/x?a=b#c"), "http://host/x?a=b");
+    }
+
+    #[test]
+    fn another_route_stands_beside_that_of_events() {
+        let beside = |url| target(Some(url), &[]).unwrap().beside("/signals");
+        for (url, expected) in [
+            ("http://host", Some("http://host/signals")),
+            (
+                "http://host/live/events/?a=b",
+                Some("http://host/live/signals"),
+            ),
+            ("http://host/stream", None),
+        ] {
+            assert_eq!(beside(url).as_deref(), expected, "{url}");
+        }
     }
 
     #[test]

@@ -290,3 +290,28 @@ fn health_is_that_of_a_server_that_runs() {
     server.signal("-STOP");
     run(&["health", "--url", &url]).failed(1);
 }
+
+#[test]
+fn a_copy_of_all_events_ends_with_a_warning_that_names_the_signals_it_leaves_out() {
+    let server = Server::start(&[]);
+    server.publish("news", "hello");
+    let copy = |more: &[&str]| {
+        let all = ["subscribe", "--url", &url(&server), "--until", "head"];
+        run(&[&all[..], more].concat())
+    };
+    let all = ["--topic", "*", "--json"];
+    let none = copy(&all);
+    assert_eq!((none.code, none.complaints.len()), (Some(0), 0));
+    for name in ["counter", "votes"] {
+        let head = format!("PUT /signals/{name} HTTP/1.1\nContent-Type: application/json");
+        assert_eq!(server.request(&head, b"{\"value\":1}").status, 201);
+    }
+    let ended = copy(&all);
+    assert_eq!((ended.code, ended.output.len()), (Some(0), 1), "{ended:?}");
+    let [warning] = &ended.complaints[..] else {
+        panic!("{ended:?}")
+    };
+    assert!(warning.contains("leaves out counter, votes;"), "{warning}");
+    // Whoever asks for some topics alone copies no history.
+    assert_eq!(copy(&["--topic", "news", "--json"]).complaints.len(), 0);
+}
