@@ -30,7 +30,8 @@ local owns, whole, used = tonumber(state[11]), state[13], state[14]
 -- Keys that were deleted or evicted are found by what they should hold.
 if tonumber(state[10]) ~= call('HLEN', retained) then return {'lost'} end
 if has_own_ids and owns ~= call('HLEN', own) then return {'own'} end
-if tonumber(state[12]) ~= call('HLEN', topic_counts) then whole = state[9] end
+local topics = call('HLEN', topic_counts)
+if tonumber(state[12]) ~= topics then whole = state[9] end
 
 local function set_last(id)
   local ms, sequence = id:match('^(%d+)-(%d+)$')
@@ -82,11 +83,12 @@ local function read_batch()
   return batch
 end
 
+-- The id it was written at, and how long it is; without a copy of it, which may be large.
 local function value_of(key)
   local found = call('HGET', retained, key)
   if not found then return nil end
-  local id, value = found:match('^(%S+) (.*)$')
-  return id, value
+  local space = found:find(' ', 1, true)
+  return found:sub(1, space - 1), #found - space
 end
 
 local function refusal(batch)
@@ -100,22 +102,24 @@ local function refusal(batch)
   local values, size = call('HLEN', retained), retained_bytes
   for key, value in pairs(latest) do
     local id, old = value_of(key)
-    if id then values, size = values - 1, size - #key - #old end
+    if id then values, size = values - 1, size - #key - old end
     if value[2] == '1' then values, size = values + 1, size + #key + #value[3] end
   end
   if values > max_values or size > max_retained_bytes then return {'full'} end
 end
 
+local values = tonumber(state[10])
+
 local function retain(batch, id)
   for _, value in ipairs(batch.values) do
     local key = value[1]
     local before, old = value_of(key)
-    if before then retained_bytes = retained_bytes - #key - #old end
+    if before then retained_bytes = retained_bytes - #key - old end
     if value[2] == '1' then
-      call('HSET', retained, key, id .. ' ' .. value[3])
+      values = values + call('HSET', retained, key, id .. ' ' .. value[3])
       retained_bytes = retained_bytes + #key + #value[3]
     elseif before then
-      call('HDEL', retained, key)
+      values = values - call('HDEL', retained, key)
     end
   end
 end
@@ -179,12 +183,17 @@ local function add(...)
   return call('XADD', log, next_id(), ...)
 end
 
+-- How many entries were added to each topic's index.
+local indexed = {}
+
 local function add_to_index(topic, id)
-  local key = topic_keys .. topic
-  call('XADD', key, id, '', '')
-  if call('HINCRBY', topic_counts, topic, 1) ~= call('XLEN', key) then
-    call('HSET', topic_counts, topic, call('XLEN', key))
-    whole = id
+  call('XADD', topic_keys .. topic, id, '', '')
+  indexed[topic] = (indexed[topic] or 0) + 1
+end
+
+local function count_indexed()
+  for topic, count in pairs(indexed) do
+    if call('HINCRBY', topic_counts, topic, count) == count then topics = topics + 1 end
   end
 end
 
@@ -301,7 +310,7 @@ local function trim(new_events)
     if not is_rest then
       local length = call('XLEN', key)
       if length == 0 then
-        call('HDEL', topic_counts, topic)
+        topics = topics - call('HDEL', topic_counts, topic)
         call('DEL', key)
       else
         call('HSET', topic_counts, topic, length)
@@ -322,10 +331,25 @@ for i = 1, number() do
   if failure then return failure end
   answers[i] = answer
 end
+count_indexed()
 trim(added - before)
-call('HSET', meta, 'floor', floor, 'bytes', string.format('%.0f', bytes), 'oldest', oldest_id,
-  'added', string.format('%.0f', added), 'retained_bytes', string.format('%.0f', retained_bytes),
-  'last', string.format('%.0f-%.0f', last_ms, last_sequence), 'values', call('HLEN', retained),
-  'owns', string.format('%.0f', owns), 'topics', call('HLEN', topic_counts), 'whole', whole, 'spent', used,
-  'time', string.format('%.0f', now), 'step', step, 'floor_time', floor_time)
+
+local changed = {'floor', floor, 'bytes', string.format('%.0f', bytes), 'added', string.format('%.0f', added),
+  'oldest', oldest_id, 'last', string.format('%.0f-%.0f', last_ms, last_sequence),
+  'time', string.format('%.0f', now)}
+local function write(name, value, before)
+  if value ~= before then
+    changed[#changed + 1] = name
+    changed[#changed + 1] = value
+  end
+end
+write('retained_bytes', retained_bytes, tonumber(state[5]))
+write('values', values, tonumber(state[10]))
+write('owns', owns, tonumber(state[11]))
+write('topics', topics, tonumber(state[12]))
+write('whole', whole, state[13])
+write('spent', used, state[14])
+write('step', step, state[16])
+write('floor_time', floor_time, state[17])
+call('HSET', meta, unpack(changed))
 return answers
