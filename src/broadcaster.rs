@@ -19,6 +19,7 @@ mod looks;
 mod pace;
 mod position;
 mod recent;
+mod reconnects;
 mod replays;
 mod room;
 mod shard;
@@ -48,7 +49,6 @@ use crate::{
         self, Appended, Batch, Bounds, Follower, History, Hold, NameKind, NameRange, Names,
         RetainedAt, Unavailable, Window,
     },
-    sse::RETRY,
 };
 use looks::Looks;
 use replays::Replays;
@@ -372,8 +372,8 @@ impl Broadcaster {
     }
 
     /// Ends every stream so that its client comes back: publishing ends, what was published is
-    /// delivered, each stream is sent a reconnection time of its own within `within`, and is cut.
-    /// Returns once all are gone, or after `within`.
+    /// delivered, each stream is sent a reconnection time of its own, the more streams the more they
+    /// differ but by no more than `within`, and is cut. Returns once all are gone, or after `within`.
     pub async fn drain(&self, within: Duration) {
         let inner = &*self.inner;
         let deadline = Instant::now() + within;
@@ -381,8 +381,9 @@ impl Broadcaster {
         while !inner.room.is_free() && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+        let streams = inner.subscribers.load(Ordering::SeqCst);
         for shard in inner.shards.iter() {
-            shard.drain(within, deadline);
+            shard.drain(|| reconnects::drained(streams, within), deadline);
         }
         let _ = timeout_at(deadline.into(), async {
             loop {
@@ -477,7 +478,7 @@ impl Broadcaster {
     /// A reconnection time for one that is sent away: not everybody comes back at once.
     #[must_use]
     pub fn spread_retry() -> Duration {
-        RETRY + Duration::from_millis(fastrand::u64(0..8_000))
+        reconnects::refused()
     }
 
     /// Counts one that was sent away at the door.

@@ -14,12 +14,9 @@ use std::{
 use crate::event::{EventId, Selector};
 
 pub use frame::Frame;
-pub(crate) use frame::{OPENING, PING};
+pub(crate) use frame::PING;
 #[cfg(feature = "signals")]
 pub(crate) use signal::Update;
-
-/// The reconnection time that a stream begins with.
-pub const RETRY: Duration = Duration::from_secs(2);
 
 /// Shortest interval of a visible heartbeat.
 pub const MIN_HEARTBEAT: Duration = Duration::from_secs(1);
@@ -44,6 +41,8 @@ pub struct Sender {
     pub(crate) behind: bool,
     /// Looks since something was sent.
     pub(crate) quiet: u16,
+    /// Pings since a block was sent.
+    pub(crate) pings: u8,
     waker: Option<Waker>,
 }
 
@@ -82,8 +81,9 @@ pub(crate) struct Gap {
 /// How a sender ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mark {
-    /// What is due, then this reconnection time, then the cut. Past the deadline without what is due.
-    Drain { retry: Duration, deadline: Instant },
+    /// What is due, then this reconnection time, then the cut. Past its shard's deadline without what
+    /// is due.
+    Drain { retry_ms: u32 },
     /// The grant is over: cut at once.
     Expired,
     /// The stream is gone; the place is swept once no walk can visit it.
@@ -102,6 +102,7 @@ impl Sender {
             heartbeat: None,
             behind: false,
             quiet: 0,
+            pings: 0,
             waker: None,
         }
     }

@@ -135,7 +135,9 @@ impl Positions {
         if told > owed.overdue || told >= owed.at {
             return None;
         }
-        let frame = owed.frame.get_or_insert_with(|| Frame::position(owed.at));
+        let frame = owed
+            .frame
+            .get_or_insert_with(|| Frame::position(Some(owed.at)));
         Some((owed.at, frame.clone()))
     }
 }

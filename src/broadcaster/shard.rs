@@ -41,6 +41,10 @@ use crate::{
 /// Most senders that are visited under one hold of the lock.
 pub(super) const VISITS_PER_LOCK: usize = if cfg!(all(test, shuttle)) { 1 } else { 256 };
 
+/// Most pings in a row: a reader that takes a stream block by block keeps them until a block ends, and
+/// fails once that is longer than its buffer.
+const MAX_PINGS: u8 = 32;
+
 pub(crate) struct Shard {
     /// The subscribers. See the module for the rules of this lock.
     pub(super) senders: Mutex<Vec<Sender>>,
@@ -67,14 +71,16 @@ pub(super) struct Desk {
     pub(super) recent: Arc<Recent>,
     pub(super) positions: Positions,
     pub(super) walking: bool,
+    /// Until when a drain waits for what is due to be sent.
+    drain_deadline: Option<Instant>,
 }
 
 /// What a polled stream has to do next.
 pub(crate) enum Next {
     /// Nothing is due; the waker is registered.
     Wait,
-    /// A heartbeat that no client sees as an event.
-    Ping,
+    /// A heartbeat that no client sees as an event, or in its place a block.
+    Ping { is_block: bool },
     /// One that it does, since it asked for it.
     Heartbeat,
     /// Everything up to this id was sent.
@@ -107,6 +113,7 @@ impl Shard {
                 recent: Arc::new(Recent::nothing(place)),
                 positions: Positions::new(place, window.retention()),
                 walking: false,
+                drain_deadline: None,
             }),
             bell: Notify::new(),
             occupied: AtomicUsize::new(0),
@@ -189,9 +196,7 @@ impl Shard {
             let sender = &mut senders[place as usize];
             sender.told = told;
             let mut next = self.decide(sender, desk);
-            if next.is_some() {
-                sender.quiet = 0;
-            }
+            sender.has_been_sent(next.as_ref());
             let replaced = match &mut next {
                 None => sender.register(waker),
                 Some(Next::Live { settled, .. }) if sender.is_unmarked() => {
@@ -207,7 +212,7 @@ impl Shard {
     }
 
     fn decide(&self, sender: &mut Sender, desk: &mut Desk) -> Option<Next> {
-        if let Some(end) = sender.must_end_now() {
+        if let Some(end) = desk.must_end_now(sender) {
             return Some(end);
         }
         if let Some(gap) = sender.due.gap.take() {
@@ -234,21 +239,52 @@ impl Shard {
                 });
             }
         }
-        if let Some(Mark::Drain { retry, .. }) = sender.mark {
-            return Some(Next::End(Some(retry)));
+        if let Some(Mark::Drain { retry_ms }) = sender.mark {
+            return Some(Next::End(Some(Duration::from_millis(retry_ms.into()))));
         }
         if let Some((at, frame)) = desk.positions.owed(sender.told) {
             return Some(Next::Position(at, frame));
         }
-        std::mem::take(&mut sender.due.ping).then_some(Next::Ping)
+        sender.takes_ping()
     }
 
-    /// A sender has read history of this epoch up to here. False where that was read behind a place
+    /// What is due to a stream by the clock while it waits for history, between two blocks. Otherwise
+    /// its waker is kept.
+    pub(crate) fn meanwhile(&self, place: Place, waker: &Waker) -> Next {
+        let (next, replaced) = {
+            let mut senders = self.senders.lock();
+            let desk = self.desk.lock();
+            let sender = &mut senders[place as usize];
+            let next = desk.must_end_now(sender);
+            let next = next.or_else(|| sender.takes_heartbeat().then_some(Next::Heartbeat));
+            let next = next.or_else(|| sender.takes_ping());
+            sender.has_been_sent(next.as_ref());
+            let replaced = if next.is_none() {
+                sender.register(waker)
+            } else {
+                None
+            };
+            (next, replaced)
+        };
+        drop(replaced);
+        next.unwrap_or(Next::Wait)
+    }
+
+    /// A sender has read history of this epoch up to here, and is sent something of it or not. False where that was read behind a place
     /// in another epoch, so that it follows on nothing: a gap says where to go on.
-    pub(crate) fn has_read(&self, window: &Window, place: Place, epoch: u64, to: EventId) -> bool {
+    pub(crate) fn has_read(
+        &self,
+        window: &Window,
+        place: Place,
+        (epoch, to): (u64, EventId),
+        is_sent: bool,
+    ) -> bool {
         let mut senders = self.senders.lock();
         let desk = self.desk.lock();
         let sender = &mut senders[place as usize];
+        if is_sent {
+            (sender.quiet, sender.pings) = (0, 0);
+        }
         if sender.cursor == Cursor::Opening {
             sender.begin_in(epoch, window.head().epoch);
         }
@@ -335,12 +371,15 @@ impl Shard {
         }
     }
 
-    /// Marks everybody for the end: each with a reconnection time of its own below `spread`.
-    pub(crate) fn drain(&self, spread: Duration, deadline: Instant) {
-        let spread_ms = u64::try_from(spread.as_millis()).unwrap_or(u64::MAX).max(1);
+    /// Marks everybody for the end, each with a reconnection time of its own.
+    pub(crate) fn drain(&self, retry: impl Fn() -> Duration, deadline: Instant) {
+        {
+            let _senders = self.senders.lock();
+            self.desk.lock().drain_deadline = Some(deadline);
+        }
         self.each(|sender| {
-            let retry = crate::sse::RETRY + Duration::from_millis(fastrand::u64(0..spread_ms));
-            sender.mark.get_or_insert(Mark::Drain { retry, deadline });
+            let retry_ms = u32::try_from(retry().as_millis()).unwrap_or(u32::MAX);
+            sender.mark.get_or_insert(Mark::Drain { retry_ms });
             true
         });
     }
@@ -414,18 +453,35 @@ impl Sender {
         self.mark.is_none() && !self.due.ping && !self.due.heartbeat && self.due.gap.is_none()
     }
 
-    fn must_end_now(&self) -> Option<Next> {
-        match self.mark? {
-            Mark::Expired | Mark::Gone => Some(Next::End(None)),
-            Mark::Drain { retry, deadline } if Instant::now() >= deadline => {
-                Some(Next::End(Some(retry)))
-            }
-            Mark::Drain { .. } => None,
+    /// The ping that is due, if one is: in place of the last of [`MAX_PINGS`] in a row, a block.
+    fn takes_ping(&mut self) -> Option<Next> {
+        std::mem::take(&mut self.due.ping).then(|| Next::Ping {
+            is_block: self.pings + 1 >= MAX_PINGS,
+        })
+    }
+
+    fn has_been_sent(&mut self, next: Option<&Next>) {
+        match next {
+            // What comes of a read is not known yet.
+            None | Some(Next::Wait | Next::Read(_)) => return,
+            Some(Next::Ping { is_block: false }) => self.pings += 1,
+            Some(_) => self.pings = 0,
         }
+        self.quiet = 0;
     }
 }
 
 impl Desk {
+    fn must_end_now(&self, sender: &Sender) -> Option<Next> {
+        match sender.mark? {
+            Mark::Expired | Mark::Gone => Some(Next::End(None)),
+            Mark::Drain { retry_ms } => {
+                let is_over = self.drain_deadline? <= Instant::now();
+                is_over.then(|| Next::End(Some(Duration::from_millis(retry_ms.into()))))
+            }
+        }
+    }
+
     /// Frees the places of those that are gone. Never during a walk.
     pub(super) fn sweep(&mut self, senders: &[Sender]) {
         if self.gone.is_empty() {

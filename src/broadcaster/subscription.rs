@@ -3,7 +3,7 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
     time::{Duration, Instant, SystemTime},
 };
@@ -18,6 +18,7 @@ use super::{
     index::Place,
     pace::Pace,
     recent::{Batch, CHUNK},
+    reconnects,
     replays::{Locating, Replay},
     shard::{Next, Shard},
     snapshot::{Snapshot, Snapshots},
@@ -219,23 +220,23 @@ impl Subscription {
                     let start = std::mem::take(start);
                     Step::Send(self.open(start))
                 }
-                Stage::Taking(taking) => {
-                    let taken = ready!(taking.poll_unpin(cx));
-                    self.begin_to_tell(taken)
-                }
+                Stage::Taking(taking) => match taking.poll_unpin(cx) {
+                    Poll::Ready(taken) => self.begin_to_tell(taken),
+                    Poll::Pending => self.meanwhile(cx),
+                },
                 Stage::Telling(telling) => {
                     let (at, block) = (telling.at, telling.blocks.next());
                     let tell = block.map(|block| Step::Send(self.count_sent(block)));
                     tell.unwrap_or_else(|| self.has_told(at))
                 }
-                Stage::Locating(_, reading) => {
-                    let read = ready!(reading.poll_unpin(cx));
-                    self.has_located(read)
-                }
-                Stage::Replaying(reading) => {
-                    let read = ready!(reading.as_mut().poll(cx));
-                    self.has_replayed(read, cx)
-                }
+                Stage::Locating(_, reading) => match reading.poll_unpin(cx) {
+                    Poll::Ready(read) => self.has_located(read),
+                    Poll::Pending => self.meanwhile(cx),
+                },
+                Stage::Replaying(reading) => match reading.as_mut().poll(cx) {
+                    Poll::Ready(read) => self.has_replayed(read, cx),
+                    Poll::Pending => self.meanwhile(cx),
+                },
                 Stage::Sending(pieces) => {
                     let piece = pieces.next();
                     let send = piece.map(|piece| Step::Send(self.count_sent(piece)));
@@ -255,21 +256,32 @@ impl Subscription {
     }
 
     fn open(&mut self, start: Start) -> Bytes {
+        let streams = self.broadcaster.subscribers.load(Ordering::Relaxed);
+        let opening = Frame::opening(reconnects::opening(streams));
         if self.tell_state() {
-            return self.sent(sse::OPENING.to_vec());
+            return self.count_sent(opening);
         }
         if start == Start::Fresh {
             self.stage = Stage::Open;
             // History was not reached yet, so that there is no position: it is sent with the first.
             if self.told == EventId::new(0, 0) {
-                return self.sent(sse::OPENING.to_vec());
+                return self.count_sent(opening);
             }
             self.connected = true;
-            let connected = Frame::connected(self.told);
-            return self.sent([Bytes::from_static(sse::OPENING), connected].concat());
+            return self.sent([opening, Frame::connected(self.told)].concat());
         }
         self.locate(start);
-        self.sent(sse::OPENING.to_vec())
+        self.count_sent(opening)
+    }
+
+    /// What the clock brings while history is read.
+    fn meanwhile(&mut self, cx: &mut Context<'_>) -> Step {
+        match self.shard.meanwhile(self.place, cx.waker()) {
+            Next::Ping { is_block } => Step::Send(self.ping(is_block)),
+            Next::Heartbeat => Step::Send(self.heartbeat()),
+            Next::End(retry) => self.end(retry),
+            _ => Step::Wait,
+        }
     }
 
     fn begin_to_tell(&mut self, taken: Result<(Snapshot, Lease), Unavailable>) -> Step {
@@ -379,14 +391,14 @@ impl Subscription {
             out.extend_from_slice(&Frame::connected(replay.after));
         }
         self.told = replay.after;
-        self.has_read(replay.epoch, replay.read_to);
+        self.has_read(replay.epoch, replay.read_to, true);
         let batch = self.take(replay).map(|batch| batch.bytes);
         let end = self.reached_head(replay);
         self.send([Some(out.into()), batch, end])
     }
 
     fn replay(&mut self, replay: &Replay) -> Option<Step> {
-        if !self.has_read(replay.epoch, replay.read_to) {
+        if !self.has_read(replay.epoch, replay.read_to, replay.batch.is_some()) {
             return None;
         }
         let mut out = Vec::new();
@@ -427,13 +439,14 @@ impl Subscription {
         self.tell_head = false;
         (self.told < self.head).then(|| {
             self.told = self.head;
-            Frame::position(self.head)
+            Frame::position(Some(self.head))
         })
     }
 
-    fn has_read(&self, epoch: u64, to: EventId) -> bool {
+    fn has_read(&self, epoch: u64, to: EventId, is_sent: bool) -> bool {
         let window = &self.broadcaster.window;
-        self.shard.has_read(window, self.place, epoch, to)
+        self.shard
+            .has_read(window, self.place, (epoch, to), is_sent)
     }
 
     fn take(&mut self, replay: &Replay) -> Option<Batch> {
@@ -453,8 +466,8 @@ impl Subscription {
                 self.read_on(self.read.max(self.told))
             }
             Next::Wait => Step::Wait,
-            Next::Ping => Step::Send(self.count_sent(Bytes::from_static(sse::PING))),
-            Next::Heartbeat => Step::Send(self.count_sent(Frame::heartbeat(SystemTime::now()))),
+            Next::Ping { is_block } => Step::Send(self.ping(is_block)),
+            Next::Heartbeat => Step::Send(self.heartbeat()),
             Next::Position(at, frame) => {
                 self.told = at;
                 Step::Send(self.count_sent(frame))
@@ -469,7 +482,7 @@ impl Subscription {
                 };
                 self.told = batch.last;
                 if batch.more {
-                    self.has_read(recent.tail.to.epoch, batch.last);
+                    self.has_read(recent.tail.to.epoch, batch.last, true);
                 }
                 self.settled = settled && !batch.more && !self.tell_head;
                 self.broadcaster.stats.delivered.add(batch.events);
@@ -489,17 +502,40 @@ impl Subscription {
                 self.tell_state_by(|state| state.take_behind_gap());
                 Step::Send(self.count_sent(frame))
             }
-            Next::End(retry) => {
-                self.stage = Stage::Cut { flushed: false };
-                match retry {
-                    Some(retry) => {
-                        self.ended = Ended::Drained;
-                        Step::Send(self.count_sent(Frame::retry(retry)))
-                    }
-                    None => Step::Again,
-                }
-            }
+            Next::End(retry) => self.end(retry),
         }
+    }
+
+    /// Begins the end of the stream: the cut, behind a reconnection time where there is one.
+    fn end(&mut self, retry: Option<Duration>) -> Step {
+        self.stage = Stage::Cut { flushed: false };
+        let Some(retry) = retry else {
+            return Step::Again;
+        };
+        self.ended = Ended::Drained;
+        Step::Send(self.come_back(retry))
+    }
+
+    fn come_back(&self, retry: Duration) -> Bytes {
+        self.count_sent(Frame::come_back(retry, self.position()))
+    }
+
+    /// Where the client goes on if it is cut now; `None` before it was told, lest it pass over what it
+    /// came back for.
+    fn position(&self) -> Option<EventId> {
+        self.connected.then_some(self.told)
+    }
+
+    fn ping(&self, is_block: bool) -> Bytes {
+        self.count_sent(if is_block {
+            Frame::position(self.position())
+        } else {
+            Bytes::from_static(sse::PING)
+        })
+    }
+
+    fn heartbeat(&self) -> Bytes {
+        self.count_sent(Frame::heartbeat(SystemTime::now()))
     }
 
     fn read_on(&mut self, after: EventId) -> Step {
@@ -529,7 +565,7 @@ impl Subscription {
     fn send_away(&mut self) -> Bytes {
         self.stage = Stage::Cut { flushed: false };
         self.ended = Ended::Refused;
-        self.sent(Frame::retry(Broadcaster::spread_retry()).to_vec())
+        self.come_back(Broadcaster::spread_retry())
     }
 
     fn sent(&self, bytes: Vec<u8>) -> Bytes {

@@ -123,6 +123,11 @@ impl Subscriber {
         let end = loop {
             match stream.next() {
                 Ok(Some(message)) => {
+                    // A server that has no place for one more subscriber sends it back by a `position`
+                    // before anything else.
+                    if is_first && message.name == "position" {
+                        continue;
+                    }
                     if std::mem::take(&mut is_first) {
                         self.has_opened();
                     }
@@ -138,7 +143,6 @@ impl Subscriber {
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                     break End::Refused(error.to_string());
                 }
-                // A server that has no place for one more subscriber does so.
                 Ok(None) | Err(_) if is_first => {
                     break End::Away("cut before anything came".to_owned());
                 }

@@ -132,7 +132,7 @@ fn send_away(request: &HttpRequest, problem: Problem) -> Result<HttpResponse, Pr
     if !accepts_event_stream(request.headers()) {
         return Err(problem);
     }
-    let retry = Some(Frame::retry(Broadcaster::spread_retry()));
+    let retry = Some(Frame::come_back(Broadcaster::spread_retry(), None));
     let mut head = head(request, None);
     Ok(begin(request, &mut head, |link| SentAway { retry, link }))
 }

@@ -16,10 +16,6 @@ use crate::event::{EventId, EventName, Fetched, Fields, Form, Stored};
 /// A heartbeat. Without a blank line: after one, clients exist that fire an empty message.
 pub(crate) const PING: &[u8] = b": ping\n";
 
-/// What a stream begins with, at once. Its blank line is that of the block behind it, for the same
-/// reason as with [`PING`].
-pub(crate) const OPENING: &[u8] = b"retry: 2000\n";
-
 /// What an event, or a word of our own, is on the wire.
 #[derive(Debug)]
 pub struct Frame;
@@ -75,8 +71,14 @@ impl Frame {
         out.into()
     }
 
+    /// What a stream begins with, at once. Its blank line is that of the block behind it, for the same
+    /// reason as with [`PING`].
+    pub(crate) fn opening(retry: Duration) -> Bytes {
+        Bytes::from(format!("retry: {}\n", retry.as_millis()))
+    }
+
     pub(crate) fn connected(at: EventId) -> Bytes {
-        block("connected", Some(at), &id_data(at))
+        block("connected", Some(at), &id_data(Some(at)))
     }
 
     /// Carries the position before the oldest event that is left, so that a cut right behind it
@@ -97,20 +99,25 @@ impl Frame {
         block("heartbeat", None, &format!(r#"{{"time":"{time}"}}"#))
     }
 
-    pub(crate) fn position(at: EventId) -> Bytes {
-        block("position", Some(at), &id_data(at))
+    /// `None` where the client has no position yet, or keeps the one that it brought.
+    pub(crate) fn position(at: Option<EventId>) -> Bytes {
+        block("position", at, &id_data(at))
     }
 
-    /// Sets the reconnection time of a stream that is about to be cut. A block of its own would fire
-    /// an empty message in some clients.
-    pub(crate) fn retry(after: Duration) -> Bytes {
-        Bytes::from(format!("retry: {}\n", after.as_millis()))
+    /// The last block of a stream that is about to be cut: a `position` that sets the reconnection time.
+    /// Many clients ignore a `retry:` that is not part of a block with data, and some fire an empty
+    /// message for a block that has none.
+    pub(crate) fn come_back(after: Duration, at: Option<EventId>) -> Bytes {
+        [Self::opening(after), Self::position(at)].concat().into()
     }
 }
 
 /// JSON, like the data of all events of ours: many clients parse whatever comes.
-fn id_data(at: EventId) -> String {
-    format!(r#"{{"id":"{at}"}}"#)
+fn id_data(at: Option<EventId>) -> String {
+    at.map_or_else(
+        || r#"{"id":null}"#.to_owned(),
+        |at| format!(r#"{{"id":"{at}"}}"#),
+    )
 }
 
 fn block(name: &str, id: Option<EventId>, data: &str) -> Bytes {
@@ -234,7 +241,23 @@ mod tests {
         let at = EventId::new(4, 0);
         let data = "data: {\"id\":\"4-0\"}\nid: 4-0\n\n";
         assert_eq!(Frame::connected(at), format!("event: connected\n{data}"));
-        assert_eq!(Frame::position(at), format!("event: position\n{data}"));
+        assert_eq!(
+            Frame::position(Some(at)),
+            format!("event: position\n{data}")
+        );
+    }
+
+    #[test]
+    fn the_last_retry_of_a_stream_is_part_of_a_block_with_data() {
+        let after = Duration::from_millis(700);
+        assert_eq!(
+            Frame::come_back(after, Some(EventId::new(4, 0))),
+            "retry: 700\nevent: position\ndata: {\"id\":\"4-0\"}\nid: 4-0\n\n"
+        );
+        assert_eq!(
+            Frame::come_back(after, None),
+            "retry: 700\nevent: position\ndata: {\"id\":null}\n\n"
+        );
     }
 
     #[test]

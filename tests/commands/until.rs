@@ -69,7 +69,7 @@ fn a_server_that_sends_it_away_for_now_is_come_back_to() {
     let fake = Fake::start();
     let running = until_head(&fake);
     let (mut full, _) = fake.stream("");
-    full.send("retry: 30\n");
+    full.send("retry: 30\nevent: position\ndata: {\"id\":null}\n\n");
     drop(full);
     replay(&fake).send("data: three\nid: 5-3\n\n");
     let ended = running.end();

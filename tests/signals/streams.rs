@@ -8,10 +8,12 @@ use crate::{
     support::{Server, Stream},
 };
 
-/// What the stream begins with, up to the word that it is connected.
+/// What the stream begins with behind its reconnection time, up to the word that it is connected.
 fn beginning(stream: &mut Stream) -> String {
     let text = stream.text_until("event: connected\n");
     stream.text_until("\n\n");
+    let (retry, text) = text.split_once('\n').unwrap();
+    assert!(retry.starts_with("retry: "), "{retry}");
     text.trim_end_matches("event: connected\n").to_owned()
 }
 
@@ -23,8 +25,7 @@ fn each_document_comes_whole_and_without_an_id_before_the_first_change() {
     let mut stream = server.subscribe("/signals?name=b&name=a");
     assert_eq!(
         beginning(&mut stream),
-        "retry: 2000\n\
-         data: {\"name\":\"a\",\"patch\":[{\"op\":\"replace\",\"path\":\"\",\"value\":{\"x\":[1,2]}}]}\n\n\
+        "data: {\"name\":\"a\",\"patch\":[{\"op\":\"replace\",\"path\":\"\",\"value\":{\"x\":[1,2]}}]}\n\n\
          data: {\"name\":\"b\",\"patch\":[{\"op\":\"replace\",\"path\":\"\",\"value\":\"text\"}]}\n\n"
     );
     put(&server, "other", &json!(1));
@@ -50,7 +51,7 @@ fn whoever_comes_back_is_sent_everything_whole_whatever_id_it_brings() {
         let mut again = server.subscribe_with("/signals?name=a", &format!("Last-Event-ID: {id}"));
         assert_eq!(
             beginning(&mut again),
-            "retry: 2000\ndata: {\"name\":\"a\",\"patch\":[{\"op\":\"replace\",\"path\":\"\",\"value\":3}]}\n\n"
+            "data: {\"name\":\"a\",\"patch\":[{\"op\":\"replace\",\"path\":\"\",\"value\":3}]}\n\n"
         );
     }
 }
@@ -62,7 +63,7 @@ fn the_older_form_names_its_events_after_the_signal() {
     let mut stream = server.subscribe("/signals?name=a&format=event");
     assert_eq!(
         beginning(&mut stream),
-        "retry: 2000\nevent: a\ndata: {\"patch\":[{\"op\":\"replace\",\"path\":\"\",\"value\":{\"x\":1}}]}\n\n"
+        "event: a\ndata: {\"patch\":[{\"op\":\"replace\",\"path\":\"\",\"value\":{\"x\":1}}]}\n\n"
     );
     put(&server, "a", &json!({"x": 2}));
     let change = stream.event().unwrap();
@@ -81,7 +82,7 @@ fn datastar_is_sent_merge_patches_that_also_take_away_what_is_gone() {
     let signals = |text: &str| format!("event: datastar-patch-signals\ndata: signals {text}\n\n");
     assert_eq!(
         beginning(&mut stream),
-        format!("retry: 2000\n{}", signals(r#"{"a":{"x":1,"y":{"z":1}}}"#))
+        signals(r#"{"a":{"x":1,"y":{"z":1}}}"#)
     );
     put(&server, "a", &json!({"y": {}}));
     let change = stream.event().unwrap();
@@ -92,17 +93,11 @@ fn datastar_is_sent_merge_patches_that_also_take_away_what_is_gone() {
     let mut again = server.subscribe(&format!("{path}&datastar={held}"));
     assert_eq!(
         beginning(&mut again),
-        format!(
-            "retry: 2000\n{}",
-            signals(r#"{"a":{"x":null,"y":{"z":null}}}"#)
-        )
+        signals(r#"{"a":{"x":null,"y":{"z":null}}}"#)
     );
     // Whoever had that change has nothing to lose.
     let mut back = server.subscribe_with(path, &format!("Last-Event-ID: {}", change.id));
-    assert_eq!(
-        beginning(&mut back),
-        format!("retry: 2000\n{}", signals(r#"{"a":{"y":{}}}"#))
-    );
+    assert_eq!(beginning(&mut back), signals(r#"{"a":{"y":{}}}"#));
 }
 
 /// The data of the `datastar-patch-signals` that a stream begins with, and whether a gap stands before.
@@ -237,7 +232,7 @@ fn a_name_without_a_document_is_not_sent_as_deleted_unless_its_end_was_missed() 
             "datastar" => "event: datastar-patch-signals\ndata: signals {\"a\":null}\n\n",
             _ => "event: deleted\ndata: {\"name\":\"a\"}\n\n",
         };
-        assert_eq!(back(), format!("retry: 2000\n{end}"));
+        assert_eq!(back(), end);
     }
 }
 

@@ -50,7 +50,7 @@ fn under_with(limits: &str, args: &[&str]) -> Server {
 /// Asserts that a stream was sent away so that its client comes back later.
 fn assert_sent_away(mut stream: Stream) {
     assert_eq!(stream.header("content-type"), Some("text/event-stream"));
-    assert_eq!(stream.drain(), []);
+    assert_eq!(stream.drain_to_farewell(), []);
     assert_eq!(stream.end, Some(End::Cut));
     assert!(
         stream
@@ -248,7 +248,7 @@ fn reconnection_times_of_those_sent_away_are_spread() {
     let mut times: Vec<_> = (0..20)
         .map(|_| {
             let mut stream = server.subscribe_with("/events", EVENT_STREAM);
-            stream.drain();
+            stream.drain_to_farewell();
             stream.retry.expect("a reconnection time")
         })
         .collect();

@@ -33,7 +33,7 @@ fn every_signal_that_ends_the_server_drains_it_and_is_logged() {
         let mut stream = server.subscribe("/events");
         stream.until("connected");
         server.signal(&format!("-{signal}"));
-        stream.drain();
+        stream.drain_to_farewell();
         assert!(stream.retry.is_some(), "{signal}");
         server.wait_for_log(&format!("received SIG{signal}"));
         assert!(server.wait().success(), "{signal}");

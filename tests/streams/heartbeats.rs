@@ -49,6 +49,57 @@ fn a_stream_that_is_never_quiet_carries_its_heartbeat_too() {
 }
 
 #[test]
+fn a_quiet_stream_completes_a_block_after_thirty_two_pings_at_the_latest() {
+    let server = Server::start(&["--ping-interval", "10ms"]);
+    let path = "/events?topic=a";
+    let mut stream = server.subscribe(path);
+    let connected = stream.until("connected");
+    for _ in 0..2 {
+        let text = stream.text_until("\n\n");
+        let (pings, block) = text.split_at(text.find("event: ").unwrap());
+        let count = pings.matches(": ping\n").count();
+        assert_eq!(pings.len(), count * ": ping\n".len(), "{text}");
+        assert!((16..=32).contains(&count), "{count}");
+        let id = &connected.id;
+        let position = format!("event: position\ndata: {{\"id\":\"{id}\"}}\nid: {id}\n\n");
+        assert_eq!(block, position);
+    }
+    // An event is a block: the count begins anew behind it.
+    let id = server.publish("a", "x");
+    let text = stream.text_until(&format!("id: {id}\n\n"));
+    assert!(text.contains("data: x\n"), "{text}");
+    let text = stream.text_until("\n\n");
+    assert!(text.matches(": ping\n").count() >= 16, "{text}");
+}
+
+#[test]
+fn streams_begin_with_reconnection_times_of_their_own() {
+    const STREAMS: usize = 40;
+    let server = Server::start(&[]);
+    server.publish("a", "x");
+    for path in [
+        "/events",
+        "/events?topic=a&since=earliest",
+        "/signals?name=a",
+    ] {
+        let mut times: Vec<_> = (0..STREAMS)
+            .map(|_| {
+                let mut stream = server.subscribe(path);
+                let connected = stream.until("connected");
+                connected.retry.expect("it is part of the first block")
+            })
+            .collect();
+        assert!(
+            times.iter().all(|ms| (1_000..11_000).contains(ms)),
+            "{times:?}"
+        );
+        times.sort_unstable();
+        times.dedup();
+        assert!(times.len() > STREAMS / 2, "{path}: {times:?}");
+    }
+}
+
+#[test]
 fn without_being_asked_for_no_heartbeat_is_an_event() {
     let server = Server::start(&["--ping-interval", "50ms"]);
     let mut stream = server.subscribe("/events?topic=a&heartbeat=");

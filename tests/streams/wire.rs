@@ -14,10 +14,12 @@ fn a_stream_says_what_it_is_and_begins_at_once() {
     );
     assert_eq!(stream.header("x-accel-buffering"), Some("no"));
     assert_eq!(stream.header("event-head"), Some(head.as_str()));
-    let text = stream.peek("\n\n");
+    let text = stream.peek("\n\n").to_owned();
+    let retry = text.lines().next().unwrap();
+    assert!(retry.starts_with("retry: "), "{retry}");
     assert_eq!(
         text,
-        format!("retry: 2000\nevent: connected\ndata: {{\"id\":\"{head}\"}}\nid: {head}\n\n")
+        format!("{retry}\nevent: connected\ndata: {{\"id\":\"{head}\"}}\nid: {head}\n\n")
     );
     let id = server.publish("default", "hello");
     assert_eq!(stream.until("connected").id, head);

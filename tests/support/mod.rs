@@ -449,6 +449,8 @@ pub struct Message {
     pub data: String,
     /// The last id, as of this message.
     pub id: String,
+    /// The reconnection time that its own block sets.
+    pub retry: Option<u64>,
 }
 
 /// How a stream ended.
@@ -565,6 +567,16 @@ impl Stream {
         self.rest.drain(..end).collect()
     }
 
+    /// Reads to the end, before which a `position` says when to come back; what came before that.
+    pub fn drain_to_farewell(&mut self) -> Vec<Message> {
+        let mut messages = self.drain();
+        let last = messages.pop().expect("a last block");
+        assert_eq!(last.name, "position");
+        assert!(last.retry.is_some(), "no retry in the last block");
+        assert_eq!(self.end, Some(End::Cut));
+        messages
+    }
+
     /// Reads to the end.
     pub fn drain(&mut self) -> Vec<Message> {
         std::iter::from_fn(|| self.next()).collect()
@@ -638,7 +650,10 @@ impl Stream {
                 "id" => value.clone_into(&mut self.last_id),
                 "event" => value.clone_into(&mut message.name),
                 "data" => data.push(value),
-                "retry" => self.retry = value.parse().ok(),
+                "retry" => {
+                    message.retry = value.parse().ok();
+                    self.retry = message.retry;
+                }
                 _ => {}
             }
         }

@@ -23,6 +23,8 @@ pub(super) struct Lines {
     data: Bytes,
     /// The reconnection time that was told last, in milliseconds.
     pub(super) retry_ms: Option<u64>,
+    /// By this block.
+    sets_retry: bool,
 }
 
 impl Lines {
@@ -48,6 +50,7 @@ impl Lines {
                 text if text.starts_with(b"retry: ") => {
                     let digits = std::str::from_utf8(&text["retry: ".len()..]).ok();
                     self.retry_ms = digits.and_then(|digits| digits.parse().ok());
+                    self.sets_retry = true;
                 }
                 _ => {}
             }
@@ -62,6 +65,10 @@ impl Lines {
         let data = std::mem::take(&mut self.data);
         if name.is_empty() {
             return Some(Word::Event(data)).filter(|_| !id.is_empty());
+        }
+        // The last block of a stream: when to come back is told in the reason of the close.
+        if std::mem::take(&mut self.sets_retry) && &name[..] == b"position" {
+            return None;
         }
         let told = match &name[..] {
             b"gap" | b"heartbeat" => Some(serde_json::from_slice(&data).ok()?),
@@ -105,7 +112,7 @@ mod tests {
     use super::*;
     use crate::{
         event::{Event, EventId, Form, Stored},
-        sse::{Frame, OPENING, PING},
+        sse::{Frame, PING},
     };
 
     fn words(lines: &mut Lines, due: &[u8]) -> Vec<Word> {
@@ -121,14 +128,17 @@ mod tests {
     fn the_words_of_a_stream_are_messages_that_no_event_can_be_taken_for() {
         let mut lines = Lines::default();
         let (at, oldest) = (EventId::new(4, 0), EventId::new(5, 1));
-        assert_eq!(words(&mut lines, OPENING), []);
+        assert_eq!(
+            words(&mut lines, &Frame::opening(Duration::from_secs(2))),
+            []
+        );
         assert_eq!(lines.retry_ms, Some(2_000));
         let due = [
             &Frame::gap("\"x\n", at, Some(oldest))[..],
             &Frame::gap("", at, None),
             &Frame::connected(at),
             PING,
-            &Frame::position(at),
+            &Frame::position(Some(at)),
             &Frame::heartbeat(SystemTime::UNIX_EPOCH),
         ];
         let expected = [
@@ -141,7 +151,10 @@ mod tests {
         ];
         assert_eq!(words(&mut lines, &due.concat()), expected);
         assert_eq!(
-            words(&mut lines, &Frame::retry(Duration::from_millis(7))),
+            words(
+                &mut lines,
+                &Frame::come_back(Duration::from_millis(7), None)
+            ),
             []
         );
         assert_eq!(lines.retry_ms, Some(7));
