@@ -18,6 +18,8 @@ pub use given::Given;
 pub use history::{HistoryConfig, LogPlace};
 pub use keys::{KeyFile, MAX_KEYS, MIN_KEY_BYTES};
 
+/// How the path of a Unix socket begins among addresses.
+pub(crate) const UNIX: &str = "unix:";
 /// Most worker threads, by the server underneath.
 const MAX_WORKERS: i64 = 512;
 
@@ -25,7 +27,7 @@ const MAX_WORKERS: i64 = 512;
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[allow(clippy::doc_markdown, reason = "--help prints these as they are")]
 pub struct Config {
-    /// Address to serve on; repeatable
+    /// Address to serve on, or a Unix socket as unix:/path; repeatable
     #[arg(
         long,
         env = "SSE_BROADCASTER_LISTEN",
@@ -261,12 +263,22 @@ impl Config {
     /// When one cannot be resolved.
     pub fn addresses(&self) -> Result<(Vec<SocketAddr>, Vec<SocketAddr>), BadSetting> {
         let public = resolve("--listen", &self.listen)?;
-        if public.is_empty() {
+        if public.is_empty() && self.sockets().0.is_empty() {
             return Err(BadSetting(
                 "--listen is empty: give an address and a port, for example 127.0.0.1:8000".into(),
             ));
         }
         Ok((public, resolve("--admin-listen", &self.admin_listen)?))
+    }
+
+    /// The Unix sockets of `--listen` and of `--admin-listen`.
+    #[must_use]
+    pub fn sockets(&self) -> (Vec<PathBuf>, Vec<PathBuf>) {
+        let paths = |texts: &[String]| {
+            let paths = texts.iter().filter_map(|text| text.strip_prefix(UNIX));
+            paths.map(PathBuf::from).collect()
+        };
+        (paths(&self.listen), paths(&self.admin_listen))
     }
 
     /// Refuses to open publishing to whoever reaches a public address unless that was asked for.
@@ -300,10 +312,11 @@ pub fn is_loopback(address: IpAddr) -> bool {
 
 fn resolve(flag: &str, texts: &[String]) -> Result<Vec<SocketAddr>, BadSetting> {
     let mut addresses = Vec::new();
-    for text in texts.iter().filter(|text| !text.is_empty()) {
+    let is_address = |text: &&String| !text.is_empty() && !text.starts_with(UNIX);
+    for text in texts.iter().filter(is_address) {
         let found = text.to_socket_addrs().map_err(|_| {
             BadSetting(format!(
-                "{flag} {text}: give an address and a port, for example 127.0.0.1:8000"
+                "{flag} {text}: give an address and a port, for example 127.0.0.1:8000, or unix: and a path"
             ))
         })?;
         addresses.extend(found);

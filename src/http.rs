@@ -61,6 +61,8 @@ mod socket;
 #[cfg(feature = "server")]
 mod status;
 #[cfg(feature = "server")]
+mod unix_socket;
+#[cfg(feature = "server")]
 mod upgrades;
 #[cfg(feature = "server")]
 mod workers;
@@ -91,6 +93,8 @@ pub(crate) use refusals::Refusals;
 pub use server::{Shutdown, run, serve};
 use subscribe::Route;
 pub(crate) use subscribe::{stream_head, subscribe_as, subscribe_to};
+#[cfg(feature = "server")]
+pub use unix_socket::UnixSocket;
 pub use uploads::UploadLimits;
 pub(crate) use uploads::Uploads;
 

@@ -5,6 +5,7 @@ use std::{fmt, net::SocketAddr};
 use ureq::http::{Uri, uri::Authority};
 
 use super::Failure;
+use crate::config::UNIX;
 
 /// One route of a server.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,7 +23,10 @@ impl Target {
         mut listens: impl Iterator<Item = &'a String>,
         route: &str,
     ) -> Result<Self, Failure> {
-        match (url, listens.find(|listen| !listen.is_empty())) {
+        match (
+            url,
+            listens.find(|listen| !listen.is_empty() && !listen.starts_with(UNIX)),
+        ) {
             (Some(url), _) => Self::parse(url, route),
             (None, Some(listen)) => Self::parse(&reachable(listen)?, route),
             (None, None) => Err(Failure::usage("no address to listen on is set: give --url")),

@@ -3,7 +3,7 @@
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
@@ -11,7 +11,10 @@ use std::{
 
 use tokio::{io::unix::AsyncFd, sync::Notify, task::yield_now};
 
-use super::socket;
+use super::{
+    socket,
+    unix_socket::{Listener, Watched},
+};
 
 /// How many connections a worker accepts in its turn.
 const PER_TURN: usize = 16;
@@ -51,12 +54,12 @@ impl Drop for Turn<'_> {
 
 /// Accepts until it is dropped.
 pub(super) async fn accept(
-    listener: TcpListener,
+    listener: Listener,
     turns: Arc<Turns>,
     worker: usize,
-    let_in: impl Fn(TcpStream, SocketAddr),
+    let_in: impl Fn(TcpStream, Option<SocketAddr>),
 ) {
-    let mut listener = mio::net::TcpListener::from_std(listener);
+    let mut listener = Watched::from(listener);
     let mut complaint = Complaint::default();
     loop {
         let _turn = turns.take(worker).await;
@@ -81,11 +84,11 @@ pub(super) async fn accept(
     }
 }
 
-async fn next(listener: &AsyncFd<mio::net::TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
+async fn next(listener: &AsyncFd<Watched>) -> io::Result<(TcpStream, Option<SocketAddr>)> {
     loop {
         let mut ready = listener.readable().await?;
         if let Ok(accepted) = ready.try_io(|listener| listener.get_ref().accept()) {
-            return accepted.map(|(io, peer)| (io.into(), peer));
+            return accepted;
         }
     }
 }

@@ -44,7 +44,7 @@ impl<S: Service<Accepted, Response = ()> + 'static> Door<S> {
     }
 
     /// Sees to a connection that was accepted just now.
-    pub(super) fn let_in(&self, socket: TcpStream, peer: SocketAddr) {
+    pub(super) fn let_in(&self, socket: TcpStream, peer: Option<SocketAddr>) {
         let Some(counted) = self.settings.capacity.count() else {
             return;
         };
@@ -81,7 +81,7 @@ where
     // Without a place in the runtime's poll it cannot be served; its client comes back.
     if let Ok(io) = tokio::net::TcpStream::from_std(other.socket) {
         let connection = Connection::new(io, other.begun.into(), settings, other.counted);
-        let served = http.call((connection, Protocol::Http1, Some(other.peer)));
+        let served = http.call((connection, Protocol::Http1, other.peer));
         // How a connection ends is its client's matter, or has been logged.
         actix_web::rt::spawn(async move { drop(served.await) });
     }

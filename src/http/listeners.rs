@@ -3,10 +3,12 @@
 use std::{
     fmt, io,
     net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
 };
 
 use socket2::{Domain, Socket, Type};
 
+use super::unix_socket::UnixSocket;
 use crate::{
     broadcaster::StartError,
     config::{BadSetting, Config},
@@ -21,6 +23,7 @@ const BACKLOG: i32 = 4_096;
 pub enum ServeError {
     Setting(BadSetting),
     Listen(SocketAddr, io::Error),
+    ListenUnix(PathBuf, io::Error),
     /// History cannot be opened: what is wrong, and what can be done.
     History(String),
     Start(StartError),
@@ -36,6 +39,14 @@ impl fmt::Display for ServeError {
                 "{address} is in use by another program; choose another address with --listen"
             ),
             Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Self::ListenUnix(path, error) if error.kind() == io::ErrorKind::AddrInUse => write!(
+                f,
+                "{} is in use by another program; choose another path",
+                path.display()
+            ),
+            Self::ListenUnix(path, error) => {
+                write!(f, "cannot listen on unix:{}: {error}", path.display())
+            }
             Self::Start(error @ StartError::WindowTooSmall { .. }) => write!(
                 f,
                 "{error}; raise --history-events or --history-bytes (and --window-events or --window-bytes of a log), or lower \
@@ -51,11 +62,13 @@ impl fmt::Display for ServeError {
 impl std::error::Error for ServeError {}
 
 /// The sockets to serve on.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Listeners {
     /// Everybody's; without an admin listener they serve every route.
     pub public: Vec<TcpListener>,
     pub admin: Vec<TcpListener>,
+    pub public_sockets: Vec<UnixSocket>,
+    pub admin_sockets: Vec<UnixSocket>,
 }
 
 impl Listeners {
@@ -77,10 +90,25 @@ impl Listeners {
                 .map(|address| bind(address, v4_ports.contains(&address.port())));
             listeners.collect::<Result<Vec<_>, _>>()
         };
+        let (public_sockets, admin_sockets) = config.sockets();
+        let bind_sockets = |paths: Vec<PathBuf>| {
+            let sockets = paths.into_iter().map(|path| {
+                let bound = UnixSocket::bind(&path);
+                bound.map_err(|error| ServeError::ListenUnix(path, error))
+            });
+            sockets.collect::<Result<Vec<_>, _>>()
+        };
         Ok(Self {
             public: bind(public)?,
             admin: bind(admin)?,
+            public_sockets: bind_sockets(public_sockets)?,
+            admin_sockets: bind_sockets(admin_sockets)?,
         })
+    }
+
+    pub(super) fn paths(&self) -> Vec<&Path> {
+        let all = self.public_sockets.iter().chain(&self.admin_sockets);
+        all.map(UnixSocket::path).collect()
     }
 
     pub(super) fn addresses(&self) -> Vec<SocketAddr> {

@@ -1,11 +1,8 @@
 //! The server that the binary runs: from settings to listeners, workers, and an orderly end.
 
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use rustix::fs::Mode;
@@ -71,9 +68,9 @@ pub async fn run(
         descriptors::max_connections(
             open_files::raise_limit(),
             workers::count(config),
-            addresses.len(),
+            addresses.len() + listeners.paths().len(),
         ),
-        !listeners.admin.is_empty(),
+        !listeners.admin.is_empty() || !listeners.admin_sockets.is_empty(),
     );
     let max_connections = connections.public;
     report_unreachable(config, max_connections);
@@ -85,7 +82,7 @@ pub async fn run(
     let access = access(config, &keys);
     actix_web::rt::spawn(follow_keys(key_file, keys, hangups));
     let opened = history::open(config).await?;
-    let announcement = announcement(&opened.description, &addresses, &access);
+    let announcement = announcement(&opened.description, &listeners, &access);
     let broadcaster = start_broadcaster(config, opened.history, max_connections)?;
     let ready = Arc::new(AtomicBool::new(true));
     let direct = Arc::<AtomicUsize>::default();
@@ -198,11 +195,12 @@ fn access(config: &Config, keys: &KeyRing) -> Access {
     }
 }
 
-fn announcement(history: &str, addresses: &[SocketAddr], access: &Access) -> String {
-    let addresses: Vec<_> = addresses
-        .iter()
-        .map(|address| format!("http://{address}"))
-        .collect();
+fn announcement(history: &str, listeners: &Listeners, access: &Access) -> String {
+    let addresses = listeners.addresses().into_iter();
+    let addresses = addresses.map(|address| format!("http://{address}"));
+    let paths = listeners.paths().into_iter();
+    let paths = paths.map(|path| format!("unix:{}", path.display()));
+    let addresses: Vec<_> = addresses.chain(paths).collect();
     let who = match &access.publishers {
         Publishers::Nobody => "nobody".to_owned(),
         Publishers::Local => "programs on this machine and this server's own page".to_owned(),

@@ -71,7 +71,7 @@ fn out_queue(_: impl AsFd) -> rustix::io::Result<i32> {
 pub(super) trait OwnsDescriptor: AsRawFd {}
 
 impl OwnsDescriptor for mio::Poll {}
-impl OwnsDescriptor for mio::net::TcpListener {}
+impl OwnsDescriptor for super::unix_socket::Watched {}
 
 /// Has the runtime of this thread watch whether there is something to read; gives back what cannot be
 /// watched.

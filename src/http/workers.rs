@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    net::TcpListener,
     sync::{Arc, atomic::AtomicUsize},
     thread::{self, JoinHandle},
     time::Duration,
@@ -33,6 +32,7 @@ use super::{
     listeners::Listeners,
     not_found, page, refusals, socket,
     status::{self, Status},
+    unix_socket::{Listener, UnixSocket},
     ws,
 };
 use crate::config::{Config, is_loopback};
@@ -51,12 +51,14 @@ pub(super) fn count(config: &Config) -> usize {
 pub(super) struct Workers {
     threads: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
+    /// Their files are removed with these.
+    _sockets: Vec<UnixSocket>,
 }
 
 /// What every worker serves on one listener.
 #[derive(Clone)]
 struct Port {
-    listener: Arc<TcpListener>,
+    listener: Arc<Listener>,
     turns: Arc<Turns>,
     settings: Settings,
     routing: Routing,
@@ -71,7 +73,7 @@ impl Workers {
         routes: &Routes,
         status: &Arc<Status>,
     ) -> io::Result<Self> {
-        let ports = ports(listeners, config, connections, routes, status)?;
+        let (ports, sockets) = ports(listeners, config, connections, routes, status)?;
         let (stop, stopped) = watch::channel(false);
         let (mut threads, mut starting) = (Vec::new(), Vec::new());
         for index in 0..count(config) {
@@ -82,7 +84,11 @@ impl Workers {
             threads.push(thread::Builder::new().name(name).spawn(work)?);
             starting.push(start);
         }
-        let workers = Self { threads, stop };
+        let workers = Self {
+            threads,
+            stop,
+            _sockets: sockets,
+        };
         for start in starting {
             start.await.map_err(io::Error::other)??;
         }
@@ -109,7 +115,7 @@ fn ports(
     connections: Connections,
     routes: &Routes,
     status: &Arc<Status>,
-) -> io::Result<Vec<Port>> {
+) -> io::Result<(Vec<Port>, Vec<UnixSocket>)> {
     // Whatever comes by the public listeners, health checks on the others find a place.
     let [public_settings, admin_settings] =
         [connections.public, connections.admin].map(|max| Settings {
@@ -119,23 +125,27 @@ fn ports(
             capacity: Capacity::new(max),
             replay_buffers: Arc::clone(routes.face.broadcaster.replay_buffers()),
         });
-    let shared = listeners.admin.is_empty();
-    let public = listeners
-        .public
-        .into_iter()
-        .map(|listener| (listener, &public_settings, shared));
-    let admin = listeners
-        .admin
-        .into_iter()
-        .map(|listener| (listener, &admin_settings, true));
-    let port = |(listener, settings, every_route): (TcpListener, &Settings, bool)| {
-        listener.set_nonblocking(true)?;
+    let shared = listeners.admin.is_empty() && listeners.admin_sockets.is_empty();
+    let public = listeners.public.into_iter().map(Listener::Tcp);
+    let admin = listeners.admin.into_iter().map(Listener::Tcp);
+    let of_sockets = |sockets: &[UnixSocket]| {
+        let listeners = sockets.iter().map(UnixSocket::listener);
+        listeners.collect::<io::Result<Vec<_>>>()
+    };
+    let public = public.chain(of_sockets(&listeners.public_sockets)?);
+    let public = public.map(|listener| (listener, &public_settings, shared));
+    let admin = admin.chain(of_sockets(&listeners.admin_sockets)?);
+    let admin = admin.map(|listener| (listener, &admin_settings, true));
+    let port = |(listener, settings, every_route): (Listener, &Settings, bool)| {
+        listener.set_nonblocking()?;
         socket::configure_listener(
             &listener,
             settings.socket_buffer_bytes,
             settings.stall_timeout,
         );
-        let routes = routes.before(is_loopback(listener.local_addr()?.ip()));
+        // No page reaches a Unix socket, whatever its name.
+        let address = listener.address()?;
+        let routes = routes.before(address.is_some_and(|address| is_loopback(address.ip())));
         Ok(Port {
             listener: Arc::new(listener),
             turns: Turns::new(count(config)),
@@ -149,7 +159,9 @@ fn ports(
             },
         })
     };
-    public.chain(admin).map(port).collect()
+    let ports = public.chain(admin).map(port).collect::<io::Result<_>>()?;
+    let sockets = listeners.public_sockets.into_iter();
+    Ok((ports, sockets.chain(listeners.admin_sockets).collect()))
 }
 
 /// One worker, from its start to its end.

@@ -16,3 +16,4 @@ mod metrics;
 mod refusals;
 mod settings;
 mod signals;
+mod unix_socket;

@@ -48,7 +48,8 @@ pub(in super::super) struct House {
 pub(in super::super) struct Other {
     pub(in super::super) socket: TcpStream,
     pub(in super::super) begun: Vec<u8>,
-    pub(in super::super) peer: SocketAddr,
+    /// Nothing where it came by a Unix socket.
+    pub(in super::super) peer: Option<SocketAddr>,
     pub(in super::super) counted: Counted,
 }
 

@@ -66,7 +66,7 @@ pub(super) fn judge(other: &Other, new: usize, face: &Face, config: &ServiceConf
     match codec.decode(&mut rest) {
         Ok(None) if sent.len() < MAX_HEAD_BYTES => Verdict::Unknown,
         Ok(Some(Message::Item(mut request))) if codec.message_type() == MessageType::None => {
-            request.head_mut().peer_addr = Some(other.peer);
+            request.head_mut().peer_addr = other.peer;
             let begun = begin(request.head(), rest.len(), face, &mut codec);
             begun.map_or(Verdict::Theirs, Verdict::Stream)
         }
