@@ -17,7 +17,6 @@ mod signals;
 mod subscribe;
 mod subscriber;
 mod target;
-pub(crate) mod terminal;
 
 use std::{
     env,
@@ -29,7 +28,11 @@ use std::{
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 pub use self::{bench::Bench, health::Health, publish::Publish, subscribe::Subscribe};
-use crate::config::{Config, Given};
+pub use crate::terminal::complain;
+use crate::{
+    config::{Config, Given},
+    terminal,
+};
 
 const EXAMPLES: &str = "Examples:
   sse-broadcaster
@@ -161,12 +164,6 @@ fn read() -> Result<Cli, clap::Error> {
         Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command.clone()))?;
     cli.config.given = Given::of(&command, &matches);
     Ok(cli)
-}
-
-/// One line on standard error, whatever the text holds: parts of it may come from a server.
-pub fn complain(what: &dyn Display) {
-    let line = terminal::one_line(&what.to_string());
-    let _ = writeln!(io::stderr(), "sse-broadcaster: {line}");
 }
 
 /// Prints one line for each; whoever closed the pipe has read enough.

@@ -88,8 +88,6 @@ pub use keys::{KeyRing, Replaced};
 #[cfg(feature = "server")]
 pub use listeners::{Listeners, ServeError};
 #[cfg(feature = "server")]
-pub(crate) use refusals::Refusals;
-#[cfg(feature = "server")]
 pub use server::{Shutdown, run, serve};
 use subscribe::Route;
 pub(crate) use subscribe::{stream_head, subscribe_as, subscribe_to};
@@ -106,7 +104,7 @@ pub(crate) struct Face {
     pub(crate) gate: Gate,
     pub(crate) uploads: Arc<Uploads>,
     #[cfg(feature = "server")]
-    pub(crate) refusals: Arc<Refusals>,
+    pub(crate) refusals: Arc<crate::metrics::Refusals>,
 }
 
 /// `/events`, `/signals` and what is under them, and `/topics`, to mount in an application: reading alone, until it is

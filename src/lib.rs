@@ -46,6 +46,8 @@ mod shown;
 #[cfg(feature = "signals")]
 pub mod signals;
 mod sync;
+#[cfg(feature = "server")]
+mod terminal;
 #[cfg(any(feature = "actix", feature = "axum"))]
 mod wish;
 

@@ -1,6 +1,7 @@
 //! The core's atomics as Prometheus text.
 
 mod process;
+mod refused;
 
 use std::{
     fmt,
@@ -23,9 +24,11 @@ use prometheus_client::{
 use crate::{
     broadcaster::{Broadcaster, Ended},
     history,
-    http::{Face, Refusals, Uploads},
+    http::{Face, Uploads},
     stats::{LATENCY_BOUNDS_MICROS, Latency},
 };
+
+pub(crate) use refused::Refusals;
 
 /// The whole of `GET /metrics`.
 pub(crate) struct Metrics {

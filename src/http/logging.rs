@@ -6,9 +6,9 @@ use env_logger::fmt::Formatter;
 use log::{Level, LevelFilter, Metadata, Record};
 
 use crate::{
-    cli::{complain, terminal},
     config::{BadSetting, Config, LogFormat},
     history::disk::ENGINE_LOG_TARGETS,
+    terminal::{self, complain},
 };
 
 /// Without a setting: what an operator wants to know. The dispatcher underneath takes each client

@@ -87,7 +87,7 @@ impl Publisher {
         let answer = match ids {
             Ok(ids) => Answer::Published { reference, ids },
             Err((status, code, detail)) => {
-                self.face.refusals.count(status, code);
+                self.face.refusals.count(status.as_u16(), code);
                 Answer::Refused {
                     reference,
                     status: status.as_u16(),

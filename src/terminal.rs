@@ -1,6 +1,10 @@
 //! Text from outside on its way to a terminal.
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::{
+    borrow::Cow,
+    fmt::{self, Display},
+    io::{self, Write as _},
+};
 
 /// What steers a terminal, or shows text in another order than it has: control characters (C0, DEL
 /// and C1), and those that set the direction of text.
@@ -28,6 +32,12 @@ pub(crate) fn one_line(text: &str) -> String {
     within_a_line(&text.replace(['\r', '\n', '\t'], " ")).into_owned()
 }
 
+/// One line on standard error, whatever the text holds: parts of it may come from a server.
+pub fn complain(what: &dyn Display) {
+    let line = one_line(&what.to_string());
+    let _ = writeln!(io::stderr(), "sse-broadcaster: {line}");
+}
+
 fn escape(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.contains(&is_escaped) {
         return Cow::Borrowed(text);
@@ -36,7 +46,7 @@ fn escape(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
     for char in text.chars() {
         if is_escaped(char) {
             // Writing to a string cannot fail.
-            let _ = write!(escaped, "\\u{:04x}", u32::from(char));
+            let _ = fmt::Write::write_fmt(&mut escaped, format_args!("\\u{:04x}", u32::from(char)));
         } else {
             escaped.push(char);
         }
