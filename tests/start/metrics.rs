@@ -95,7 +95,8 @@ fn refused_requests_are_logged_at_debug_alone() {
 #[test]
 fn the_process_is_described_as_prometheus_has_it() {
     let server = Server::start(&[]);
-    let text = server.get("/metrics").text();
+    let request = "GET /metrics HTTP/1.1\nAccept: application/openmetrics-text";
+    let text = server.request(request, b"").text();
     for (name, kind) in [
         ("process_cpu_seconds", "counter"),
         ("process_open_fds", "gauge"),
