@@ -17,8 +17,6 @@ use crate::{
 
 /// Most events that one read looks at, so that none takes long.
 const MAX_LOOKED_AT: usize = 4_096;
-/// Most events that are counted backwards.
-const MAX_LAST: usize = 1_000_000;
 
 /// Reads as [`History::read`](crate::history::History::read) does, no further than to `end`.
 pub(super) fn read(
@@ -84,7 +82,7 @@ impl Reading<'_> {
             }
             From::Ago(_) => return self.locate(from.by_clock(now_ms())),
             From::Earliest => (floor, false),
-            From::Last(count) => (self.before_last(count.min(MAX_LAST))?, false),
+            From::Last(count) => (self.before_last(count)?, false),
         })
     }
 
