@@ -71,7 +71,8 @@ pub struct Config {
           default_value = "4s")]
     pub ping_interval: Duration,
 
-    /// A stream whose socket takes no byte for so long is cut
+    /// A client that vanished is noticed after so long, and one that reads next to nothing is cut after
+    /// eight times as long
     #[arg(long, env = "SSE_BROADCASTER_STALL_TIMEOUT", value_name = "DURATION", value_parser = some_time,
           default_value = "30s")]
     pub stall_timeout: Duration,

@@ -22,7 +22,7 @@ use super::{
     capacity::{Capacity, Counted, Listed},
     intake::Intake,
     link::Link,
-    patience::{Discarded, Hold, RESET_LOOK, Reset, Stall},
+    patience::{BROKEN_CHUNK, Discarded, Hold, RESET_LOOK, Reset, Stall},
     socket,
 };
 use crate::broadcaster::ReplayBuffers;
@@ -60,6 +60,8 @@ pub(super) struct Connection {
     written: u64,
     hold: Option<HoldWatch>,
     reset: Option<ResetWatch>,
+    /// How much of the broken chunk that ends a stream is with the kernel.
+    broken_off: usize,
     _counted: Counted,
 }
 
@@ -67,6 +69,8 @@ pub(super) struct Connection {
 struct StallWatch {
     look: Pin<Box<Sleep>>,
     stall: Stall,
+    /// As long as we do.
+    kernel_waits: bool,
 }
 
 /// A stream that is sent what is past, and whose socket was full once.
@@ -98,6 +102,7 @@ impl Connection {
             written: 0,
             hold: None,
             reset: None,
+            broken_off: 0,
             _counted: counted,
         }
     }
@@ -225,8 +230,13 @@ impl Connection {
         let watch = self.stall.get_or_insert_with(|| StallWatch {
             look: Box::pin(sleep(interval)),
             stall: Stall::begin(unacknowledged),
+            kernel_waits: false,
         });
         while watch.look.as_mut().poll(cx).is_ready() {
+            if !std::mem::replace(&mut watch.kernel_waits, true) {
+                // The kernel would give up a peer without room after the timeout.
+                socket::wait_for_peer(&self.io, Stall::period(self.settings.stall_timeout));
+            }
             if watch
                 .stall
                 .is_over(unacknowledged, self.settings.stall_timeout)
@@ -265,6 +275,16 @@ impl Connection {
         Ok(())
     }
 
+    /// Writes the broken chunk that a stream in chunks ends with.
+    fn poll_break_off(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.link.is_deaf() && self.broken_off < BROKEN_CHUNK.len() {
+            let rest = &BROKEN_CHUNK[self.broken_off..];
+            let written = Pin::new(&mut self.io).poll_write(cx, rest);
+            self.broken_off += ready!(self.wrote(written, cx))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// Everything written is with the kernel: the connection may end, without the last chunk.
     fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.link.needs_reset() {
@@ -280,6 +300,8 @@ impl Connection {
                     .as_mut()
                     .reset(tokio::time::Instant::now() + RESET_LOOK);
             }
+        } else {
+            ready!(self.poll_break_off(cx))?;
         }
         // What is unread at the close would make it a reset that overtakes what was just sent.
         let _ = self.poll_discard(cx);
@@ -301,9 +323,14 @@ impl Connection {
         match written {
             Poll::Pending => self.poll_stall(cx),
             Poll::Ready(result) => {
-                if self.stall.take().is_some() && !self.link.is_deaf() {
-                    // For what was not read meanwhile.
-                    cx.waker().wake_by_ref();
+                if let Some(watch) = self.stall.take() {
+                    if watch.kernel_waits {
+                        socket::wait_for_peer(&self.io, self.settings.stall_timeout);
+                    }
+                    if !self.link.is_deaf() {
+                        // For what was not read meanwhile.
+                        cx.waker().wake_by_ref();
+                    }
                 }
                 if let Ok(written) = &result {
                     self.written += *written as u64;

@@ -18,20 +18,39 @@ pub(super) const RESET_LOOK: Duration = Duration::from_millis(5);
 const LEAST_WHILE_HOLDING: u64 = 16 << 10;
 /// Looks at a connection that takes nothing, per stall timeout.
 const STALL_LOOKS: u32 = 4;
+/// Over so many stall timeouts progress is judged: a peer that reads at 2 kB/s acknowledges in steps of
+/// 64 to 128 KiB on loopback, so once a minute, and nothing in between tells it from one that has
+/// stopped.
+const STALL_PERIODS: u32 = 8;
+/// What a peer has to acknowledge in that time, on average, so that one byte now and then does not
+/// hold a connection for ever.
+const LEAST_BYTES_PER_SECOND: u64 = 32;
 
 /// A write that waits for the socket to take something.
 #[derive(Debug)]
 pub(super) struct Stall {
     unacknowledged: u64,
-    progress: Instant,
+    acknowledged: u64,
+    since: Instant,
 }
 
 impl Stall {
     pub(super) fn begin(unacknowledged: u64) -> Self {
         Self {
             unacknowledged,
-            progress: Instant::now(),
+            acknowledged: 0,
+            since: Instant::now(),
         }
+    }
+
+    /// How long a peer may take for its next acknowledgement. The kernel is to wait for as long.
+    pub(super) fn period(timeout: Duration) -> Duration {
+        timeout.saturating_mul(STALL_PERIODS)
+    }
+
+    /// More was written: it counts as not acknowledged from now on.
+    pub(super) fn has_written(&mut self, bytes: usize) {
+        self.unacknowledged += bytes as u64;
     }
 
     /// How often it is to be looked at.
@@ -39,13 +58,20 @@ impl Stall {
         timeout / STALL_LOOKS
     }
 
-    /// A look: true once the peer has acknowledged nothing for the timeout.
+    /// A look: true once the peer has acknowledged too little for a whole period.
     pub(super) fn is_over(&mut self, unacknowledged: u64, timeout: Duration) -> bool {
-        if unacknowledged < self.unacknowledged {
-            self.progress = Instant::now();
-        }
+        self.is_over_at(Instant::now(), unacknowledged, timeout)
+    }
+
+    fn is_over_at(&mut self, now: Instant, unacknowledged: u64, timeout: Duration) -> bool {
+        self.acknowledged += self.unacknowledged.saturating_sub(unacknowledged);
         self.unacknowledged = unacknowledged;
-        self.progress.elapsed() >= timeout
+        let period = Self::period(timeout);
+        let least = (u128::from(LEAST_BYTES_PER_SECOND) * period.as_millis() / 1_000).max(1);
+        if u128::from(self.acknowledged) >= least {
+            (self.acknowledged, self.since) = (0, now);
+        }
+        now.duration_since(self.since) >= period
     }
 }
 
@@ -94,6 +120,11 @@ impl Reset {
     }
 }
 
+/// What a stream in chunks is cut with: a chunk that is announced with two bytes and has one. `WebKit`
+/// takes a connection that ends between two chunks for a clean end, after which some clients give up.
+/// The byte begins a comment, so that parsers that read it find nothing.
+pub(super) const BROKEN_CHUNK: &[u8] = b"2\r\n:";
+
 /// What a client has sent behind its open stream, and nobody reads.
 #[derive(Debug, Default)]
 pub(super) struct Discarded(u32);
@@ -113,5 +144,56 @@ impl Discarded {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(30);
+    const SENT: u64 = 1 << 20;
+
+    /// When it is over for a peer that acknowledges `step` bytes every `every` seconds, within an hour.
+    fn is_over_after(step: u64, every: u64) -> Option<u64> {
+        let begun = Instant::now();
+        let mut stall = Stall::begin(SENT);
+        stall.since = begun;
+        let mut left = SENT;
+        (1..3600).find(|second| {
+            if second % every == 0 {
+                left -= step;
+                // As much is written as was acknowledged.
+                let over = stall.is_over_at(begun + Duration::from_secs(*second), left, TIMEOUT);
+                stall.has_written(usize::try_from(step).unwrap());
+                left += step;
+                return over;
+            }
+            stall.is_over_at(begun + Duration::from_secs(*second), left, TIMEOUT)
+        })
+    }
+
+    #[test]
+    fn a_steady_slow_reader_whose_acknowledgements_come_in_steps_has_not_stalled() {
+        for (step, every) in [
+            (65_536, 32),
+            (131_072, 64),
+            (131_072, 128),
+            (65_536, 200),
+            (1_000, 10),
+        ] {
+            assert_eq!(is_over_after(step, every), None, "{step} every {every} s");
+        }
+    }
+
+    #[test]
+    fn one_that_takes_nothing_or_a_byte_now_and_then_has_stalled_after_a_period() {
+        for (step, every) in [(0, 1), (1, 20), (100, 20)] {
+            assert_eq!(
+                is_over_after(step, every),
+                Some(8 * 30),
+                "{step} every {every} s"
+            );
+        }
     }
 }

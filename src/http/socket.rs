@@ -41,6 +41,11 @@ pub(super) fn configure_accepted(socket: &impl AsFd, buffer_bytes: usize, timeou
     }
 }
 
+/// How long the kernel waits for a peer that acknowledges nothing, or has no room.
+pub(super) fn wait_for_peer(socket: &impl AsFd, timeout: Duration) {
+    let _ = SockRef::from(socket).set_tcp_user_timeout(Some(timeout));
+}
+
 /// Has the close that follows be a reset.
 pub(super) fn reset_on_close(socket: &impl AsFd) {
     let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));

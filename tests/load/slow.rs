@@ -158,6 +158,29 @@ fn one_that_takes_longer_than_the_stall_time_for_one_event_is_not_cut() {
 }
 
 #[test]
+fn one_whose_acknowledgements_are_further_apart_than_the_stall_time_is_not_cut() {
+    const BYTES: usize = 1 << 20;
+    const PAUSE: Duration = Duration::from_millis(2_500);
+    let server = Server::start(&["--stall-timeout", "1s", "--socket-buffer-bytes", "16384"]);
+    let mut slow = server.connect_narrow(NARROW);
+    slow.write_all(SUBSCRIBE_TO_ALL).unwrap();
+    wait_until("it is a subscriber", || server.metric("subscribers") == 1);
+    server.publish("b", &"~".repeat(BYTES));
+    let (mut read, mut part) = (0, vec![0; BYTES / 64]);
+    for _ in 0..3 {
+        thread::sleep(PAUSE);
+        let got = slow.read(&mut part).expect("it is never cut");
+        read += String::from_utf8_lossy(&part[..got]).matches('~').count();
+    }
+    while read < BYTES {
+        let got = slow.read(&mut part).expect("it is never cut");
+        assert!(got > 0, "cut after {read}");
+        read += String::from_utf8_lossy(&part[..got]).matches('~').count();
+    }
+    assert_eq!(server.ended("stalled"), 0);
+}
+
+#[test]
 fn one_that_reads_more_slowly_than_history_lasts_is_told_what_it_missed() {
     let server = Server::start(
         &[

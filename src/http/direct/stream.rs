@@ -1,18 +1,20 @@
 //! One open stream: takes what is due from its subscription, and writes it to its socket.
 
 use std::{
-    io::{self, Read as _},
+    io::{self, Read as _, Write as _},
     net::TcpStream,
     sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
+use bytes::Bytes;
+
 use super::{
     super::{
         access::Seat,
         capacity::Counted,
-        patience::{Discarded, Hold, Stall},
+        patience::{BROKEN_CHUNK, Discarded, Hold, Stall},
         socket,
     },
     head::Begun,
@@ -31,7 +33,7 @@ pub(super) struct Stream {
     pub(super) socket: TcpStream,
     subscription: Subscription,
     bell: Arc<Bell>,
-    chunked: bool,
+    framing: Framing,
     discarded: Discarded,
     /// The socket was full once, so that its room is told.
     pub(super) watches_room: bool,
@@ -43,11 +45,22 @@ pub(super) struct Stream {
     _seat: Option<Seat>,
 }
 
+/// How the stream's bytes are framed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    Plain,
+    Chunks,
+    /// The broken chunk that ends them is with the kernel, or waits for room.
+    BrokenChunk,
+}
+
 /// What waits for the socket to have room.
 struct Full {
     outgoing: Outgoing,
     stall: Stall,
     hold: Hold,
+    /// The kernel waits as long as we do, in place of this.
+    kernel_waits: Option<Duration>,
 }
 
 /// What a stream waits for after it has done what it can.
@@ -75,7 +88,11 @@ impl Stream {
             socket,
             subscription: begun.opened.subscription,
             bell,
-            chunked: begun.chunked,
+            framing: if begun.chunked {
+                Framing::Chunks
+            } else {
+                Framing::Plain
+            },
             discarded: Discarded::of(begun.behind),
             watches_room: false,
             has_timer: false,
@@ -98,7 +115,7 @@ impl Stream {
                     self.subscription.put_back(bytes);
                     break;
                 }
-                Poll::Ready(Some(bytes)) if self.chunked => append_chunk(&mut answer, &bytes),
+                Poll::Ready(Some(bytes)) if self.is_chunked() => append_chunk(&mut answer, &bytes),
                 Poll::Ready(Some(bytes)) => answer.extend_from_slice(&bytes),
                 Poll::Ready(None) => break,
                 Poll::Pending => {
@@ -128,11 +145,11 @@ impl Stream {
         while written < PER_TURN_BYTES {
             let bytes = match self.subscription.poll_due(&mut cx) {
                 Poll::Ready(Some(bytes)) => bytes,
-                Poll::Ready(None) => return Rest::Cut,
+                Poll::Ready(None) => return self.break_off(),
                 Poll::Pending => return Rest::Idle,
             };
             written += bytes.len();
-            match framer.write(&self.socket, bytes, self.chunked) {
+            match framer.write(&self.socket, bytes, self.is_chunked()) {
                 Ok(None) if self.subscription.is_settled() => return Rest::Idle,
                 Ok(None) => {}
                 Ok(Some(outgoing)) => return self.wait_for_room(outgoing),
@@ -143,6 +160,24 @@ impl Stream {
         Rest::Idle
     }
 
+    fn is_chunked(&self) -> bool {
+        self.framing != Framing::Plain
+    }
+
+    /// Everything that was due is with the kernel.
+    fn break_off(&mut self) -> Rest {
+        if self.framing != Framing::Chunks {
+            return Rest::Cut;
+        }
+        self.framing = Framing::BrokenChunk;
+        let mut outgoing = Outgoing::plain(Bytes::from_static(BROKEN_CHUNK));
+        match outgoing.write(&self.socket) {
+            Ok(true) => Rest::Cut,
+            Ok(false) => self.wait_for_room(outgoing),
+            Err(error) => self.gone(&error),
+        }
+    }
+
     fn wait_for_room(&mut self, outgoing: Outgoing) -> Rest {
         let stall = Stall::begin(socket::unacknowledged(&self.socket));
         let hold = Hold::begin(outgoing.written() as u64);
@@ -150,6 +185,7 @@ impl Stream {
             outgoing,
             stall,
             hold,
+            kernel_waits: None,
         }));
         Rest::Full
     }
@@ -162,13 +198,14 @@ impl Stream {
         let written = full.outgoing.written();
         match full.outgoing.write(&self.socket) {
             Ok(true) => {
+                if let Some(timeout) = full.kernel_waits {
+                    socket::wait_for_peer(&self.socket, timeout);
+                }
                 self.full = None;
                 self.advance(framer)
             }
             Ok(false) => {
-                if full.outgoing.written() > written {
-                    full.stall = Stall::begin(socket::unacknowledged(&self.socket));
-                }
+                full.stall.has_written(full.outgoing.written() - written);
                 Rest::Full
             }
             Err(error) => self.gone(&error),
@@ -181,6 +218,10 @@ impl Stream {
         let Some(full) = &mut self.full else {
             return Rest::Idle;
         };
+        if full.kernel_waits.replace(timeout).is_none() {
+            // The kernel would give up a peer without room after the timeout.
+            socket::wait_for_peer(&self.socket, Stall::period(timeout));
+        }
         let has_stalled = full
             .stall
             .is_over(socket::unacknowledged(&self.socket), timeout);
@@ -220,7 +261,7 @@ impl Stream {
 
     /// Without chunks a mere close would look like a clean end, after which some clients give up.
     pub(super) fn needs_reset(&self) -> bool {
-        !self.chunked
+        !self.is_chunked()
     }
 }
 
@@ -229,6 +270,9 @@ impl Drop for Stream {
     fn drop(&mut self) {
         if self.needs_reset() {
             socket::reset_on_close(&self.socket);
+        } else if self.framing == Framing::Chunks && self.full.is_none() {
+            // Between two chunks. What the socket does not take now, nobody is left to write.
+            let _ = (&self.socket).write(BROKEN_CHUNK);
         }
     }
 }
