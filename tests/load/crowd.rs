@@ -131,6 +131,18 @@ impl Crowd {
 /// Reads until something is wrong, which is what it returns.
 async fn follow(socket: &TcpStream, shared: &Shared, read: &AtomicUsize) -> String {
     let mut chunks = Chunks::default();
+    // The reconnection time, which each stream has of its own, is its first line.
+    let mut is_past_retry = false;
+    let mut take = |mut part: &[u8]| {
+        if !is_past_retry {
+            let Some(end) = part.iter().position(|byte| *byte == b'\n') else {
+                return Ok(());
+            };
+            is_past_retry = true;
+            part = &part[end + 1..];
+        }
+        compare(part, shared, read)
+    };
     loop {
         if let Err(error) = socket.readable().await {
             return error.to_string();
@@ -140,7 +152,7 @@ async fn follow(socket: &TcpStream, shared: &Shared, read: &AtomicUsize) -> Stri
         match socket.try_read(&mut space) {
             Ok(0) => return "the stream ended".to_owned(),
             Ok(length) => {
-                let compared = chunks.each(&space[..length], |part| compare(part, shared, read));
+                let compared = chunks.each(&space[..length], &mut take);
                 if let Err(fault) = compared {
                     return fault;
                 }
