@@ -94,7 +94,7 @@ fn a_handshake_may_be_a_later_request_of_its_connection_and_come_in_pieces() {
         .write_all(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .unwrap();
     let mut answer = Vec::new();
-    while !answer.ends_with(b"{\"status\":\"live\"}") {
+    while !answer.ends_with(b"{\"status\":\"live\"}\n") {
         let mut byte = [0];
         connection.read_exact(&mut byte).unwrap();
         answer.push(byte[0]);
