@@ -82,7 +82,8 @@ fn replaced(old: &Value, new: Option<&Value>) -> Option<Map<String, Value>> {
     let Value::Object(old) = old else { return None };
     let Some(Value::Object(new)) = new else {
         let names = old.iter().map(|(key, old)| {
-            let members = replaced(old, None);
+            // An object without members is one name like any other.
+            let members = replaced(old, None).filter(|members| !members.is_empty());
             (key.clone(), members.map_or(Value::Null, Value::Object))
         });
         return Some(names.collect());

@@ -253,6 +253,13 @@ mod tests {
     }
 
     #[test]
+    fn a_member_that_was_an_empty_object_is_named_with_null() {
+        let steps = [json!({"a": {}}), json!([]), json!({})];
+        let merge = removed(&steps).members.merged_with(b"{}");
+        assert_eq!(merge.unwrap(), r#"{"a":null}"#);
+    }
+
+    #[test]
     fn a_member_that_is_there_again_is_not_named_with_null() {
         let steps = [
             json!({"a": 1, "b": {"x": 1}}),

@@ -69,7 +69,7 @@ fn a_directory_that_another_process_lets_go_of_is_taken() {
 fn a_directory_of_a_newer_version_is_refused() {
     let log = Log::new();
     a_log(&log);
-    fs::write(log.path().join("format"), "sse-broadcaster log 2\n").unwrap();
+    fs::write(log.path().join("format"), "sse-broadcaster log 3\n").unwrap();
     let said = refusal(log.command(&[]));
     assert_says(
         &said,
@@ -79,7 +79,7 @@ fn a_directory_of_a_newer_version_is_refused() {
             log.path().to_str().unwrap(),
         ],
     );
-    fs::write(log.path().join("format"), "sse-broadcaster log 1\n").unwrap();
+    fs::write(log.path().join("format"), "sse-broadcaster log 2\n").unwrap();
     assert_eq!(replay(&log.start(&[])).len(), 1, "it was not touched");
 }
 

@@ -145,7 +145,7 @@ fn request_on(socket: &mut TcpStream) -> Option<String> {
         .write_all(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .ok()?;
     let (mut answer, mut part) = (String::new(), [0; 1_024]);
-    while !answer.ends_with('}') {
+    while !answer.ends_with("}\n") {
         let read = socket.read(&mut part).ok().filter(|read| *read > 0)?;
         answer.push_str(&String::from_utf8_lossy(&part[..read]));
     }
