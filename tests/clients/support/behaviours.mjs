@@ -125,9 +125,12 @@ export async function isToldOfTheGap(t, open, way, away = 0) {
 
   const told = client.events.filter(({ event }) => event !== 'position');
   assert.deepEqual(
-    told.map(({ event, data }) => (event === 'gap' ? 'a gap' : data)),
-    ['connected', 'before', 'a gap', 'connected', 'connected', 'after'],
+    told.map(({ event, data }) => (['connected', 'gap'].includes(event) ? event : data)),
+    ['connected', 'before', 'gap', 'connected', 'connected', 'after'],
   );
+  for (const { data, id } of named(client.events, 'connected')) {
+    assert.deepEqual(JSON.parse(data), { id }, 'the data of connected is its position');
+  }
   assert.equal(JSON.parse(named(client.events, 'gap')[0].data).requested, lastId);
   return { path, lastId };
 }
