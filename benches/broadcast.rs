@@ -4,6 +4,7 @@
 use std::{
     cell::Cell,
     rc::Rc,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -42,8 +43,9 @@ fn encoding(c: &mut Criterion) {
             group.throughput(Throughput::Bytes(data.len() as u64));
             group.bench_function(id, |b| {
                 // A form is encoded once and kept, so each time there is another event.
-                let stored = || Stored::new(EventId::new(1_763_712_000_000, 1), 0, event.clone());
-                let encode = |stored: Stored| {
+                let id = EventId::new(1_763_712_000_000, 1);
+                let stored = || Arc::new(Stored::new(id, 0, event.clone()));
+                let encode = |stored: Arc<Stored>| {
                     Frame::of(&stored, form);
                     stored
                 };

@@ -153,7 +153,7 @@ impl Broadcaster {
     pub fn on(history: Arc<dyn History>, options: Options) -> Result<Self, StartError> {
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         let window = history.tail();
-        let least_bytes = MIN_WINDOW_LARGEST * Event::largest_cost(options.max_event_bytes);
+        let least_bytes = MIN_WINDOW_LARGEST * Event::largest_memory(options.max_event_bytes);
         let retention = window.retention();
         if retention.events < MIN_WINDOW_EVENTS || retention.bytes < least_bytes {
             return Err(StartError::WindowTooSmall {
@@ -244,7 +244,7 @@ impl Broadcaster {
         self.inner.window.retention().events / BATCH_SHARE
     }
 
-    /// Most bytes of events, by [`Event::cost`], that are taken in one batch.
+    /// Most bytes of events, by [`Event::most_memory`], that are taken in one batch.
     #[must_use]
     pub fn max_batch_bytes(&self) -> usize {
         self.inner.window.retention().bytes / BATCH_SHARE
@@ -257,7 +257,7 @@ impl Broadcaster {
             return Err(PublishError::EventTooLarge { bytes, max });
         }
         let (max_events, max_bytes) = (self.max_batch_events(), self.max_batch_bytes());
-        let bytes = batch.events.iter().map(Event::cost).sum::<usize>();
+        let bytes = batch.events.iter().map(Event::most_memory).sum::<usize>();
         if batch.events.len() > max_events || bytes > max_bytes {
             return Err(PublishError::BatchTooLarge {
                 max_events,

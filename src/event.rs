@@ -1,6 +1,7 @@
 //! What is published and what is asked for. Every type here can only be built valid, so nothing
 //! behind this module checks for CR, LF, NUL or length again.
 
+mod encodings;
 mod fields;
 mod id;
 mod names;
@@ -12,7 +13,7 @@ use std::{fmt, time::Duration};
 
 use smallvec::SmallVec;
 
-use fields::EVENT_OVERHEAD_BYTES;
+pub(crate) use encodings::Encodings;
 
 pub(crate) use fields::Fields;
 pub use id::EventId;
@@ -115,11 +116,44 @@ impl Event {
         self.private
     }
 
-    /// What the event counts against bounds in bytes: its text twice, as published and as encoded,
-    /// and a fixed overhead.
+    /// What the event counts against the bounds in bytes of a log, and of a read: its text twice, and a fixed
+    /// overhead.
     #[must_use]
     pub fn cost(&self) -> usize {
         fields::cost(self.names(), self.data.len())
+    }
+
+    /// What the event takes in memory, with its places in indexes and the bytes that are reserved for its
+    /// encodings, but for topics that no other event there has.
+    pub(crate) fn memory(&self) -> usize {
+        let text = |text: &str| TEXT_OVERHEAD_BYTES + text.len();
+        let topics = self.topics.iter();
+        let name = self.name.as_ref().map(EventName::as_str).map_or(0, text);
+        let own_id = self
+            .own_id
+            .as_ref()
+            .map_or(0, |own_id| OWN_ID_OVERHEAD_BYTES + text(own_id.as_str()));
+        STORED_BYTES
+            + topics
+                .map(|topic| TOPIC_OVERHEAD_BYTES + text(topic.as_str()))
+                .sum::<usize>()
+            + name
+            + own_id
+            + self.data.len()
+            + self.data.len() / 8
+            + self.encoded_bytes()
+    }
+
+    /// What is reserved in memory for its encodings.
+    pub(crate) fn encoded_bytes(&self) -> usize {
+        let name = self.name.as_ref().map_or(0, |name| name.as_str().len());
+        ENCODED_OVERHEAD_BYTES + name + self.data.len() + self.data.len() / 8
+    }
+
+    /// The most that the event may take in memory.
+    #[must_use]
+    pub fn most_memory(&self) -> usize {
+        self.memory() + self.topics.len() * NEW_TOPIC_BYTES
     }
 
     /// Its topics, name and own id.
@@ -135,12 +169,29 @@ impl Event {
         Fields::of(self)
     }
 
-    /// The cost of an event with so many bytes of data, and a topic, name and own id as long as any.
+    /// What an event with so many bytes of data, and a topic, name and own id as long as any, takes in memory.
     #[must_use]
-    pub fn largest_cost(data_bytes: usize) -> usize {
-        EVENT_OVERHEAD_BYTES + 2 * (data_bytes + 3 * MAX_NAME_BYTES)
+    pub fn largest_memory(data_bytes: usize) -> usize {
+        let names = TOPIC_OVERHEAD_BYTES + NEW_TOPIC_BYTES + OWN_ID_OVERHEAD_BYTES;
+        let texts = 3 * TEXT_OVERHEAD_BYTES + 4 * MAX_NAME_BYTES;
+        let data = data_bytes + data_bytes / 8;
+        STORED_BYTES + names + texts + 2 * data + ENCODED_OVERHEAD_BYTES
     }
 }
+
+// As the allocator rounds them up, with room for collections that grow by doubling.
+/// An event's place in the window, and what it is kept in beside its text.
+const STORED_BYTES: usize = 9 * (size_of::<Stored>() + 16) / 8 + 16 + 64;
+/// A text that is shared.
+const TEXT_OVERHEAD_BYTES: usize = 32;
+/// An event's place among a topic's.
+const TOPIC_OVERHEAD_BYTES: usize = size_of::<Topic>() + 16;
+/// A topic that the window has no event of yet: its place, and room for a few events.
+pub(crate) const NEW_TOPIC_BYTES: usize = 160;
+/// An own id's place among all.
+const OWN_ID_OVERHEAD_BYTES: usize = 96;
+/// What an encoding takes beside the text, and its place among those that are kept.
+const ENCODED_OVERHEAD_BYTES: usize = 64 + 64 + 64;
 
 /// Collects an event's fields as text; [`build`](Self::build) is where all of them are checked.
 #[derive(Debug, Clone, Default)]

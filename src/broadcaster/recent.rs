@@ -130,7 +130,7 @@ pub(super) fn join_read(events: &[Found], form: Form, lease: Lease) -> Option<Ba
     let mut joined = Vec::with_capacity(bytes);
     for found in events {
         match found {
-            Found::Shared(stored) => joined.extend_from_slice(Frame::of(stored, form)),
+            Found::Shared(stored) => joined.extend_from_slice(&Frame::of(stored, form)),
             Found::Fetched(fetched) => Frame::append(fetched, form, &mut joined),
         }
     }
@@ -145,13 +145,14 @@ pub(super) fn join_read(events: &[Found], form: Form, lease: Lease) -> Option<Ba
 /// The frames of these events, one behind the other; `None` for no events.
 fn join(events: &[&Arc<Stored>], form: Form, more: bool) -> Option<Batch> {
     let last = events.last()?.id();
-    let frames = events.iter().map(|stored| Frame::of(stored, form));
     let bytes = if let [stored] = events {
-        Frame::of(stored, form).clone()
+        Frame::of(stored, form)
     } else {
-        let mut joined = Vec::with_capacity(frames.clone().map(Bytes::len).sum());
-        frames.for_each(|frame| joined.extend_from_slice(frame));
-        joined.into()
+        let frames: Vec<_> = events
+            .iter()
+            .map(|stored| Frame::of(stored, form))
+            .collect();
+        frames.concat().into()
     };
     Some(Batch {
         bytes,

@@ -63,8 +63,8 @@ pub struct HistoryConfig {
     #[arg(long, env = "SSE_BROADCASTER_HISTORY_EVENTS", value_name = "N")]
     pub history_events: Option<usize>,
 
-    /// Most bytes that history keeps, 256 and twice its text for each event [default: 64 MiB in
-    /// memory, 1 GiB in a log]
+    /// Most bytes that history keeps: in memory what events take there, in a log 256 and twice its text
+    /// for each [default: 64 MiB in memory, 1 GiB in a log]
     #[arg(long, env = "SSE_BROADCASTER_HISTORY_BYTES", value_name = "BYTES")]
     pub history_bytes: Option<usize>,
 

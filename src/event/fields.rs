@@ -4,8 +4,8 @@ use smallvec::SmallVec;
 
 use super::{Event, EventName, OwnId, Topic};
 
-/// Memory that an event costs beside its text: ids, pointers, places in indexes.
-pub(super) const EVENT_OVERHEAD_BYTES: usize = 256;
+/// What an event counts in a log beside its text: ids, pointers, places in indexes.
+const EVENT_OVERHEAD_BYTES: usize = 256;
 
 /// Borrowed from an [`Event`], or from the bytes that it is packed in.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

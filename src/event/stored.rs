@@ -1,8 +1,12 @@
-use std::{sync::OnceLock, time::Instant};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
 use bytes::Bytes;
+use parking_lot::RwLock;
 
-use super::{Event, EventId};
+use super::{Encodings, Event, EventId};
 
 /// How an event is written on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -30,6 +34,9 @@ pub enum SignalForm {
     Datastar,
 }
 
+/// An encoding, if it is kept.
+type Cell = RwLock<Option<Bytes>>;
+
 /// An event that history took, with its position, and a cell for each form it may be encoded in.
 #[derive(Debug)]
 pub struct Stored {
@@ -37,10 +44,12 @@ pub struct Stored {
     time_ms: u64,
     appended: Instant,
     event: Event,
-    cells: [OnceLock<Bytes>; 2],
+    cells: [Cell; 2],
     /// Those of the forms that only signals have.
     #[cfg(feature = "signals")]
-    signal_cells: OnceLock<Box<[OnceLock<Bytes>; 3]>>,
+    signal_cells: OnceLock<Box<[Cell; 3]>>,
+    /// Which encodings are kept, where these are bounded.
+    encodings: OnceLock<Arc<Encodings>>,
 }
 
 impl Stored {
@@ -58,6 +67,7 @@ impl Stored {
             cells: Default::default(),
             #[cfg(feature = "signals")]
             signal_cells: OnceLock::new(),
+            encodings: OnceLock::new(),
         }
     }
 
@@ -84,7 +94,40 @@ impl Stored {
         &self.event
     }
 
-    pub(crate) fn cell(&self, form: Form) -> &OnceLock<Bytes> {
+    /// Has its encodings counted among these, from the first one on.
+    pub(crate) fn keep_encodings(&self, encodings: &Arc<Encodings>) {
+        let _ = self.encodings.set(Arc::clone(encodings));
+    }
+
+    /// Its encoding in this form, which is made once for all who ask while it is kept.
+    pub(crate) fn encoded(self: &Arc<Self>, form: Form, encode: impl FnOnce() -> Bytes) -> Bytes {
+        if let Some(bytes) = &*self.cell(form).read() {
+            return bytes.clone();
+        }
+        let bytes = {
+            let mut cell = self.cell(form).write();
+            if let Some(bytes) = &*cell {
+                return bytes.clone();
+            }
+            cell.insert(encode()).clone()
+        };
+        // Behind the cell's lock: what is let go of for it locks cells, too.
+        if let Some(encodings) = self.encodings.get() {
+            encodings.keep(self, form, bytes.len());
+        }
+        bytes
+    }
+
+    pub(super) fn forget(&self, form: Form) {
+        *self.cell(form).write() = None;
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_encoded(&self, form: Form) -> bool {
+        self.cell(form).read().is_some()
+    }
+
+    fn cell(&self, form: Form) -> &Cell {
         match form {
             Form::Sse => &self.cells[0],
             Form::Json => &self.cells[1],

@@ -20,9 +20,13 @@ use crate::{
     sync::Mutex,
 };
 
-/// Most own ids of dropped events that are remembered as used. Past it an own id that is new to this
-/// log can no longer be told from one that is used again, so it names no place to resume from.
+/// Most own ids of dropped events that are remembered as used, also a part of what history may take. Past it
+/// an own id that is new to this log can no longer be told from one that is used again, so it names no place
+/// to resume from.
 const MAX_SPENT_OWN_IDS: usize = 1 << 20;
+const SPENT_SHARE: usize = 16;
+/// What remembering one takes.
+const SPENT_BYTES: usize = 20;
 
 /// A history that ends with the process.
 pub struct Memory {
@@ -55,7 +59,7 @@ impl Memory {
             state: Mutex::new(State {
                 ids,
                 own_ids: HashMap::new(),
-                spent: Spent::default(),
+                spent: Spent::within(retention.bytes / SPENT_SHARE),
                 retained: Retained::default(),
             }),
             stats: Stats::default(),
@@ -141,14 +145,23 @@ impl State {
 
 /// Own ids whose events are gone, as hashes. It errs on the side of "used": a client that brings an
 /// id that stood for two events is told of a gap instead of being moved.
-#[derive(Default)]
 struct Spent {
+    most: usize,
     hasher: RandomState,
     hashes: HashSet<u64>,
     overflowed: bool,
 }
 
 impl Spent {
+    fn within(bytes: usize) -> Self {
+        Self {
+            most: MAX_SPENT_OWN_IDS.min(bytes / SPENT_BYTES),
+            hasher: RandomState::new(),
+            hashes: HashSet::new(),
+            overflowed: false,
+        }
+    }
+
     fn may_hold(&self, own_id: &OwnId) -> bool {
         self.overflowed || self.hashes.contains(&self.hasher.hash_one(own_id))
     }
@@ -158,7 +171,7 @@ impl Spent {
             return;
         }
         self.hashes.insert(self.hasher.hash_one(own_id));
-        if self.hashes.len() > MAX_SPENT_OWN_IDS {
+        if self.hashes.len() > self.most {
             self.overflowed = true;
             self.hashes = HashSet::new();
         }

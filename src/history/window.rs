@@ -15,7 +15,7 @@ use super::{
     times::{Step, Steps},
 };
 use crate::{
-    event::{Asked, EventId, Selector, Stored, Topic},
+    event::{Asked, Encodings, EventId, NEW_TOPIC_BYTES, Selector, Stored, Topic},
     sync::{
         RwLock,
         atomic::{AtomicU64, Ordering},
@@ -29,7 +29,7 @@ const MAX_LOOKED_AT: usize = 4_096;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     pub events: usize,
-    /// By [`Event::cost`](crate::Event::cost).
+    /// In memory what the events take there; in a log by [`Event::cost`](crate::Event::cost).
     pub bytes: usize,
     /// By append time; `None` keeps whatever its age.
     pub age: Option<Duration>,
@@ -99,6 +99,10 @@ struct Log {
     /// What the clock showed last.
     newest_ms: u64,
     steps: Steps,
+    /// What is held takes so many bytes of memory; of these so many are reserved for encodings.
+    held_bytes: usize,
+    reserved_bytes: usize,
+    encodings: Arc<Encodings>,
 }
 
 impl fmt::Debug for Window {
@@ -132,6 +136,9 @@ impl Window {
                 trimmed_ms: None,
                 newest_ms: 0,
                 steps: Steps::default(),
+                held_bytes: 0,
+                reserved_bytes: 0,
+                encodings: Arc::default(),
             }),
             pushed_events: AtomicU64::new(0),
             pushed_bytes: AtomicU64::new(0),
@@ -185,7 +192,7 @@ impl Window {
         if let Some(follower) = self.follower.get() {
             let bytes: u64 = events
                 .iter()
-                .map(|stored| stored.event().cost() as u64)
+                .map(|stored| stored.event().most_memory() as u64)
                 .sum();
             follower.room(events.len() as u64, bytes).await;
         }
@@ -312,7 +319,7 @@ impl Window {
             oldest: log.events.front().map(|stored| stored.id()),
             head: log.head.id,
             events: log.events.len(),
-            bytes: usize::try_from(log.head.bytes - log.floor.bytes).unwrap_or(usize::MAX),
+            bytes: log.held_bytes,
         }
     }
 }
@@ -324,6 +331,8 @@ impl Log {
         self.trimmed_ms = None;
         self.newest_ms = 0;
         self.steps.clear();
+        (self.held_bytes, self.reserved_bytes) = (0, 0);
+        self.encodings.bound(0);
     }
 
     /// The clock shows this time, behind all events that are held.
@@ -350,8 +359,12 @@ impl Log {
             } else {
                 self.topics
                     .insert(topic.clone(), VecDeque::from([self.head.number]));
+                self.held_bytes += NEW_TOPIC_BYTES;
             }
         }
+        self.held_bytes += stored.event().memory();
+        self.reserved_bytes += stored.event().encoded_bytes();
+        stored.keep_encodings(&self.encodings);
         self.head.pass(&stored);
         self.events.push_back(stored);
     }
@@ -374,7 +387,7 @@ impl Log {
             self.see_time(now_ms);
         }
         while self.events.len() > retention.events
-            || self.head.bytes - self.floor.bytes > retention.bytes as u64
+            || self.held_bytes > retention.bytes
             || self.has_expired(retention, now_ms)
         {
             let Some(stored) = self.drop_oldest() else {
@@ -382,6 +395,7 @@ impl Log {
             };
             dropped.push(stored);
         }
+        self.encodings.bound(self.reserved_bytes);
         dropped
     }
 
@@ -406,9 +420,12 @@ impl Log {
                 numbers.pop_front();
                 if numbers.is_empty() {
                     self.topics.remove(topic);
+                    self.held_bytes -= NEW_TOPIC_BYTES;
                 }
             }
         }
+        self.held_bytes -= stored.event().memory();
+        self.reserved_bytes -= stored.event().encoded_bytes();
         self.steps.drop_to(self.floor.number);
         self.floor.pass(&stored);
         self.trimmed_ms = time_ms;
@@ -423,11 +440,11 @@ impl Log {
             false => place,
         };
         let skip = self.index(from.number);
-        let mut events = Vec::new();
+        let (mut events, mut bytes) = (Vec::new(), 0);
         let mut to = from;
         for stored in self.events.range(skip..).take(limit.events) {
-            let bytes = to.bytes - from.bytes + stored.event().cost() as u64;
-            if bytes > limit.bytes as u64 && !events.is_empty() {
+            bytes += stored.event().cost();
+            if bytes > limit.bytes && !events.is_empty() {
                 break;
             }
             to.pass(stored);
@@ -589,7 +606,7 @@ impl Log {
 impl Place {
     pub(crate) fn pass(&mut self, stored: &Stored) {
         self.number += 1;
-        self.bytes += stored.event().cost() as u64;
+        self.bytes += stored.event().most_memory() as u64;
         self.id = stored.id();
     }
 }

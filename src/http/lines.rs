@@ -107,9 +107,9 @@ impl<'a> Lines<'a> {
     /// Whether it may be appended in one step with those that came together with it.
     fn fits(&self, events: &[Event], event: &Event) -> bool {
         let broadcaster = &self.face.broadcaster;
-        let cost: usize = events.iter().map(Event::cost).sum();
+        let cost: usize = events.iter().map(Event::most_memory).sum();
         events.len() < LINES_PER_APPEND.min(broadcaster.max_batch_events())
-            && cost + event.cost() <= broadcaster.max_batch_bytes()
+            && cost + event.most_memory() <= broadcaster.max_batch_bytes()
     }
 
     fn parse(&self, line: &[u8]) -> Result<Option<Event>, Problem> {

@@ -2,6 +2,7 @@
 
 use std::{
     fmt::Write as _,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -25,11 +26,13 @@ impl Frame {
     pub(crate) const OVERHEAD_BYTES: usize = 64;
 
     /// The event in this form: encoded when it is first asked for, shared by all afterwards.
-    pub fn of(stored: &Stored, form: Form) -> &Bytes {
-        stored.cell(form).get_or_init(|| {
+    pub fn of(stored: &Arc<Stored>, form: Form) -> Bytes {
+        stored.encoded(form, || {
             let fields = stored.event().fields();
             let mut out = Vec::with_capacity(Self::OVERHEAD_BYTES + fields.data.len());
             encode(stored.id(), stored.time_ms(), &fields, form, &mut out);
+            // It may be kept for long.
+            out.shrink_to_fit();
             out.into()
         })
     }
@@ -185,11 +188,11 @@ mod tests {
     use super::*;
     use crate::event::Event;
 
-    fn stored(event: Event) -> Stored {
-        Stored::new(EventId::new(5, 1), 1_000, event)
+    fn stored(event: Event) -> Arc<Stored> {
+        Arc::new(Stored::new(EventId::new(5, 1), 1_000, event))
     }
 
-    fn text(stored: &Stored, form: Form) -> String {
+    fn text(stored: &Arc<Stored>, form: Form) -> String {
         String::from_utf8(Frame::of(stored, form).to_vec()).unwrap()
     }
 

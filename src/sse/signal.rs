@@ -111,7 +111,8 @@ mod tests {
     fn text(update: Update<'_>, form: SignalForm) -> String {
         let event = Event::builder(update.data()).topic(format!("{SIGNAL_TOPICS}{}", update.name));
         let stored = Stored::new(EventId::new(5, 1), 1_000, event.build_ours().unwrap());
-        String::from_utf8(Frame::of(&stored, Form::Signal(form)).to_vec()).unwrap()
+        String::from_utf8(Frame::of(&std::sync::Arc::new(stored), Form::Signal(form)).to_vec())
+            .unwrap()
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod support;
 
 mod crowd;
 mod fast;
+mod memory;
 mod pipelines;
 mod replays;
 mod slow;

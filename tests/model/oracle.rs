@@ -33,11 +33,14 @@ impl Asks {
     }
 }
 
-fn names(topics: u8) -> Vec<&'static str> {
+pub fn names(topics: u8) -> Vec<&'static str> {
     let asked = |(bit, _): &(usize, &&str)| topics & (1 << bit) != 0;
     let topics = TOPICS.iter().enumerate().filter(asked);
     topics.map(|(_, name)| *name).collect()
 }
+
+/// What a topic takes that history has no other event of.
+pub const NEW_TOPIC_BYTES: usize = 160;
 
 #[derive(Debug, Clone)]
 pub struct Published {
@@ -46,7 +49,8 @@ pub struct Published {
     pub private: bool,
     pub own: Option<u8>,
     pub data: String,
-    pub cost: usize,
+    /// What it takes in memory, but for topics that no other event has.
+    pub memory: usize,
 }
 
 impl Published {
@@ -58,7 +62,7 @@ impl Published {
             private: event.is_private(),
             own,
             data: event.data().into(),
-            cost: event.cost(),
+            memory: event.most_memory() - event.topics().len() * NEW_TOPIC_BYTES,
         }
     }
 }

@@ -343,7 +343,7 @@ fn everybody_has_what_its_topics_say_on_two_shards() {
 #[test]
 fn everybody_has_what_its_topics_say_when_bytes_bound_the_window() {
     let shape = Shape {
-        bytes: 24 << 10,
+        bytes: 32 << 10,
         data_bytes: 500,
         ..Shape::of(64)
     };

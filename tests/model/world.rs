@@ -306,7 +306,7 @@ impl World {
                 data_bytes.min(self.shape.data_bytes)
             );
             let event = oracle::event(new.topics, new.private, new.own, data);
-            bytes += event.cost();
+            bytes += event.most_memory();
             if bytes <= self.shape.bytes / 4 {
                 events.push((new, event));
             }
@@ -364,10 +364,15 @@ impl World {
         self.trim();
     }
 
+    fn held_bytes(&self) -> usize {
+        let held = self.held().iter();
+        let topics = held.clone().fold(0, |all, event| all | event.topics);
+        let topics = oracle::names(topics).len();
+        held.map(|event| event.memory).sum::<usize>() + topics * oracle::NEW_TOPIC_BYTES
+    }
+
     fn trim(&mut self) {
-        let mut bytes: usize = self.held().iter().map(|event| event.cost).sum();
-        while self.held().len() > self.shape.events || bytes > self.shape.bytes {
-            bytes -= self.held()[0].cost;
+        while self.held().len() > self.shape.events || self.held_bytes() > self.shape.bytes {
             self.dropped += 1;
         }
         let bounds = self.broadcaster.bounds();

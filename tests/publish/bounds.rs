@@ -133,9 +133,9 @@ fn a_batch_over_a_quarter_of_the_history_is_refused_whole() {
     let large = "x".repeat(1000);
     check_all(
         &small,
-        [Refused::json(events(8, &large), 413, "too_large").saying("16384 bytes")],
+        [Refused::json(events(6, &large), 413, "too_large").saying("16384 bytes")],
     );
-    assert_eq!(small.post("/events", JSON, &events(7, &large)).status, 200);
+    assert_eq!(small.post("/events", JSON, &events(5, &large)).status, 200);
 }
 
 #[test]

@@ -142,7 +142,7 @@ fn a_thousand_lines_in_one_body_come_in_order() {
 
 #[test]
 fn lines_that_arrive_together_may_be_larger_than_one_batch() {
-    let server = Server::start(&["--max-event-bytes", "1000", "--history-bytes", "32768"]);
+    let server = Server::start(&["--max-event-bytes", "1000", "--history-bytes", "65536"]);
     let mut stream = server.subscribe("/events");
     stream.until("connected");
     let data = "x".repeat(1000);

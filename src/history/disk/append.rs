@@ -139,7 +139,7 @@ impl Log {
         let (mut newest, mut bytes, began) = (Vec::new(), 0, Instant::now());
         for found in view.events(floor, self.standing.head).rev() {
             let (_, stored) = found?.stored(began)?;
-            bytes += stored.event().cost();
+            bytes += stored.event().most_memory();
             if newest.len() == window.events || bytes > window.bytes {
                 newest.reverse();
                 return Ok((stored.id(), newest));

@@ -119,7 +119,7 @@ impl Newest {
             let Some(stored) = entry.event() else {
                 continue;
             };
-            self.bytes += stored.event().cost();
+            self.bytes += stored.event().most_memory();
             if self.events.len() >= max_events || self.bytes > max_bytes {
                 self.before = Some(id);
                 return false;

@@ -17,7 +17,9 @@ impl Tail {
         for entry in entries {
             let (id, fingerprint) = (entry.id, entry.fingerprint());
             let event = entry.event();
-            let cost = event.as_ref().map_or(0, |stored| stored.event().cost());
+            let cost = event
+                .as_ref()
+                .map_or(0, |stored| stored.event().most_memory());
             if bytes + cost > most_bytes || batch.len() >= most_events {
                 self.push(std::mem::take(&mut batch)).await;
                 bytes = 0;

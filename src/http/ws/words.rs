@@ -170,7 +170,10 @@ mod tests {
         ];
         let frames = data.map(|data| {
             let event = Event::builder(data).name("update").build().unwrap();
-            Frame::of(&Stored::new(EventId::new(5, 1), 0, event), Form::Json).clone()
+            Frame::of(
+                &std::sync::Arc::new(Stored::new(EventId::new(5, 1), 0, event)),
+                Form::Json,
+            )
         });
         let due = Bytes::from(frames.concat());
         lines.feed(due.clone());

@@ -1,0 +1,142 @@
+//! What history takes of the process's memory, by `--history-bytes`, for events of many kinds.
+
+use std::io::Read;
+
+use serde_json::{Value, json};
+
+use crate::support::Server;
+
+const BYTES: usize = 32 << 20;
+/// What the process takes for requests and streams meanwhile.
+const BESIDE_BYTES: usize = 4 << 20;
+/// Of NDJSON in one request.
+const REQUEST_BYTES: usize = 1 << 20;
+
+fn start() -> Server {
+    Server::start(&[
+        "--history-bytes",
+        &BYTES.to_string(),
+        "--history-events",
+        "10000000",
+        "--max-event-bytes",
+        "65536",
+        "--replay-bytes-per-second",
+        "0",
+        "--workers",
+        "1",
+    ])
+}
+
+/// Publishes until history is full, and then some.
+fn fill(server: &Server, event: impl Fn(usize) -> Value) {
+    let (mut number, mut held) = (0, 0);
+    for _ in 0..1_000 {
+        let mut lines = String::new();
+        while lines.len() < REQUEST_BYTES {
+            lines += &event(number).to_string();
+            lines.push('\n');
+            number += 1;
+        }
+        let answer = server.post("/events", "application/x-ndjson", &lines);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let before = std::mem::replace(&mut held, server.metric("history_events"));
+        if held <= before {
+            return;
+        }
+    }
+    panic!("history was never full");
+}
+
+/// Reads all of it as a stream in this format.
+fn read(server: &Server, format: &str) {
+    let path = format!("/events?topic=*&since=earliest&until=head&format={format}");
+    let stream = server.subscribe(&path);
+    let mut socket = stream.socket();
+    let head = stream.header("event-head").unwrap().to_owned();
+    let (mut part, mut end) = (vec![0; 1 << 17], Vec::new());
+    let wanted = format!("id: {head}\n");
+    loop {
+        let read = socket.read(&mut part).unwrap();
+        end.extend_from_slice(&part[..read]);
+        if end
+            .windows(wanted.len())
+            .any(|part| part == wanted.as_bytes())
+        {
+            return;
+        }
+        end.drain(..end.len().saturating_sub(wanted.len()));
+    }
+}
+
+fn assert_bounded(what: &str, event: impl Fn(usize) -> Value) {
+    let server = start();
+    let before = server.resident();
+    fill(&server, event);
+    for format in ["sse", "json"] {
+        read(&server, format);
+    }
+    let taken = server.resident() - before;
+    println!(
+        "{what}: {} KiB, {} events",
+        taken >> 10,
+        server.metric("history_events")
+    );
+    assert!(
+        taken <= BYTES / 4 * 5 + BESIDE_BYTES,
+        "{what}: {taken} bytes"
+    );
+    assert!(server.metric("history_bytes") <= BYTES as u64);
+}
+
+#[test]
+fn history_takes_no_more_memory_than_its_setting_with_many_tiny_topics() {
+    let topics: Vec<_> = ('!'..='z')
+        .filter(|c| !"$*".contains(*c))
+        .take(88)
+        .collect();
+    assert_bounded("88 topics", |_| {
+        let topics: Vec<_> = topics.iter().map(char::to_string).collect();
+        json!({ "topics": topics, "data": "x" })
+    });
+}
+
+#[test]
+fn history_takes_no_more_memory_than_its_setting_with_topics_of_one_event_each() {
+    assert_bounded(
+        "new topics",
+        |n| json!({ "topic": format!("topic {n}"), "data": "x" }),
+    );
+}
+
+#[test]
+fn history_takes_no_more_memory_than_its_setting_with_tiny_events() {
+    assert_bounded("tiny", |_| json!({ "topic": "a", "data": "x" }));
+}
+
+#[test]
+fn history_takes_no_more_memory_than_its_setting_with_names_and_own_ids() {
+    assert_bounded(
+        "own ids",
+        |n| json!({ "topic": "a", "data": "x", "event": "e".repeat(90), "id": format!("own-{n:090}") }),
+    );
+}
+
+#[test]
+fn history_takes_no_more_memory_than_its_setting_with_data_that_grows_when_encoded() {
+    assert_bounded(
+        "line ends",
+        |_| json!({ "topic": "a", "data": "\n".repeat(4_000) }),
+    );
+    assert_bounded(
+        "escapes",
+        |_| json!({ "topic": "a", "data": "\u{1}".repeat(4_000) }),
+    );
+}
+
+#[test]
+fn history_takes_no_more_memory_than_its_setting_with_plain_text() {
+    assert_bounded(
+        "text",
+        |_| json!({ "topic": "a", "data": "x".repeat(1_000) }),
+    );
+}
