@@ -129,7 +129,9 @@ fn stream(request: &HttpRequest, face: &Face, route: Route) -> Result<HttpRespon
 /// An EventSource that is answered 503 stops for good: it gets a stream that tells it when to come
 /// back, and is cut.
 fn send_away(request: &HttpRequest, problem: Problem) -> Result<HttpResponse, Problem> {
-    if !accepts_event_stream(request.headers()) {
+    // What can never be granted is no matter of coming back.
+    let passes = problem.status() == StatusCode::SERVICE_UNAVAILABLE;
+    if !passes || !accepts_event_stream(request.headers()) {
         return Err(problem);
     }
     let retry = Some(Frame::come_back(Broadcaster::spread_retry(), None));

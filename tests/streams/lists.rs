@@ -67,12 +67,15 @@ fn get_signals_without_a_name_lists_the_signals_and_their_versions() {
         names(&server.get("/signals?prefix=v").json(), "signals"),
         ["votes"]
     );
-    let stream = "GET /signals HTTP/1.1\nAccept: text/event-stream";
-    let response = server.request(stream, b"");
-    let list = Some("application/json");
-    assert_ne!(
-        response.header("content-type"),
-        list,
-        "a stream wants names"
-    );
+    let stream = |path: &str| {
+        let head = format!("GET {path} HTTP/1.1\nAccept: text/event-stream");
+        server.request(&head, b"")
+    };
+    let many: Vec<_> = (0..101).map(|n| format!("name=s{n}")).collect();
+    let many = format!("/signals?{}", many.join("&"));
+    for path in ["/signals", "/signals?name=", &many] {
+        let refused = stream(path);
+        assert_eq!(refused.status, 400, "{path} can never be a stream");
+        assert!(!refused.json()["detail"].is_null());
+    }
 }
