@@ -22,6 +22,7 @@ const FIRST_MICROSECOND: u64 = 100_000_000_000_000;
 /// How many years the calendar takes to repeat itself.
 const CALENDAR_YEARS: i64 = 400;
 const MAX_YEAR: i64 = 9_999;
+const DAY_SECONDS: i32 = 86_400;
 /// The end of that year.
 const LATEST_MS: u64 = 253_402_300_799_999;
 
@@ -85,6 +86,10 @@ fn time(text: &str) -> Option<u64> {
     let (year, text) = with_small_year(&text)?;
     let pieces = Pieces::parse(&text).ok()?;
     let offset = match pieces.offset() {
+        // RFC 3339 has hours up to 23; the parser takes 25.
+        Some(PiecesOffset::Numeric(offset)) if offset.offset().seconds().abs() >= DAY_SECONDS => {
+            return None;
+        }
         Some(PiecesOffset::Numeric(offset)) => offset.offset(),
         // What a zone's name stands for would need a database of zones.
         None if pieces.time_zone_annotation().is_some() => return None,
@@ -244,6 +249,8 @@ mod tests {
         for text in [
             "",
             "yesterday",
+            "2026-11-28T23:00:14+24:00",
+            "2026-11-28T23:00:14-25:30",
             "now",
             "10",
             "-1",
