@@ -6,7 +6,7 @@ use std::time::Duration;
 const PER_STREAM: Duration = Duration::from_millis(10);
 /// A server that was stopped needs as long until it is there again.
 const AFTER_DRAIN: Duration = Duration::from_millis(500);
-/// Shortest reconnection time of a stream whose server died without a word, and the bounds of the time
+/// Shortest reconnection time of a stream whose server died without ending it, and the bounds of the time
 /// over which such clients come back.
 const AFTER_CRASH: Duration = Duration::from_secs(1);
 const LEAST_SPREAD: Duration = Duration::from_secs(2);

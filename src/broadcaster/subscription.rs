@@ -166,7 +166,7 @@ impl Subscription {
     }
 
     /// Has the stream carry an event `heartbeat` at the latest every so often, within
-    /// [`MIN_HEARTBEAT`] and [`MAX_HEARTBEAT`], so that a page notices a connection that has died without a word.
+    /// [`MIN_HEARTBEAT`] and [`MAX_HEARTBEAT`], so that a page notices a connection that has died silently.
     pub fn send_heartbeat(&mut self, every: Duration) {
         let every = every.clamp(MIN_HEARTBEAT, MAX_HEARTBEAT);
         self.shard.set_heartbeat(self.place, every);
