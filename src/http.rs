@@ -146,7 +146,7 @@ impl Routes {
 
     /// The same, before a listener whose address is this machine's alone, or is not.
     #[cfg(feature = "server")]
-    pub(crate) fn before(&self, on_loopback: bool) -> Self {
+    pub(crate) fn before(&self, loopback_port: Option<u16>) -> Self {
         let Face {
             broadcaster,
             signals,
@@ -158,7 +158,7 @@ impl Routes {
             face: Arc::new(Face {
                 broadcaster: broadcaster.clone(),
                 signals: signals.clone(),
-                gate: gate.before(on_loopback),
+                gate: gate.before(loopback_port),
                 uploads: Arc::clone(uploads),
                 refusals: Arc::clone(refusals),
             }),

@@ -146,7 +146,9 @@ impl PageRequest {
         let (mut limit, mut counts) = (Self::DEFAULT_LIMIT, false);
         for (name, value) in form::lossy_pairs(query.as_bytes()) {
             match name.as_str() {
-                "limit" if !value.is_empty() => limit = Self::read_limit(&value)?,
+                "limit" if !value.is_empty() => {
+                    limit = read_limit(&value, Self::MAX_LIMIT, "events")?;
+                }
                 "last" => counts = counts || !value.is_empty(),
                 _ => {}
             }
@@ -162,16 +164,19 @@ impl PageRequest {
             limit,
         })
     }
+}
 
-    fn read_limit(text: &str) -> Result<usize, Invalid> {
-        let limit = text.parse().ok();
-        limit
-            .filter(|limit| (1..=Self::MAX_LIMIT).contains(limit))
-            .ok_or(Invalid::new(
-                "invalid_limit",
-                "limit is a number of events from 1 to 10000, for instance limit=100",
-            ))
-    }
+/// How many of `what` a page may have at most.
+#[cfg(feature = "actix")]
+pub(crate) fn read_limit(text: &str, max: usize, what: &str) -> Result<usize, Invalid> {
+    let limit = text.parse().ok();
+    limit
+        .filter(|limit| (1..=max).contains(limit))
+        .ok_or_else(|| {
+            let why =
+                format!("limit is a number of {what} from 1 to {max}, for instance limit=100");
+            Invalid::new("invalid_limit", why)
+        })
 }
 
 /// The last id that a client brings. The header wins over the query, which an `EventSource` repeats as it

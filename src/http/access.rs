@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 
 use super::{
     error::Problem,
-    host::{Authority, is_same_origin, parse_origin},
+    host::{Authority, HTTP_PORT, is_same_origin, parse_origin},
     keys::{KeyRing, Permit},
 };
 use crate::shown::Shown;
@@ -76,8 +76,8 @@ pub struct Access {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Gate {
     pub(crate) access: Access,
-    /// It stands before a listener on loopback.
-    on_loopback: bool,
+    /// The port of the listener that it stands before, where that is on loopback.
+    loopback_port: Option<u16>,
     per_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
     logged_origins: Arc<Mutex<Vec<String>>>,
 }
@@ -230,9 +230,9 @@ impl Gate {
 
     /// The same before a listener whose address is this machine's alone, or is not.
     #[cfg(feature = "server")]
-    pub(crate) fn before(&self, on_loopback: bool) -> Self {
+    pub(crate) fn before(&self, loopback_port: Option<u16>) -> Self {
         Self {
-            on_loopback,
+            loopback_port,
             ..self.clone()
         }
     }
@@ -251,11 +251,10 @@ impl Gate {
         } = &self.access;
         let origins = publish_origins.iter().chain(read_origins);
         let is_own = self.access.is_own_name(host, origins);
-        // Where it was chosen who may publish, a proxy on this machine may stand before, with its own name.
-        let is_proxied =
-            !matches!(self.access.publishers, Publishers::Local) && asked.came_through_a_proxy();
         let is_any = match &self.access.hosts[..] {
-            [] => !self.on_loopback || is_proxied,
+            [] => self
+                .loopback_port
+                .is_none_or(|port| self.is_proxied(asked, host, port)),
             hosts => hosts.iter().any(|name| name == "*"),
         };
         if is_own || is_any {
@@ -270,6 +269,15 @@ impl Gate {
             ),
         )
         .with_reason("the Host is no name of this server; start it with --host and that name"))
+    }
+
+    /// Where it was chosen who may publish, a proxy on this machine may pass on the name under which it is
+    /// reached. A page can add a proxy's header, but its browser writes into `Host` the port that it
+    /// connects to: under the listener's own port it has come without a proxy.
+    fn is_proxied(&self, asked: Asked<'_>, host: &str, port: u16) -> bool {
+        !matches!(self.access.publishers, Publishers::Local)
+            && asked.came_through_a_proxy()
+            && Authority::parse(host).is_some_and(|host| host.port_or(HTTP_PORT) != port)
     }
 
     /// The origin to admit in an answer to a reader, if any.

@@ -3,6 +3,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+/// The port that a browser leaves out of `http` URLs, and so out of `Host`.
+pub(crate) const HTTP_PORT: u16 = 80;
+
 /// A host and its port, as `Host` and `Origin` have them (RFC 9110, section 7.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Authority<'a> {
@@ -67,10 +70,13 @@ impl<'a> Authority<'a> {
         }
     }
 
+    pub(crate) fn port_or(&self, default_port: u16) -> u16 {
+        self.port.unwrap_or(default_port)
+    }
+
     /// The same host and port, with this one where none is said.
     fn is_same(&self, other: &Self, default_port: u16) -> bool {
-        let port = |authority: &Self| authority.port.unwrap_or(default_port);
-        self.is_same_name(other) && port(self) == port(other)
+        self.is_same_name(other) && self.port_or(default_port) == other.port_or(default_port)
     }
 }
 
@@ -106,7 +112,7 @@ pub(crate) fn is_same_origin(origin: &str, host: Option<&str>) -> bool {
     let default_port = if scheme.eq_ignore_ascii_case("https") {
         443
     } else {
-        80
+        HTTP_PORT
     };
     origin.is_same(&own, default_port)
 }

@@ -7,12 +7,14 @@ use super::{
     Face, cors,
     error::{Problem, no_store},
     media::accepts_event_stream,
-    subscribe::Route,
+    subscribe::{Route, read},
 };
 use crate::{
     broadcaster::PublishError,
+    event::Invalid,
     form,
     history::{NameRange, Names},
+    wish::read_limit,
 };
 
 pub(super) const METHODS: &str = "GET, HEAD, OPTIONS";
@@ -20,7 +22,7 @@ const MAX_LIMIT: usize = 1_000;
 
 pub(super) async fn topics(request: &HttpRequest, face: &Face) -> HttpResponse {
     let page = async {
-        let page = Page::read(request.head())?;
+        let page = read(request.head(), |query, _| Page::read(query))?;
         let topics = face.broadcaster.topics(page.range()).await;
         let topics = topics.map_err(PublishError::Unavailable)?;
         Ok(list("topics", "last_id", topics))
@@ -31,7 +33,7 @@ pub(super) async fn topics(request: &HttpRequest, face: &Face) -> HttpResponse {
 pub(super) async fn signals(request: &HttpRequest, face: &Face) -> HttpResponse {
     let page = async {
         Route::Signals.check_parameters(request.head())?;
-        let page = Page::read(request.head())?;
+        let page = read(request.head(), |query, _| Page::read(query))?;
         let names = face.signals.names(page.range()).await?;
         Ok(list("signals", "version", names))
     };
@@ -72,14 +74,15 @@ struct Page {
 }
 
 impl Page {
-    fn read(request: &RequestHead) -> Result<Self, Problem> {
+    fn read(query: &str) -> Result<Self, Invalid> {
         let mut page = Self::default();
-        let query = request.uri.query().unwrap_or_default();
         for (name, value) in form::lossy_pairs(query.as_bytes()) {
             match name.as_str() {
                 "prefix" => page.prefix = value,
                 "after" => page.after = value,
-                "limit" if !value.is_empty() => page.limit = Some(read_limit(&value)?),
+                "limit" if !value.is_empty() => {
+                    page.limit = Some(read_limit(&value, MAX_LIMIT, "names")?);
+                }
                 _ => {}
             }
         }
@@ -93,13 +96,4 @@ impl Page {
             limit: self.limit.unwrap_or(MAX_LIMIT),
         }
     }
-}
-
-fn read_limit(text: &str) -> Result<usize, Problem> {
-    let limit = text.parse().ok();
-    let limit = limit.filter(|limit| (1..=MAX_LIMIT).contains(limit));
-    limit.ok_or_else(|| {
-        let detail = "limit is a number of names from 1 to 1000, for instance limit=100";
-        Problem::bad_request("invalid_limit", detail)
-    })
 }

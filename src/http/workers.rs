@@ -145,7 +145,8 @@ fn ports(
         );
         // No page reaches a Unix socket, whatever its name.
         let address = listener.address()?;
-        let routes = routes.before(address.is_some_and(|address| is_loopback(address.ip())));
+        let loopback = address.filter(|address| is_loopback(address.ip()));
+        let routes = routes.before(loopback.map(|address| address.port()));
         Ok(Port {
             listener: Arc::new(listener),
             turns: Turns::new(count(config)),

@@ -62,6 +62,16 @@ fn handshake(server: &Server, host: &str) -> Result<Socket, Answer> {
     Socket::try_open(server.connect(), "/ws", host, &[])
 }
 
+/// The same with the header of a proxy.
+fn proxied_handshake(server: &Server, host: &str) -> Result<Socket, Answer> {
+    Socket::try_open(
+        server.connect(),
+        "/ws",
+        host,
+        &["X-Forwarded-For: 192.0.2.1"],
+    )
+}
+
 fn servers(settings: &[&str]) -> Vec<Server> {
     let mut servers = vec![Server::start(settings)];
     if !has_ordinary_streams() {
@@ -173,6 +183,49 @@ fn a_proxy_on_this_machine_keeps_its_name_where_it_was_chosen_who_may_publish() 
                     "{read}"
                 );
             }
+            let proxied = proxied_handshake(&server, "events.example.com:8443");
+            assert!(proxied.is_ok());
+        }
+    }
+}
+
+#[test]
+fn a_rebound_page_that_adds_a_proxys_headers_is_refused_by_the_port_in_its_host() {
+    for settings in [
+        &["--publish-key", "s3cret-of-sixteen"][..],
+        &["--no-publish"],
+        &["--allow-anonymous-publish"],
+    ] {
+        for server in servers(settings) {
+            let host = format!("evil.example:{}", server.address.port());
+            for line in [
+                "X-Forwarded-For: 192.0.2.1",
+                "X-Forwarded-Proto: https",
+                "X-Real-IP: 192.0.2.1",
+                "Forwarded: for=192.0.2.1",
+                "CF-Connecting-IP: 192.0.2.1",
+            ] {
+                for read in READS {
+                    let lines = format!("{line}\r\n");
+                    assert!(is_refused(&server, read, &host, &lines), "{read} {line}");
+                }
+            }
+            let refused = proxied_handshake(&server, &host).err();
+            assert_eq!(refused.expect("a refusal").code(), "foreign_host");
+            // No browser can send these: what is no host and port comes from no proxy either.
+            for host in ["evil.example:abc", "evil.example:80@localhost", ""] {
+                let lines = "X-Forwarded-For: 192.0.2.1\r\n";
+                assert!(is_refused(&server, "GET /events", host, lines), "{host:?}");
+            }
+            let own = format!("localhost:{}", server.address.port());
+            let lines = "X-Forwarded-For: 192.0.2.1\r\n";
+            assert!(!is_refused(&server, "GET /events", &own, lines));
+        }
+        let named = [settings, &["--host", "events.example.com"]].concat();
+        for server in servers(&named) {
+            let host = format!("events.example.com:{}", server.address.port());
+            let lines = "X-Forwarded-For: 192.0.2.1\r\n";
+            assert!(!is_refused(&server, "GET /events", &host, lines));
         }
     }
 }

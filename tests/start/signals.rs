@@ -16,7 +16,10 @@ fn signals_without_a_meaning_are_logged_and_streams_stay_open() {
     let mut server = Server::start(&[]);
     let mut stream = server.subscribe("/events");
     stream.until("connected");
-    for signal in ["USR1", "USR2", "ALRM", "VTALRM", "PROF", "IO", "XFSZ"] {
+    for signal in [
+        "USR1", "USR2", "ALRM", "VTALRM", "PROF", "IO", "XFSZ", "STKFLT", "RTMIN", "RTMIN+1",
+        "RTMIN+2", "RTMIN+7", "RTMIN+24", "RTMIN+30",
+    ] {
         server.signal(&format!("-{signal}"));
         server.wait_for_log(&format!("ignored SIG{signal}"));
     }
@@ -28,7 +31,9 @@ fn signals_without_a_meaning_are_logged_and_streams_stay_open() {
 
 #[test]
 fn every_signal_that_ends_the_server_drains_it_and_is_logged() {
-    for signal in ["TERM", "INT", "QUIT", "PWR", "XCPU"] {
+    for signal in [
+        "TERM", "INT", "QUIT", "PWR", "XCPU", "RTMIN+3", "RTMIN+4", "RTMIN+6",
+    ] {
         let mut server = Server::start(&["--drain-time", "50ms"]);
         let mut stream = server.subscribe("/events");
         stream.until("connected");
