@@ -23,9 +23,9 @@ use super::{
     intake::Intake,
     link::Link,
     patience::{BROKEN_CHUNK, Discarded, Hold, RESET_LOOK, Reset, Stall},
-    socket,
+    refusals, socket,
 };
-use crate::broadcaster::ReplayBuffers;
+use crate::{broadcaster::ReplayBuffers, metrics::Refusals};
 
 /// Most bytes that one poll of the dispatcher reads. It decodes what it has before it is polled
 /// again, so that a stream is open before much of what is sent behind it has been buffered.
@@ -43,6 +43,7 @@ pub(super) struct Settings {
     pub(super) socket_buffer_bytes: usize,
     pub(super) capacity: Arc<Capacity>,
     pub(super) replay_buffers: Arc<ReplayBuffers>,
+    pub(super) refusals: Arc<Refusals>,
 }
 
 pub(super) struct Connection {
@@ -62,6 +63,8 @@ pub(super) struct Connection {
     reset: Option<ResetWatch>,
     /// How much of the broken chunk that ends a stream is with the kernel.
     broken_off: usize,
+    /// The dispatcher has refused what no service has seen, after which it takes nothing more.
+    is_refused: bool,
     _counted: Counted,
 }
 
@@ -103,6 +106,7 @@ impl Connection {
             hold: None,
             reset: None,
             broken_off: 0,
+            is_refused: false,
             _counted: counted,
         }
     }
@@ -117,6 +121,17 @@ impl Connection {
             self.intake.begin(framing);
             self.head_deadline = None;
         }
+    }
+
+    /// What the dispatcher writes before a request was decoded is a refusal of its own, unless it asks for
+    /// the request's body.
+    fn look_at_response(&mut self, response: &[u8]) {
+        self.look_at_request();
+        if self.is_refused || !self.intake.is_within_head() {
+            return;
+        }
+        let peer = || self.io.peer_addr().ok();
+        self.is_refused = refusals::count_unserved(&self.settings.refusals, response, peer);
     }
 
     fn take_begun(&mut self, buffer: &mut ReadBuf<'_>) {
@@ -401,6 +416,7 @@ impl AsyncWrite for Connection {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.look_at_response(bytes);
         let written = Pin::new(&mut this.io).poll_write(cx, bytes);
         this.wrote(written, cx)
     }
@@ -411,6 +427,7 @@ impl AsyncWrite for Connection {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.look_at_response(slices.first().map_or(&[], |first| first));
         let written = Pin::new(&mut this.io).poll_write_vectored(cx, slices);
         this.wrote(written, cx)
     }

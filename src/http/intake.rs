@@ -88,6 +88,11 @@ impl Intake {
         ends
     }
 
+    /// No request has been decoded since the last response left.
+    pub(super) fn is_within_head(&self) -> bool {
+        matches!(self.stage, Stage::Head(_) | Stage::Decoding)
+    }
+
     /// Within the head of a request that is not the connection's first.
     pub(super) fn is_within_further_head(&self) -> bool {
         matches!(&self.stage, Stage::Head(head) if !self.is_first && head.has_begun)

@@ -25,6 +25,33 @@ fn count(refusals: &Refusals, request: &HttpRequest, status: StatusCode, code: &
     );
 }
 
+/// Counts a response that the dispatcher makes by itself, so that no service sees it: to bytes that are no
+/// request, or to one whose head does not come. Whether it is such a refusal.
+pub(super) fn count_unserved(
+    refusals: &Refusals,
+    response: &[u8],
+    peer_address: impl FnOnce() -> Option<SocketAddr>,
+) -> bool {
+    let Some(status) = status_of(response).filter(|status| is_refusal(*status)) else {
+        return false;
+    };
+    refusals.count(status.as_u16(), OTHER);
+    log::debug!(
+        "refused what is no whole request from {}: {} {OTHER}",
+        peer(peer_address()),
+        status.as_u16(),
+    );
+    true
+}
+
+/// Of a response that begins with these bytes.
+fn status_of(response: &[u8]) -> Option<StatusCode> {
+    let (version, rest) = response.split_at_checked(9)?;
+    let status = rest.get(..3)?;
+    let is_http = version.starts_with(b"HTTP/1.") && version.ends_with(b" ");
+    StatusCode::from_bytes(status).ok().filter(|_| is_http)
+}
+
 fn peer(address: Option<SocketAddr>) -> String {
     address.map_or_else(|| "unknown".to_owned(), |address| address.to_string())
 }

@@ -124,6 +124,7 @@ fn ports(
             socket_buffer_bytes: config.socket_buffer_bytes,
             capacity: Capacity::new(max),
             replay_buffers: Arc::clone(routes.face.broadcaster.replay_buffers()),
+            refusals: Arc::clone(&routes.face.refusals),
         });
     let shared = listeners.admin.is_empty() && listeners.admin_sockets.is_empty();
     let public = listeners.public.into_iter().map(Listener::Tcp);

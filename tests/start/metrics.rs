@@ -1,6 +1,9 @@
 //! What Prometheus reads of requests that were refused, and of the process.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    io::{Read as _, Write as _},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use crate::{
     socket::Socket,
@@ -64,6 +67,45 @@ fn refused_requests_are_counted_by_status_and_code() {
         .lines()
         .filter(|line| line.contains("_refused_requests_total{"));
     assert_eq!(series.count(), 6, "{text}");
+}
+
+#[test]
+fn bytes_that_are_no_request_are_counted_as_refused_and_logged_at_debug() {
+    for direct in [&[][..], &["--no-direct"]] {
+        let mut server = keyed(&[direct, &["--log", "sse_broadcaster=debug"]].concat());
+        let mut count = 0;
+        for bytes in [
+            &b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n"[..],
+            b"GET / HTTP/9.9\r\n\r\n",
+            b"GET /events HTTP/1.1\r\nHost localhost\r\n\r\n",
+            b"POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
+            // Behind a request that was served.
+            b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\nno request\r\n\r\n",
+        ] {
+            let mut socket = server.connect();
+            socket.write_all(bytes).unwrap();
+            let mut response = String::new();
+            socket.read_to_string(&mut response).unwrap();
+            assert!(response.contains("HTTP/1.1 400 "), "{response}");
+            count += 1;
+            assert_eq!(refused(&server, 400, "other"), count, "{response}");
+            let line = server.wait_for_log("refused what is no whole request");
+            assert!(
+                line.contains("127.0.0.1:") && line.contains("400"),
+                "{line}"
+            );
+        }
+        // A refusal that a service makes, and a body that is asked for, are not counted again.
+        let request = b"POST /events HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n\
+            Connection: close\r\nContent-Length: 1\r\n\r\nx";
+        assert!(server.send(request).status >= 100);
+        assert_eq!(refused(&server, 400, "other"), count);
+        let text = server.get("/metrics").text();
+        let series = text
+            .lines()
+            .filter(|line| line.contains("_refused_requests_total{"));
+        assert_eq!(series.count(), 2, "{text}");
+    }
 }
 
 #[test]
