@@ -1,5 +1,8 @@
-//! Events as `POST /events` takes them.
+//! Events as `POST /events` takes them, and signals as `PUT /signals/<name>` does.
 
+use std::borrow::Cow;
+
+use memchr::memmem;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -43,6 +46,16 @@ struct Incoming {
     _time: Option<IgnoredAny>,
 }
 
+/// What `subscribe --json --signals` writes for each signal.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignalLine<'a> {
+    #[serde(borrow)]
+    signal: Cow<'a, str>,
+    #[serde(borrow)]
+    document: &'a RawValue,
+}
+
 /// The body for texts given on the command line: an object, or an array that is taken as a whole.
 pub(crate) fn of_texts(common: Common, texts: &[String]) -> serde_json::Result<Vec<u8>> {
     let mut events = Vec::with_capacity(texts.len());
@@ -73,6 +86,8 @@ pub(crate) struct Line {
     pub(crate) body: Vec<u8>,
     /// It has an idempotency key: sent twice, it is stored once.
     pub(crate) is_repeatable: bool,
+    /// The signal whose document this is; `None` for an event.
+    pub(crate) signal: Option<String>,
 }
 
 impl Line {
@@ -82,8 +97,28 @@ impl Line {
         Ok(Self {
             body,
             is_repeatable: outgoing.id.is_some(),
+            signal: None,
         })
     }
+
+    /// Setting a signal twice to the same document changes nothing.
+    fn of_signal(line: &SignalLine) -> Self {
+        Self {
+            body: line.document.get().as_bytes().to_vec(),
+            is_repeatable: true,
+            signal: Some(line.signal.clone().into_owned()),
+        }
+    }
+}
+
+/// A signal and its document, on one line.
+pub(crate) fn signal_line(name: &str, document: &RawValue) -> serde_json::Result<String> {
+    let line = serde_json::to_string(&SignalLine {
+        signal: name.into(),
+        document,
+    })?;
+    // Within JSON a line's end is white space: strings cannot hold one.
+    Ok(line.replace(['\n', '\r'], " "))
 }
 
 /// A line of text, with this idempotency key.
@@ -108,6 +143,10 @@ pub(crate) fn text_line(common: Common, line: &[u8], key: Option<&str>) -> Resul
 /// # Errors
 /// Why the line is no event.
 pub(crate) fn json_line(line: &[u8], key: Option<&str>) -> Result<Line, String> {
+    if is_signal(line) {
+        let line = serde_json::from_slice(line).map_err(|error| in_line(&error))?;
+        return Ok(Line::of_signal(&line));
+    }
     let incoming: Incoming = serde_json::from_slice(line).map_err(|error| in_line(&error))?;
     let id = incoming.id.as_deref();
     let not_a_position = id.filter(|id| id.parse::<EventId>().is_err());
@@ -120,6 +159,16 @@ pub(crate) fn json_line(line: &[u8], key: Option<&str>) -> Result<Line, String> 
         data: &incoming.data,
         retry: incoming.retry,
     })
+}
+
+/// Whether it is an object with a member `signal`. Most lines are told apart without being parsed.
+fn is_signal(line: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Kind {
+        signal: Option<IgnoredAny>,
+    }
+    memmem::find(line, b"\"signal\"").is_some()
+        && serde_json::from_slice(line).is_ok_and(|kind: Kind| kind.signal.is_some())
 }
 
 /// The parser only ever sees one line; which one it is, is said by who reads them.
@@ -191,6 +240,30 @@ mod tests {
             ("hello", "expected value at column 1"),
             (r#""text""#, "expected struct"),
             ("", "EOF while parsing"),
+        ] {
+            let error = carried_over(line).unwrap_err();
+            assert!(error.contains(why), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_signals_document_comes_back_from_its_line_and_an_event_may_hold_such_a_member() {
+        let document = RawValue::from_string("{\n \"n\": 1.50}".to_owned()).unwrap();
+        let text = signal_line("a/\u{e9} \"x\"", &document).unwrap();
+        assert!(!text.contains('\n'), "{text}");
+        let line = json_line(text.as_bytes(), Some("key")).unwrap();
+        assert_eq!(line.signal.as_deref(), Some("a/\u{e9} \"x\""));
+        assert_eq!(line.body, b"{  \"n\": 1.50}");
+        assert!(line.is_repeatable);
+        let event = json_line(br#"{"data":{"signal":"x","document":1}}"#, None).unwrap();
+        assert_eq!(event.signal, None);
+        for (line, why) in [
+            (r#"{"signal":"x"}"#, "missing field `document`"),
+            (r#"{"signal":1,"document":{}}"#, "expected a string"),
+            (
+                r#"{"signal":"x","document":{},"data":1}"#,
+                "unknown field `data`",
+            ),
         ] {
             let error = carried_over(line).unwrap_err();
             assert!(error.contains(why), "{line}: {error}");

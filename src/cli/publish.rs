@@ -18,7 +18,7 @@ const EXAMPLES: &str = "Examples:
   sse-broadcaster publish 'Hello, world'
   sse-broadcaster publish --topic news --event headline 'First' 'Second'
   tail -f app.log | sse-broadcaster publish --topic log
-  sse-broadcaster subscribe --topic '*' --since earliest --until head --json |
+  sse-broadcaster subscribe --topic '*' --until head --json --signals |
     sse-broadcaster publish --json --url http://other:8000";
 
 pub(crate) const KEY_HELP: &str =
@@ -46,7 +46,8 @@ pub struct Publish {
     event: Option<String>,
 
     /// Lines of standard input are objects, as subscribe --json writes them: topics, own id, event,
-    /// data and retry are taken over, id and time are new
+    /// data and retry are taken over, id and time are new. {"signal":NAME,"document":…}, as --signals
+    /// writes them, sets a signal
     #[arg(long, conflicts_with_all = ["text", "topic", "event"])]
     json: bool,
 

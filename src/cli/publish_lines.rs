@@ -103,7 +103,11 @@ impl<'a> LinePublisher<'a> {
     ) -> Result<(), Failure> {
         while let Some(lines) = self.lines.take()? {
             let batch = self.batch(&lines, &parse);
-            self.publish(&batch.lines)?;
+            // Events that follow each other share a request.
+            let is_shared = |a: &Line, b: &Line| a.signal.is_none() && b.signal.is_none();
+            for lines in batch.lines.chunk_by(|(_, a), (_, b)| is_shared(a, b)) {
+                self.publish(lines)?;
+            }
             if let Some(why) = batch.bad {
                 return Err(Failure::new(format!("line {}: {why}", self.tally.lines)));
             }
@@ -150,15 +154,27 @@ impl<'a> LinePublisher<'a> {
         Ok(())
     }
 
-    fn attempt(&mut self, lines: &[(u64, Line)]) -> Result<(), Attempt> {
+    fn send(&mut self, lines: &[(u64, Line)]) -> Result<(), Refused> {
+        if let [(_, line)] = lines
+            && let Some(name) = &line.signal
+        {
+            self.server.set_signal(name, &line.body)?;
+            self.tally.signals += 1;
+            return Ok(());
+        }
         let body: Vec<u8> = lines
             .iter()
             .flat_map(|(_, line)| &line.body)
             .copied()
             .collect();
-        let refused = match self.server.post("application/x-ndjson", &body) {
-            Ok(taken) => {
-                self.tally.add(taken.count, taken.last_id);
+        let taken = self.server.post("application/x-ndjson", &body)?;
+        self.tally.add(taken.count, taken.last_id);
+        Ok(())
+    }
+
+    fn attempt(&mut self, lines: &[(u64, Line)]) -> Result<(), Attempt> {
+        let refused = match self.send(lines) {
+            Ok(()) => {
                 self.recovered();
                 return Ok(());
             }
@@ -260,6 +276,7 @@ struct Tally {
     lines: u64,
     count: u64,
     last_id: Option<String>,
+    signals: u64,
 }
 
 impl Tally {
@@ -273,9 +290,13 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let events = if self.count == 1 { "event" } else { "events" };
         write!(f, "published {} {events}", self.count)?;
-        match &self.last_id {
-            Some(id) => write!(f, ", the last is {id}"),
-            None => Ok(()),
+        if let Some(id) = &self.last_id {
+            write!(f, ", the last is {id}")?;
+        }
+        match self.signals {
+            0 => Ok(()),
+            1 => f.write_str("; set 1 signal"),
+            more => write!(f, "; set {more} signals"),
         }
     }
 }

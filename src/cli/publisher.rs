@@ -1,16 +1,18 @@
-//! `POST /events`, and what the server answers.
+//! `POST /events` and `PUT /signals/<name>`, and what the server responds.
 
 use std::{io, time::Duration};
 
 use serde::Deserialize;
 use ureq::{
-    Agent, Timeout,
-    http::{HeaderValue, StatusCode, header},
+    Agent, Body, RequestBuilder, Timeout,
+    http::{HeaderValue, Response, StatusCode, header},
+    typestate::WithBody,
 };
 
 use super::{
     Failure,
     client::{self, Problem},
+    signal_list::signal_url,
     target::Target,
 };
 use crate::config::Secret;
@@ -77,24 +79,8 @@ impl Publisher {
     }
 
     pub(crate) fn post(&self, content_type: &str, body: &[u8]) -> Result<Taken, Refused> {
-        let mut request = self
-            .agent
-            .post(self.target.url())
-            .content_type(content_type);
-        if let Some(value) = &self.authorization {
-            request = request.header(header::AUTHORIZATION, value);
-        }
-        let mut answer = request
-            .send(body)
-            .map_err(|error| self.unanswered(&error))?;
-        if answer.status() != StatusCode::OK {
-            let problem = client::problem(&mut answer);
-            return Err(Refused::Answered {
-                why: self.sentence(answer.status(), &problem),
-                is_passing: client::is_passing(answer.status()),
-                problem: Box::new(problem),
-            });
-        }
+        let request = self.agent.post(self.target.url());
+        let mut answer = self.send(request.content_type(content_type), body)?;
         let body = client::body(&mut answer).map_err(|error| self.unanswered(&error))?;
         serde_json::from_slice(&body).map_err(|_| {
             Refused::Foreign(format!(
@@ -102,6 +88,49 @@ impl Publisher {
                 self.target
             ))
         })
+    }
+
+    /// Sets a signal to a document, whatever it was.
+    pub(crate) fn set_signal(&self, name: &str, document: &[u8]) -> Result<(), Refused> {
+        let Some(signals) = self.target.beside("/signals") else {
+            return Err(Refused::Unsent {
+                why: format!("{}: signals need a --url that ends in /events", self.target),
+                is_passing: false,
+            });
+        };
+        let request = self.agent.put(signal_url(&signals, name));
+        let mut response = self.send(request.content_type("application/json"), document)?;
+        if client::content_type(&response) != "application/json" {
+            return Err(Refused::Foreign(format!(
+                "{} does not respond as one that keeps signals does; is the URL right?",
+                self.target
+            )));
+        }
+        // Read to its end, the connection serves the next request.
+        let body = client::body(&mut response);
+        body.map(drop).map_err(|error| self.unanswered(&error))
+    }
+
+    fn send(
+        &self,
+        mut request: RequestBuilder<WithBody>,
+        body: &[u8],
+    ) -> Result<Response<Body>, Refused> {
+        if let Some(value) = &self.authorization {
+            request = request.header(header::AUTHORIZATION, value);
+        }
+        let mut response = request
+            .send(body)
+            .map_err(|error| self.unanswered(&error))?;
+        if !response.status().is_success() {
+            let problem = client::problem(&mut response);
+            return Err(Refused::Answered {
+                why: self.sentence(response.status(), &problem),
+                is_passing: client::is_passing(response.status()),
+                problem: Box::new(problem),
+            });
+        }
+        Ok(response)
     }
 
     fn sentence(&self, status: StatusCode, problem: &Problem) -> String {

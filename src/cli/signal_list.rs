@@ -1,18 +1,20 @@
-//! The signals of a server whose events are copied: a copy of events does not hold them.
+//! The signals of a server whose events are copied: they are not among the events.
 
 use std::time::Duration;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use ureq::{Agent, http::StatusCode};
 
-use super::{client, target::Target};
+use super::{Failure, client, outgoing, print, target::Target};
 
 /// How long a server that has given all its events may take for the list.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Most names that the warning repeats.
 const MAX_SHOWN: usize = 5;
 
-/// Where they are listed.
+/// Where they are.
 pub(crate) struct SignalList {
     agent: Agent,
     url: String,
@@ -38,8 +40,8 @@ impl SignalList {
     }
 
     /// A warning that names them, if there are any.
-    pub(crate) fn left_out(self) -> Option<String> {
-        match self.read() {
+    pub(crate) fn left_out(&self) -> Option<String> {
+        match self.read("") {
             Ok(list) => list.and_then(|list| warning(&list)),
             Err(why) => Some(format!(
                 "warning: a copy of events leaves signals out, and whether there are any could not be asked: {why}"
@@ -47,12 +49,48 @@ impl SignalList {
         }
     }
 
-    /// `None` where the server has no such list.
-    fn read(&self) -> Result<Option<List>, String> {
-        let request = self
-            .agent
-            .get(&self.url)
-            .header("accept", "application/json");
+    /// Prints each with its document, as a line that `publish --json` sets it by.
+    pub(crate) fn print_all(&self) -> Result<(), Failure> {
+        let failed = |why: String| {
+            Failure::new(format!(
+                "the events were printed, but not all signals: {}: {why}",
+                self.url
+            ))
+        };
+        let mut after = String::new();
+        loop {
+            let list = self.read(&after).map_err(failed)?;
+            let mut list = list.ok_or_else(|| failed("the server has no signals".to_owned()))?;
+            for entry in &list.signals {
+                // One that was removed meanwhile is none.
+                if let Some(document) = self.document(&entry.name).map_err(failed)? {
+                    let line = outgoing::signal_line(&entry.name, &document);
+                    print(&[line.map_err(|error| failed(error.to_string()))?])?;
+                }
+            }
+            match list.signals.pop() {
+                Some(Entry { name }) if list.more => after = name,
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn document(&self, name: &str) -> Result<Option<Box<RawValue>>, String> {
+        self.get(&signal_url(&self.url, name), &[])
+    }
+
+    /// A page of them; `None` where the server has no such list.
+    fn read(&self, after: &str) -> Result<Option<List>, String> {
+        self.get(&self.url, &[("after", after)])
+    }
+
+    fn get<T: serde::de::DeserializeOwned>(
+        &self,
+        url: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Option<T>, String> {
+        let request = self.agent.get(url).header("accept", "application/json");
+        let request = request.query_pairs(query.iter().copied());
         let mut response = request.call().map_err(|error| client::why(&error))?;
         match response.status() {
             StatusCode::OK => {}
@@ -60,8 +98,14 @@ impl SignalList {
             other => return Err(format!("the server responded {other}")),
         }
         let body = client::body(&mut response).map_err(|error| client::why(&error))?;
-        serde_json::from_slice(&body).map_err(|error| error.to_string())
+        let value = serde_json::from_slice(&body).map_err(|error| error.to_string())?;
+        Ok(Some(value))
     }
+}
+
+/// Of one signal, under the URL of all.
+pub(crate) fn signal_url(signals: &str, name: &str) -> String {
+    format!("{signals}/{}", utf8_percent_encode(name, NON_ALPHANUMERIC))
 }
 
 fn warning(list: &List) -> Option<String> {
@@ -76,8 +120,8 @@ fn warning(list: &List) -> Option<String> {
         ""
     };
     Some(format!(
-        "warning: signals are not among the events, so this copy leaves out {shown}{more}; copy each by \
-         GET and PUT of /signals/<name>"
+        "warning: signals are not among the events, so this copy leaves out {shown}{more}; \
+         --signals adds them"
     ))
 }
 

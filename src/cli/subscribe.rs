@@ -19,7 +19,9 @@ const EXAMPLES: &str = "Examples:
   sse-broadcaster subscribe
   sse-broadcaster subscribe --topic news --topic weather --last 10
   sse-broadcaster subscribe --topic '*' --since 10m --json | jq .data
-  sse-broadcaster subscribe --topic '*' --since earliest --until head --json > events.ndjson";
+  sse-broadcaster subscribe --topic '*' --since earliest --until head --json > events.ndjson
+  sse-broadcaster subscribe --topic '*' --until head --json --signals |
+    sse-broadcaster publish --json --url http://other:8000";
 
 /// Who copies a history must not take a part of it for the whole.
 const INCOMPLETE: &str =
@@ -52,6 +54,11 @@ pub struct Subscribe {
     /// Print each event as a JSON object with all its fields, one a line
     #[arg(long)]
     json: bool,
+
+    /// After the events, print every signal with its document, as an object that publish --json sets it
+    /// by; needs --json and --until head
+    #[arg(long, requires_all = ["json", "until"])]
+    signals: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -63,15 +70,23 @@ impl Subscribe {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failure> {
         let target = Target::new(self.url.as_deref(), config.listen.iter(), "/events")?;
         signals::on_end(|| process::exit(0))?;
-        let signals = self
-            .copies_all()
-            .then(|| SignalList::beside(&target))
-            .flatten();
+        let signals = SignalList::beside(&target);
+        if self.signals && signals.is_none() {
+            return Err(Failure::usage(
+                "--signals needs a --url whose path is empty or ends in /events",
+            ));
+        }
         let subscriber = Subscriber::new(target, self.query(), self.start());
         let has_gap = Cell::new(false);
         subscriber.run(|received| self.take(&received, &has_gap))?;
-        if let Some(left_out) = signals.and_then(SignalList::left_out) {
-            complain(&left_out);
+        if let Some(signals) = signals {
+            if self.signals {
+                signals.print_all()?;
+            } else if self.copies_all()
+                && let Some(left_out) = signals.left_out()
+            {
+                complain(&left_out);
+            }
         }
         if self.until.is_some() && has_gap.get() {
             return Err(Failure::new(INCOMPLETE));

@@ -116,8 +116,9 @@ fn carry_into(server: &Server, dump: &[String]) {
     let mut into = Running::start(&["publish", "--url", &url, "--json"]);
     into.write(&(dump.join("\n") + "\n"));
     let said = into.end().succeeded();
+    let events = dump.iter().filter(|line| !is_signal(line)).count();
     assert!(
-        said[0].starts_with(&format!("published {} events, ", dump.len())),
+        said[0].starts_with(&format!("published {events} events, ")),
         "{said:?}"
     );
 }
@@ -171,4 +172,86 @@ fn what_is_on_disk_is_carried_into_any_history_and_what_has_an_own_id_only_once(
 #[test]
 fn what_is_in_redis_is_carried_into_any_history_and_what_has_an_own_id_only_once() {
     is_carried_into_each(Kept::in_redis());
+}
+
+fn set_signal(server: &Server, path: &str, document: &str) {
+    let head = format!("PUT /signals/{path} HTTP/1.1\nContent-Type: application/json");
+    assert_eq!(server.request(&head, document.as_bytes()).status, 201);
+}
+
+fn is_signal(line: &str) -> bool {
+    line.starts_with("{\"signal\":")
+}
+
+/// Events, and behind them signals.
+fn dump_with_signals(server: &Server) -> (Vec<String>, Vec<String>) {
+    let url = format!("http://{}", server.address);
+    let all = ["--topic", "*", "--until", "head", "--json", "--signals"];
+    let lines = run(&[&["subscribe", "--url", &url], &all[..]].concat()).succeeded();
+    lines.into_iter().partition(|line| !is_signal(line))
+}
+
+#[test]
+fn a_copy_with_signals_carries_every_document_behind_the_events() {
+    let from = Node::start(Kept::InMemory);
+    publish(&from.server, &events());
+    for (path, document) in [
+        ("counter", r#"{"value":1}"#),
+        (
+            "a%2Fb%20%C3%A9%3F%23%25",
+            r#"{"n":[1.5,-0.0,18446744073709551615,null],"s":"\u0000\"\n\u2028"}"#,
+        ),
+        ("empty", "{}"),
+        ("removed", r#"{"gone":true}"#),
+    ] {
+        set_signal(&from.server, path, document);
+    }
+    let removed = from.server.request("DELETE /signals/removed HTTP/1.1", b"");
+    assert_eq!(removed.status, 204);
+    // More than one page of the list, set by the command itself, among events.
+    let many = (0..1_100).map(|n| format!(r#"{{"signal":"many {n}","document":{{"n":{n}}}}}"#));
+    let mut lines: Vec<_> = many.collect();
+    lines.insert(500, r#"{"topic":"between","data":"signals"}"#.to_owned());
+    let url = format!("http://{}", from.server.address);
+    let mut into = Running::start(&["publish", "--url", &url, "--json"]);
+    into.write(&(lines.join("\n") + "\n"));
+    let printed = into.end().succeeded();
+    assert!(
+        printed[0].starts_with("published 1 event, ") && printed[0].ends_with("; set 1100 signals"),
+        "{printed:?}"
+    );
+
+    let (events, signals) = dump_with_signals(&from.server);
+    assert_eq!(signals.len(), 1_103);
+    let to = Node::start(Kept::on_disk());
+    carry_into(&to.server, &[&events[..], &signals].concat());
+    let to = to.reopened();
+    let (copied_events, copied_signals) = dump_with_signals(&to.server);
+    assert_eq!(taken_apart(&copied_events).1, taken_apart(&events).1);
+    assert_eq!(copied_signals, signals);
+    for path in ["counter", "a%2Fb%20%C3%A9%3F%23%25", "empty", "many%201099"] {
+        let path = format!("/signals/{path}");
+        let [original, copy] = [&from, &to].map(|node| node.server.get(&path));
+        assert_eq!((copy.status, copy.text()), (200, original.text()), "{path}");
+    }
+    assert_eq!(to.server.get("/signals/removed").status, 404);
+}
+
+#[test]
+fn a_signal_that_the_server_rejects_ends_a_copy_with_the_number_of_its_line() {
+    let server = Server::start(&[]);
+    let url = format!("http://{}", server.address);
+    let mut into = Running::start(&["publish", "--url", &url, "--json"]);
+    into.write("{\"data\":1}\n{\"signal\":\"deleted\",\"document\":{}}\n{\"data\":2}\n");
+    let complaints = into.end().failed(1);
+    assert!(
+        complaints.contains("invalid_signal")
+            && complaints.contains("line 2 was not published")
+            && complaints.contains("published 1 event, "),
+        "{complaints}"
+    );
+    for args in [&["--signals"][..], &["--signals", "--json"]] {
+        let args = [&["subscribe", "--url", &url], args].concat();
+        assert!(run(&args).failed(2).contains("--"));
+    }
 }
