@@ -22,7 +22,7 @@ use super::{
     capacity::{Capacity, Counted, Listed},
     intake::Intake,
     link::Link,
-    patience::{BROKEN_CHUNK, Discarded, Hold, RESET_LOOK, Reset, Stall},
+    patience::{BROKEN_CHUNK, Discarded, Hold, RESET_LOOK, Reset, Stall, Unseen},
     refusals, socket,
 };
 use crate::{broadcaster::ReplayBuffers, metrics::Refusals};
@@ -58,6 +58,9 @@ pub(super) struct Connection {
     head_deadline: Option<Pin<Box<Sleep>>>,
     idle: Option<Listed>,
     stall: Option<StallWatch>,
+    unseen: Unseen,
+    /// A write waits for the socket to take something.
+    is_full: bool,
     written: u64,
     hold: Option<HoldWatch>,
     reset: Option<ResetWatch>,
@@ -68,12 +71,10 @@ pub(super) struct Connection {
     _counted: Counted,
 }
 
-/// A write that waits for the socket to take something.
+/// What the peer may not have acknowledged.
 struct StallWatch {
     look: Pin<Box<Sleep>>,
     stall: Stall,
-    /// As long as we do.
-    kernel_waits: bool,
 }
 
 /// A stream that is sent what is past, and whose socket was full once.
@@ -102,6 +103,8 @@ impl Connection {
             head_deadline: None,
             idle: None,
             stall: None,
+            unseen: Unseen::default(),
+            is_full: false,
             written: 0,
             hold: None,
             reset: None,
@@ -237,34 +240,60 @@ impl Connection {
         }
     }
 
-    /// The socket is full. Fails once it has taken nothing for the stall timeout.
+    /// The socket is full. Fails once too little has been taken for too long.
     fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.is_full = true;
         self.check_hold(cx)?;
-        let interval = Stall::interval(self.settings.stall_timeout);
-        let unacknowledged = socket::unacknowledged(&self.io);
-        let watch = self.stall.get_or_insert_with(|| StallWatch {
-            look: Box::pin(sleep(interval)),
-            stall: Stall::begin(unacknowledged),
-            kernel_waits: false,
-        });
-        while watch.look.as_mut().poll(cx).is_ready() {
-            if !std::mem::replace(&mut watch.kernel_waits, true) {
-                // The kernel would give up a peer without room after the timeout.
-                socket::wait_for_peer(&self.io, Stall::period(self.settings.stall_timeout));
-            }
-            if watch
-                .stall
-                .is_over(unacknowledged, self.settings.stall_timeout)
-            {
-                self.link.set_stalled();
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-            }
-            watch
-                .look
-                .as_mut()
-                .reset(tokio::time::Instant::now() + interval);
+        if self.stall.is_none() {
+            self.judge(socket::unacknowledged(&self.io));
         }
+        self.check_stall(cx)?;
         Poll::Pending
+    }
+
+    /// From now on the peer's progress is judged here, and not by the kernel.
+    fn judge(&mut self, unacknowledged: u64) {
+        socket::wait_for_peer(&self.io, None);
+        self.link.set_unacknowledged(true);
+        self.stall = Some(StallWatch {
+            look: Box::pin(sleep(Stall::interval(self.settings.stall_timeout))),
+            stall: Stall::begin(unacknowledged),
+        });
+    }
+
+    /// Fails once the peer has acknowledged too little for too long.
+    fn check_stall(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let timeout = self.settings.stall_timeout;
+        while let Some(watch) = &mut self.stall
+            && watch.look.as_mut().poll(cx).is_ready()
+        {
+            let unacknowledged = socket::unacknowledged(&self.io);
+            if !self.is_full && unacknowledged == 0 {
+                self.stall = None;
+                self.link.set_unacknowledged(false);
+                socket::wait_for_peer(&self.io, Some(timeout));
+            } else if watch.stall.is_over(unacknowledged, timeout) {
+                self.link.set_stalled();
+                return Err(io::ErrorKind::TimedOut.into());
+            } else {
+                let next = tokio::time::Instant::now() + Stall::interval(timeout);
+                watch.look.as_mut().reset(next);
+            }
+        }
+        Ok(())
+    }
+
+    /// So much is with the kernel.
+    fn has_written(&mut self, bytes: usize) {
+        self.written += bytes as u64;
+        if let Some(watch) = &mut self.stall {
+            watch.stall.has_written(bytes);
+        } else if self.unseen.add(bytes) {
+            match socket::unacknowledged(&self.io) {
+                0 => {}
+                unacknowledged => self.judge(unacknowledged),
+            }
+        }
     }
 
     /// Fails where too little has been taken of what is past while others wait for what is held of it.
@@ -338,17 +367,12 @@ impl Connection {
         match written {
             Poll::Pending => self.poll_stall(cx),
             Poll::Ready(result) => {
-                if let Some(watch) = self.stall.take() {
-                    if watch.kernel_waits {
-                        socket::wait_for_peer(&self.io, self.settings.stall_timeout);
-                    }
-                    if !self.link.is_deaf() {
-                        // For what was not read meanwhile.
-                        cx.waker().wake_by_ref();
-                    }
+                if std::mem::take(&mut self.is_full) && !self.link.is_deaf() {
+                    // For what was not read meanwhile.
+                    cx.waker().wake_by_ref();
                 }
                 if let Ok(written) = &result {
-                    self.written += *written as u64;
+                    self.has_written(*written);
                 }
                 Poll::Ready(result.inspect_err(|error| self.note(error)))
             }
@@ -363,11 +387,12 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        this.check_stall(cx)?;
         if this.link.is_deaf() {
             return this.poll_discard(cx);
         }
         this.look_at_request();
-        if this.stall.is_some() {
+        if this.is_full {
             // Nothing more is taken of a client that takes no response. Room to write wakes it.
             return Poll::Pending;
         }
@@ -457,6 +482,10 @@ impl AsyncWrite for Connection {
 impl Drop for Connection {
     /// Also where the worker ends with streams open.
     fn drop(&mut self) {
+        if self.stall.is_some() {
+            // What is unsent stays with the kernel for so long, and no longer.
+            socket::wait_for_peer(&self.io, Some(self.settings.stall_timeout));
+        }
         if self.link.is_streaming() && self.link.needs_reset() {
             socket::reset_on_close(&self.io);
         }

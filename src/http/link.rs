@@ -32,6 +32,7 @@ pub struct Link {
     cut: Cell<bool>,
     past: Cell<bool>,
     stalled: Cell<bool>,
+    unacknowledged: Cell<bool>,
 }
 
 #[cfg_attr(
@@ -110,6 +111,15 @@ impl Link {
 
     pub(crate) fn is_past(&self) -> bool {
         self.past.get()
+    }
+
+    /// The peer has not acknowledged all of what it was sent, and its progress is judged by that.
+    pub(crate) fn set_unacknowledged(&self, unacknowledged: bool) {
+        self.unacknowledged.set(unacknowledged);
+    }
+
+    pub(crate) fn is_unacknowledged(&self) -> bool {
+        self.unacknowledged.get()
     }
 
     pub(crate) fn set_stalled(&self) {

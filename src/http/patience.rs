@@ -26,10 +26,36 @@ const STALL_PERIODS: u32 = 8;
 /// hold a connection for ever.
 const LEAST_BYTES_PER_SECOND: u64 = 32;
 
-/// A write that waits for the socket to take something.
+/// After so many bytes the connection is looked at: whether the peer has acknowledged them.
+const LOOK_AFTER_BYTES: u32 = 2 << 10;
+
+/// How much was written since the last look at what the peer acknowledged. The kernel's buffers take a whole
+/// event whose peer has no room for it, so that a socket that is never full does not tell.
+#[derive(Debug, Default)]
+pub(super) struct Unseen(u32);
+
+impl Unseen {
+    /// So much was written; true once it is time to look.
+    pub(super) fn add(&mut self, bytes: usize) -> bool {
+        self.0 = self
+            .0
+            .saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+        let is_due = self.0 >= LOOK_AFTER_BYTES;
+        if is_due {
+            self.0 = 0;
+        }
+        is_due
+    }
+}
+
+/// How a peer takes what it has not acknowledged yet. Meanwhile the kernel has to judge by no timeout of its
+/// own: it counts a peer whose window was ever too small for what comes next as one without any room, however
+/// steadily it reads.
 #[derive(Debug)]
 pub(super) struct Stall {
     unacknowledged: u64,
+    /// Of `unacknowledged`, what was so at the last look.
+    seen: u64,
     acknowledged: u64,
     since: Instant,
 }
@@ -38,13 +64,14 @@ impl Stall {
     pub(super) fn begin(unacknowledged: u64) -> Self {
         Self {
             unacknowledged,
+            seen: unacknowledged,
             acknowledged: 0,
             since: Instant::now(),
         }
     }
 
-    /// How long a peer may take for its next acknowledgement. The kernel is to wait for as long.
-    pub(super) fn period(timeout: Duration) -> Duration {
+    /// Over which time progress is judged.
+    fn period(timeout: Duration) -> Duration {
         timeout.saturating_mul(STALL_PERIODS)
     }
 
@@ -64,11 +91,13 @@ impl Stall {
     }
 
     fn is_over_at(&mut self, now: Instant, unacknowledged: u64, timeout: Duration) -> bool {
-        self.acknowledged += self.unacknowledged.saturating_sub(unacknowledged);
-        self.unacknowledged = unacknowledged;
+        let acknowledged = self.unacknowledged.saturating_sub(unacknowledged);
+        let has_taken_all = self.seen > 0 && acknowledged >= self.seen;
+        self.acknowledged += acknowledged;
+        (self.unacknowledged, self.seen) = (unacknowledged, unacknowledged);
         let period = Self::period(timeout);
         let least = (u128::from(LEAST_BYTES_PER_SECOND) * period.as_millis() / 1_000).max(1);
-        if u128::from(self.acknowledged) >= least {
+        if has_taken_all || u128::from(self.acknowledged) >= least {
             (self.acknowledged, self.since) = (0, now);
         }
         now.duration_since(self.since) >= period
@@ -183,6 +212,16 @@ mod tests {
             (1_000, 10),
         ] {
             assert_eq!(is_over_after(step, every), None, "{step} every {every} s");
+        }
+    }
+
+    #[test]
+    fn one_that_takes_all_of_the_little_that_it_is_sent_has_not_stalled() {
+        let begun = Instant::now();
+        let mut stall = Stall::begin(7);
+        for look in 1..1_000 {
+            stall.has_written(7);
+            assert!(!stall.is_over_at(begun + look * TIMEOUT / 4, 7, TIMEOUT));
         }
     }
 

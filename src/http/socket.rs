@@ -41,9 +41,10 @@ pub(super) fn configure_accepted(socket: &impl AsFd, buffer_bytes: usize, timeou
     }
 }
 
-/// How long the kernel waits for a peer that acknowledges nothing, or has no room.
-pub(super) fn wait_for_peer(socket: &impl AsFd, timeout: Duration) {
-    let _ = SockRef::from(socket).set_tcp_user_timeout(Some(timeout));
+/// How long the kernel waits for a peer that acknowledges nothing, or has no room; by default as long as the
+/// peer responds to its probes.
+pub(super) fn wait_for_peer(socket: &impl AsFd, timeout: Option<Duration>) {
+    let _ = SockRef::from(socket).set_tcp_user_timeout(timeout);
 }
 
 /// Has the close that follows be a reset.

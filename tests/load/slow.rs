@@ -2,6 +2,7 @@
 
 use std::{
     io::{Read, Write},
+    net::TcpStream,
     thread,
     time::Duration,
 };
@@ -178,6 +179,70 @@ fn one_whose_acknowledgements_are_further_apart_than_the_stall_time_is_not_cut()
         read += String::from_utf8_lossy(&part[..got]).matches('~').count();
     }
     assert_eq!(server.ended("stalled"), 0);
+}
+
+/// A request on a connection that has carried another before, which actix serves.
+fn subscribe_behind_another_request(socket: &mut TcpStream) {
+    let health = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    socket.write_all(health).unwrap();
+    assert!(socket.read(&mut [0; 4 << 10]).unwrap() > 0);
+    socket.write_all(SUBSCRIBE_TO_ALL).unwrap();
+}
+
+/// Reads an event of so many bytes on both paths, a step and then a pause.
+fn assert_reads_in_steps(server: &Server, bytes: usize, step: usize, pause: Duration) {
+    let mut direct = server.connect_narrow(NARROW);
+    direct.write_all(SUBSCRIBE_TO_ALL).unwrap();
+    let mut wide = server.connect();
+    wide.write_all(SUBSCRIBE_TO_ALL).unwrap();
+    let mut behind = server.connect_narrow(NARROW);
+    subscribe_behind_another_request(&mut behind);
+    wait_until("they are subscribers", || server.metric("subscribers") == 3);
+    server.publish("b", &"~".repeat(bytes));
+    thread::scope(|scope| {
+        for (mut socket, which) in [(direct, "direct"), (wide, "wide"), (behind, "behind")] {
+            scope.spawn(move || {
+                let (mut read, mut part) = (0, vec![0; step]);
+                while read < bytes {
+                    thread::sleep(pause);
+                    let mut left = step;
+                    while left > 0 && read < bytes {
+                        let got = socket.read(&mut part[..left]);
+                        let got =
+                            got.unwrap_or_else(|error| panic!("{which} after {read}: {error}"));
+                        assert!(got > 0, "{which} was cut after {read}");
+                        left -= got;
+                        read += String::from_utf8_lossy(&part[..got]).matches('~').count();
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(server.ended("stalled"), 0);
+}
+
+#[test]
+fn a_steady_reader_whose_window_is_small_is_not_cut_by_the_kernel_after_several_stall_periods() {
+    let server = Server::start(&["--stall-timeout", "250ms", "--socket-buffer-bytes", "16384"]);
+    assert_reads_in_steps(&server, 512 << 10, 8 << 10, Duration::from_millis(100));
+}
+
+#[test]
+fn a_slow_reader_of_an_event_that_the_kernels_buffers_hold_whole_is_not_cut() {
+    let server = Server::start(&["--stall-timeout", "1s"]);
+    assert_reads_in_steps(&server, 192 << 10, 48 << 10, Duration::from_millis(2_500));
+}
+
+#[test]
+fn one_that_stops_reading_an_event_that_the_kernels_buffers_hold_whole_is_cut() {
+    let server = Server::start(&["--stall-timeout", "250ms"]);
+    let mut stuck = server.connect_narrow(NARROW);
+    stuck.write_all(SUBSCRIBE_TO_ALL).unwrap();
+    let mut behind = server.connect_narrow(NARROW);
+    subscribe_behind_another_request(&mut behind);
+    wait_until("they are subscribers", || server.metric("subscribers") == 2);
+    server.publish("b", &"~".repeat(96 << 10));
+    wait_until("they are cut", || server.ended("stalled") == 2);
 }
 
 #[test]

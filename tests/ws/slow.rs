@@ -101,3 +101,18 @@ fn many_that_do_not_read_cost_no_copy_of_a_large_event_each() {
     assert!(growth < MAX_GROWTH, "{} MiB", growth >> 20);
     drop(stuck);
 }
+
+#[test]
+fn one_that_has_yet_to_read_what_came_before_the_pings_is_not_closed_for_them() {
+    const BYTES: usize = 96 << 10;
+    let server = Server::start(&["--ping-interval", "30ms"]);
+    let mut slow = open_narrow(&server, "/ws?topic=b");
+    slow.until("connected");
+    let mut healthy = Socket::open(&server, "/ws?topic=a");
+    healthy.until("connected");
+    server.publish("b", &"~".repeat(BYTES));
+    // Far more of them than may be left unanswered.
+    healthy.wait_for_pings(20);
+    assert_eq!(slow.data(1)[0].len(), BYTES);
+    assert_eq!((server.ended("gone"), server.ended("stalled")), (0, 0));
+}

@@ -261,6 +261,11 @@ impl Connections {
         let Some(Connection::Streaming(stream)) = self.all.get_mut(place as usize) else {
             return;
         };
+        if stream.is_judged() && !stream.has_timer {
+            stream.has_timer = true;
+            let interval = Stall::interval(self.house.settings.stall_timeout);
+            self.timers.set(Instant::now() + interval, place);
+        }
         match rest {
             Rest::Idle => {}
             Rest::Full => {
@@ -269,10 +274,6 @@ impl Connections {
                 stream.watches_room = is_watched;
                 if !is_watched {
                     self.close(place);
-                } else if !stream.has_timer {
-                    stream.has_timer = true;
-                    let interval = Stall::interval(self.house.settings.stall_timeout);
-                    self.timers.set(Instant::now() + interval, place);
                 }
             }
             Rest::Cut => {
@@ -298,7 +299,13 @@ impl Connections {
     }
 
     pub(super) fn close(&mut self, place: Place) {
-        drop(self.all.try_remove(place as usize));
+        let closed = self.all.try_remove(place as usize);
+        if let Some(Connection::Streaming(stream)) = &closed
+            && stream.is_judged()
+        {
+            // What is unsent stays with the kernel for so long, and no longer.
+            socket::wait_for_peer(&stream.socket, Some(self.house.settings.stall_timeout));
+        }
     }
 }
 

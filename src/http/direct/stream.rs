@@ -14,7 +14,7 @@ use super::{
     super::{
         access::Seat,
         capacity::Counted,
-        patience::{BROKEN_CHUNK, Discarded, Hold, Stall},
+        patience::{BROKEN_CHUNK, Discarded, Hold, Stall, Unseen},
         socket,
     },
     head::Begun,
@@ -40,6 +40,9 @@ pub(super) struct Stream {
     /// A look at the stall is due some time.
     pub(super) has_timer: bool,
     full: Option<Box<Full>>,
+    /// There as long as something may not be acknowledged.
+    stall: Option<Box<Stall>>,
+    unseen: Unseen,
     /// Among connections, and among streams.
     _counted: [Counted; 2],
     _seat: Option<Seat>,
@@ -57,10 +60,7 @@ enum Framing {
 /// What waits for the socket to have room.
 struct Full {
     outgoing: Outgoing,
-    stall: Stall,
     hold: Hold,
-    /// The kernel waits as long as we do, in place of this.
-    kernel_waits: Option<Duration>,
 }
 
 /// What a stream waits for after it has done what it can.
@@ -97,6 +97,8 @@ impl Stream {
             watches_room: false,
             has_timer: false,
             full: None,
+            stall: None,
+            unseen: Unseen::default(),
             _counted: counted,
             _seat: begun.opened.seat,
         };
@@ -149,9 +151,14 @@ impl Stream {
                 Poll::Pending => return Rest::Idle,
             };
             written += bytes.len();
+            let length = bytes.len();
             match framer.write(&self.socket, bytes, self.is_chunked()) {
-                Ok(None) if self.subscription.is_settled() => return Rest::Idle,
-                Ok(None) => {}
+                Ok(None) => {
+                    self.has_written(length);
+                    if self.subscription.is_settled() {
+                        return Rest::Idle;
+                    }
+                }
                 Ok(Some(outgoing)) => return self.wait_for_room(outgoing),
                 Err(error) => return self.gone(&error),
             }
@@ -179,15 +186,37 @@ impl Stream {
     }
 
     fn wait_for_room(&mut self, outgoing: Outgoing) -> Rest {
-        let stall = Stall::begin(socket::unacknowledged(&self.socket));
-        let hold = Hold::begin(outgoing.written() as u64);
-        self.full = Some(Box::new(Full {
-            outgoing,
-            stall,
-            hold,
-            kernel_waits: None,
-        }));
+        let written = outgoing.written();
+        match &mut self.stall {
+            Some(stall) => stall.has_written(written),
+            None => self.judge(socket::unacknowledged(&self.socket)),
+        }
+        let hold = Hold::begin(written as u64);
+        self.full = Some(Box::new(Full { outgoing, hold }));
         Rest::Full
+    }
+
+    /// So much is with the kernel.
+    fn has_written(&mut self, bytes: usize) {
+        if let Some(stall) = &mut self.stall {
+            stall.has_written(bytes);
+        } else if self.unseen.add(bytes) {
+            match socket::unacknowledged(&self.socket) {
+                0 => {}
+                unacknowledged => self.judge(unacknowledged),
+            }
+        }
+    }
+
+    /// From now on its progress is judged here, and not by the kernel.
+    fn judge(&mut self, unacknowledged: u64) {
+        socket::wait_for_peer(&self.socket, None);
+        self.stall = Some(Box::new(Stall::begin(unacknowledged)));
+    }
+
+    /// Whether it is to be looked at by the clock.
+    pub(super) fn is_judged(&self) -> bool {
+        self.stall.is_some()
     }
 
     /// The socket has room again.
@@ -195,43 +224,46 @@ impl Stream {
         let Some(full) = &mut self.full else {
             return Rest::Idle;
         };
-        let written = full.outgoing.written();
-        match full.outgoing.write(&self.socket) {
+        let before = full.outgoing.written();
+        let written = full.outgoing.write(&self.socket);
+        let bytes = full.outgoing.written() - before;
+        if let Some(stall) = &mut self.stall {
+            stall.has_written(bytes);
+        }
+        match written {
             Ok(true) => {
-                if let Some(timeout) = full.kernel_waits {
-                    socket::wait_for_peer(&self.socket, timeout);
-                }
                 self.full = None;
                 self.advance(framer)
             }
-            Ok(false) => {
-                full.stall.has_written(full.outgoing.written() - written);
-                Rest::Full
-            }
+            Ok(false) => Rest::Full,
             Err(error) => self.gone(&error),
         }
     }
 
-    /// A look by the clock: cuts a stream whose socket has taken nothing for too long, or too little where
+    /// A look by the clock: cuts a stream whose peer has taken too little for too long, or too little where
     /// others wait for what it holds.
     pub(super) fn look(&mut self, timeout: Duration, is_wanted: bool) -> Rest {
-        let Some(full) = &mut self.full else {
+        let unacknowledged = socket::unacknowledged(&self.socket);
+        if self.full.is_none() && unacknowledged == 0 {
+            if self.stall.take().is_some() {
+                socket::wait_for_peer(&self.socket, Some(timeout));
+            }
             return Rest::Idle;
-        };
-        if full.kernel_waits.replace(timeout).is_none() {
-            // The kernel would give up a peer without room after the timeout.
-            socket::wait_for_peer(&self.socket, Stall::period(timeout));
         }
-        let has_stalled = full
-            .stall
-            .is_over(socket::unacknowledged(&self.socket), timeout);
-        let written = full.outgoing.written() as u64;
-        let is_slow = full.hold.is_over(written, timeout);
+        let stall = self.stall.as_mut();
+        let has_stalled = stall.is_some_and(|stall| stall.is_over(unacknowledged, timeout));
+        let is_slow = self.full.as_mut().is_some_and(|full| {
+            let written = full.outgoing.written() as u64;
+            full.hold.is_over(written, timeout)
+        });
         if has_stalled || (is_slow && is_wanted && self.subscription.is_past()) {
             self.subscription.ends_as(Ended::Stalled);
             return Rest::Gone;
         }
-        Rest::Full
+        match self.full {
+            Some(_) => Rest::Full,
+            None => Rest::Idle,
+        }
     }
 
     /// Reads on only to learn of the end.

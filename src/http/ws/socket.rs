@@ -111,6 +111,14 @@ impl MessageBody for Socket {
         if this.parting.is_none() {
             return Poll::Pending;
         }
+        if this
+            .link
+            .as_ref()
+            .is_some_and(|link| link.is_unacknowledged())
+        {
+            // Pings wait behind what the client has not read yet.
+            this.events.unanswered.forget();
+        }
         match this.events.poll_piece(cx) {
             Poll::Ready(Ok(piece)) => {
                 if let Some(link) = &this.link {
