@@ -217,3 +217,23 @@ pub fn fields_come_back_as_they_were(log: fn(Size) -> Log) {
         fill(&log, 100);
     }
 }
+
+/// A bound of a million was built in once, and nothing showed that less came than was asked for.
+#[test]
+fn more_than_a_million_last_events_are_counted_back_on_disk() {
+    const COUNT: usize = 1_000_001;
+    const BATCH: usize = 4_096;
+    let log = Log::on_disk(Size {
+        log: 2 * COUNT,
+        window: BATCH,
+        bytes: 1 << 30,
+    });
+    let event = event("a", "");
+    let mut ids = Vec::new();
+    while ids.len() <= COUNT {
+        ids.extend(log.append(vec![event.clone(); BATCH]).unwrap().ids);
+    }
+    let first = Limit { events: 1, ..ALL };
+    let chunk = log.read(From::Last(COUNT), &Selector::all(), first);
+    assert_eq!(chunk.events[0].id(), ids[ids.len() - COUNT]);
+}
