@@ -140,3 +140,72 @@ fn history_takes_no_more_memory_than_its_setting_with_plain_text() {
         |_| json!({ "topic": "a", "data": "x".repeat(1_000) }),
     );
 }
+
+const WINDOW_BYTES: usize = 16 << 20;
+const CACHE_BYTES: usize = 8 << 20;
+/// What a log on disk takes for what is being written.
+const WRITING_BYTES: usize = 40 << 20;
+
+/// Of a log on disk, which is given far more events than the window holds.
+fn assert_window_is_bounded(what: &str, events: usize, event: impl Fn(usize) -> Value) {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(&[
+        "--data-dir",
+        directory.path().to_str().unwrap(),
+        "--sync",
+        "never",
+        "--window-bytes",
+        &WINDOW_BYTES.to_string(),
+        "--window-events",
+        "10000000",
+        "--cache-bytes",
+        &CACHE_BYTES.to_string(),
+        "--max-event-bytes",
+        "65536",
+        "--replay-bytes-per-second",
+        "0",
+        "--workers",
+        "1",
+    ]);
+    let before = server.resident();
+    let (mut number, mut lines) = (0, String::new());
+    while number < events {
+        while lines.len() < REQUEST_BYTES && number < events {
+            lines += &event(number).to_string();
+            lines.push('\n');
+            number += 1;
+        }
+        let answer = server.post("/events", "application/x-ndjson", &lines);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        lines.clear();
+    }
+    for format in ["sse", "json"] {
+        read(&server, format);
+    }
+    let taken = server.resident() - before;
+    println!("{what}: {} KiB", taken >> 10);
+    assert!(
+        taken <= (WINDOW_BYTES + CACHE_BYTES) / 4 * 5 + WRITING_BYTES,
+        "{what}: {taken} bytes"
+    );
+}
+
+#[test]
+fn the_window_of_a_log_on_disk_takes_no_more_memory_than_its_setting() {
+    assert_window_is_bounded(
+        "tiny, in a window",
+        80_000,
+        |n| json!({ "topic": format!("{}", n % 7), "data": "x" }),
+    );
+    assert_window_is_bounded(
+        "text, in a window",
+        20_000,
+        |_| json!({ "topic": "a", "data": "x".repeat(2_000) }),
+    );
+    let topics: Vec<_> = (0..88).map(|n| format!("t{n}")).collect();
+    assert_window_is_bounded(
+        "88 topics, in a window",
+        6_000,
+        |_| json!({ "topics": topics, "data": "x" }),
+    );
+}
