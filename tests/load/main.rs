@@ -8,4 +8,5 @@ mod fast;
 mod memory;
 mod pipelines;
 mod replays;
+mod signals;
 mod slow;
