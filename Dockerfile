@@ -5,19 +5,28 @@ ARG RUN_IMAGE=gcr.io/distroless/cc-debian12:nonroot
 
 FROM ${BUILD_IMAGE} AS build
 WORKDIR /build
-# The dependencies alone, so that this layer is made anew only when they change. What the manifest names
-# beside the program is left out of it: nobody builds that here.
+# The dependencies alone, so that this layer is made anew only when they change.
 COPY Cargo.toml Cargo.lock ./
-RUN awk '/^\[/ { left_out = /^\[\[(bench|example|test)\]\]/ } !left_out' Cargo.toml > manifest \
-    && mv manifest Cargo.toml \
-    && mkdir src \
-    && echo 'fn main() {}' > src/main.rs \
-    && touch src/lib.rs \
+COPY examples/Cargo.toml examples/
+COPY crates/actix/Cargo.toml crates/actix/
+COPY crates/axum/Cargo.toml crates/axum/
+COPY crates/bench/Cargo.toml crates/bench/
+COPY crates/cli/Cargo.toml crates/cli/
+COPY crates/disk/Cargo.toml crates/disk/
+COPY crates/http/Cargo.toml crates/http/
+COPY crates/redis/Cargo.toml crates/redis/
+COPY crates/server/Cargo.toml crates/server/
+COPY crates/signals/Cargo.toml crates/signals/
+RUN mkdir -p src examples/support \
+    && touch src/lib.rs examples/support/mod.rs \
+    && for crate in crates/*; do mkdir $crate/src && touch $crate/src/lib.rs; done \
+    && echo 'fn main() {}' > crates/server/src/main.rs \
     && cargo build --release --locked --bin sse-broadcaster \
-    && rm -r src
+    && rm -r src crates/*/src
 COPY src src
+COPY crates crates
 # Files keep the times of the checkout, which may be older than what was just built from empty ones.
-RUN touch src/main.rs src/lib.rs \
+RUN find src crates -name '*.rs' -exec touch {} + \
     && cargo build --release --locked --bin sse-broadcaster \
     && mkdir -p /image/data
 

@@ -12,10 +12,11 @@ use std::{
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use sse_broadcaster::{
     Event, EventId, Memory, Selector,
-    history::{
-        Batch, Disk, From, History, Hold, Limit, Redis, RedisOptions, Retention, SyncPolicy, disk,
-    },
+    history::{Batch, From, History, Hold, Limit, Retention, SyncPolicy},
 };
+use sse_broadcaster_disk as disk;
+use sse_broadcaster_disk::Disk;
+use sse_broadcaster_redis::{Redis, RedisOptions};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 

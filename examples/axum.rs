@@ -11,12 +11,9 @@ use axum::{
     routing::get,
     serve::ListenerExt as _,
 };
-use sse_broadcaster::{
-    Broadcaster, Event, Memory, Options, Selector, Signal, Subscription,
-    axum::{Refused, subscribe, subscribe_to_signals},
-    history::Retention,
-    signals::Signals,
-};
+use sse_broadcaster::{Broadcaster, Event, Memory, Options, Selector, history::Retention};
+use sse_broadcaster_axum::{Refused, StreamResponse, subscribe, subscribe_to_signals};
+use sse_broadcaster_signals::{Signal, Signals};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -39,7 +36,7 @@ async fn read(
     State(application): State<Application>,
     Path(room): Path<String>,
     request: Parts,
-) -> Result<Subscription, Refused> {
+) -> Result<StreamResponse, Refused> {
     let selector = Selector::topics(&[format!("room/{room}")])?;
     subscribe(&application.broadcaster, &request, selector)
 }
@@ -58,7 +55,7 @@ async fn say(
 async fn signals(
     State(application): State<Application>,
     request: Parts,
-) -> Result<Subscription, Refused> {
+) -> Result<StreamResponse, Refused> {
     subscribe_to_signals(&application.signals, &request)
 }
 

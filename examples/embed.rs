@@ -9,7 +9,8 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     error, get, middleware, post, web,
 };
-use sse_broadcaster::{Broadcaster, Event, Memory, Options, Selector, actix, history::Retention};
+use sse_broadcaster::{Broadcaster, Event, Memory, Options, Selector, history::Retention};
+use sse_broadcaster_actix::{self as actix, Problem};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How long streams may take to end.
@@ -30,8 +31,8 @@ async fn readers_only(
 
 /// An own route that publishes.
 #[post("/say")]
-async fn say(text: String, broadcaster: web::Data<Broadcaster>) -> Result<impl Responder, Error> {
-    // Errors of the library are responses: 422 for an event that cannot be, 503 while nothing can be kept.
+async fn say(text: String, broadcaster: web::Data<Broadcaster>) -> Result<impl Responder, Problem> {
+    // Errors of the library become responses: 422 for an event that cannot be, 503 while nothing can be kept.
     let event = Event::builder(text).name("said").build()?;
     let appended = broadcaster.publish(event).await?;
     Ok(appended.ids[0].to_string())
@@ -43,9 +44,9 @@ async fn room(
     request: HttpRequest,
     room: web::Path<String>,
     broadcaster: web::Data<Broadcaster>,
-) -> Result<impl Responder, Error> {
+) -> Result<impl Responder, Problem> {
     let selector = Selector::topics(&[format!("room/{room}")])?;
-    Ok(actix::subscribe(&broadcaster, &request, selector)?)
+    actix::subscribe(&broadcaster, &request, selector)
 }
 
 #[actix_web::main]

@@ -55,14 +55,13 @@ use replays::Replays;
 use room::{Room, Size};
 use shard::{Attended, Shard};
 
-pub(crate) use buffers::ReplayBuffers;
+pub use buffers::ReplayBuffers;
 pub use error::{PublishError, StartError, SubscribeError};
 pub use history_reader::{HistoryReader, Missing};
 pub use snapshot::{Snapshot, Snapshots};
 pub use start::Start;
 pub use stats::{Ended, Stats};
-#[cfg(feature = "actix")]
-pub(crate) use subscription::MAX_PIECE_BYTES;
+pub use subscription::MAX_PIECE_BYTES;
 pub use subscription::{Cut, Subscription};
 
 /// Fewest events that the window must have room for.
@@ -228,13 +227,13 @@ impl Broadcaster {
     }
 
     /// What becomes of the future; `None` in an async context, where it must not be waited for.
-    pub(crate) fn block_on<F: Future>(&self, future: F) -> Option<F::Output> {
+    pub fn block_on<F: Future>(&self, future: F) -> Option<F::Output> {
         blocking::may_block().then(|| self.inner.runtime.block_on(future))
     }
 
     /// What streams hold of the past.
-    #[cfg(feature = "server")]
-    pub(crate) fn replay_buffers(&self) -> &Arc<ReplayBuffers> {
+    #[must_use]
+    pub fn replay_buffers(&self) -> &Arc<ReplayBuffers> {
         &self.inner.buffers
     }
 

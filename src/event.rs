@@ -15,14 +15,13 @@ use smallvec::SmallVec;
 
 pub(crate) use encodings::Encodings;
 
-pub(crate) use fields::Fields;
+pub use fields::Fields;
 pub use id::EventId;
 pub use names::{
     DEFAULT_TOPIC, EVENT_SOURCE_NAMES, EventName, MAX_NAME_BYTES, OwnId, RESERVED_NAMES, Topic,
 };
 pub use packed::Fetched;
 pub use selector::{Asked, Selector};
-#[cfg(feature = "signals")]
 pub use stored::SignalForm;
 pub use stored::{Form, Stored};
 
@@ -39,7 +38,7 @@ pub struct Invalid {
 }
 
 impl Invalid {
-    pub(crate) fn new(code: &'static str, detail: impl Into<String>) -> Self {
+    pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
         Self {
             code,
             detail: detail.into(),
@@ -165,7 +164,8 @@ impl Event {
             .chain(self.own_id.as_ref().map(OwnId::as_str))
     }
 
-    pub(crate) fn fields(&self) -> Fields<'_> {
+    #[must_use]
+    pub fn fields(&self) -> Fields<'_> {
         Fields::of(self)
     }
 
@@ -255,8 +255,10 @@ impl EventBuilder {
     }
 
     /// The same on topics of our own, which nobody else can publish to.
-    #[cfg(any(feature = "redis", feature = "signals", test))]
-    pub(crate) fn build_ours(self) -> Result<Event, Invalid> {
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub fn build_ours(self) -> Result<Event, Invalid> {
         let topics = parse_topics(&self.topics)?;
         self.build_on(topics)
     }
@@ -305,8 +307,7 @@ fn parse_topics<S: AsRef<str>>(texts: &[S]) -> Result<Topics, Invalid> {
 }
 
 /// How the topics of signals begin; the signal's name follows.
-#[cfg(feature = "signals")]
-pub(crate) const SIGNAL_TOPICS: &str = "$signal/";
+pub const SIGNAL_TOPICS: &str = "$signal/";
 
 #[cfg(test)]
 mod tests {

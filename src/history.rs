@@ -7,16 +7,12 @@
 //! What retention dropped is never passed over: a reader that stands before the trim floor is told
 //! so by [`Chunk::gap`], and goes on at the oldest.
 
-#[cfg(feature = "disk")]
-pub mod disk;
-mod ids;
+pub(crate) mod ids;
 mod memory;
 mod names;
-#[cfg(feature = "redis")]
-mod redis;
-mod retained;
+pub(crate) mod retained;
 mod sync_policy;
-mod times;
+pub(crate) mod times;
 mod window;
 
 use std::{fmt, sync::Arc};
@@ -24,21 +20,17 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-#[cfg(any(feature = "actix", feature = "signals"))]
 use crate::event::Fields;
 use crate::{
     event::{Event, EventId, Fetched, Selector, Stored},
     stats::{Count, Latency},
 };
 
-#[cfg(feature = "disk")]
-pub use disk::Disk;
 pub use memory::Memory;
 pub use names::{NameKind, NameRange, Names};
-#[cfg(feature = "redis")]
-pub use redis::{BadUrl, Redis, RedisOptions};
 pub use sync_policy::SyncPolicy;
-pub(crate) use window::{Follower, Place, Tail};
+pub use window::Place;
+pub(crate) use window::{Follower, Tail};
 pub use window::{Retention, Window};
 
 /// Most retained values, since nothing evicts them.
@@ -240,7 +232,8 @@ pub enum From<'a> {
 
 impl From<'_> {
     /// The same by a clock that shows this time.
-    fn by_clock(self, now_ms: u64) -> Self {
+    #[must_use]
+    pub fn by_clock(self, now_ms: u64) -> Self {
         match self {
             Self::Ago(ms) => Self::Since(now_ms.saturating_sub(ms)),
             from => from,
@@ -291,8 +284,7 @@ impl Found {
         }
     }
 
-    #[cfg(any(feature = "actix", feature = "signals"))]
-    pub(crate) fn fields(&self) -> Fields<'_> {
+    pub fn fields(&self) -> Fields<'_> {
         match self {
             Self::Shared(stored) => stored.event().fields(),
             Self::Fetched(fetched) => fetched.fields(),
@@ -300,7 +292,7 @@ impl Found {
     }
 
     /// About as many bytes as its text takes.
-    pub(crate) fn text_bytes(&self) -> usize {
+    pub fn text_bytes(&self) -> usize {
         match self {
             Self::Shared(stored) => stored.event().data().len(),
             Self::Fetched(fetched) => fetched.packed_bytes(),

@@ -8,7 +8,7 @@ pub(crate) const MAX_SHOWN_BYTES: usize = 256;
 /// Text that came from outside. Control characters, quotes and what is not ASCII are escaped, so that it
 /// can neither begin a line of its own nor steer a terminal.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Shown<'a>(pub(crate) &'a str);
+pub struct Shown<'a>(pub &'a str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,7 +2,6 @@
 
 mod frame;
 mod lines;
-#[cfg(feature = "signals")]
 mod signal;
 
 use std::{
@@ -14,9 +13,8 @@ use std::{
 use crate::event::{EventId, Selector};
 
 pub use frame::Frame;
-pub(crate) use frame::PING;
-#[cfg(feature = "signals")]
-pub(crate) use signal::Update;
+pub use frame::PING;
+pub use signal::Update;
 
 /// Shortest interval of a visible heartbeat.
 pub const MIN_HEARTBEAT: Duration = Duration::from_secs(1);

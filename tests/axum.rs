@@ -8,7 +8,7 @@ use support::Server;
 
 #[test]
 fn a_subscription_is_an_answer_that_resumes() {
-    let server = Server::example("axum", "axum");
+    let server = Server::example("axum");
     let mut stream = server.subscribe("/rooms/hall");
     assert_eq!(stream.header("content-type"), Some("text/event-stream"));
     assert_eq!(
@@ -34,7 +34,7 @@ fn a_subscription_is_an_answer_that_resumes() {
 
 #[test]
 fn signals_are_an_answer_that_begins_with_the_whole_document() {
-    let server = Server::example("axum", "axum");
+    let server = Server::example("axum");
     let mut stream = server.subscribe("/signals?name=clock");
     let whole: Value = serde_json::from_str(&stream.event().unwrap().data).unwrap();
     let first = whole["patch"][0]["value"].as_u64().unwrap();
@@ -53,7 +53,7 @@ fn signals_are_an_answer_that_begins_with_the_whole_document() {
 
 #[test]
 fn an_error_of_the_library_is_a_problem_with_its_stable_code() {
-    let server = Server::example("axum", "axum");
+    let server = Server::example("axum");
     let long = "x".repeat((1 << 20) + 1);
     for (room, body, status, code) in [
         ("hall*", "hello", 422, "invalid_topic"),

@@ -11,9 +11,9 @@ use datastar::{
 use futures_util::StreamExt;
 use serde_json::json;
 use sse_broadcaster::{
-    Broadcaster, Form, Memory, Options, Selector, Signal, Start, Subscription, history::Retention,
-    signals::SignalForm,
+    Broadcaster, Form, Memory, Options, Selector, Start, Subscription, history::Retention,
 };
+use sse_broadcaster_signals::{Signal, SignalForm};
 
 /// How the dashboard makes its events, in `examples/stats`.
 #[path = "../examples/stats/wire.rs"]

@@ -14,9 +14,9 @@ use support::{End, Server};
 const PROMPT: Duration = Duration::from_secs(15);
 
 /// With a stream that is read, one that is not, and a request that is not whole.
-fn ends_promptly(name: &str, features: &str, stream: (&str, &str), say: &str) {
+fn ends_promptly(name: &str, stream: (&str, &str), say: &str) {
     for signal in ["-TERM", "-INT"] {
-        let mut server = Server::example(name, features);
+        let mut server = Server::example(name);
         let mut open = server.subscribe_with(stream.0, stream.1);
         open.until("connected");
         let mut unread = server.subscribe_with(stream.0, stream.1);
@@ -50,10 +50,10 @@ fn ends_promptly(name: &str, features: &str, stream: (&str, &str), say: &str) {
 #[test]
 fn the_embed_example_drains_and_ends_at_sigterm_and_sigint_whatever_its_clients_do() {
     let stream = ("/live/events", "X-Token: reader");
-    ends_promptly("embed", "", stream, "/say");
+    ends_promptly("embed", stream, "/say");
 }
 
 #[test]
 fn the_axum_example_drains_and_ends_at_sigterm_and_sigint_whatever_its_clients_do() {
-    ends_promptly("axum", "axum", ("/rooms/hall", ""), "/rooms/hall");
+    ends_promptly("axum", ("/rooms/hall", ""), "/rooms/hall");
 }

@@ -3,12 +3,13 @@
 use actix_web::{App, HttpRequest, http::StatusCode, test as web};
 use futures_util::StreamExt;
 use sse_broadcaster::{
-    Broadcaster, Event, Form, Memory, Options, Selector, Signal, Start, Subscription,
-    actix::{self, Access, Publishers, Routes},
+    Broadcaster, Event, Form, Memory, Options, Selector, Start, Subscription,
     broadcaster::{PublishError, StartError},
     history::Retention,
-    signals::{SignalError, Signals},
 };
+use sse_broadcaster_actix as actix;
+use sse_broadcaster_actix::{Access, Problem, Publishers, Routes};
+use sse_broadcaster_signals::{Signal, SignalError, SignalName, Signals};
 
 mod support;
 
@@ -212,7 +213,7 @@ async fn a_route_of_ones_own_asks_who_may_publish_by_the_same_questions() {
 
 #[test]
 fn the_embedding_example_serves_its_own_routes_and_checks_who_reads() {
-    let server = Server::example("embed", "");
+    let server = Server::example("embed");
     assert_eq!(server.get("/live/events").status, 401);
     let mut stream = server.subscribe_with("/live/events", "X-Token: reader");
     stream.until("connected");
@@ -228,9 +229,9 @@ async fn say(
     broadcaster: actix_web::web::Data<Broadcaster>,
     signals: actix_web::web::Data<Signals>,
     (topic, text): (actix_web::web::Path<String>, String),
-) -> actix_web::Result<String> {
+) -> Result<String, Problem> {
     if text == "read" {
-        let name = topic.parse()?;
+        let name: SignalName = topic.parse()?;
         let found = signals.get(&name).await?;
         return Ok(found.ok_or(SignalError::Missing)?.version.to_string());
     }

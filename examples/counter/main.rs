@@ -4,9 +4,6 @@
 //! Three signals, and no route for any of them but the library's own `/signals`: `count` is the
 //! server's, which follows a stream of values; `votes` and `lights` are written by the pages.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 use std::{process::ExitCode, time::Duration};
 
 use actix_web::{HttpResponse, http::header, web};
@@ -14,7 +11,9 @@ use clap::Parser;
 use futures_util::stream::{self, Stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sse_broadcaster::{Broadcaster, Options, Signal, actix::Routes};
+use sse_broadcaster::{Broadcaster, Options};
+use sse_broadcaster_actix::Routes;
+use sse_broadcaster_signals::Signal;
 
 use support::{access::Origins, log, server, settings::Settings};
 
@@ -56,7 +55,7 @@ fn counting(from: u64) -> impl Stream<Item = Count> {
 /// Gives the signals their first values, where they have none from before.
 async fn begin(
     broadcaster: &Broadcaster,
-) -> Result<Signal<Count>, sse_broadcaster::signals::SignalError> {
+) -> Result<Signal<Count>, sse_broadcaster_signals::SignalError> {
     Signal::new(
         broadcaster,
         "votes",

@@ -13,9 +13,6 @@ mod views;
 #[cfg(test)]
 mod tests;
 
-#[path = "../support/mod.rs"]
-mod support;
-
 use std::process::ExitCode;
 
 use clap::Parser;

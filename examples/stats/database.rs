@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::watch;
 
-use crate::support::private;
+use support::private;
 
 /// Which schema the file has; a new file has 0.
 const SCHEMA_VERSION: i64 = 1;

@@ -17,8 +17,6 @@ mod numbers;
 mod pages;
 mod producer;
 mod routes;
-#[path = "../support/mod.rs"]
-mod support;
 mod wire;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
@@ -27,7 +25,9 @@ use actix_web::web;
 use clap::Parser;
 use sse_broadcaster::{Broadcaster, Memory, Options, history::Retention};
 
-use self::{database::Database, feeds::Feeds, support::settings::Settings};
+use support::settings::Settings;
+
+use self::{database::Database, feeds::Feeds};
 
 const NAME: &str = "stats";
 /// Most streams at once; each page has two.

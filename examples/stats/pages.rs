@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use askama::Template;
 
+use support::assets::{Asset, DATASTAR};
+
 use super::{
     activity::{Activity, ActivityView},
     feed::{Error, Feed},
     filter::{Filter, MAX_NAME_CHARS, MAX_USERS},
     numbers::{Numbers, NumbersView},
-    support::assets::{Asset, DATASTAR},
 };
 
 /// How Datastar holds a stream: it comes back whatever ended it, for as long as the page is open, and

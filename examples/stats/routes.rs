@@ -13,6 +13,9 @@ use actix_web::{
 };
 use serde_json::json;
 use sse_broadcaster::Broadcaster;
+use sse_broadcaster_actix::StreamResponse;
+
+use support::assets::DATASTAR;
 
 use super::{
     database::Database,
@@ -20,7 +23,6 @@ use super::{
     feeds::{Feeds, NoFeed},
     filter::{self, Filter},
     pages,
-    support::assets::DATASTAR,
 };
 
 /// Datastar makes functions of a page's expressions, and may come from its CDN.
@@ -105,7 +107,7 @@ async fn activity(
 
 fn open<V: View>(request: &HttpRequest, feed: &Feed<V>) -> HttpResponse {
     if let Ok(stream) = feed.subscribe() {
-        return stream.respond_to(request);
+        return StreamResponse(stream).respond_to(request);
     }
     // Draining, or full. An EventSource that is answered 503 stops for good: it is told when to come
     // back.

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use sse_broadcaster::actix::{Access, Publishers};
+use sse_broadcaster_actix::{Access, Publishers};
 
 /// Where the pages of an example are reached by others, to be flattened into its settings.
 #[derive(Debug, clap::Args)]
@@ -15,6 +15,7 @@ pub struct Origins {
 impl Origins {
     /// Behind a name or a proxy, and on an address that others reach, whoever reaches the page may
     /// write; no other site's page may, anywhere.
+    #[must_use]
     pub fn access(&self, listen: SocketAddr) -> Access {
         let is_local = listen.ip().is_loopback() && self.origins.is_empty();
         Access {

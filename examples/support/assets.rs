@@ -51,7 +51,7 @@ pub const DATASTAR: Asset = Asset {
 
 const ASSETS: [&Asset; 4] = [&HTMX, &HTMX_SSE, &IDIOMORPH, &DATASTAR];
 
-const NODE_MODULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/node_modules");
+const NODE_MODULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/node_modules");
 
 /// `GET /lib/{file}`, to be given to `App::configure`.
 pub fn routes(config: &mut web::ServiceConfig) {

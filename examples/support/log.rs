@@ -2,7 +2,9 @@
 
 use std::{path::Path, time::Duration};
 
-use sse_broadcaster::history::{Disk, Retention, SyncPolicy, disk};
+use sse_broadcaster::history::{Retention, SyncPolicy};
+use sse_broadcaster_disk as disk;
+use sse_broadcaster_disk::Disk;
 
 /// How long to wait at the start for another process to let go of the log.
 const WAIT: Duration = Duration::from_secs(10);

@@ -1,8 +1,6 @@
 //! What the examples share: scripts of others for their pages, the settings that each has, a log on
 //! disk, and a server that ends well.
 
-#![allow(dead_code, reason = "each example uses a part of it")]
-
 pub mod access;
 pub mod assets;
 pub mod log;

@@ -33,7 +33,7 @@ const NAMES: usize = 64 << 10;
 
 /// The budget.
 #[derive(Debug)]
-pub(crate) struct ReplayBuffers {
+pub struct ReplayBuffers {
     units: u32,
     free: Arc<Semaphore>,
     waiting: AtomicUsize,
@@ -65,20 +65,12 @@ impl ReplayBuffers {
     }
 
     /// Bytes that are held.
-    #[cfg_attr(
-        not(feature = "server"),
-        allow(dead_code, reason = "only the server shows it")
-    )]
-    pub(crate) fn used(&self) -> usize {
+    pub fn used(&self) -> usize {
         (self.units as usize).saturating_sub(self.free.available_permits()) * UNIT
     }
 
     /// How many reads have waited for room for a second or more.
-    #[cfg_attr(
-        not(feature = "server"),
-        allow(dead_code, reason = "only the server shows it")
-    )]
-    pub(crate) fn waiting(&self) -> usize {
+    pub fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
 

@@ -38,7 +38,8 @@ impl Start {
         }
     }
 
-    pub(crate) fn requested(&self) -> String {
+    #[must_use]
+    pub fn requested(&self) -> String {
         match self {
             Self::After(id) => id.chars().take(MAX_REQUESTED_CHARS).collect(),
             Self::Since(ms) => {

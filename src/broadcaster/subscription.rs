@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Longest piece that is yielded at once: whoever writes it copies it.
-pub(crate) const MAX_PIECE_BYTES: usize = 32 << 10;
+pub const MAX_PIECE_BYTES: usize = 32 << 10;
 /// Up to here pieces are put together, which is cheaper than to write each by itself.
 const MAX_JOINED_BYTES: usize = 4 << 10;
 /// How many parts of its state one stream may be sent in a row before it is cut. More than any state has:
@@ -173,7 +173,7 @@ impl Subscription {
     }
 
     /// The next piece of what is due, or `None` when the stream is to be cut.
-    pub(crate) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let Some(mut due) = ready!(self.poll_due(cx)) else {
             return Poll::Ready(None);
         };
@@ -183,32 +183,23 @@ impl Subscription {
     }
 
     /// Has what was yielded yielded again, next.
-    #[cfg(feature = "server")]
-    pub(crate) fn put_back(&mut self, due: Bytes) {
+    pub fn put_back(&mut self, due: Bytes) {
         self.rest = due;
     }
 
     /// What was yielded last is of the past, and counts against the budget of replays.
-    #[cfg_attr(
-        not(feature = "server"),
-        allow(dead_code, reason = "only connections of the server's ask")
-    )]
-    pub(crate) fn is_past(&self) -> bool {
+    pub fn is_past(&self) -> bool {
         self.is_past
     }
 
     /// Behind what was just yielded nothing is due, and the waker is registered: to poll again before
     /// that is rung would find nothing.
-    #[cfg_attr(
-        not(feature = "server"),
-        allow(dead_code, reason = "only a loop of the server's asks")
-    )]
-    pub(crate) fn is_settled(&self) -> bool {
+    pub fn is_settled(&self) -> bool {
         self.settled
     }
 
     /// All that is due in one step, never nothing, or `None` when the stream is to be cut.
-    pub(crate) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    pub fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         self.settled = false;
         if !self.rest.is_empty() {
             return Poll::Ready(Some(std::mem::take(&mut self.rest)));
@@ -578,7 +569,7 @@ impl Subscription {
     }
 
     /// What the stream's end is counted as when it is dropped; [`Ended::Gone`] unless said otherwise.
-    pub(crate) fn ends_as(&mut self, ended: Ended) {
+    pub fn ends_as(&mut self, ended: Ended) {
         self.ended = ended;
     }
 }

@@ -9,12 +9,12 @@ const EVENT_OVERHEAD_BYTES: usize = 256;
 
 /// Borrowed from an [`Event`], or from the bytes that it is packed in.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Fields<'a> {
-    pub(crate) topics: SmallVec<[&'a str; 1]>,
+pub struct Fields<'a> {
+    pub topics: SmallVec<[&'a str; 1]>,
     pub(crate) name: Option<&'a str>,
     /// UTF-8, which was checked when it was published or read.
     pub(crate) data: &'a [u8],
-    pub(crate) own_id: Option<&'a str>,
+    pub own_id: Option<&'a str>,
     pub(crate) retry_ms: Option<u64>,
     pub(crate) private: bool,
 }
@@ -36,8 +36,8 @@ impl<'a> Fields<'a> {
     }
 
     /// See [`Event::cost`].
-    #[cfg(any(feature = "disk", test))]
-    pub(crate) fn cost(&self) -> usize {
+    #[must_use]
+    pub fn cost(&self) -> usize {
         let topics = self.topics.iter().copied();
         cost(topics.chain(self.name).chain(self.own_id), self.data.len())
     }

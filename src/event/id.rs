@@ -28,8 +28,8 @@ impl EventId {
     }
 
     /// The greatest position before this one; nothing was given it but by chance.
-    #[cfg(feature = "disk")]
-    pub(crate) fn before(self) -> Self {
+    #[must_use]
+    pub fn before(self) -> Self {
         match self.seq.checked_sub(1) {
             Some(seq) => Self { seq, ..self },
             None => Self::new(self.ms.saturating_sub(1), u64::MAX),
@@ -37,8 +37,8 @@ impl EventId {
     }
 
     /// Half-way, or the first where there is nothing between.
-    #[cfg(feature = "disk")]
-    pub(crate) fn between(one: Self, other: Self) -> Self {
+    #[must_use]
+    pub fn between(one: Self, other: Self) -> Self {
         let number = |id: Self| (u128::from(id.ms) << 64) | u128::from(id.seq);
         let middle = number(one).midpoint(number(other));
         let part = |number: u128| u64::try_from(number & u128::from(u64::MAX)).unwrap_or(u64::MAX);

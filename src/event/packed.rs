@@ -4,11 +4,6 @@
 //! Flags, the reconnection time (u64) where there is one, the number of topics, each topic, the name and
 //! the own id where there are such, each behind its length (u16), and the data; big-endian.
 
-#![cfg_attr(
-    not(feature = "disk"),
-    allow(dead_code, reason = "only logs keep events so")
-)]
-
 use std::sync::OnceLock;
 
 use bytes::Bytes;
@@ -21,7 +16,7 @@ const OWN: u8 = 4;
 const RETRY: u8 = 8;
 
 impl Event {
-    pub(crate) fn pack(&self, out: &mut Vec<u8>) {
+    pub fn pack(&self, out: &mut Vec<u8>) {
         let flag = |set: bool, flag| if set { flag } else { 0 };
         out.push(
             flag(self.private, PRIVATE)
@@ -42,7 +37,7 @@ impl Event {
     }
 
     /// An event that was published before, so topics of the server's own may be among its own.
-    pub(crate) fn unpack(fields: &Fields<'_>) -> Self {
+    pub fn unpack(fields: &Fields<'_>) -> Self {
         let topics = fields.topics.iter();
         Self {
             topics: topics.map(|topic| Topic::unchecked(topic)).collect(),
@@ -57,7 +52,8 @@ impl Event {
 
 impl<'a> Fields<'a> {
     /// What [`Event::pack`] wrote; `None` for what it cannot have written.
-    pub(crate) fn checked(packed: &'a [u8]) -> Option<Self> {
+    #[must_use]
+    pub fn checked(packed: &'a [u8]) -> Option<Self> {
         let fields = Self::read(packed)?;
         let is_text = fields.topics.iter().all(|text| Topic::check(text).is_ok())
             && fields
@@ -115,7 +111,7 @@ pub struct Fetched {
 
 impl Fetched {
     /// Of bytes that were [checked](Fields::checked).
-    pub(crate) fn new(id: EventId, time_ms: u64, packed: Bytes) -> Self {
+    pub fn new(id: EventId, time_ms: u64, packed: Bytes) -> Self {
         Self {
             id,
             time_ms,
@@ -139,7 +135,7 @@ impl Fetched {
         self.packed.len()
     }
 
-    pub(crate) fn fields(&self) -> Fields<'_> {
+    pub fn fields(&self) -> Fields<'_> {
         Fields::read(&self.packed).unwrap_or_default()
     }
 

@@ -1,6 +1,5 @@
 use std::time::Instant;
 
-#[cfg(feature = "disk")]
 use super::Fields;
 use super::{Event, Invalid, Topic, parse_topics};
 
@@ -87,8 +86,8 @@ impl Selector {
     }
 
     /// The same of an event's fields.
-    #[cfg(feature = "disk")]
-    pub(crate) fn admits_fields(&self, fields: &Fields<'_>) -> bool {
+    #[must_use]
+    pub fn admits_fields(&self, fields: &Fields<'_>) -> bool {
         self.admits_any(fields.topics.iter().copied(), fields.private)
     }
 

@@ -17,12 +17,10 @@ pub enum Form {
     /// Unnamed events whose data is a JSON object with every field, the topics among them.
     Json,
     /// Of the changes of signals alone.
-    #[cfg(feature = "signals")]
     Signal(SignalForm),
 }
 
 /// How the changes of signals are written on the wire.
-#[cfg(feature = "signals")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum SignalForm {
     /// Unnamed events with `{"name":…,"patch":[…]}`, whose patch is a JSON Patch (RFC 6902).
@@ -46,7 +44,6 @@ pub struct Stored {
     event: Event,
     cells: [Cell; 2],
     /// Those of the forms that only signals have.
-    #[cfg(feature = "signals")]
     signal_cells: OnceLock<Box<[Cell; 3]>>,
     /// Which encodings are kept, where these are bounded.
     encodings: OnceLock<Arc<Encodings>>,
@@ -58,14 +55,14 @@ impl Stored {
         Self::appended_at(id, time_ms, event, Instant::now())
     }
 
-    pub(crate) fn appended_at(id: EventId, time_ms: u64, event: Event, appended: Instant) -> Self {
+    #[must_use]
+    pub fn appended_at(id: EventId, time_ms: u64, event: Event, appended: Instant) -> Self {
         Self {
             id,
             time_ms,
             appended,
             event,
             cells: Default::default(),
-            #[cfg(feature = "signals")]
             signal_cells: OnceLock::new(),
             encodings: OnceLock::new(),
         }
@@ -131,7 +128,6 @@ impl Stored {
         match form {
             Form::Sse => &self.cells[0],
             Form::Json => &self.cells[1],
-            #[cfg(feature = "signals")]
             Form::Signal(form) => &self.signal_cells.get_or_init(Box::default)[form as usize],
         }
     }

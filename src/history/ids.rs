@@ -8,13 +8,14 @@ use crate::event::EventId;
 const FIRST_SEQUENCE_BOUND: u64 = 1 << 32;
 
 /// Where the sequence of a new log begins in each millisecond.
-pub(crate) fn first_sequence() -> u64 {
+#[must_use]
+pub fn first_sequence() -> u64 {
     fastrand::u64(1..FIRST_SEQUENCE_BOUND)
 }
 
 /// Gives the ids of one epoch.
 #[derive(Debug)]
-pub(crate) struct Ids {
+pub struct Ids {
     last: EventId,
     /// Where the sequence begins in each millisecond, random per epoch: two logs never give the same
     /// id, so an id of another log is not taken for one of this.
@@ -25,7 +26,8 @@ pub(crate) struct Ids {
 
 impl Ids {
     /// Ids of a new log, after its birth id.
-    pub(crate) fn new(birth_ms: u64) -> Self {
+    #[must_use]
+    pub fn new(birth_ms: u64) -> Self {
         Self {
             last: EventId::new(birth_ms, 0),
             first_sequence: first_sequence(),
@@ -35,8 +37,8 @@ impl Ids {
 
     /// Goes on after the last id that is known. Later ones may have been given and lost with the
     /// power, and are not given again, whatever the clock says.
-    #[cfg(feature = "disk")]
-    pub(crate) fn resume(last: EventId) -> Self {
+    #[must_use]
+    pub fn resume(last: EventId) -> Self {
         Self {
             last,
             skip: first_sequence(),
@@ -44,12 +46,13 @@ impl Ids {
         }
     }
 
-    pub(crate) fn last(&self) -> EventId {
+    #[must_use]
+    pub fn last(&self) -> EventId {
         self.last
     }
 
     /// The next id, after all that were given before.
-    pub(crate) fn next(&mut self, now_ms: u64) -> EventId {
+    pub fn next(&mut self, now_ms: u64) -> EventId {
         self.last = if now_ms > self.last.ms() {
             EventId::new(now_ms, self.first_sequence)
         } else {
@@ -62,7 +65,8 @@ impl Ids {
 }
 
 /// Milliseconds since the Unix epoch.
-pub(crate) fn now_ms() -> u64 {
+#[must_use]
+pub fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
 }

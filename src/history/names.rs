@@ -59,7 +59,8 @@ impl NameRange<'_> {
         (first.into_sorted_vec(), more)
     }
 
-    pub(super) fn holds(&self, kind: NameKind, name: &str) -> bool {
+    #[must_use]
+    pub fn holds(&self, kind: NameKind, name: &str) -> bool {
         let is_listed = kind == NameKind::RetainedKeys || !name.starts_with(RESERVED);
         is_listed && name.starts_with(self.prefix) && name > self.after
     }

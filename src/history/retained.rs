@@ -11,17 +11,19 @@ use super::{
 use crate::event::EventId;
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Retained {
+pub struct Retained {
     values: HashMap<String, (Bytes, EventId)>,
     bytes: usize,
 }
 
 impl Retained {
-    pub(super) fn get(&self, key: &str) -> Option<(Bytes, EventId)> {
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<(Bytes, EventId)> {
         self.values.get(key).cloned()
     }
 
-    pub(super) fn keys(&self, range: NameRange<'_>) -> Names {
+    #[must_use]
+    pub fn keys(&self, range: NameRange<'_>) -> Names {
         let (keys, more) = range.first(NameKind::RetainedKeys, self.values.keys());
         let written_at = |key: &String| Some((key.clone(), self.values.get(key)?.1));
         Names {
@@ -30,12 +32,13 @@ impl Retained {
         }
     }
 
-    #[cfg(feature = "disk")]
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &(Bytes, EventId))> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &(Bytes, EventId))> {
         self.values.iter().map(|(key, value)| (key.as_str(), value))
     }
 
-    pub(super) fn check(&self, expect: &[Expect], retain: &[Retain]) -> Result<(), AppendError> {
+    /// # Errors
+    /// [`AppendError::Conflict`] where a value is another than expected; others where it would not fit.
+    pub fn check(&self, expect: &[Expect], retain: &[Retain]) -> Result<(), AppendError> {
         for Expect { key, written_at } in expect {
             let found = self.values.get(key).map(|(_, id)| *id);
             if found != *written_at {
@@ -63,7 +66,7 @@ impl Retained {
         Ok(())
     }
 
-    pub(super) fn write(&mut self, Retain { key, value }: Retain, at: EventId) {
+    pub fn write(&mut self, Retain { key, value }: Retain, at: EventId) {
         if let Some((old, _)) = self.values.remove(&key) {
             self.bytes -= key.len() + old.len();
         }

@@ -11,27 +11,25 @@ const MAX_STEPS: usize = 1_024;
 
 /// The clock went back: no event up to this number was taken later than at this time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Step {
-    pub(crate) number: u64,
-    pub(crate) ms: u64,
+pub struct Step {
+    pub number: u64,
+    pub ms: u64,
 }
 
 /// Numbers and times increase.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Steps(VecDeque<Step>);
+pub struct Steps(VecDeque<Step>);
 
 impl Steps {
-    #[cfg(feature = "disk")]
-    pub(crate) fn of(steps: impl Iterator<Item = Step>) -> Self {
+    pub fn of(steps: impl Iterator<Item = Step>) -> Self {
         Self(steps.collect())
     }
 
-    #[cfg(feature = "disk")]
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Step> + '_ {
+    pub fn iter(&self) -> impl Iterator<Item = Step> + '_ {
         self.0.iter().copied()
     }
 
-    pub(crate) fn push(&mut self, step: Step) {
+    pub fn push(&mut self, step: Step) {
         while self.0.back().is_some_and(|last| last.ms >= step.ms) {
             self.0.pop_back();
         }
@@ -42,13 +40,14 @@ impl Steps {
     }
 
     /// The time of an event by its number and its own time; it never decreases with the number.
-    pub(crate) fn time(&self, number: u64, ms: u64) -> u64 {
+    #[must_use]
+    pub fn time(&self, number: u64, ms: u64) -> u64 {
         let next = self.0.partition_point(|step| step.number < number);
         self.0.get(next).map_or(ms, |step| step.ms.min(ms))
     }
 
     /// Forgets what concerns no event behind this number; true if that was something.
-    pub(crate) fn drop_to(&mut self, number: u64) -> bool {
+    pub fn drop_to(&mut self, number: u64) -> bool {
         let over = self.0.partition_point(|step| step.number <= number);
         self.0.drain(..over);
         over > 0

@@ -47,8 +47,8 @@ impl Default for Retention {
 
 /// A place in the window, counted from the start of the process, beside its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) epoch: u64,
+pub struct Place {
+    pub epoch: u64,
     /// How many events came before, and their bytes.
     pub(crate) number: u64,
     pub(crate) bytes: u64,
@@ -148,8 +148,8 @@ impl Window {
 
     /// For a log whose clock is not the node's: what grows too old there is dropped here when that is heard
     /// of.
-    #[cfg(feature = "redis")]
-    pub(crate) fn aged_elsewhere(self) -> Self {
+    #[must_use]
+    pub fn aged_elsewhere(self) -> Self {
         Self { age: None, ..self }
     }
 
@@ -164,8 +164,7 @@ impl Window {
     }
 
     /// Whether somebody delivers what comes.
-    #[cfg(feature = "redis")]
-    pub(crate) fn is_followed(&self) -> bool {
+    pub fn is_followed(&self) -> bool {
         self.follower.get().is_some()
     }
 
@@ -199,7 +198,7 @@ impl Window {
     }
 
     /// Drops what has grown too old; returns it.
-    pub(crate) fn expire(&self) -> Vec<Arc<Stored>> {
+    pub fn expire(&self) -> Vec<Arc<Stored>> {
         let now = now_ms();
         if self.age.is_none() || !self.log.read().is_due(self.by_own_clock(), now) {
             return Vec::new();
@@ -209,8 +208,7 @@ impl Window {
     }
 
     /// Drops what the log that this is the end of has dropped.
-    #[cfg(feature = "redis")]
-    pub(crate) fn trim_to(&self, floor: EventId) {
+    pub fn trim_to(&self, floor: EventId) {
         if floor > self.log.read().floor.id {
             let dropped = self.log.write().trim_to(floor);
             drop(dropped);
@@ -269,7 +267,7 @@ impl Window {
         )
     }
 
-    pub(crate) fn head(&self) -> Place {
+    pub fn head(&self) -> Place {
         self.log.read().head
     }
 
@@ -399,7 +397,6 @@ impl Log {
         dropped
     }
 
-    #[cfg(feature = "redis")]
     fn trim_to(&mut self, floor: EventId) -> Vec<Arc<Stored>> {
         let mut dropped = Vec::new();
         while self

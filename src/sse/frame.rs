@@ -10,12 +10,11 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::lines::{data_lines, field, json};
-#[cfg(feature = "signals")]
 use super::signal::Update;
 use crate::event::{EventId, EventName, Fetched, Fields, Form, Stored};
 
 /// A heartbeat. Without a blank line: after one, clients exist that fire an empty message.
-pub(crate) const PING: &[u8] = b": ping\n";
+pub const PING: &[u8] = b": ping\n";
 
 /// What an event, or a word of our own, is on the wire.
 #[derive(Debug)]
@@ -38,19 +37,20 @@ impl Frame {
     }
 
     /// Writes it behind `out`; kept for nobody.
-    pub(crate) fn append(fetched: &Fetched, form: Form, out: &mut Vec<u8>) {
+    pub fn append(fetched: &Fetched, form: Form, out: &mut Vec<u8>) {
         let id = fetched.id();
         encode(id, fetched.time_ms(), &fetched.fields(), form, out);
     }
 
     /// The data of the event's JSON form: one line of text. Kept for nobody.
-    #[cfg(feature = "actix")]
-    pub(crate) fn json(id: EventId, time_ms: u64, fields: &Fields<'_>) -> String {
+    #[must_use]
+    pub fn json(id: EventId, time_ms: u64, fields: &Fields<'_>) -> String {
         as_json(id, time_ms, fields)
     }
 
     /// What a gap says, as JSON.
-    pub(crate) fn gap_data(requested: &str, oldest: Option<EventId>) -> String {
+    #[must_use]
+    pub fn gap_data(requested: &str, oldest: Option<EventId>) -> String {
         #[derive(Serialize)]
         struct Gap<'a> {
             requested: &'a str,
@@ -76,41 +76,47 @@ impl Frame {
 
     /// What a stream begins with, at once. Its blank line is that of the block behind it, for the same
     /// reason as with [`PING`].
-    pub(crate) fn opening(retry: Duration) -> Bytes {
+    #[must_use]
+    pub fn opening(retry: Duration) -> Bytes {
         Bytes::from(format!("retry: {}\n", retry.as_millis()))
     }
 
-    pub(crate) fn connected(at: EventId) -> Bytes {
+    #[must_use]
+    pub fn connected(at: EventId) -> Bytes {
         block("connected", Some(at), &id_data(Some(at)))
     }
 
     /// Carries the position before the oldest event that is left, so that a cut right behind it
     /// neither repeats the gap nor loses what follows.
-    pub(crate) fn gap(requested: &str, floor: EventId, oldest: Option<EventId>) -> Bytes {
+    #[must_use]
+    pub fn gap(requested: &str, floor: EventId, oldest: Option<EventId>) -> Bytes {
         block("gap", Some(floor), &Self::gap_data(requested, oldest))
     }
 
     /// A gap without an id, in front of a state.
-    #[cfg(feature = "signals")]
-    pub(crate) fn lost(requested: &str, oldest: Option<EventId>) -> Bytes {
+    #[must_use]
+    pub fn lost(requested: &str, oldest: Option<EventId>) -> Bytes {
         block("gap", None, &Self::gap_data(requested, oldest))
     }
 
     /// Without an id, so that it may stand between any two blocks.
-    pub(crate) fn heartbeat(now: SystemTime) -> Bytes {
+    #[must_use]
+    pub fn heartbeat(now: SystemTime) -> Bytes {
         let time = humantime::format_rfc3339_millis(now);
         block("heartbeat", None, &format!(r#"{{"time":"{time}"}}"#))
     }
 
     /// `None` where the client has no position yet, or keeps the one that it brought.
-    pub(crate) fn position(at: Option<EventId>) -> Bytes {
+    #[must_use]
+    pub fn position(at: Option<EventId>) -> Bytes {
         block("position", at, &id_data(at))
     }
 
     /// The last block of a stream that is about to be cut: a `position` that sets the reconnection time.
     /// Many clients ignore a `retry:` that is not part of a block with data, and some fire an empty
     /// message for a block that has none.
-    pub(crate) fn come_back(after: Duration, at: Option<EventId>) -> Bytes {
+    #[must_use]
+    pub fn come_back(after: Duration, at: Option<EventId>) -> Bytes {
         [Self::opening(after), Self::position(at)].concat().into()
     }
 }
@@ -139,7 +145,6 @@ fn encode(id: EventId, time_ms: u64, fields: &Fields<'_>, form: Form, out: &mut 
     match form {
         Form::Sse => encode_sse(fields, out),
         Form::Json => field(out, "data", &as_json(id, time_ms, fields)),
-        #[cfg(feature = "signals")]
         Form::Signal(form) => {
             if let Some(update) = Update::of(fields) {
                 update.write(form, out);

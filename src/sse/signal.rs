@@ -15,20 +15,21 @@ const PATCH_SIGNALS: &str = "datastar-patch-signals";
 /// What has become of a signal, in both of the languages that clients understand. JSON text without
 /// line ends, so that an event's data can hold one on each line.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Update<'a> {
-    pub(crate) name: &'a str,
+pub struct Update<'a> {
+    pub name: &'a str,
     /// A JSON Patch; empty when the signal is gone.
-    pub(crate) patch: &'a str,
+    pub patch: &'a str,
     /// The value of the signal's member in a JSON Merge Patch.
-    pub(crate) merge: &'a str,
+    pub merge: &'a str,
     /// The members that the merge takes away without a name, each with `null`; of the end of a signal
     /// always there. It is not sent: it is read for clients that come back.
-    pub(crate) gone: Option<&'a str>,
+    pub gone: Option<&'a str>,
 }
 
 impl<'a> Update<'a> {
     /// As an event holds it that [`data`](Self::data) was made for.
-    pub(crate) fn of(fields: &'a Fields<'_>) -> Option<Self> {
+    #[must_use]
+    pub fn of(fields: &'a Fields<'_>) -> Option<Self> {
         let topic = fields.topics.first()?;
         let mut lines = fields.text().split('\n');
         Some(Self {
@@ -40,7 +41,8 @@ impl<'a> Update<'a> {
     }
 
     /// What an event's data is to be.
-    pub(crate) fn data(&self) -> String {
+    #[must_use]
+    pub fn data(&self) -> String {
         let mut data = format!("{}\n{}", self.patch, self.merge);
         if let Some(gone) = self.gone {
             data.push('\n');
@@ -50,13 +52,15 @@ impl<'a> Update<'a> {
     }
 
     /// The patch that makes this document of whatever there is.
-    pub(crate) fn whole(document: &str) -> String {
+    #[must_use]
+    pub fn whole(document: &str) -> String {
         [WHOLE, document, WHOLE_END].concat()
     }
 
     /// The block without an id that makes a document of whatever there is, but for the document: what is
     /// written before it, and behind it.
-    pub(crate) fn around(name: &str, form: SignalForm) -> (Vec<u8>, Vec<u8>) {
+    #[must_use]
+    pub fn around(name: &str, form: SignalForm) -> (Vec<u8>, Vec<u8>) {
         // No name holds it, since it is a control character.
         const PLACE: &str = "\u{1}";
         let (patch, merge) = (Self::whole(PLACE), PLACE);
@@ -75,7 +79,7 @@ impl<'a> Update<'a> {
     }
 
     /// Writes the fields of the block; the id and the blank line behind them are the caller's.
-    pub(crate) fn write(&self, form: SignalForm, out: &mut Vec<u8>) {
+    pub fn write(&self, form: SignalForm, out: &mut Vec<u8>) {
         let Self {
             name, patch, merge, ..
         } = self;

@@ -4,8 +4,10 @@ use std::{path::Path, process::Command, time::Duration};
 
 use sse_broadcaster::{
     Event, Selector,
-    history::{Batch, Disk, From, History, Hold, Limit, Retain, Retention, SyncPolicy, disk},
+    history::{Batch, From, History, Hold, Limit, Retain, Retention, SyncPolicy},
 };
+use sse_broadcaster_disk as disk;
+use sse_broadcaster_disk::Disk;
 
 use crate::{
     support::{Server, command},

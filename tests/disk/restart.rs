@@ -1,8 +1,8 @@
 //! What a restart finds again: everything.
 
-use sse_broadcaster::history::{
-    Batch, Disk, Expect, History, Hold, Retain, Retention, SyncPolicy, disk,
-};
+use sse_broadcaster::history::{Batch, Expect, History, Hold, Retain, Retention, SyncPolicy};
+use sse_broadcaster_disk as disk;
+use sse_broadcaster_disk::Disk;
 
 use crate::{
     log::{Feed, Log, Publisher, id_of, publish_lines, replay},

@@ -20,7 +20,10 @@ fn library() -> &'static Path {
         let built = Command::new("cc")
             .args(["-O1", "-Wall", "-Werror", "-shared", "-fPIC", "-o"])
             .arg(&building)
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/disk/shim.c"))
+            .arg(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/../../tests/disk/shim.c"
+            ))
             .arg("-ldl")
             .status();
         assert!(built.expect("cc runs").success());

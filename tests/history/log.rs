@@ -5,10 +5,13 @@ use std::{sync::Arc, time::Duration};
 use sse_broadcaster::{
     Event, EventId, Memory, Selector,
     history::{
-        AppendError, Appended, Batch, Chunk, Disk, Found, From, History, Hold, Limit, Redis,
-        RedisOptions, Retention, SyncPolicy, Window, disk,
+        AppendError, Appended, Batch, Chunk, Found, From, History, Hold, Limit, Retention,
+        SyncPolicy, Window,
     },
 };
+use sse_broadcaster_disk as disk;
+use sse_broadcaster_disk::Disk;
+use sse_broadcaster_redis::{Redis, RedisOptions};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use sse_broadcaster::{
     Event, EventId,
-    history::{AppendError, Batch, Expect, History, Hold, Redis, RedisOptions, Retain, Retention},
+    history::{AppendError, Batch, Expect, History, Hold, Retain, Retention},
 };
+use sse_broadcaster_redis::{Redis, RedisOptions};
 
 use crate::{
     nodes::{node, three},

@@ -11,11 +11,8 @@ use std::{
 
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
-use sse_broadcaster::{
-    Broadcaster, Event, Memory, Options,
-    history::Retention,
-    signals::{Brought, Condition, SignalError, SignalForm, SignalName, Signals},
-};
+use sse_broadcaster::{Broadcaster, Event, Memory, Options, history::Retention};
+use sse_broadcaster_signals::{Brought, Condition, SignalError, SignalForm, SignalName, Signals};
 
 use crate::{
     page::{Page, blocks},

@@ -6,10 +6,14 @@ use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sse_broadcaster::{
-    Broadcaster, Event, Memory, Options, Signal, Subscription,
+    Broadcaster, Event, Memory, Options, Subscription,
     broadcaster::PublishError,
-    history::{Disk, History, MAX_RETAINED_VALUES, Retention, SyncPolicy, disk},
-    signals::{Brought, Condition, Patch, SignalError, SignalForm, SignalName, Signals},
+    history::{History, MAX_RETAINED_VALUES, Retention, SyncPolicy},
+};
+use sse_broadcaster_disk as disk;
+use sse_broadcaster_disk::Disk;
+use sse_broadcaster_signals::{
+    Brought, Condition, Patch, Signal, SignalError, SignalForm, SignalName, Signals,
 };
 
 use crate::{

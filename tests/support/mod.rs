@@ -130,16 +130,21 @@ impl Server {
         Ok(server)
     }
 
-    /// One of the examples that take an address, and say first where they listen. It needs these
-    /// features beside those that are on by default.
-    pub fn example(name: &str, features: &str) -> Self {
+    /// One of the examples that take an address, and print first where they listen.
+    pub fn example(name: &str) -> Self {
         let program = std::path::Path::new(env!("CARGO_BIN_EXE_sse-broadcaster"))
             .with_file_name("examples")
             .join(name);
         if !program.exists() {
             // Only a run of all tests builds the examples by itself.
             let build = Command::new(env!("CARGO"))
-                .args(["build", "--example", name, "--features", features])
+                .args([
+                    "build",
+                    "--package",
+                    "sse-broadcaster-examples",
+                    "--example",
+                    name,
+                ])
                 .status();
             assert!(build.unwrap().success());
         }

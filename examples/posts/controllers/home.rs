@@ -6,7 +6,8 @@ use actix_web::{
     web,
 };
 use serde::Deserialize;
-use sse_broadcaster::{Selector, actix};
+use sse_broadcaster::Selector;
+use sse_broadcaster_actix as actix;
 
 use super::{
     Refusal, State,

@@ -10,7 +10,8 @@ mod visitor;
 use actix_web::{
     FromRequest, Handler, HttpRequest, HttpResponse, Responder, Route, guard, middleware, web,
 };
-use sse_broadcaster::{Broadcaster, actix::Access};
+use sse_broadcaster::Broadcaster;
+use sse_broadcaster_actix::Access;
 
 use crate::data::Posts;
 use refusal::Refusal;

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::schema::{self, Identity};
-use crate::support::private;
+use support::private;
 
 /// Most calls that wait for the thread; who comes then waits for a place.
 const MAX_WAITING_CALLS: usize = 1_000;

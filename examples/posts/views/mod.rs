@@ -18,7 +18,7 @@ pub use fragments::{as_json, change, compose, edit_form, no_notice, notice};
 pub use home::{Draft, home};
 pub use pages::{edit_page, refused};
 
-use crate::support::assets::{Asset, HTMX, HTMX_SSE, IDIOMORPH};
+use support::assets::{Asset, HTMX, HTMX_SSE, IDIOMORPH};
 
 /// What `layout.html` loads, in this order.
 const SCRIPTS: [&Asset; 3] = [&HTMX, &HTMX_SSE, &IDIOMORPH];

@@ -5,7 +5,8 @@ mod support;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use sse_broadcaster::{history::Retention, signals::Patch};
+use sse_broadcaster::history::Retention;
+use sse_broadcaster_signals::Patch;
 use support::{Board, Count, Reader, Server, within};
 
 use leptos_wire::{page::Page, peer};

@@ -8,11 +8,8 @@ use leptos_wire::{
     stream::{Messages, UNNAMED},
 };
 use serde::{Deserialize, Serialize};
-use sse_broadcaster::{
-    Broadcaster, Memory, Options,
-    history::Retention,
-    signals::{Brought, Condition, Patch, SignalForm, SignalName, Signals},
-};
+use sse_broadcaster::{Broadcaster, Memory, Options, history::Retention};
+use sse_broadcaster_signals::{Brought, Condition, Patch, SignalForm, SignalName, Signals};
 
 /// So that nothing hangs: far above what any test takes.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,0 +1,139 @@
+//! `If-Match` and `If-None-Match` (RFC 9110, section 13), whose entity tags are versions of documents.
+
+use actix_web::http::header::{HeaderMap, HeaderValue};
+
+use super::error::Problem;
+use sse_broadcaster::event::EventId;
+use sse_broadcaster_signals::{Condition, Versions};
+
+/// How tags are compared: by a weak comparison, `W/"1-0"` is `"1-0"`.
+#[derive(Clone, Copy, PartialEq)]
+enum Comparison {
+    Strong,
+    Weak,
+}
+
+/// Not a list of entity tags.
+struct Malformed;
+
+/// What must be so of a document that is read. A list of what a cache has is no guard: what is wrong
+/// with it is no reason to refuse the document.
+pub(super) fn condition_of_read(headers: &HeaderMap) -> Result<Condition, Problem> {
+    Ok(Condition {
+        matches: versions(headers, "If-Match", Comparison::Strong)?,
+        matches_none: versions(headers, "If-None-Match", Comparison::Weak).unwrap_or(None),
+    })
+}
+
+/// What must be so of a document that is written.
+pub(super) fn condition(headers: &HeaderMap) -> Result<Condition, Problem> {
+    Ok(Condition {
+        matches: versions(headers, "If-Match", Comparison::Strong)?,
+        matches_none: versions(headers, "If-None-Match", Comparison::Weak)?,
+    })
+}
+
+/// The versions that a header names, if it is there. A tag that no version has is of none.
+fn versions(
+    headers: &HeaderMap,
+    name: &str,
+    comparison: Comparison,
+) -> Result<Option<Versions>, Problem> {
+    let given: Vec<_> = headers.get_all(name).map(HeaderValue::as_bytes).collect();
+    if given.is_empty() {
+        return Ok(None);
+    }
+    // Lines of one name are one list.
+    let list = given.join(&b", "[..]);
+    let versions = read_list(&list, comparison).map_err(|Malformed| {
+        let shown: String = String::from_utf8_lossy(&list).chars().take(100).collect();
+        let detail = format!(
+            "{name} is {shown:?}; it takes * or entity tags in quotes, as ETag has them: {name}: \"1763712000000-42\""
+        );
+        Problem::bad_request("invalid_condition", detail)
+    })?;
+    Ok(Some(versions))
+}
+
+fn read_list(list: &[u8], comparison: Comparison) -> Result<Versions, Malformed> {
+    if list.trim_ascii() == b"*" {
+        return Ok(Versions::Any);
+    }
+    let mut versions = Vec::new();
+    let (mut rest, mut tags) = (list, 0);
+    loop {
+        // Empty members of a list are allowed.
+        rest = trim_start(rest, |byte| matches!(byte, b' ' | b'\t' | b','));
+        if rest.is_empty() {
+            return if tags > 0 {
+                Ok(Versions::These(versions))
+            } else {
+                Err(Malformed)
+            };
+        }
+        let weak = rest.strip_prefix(b"W/");
+        let quoted = weak.unwrap_or(rest).strip_prefix(b"\"").ok_or(Malformed)?;
+        let end = memchr::memchr(b'"', quoted).ok_or(Malformed)?;
+        let (tag, behind) = (&quoted[..end], &quoted[end + 1..]);
+        if weak.is_none() || comparison == Comparison::Weak {
+            versions.extend(version(tag));
+        }
+        tags += 1;
+        rest = trim_start(behind, |byte| matches!(byte, b' ' | b'\t'));
+        if !rest.is_empty() && !rest.starts_with(b",") {
+            return Err(Malformed);
+        }
+    }
+}
+
+/// Only as it is written: tags are compared as text.
+fn version(tag: &[u8]) -> Option<EventId> {
+    let text = std::str::from_utf8(tag).ok()?;
+    let version: EventId = text.parse().ok()?;
+    (version.to_string() == text).then_some(version)
+}
+
+fn trim_start(text: &[u8], is_trimmed: impl Fn(u8) -> bool) -> &[u8] {
+    let begin = text.iter().position(|byte| !is_trimmed(*byte));
+    &text[begin.unwrap_or(text.len())..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(list: &str, comparison: Comparison) -> Option<Versions> {
+        read_list(list.as_bytes(), comparison).ok()
+    }
+
+    #[test]
+    fn a_list_of_entity_tags_is_read_as_rfc_9110_has_it() {
+        let these = |ids: &[u64]| {
+            let ids = ids.iter().map(|ms| EventId::new(*ms, 0));
+            Some(Versions::These(ids.collect()))
+        };
+        for (list, strong, weak) in [
+            ("*", Some(Versions::Any), Some(Versions::Any)),
+            (" * ", Some(Versions::Any), Some(Versions::Any)),
+            (r#""1-0""#, these(&[1]), these(&[1])),
+            (r#"W/"1-0""#, these(&[]), these(&[1])),
+            (
+                r#""1-0",W/"2-0" ,, "3-0","#,
+                these(&[1, 3]),
+                these(&[1, 2, 3]),
+            ),
+            (r#""a,""1-0""#, None, None),
+            (r#""a, b", "1-0", "#, these(&[1]), these(&[1])),
+            (r#""", "01-0", "foreign""#, these(&[]), these(&[])),
+            ("1-0", None, None),
+            (r#"w/"1-0""#, None, None),
+            (r#""1-0", *"#, None, None),
+            (r#""1-0"#, None, None),
+            ("", None, None),
+            (",", None, None),
+        ] {
+            assert_eq!(read(list, Comparison::Strong), strong, "{list}");
+            assert_eq!(read(list, Comparison::Weak), weak, "{list}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! A stream of lines, each an event: `application/x-ndjson`.
+
+use actix_web::web::{BytesMut, Payload};
+
+use super::{
+    Face,
+    body::{json_text, max_object, object},
+    error::{Problem, Progress},
+    fields::Fields,
+    keys::Permit,
+    uploads::{Await, Upload},
+};
+use sse_broadcaster::{
+    broadcaster::PublishError,
+    event::{Event, EventId},
+};
+
+/// Most streamed lines that are appended in one step.
+const LINES_PER_APPEND: usize = 64;
+
+/// Publishes line by line as they come; the first bad one ends it. How many stand, and the last one's
+/// id.
+pub(super) async fn publish(
+    mut body: Payload,
+    query: &Fields,
+    face: &Face,
+    permit: &Permit,
+) -> Result<(u64, Option<String>), Problem> {
+    let mut lines = Lines::new(query, face, permit);
+    let mut rest = BytesMut::new();
+    let max = max_object(face.broadcaster.options().max_event_bytes);
+    let mut upload = Upload::begin(&face.uploads);
+    let mut awaited = Await::Line;
+    loop {
+        let part = upload.next(&mut body, awaited).await;
+        let Some(part) = part.map_err(|problem| lines.stop(problem))? else {
+            break;
+        };
+        let new = rest.len();
+        let held = upload.hold(new + part.len());
+        held.map_err(|problem| lines.stop(problem))?;
+        awaited = Await::Rest;
+        rest.extend_from_slice(&part);
+        if let Some(end) = part.iter().rposition(|byte| *byte == b'\n') {
+            let end = new + end;
+            let complete = rest.split_to(end + 1);
+            lines.publish(&complete[..end]).await?;
+            if rest.is_empty() {
+                // Its allocation would be kept, however large a line was.
+                rest = BytesMut::new();
+                awaited = Await::Line;
+            }
+            upload.begin_line();
+        }
+        if rest.len() > max {
+            let detail = format!("the line is longer than {max} bytes");
+            lines.line += 1;
+            return Err(lines.stop(Problem::too_large(detail)));
+        }
+    }
+    lines.publish(&rest).await?;
+    Ok((lines.count, lines.last_id()))
+}
+
+struct Lines<'a> {
+    query: &'a Fields,
+    face: &'a Face,
+    permit: &'a Permit,
+    line: u64,
+    count: u64,
+    last: Option<EventId>,
+}
+
+impl<'a> Lines<'a> {
+    fn new(query: &'a Fields, face: &'a Face, permit: &'a Permit) -> Self {
+        Self {
+            query,
+            face,
+            permit,
+            line: 0,
+            count: 0,
+            last: None,
+        }
+    }
+
+    async fn publish(&mut self, text: &[u8]) -> Result<(), Problem> {
+        let mut events = Vec::new();
+        for line in text.split(|byte| *byte == b'\n') {
+            self.line += 1;
+            match self.parse(line) {
+                Ok(Some(event)) => {
+                    if !self.fits(&events, &event) {
+                        self.append(std::mem::take(&mut events)).await?;
+                    }
+                    events.push(event);
+                }
+                Ok(None) => {}
+                Err(problem) => {
+                    self.append(events).await?;
+                    return Err(self.stop(problem));
+                }
+            }
+        }
+        self.append(events).await
+    }
+
+    /// Whether it may be appended in one step with those that came together with it.
+    fn fits(&self, events: &[Event], event: &Event) -> bool {
+        let broadcaster = &self.face.broadcaster;
+        let cost: usize = events.iter().map(Event::most_memory).sum();
+        events.len() < LINES_PER_APPEND.min(broadcaster.max_batch_events())
+            && cost + event.most_memory() <= broadcaster.max_batch_bytes()
+    }
+
+    fn parse(&self, line: &[u8]) -> Result<Option<Event>, Problem> {
+        let line = json_text(line, "the line")?.trim();
+        if line.is_empty() {
+            return Ok(None);
+        }
+        if self.query.has_own_id() {
+            return Err(Problem::unprocessable(
+                "duplicate_field",
+                "the id in the query stands for one event; give each line its own",
+            ));
+        }
+        let event = object(line)?.with_query(self.query)?.build()?;
+        let (bytes, max) = (
+            event.data().len(),
+            self.face.broadcaster.options().max_event_bytes,
+        );
+        if bytes > max {
+            return Err(PublishError::EventTooLarge { bytes, max }.into());
+        }
+        Ok(Some(event))
+    }
+
+    async fn append(&mut self, events: Vec<Event>) -> Result<(), Problem> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        self.permit.check().map_err(|problem| self.stop(problem))?;
+        let appended = self.face.broadcaster.publish(events).await;
+        let ids = appended.map_err(|error| self.stop(error.into()))?.ids;
+        self.count += ids.len() as u64;
+        self.last = ids.last().copied().or(self.last);
+        Ok(())
+    }
+
+    fn last_id(&self) -> Option<String> {
+        self.last.map(|id| id.to_string())
+    }
+
+    /// The refusal, with the line it is about and how many events stand.
+    fn stop(&self, problem: Problem) -> Problem {
+        problem.with_progress(Progress {
+            line: self.line,
+            count: self.count,
+            last_id: self.last_id(),
+        })
+    }
+}

@@ -1,0 +1,60 @@
+//! `sse-broadcaster bench`: what a server carries, for who has to size one.
+
+mod answer;
+mod chunks;
+mod course;
+mod crowd;
+mod findings;
+mod html;
+mod lane;
+mod lanes;
+mod ledger;
+mod limits;
+mod link;
+mod mark;
+mod others;
+mod pace;
+mod place;
+mod plots;
+mod process;
+mod progress;
+mod publishers;
+mod refusal;
+mod report;
+mod settings;
+mod shared;
+mod stream;
+mod table;
+mod tally;
+mod timeline;
+mod words;
+
+pub use crate::settings::Bench;
+use crate::{html::Page, report::Report};
+use sse_broadcaster_cli::{Defaults, Failure, print};
+
+impl Bench {
+    /// Runs the load test; it blocks.
+    ///
+    /// # Errors
+    /// The line for standard error, and the exit code.
+    pub fn run(&self, defaults: &Defaults) -> Result<(), Failure> {
+        let page = self.html.as_deref().map(Page::open).transpose()?;
+        let report = course::run(self, defaults)?;
+        let printed = self.print(&report);
+        let written = page.map_or(Ok(()), |page| page.write(&report));
+        printed.and(written)?;
+        report
+            .failure()
+            .map_or(Ok(()), |why| Err(Failure::new(why)))
+    }
+
+    fn print(&self, report: &Report) -> Result<(), Failure> {
+        if !self.json {
+            return print(&report.lines());
+        }
+        let json = serde_json::to_string(report);
+        let json = json.map_err(|error| Failure::new(error.to_string()))?;
+        print(&[json])
+    }
+}

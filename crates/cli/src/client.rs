@@ -1,0 +1,156 @@
+//! HTTP as the commands speak it.
+
+use std::{io, time::Duration};
+
+use serde::Deserialize;
+use ureq::{
+    Agent, Body, Timeout,
+    config::ConfigBuilder,
+    http::{Response, StatusCode, header},
+    typestate::AgentScope,
+};
+
+use super::target::Target;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait that a server may ask for.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
+/// Most that is read of an answer that is no stream.
+const MAX_ANSWER_BYTES: u64 = 4 << 20;
+
+/// Statuses are for the commands to judge, and a proxy of the environment is not asked for what is
+/// on this machine.
+pub fn agent(
+    target: &Target,
+    settings: impl FnOnce(ConfigBuilder<AgentScope>) -> ConfigBuilder<AgentScope>,
+) -> Agent {
+    let mut config = Agent::config_builder()
+        .http_status_as_error(false)
+        .user_agent(concat!("sse-broadcaster/", env!("CARGO_PKG_VERSION")))
+        .timeout_resolve(Some(CONNECT_TIMEOUT))
+        .timeout_connect(Some(CONNECT_TIMEOUT));
+    if target.is_local() {
+        config = config.proxy(None);
+    }
+    settings(config).build().new_agent()
+}
+
+/// The error in words for a terminal.
+pub(crate) fn why(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Io(error) => why_io(error),
+        ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
+            "cannot be reached in time".to_owned()
+        }
+        ureq::Error::Timeout(_) => "no answer in time".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+#[must_use]
+pub fn why_io(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::UnexpectedEof => "the connection was cut".to_owned(),
+        // So TLS reports what it cannot accept.
+        io::ErrorKind::InvalidData => format!("no https that holds: {error}"),
+        _ => error.to_string(),
+    }
+}
+
+/// What a server says of a request that it refused; every member may be missing.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Problem {
+    detail: Option<String>,
+    code: Option<String>,
+    /// Of a body of lines: where it was refused, and what stands.
+    pub(crate) line: Option<u64>,
+    pub(crate) count: u64,
+    pub(crate) last_id: Option<String>,
+    /// When to try again.
+    #[serde(skip)]
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// Reads a refusal: `application/problem+json`, or whatever else a machine in between answers.
+pub(crate) fn problem(answer: &mut Response<Body>) -> Problem {
+    let is_problem = content_type(answer) == "application/problem+json";
+    let mut problem: Problem = match body(answer) {
+        Ok(body) if is_problem => serde_json::from_slice(&body).unwrap_or_default(),
+        _ => Problem::default(),
+    };
+    problem.retry_after = retry_after(answer);
+    if problem.detail.is_none() {
+        problem.detail = Some(match location(answer) {
+            Some(location) => format!("the server is at {location}: give that as --url"),
+            None => format!("the server answered {}", answer.status()),
+        });
+    }
+    problem
+}
+
+fn retry_after(answer: &Response<Body>) -> Option<Duration> {
+    let header = answer.headers().get(header::RETRY_AFTER)?;
+    let seconds = header.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
+}
+
+/// Whether time may mend what this status says.
+pub(crate) fn is_passing(status: StatusCode) -> bool {
+    status.is_server_error()
+        || matches!(
+            status,
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS
+        )
+}
+
+/// Whether time may mend what kept a request from its response.
+pub(crate) fn may_pass(error: &ureq::Error) -> bool {
+    match error {
+        // A certificate that does not hold.
+        ureq::Error::Io(error) => error.kind() != io::ErrorKind::InvalidData,
+        ureq::Error::Timeout(_) | ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => true,
+        _ => false,
+    }
+}
+
+impl Problem {
+    /// Whether what was sent may have been kept all the same. What has no code may come from a proxy
+    /// that lost its server.
+    pub(crate) fn is_outcome_unknown(&self) -> bool {
+        self.code
+            .as_deref()
+            .is_none_or(|code| code == "outcome_unknown")
+    }
+
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let detail = self.detail.as_deref().unwrap_or_default();
+        match &self.code {
+            Some(code) => format!("{detail} ({code})"),
+            None => detail.to_owned(),
+        }
+    }
+}
+
+pub(crate) fn content_type(answer: &Response<Body>) -> &str {
+    answer.body().mime_type().unwrap_or_default()
+}
+
+fn location(answer: &Response<Body>) -> Option<&str> {
+    answer
+        .headers()
+        .get(header::LOCATION)
+        .filter(|_| answer.status().is_redirection())
+        .and_then(|location| location.to_str().ok())
+}
+
+/// # Errors
+/// When the connection fails, or the body is too long.
+pub fn body(answer: &mut Response<Body>) -> Result<Vec<u8>, ureq::Error> {
+    let config = answer.body_mut().with_config();
+    config.limit(MAX_ANSWER_BYTES).read_to_vec()
+}

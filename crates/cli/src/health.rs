@@ -1,0 +1,47 @@
+//! `sse-broadcaster health`
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{Defaults, Failure, client, target::Target};
+
+const EXAMPLES: &str = "Examples:
+  sse-broadcaster health
+  sse-broadcaster health --url http://10.0.0.7:8000";
+
+const TIME_LIMIT: Duration = Duration::from_secs(3);
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Health {
+    /// The server [default: where --admin-listen, else --listen, and their variables say]
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+}
+
+impl Health {
+    /// Runs the command; it blocks.
+    ///
+    /// # Errors
+    /// The line for standard error, and the exit code.
+    pub fn run(&self, defaults: &Defaults) -> Result<(), Failure> {
+        // An address for administration takes health away from the others.
+        let listens = defaults.admin_listen.iter().chain(&defaults.listen);
+        let target = Target::new(self.url.as_deref(), listens, "/health/live")?;
+        let agent = client::agent(&target, |config| {
+            config.max_redirects(0).timeout_global(Some(TIME_LIMIT))
+        });
+        let answer = agent
+            .get(target.url())
+            .call()
+            .map_err(|error| Failure::new(format!("{target}: {}", client::why(&error))))?;
+        if answer.status() == 200 {
+            return Ok(());
+        }
+        Err(Failure::new(format!(
+            "{target} answered {}",
+            answer.status()
+        )))
+    }
+}

@@ -1,0 +1,136 @@
+//! `sse-broadcaster publish`
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{
+    Defaults, Failure,
+    outgoing::{self, Common},
+    print,
+    publish_lines::LinePublisher,
+    publisher::{Publisher, Refused},
+    target::Target,
+};
+use crate::{KeyFile, Secret};
+
+const EXAMPLES: &str = "Examples:
+  sse-broadcaster publish 'Hello, world'
+  sse-broadcaster publish --topic news --event headline 'First' 'Second'
+  tail -f app.log | sse-broadcaster publish --topic log
+  sse-broadcaster subscribe --topic '*' --until head --json --signals |
+    sse-broadcaster publish --json --url http://other:8000";
+
+pub const KEY_HELP: &str =
+    "Key that the server asks for; of several the first [env: SSE_BROADCASTER_PUBLISH_KEY]";
+pub const KEY_FILE_HELP: &str = "File with the key as its first line that is no comment [env: SSE_BROADCASTER_PUBLISH_KEY_FILE]";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Publish {
+    /// Data of an event; several are published in this order, all or none. Without any, each line of
+    /// standard input is one, published as it comes. While the server is unreachable or refuses for a
+    /// time, its lines are tried again, in order; each has an idempotency key, by which it is stored once
+    #[arg(value_name = "TEXT")]
+    text: Vec<String>,
+
+    #[arg(long, value_name = "URL", help = super::URL_HELP)]
+    url: Option<String>,
+
+    /// Topic of the events; repeatable [default: default]
+    #[arg(long, value_name = "TOPIC")]
+    topic: Vec<String>,
+
+    /// Name of the events
+    #[arg(long, value_name = "NAME")]
+    event: Option<String>,
+
+    /// Lines of standard input are objects, as subscribe --json writes them: topics, own id, event,
+    /// data and retry are taken over, id and time are new. {"signal":NAME,"document":…}, as --signals
+    /// writes them, sets a signal
+    #[arg(long, conflicts_with_all = ["text", "topic", "event"])]
+    json: bool,
+
+    /// End at the first line that cannot be published, and send lines without an idempotency key
+    #[arg(long, conflicts_with = "text")]
+    no_retry: bool,
+
+    #[arg(long = "publish-key", value_name = "KEY", help = KEY_HELP, allow_hyphen_values = true)]
+    key: Vec<Secret>,
+
+    #[arg(long = "publish-key-file", value_name = "FILE", help = KEY_FILE_HELP)]
+    key_file: Option<PathBuf>,
+}
+
+impl Publish {
+    /// Runs the command; it blocks.
+    ///
+    /// # Errors
+    /// The line for standard error, and the exit code.
+    pub fn run(&self, defaults: &Defaults) -> Result<(), Failure> {
+        let target = Target::new(self.url.as_deref(), defaults.listen.iter(), "/events")?;
+        let server = Publisher::new(
+            target,
+            key(&self.key, self.key_file.as_ref(), defaults)?.as_ref(),
+        )?;
+        if self.text.is_empty() {
+            self.publish_input(&server)
+        } else {
+            self.publish_texts(&server)
+        }
+    }
+
+    fn common(&self) -> Common<'_> {
+        Common {
+            topics: &self.topic,
+            event: self.event.as_deref(),
+        }
+    }
+
+    fn publish_texts(&self, server: &Publisher) -> Result<(), Failure> {
+        let body = outgoing::of_texts(self.common(), &self.text)
+            .map_err(|error| Failure::new(error.to_string()))?;
+        match server.post("application/json", &body) {
+            Ok(taken) => print(taken.id.as_slice()).and_then(|()| print(&taken.ids)),
+            Err(Refused::Answered { why, .. } | Refused::Unsent { why, .. }) => {
+                Err(Failure::new(why))
+            }
+            Err(Refused::Unknown(why) | Refused::Foreign(why)) => Err(Failure::new(format!(
+                "{why}; whether it was published is not known"
+            ))),
+        }
+    }
+
+    fn publish_input(&self, server: &Publisher) -> Result<(), Failure> {
+        let publisher = LinePublisher::new(server, !self.no_retry)?;
+        publisher.run(|line, key| match self.json {
+            true if line.trim_ascii().is_empty() => Ok(None),
+            true => outgoing::json_line(line, key).map(Some),
+            false => outgoing::text_line(self.common(), line, key).map(Some),
+        })
+    }
+}
+
+/// The command's own flags come before the settings that the server has.
+///
+/// # Errors
+/// When the file cannot be read, or holds no key.
+pub fn key(
+    keys: &[Secret],
+    file: Option<&PathBuf>,
+    defaults: &Defaults,
+) -> Result<Option<Secret>, Failure> {
+    let own = keys.iter().find(|key| !key.expose().is_empty()).cloned();
+    let of_file = |file: Option<&PathBuf>| {
+        let read = file.map(|file| KeyFile::read(file));
+        let read = read.transpose().map(|keys| keys.and_then(KeyFile::first));
+        read.map_err(|bad| Failure::usage(bad.to_string()))
+    };
+    if let Some(key) = own.map_or_else(|| of_file(file), |key| Ok(Some(key)))? {
+        return Ok(Some(key));
+    }
+    match defaults.publish_keys.first().cloned() {
+        Some(key) => Ok(Some(key)),
+        None => of_file(defaults.publish_key_file.as_ref()),
+    }
+}

@@ -1,0 +1,179 @@
+//! `sse-broadcaster subscribe`
+
+use std::{cell::Cell, io, process};
+
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+use super::{
+    Defaults, Failure, complain,
+    signal_list::SignalList,
+    signals,
+    subscriber::{End, Received, Subscriber},
+    target::Target,
+    write_line,
+};
+
+const EXAMPLES: &str = "Examples:
+  sse-broadcaster subscribe
+  sse-broadcaster subscribe --topic news --topic weather --last 10
+  sse-broadcaster subscribe --topic '*' --since 10m --json | jq .data
+  sse-broadcaster subscribe --topic '*' --since earliest --until head --json > events.ndjson
+  sse-broadcaster subscribe --topic '*' --until head --json --signals |
+    sse-broadcaster publish --json --url http://other:8000";
+
+/// Who copies a history must not take a part of it for the whole.
+const INCOMPLETE: &str =
+    "what was printed is not all that was there at the start: see the gap above";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Subscribe {
+    #[arg(long, value_name = "URL", help = super::URL_HELP)]
+    url: Option<String>,
+
+    /// Topic to get, * for all; repeatable [default: default]
+    #[arg(long, value_name = "TOPIC")]
+    topic: Vec<String>,
+
+    /// Begin with the last N events that there are
+    #[arg(long, value_name = "N", conflicts_with = "since")]
+    last: Option<u64>,
+
+    /// Begin with events as old as that, for example 10m, at a time, for example
+    /// 2026-01-31T13:00:00+01:00 or 1769860800, after an id, or at the earliest
+    #[arg(long, value_name = "AGE|TIME|ID|earliest")]
+    since: Option<String>,
+
+    /// End once all that was there at the start has been printed; begins at the earliest unless told
+    /// otherwise
+    #[arg(long, value_name = "head", hide_possible_values = true)]
+    until: Option<Until>,
+
+    /// Print each event as a JSON object with all its fields, one a line
+    #[arg(long)]
+    json: bool,
+
+    /// After the events, print every signal with its document, as an object that publish --json sets it
+    /// by; needs --json and --until head
+    #[arg(long, requires_all = ["json", "until"])]
+    signals: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Until {
+    Head,
+}
+
+impl Subscribe {
+    /// Runs the command; it blocks.
+    ///
+    /// # Errors
+    /// The line for standard error, and the exit code.
+    pub fn run(&self, defaults: &Defaults) -> Result<(), Failure> {
+        let target = Target::new(self.url.as_deref(), defaults.listen.iter(), "/events")?;
+        signals::on_end(|| process::exit(0))?;
+        let signals = SignalList::beside(&target);
+        if self.signals && signals.is_none() {
+            return Err(Failure::usage(
+                "--signals needs a --url whose path is empty or ends in /events",
+            ));
+        }
+        let subscriber = Subscriber::new(target, self.query(), self.start());
+        let has_gap = Cell::new(false);
+        subscriber.run(|received| self.take(&received, &has_gap))?;
+        if let Some(signals) = signals {
+            if self.signals {
+                signals.print_all()?;
+            } else if self.copies_all()
+                && let Some(left_out) = signals.left_out()
+            {
+                complain(&left_out);
+            }
+        }
+        if self.until.is_some() && has_gap.get() {
+            return Err(Failure::new(INCOMPLETE));
+        }
+        Ok(())
+    }
+
+    /// As one does who carries a history over.
+    fn copies_all(&self) -> bool {
+        self.until.is_some() && self.json && self.topic.iter().any(|topic| topic == "*")
+    }
+
+    fn query(&self) -> Vec<(&'static str, String)> {
+        let topics = self.topic.iter().map(|topic| ("topic", topic.clone()));
+        let form = self.json.then(|| ("format", "json".to_owned()));
+        let until = self.until.map(|Until::Head| ("until", "head".to_owned()));
+        topics.chain(form).chain(until).collect()
+    }
+
+    fn start(&self) -> Vec<(&'static str, String)> {
+        let last = self.last.map(|last| ("last", last.to_string()));
+        let since = self.since.clone().map(|since| ("since", since));
+        let all = self
+            .until
+            .map(|Until::Head| ("since", "earliest".to_owned()));
+        last.or(since).or(all).into_iter().collect()
+    }
+
+    fn take(&self, received: &Received, has_gap: &Cell<bool>) -> Option<End> {
+        let Received { message, at, head } = *received;
+        let head = head.filter(|_| self.until.is_some());
+        if self.until.is_some() && head.is_none() {
+            let why = "the server does not say where its head is, which --until needs";
+            return Some(End::Refused(why.to_owned()));
+        }
+        match message.name.as_str() {
+            "gap" => {
+                complain(&gap(&message.data));
+                has_gap.set(true);
+            }
+            "connected" | "heartbeat" | "position" => {}
+            // It came later than this began.
+            _ if head.is_some() && at > head => return Some(End::Done),
+            _ => {
+                if let Err(error) = write_line(&message.data) {
+                    return Some(match error.kind() {
+                        io::ErrorKind::BrokenPipe => End::Done,
+                        _ => End::Refused(format!("standard output: {error}")),
+                    });
+                }
+            }
+        }
+        (head.is_some() && at >= head).then_some(End::Done)
+    }
+}
+
+fn gap(data: &str) -> String {
+    #[derive(Deserialize)]
+    struct Gap {
+        requested: String,
+        oldest: Option<String>,
+    }
+    match serde_json::from_str(data) {
+        Ok(Gap { requested, oldest }) => {
+            let oldest = oldest.as_deref().unwrap_or("what comes next");
+            format!("gap: history no longer holds what follows {requested}; going on at {oldest}")
+        }
+        Err(_) => format!("gap: history no longer holds what follows; {data}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_says_what_is_lost_and_where_it_goes_on() {
+        assert_eq!(
+            gap(r#"{"requested":"4-0","oldest":"7-1"}"#),
+            "gap: history no longer holds what follows 4-0; going on at 7-1"
+        );
+        assert_eq!(
+            gap(r#"{"requested":"x","oldest":null}"#),
+            "gap: history no longer holds what follows x; going on at what comes next"
+        );
+    }
+}

@@ -1,0 +1,155 @@
+//! What waits for the next commit. It needs no bound of its own: whoever publishes has reserved room
+//! in the window for it, and that is bounded.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::oneshot;
+
+use sse_broadcaster::history::{AppendError, Appended, Batch, Hold};
+
+pub(super) struct Pending {
+    batch: Batch,
+    /// Of its events, by [`Event::cost`].
+    pub(super) bytes: u64,
+    waiting: Waiting,
+}
+
+/// Whoever is to be answered.
+pub(super) struct Waiting {
+    hold: Hold,
+    answer: oneshot::Sender<Answer>,
+}
+
+pub(super) type Answer = Result<Appended, AppendError>;
+
+impl Pending {
+    pub(super) fn new(batch: Batch, hold: Hold) -> (Self, oneshot::Receiver<Answer>) {
+        let (answer, receiver) = oneshot::channel();
+        (Self::again((batch, Waiting { hold, answer })), receiver)
+    }
+
+    /// One that was taken from the queue before.
+    pub(super) fn again((batch, waiting): (Batch, Waiting)) -> Self {
+        Self {
+            bytes: bytes_of(&batch),
+            batch,
+            waiting,
+        }
+    }
+
+    pub(super) fn split(self) -> (Batch, Waiting) {
+        (self.batch, self.waiting)
+    }
+
+    pub(super) fn answer(self, answer: Answer) {
+        self.waiting.answer(answer);
+    }
+}
+
+fn bytes_of(batch: &Batch) -> u64 {
+    batch.events.iter().map(|event| event.cost() as u64).sum()
+}
+
+impl Waiting {
+    pub(super) fn answer(self, answer: Answer) {
+        drop(self.hold);
+        // Whoever asked may be gone.
+        let _ = self.answer.send(answer);
+    }
+}
+
+/// What the writer is to do next.
+pub(super) enum Next {
+    Commit(Vec<Pending>),
+    /// Nothing came in time.
+    Rest,
+    /// Somebody met damage.
+    Repair,
+    /// Nothing will come any more.
+    End,
+}
+
+/// How much is taken at once; one batch alone may be more.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct GroupBound {
+    pub(super) events: usize,
+    pub(super) bytes: u64,
+}
+
+#[derive(Default)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    bell: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Pending>,
+    closed: bool,
+    is_damaged: bool,
+}
+
+impl Queue {
+    /// False when it is closed.
+    pub(super) fn push(&self, pending: Pending) -> Result<(), Pending> {
+        {
+            let mut state = self.state.lock();
+            if state.closed {
+                return Err(pending);
+            }
+            state.waiting.push_back(pending);
+        }
+        self.bell.notify_one();
+        Ok(())
+    }
+
+    pub(super) fn close(&self) {
+        self.state.lock().closed = true;
+        self.bell.notify_one();
+    }
+
+    /// Has the writer repair the log next.
+    pub(super) fn repair(&self) {
+        self.state.lock().is_damaged = true;
+        self.bell.notify_one();
+    }
+
+    pub(super) fn next(&self, bound: GroupBound, wait: Duration) -> Next {
+        let deadline = Instant::now() + wait;
+        let mut state = self.state.lock();
+        if std::mem::take(&mut state.is_damaged) {
+            return Next::Repair;
+        }
+        while state.waiting.is_empty() {
+            if state.closed {
+                return Next::End;
+            }
+            if self.bell.wait_until(&mut state, deadline).timed_out() {
+                return Next::Rest;
+            }
+            if std::mem::take(&mut state.is_damaged) {
+                return Next::Repair;
+            }
+        }
+        Next::Commit(state.take(bound))
+    }
+}
+
+impl State {
+    fn take(&mut self, bound: GroupBound) -> Vec<Pending> {
+        let (mut taken, mut events, mut bytes) = (Vec::new(), 0, 0);
+        while let Some(pending) = self.waiting.front() {
+            events += pending.batch.events.len();
+            bytes += pending.bytes;
+            if !taken.is_empty() && (events > bound.events || bytes > bound.bytes) {
+                break;
+            }
+            taken.extend(self.waiting.pop_front());
+        }
+        taken
+    }
+}

@@ -1,0 +1,310 @@
+//! Reads of what is older than the window: each a seek, and then what it yields.
+
+use std::{cmp::Reverse, collections::BinaryHeap};
+
+use bytes::Bytes;
+
+use super::{
+    record::{Kept, Own, Standing},
+    shared::Known,
+    store::{Fault, Store},
+    view::View,
+};
+use sse_broadcaster::internal::now_ms;
+use sse_broadcaster::{
+    event::{Asked, EventId, Fetched, Selector, Topic},
+    history::{Chunk, Found, From, Limit},
+};
+
+/// Most events that one read looks at, so that none takes long.
+const MAX_LOOKED_AT: usize = 4_096;
+
+/// Reads as [`History::read`](sse_broadcaster::history::History::read) does, no further than to `end`.
+pub(super) fn read(
+    store: &Store,
+    from: From<'_>,
+    selector: &Selector,
+    limit: Limit,
+    end: EventId,
+    known: &Known,
+) -> Result<Chunk, Fault> {
+    let view = store.view();
+    let mut reading = Reading {
+        standing: view.standing()?,
+        view,
+        selector,
+        known,
+        end,
+    };
+    let (mut after, mut gap) = reading.locate(from)?;
+    let lost = &known.lost;
+    if let Some(end_of_gap) = lost.end_of_gap(after) {
+        // The last so many are all there, though what was before them is not.
+        gap |= !matches!(from, From::Last(_)) || after == reading.standing.floor;
+        after = end_of_gap;
+    }
+    reading.end = lost.begin_behind(after).map_or(end, |begin| end.min(begin));
+    let end = reading.end;
+    let mut chunk = Chunk {
+        epoch: reading.standing.epoch,
+        after,
+        gap,
+        events: Vec::new(),
+        read_to: end.max(after),
+        oldest: known.oldest,
+    };
+    match selector.asked() {
+        Asked::All => reading.all(&mut chunk, limit)?,
+        Asked::Topics(topics) => reading.of_topics(topics, &mut chunk, limit)?,
+    }
+    Ok(chunk)
+}
+
+struct Reading<'a> {
+    view: View<'a>,
+    standing: Standing,
+    selector: &'a Selector,
+    known: &'a Known,
+    /// No further than to here, behind which more may be lost.
+    end: EventId,
+}
+
+impl Reading<'_> {
+    /// After which position to begin, and whether something before it is lost.
+    fn locate(&self, from: From<'_>) -> Result<(EventId, bool), Fault> {
+        let floor = self.standing.floor;
+        Ok(match from {
+            From::After(id) if id >= floor => (id, false),
+            From::After(_) => (floor, true),
+            From::Brought(text) => self.known(text)?.map_or((floor, true), |id| (id, false)),
+            From::Since(ms) => {
+                let gap = self.standing.has_dropped() && self.standing.floor_ms >= ms;
+                (self.before_time(ms)?, gap)
+            }
+            From::Ago(_) => return self.locate(from.by_clock(now_ms())),
+            From::Earliest => (floor, false),
+            From::Last(count) => (self.before_last(count)?, false),
+        })
+    }
+
+    fn known(&self, text: &str) -> Result<Option<EventId>, Fault> {
+        if let Ok(id) = text.parse() {
+            let known =
+                id == self.standing.floor || self.known.lost.hold(id) || self.view.holds(id)?;
+            return Ok(known.then_some(id));
+        }
+        let own = self.view.own(text)?.map(|own| own.as_of(&self.standing));
+        Ok(match own {
+            Some(Own::Held { id, once: true }) => Some(id),
+            _ => None,
+        })
+    }
+
+    /// The position before the first event that has this id or a later one.
+    fn before(&self, id: EventId) -> Result<EventId, Fault> {
+        let floor = self.standing.floor;
+        let mut earlier = self.view.events(floor, id.before().min(self.end));
+        Ok(match earlier.next_back() {
+            Some(found) => found?.id,
+            None => floor,
+        })
+    }
+
+    /// The position before the first event that was taken at or after this time.
+    fn before_time(&self, ms: u64) -> Result<EventId, Fault> {
+        // An id has the milliseconds of its event, or later ones.
+        let begin = self.before(EventId::new(ms, 0))?;
+        let (mut early, mut end) = (begin, self.end);
+        while let Some((id, is_early)) = self.is_early(early, end, ms)? {
+            if !is_early {
+                break;
+            }
+            early = id;
+            // The clock has been ahead: by halves, since times do not decrease with ids.
+            let middle = EventId::between(early, end);
+            match self.is_early(middle, end, ms)? {
+                Some((id, true)) => early = id,
+                _ => end = middle,
+            }
+        }
+        Ok(early)
+    }
+
+    /// The first event behind a position, and whether it was taken before this time.
+    fn is_early(
+        &self,
+        after: EventId,
+        to: EventId,
+        ms: u64,
+    ) -> Result<Option<(EventId, bool)>, Fault> {
+        let Some(found) = self.view.events(after, to).next() else {
+            return Ok(None);
+        };
+        let record = found?;
+        let kept = record.decode()?;
+        let time_ms = self.known.steps.time(kept.number, kept.time_ms);
+        Ok(Some((record.id, time_ms < ms)))
+    }
+
+    fn before_last(&self, count: usize) -> Result<EventId, Fault> {
+        let floor = self.standing.floor;
+        let Some(nth) = count.checked_sub(1) else {
+            return Ok(self.end);
+        };
+        let first = match self.selector.asked() {
+            Asked::All => self.nth_last(nth)?,
+            Asked::Topics(topics) => self.nth_last_of(topics, nth)?,
+        };
+        first.map_or(Ok(floor), |first| self.before(first))
+    }
+
+    fn nth_last(&self, nth: usize) -> Result<Option<EventId>, Fault> {
+        if nth as u64 >= self.standing.events() {
+            return Ok(None);
+        }
+        let mut left = nth;
+        for found in self.view.events(self.standing.floor, self.end).rev() {
+            let record = found?;
+            if !self.selector.admits_fields(&record.decode()?.fields) {
+                continue;
+            }
+            if left == 0 {
+                return Ok(Some(record.id));
+            }
+            left -= 1;
+        }
+        Ok(None)
+    }
+
+    fn nth_last_of(&self, topics: &[Topic], nth: usize) -> Result<Option<EventId>, Fault> {
+        let mut ids = topics
+            .iter()
+            .map(|topic| self.view.of_topic(topic, self.standing.floor, self.end))
+            .collect::<Vec<_>>();
+        let mut latest = BinaryHeap::new();
+        for (place, ids) in ids.iter_mut().enumerate() {
+            latest.extend(ids.next_back().transpose()?.map(|id| (id, place)));
+        }
+        let (mut left, mut last) = (nth, None);
+        while let Some((id, place)) = latest.pop() {
+            let next = ids[place].next_back().transpose()?;
+            latest.extend(next.map(|id| (id, place)));
+            if last.replace(id) == Some(id) {
+                continue;
+            }
+            let record = self.view.event(id)?;
+            if !self.selector.admits_fields(&record.decode()?.fields) {
+                continue;
+            }
+            if left == 0 {
+                return Ok(Some(id));
+            }
+            left -= 1;
+        }
+        Ok(None)
+    }
+
+    fn all(&self, chunk: &mut Chunk, limit: Limit) -> Result<(), Fault> {
+        let (mut gathered, mut looked_at, mut before) = (Gathered::new(limit), 0, None);
+        for found in self.view.events(chunk.after, self.end) {
+            let record = found?;
+            let kept = record.decode()?;
+            let number = kept.number;
+            if before.is_some_and(|before| before + 1 != number) {
+                let id = record.id;
+                return Err(Fault::Damaged(format!("events before {id} are missing")));
+            }
+            before = Some(number);
+            if self.selector.admits_fields(&kept.fields) {
+                if !gathered.take(record.id, &kept) {
+                    chunk.read_to = record.id.before();
+                    break;
+                }
+            } else if looked_at >= MAX_LOOKED_AT {
+                chunk.read_to = record.id;
+                break;
+            }
+            looked_at += 1;
+        }
+        chunk.events = gathered.events();
+        Ok(())
+    }
+
+    fn of_topics(&self, topics: &[Topic], chunk: &mut Chunk, limit: Limit) -> Result<(), Fault> {
+        let mut ids = topics
+            .iter()
+            .map(|topic| self.view.of_topic(topic, chunk.after, self.end))
+            .collect::<Vec<_>>();
+        let mut earliest = BinaryHeap::new();
+        for (place, ids) in ids.iter_mut().enumerate() {
+            earliest.extend(ids.next().transpose()?.map(|id| Reverse((id, place))));
+        }
+        let (mut gathered, mut looked_at, mut last) = (Gathered::new(limit), 0, None);
+        while let Some(Reverse((id, place))) = earliest.pop() {
+            let next = ids[place].next().transpose()?;
+            earliest.extend(next.map(|id| Reverse((id, place))));
+            if last.replace(id) == Some(id) {
+                continue;
+            }
+            let record = self.view.event(id)?;
+            let kept = record.decode()?;
+            if self.selector.admits_fields(&kept.fields) {
+                if !gathered.take(id, &kept) {
+                    // Right before it: events of other topics that are dropped in between are no
+                    // loss then.
+                    chunk.read_to = id.before();
+                    break;
+                }
+            } else if looked_at >= MAX_LOOKED_AT {
+                chunk.read_to = id;
+                break;
+            }
+            looked_at += 1;
+        }
+        chunk.events = gathered.events();
+        Ok(())
+    }
+}
+
+/// What a chunk will hold, in one piece of memory.
+struct Gathered {
+    limit: Limit,
+    packed: Vec<u8>,
+    /// Each event, when it was taken, and where it ends.
+    ends: Vec<(EventId, u64, usize)>,
+    cost: usize,
+}
+
+impl Gathered {
+    fn new(limit: Limit) -> Self {
+        Self {
+            limit,
+            packed: Vec::new(),
+            ends: Vec::new(),
+            cost: 0,
+        }
+    }
+
+    /// False if it is full; the first always has room.
+    fn take(&mut self, id: EventId, kept: &Kept<'_>) -> bool {
+        self.cost += kept.fields.cost();
+        let is_full = self.ends.len() >= self.limit.events || self.cost > self.limit.bytes;
+        if is_full && !self.ends.is_empty() {
+            return false;
+        }
+        self.packed.extend_from_slice(kept.packed);
+        self.ends.push((id, kept.time_ms, self.packed.len()));
+        true
+    }
+
+    fn events(self) -> Vec<Found> {
+        let (packed, mut start) = (Bytes::from(self.packed), 0);
+        let ends = self.ends.into_iter();
+        ends.map(|(id, time_ms, end)| {
+            let event = packed.slice(start..end);
+            start = end;
+            Found::Fetched(Fetched::new(id, time_ms, event))
+        })
+        .collect()
+    }
+}

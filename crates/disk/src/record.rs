@@ -1,0 +1,318 @@
+//! What is written in the engine: events under their ids, places under topics, own ids, retained
+//! values, and where the log stands.
+//!
+//! Numbers are big-endian, so that keys sort as what they stand for.
+
+use bytes::Bytes;
+
+use sse_broadcaster::event::{Event, EventId};
+use sse_broadcaster::internal::{Fields, Step, Steps};
+
+/// Sorts behind every other key of its keyspace.
+pub(super) const STANDING_KEY: [u8; 17] = [0xff; 17];
+
+/// Of the times at which the clock went back.
+pub(super) const STEPS_KEY: [u8; 1] = *b"c";
+
+/// Is there while a repair is under way.
+pub(super) const REPAIR_KEY: [u8; 1] = *b"d";
+
+/// Longer than any event id, as bytes.
+const ID_BYTES: usize = 16;
+
+/// What was read cannot have been written by us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Damaged;
+
+pub(super) fn id_key(id: EventId) -> [u8; ID_BYTES] {
+    let mut key = [0; ID_BYTES];
+    key[..8].copy_from_slice(&id.ms().to_be_bytes());
+    key[8..].copy_from_slice(&id.seq().to_be_bytes());
+    key
+}
+
+pub(super) fn id_of(key: &[u8]) -> Result<EventId, Damaged> {
+    let mut reader = Reader(key);
+    let id = reader.id()?;
+    reader.0.is_empty().then_some(id).ok_or(Damaged)
+}
+
+/// Topics hold no control character, so zero ends one.
+pub(super) fn topic_key(topic: &str, id: EventId) -> Vec<u8> {
+    let topic = topic.as_bytes();
+    let mut key = Vec::with_capacity(topic.len() + 2 + ID_BYTES);
+    key.push(b't');
+    key.extend_from_slice(topic);
+    key.push(0);
+    key.extend_from_slice(&id_key(id));
+    key
+}
+
+/// Where the keys of topics begin that come behind this text, and all keys of topics that begin with it.
+pub(super) fn topic_keys_from(text: &str) -> Vec<u8> {
+    [b"t", text.as_bytes()].concat()
+}
+
+/// Behind every key of topics.
+pub(super) const TOPIC_KEYS_END: [u8; 1] = [b't' + 1];
+
+pub(super) fn topic_of_key(key: &[u8]) -> Result<&str, Damaged> {
+    let end = key.len().checked_sub(ID_BYTES + 1).ok_or(Damaged)?;
+    let topic = key.get(1..end).ok_or(Damaged)?;
+    str::from_utf8(topic).map_err(|_| Damaged)
+}
+
+pub(super) fn id_of_topic_key(key: &[u8]) -> Result<EventId, Damaged> {
+    let start = key.len().checked_sub(ID_BYTES).ok_or(Damaged)?;
+    id_of(&key[start..])
+}
+
+/// Of events that were lost: the last position that one of them may have had.
+pub(super) fn lost_key(to: EventId) -> Vec<u8> {
+    [b"l", &id_key(to)[..]].concat()
+}
+
+pub(super) fn own_id_key(own_id: &str) -> Vec<u8> {
+    [b"o", own_id.as_bytes()].concat()
+}
+
+/// What an own id stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Own {
+    /// `once`: no other event of this log had it, so that it stands for one position.
+    Held { id: EventId, once: bool },
+    /// Its event was dropped.
+    Spent,
+}
+
+impl Own {
+    pub(super) fn encode(self) -> Vec<u8> {
+        match self {
+            Self::Held { id, once } => [&id_key(id)[..], &[u8::from(once)]].concat(),
+            Self::Spent => Vec::new(),
+        }
+    }
+
+    /// An older record than was written last may come to light behind damage: its event is gone.
+    pub(super) fn as_of(self, standing: &Standing) -> Self {
+        match self {
+            Self::Held { id, .. } if id <= standing.floor => Self::Spent,
+            own => own,
+        }
+    }
+
+    pub(super) fn decode(value: &[u8]) -> Result<Self, Damaged> {
+        if value.is_empty() {
+            return Ok(Self::Spent);
+        }
+        let mut reader = Reader(value);
+        let id = reader.id()?;
+        let once = reader.byte()? == 1;
+        Ok(Self::Held { id, once })
+    }
+}
+
+pub(super) fn encode_retained(value: &[u8], at: EventId) -> Vec<u8> {
+    [&id_key(at), value].concat()
+}
+
+pub(super) fn decode_retained(value: &[u8]) -> Result<(Bytes, EventId), Damaged> {
+    let mut reader = Reader(value);
+    let at = reader.id()?;
+    Ok((Bytes::copy_from_slice(reader.0), at))
+}
+
+/// Where a log stands, as of one commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub(super) epoch: u64,
+    /// The last id given, or the birth id; and how many were given before and with it.
+    pub(super) head: EventId,
+    pub(super) head_number: u64,
+    /// The last id that retention dropped, or the birth id.
+    pub(super) floor: EventId,
+    pub(super) floor_number: u64,
+    /// When that event was taken.
+    pub(super) floor_ms: u64,
+    /// By [`Event::cost`].
+    pub(super) bytes: u64,
+    /// Own ids that are kept though their events are gone.
+    pub(super) spent: u64,
+    /// No more of these are kept, so nobody can say of a new one that it is.
+    pub(super) spent_overflowed: bool,
+}
+
+impl Standing {
+    pub(super) fn events(&self) -> u64 {
+        self.head_number - self.floor_number
+    }
+
+    pub(super) fn has_dropped(&self) -> bool {
+        self.floor_number > 0
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let numbers = [
+            self.epoch,
+            self.head.ms(),
+            self.head.seq(),
+            self.head_number,
+            self.floor.ms(),
+            self.floor.seq(),
+            self.floor_number,
+            self.bytes,
+            self.spent,
+            u64::from(self.spent_overflowed),
+            self.floor_ms,
+        ];
+        numbers.iter().flat_map(|n| n.to_be_bytes()).collect()
+    }
+
+    pub(super) fn decode(value: &[u8]) -> Result<Self, Damaged> {
+        let mut reader = Reader(value);
+        let mut standing = Self {
+            epoch: reader.number()?,
+            head: reader.id()?,
+            head_number: reader.number()?,
+            floor: reader.id()?,
+            floor_number: reader.number()?,
+            bytes: reader.number()?,
+            spent: reader.number()?,
+            spent_overflowed: reader.number()? == 1,
+            floor_ms: 0,
+        };
+        // Format 1 has no time beside an id.
+        standing.floor_ms = match reader.0 {
+            [] => standing.floor.ms(),
+            _ => reader.number()?,
+        };
+        let in_order = standing.floor <= standing.head
+            && standing.floor_number <= standing.head_number
+            && reader.0.is_empty();
+        in_order.then_some(standing).ok_or(Damaged)
+    }
+}
+
+/// In a number that an event's time follows; format 1 has none, there it is that of the id.
+const IS_TIMED: u64 = 1 << 63;
+
+/// An event behind its number in the log and the time at which it was taken.
+pub(super) fn encode_event(number: u64, time_ms: u64, event: &Event) -> Vec<u8> {
+    let mut out = Vec::with_capacity(72 + event.data().len());
+    out.extend_from_slice(&(number | IS_TIMED).to_be_bytes());
+    out.extend_from_slice(&time_ms.to_be_bytes());
+    event.pack(&mut out);
+    out
+}
+
+/// An event as it is kept.
+pub(super) struct Kept<'a> {
+    pub(super) number: u64,
+    pub(super) time_ms: u64,
+    pub(super) packed: &'a [u8],
+    pub(super) fields: Fields<'a>,
+}
+
+pub(super) fn decode_event(id: EventId, value: &[u8]) -> Result<Kept<'_>, Damaged> {
+    let mut reader = Reader(value);
+    let number = reader.number()?;
+    let time_ms = if number & IS_TIMED == 0 {
+        id.ms()
+    } else {
+        reader.number()?
+    };
+    Ok(Kept {
+        number: number & !IS_TIMED,
+        time_ms,
+        packed: reader.0,
+        fields: Fields::checked(reader.0).ok_or(Damaged)?,
+    })
+}
+
+pub(super) fn encode_steps(steps: &Steps) -> Vec<u8> {
+    let numbers = steps.iter().flat_map(|step| [step.number, step.ms]);
+    numbers.flat_map(u64::to_be_bytes).collect()
+}
+
+pub(super) fn decode_steps(value: &[u8]) -> Result<Steps, Damaged> {
+    let (mut reader, mut steps) = (Reader(value), Vec::new());
+    while !reader.0.is_empty() {
+        let (number, ms) = (reader.number()?, reader.number()?);
+        steps.push(Step { number, ms });
+    }
+    Ok(Steps::of(steps.into_iter()))
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, count: usize) -> Result<&'a [u8], Damaged> {
+        let (taken, rest) = self.0.split_at_checked(count).ok_or(Damaged)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn byte(&mut self) -> Result<u8, Damaged> {
+        Ok(self.take(1)?[0])
+    }
+
+    fn number(&mut self) -> Result<u64, Damaged> {
+        let bytes = self.take(8)?.try_into().map_err(|_| Damaged)?;
+        Ok(u64::from_be_bytes(bytes))
+    }
+
+    fn id(&mut self) -> Result<EventId, Damaged> {
+        Ok(EventId::new(self.number()?, self.number()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_cut_short_is_damaged_and_no_panic() {
+        let event = Event::builder("x").topic("a").build().unwrap();
+        let (id, whole) = (EventId::new(9, 1), encode_event(1, 7, &event));
+        let kept = decode_event(id, &whole).unwrap();
+        assert_eq!((kept.number, kept.time_ms), (1, 7));
+        for end in 0..whole.len() - 1 {
+            assert!(decode_event(id, &whole[..end]).is_err(), "{end}");
+        }
+        assert_eq!(Standing::decode(&[0; 79]), Err(Damaged));
+        assert!(decode_steps(&[0; 24]).is_err());
+        assert_eq!(Own::decode(&[1]), Err(Damaged));
+        assert_eq!(id_of_topic_key(b"t"), Err(Damaged));
+    }
+    #[test]
+    fn records_of_format_1_have_the_time_of_their_id() {
+        let event = Event::builder("x").topic("a").build().unwrap();
+        let mut old = 3u64.to_be_bytes().to_vec();
+        event.pack(&mut old);
+        let kept = decode_event(EventId::new(9, 1), &old).unwrap();
+        assert_eq!((kept.number, kept.time_ms), (3, 9));
+        assert_eq!(Event::unpack(&kept.fields), event);
+        let standing = Standing {
+            epoch: 1,
+            head: EventId::new(9, 1),
+            head_number: 3,
+            floor: EventId::new(4, 1),
+            floor_number: 2,
+            floor_ms: 2,
+            bytes: 5,
+            spent: 0,
+            spent_overflowed: true,
+        };
+        let new = standing.encode();
+        assert_eq!(Standing::decode(&new), Ok(standing));
+        let old = Standing::decode(&new[..80]).unwrap();
+        assert_eq!(old.floor_ms, 4);
+    }
+
+    #[test]
+    fn steps_of_the_clock_read_back() {
+        let steps = [Step { number: 1, ms: 5 }, Step { number: 9, ms: 6 }];
+        let steps = Steps::of(steps.into_iter());
+        assert_eq!(decode_steps(&encode_steps(&steps)), Ok(steps));
+    }
+}

@@ -1,0 +1,124 @@
+//! The log as of one commit, to be read from.
+
+use std::time::Instant;
+
+use fjall::{Iter, Keyspace, Readable as _, Slice, Snapshot};
+
+use super::{
+    record::{
+        Kept, Own, STANDING_KEY, Standing, TOPIC_KEYS_END, decode_event, id_key, id_of,
+        id_of_topic_key, own_id_key, topic_key,
+    },
+    store::{Fault, Store},
+};
+use sse_broadcaster::event::{Event, EventId, Stored, Topic};
+
+pub(super) struct View<'a> {
+    store: &'a Store,
+    snapshot: Snapshot,
+}
+
+/// An event as it is kept.
+pub(super) struct Record {
+    pub(super) id: EventId,
+    value: Slice,
+}
+
+impl Record {
+    pub(super) fn decode(&self) -> Result<Kept<'_>, Fault> {
+        Ok(decode_event(self.id, &self.value)?)
+    }
+
+    /// Its number and the event, as of when it was read.
+    pub(super) fn stored(&self, read: Instant) -> Result<(u64, Stored), Fault> {
+        let kept = self.decode()?;
+        let event = Event::unpack(&kept.fields);
+        Ok((
+            kept.number,
+            Stored::appended_at(self.id, kept.time_ms, event, read),
+        ))
+    }
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(store: &'a Store, snapshot: Snapshot) -> Self {
+        Self { store, snapshot }
+    }
+
+    pub(super) fn standing(&self) -> Result<Standing, Fault> {
+        let value = self.snapshot.get(&self.store.events, STANDING_KEY)?;
+        let value =
+            value.ok_or_else(|| Fault::Damaged("it does not say where it stands".into()))?;
+        Ok(Standing::decode(&value)?)
+    }
+
+    pub(super) fn own(&self, own_id: &str) -> Result<Option<Own>, Fault> {
+        let value = self.snapshot.get(&self.store.index, own_id_key(own_id))?;
+        Ok(value.map(|value| Own::decode(&value)).transpose()?)
+    }
+
+    pub(super) fn has_topic(&self, topic: &str, id: EventId) -> Result<bool, Fault> {
+        let key = topic_key(topic, id);
+        Ok(self.snapshot.contains_key(&self.store.index, key)?)
+    }
+
+    /// What is kept under a key, as it is.
+    pub(super) fn value(&self, keyspace: &Keyspace, key: &[u8]) -> Result<Option<Slice>, Fault> {
+        Ok(self.snapshot.get(keyspace, key)?)
+    }
+
+    pub(super) fn holds(&self, id: EventId) -> Result<bool, Fault> {
+        Ok(self.snapshot.contains_key(&self.store.events, id_key(id))?)
+    }
+
+    pub(super) fn event(&self, id: EventId) -> Result<Record, Fault> {
+        let value = self.snapshot.get(&self.store.events, id_key(id))?;
+        let value = value.ok_or_else(|| Fault::Damaged(format!("the event {id} is missing")))?;
+        Ok(Record { id, value })
+    }
+
+    /// The events after one place, up to another.
+    pub(super) fn events(
+        &self,
+        after: EventId,
+        to: EventId,
+    ) -> impl DoubleEndedIterator<Item = Result<Record, Fault>> + use<> {
+        let iter = self.ids(&self.store.events, id_key(after).into(), id_key(to).into());
+        iter.map(|item| {
+            let (key, value) = item.into_inner()?;
+            let id = id_of(&key)?;
+            Ok(Record { id, value })
+        })
+    }
+
+    /// The same of one topic, as ids alone.
+    pub(super) fn of_topic(
+        &self,
+        topic: &Topic,
+        after: EventId,
+        to: EventId,
+    ) -> impl DoubleEndedIterator<Item = Result<EventId, Fault>> + use<> {
+        let topic = topic.as_str();
+        let (after, to) = (topic_key(topic, after), topic_key(topic, to));
+        let iter = self.ids(&self.store.index, after, to);
+        iter.map(|item| Ok(id_of_topic_key(&item.key()?)?))
+    }
+
+    /// The key of the first event of the first topic whose keys begin here or later.
+    pub(super) fn topic_key_from(&self, from: Vec<u8>) -> Result<Option<Slice>, Fault> {
+        let mut keys = self
+            .snapshot
+            .range(&self.store.index, from..TOPIC_KEYS_END.to_vec());
+        Ok(keys.next().map(fjall::Guard::key).transpose()?)
+    }
+
+    fn ids(&self, keyspace: &Keyspace, after: Vec<u8>, to: Vec<u8>) -> Iter {
+        use std::ops::Bound::{Excluded, Included};
+        if after >= to {
+            // A range that is empty, not one that is upside down.
+            return self.snapshot.range(keyspace, to.clone()..to);
+        }
+        self.snapshot
+            .range(keyspace, (Excluded(after), Included(to)))
+    }
+}

@@ -1,0 +1,12 @@
+//! Requests and refusals of the HTTP routes, as they are whatever framework reads and writes them.
+
+mod answer;
+mod heartbeat;
+pub mod query;
+mod signals_request;
+mod since;
+mod stream_request;
+
+pub use answer::*;
+pub use signals_request::{PARAMETERS as SIGNALS_PARAMETERS, SignalsWish};
+pub use stream_request::{PARAMETERS, PageRequest, Wish, last_event_id, read_limit};

@@ -1,0 +1,308 @@
+//! Where a stream begins and what it asks for, as a request says it, whichever framework has read that.
+
+use std::time::Duration;
+
+use crate::{heartbeat, query, since};
+use sse_broadcaster::{
+    broadcaster::{Broadcaster, Start, SubscribeError, Subscription},
+    event::{Form, Invalid, Selector},
+};
+
+/// The names under which clients send their last id in the query.
+const LAST_ID_NAMES: [&str; 4] = [
+    "last_event_id",
+    "lastEventId",
+    "lastEventID",
+    "Last-Event-ID",
+];
+
+/// The parameters of a stream, and of a page of history.
+pub const PARAMETERS: [&str; 11] = [
+    "topic",
+    "since",
+    "last",
+    "format",
+    "until",
+    "limit",
+    "heartbeat",
+    LAST_ID_NAMES[0],
+    LAST_ID_NAMES[1],
+    LAST_ID_NAMES[2],
+    LAST_ID_NAMES[3],
+];
+
+/// What a request asks of a stream.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Wish {
+    selector: Selector,
+    /// `None` where the request does not say.
+    form: Option<Form>,
+    start: Start,
+    until_head: bool,
+    heartbeat: Option<Duration>,
+}
+
+impl Wish {
+    #[must_use]
+    pub fn of_what(self, selector: Selector) -> Self {
+        Self { selector, ..self }
+    }
+
+    /// The same as JSON, which is all that a WebSocket carries.
+    ///
+    /// # Errors
+    /// `invalid_format` for `format=sse`.
+    pub fn into_json(self) -> Result<Self, Invalid> {
+        if self.form == Some(Form::Sse) {
+            return Err(Invalid::new(
+                "invalid_format",
+                "a WebSocket carries each event as JSON; leave format away, or say format=json",
+            ));
+        }
+        Ok(Self {
+            form: Some(Form::Json),
+            ..self
+        })
+    }
+
+    /// # Errors
+    /// See [`SubscribeError`].
+    pub fn grant(self, broadcaster: &Broadcaster) -> Result<Subscription, SubscribeError> {
+        let form = self.form.unwrap_or_default();
+        let mut subscription = broadcaster.subscribe(self.selector, form, self.start)?;
+        if self.until_head {
+            subscription.tell_head();
+        }
+        if let Some(every) = self.heartbeat {
+            subscription.send_heartbeat(every);
+        }
+        Ok(subscription)
+    }
+
+    /// From the query, and the header `Last-Event-ID` where there is one.
+    ///
+    /// # Errors
+    /// The parameter that cannot be.
+    pub fn read(query: &str, header_id: Option<&[u8]>) -> Result<Self, Invalid> {
+        let mut topics = Vec::new();
+        let (mut since, mut last) = (None, None);
+        let (mut form, mut until_head, mut heartbeat) = (None, false, None);
+        for (name, value) in
+            query::lossy_pairs(query.as_bytes()).filter(|(_, value)| !value.is_empty())
+        {
+            match name.as_str() {
+                "topic" => topics.push(value),
+                "since" => since = Some(value),
+                "last" => last = Some(value),
+                "format" => form = Some(read_form(&value)?),
+                "heartbeat" => heartbeat = Some(heartbeat::read(&value)?),
+                "until" => until_head = read_until(&value)?,
+                _ => {}
+            }
+        }
+        let id = last_event_id(query, header_id);
+        let mut start = match (id, since, last) {
+            (Some(id), _, _) => Start::After(id),
+            (None, Some(since), _) => since::read(&since)?,
+            (None, None, Some(last)) => read_last(&last)?,
+            (None, None, None) => Start::Fresh,
+        };
+        if until_head && start == Start::Fresh {
+            start = Start::Last(0);
+        }
+        Ok(Self {
+            selector: Selector::topics(&topics)?,
+            form,
+            start,
+            until_head,
+            heartbeat,
+        })
+    }
+}
+
+/// What a request asks of a read of history that ends.
+#[derive(Debug, PartialEq, Eq)]
+pub struct PageRequest {
+    pub selector: Selector,
+    pub start: Start,
+    /// Most events.
+    pub limit: usize,
+}
+
+impl PageRequest {
+    /// As many events as a page has that is not asked for fewer or more, and as many as it can have.
+    const DEFAULT_LIMIT: usize = 1_000;
+    const MAX_LIMIT: usize = 10_000;
+
+    /// As a stream's request, with a `limit`; it begins at the earliest event where that does not name
+    /// a place.
+    ///
+    /// # Errors
+    /// The parameter that cannot be.
+    pub fn read(query: &str, header_id: Option<&[u8]>) -> Result<Self, Invalid> {
+        let stream = Wish::read(query, header_id)?;
+        if stream.form == Some(Form::Sse) {
+            return Err(Invalid::new(
+                "invalid_format",
+                "a page of history holds events as JSON: leave format out, or use format=json, or send \
+                 Accept: text/event-stream for a stream",
+            ));
+        }
+        let (mut limit, mut counts) = (Self::DEFAULT_LIMIT, false);
+        for (name, value) in query::lossy_pairs(query.as_bytes()) {
+            match name.as_str() {
+                "limit" if !value.is_empty() => {
+                    limit = read_limit(&value, Self::MAX_LIMIT, "events")?;
+                }
+                "last" => counts = counts || !value.is_empty(),
+                _ => {}
+            }
+        }
+        let start = match stream.start {
+            Start::Fresh | Start::Last(0) if counts => Start::Last(0),
+            Start::Fresh | Start::Last(0) => Start::Earliest,
+            start => start,
+        };
+        Ok(Self {
+            selector: stream.selector,
+            start,
+            limit,
+        })
+    }
+}
+
+/// How many of `what` a page may have at most.
+///
+/// # Errors
+/// `invalid_limit` for what is no number from 1 to `max`.
+pub fn read_limit(text: &str, max: usize, what: &str) -> Result<usize, Invalid> {
+    let limit = text.parse().ok();
+    limit
+        .filter(|limit| (1..=max).contains(limit))
+        .ok_or_else(|| {
+            let why =
+                format!("limit is a number of {what} from 1 to {max}, for instance limit=100");
+            Invalid::new("invalid_limit", why)
+        })
+}
+
+/// The last id that a client brings. The header wins over the query, which an `EventSource` repeats as it
+/// was at each reconnect.
+#[must_use]
+pub fn last_event_id(query: &str, header_id: Option<&[u8]>) -> Option<String> {
+    let header_id = header_id.filter(|id| !id.is_empty());
+    if let Some(id) = header_id {
+        return Some(String::from_utf8_lossy(id).into_owned());
+    }
+    query::lossy_pairs(query.as_bytes())
+        .filter(|(name, value)| LAST_ID_NAMES.contains(&name.as_str()) && !value.is_empty())
+        .last()
+        .map(|(_, id)| id)
+}
+
+fn read_form(text: &str) -> Result<Form, Invalid> {
+    match text {
+        "sse" => Ok(Form::Sse),
+        "json" => Ok(Form::Json),
+        _ => Err(Invalid::new("invalid_format", "format is json or sse")),
+    }
+}
+
+fn read_until(text: &str) -> Result<bool, Invalid> {
+    match text {
+        "head" => Ok(true),
+        _ => Err(Invalid::new("invalid_until", "until is head")),
+    }
+}
+
+fn read_last(text: &str) -> Result<Start, Invalid> {
+    match text.parse() {
+        Ok(0) => Ok(Start::Fresh),
+        Ok(count) => Ok(Start::Last(count)),
+        Err(_) => Err(Invalid::new("invalid_last", "last is a number of events")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wish(query: &str, header: Option<&str>) -> Wish {
+        Wish::read(query, header.map(str::as_bytes)).unwrap()
+    }
+
+    fn after(id: &str) -> Start {
+        Start::After(id.to_owned())
+    }
+
+    #[test]
+    fn the_header_wins_over_the_query_and_an_id_over_since_and_last() {
+        let query = "lastEventId=2-2&since=earliest&last=3";
+        assert_eq!(wish(query, Some("1-1")).start, after("1-1"));
+        assert_eq!(wish(query, Some("")).start, after("2-2"));
+        assert_eq!(wish("since=earliest&last=3", None).start, Start::Earliest);
+        assert_eq!(wish("last=3", None).start, Start::Last(3));
+        assert_eq!(wish("", None).start, Start::Fresh);
+    }
+
+    #[test]
+    fn every_spelling_of_the_last_id_is_one() {
+        for name in LAST_ID_NAMES {
+            assert_eq!(wish(&format!("{name}=7-7"), None).start, after("7-7"));
+        }
+    }
+
+    #[test]
+    fn garbage_in_an_id_is_taken_and_unknown_parameters_are_ignored() {
+        let wish = wish("last_event_id=%FF%00&datastar={}&nonsense", None);
+        assert_eq!(wish.start, after("\u{FFFD}\0"));
+        assert_eq!(wish.selector, Selector::topics(&["default"]).unwrap());
+    }
+
+    #[test]
+    fn a_page_of_history_begins_at_the_earliest_event_unless_a_place_is_named() {
+        let page = |query| PageRequest::read(query, None).unwrap();
+        assert_eq!(page("").start, Start::Earliest);
+        assert_eq!(page("until=head").start, Start::Earliest);
+        assert_eq!(page("last=0").start, Start::Last(0));
+        assert_eq!(page("last=3&limit=2").start, Start::Last(3));
+        assert_eq!(page("last_event_id=4-4").start, after("4-4"));
+        assert_eq!(page("").limit, 1_000);
+        assert_eq!(page("limit=10000").limit, 10_000);
+        for (query, code) in [
+            ("limit=0", "invalid_limit"),
+            ("limit=10001", "invalid_limit"),
+            ("limit=all", "invalid_limit"),
+            ("format=sse", "invalid_format"),
+        ] {
+            let refused = PageRequest::read(query, None).unwrap_err();
+            assert_eq!(refused.code(), code, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_web_socket_carries_json_and_nothing_else() {
+        for query in ["", "format=json", "format="] {
+            assert_eq!(
+                wish(query, None).into_json().unwrap().form,
+                Some(Form::Json)
+            );
+        }
+        let refused = wish("format=sse", None).into_json().unwrap_err();
+        assert_eq!(refused.code(), "invalid_format");
+    }
+
+    #[test]
+    fn what_can_never_work_is_refused() {
+        for (query, code) in [
+            ("topic=a{b}", "invalid_topic"),
+            ("since=yesterday", "invalid_since"),
+            ("last=some", "invalid_last"),
+            ("format=xml", "invalid_format"),
+            ("heartbeat=5ms", "invalid_heartbeat"),
+        ] {
+            let refused = Wish::read(query, None).unwrap_err();
+            assert_eq!(refused.code(), code);
+        }
+    }
+}

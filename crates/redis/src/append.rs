@@ -1,0 +1,291 @@
+//! Appends, gathered into calls of one script: each batch whole or not at all, nothing sent twice.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    task::JoinSet,
+    time::timeout_at,
+};
+
+use super::{
+    call::{Failure, Outcome, call, decode},
+    connection::Server,
+    entry::Unexpected,
+    holds::Standing,
+    shared::Shared,
+};
+use sse_broadcaster::{
+    event::Event,
+    history::{AppendError, Appended, Batch, Hold, Unavailable},
+};
+
+/// How long an append may take, whatever becomes of it.
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+/// Most appends that wait to be sent.
+pub(super) const MAX_WAITING: usize = 8_192;
+/// Calls that are under way at once.
+const PIPELINED: usize = 2;
+/// Most events, and bytes by [`Event::cost`], of the batches in one call, or one batch alone: while it
+/// runs Redis serves nobody else.
+const MAX_CALL_EVENTS: usize = 256;
+const MAX_CALL_BYTES: usize = 1 << 20;
+/// Most arguments of one call. Redis takes a million, and then hangs up.
+const MAX_CALL_ARGUMENTS: usize = 1_000_000;
+/// How long the tail may take to come to the epoch, or the server, that took an append.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(1);
+/// How often the log is asked to drop what has grown too old, and whether it takes events again.
+const TRIM_EVERY: Duration = Duration::from_secs(1);
+
+const WAITING: u8 = 0;
+const SENT: u8 = 1;
+const WITHDRAWN: u8 = 2;
+
+type Answer = Result<Appended, AppendError>;
+
+/// A batch on its way.
+pub(crate) struct Job {
+    batch: Batch,
+    stage: Arc<AtomicU8>,
+    publisher: Publisher,
+}
+
+/// Who waits for the answer, and what is kept reserved for it.
+struct Publisher {
+    hold: Hold,
+    answer: oneshot::Sender<Answer>,
+}
+
+impl Publisher {
+    /// The hold ends with it: these events never come, or nobody can say whether.
+    fn answer(self, answer: Answer) {
+        let _ = self.answer.send(answer);
+    }
+
+    /// Acknowledges what was stored, if the tail follows where; where it does not yet, waits for it until
+    /// the deadline.
+    async fn settle(self, shared: &Shared, at: Landed, outcome: Result<Outcome, Unexpected>) {
+        let (mut hold, unsent) = (self.hold, self.answer);
+        let (ids, last, stored) = match outcome {
+            Ok(Outcome::Kept(ids, last, stored)) => (ids, last, stored),
+            Ok(Outcome::Refused(why)) => return drop(unsent.send(Err(why))),
+            Err(Unexpected) => {
+                let why = outcome_unknown(shared, "the reply makes no sense");
+                return drop(unsent.send(Err(why)));
+            }
+        };
+        shared.stats.committed.add(stored);
+        loop {
+            let looked = shared.looked.notified();
+            tokio::pin!(looked);
+            looked.as_mut().enable();
+            match shared.holds.acknowledge(at.epoch, at.server, last, hold) {
+                Ok(()) => return drop(unsent.send(Ok(Appended { ids }))),
+                Err(reserved) => hold = reserved,
+            }
+            let is_elsewhere = |standing: Standing| standing.server != at.server;
+            if shared.holds.standing().is_some_and(is_elsewhere)
+                || timeout_at(at.deadline, looked).await.is_err()
+            {
+                let why = outcome_unknown(shared, "another server has taken over meanwhile");
+                return drop(unsent.send(Err(why)));
+            }
+        }
+    }
+}
+
+/// Where a call was carried out.
+#[derive(Clone, Copy)]
+struct Landed {
+    epoch: u64,
+    server: Server,
+    deadline: tokio::time::Instant,
+}
+
+impl Job {
+    fn bytes(&self) -> usize {
+        let values = self
+            .batch
+            .retain
+            .iter()
+            .filter_map(|retain| retain.value.as_ref());
+        self.batch.events.iter().map(Event::cost).sum::<usize>()
+            + values.map(bytes::Bytes::len).sum::<usize>()
+    }
+
+    fn arguments(&self) -> usize {
+        4 * self.batch.events.len() + 3 * self.batch.retain.len() + 2 * self.batch.expect.len() + 3
+    }
+}
+
+/// Queues a batch and waits for its answer, at most [`ANSWER_WITHIN`].
+pub(super) async fn append(
+    shared: &Shared,
+    queue: &mpsc::Sender<Job>,
+    batch: Batch,
+    hold: Hold,
+) -> Answer {
+    if batch.events.is_empty() {
+        return Err(AppendError::NoEvents);
+    }
+    let deadline = tokio::time::Instant::now() + ANSWER_WITHIN;
+    if !shared.follows() {
+        return Err(AppendError::Unavailable(shared.unavailable()));
+    }
+    let connection = shared.connection(&shared.appends).await;
+    connection.map_err(AppendError::Unavailable)?;
+    let stage = Arc::new(AtomicU8::new(WAITING));
+    let (answer, answered) = oneshot::channel();
+    let job = Job {
+        batch,
+        stage: Arc::clone(&stage),
+        publisher: Publisher { hold, answer },
+    };
+    let asked = async {
+        queue.send(job).await.ok()?;
+        answered.await.ok()
+    };
+    if let Ok(Some(answer)) = timeout_at(deadline, asked).await {
+        return answer;
+    }
+    match stage.compare_exchange(WAITING, WITHDRAWN, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => Err(AppendError::Unavailable(Unavailable(format!(
+            "{} has not answered for {ANSWER_WITHIN:?}",
+            shared.address
+        )))),
+        Err(_) => Err(outcome_unknown(shared, "the reply is late")),
+    }
+}
+
+fn outcome_unknown(shared: &Shared, why: &str) -> AppendError {
+    AppendError::OutcomeUnknown(Unavailable(format!("{}: {why}", shared.address)))
+}
+
+/// Sends what is queued until the queue is closed.
+pub async fn send_all(shared: Arc<Shared>, mut queue: mpsc::Receiver<Job>) {
+    let calls = Arc::new(Semaphore::new(PIPELINED));
+    let mut sending = JoinSet::new();
+    let mut left = None;
+    let mut trims = tokio::time::interval(TRIM_EVERY);
+    trims.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while let Ok(permit) = Arc::clone(&calls).acquire_owned().await {
+        while sending.try_join_next().is_some() {}
+        let jobs = tokio::select! {
+            jobs = gather(&mut queue, &mut left) => match jobs {
+                Some(jobs) => jobs,
+                None => break,
+            },
+            _ = trims.tick() => {
+                if shared.retention.age.is_none() && !shared.is_failing() {
+                    continue;
+                }
+                Vec::new()
+            }
+        };
+        sending.spawn(send(Arc::clone(&shared), jobs, permit));
+    }
+    sending.join_all().await;
+}
+
+/// The next batches that go into one call, or `None` when there will be none. Loses nothing when it is
+/// dropped while it waits.
+async fn gather(queue: &mut mpsc::Receiver<Job>, left: &mut Option<Job>) -> Option<Vec<Job>> {
+    let mut jobs: Vec<Job> = Vec::new();
+    let (mut events, mut bytes) = (0, 0);
+    loop {
+        let next = match left.take() {
+            Some(job) => Some(job),
+            None if jobs.is_empty() => Some(queue.recv().await?),
+            None => queue.try_recv().ok(),
+        };
+        let Some(job) = next else { return Some(jobs) };
+        events += job.batch.events.len();
+        bytes += job.bytes();
+        if !jobs.is_empty() && (events > MAX_CALL_EVENTS || bytes > MAX_CALL_BYTES) {
+            *left = Some(job);
+            return Some(jobs);
+        }
+        jobs.push(job);
+    }
+}
+
+async fn send(shared: Arc<Shared>, jobs: Vec<Job>, permit: OwnedSemaphorePermit) {
+    let is_trim = jobs.is_empty();
+    let usable = shared.usable(&shared.appends);
+    let Some(mut lane) = usable.filter(|_| shared.follows()) else {
+        return refuse(&shared, jobs);
+    };
+    let admitted = jobs.into_iter().filter_map(|job| admit(&shared, job));
+    let (batches, publishers): (Vec<_>, Vec<_>) = admitted.unzip();
+    if batches.is_empty() && !is_trim {
+        return;
+    }
+    let began = Instant::now();
+    let called = call(&shared, &mut lane, &batches).await;
+    // What follows waits for the tail, and not for Redis.
+    drop((batches, permit));
+    if !is_trim && called.is_ok() {
+        shared.stats.commit_latency.observe(began.elapsed());
+        shared.stats.commits.add(1);
+    }
+    let failure = called
+        .as_ref()
+        .err()
+        .map(|failure| failure.why().to_owned());
+    shared.failed(failure);
+    match called {
+        Ok((epoch, replies)) => {
+            let at = Landed {
+                epoch,
+                server: lane.server,
+                deadline: tokio::time::Instant::now() + CONFIRM_WITHIN,
+            };
+            let mut replies = replies.into_iter();
+            for publisher in publishers {
+                let outcome = replies.next().ok_or(Unexpected).and_then(decode);
+                publisher.settle(&shared, at, outcome).await;
+            }
+        }
+        Err(Failure::Refused(why)) => {
+            for publisher in publishers {
+                publisher.answer(Err(AppendError::Unavailable(Unavailable(why.clone()))));
+            }
+        }
+        Err(Failure::Unknown(why)) => {
+            for publisher in publishers {
+                publisher.answer(Err(outcome_unknown(&shared, &why)));
+            }
+        }
+    }
+}
+
+/// The job's two parts, if it is to be sent.
+fn admit(shared: &Shared, job: Job) -> Option<(Batch, Publisher)> {
+    let swapped = job
+        .stage
+        .compare_exchange(WAITING, SENT, Ordering::AcqRel, Ordering::Acquire);
+    if swapped.is_err() {
+        // Its caller has given up.
+        return None;
+    }
+    if job.arguments() > MAX_CALL_ARGUMENTS {
+        let why = format!("{} takes no batch of so many parts", shared.address);
+        job.publisher
+            .answer(Err(AppendError::Unavailable(Unavailable(why))));
+        return None;
+    }
+    Some((job.batch, job.publisher))
+}
+
+fn refuse(shared: &Shared, jobs: Vec<Job>) {
+    for job in jobs {
+        job.publisher
+            .answer(Err(AppendError::Unavailable(shared.unavailable())));
+    }
+}

@@ -1,0 +1,224 @@
+//! One call of the script that appends, and what stands in its way: another epoch, or something that was
+//! lost.
+
+use std::time::{Duration, Instant};
+
+use ::redis::{Cmd, RedisError, Value};
+
+use super::{
+    connection::{Numbered, Server},
+    entry::{self, Unexpected},
+    refusal::{is_demoted, is_lost, is_refusal},
+    script,
+    shared::Shared,
+};
+use sse_broadcaster::{
+    event::EventId,
+    history::{AppendError, Batch, MAX_RETAINED_BYTES, MAX_RETAINED_VALUES},
+};
+
+/// How often a call is made anew because the epoch is another, or because something was lost. It was
+/// refused each time.
+const MAX_EPOCHS: usize = 3;
+/// How long a lost index of own ids is restored before publishes are refused until it is whole, and the
+/// events and bytes that one call goes through.
+const REPAIR_WITHIN: Duration = Duration::from_millis(500);
+const REPAIR_STEP: (usize, usize) = (4_096, 4 << 20);
+
+/// Why a call was not carried out, or may not have been.
+pub(super) enum Failure {
+    /// Nothing was kept.
+    Refused(String),
+    Unknown(String),
+}
+
+impl Failure {
+    fn of(error: &RedisError) -> Self {
+        if is_refusal(error) {
+            Self::Refused(error.to_string())
+        } else {
+            Self::Unknown(error.to_string())
+        }
+    }
+
+    pub(super) fn why(&self) -> &str {
+        let (Self::Refused(why) | Self::Unknown(why)) = self;
+        why
+    }
+}
+
+/// Runs the script in the epoch that there is; where it has done nothing because that is another than was
+/// known, or because something was lost, it is run again once this is set right.
+pub(super) async fn call(
+    shared: &Shared,
+    lane: &mut Numbered,
+    batches: &[Batch],
+) -> Result<(u64, Vec<Value>), Failure> {
+    for _ in 0..MAX_EPOCHS {
+        let epoch = shared.epoch();
+        let call = command(shared, epoch, lane.server, batches);
+        let reply = script::run(&call, &mut lane.connection).await;
+        let mut replies = match reply.and_then(|reply| Ok(entry::list(reply)?)) {
+            Ok(replies) => replies,
+            Err(error) => {
+                has_failed(shared, lane, &error);
+                return Err(Failure::of(&error));
+            }
+        };
+        let word = match replies.first() {
+            Some(Value::BulkString(word)) => word.as_slice(),
+            _ => b"",
+        };
+        match word {
+            b"epoch" => {
+                let current = replies.pop().and_then(|reply| entry::number(reply).ok());
+                match current {
+                    Some(current) => shared.set_epoch(current),
+                    None => begin_epoch(shared, lane, None, epoch != 0).await?,
+                }
+            }
+            b"lost" => begin_epoch(shared, lane, Some(epoch), true).await?,
+            b"own" => restore_own_ids(shared, lane, epoch).await?,
+            b"server" => {
+                let why = "another server has taken over, or this one was restarted, and has yet to \
+                           take over its log";
+                return Err(Failure::Refused(why.into()));
+            }
+            _ => return Ok((epoch, replies)),
+        }
+    }
+    Err(Failure::Refused("its epoch changes all the time".into()))
+}
+
+/// Leaves what takes no events.
+fn has_failed(shared: &Shared, lane: &Numbered, error: &RedisError) {
+    if is_lost(error) {
+        shared.appends.drop_broken(lane);
+    }
+    let standing = shared.holds.standing();
+    if let Some(standing) = standing.filter(|standing| standing.server == lane.server)
+        && is_demoted(error)
+    {
+        shared.leave(standing);
+    }
+}
+
+async fn begin_epoch(
+    shared: &Shared,
+    lane: &mut Numbered,
+    ended: Option<u64>,
+    is_lossy: bool,
+) -> Result<(), Failure> {
+    let begun = shared
+        .begin_epoch(&mut lane.connection, lane.server, ended, is_lossy)
+        .await;
+    // Nothing of these batches was kept, whatever becomes of the epoch.
+    shared.set_epoch(begun.map_err(|error| Failure::Refused(error.to_string()))?);
+    Ok(())
+}
+
+async fn restore_own_ids(shared: &Shared, lane: &mut Numbered, epoch: u64) -> Result<(), Failure> {
+    shared.warn_once(
+        "has lost its index of own ids, which is restored from the log: it was deleted or evicted",
+    );
+    let keys = &shared.keys;
+    let mut step = script::REPAIR.call(&[&keys.log, &keys.meta, &keys.own]);
+    step.arg(epoch).arg(REPAIR_STEP.0).arg(REPAIR_STEP.1);
+    let until = Instant::now() + REPAIR_WITHIN;
+    loop {
+        let reply = script::run(&step, &mut lane.connection).await;
+        let reply = reply.and_then(|reply| Ok(entry::parts(reply)?));
+        let [is_whole] = reply.map_err(|error| Failure::Refused(error.to_string()))?;
+        if entry::number(is_whole) == Ok(1) {
+            return Ok(());
+        }
+        if Instant::now() > until {
+            return Err(Failure::Refused(
+                "its index of own ids was lost and is being restored".into(),
+            ));
+        }
+    }
+}
+
+fn command(shared: &Shared, epoch: u64, server: Server, batches: &[Batch]) -> Cmd {
+    let keys = &shared.keys;
+    let mut call = script::APPEND.call(&keys.all());
+    let has_own_ids = batches
+        .iter()
+        .flat_map(|batch| &batch.events)
+        .any(|event| event.own_id().is_some());
+    let age = shared.retention.age.map_or(0, |age| age.as_millis().max(1));
+    call.arg(epoch)
+        .arg(server.to_string())
+        .arg(u8::from(has_own_ids))
+        .arg(shared.retention.events)
+        .arg(shared.retention.bytes)
+        .arg(u64::try_from(age).unwrap_or(u64::MAX))
+        .arg(MAX_RETAINED_VALUES)
+        .arg(MAX_RETAINED_BYTES)
+        .arg(&keys.topic)
+        .arg(batches.len());
+    for batch in batches {
+        call.arg(batch.expect.len());
+        for expect in &batch.expect {
+            let at = expect.written_at.map(|id| id.to_string());
+            call.arg(&expect.key).arg(at.unwrap_or_default());
+        }
+        call.arg(batch.retain.len());
+        for retain in &batch.retain {
+            let value = retain.value.as_deref();
+            call.arg(&retain.key)
+                .arg(u8::from(value.is_some()))
+                .arg(value.unwrap_or_default());
+        }
+        call.arg(batch.events.len());
+        for event in &batch.events {
+            entry::add(&mut call, event);
+        }
+    }
+    call
+}
+
+/// What one batch was answered.
+pub(super) enum Outcome {
+    /// The ids, and the last of those that were stored now, with their number.
+    Kept(Vec<EventId>, Option<EventId>, u64),
+    Refused(AppendError),
+}
+
+pub(super) fn decode(reply: Value) -> Result<Outcome, Unexpected> {
+    let replies = match reply {
+        Value::Array(replies) => replies,
+        one => vec![one],
+    };
+    if let Some(Value::BulkString(word)) = replies.first() {
+        match word.as_slice() {
+            b"conflict" => return conflict(replies),
+            b"full" => return Ok(Outcome::Refused(AppendError::RetainedFull)),
+            _ => {}
+        }
+    }
+    let (mut last, mut stored) = (None, 0);
+    let mut ids = Vec::with_capacity(replies.len());
+    for reply in replies {
+        let Value::BulkString(text) = reply else {
+            return Err(Unexpected);
+        };
+        let repeated = text.strip_prefix(b"=");
+        let id = entry::position(repeated.unwrap_or(&text)).ok_or(Unexpected)?;
+        if repeated.is_none() {
+            last = Some(id);
+            stored += 1;
+        }
+        ids.push(id);
+    }
+    Ok(Outcome::Kept(ids, last, stored))
+}
+
+fn conflict(replies: Vec<Value>) -> Result<Outcome, Unexpected> {
+    let [_, key, id]: [Value; 3] = replies.try_into().map_err(|_| Unexpected)?;
+    Ok(Outcome::Refused(AppendError::Conflict {
+        key: entry::text(key)?,
+        written_at: entry::optional_id(id)?,
+    }))
+}

@@ -1,0 +1,250 @@
+//! Ways to Redis: where it is, and connections that come back by themselves.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use ::redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, RedisError, aio::MultiplexedConnection,
+};
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
+
+use super::{refusal, script};
+use parking_lot::Mutex;
+
+/// How long a connection may take to be made, with its authentication.
+const CONNECT_WITHIN: Duration = Duration::from_secs(1);
+/// How long a reply may take on a connection that nothing blocks.
+pub(super) const REPLY_WITHIN: Duration = Duration::from_secs(1);
+/// How often an idle connection is asked whether it still answers.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+const SHORTEST_BACKOFF: Duration = Duration::from_millis(50);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
+
+/// The URL of Redis cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadUrl(pub(super) String);
+
+impl fmt::Display for BadUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}; write redis://user:password@host:6379/0, or rediss:// for TLS",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for BadUrl {}
+
+/// Where Redis is. What it shows of itself is free of the password.
+#[derive(Clone)]
+pub(crate) struct Address {
+    client: Client,
+    text: String,
+    made: Arc<AtomicU64>,
+}
+
+/// The run id of a server process; 0 where it may not be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Server(u128);
+
+impl Server {
+    /// From the reply to `INFO`.
+    fn of(info: &str) -> Self {
+        let digits = line_of(info, "run_id").and_then(|id| id.get(..32));
+        Self(digits.map_or(0, |id| u128::from_str_radix(id, 16).unwrap_or(0)))
+    }
+
+    pub(super) fn parse(text: &str) -> Self {
+        Self(u128::from_str_radix(text, 16).unwrap_or(0))
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// The value of a line of the reply to `INFO`.
+pub(super) fn line_of<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    let value = info
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    value.map(str::trim)
+}
+
+impl Address {
+    pub(super) fn parse(url: &str) -> Result<Self, BadUrl> {
+        // What the library says of a URL may repeat it, with the password.
+        let client = Client::open(url).map_err(|_| BadUrl("this is no URL of Redis".into()))?;
+        let info = client.get_connection_info();
+        let db = info.redis_settings().db();
+        let text = match info.addr() {
+            ConnectionAddr::TcpTls { insecure: true, .. } => {
+                return Err(BadUrl("a certificate is always checked".into()));
+            }
+            ConnectionAddr::Tcp(host, port) => format!("redis://{host}:{port}/{db}"),
+            ConnectionAddr::TcpTls { host, port, .. } => format!("rediss://{host}:{port}/{db}"),
+            other => other.to_string(),
+        };
+        Ok(Self {
+            client,
+            text,
+            made: Arc::default(),
+        })
+    }
+
+    pub(super) async fn connect(&self, reply_within: Duration) -> Result<Numbered, RedisError> {
+        let connecting = async {
+            let mut connected = self.open(reply_within).await?;
+            script::load_all(&mut connected.connection).await?;
+            Ok(connected)
+        };
+        timeout(CONNECT_WITHIN, connecting)
+            .await
+            .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
+    }
+
+    async fn open(&self, reply_within: Duration) -> Result<Numbered, RedisError> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_WITHIN))
+            .set_response_timeout(Some(reply_within));
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        let mut connection = self
+            .client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await?;
+        let server = identify(&mut connection).await?;
+        Ok(Numbered {
+            connection,
+            number,
+            server,
+        })
+    }
+
+    /// The primary that a new connection leads to, if there is one.
+    pub(super) async fn leads_to(&self) -> Option<Server> {
+        let opened = timeout(CONNECT_WITHIN, self.open(REPLY_WITHIN)).await;
+        Some(opened.ok()?.ok()?.server)
+    }
+}
+
+/// Which server this is. A replica is refused: it takes no events, and those that it has may lag.
+async fn identify(connection: &mut MultiplexedConnection) -> Result<Server, RedisError> {
+    let info = match ::redis::cmd("INFO").query_async::<String>(connection).await {
+        Ok(info) => info,
+        // It may not be asked for.
+        Err(error) if error.code().is_some() && !refusal::is_lost(&error) => return Ok(Server(0)),
+        Err(error) => return Err(error),
+    };
+    if line_of(&info, "role") == Some("slave") {
+        return Err(std::io::Error::other("this is a replica, and a primary is needed").into());
+    }
+    Ok(Server::of(&info))
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Waits that double up to a bound, each with a random part, so that nodes do not come in step.
+#[derive(Default)]
+pub(super) struct Backoff(u32);
+
+impl Backoff {
+    pub(super) fn next(&mut self) -> Duration {
+        let most = LONGEST_BACKOFF.min(SHORTEST_BACKOFF * (1 << self.0.min(16)));
+        self.0 += 1;
+        most.mul_f64(0.5 + fastrand::f64() / 2.0)
+    }
+
+    pub(super) fn reset(&mut self) {
+        self.0 = 0;
+    }
+}
+
+/// A connection that many share, kept up by [`Lane::keep`]. Whoever finds it down does not wait.
+#[derive(Default)]
+pub(super) struct Lane {
+    connection: Mutex<Option<Numbered>>,
+    broken: Notify,
+    pub(super) up: Notify,
+    /// Somebody else has reached Redis, so that it is worth a try at once.
+    hint: Notify,
+}
+
+#[derive(Clone)]
+pub(super) struct Numbered {
+    pub(super) connection: MultiplexedConnection,
+    /// Increases with each connection that this process opens.
+    pub(super) number: u64,
+    pub(super) server: Server,
+}
+
+impl Lane {
+    pub(super) fn get(&self) -> Option<Numbered> {
+        self.connection.lock().clone()
+    }
+
+    /// This one is of no use any more; a later one stays.
+    pub(super) fn drop_broken(&self, broken: &Numbered) {
+        let mut connection = self.connection.lock();
+        if connection
+            .as_ref()
+            .is_some_and(|c| c.number == broken.number)
+        {
+            *connection = None;
+            self.broken.notify_one();
+        }
+    }
+
+    pub(super) fn try_now(&self) {
+        // Also for who is about to wait.
+        self.hint.notify_one();
+    }
+
+    /// Never ends.
+    pub async fn keep(self: Arc<Self>, address: Address) {
+        let mut backoff = Backoff::default();
+        loop {
+            let connected = tokio::select! {
+                connected = address.connect(REPLY_WITHIN) => connected,
+                // What is under way may be waiting for a reply that was lost.
+                () = self.hint.notified() => continue,
+            };
+            if let Ok(mine) = connected {
+                backoff.reset();
+                *self.connection.lock() = Some(mine.clone());
+                self.up.notify_waiters();
+                self.watch(mine).await;
+            }
+            let _ = timeout(backoff.next(), self.hint.notified()).await;
+        }
+    }
+
+    /// Until it is broken.
+    async fn watch(&self, mut mine: Numbered) {
+        loop {
+            tokio::select! {
+                () = self.broken.notified() => return,
+                () = sleep(PROBE_EVERY) => {}
+            }
+            let probe = ::redis::cmd("PING");
+            if probe.query_async::<()>(&mut mine.connection).await.is_err() {
+                self.drop_broken(&mine);
+            }
+        }
+    }
+}

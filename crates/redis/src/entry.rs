@@ -1,0 +1,186 @@
+//! An event as an entry of the stream, and the replies of the scripts as what they stand for.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
+
+use ::redis::{Cmd, ErrorKind, RedisError, Value};
+
+use sse_broadcaster::event::{Event, EventId, Stored};
+
+/// Between a field's parts; no name or topic holds it.
+const SEPARATOR: char = '\n';
+
+/// A reply is not what the script answers: somebody else has written to these keys, or it is no Redis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unexpected;
+
+impl std::convert::From<Unexpected> for RedisError {
+    fn from(_: Unexpected) -> Self {
+        (ErrorKind::UnexpectedReturnType, "a reply makes no sense").into()
+    }
+}
+
+/// Adds an event's four fields to a call.
+pub(super) fn add(call: &mut Cmd, event: &Event) {
+    match event.topics() {
+        [topic] => call.arg(topic.as_str()),
+        topics => {
+            let topics: Vec<_> = topics.iter().map(sse_broadcaster::Topic::as_str).collect();
+            call.arg(topics.join("\n"))
+        }
+    };
+    call.arg(event.data());
+    call.arg(
+        event
+            .own_id()
+            .map_or("", sse_broadcaster::event::OwnId::as_str),
+    );
+    call.arg(more(event));
+}
+
+/// Name, retry and whether it is private, as far as they are there.
+fn more(event: &Event) -> String {
+    if event.name().is_none() && event.retry_ms().is_none() && !event.is_private() {
+        return String::new();
+    }
+    let name = event
+        .name()
+        .map_or("", sse_broadcaster::event::EventName::as_str);
+    let retry = event
+        .retry_ms()
+        .map(|ms| ms.to_string())
+        .unwrap_or_default();
+    let private = if event.is_private() { "p" } else { "" };
+    [name, &retry, private].join("\n")
+}
+
+/// One entry, as Redis gives it: topics, data and, where there are any, own id, further fields, time and
+/// nothing.
+pub(super) struct Entry {
+    pub(super) id: EventId,
+    fields: Vec<Value>,
+}
+
+impl Entry {
+    /// What it holds, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let length = |field: &Value| match field {
+            Value::BulkString(bytes) => bytes.len(),
+            _ => 0,
+        };
+        self.fields.iter().map(length).sum()
+    }
+
+    /// The event, unless somebody else wrote what is none.
+    pub(super) fn event(self) -> Option<Stored> {
+        let mut fields = self.fields.into_iter().map(text);
+        let topics = fields.next()?.ok()?;
+        let mut event = Event::builder(fields.next()?.ok()?);
+        for topic in topics.split(SEPARATOR) {
+            event = event.topic(topic);
+        }
+        let own_id = fields.next().transpose().ok()?.unwrap_or_default();
+        if !own_id.is_empty() {
+            event = event.own_id(own_id);
+        }
+        let more = fields.next().transpose().ok()?.unwrap_or_default();
+        let mut more = more.split(SEPARATOR);
+        if let Some(name) = more.next().filter(|name| !name.is_empty()) {
+            event = event.name(name);
+        }
+        if let Some(retry) = more.next().filter(|retry| !retry.is_empty()) {
+            event = event.retry(Duration::from_millis(retry.parse().ok()?));
+        }
+        if more.next() == Some("p") {
+            event = event.private();
+        }
+        // Where the clock was behind the ids.
+        let time_ms = match fields.next() {
+            Some(time) => time.ok()?.parse().ok()?,
+            None => self.id.ms(),
+        };
+        let is_whole = fields.nth(1).is_none();
+        let event = event.build_ours().ok().filter(|_| is_whole)?;
+        Some(Stored::new(self.id, time_ms, event))
+    }
+
+    /// Tells one entry from another that was given the same id in a log that went back.
+    pub(super) fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for field in &self.fields {
+            if let Value::BulkString(bytes) = field {
+                bytes.hash(&mut hasher);
+            }
+        }
+        hasher.finish()
+    }
+}
+
+pub(super) fn list(value: Value) -> Result<Vec<Value>, Unexpected> {
+    match value {
+        Value::Array(values) => Ok(values),
+        _ => Err(Unexpected),
+    }
+}
+
+/// A reply with so many parts.
+pub(super) fn parts<const N: usize>(value: Value) -> Result<[Value; N], Unexpected> {
+    list(value)?.try_into().map_err(|_| Unexpected)
+}
+
+pub(super) fn text(value: Value) -> Result<String, Unexpected> {
+    match value {
+        Value::BulkString(bytes) => String::from_utf8(bytes).map_err(|_| Unexpected),
+        Value::SimpleString(text) => Ok(text),
+        Value::Int(number) => Ok(number.to_string()),
+        _ => Err(Unexpected),
+    }
+}
+
+pub(super) fn number(value: Value) -> Result<u64, Unexpected> {
+    text(value)?.parse().map_err(|_| Unexpected)
+}
+
+pub(super) fn id(value: Value) -> Result<EventId, Unexpected> {
+    match value {
+        Value::BulkString(bytes) => position(&bytes).ok_or(Unexpected),
+        _ => Err(Unexpected),
+    }
+}
+
+/// A position as Redis writes it, which is the one way.
+pub(super) fn position(text: &[u8]) -> Option<EventId> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (ms, seq) = text.split_once('-')?;
+    Some(EventId::new(ms.parse().ok()?, seq.parse().ok()?))
+}
+
+/// `None` for the empty text, which stands for no position.
+pub(super) fn optional_id(value: Value) -> Result<Option<EventId>, Unexpected> {
+    match value {
+        Value::Nil => Ok(None),
+        Value::BulkString(bytes) if bytes.is_empty() => Ok(None),
+        value => id(value).map(Some),
+    }
+}
+
+pub(super) fn optional(value: Value) -> Option<Value> {
+    match value {
+        Value::Nil | Value::Boolean(false) => None,
+        value => Some(value),
+    }
+}
+
+pub(super) fn entry(value: Value) -> Result<Entry, Unexpected> {
+    let [at, fields] = parts(value)?;
+    Ok(Entry {
+        id: id(at)?,
+        fields: list(fields)?,
+    })
+}
+
+pub(super) fn entries(value: Value) -> Result<Vec<Entry>, Unexpected> {
+    list(value)?.into_iter().map(entry).collect()
+}

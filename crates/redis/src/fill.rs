@@ -1,0 +1,131 @@
+//! What a node that starts takes over from the log: its newest events, as many as the window holds.
+
+use std::sync::Arc;
+
+use ::redis::{RedisError, Value, aio::MultiplexedConnection};
+
+use super::{
+    connection::Server,
+    entry::{self, Entry},
+    look::{Look, Place},
+    script,
+    shared::Shared,
+};
+use sse_broadcaster::event::{EventId, Stored};
+
+/// Most entries that are read at once, and their bytes.
+const PIECE: (usize, usize) = (1_000, 1 << 20);
+
+/// What was found at the end of the log.
+#[derive(Default)]
+struct Newest {
+    /// Newest first.
+    events: Vec<Arc<Stored>>,
+    bytes: usize,
+    /// The newest entry.
+    last: Option<(EventId, u64)>,
+    /// The entry before the oldest of the events, if there is one.
+    before: Option<EventId>,
+}
+
+/// Fills the window, unless somebody stands before it already: to them these would be new.
+pub(super) async fn fill(
+    shared: &Shared,
+    look: &Look,
+    server: Server,
+    connection: &mut MultiplexedConnection,
+) -> Result<Place, RedisError> {
+    let max_events = if shared.window.is_followed() {
+        0
+    } else {
+        shared.window.retention().events
+    };
+    let mut newest = Newest::default();
+    let mut from = "+".to_owned();
+    loop {
+        let reply = script::run(&call(shared, look.epoch, &from), connection).await?;
+        let Piece { entries, is_all } = decode(reply)?;
+        let end = entries.last().map(|entry| entry.id);
+        let birth = look.birth;
+        if !newest.take(entries, birth, max_events, shared.window.retention().bytes) || is_all {
+            break;
+        }
+        let Some(end) = end else { break };
+        from = format!("({end}");
+    }
+    let (id, fingerprint) = newest
+        .last
+        .map_or((look.start(), None), |(id, print)| (id, Some(print)));
+    let events = if shared.window.is_followed() {
+        Vec::new()
+    } else {
+        newest.events
+    };
+    let floor = match newest.before {
+        _ if events.is_empty() => id,
+        Some(before) => before,
+        None => look.bounds.floor,
+    };
+    shared.window.restart(look.epoch, floor);
+    shared.window.push(events.into_iter().rev().collect());
+    Ok(Place {
+        epoch: look.epoch,
+        id,
+        server,
+        fingerprint,
+    })
+}
+
+struct Piece {
+    entries: Vec<Entry>,
+    is_all: bool,
+}
+
+fn call(shared: &Shared, epoch: u64, from: &str) -> ::redis::Cmd {
+    let mut call = script::LAST.call(&[&shared.keys.log, &shared.keys.meta, &shared.keys.topics]);
+    call.arg(epoch)
+        .arg(from)
+        .arg(PIECE.0)
+        .arg(PIECE.1)
+        .arg(&shared.keys.topic);
+    call
+}
+
+fn decode(reply: Value) -> Result<Piece, RedisError> {
+    let [_birth, _floor, is_all, entries] = entry::parts(reply)?;
+    Ok(Piece {
+        entries: entry::entries(entries)?,
+        is_all: entry::number(is_all)? == 1,
+    })
+}
+
+impl Newest {
+    /// Whether there is room for more.
+    fn take(
+        &mut self,
+        entries: Vec<Entry>,
+        birth: EventId,
+        max_events: usize,
+        max_bytes: usize,
+    ) -> bool {
+        for entry in entries {
+            let id = entry.id;
+            if id < birth {
+                // Positions of before the epoch are not known, however much of it is still there.
+                self.before = Some(birth);
+                return false;
+            }
+            self.last.get_or_insert_with(|| (id, entry.fingerprint()));
+            let Some(stored) = entry.event() else {
+                continue;
+            };
+            self.bytes += stored.event().most_memory();
+            if self.events.len() >= max_events || self.bytes > max_bytes {
+                self.before = Some(id);
+                return false;
+            }
+            self.events.push(Arc::new(stored));
+        }
+        true
+    }
+}

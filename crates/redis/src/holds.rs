@@ -1,0 +1,128 @@
+//! Where the tail stands, and what publishers keep reserved until their events have come into the window
+//! by it.
+
+use std::collections::BTreeMap;
+
+use super::connection::Server;
+use parking_lot::Mutex;
+use sse_broadcaster::{event::EventId, history::Hold};
+
+pub const FIRST: EventId = EventId::new(0, 0);
+const LAST: EventId = EventId::new(u64::MAX, u64::MAX);
+
+#[derive(Default)]
+pub(super) struct Holds(Mutex<Held>);
+
+/// What the tail follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub(super) epoch: u64,
+    pub(super) server: Server,
+    /// The number of its connection.
+    pub(super) connection: u64,
+}
+
+#[derive(Default)]
+struct Held {
+    /// How far the tail has come.
+    reached: Option<(Standing, EventId)>,
+    /// It has a connection now.
+    is_connected: bool,
+    waiting: BTreeMap<(u64, EventId), Vec<Hold>>,
+}
+
+impl Held {
+    fn standing(&self) -> Option<Standing> {
+        let (standing, _) = self.reached?;
+        self.is_connected.then_some(standing)
+    }
+}
+
+impl Holds {
+    /// What the tail follows, while it has a connection.
+    pub(super) fn standing(&self) -> Option<Standing> {
+        self.0.lock().standing()
+    }
+
+    /// What the tail follows, or followed last.
+    pub(super) fn last_standing(&self) -> Option<Standing> {
+        self.0.lock().reached.map(|(standing, _)| standing)
+    }
+
+    /// The tail has no connection any more.
+    pub(super) fn disconnected(&self) {
+        self.0.lock().is_connected = false;
+    }
+
+    /// Takes as appended what this server stored in this epoch, if the tail follows both; the
+    /// reservation is kept until the tail has passed the id. Otherwise gives it back: the tail may never
+    /// come to these events. One step, so that a tail that moves finds every id that was acknowledged.
+    pub(super) fn acknowledge(
+        &self,
+        epoch: u64,
+        server: Server,
+        last: Option<EventId>,
+        reserved: Hold,
+    ) -> Result<(), Hold> {
+        let mut held = self.0.lock();
+        let standing = held.standing();
+        if standing.is_none_or(|standing| (standing.epoch, standing.server) != (epoch, server)) {
+            return Err(reserved);
+        }
+        let Some(last) = last else { return Ok(()) };
+        if held.reached.is_some_and(|(_, reached)| reached < last) {
+            held.waiting
+                .entry((epoch, last))
+                .or_default()
+                .push(reserved);
+        }
+        Ok(())
+    }
+
+    /// The tail has come to this id. What was acknowledged in other epochs never comes.
+    pub(super) fn reached(&self, standing: Standing, id: EventId) {
+        let mut held = self.0.lock();
+        held.reached = Some((standing, id));
+        held.is_connected = true;
+        let is_due = |(at, last): &(u64, EventId)| *at != standing.epoch || *last <= id;
+        let due: Vec<_> = held
+            .waiting
+            .keys()
+            .filter(|key| is_due(key))
+            .copied()
+            .collect();
+        let done: Vec<_> = due
+            .iter()
+            .filter_map(|key| held.waiting.remove(key))
+            .collect();
+        drop(held);
+        // Dropping them wakes publishers, which is not for under the lock.
+        drop(done);
+    }
+
+    /// The newest id that was answered and that the tail has yet to come to.
+    pub(super) fn promised(&self, epoch: u64) -> Option<EventId> {
+        let held = self.0.lock();
+        let mut ids = held.waiting.range((epoch, FIRST)..=(epoch, LAST));
+        ids.next_back().map(|((_, id), _)| *id)
+    }
+
+    /// Whether something that was answered is not among these entries, which are all up to `read_to`.
+    /// Redis has lost it then before any tail saw it.
+    pub(super) fn misses(
+        &self,
+        epoch: u64,
+        floor: EventId,
+        ids: &[EventId],
+        read_to: EventId,
+    ) -> bool {
+        let held = self.0.lock();
+        let mut due = held.waiting.range((epoch, FIRST)..=(epoch, read_to));
+        due.any(|((_, id), _)| *id > floor && ids.binary_search(id).is_err())
+    }
+
+    pub(super) fn release_all(&self) {
+        let waiting = std::mem::take(&mut self.0.lock().waiting);
+        drop(waiting);
+    }
+}

@@ -1,0 +1,238 @@
+//! History in Redis Streams (or Valkey), for many nodes: one stream is the log, and its scripts give the ids,
+//! so that any node can resume any subscriber.
+//!
+//! # One event's way
+//! `append.rs` gathers what is published into one call of a script that takes each batch whole or not
+//! at all. `tail.rs` follows the stream on a connection of its own and brings what comes into this
+//! node's window, whoever published it. `read.rs` reads what is older than the window.
+//!
+//! # Losing
+//! Redis does not tell a reader that its place was trimmed, or that the log is another one. So every
+//! look of the tail says which epoch the log is of, how far it was trimmed, and whether the entry that
+//! was seen last is there (`look.rs`). Where it is not, a new epoch begins, and every stream is told.
+//!
+//! # Moving
+//! Connections move to a promoted replica one at a time, while the old primary may live on. What the tail
+//! follows decides (`holds.rs`): nothing is acknowledged, or read, that another server took or holds.
+
+mod append;
+mod call;
+mod connection;
+mod entry;
+mod fill;
+mod holds;
+mod incoming;
+mod look;
+mod names;
+mod read;
+mod refusal;
+mod script;
+mod settings;
+mod shared;
+mod tail;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use futures_util::future::{BoxFuture, FutureExt};
+use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+
+use append::Job;
+use connection::Address;
+use parking_lot::Mutex;
+use script::Keys;
+use shared::Shared;
+use sse_broadcaster::event::{EventId, Selector};
+use sse_broadcaster::history::{
+    AppendError, Appended, Batch, Bounds, Chunk, From, History, Hold, Limit, NameKind, NameRange,
+    Names, RetainedAt, Retention, Stats, Unavailable, Window,
+};
+use tail::Tail;
+
+pub use connection::BadUrl;
+
+/// Where the log is, and what is kept.
+#[derive(Clone)]
+pub struct RedisOptions {
+    /// `redis://user:password@host:6379/0`, or `rediss://`.
+    pub url: String,
+    /// What the log's keys begin with.
+    pub prefix: String,
+    /// Of the whole log; every node has the same.
+    pub retention: Retention,
+    /// Of this node's memory.
+    pub window: Retention,
+}
+
+impl fmt::Debug for RedisOptions {
+    /// Without the URL, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisOptions")
+            .field("prefix", &self.prefix)
+            .field("retention", &self.retention)
+            .field("window", &self.window)
+            .finish_non_exhaustive()
+    }
+}
+
+/// See the module.
+pub struct Redis {
+    shared: Arc<Shared>,
+    queue: Mutex<Option<mpsc::Sender<Job>>>,
+    sender: tokio::sync::Mutex<Option<JoinHandle<()>>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Redis {
+    /// Begins to connect, on the current Tokio runtime, and goes on trying for as long as it lives.
+    ///
+    /// # Errors
+    /// [`BadUrl`] when the URL or the prefix cannot be used.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    pub fn connect(options: RedisOptions) -> Result<Self, BadUrl> {
+        let RedisOptions {
+            url,
+            prefix,
+            retention,
+            window,
+        } = options;
+        let address = Address::parse(&url)?;
+        if prefix.is_empty() || prefix.contains(['{', '}']) {
+            return Err(BadUrl(
+                "the prefix of the keys is some text without braces".into(),
+            ));
+        }
+        // Of no log yet: a stream that begins now is told of a gap when there is one.
+        let window = Window::new(window, 0, EventId::new(0, 0)).aged_elsewhere();
+        let keys = Keys::new(&prefix);
+        let shared = Arc::new(Shared::new(address, keys, retention, window));
+        let (queue, jobs) = mpsc::channel(append::MAX_WAITING);
+        let lanes = [&shared.appends, &shared.reads];
+        let keep = |lane: &Arc<connection::Lane>| {
+            tokio::spawn(Arc::clone(lane).keep(shared.address.clone()))
+        };
+        let mut tasks: Vec<_> = lanes.into_iter().map(keep).collect();
+        tasks.push(tokio::spawn(Arc::clone(&shared).watch_address()));
+        tasks.push(tokio::spawn(Tail::new(Arc::clone(&shared)).follow()));
+        let sender = tokio::spawn(append::send_all(Arc::clone(&shared), jobs));
+        Ok(Self {
+            queue: Mutex::new(Some(queue)),
+            sender: tokio::sync::Mutex::new(Some(sender)),
+            shared,
+            tasks,
+        })
+    }
+
+    /// Waits until the log was reached or a first try has failed, but no longer than this. What is
+    /// served from then on begins with a full window.
+    pub async fn tried(&self, within: Duration) {
+        let tried = async {
+            loop {
+                let looked = self.shared.looked.notified();
+                tokio::pin!(looked);
+                looked.as_mut().enable();
+                if self.shared.has_tried() {
+                    return;
+                }
+                looked.await;
+            }
+        };
+        let _ = timeout(within, tried).await;
+    }
+
+    /// Where it is, without the password.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.shared.address.to_string()
+    }
+}
+
+impl History for Redis {
+    fn append(&self, batch: Batch, hold: Hold) -> BoxFuture<'_, Result<Appended, AppendError>> {
+        let queue = self.queue.lock().clone();
+        async move {
+            match queue {
+                Some(queue) => append::append(&self.shared, &queue, batch, hold).await,
+                None => Err(AppendError::Unavailable(Unavailable("it is closed".into()))),
+            }
+        }
+        .boxed()
+    }
+
+    fn read<'a>(
+        &'a self,
+        from: From<'a>,
+        selector: &'a Selector,
+        limit: Limit,
+    ) -> BoxFuture<'a, Result<Chunk, Unavailable>> {
+        read::read(&self.shared, from, selector, limit).boxed()
+    }
+
+    fn tail(&self) -> Arc<Window> {
+        Arc::clone(&self.shared.window)
+    }
+
+    fn retained<'a>(
+        &'a self,
+        keys: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<RetainedAt, Unavailable>> {
+        read::retained(&self.shared, keys).boxed()
+    }
+
+    fn names<'a>(
+        &'a self,
+        kind: NameKind,
+        range: NameRange<'a>,
+    ) -> BoxFuture<'a, Result<Names, Unavailable>> {
+        names::names(&self.shared, kind, range).boxed()
+    }
+
+    fn bounds(&self) -> Bounds {
+        self.shared.bounds()
+    }
+
+    fn stats(&self) -> &Stats {
+        &self.shared.stats
+    }
+
+    fn health(&self) -> Result<(), Unavailable> {
+        self.shared.health()
+    }
+
+    /// What is queued is sent, and answered; then the connections end.
+    fn close(&self) -> BoxFuture<'_, ()> {
+        async move {
+            self.queue.lock().take();
+            if let Some(sender) = self.sender.lock().await.take() {
+                let _ = sender.await;
+            }
+            self.end();
+        }
+        .boxed()
+    }
+}
+
+impl Redis {
+    fn end(&self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        self.shared.holds.release_all();
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redis")
+            .field("address", &self.shared.address.to_string())
+            .field("window", &self.shared.window)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,166 @@
+//! One look at the log from where the tail stands, and what it says of what became of the log since.
+
+use ::redis::{Pipeline, Value};
+
+use super::{
+    connection::Server,
+    entry::{self, Entry, Unexpected},
+    script,
+    shared::{LogBounds, Shared},
+};
+use sse_broadcaster::event::EventId;
+
+/// What is known of the log beside its entries, as the scripts keep it.
+const FIELDS: [&str; 8] = [
+    "epoch", "birth", "floor", "bytes", "added", "oldest", "server", "seen",
+];
+
+/// Where the tail stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub epoch: u64,
+    pub(super) id: EventId,
+    /// Where it came to it.
+    pub(super) server: Server,
+    /// Of the entry there, if there is one.
+    pub(super) fingerprint: Option<u64>,
+}
+
+/// The log at one moment.
+pub(super) struct Look {
+    pub(super) epoch: u64,
+    pub(super) birth: EventId,
+    pub(super) bounds: LogBounds,
+    /// Events that were ever added to it.
+    pub(super) added: u64,
+    /// The server that the log goes on at, as it names it.
+    pub(super) server: Option<String>,
+    /// Per server the newest id of it that a node had seen when an epoch was begun.
+    seen: Vec<(Server, EventId)>,
+    /// Retained values are gone.
+    has_lost_values: bool,
+    /// The entry that the tail stands at, if it is there.
+    here: Option<Entry>,
+    /// What comes behind it.
+    pub(super) entries: Vec<Entry>,
+}
+
+/// What became of the log since the last look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Same,
+    /// Another node has begun another epoch.
+    Replaced,
+    /// Entries that the tail has yet to see were dropped: it goes on behind this id.
+    Overtaken(EventId),
+    /// It holds less than it did, or something else: it came back empty or older, or on another server, of
+    /// which nobody can say any more whether it held the entry.
+    Lost,
+}
+
+impl Look {
+    /// Adds the commands of one look, at most so many entries, to a pipeline: its reply is the last
+    /// three. Not one atomic step, since at `maxmemory` Redis refuses `MULTI`, and a script would turn
+    /// every entry over twice. What is known of the log is read last: an epoch does not come back, and
+    /// what was trimmed in between lies at or before the floor.
+    pub(super) fn add(calls: &mut Pipeline, shared: &Shared, id: EventId, max_entries: usize) {
+        let keys = &shared.keys;
+        let (here, behind) = (id.to_string(), format!("({id}"));
+        calls
+            .cmd("XRANGE")
+            .arg(&keys.log)
+            .arg(behind)
+            .arg("+")
+            .arg("COUNT")
+            .arg(max_entries);
+        calls.cmd("XRANGE").arg(&keys.log).arg(&here).arg(&here);
+        let mut known = script::LOOK.call(&[&keys.log, &keys.meta, &keys.retained]);
+        known.arg(&FIELDS);
+        calls.add_command(known);
+    }
+
+    /// `None`: there is no log.
+    pub(super) fn decode(reply: Value) -> Result<Option<Self>, Unexpected> {
+        let [entries, here, known] = entry::parts(reply)?;
+        let [state, length, has_lost_values] = entry::parts(known)?;
+        let [epoch, birth, floor, bytes, added, oldest, server, seen] = entry::parts(state)?;
+        if entry::optional(epoch.clone()).is_none() {
+            return Ok(None);
+        }
+        let floor = entry::id(floor)?;
+        let mut entries = entry::entries(entries)?;
+        entries.retain(|entry| entry.id > floor);
+        let text = |value| entry::optional(value).map(entry::text).transpose();
+        Ok(Some(Self {
+            epoch: entry::number(epoch)?,
+            birth: entry::id(birth)?,
+            bounds: LogBounds {
+                floor,
+                oldest: entry::optional_id(oldest)?,
+                events: usize::try_from(entry::number(length)?).unwrap_or(usize::MAX),
+                bytes: usize::try_from(entry::number(bytes)?).unwrap_or(usize::MAX),
+            },
+            added: entry::number(added)?,
+            server: text(server)?,
+            seen: seen_of(&text(seen)?.unwrap_or_default()),
+            has_lost_values: entry::number(has_lost_values)? == 1,
+            here: entry::entries(here)?.pop(),
+            entries,
+        }))
+    }
+
+    /// Whether a node that followed another server until here saw or acknowledged something there that
+    /// no epoch since has announced as lost; `promised` is the newest that it acknowledged.
+    pub(super) fn has_lost_of(&self, place: &Place, promised: Option<EventId>) -> bool {
+        let seen = place.fingerprint.map(|_| place.id).max(promised);
+        let Some(newest) = seen else { return false };
+        let is_announced =
+            |(server, id): &(Server, EventId)| *server == place.server && *id >= newest;
+        let is_held = newest == place.id && self.is_here(place);
+        !is_held && !self.seen.iter().any(is_announced)
+    }
+
+    fn is_here(&self, place: &Place) -> bool {
+        let here = self.here.as_ref().map(Entry::fingerprint);
+        here.is_some_and(|here| place.fingerprint.is_none_or(|known| known == here))
+    }
+
+    /// What became of the log since this place, as it is found on this server.
+    pub(super) fn verdict(&self, place: &Place, server: Server) -> Verdict {
+        if self.epoch != place.epoch {
+            return Verdict::Replaced;
+        }
+        if self.has_lost_values {
+            return Verdict::Lost;
+        }
+        if self.here.is_some() {
+            // A log that went back may have given the id anew.
+            return if self.is_here(place) {
+                Verdict::Same
+            } else {
+                Verdict::Lost
+            };
+        }
+        let floor = self.bounds.floor;
+        if place.id == self.birth || place.id == floor {
+            Verdict::Same
+        } else if place.id < floor && (place.server == server || place.fingerprint.is_none()) {
+            Verdict::Overtaken(floor)
+        } else {
+            Verdict::Lost
+        }
+    }
+
+    /// The position that the log itself stands at where it holds nothing.
+    pub(super) fn start(&self) -> EventId {
+        self.birth.max(self.bounds.floor)
+    }
+}
+
+fn seen_of(text: &str) -> Vec<(Server, EventId)> {
+    let entry = |entry: &str| {
+        let (server, id) = entry.split_once('=')?;
+        Some((Server::parse(server), id.parse().ok()?))
+    };
+    text.split(' ').filter_map(entry).collect()
+}

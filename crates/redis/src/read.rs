@@ -1,0 +1,285 @@
+//! Replay that is older than the window, read from Redis.
+
+use std::{sync::Arc, time::Duration};
+
+use ::redis::{Cmd, Value};
+use bytes::Bytes;
+use tokio::time::timeout;
+
+use super::{
+    entry::{self, Entry, Unexpected},
+    refusal::is_lost,
+    script,
+    shared::Shared,
+};
+use sse_broadcaster::{
+    event::{Asked, EventId, OwnId, Selector},
+    history::{Chunk, Found, From, Limit, RetainedAt, Unavailable},
+};
+
+/// Most that one call may ask Redis for, which has others to serve.
+const MOST: Limit = Limit {
+    events: 65_536,
+    bytes: 16 << 20,
+};
+
+/// How long a read waits for the tail to hear of an epoch that Redis has already.
+const EPOCH_WITHIN: Duration = Duration::from_secs(2);
+/// How often it may have to.
+const MAX_EPOCHS: usize = 3;
+/// Most entries that are looked at in one step back from the head, and their bytes.
+const STEP_BACK: (usize, usize) = (512, 1 << 20);
+
+/// Where a read begins, as the script takes it.
+enum Begin {
+    After(EventId),
+    /// A position or an own id, or the empty text for what can be neither.
+    Brought(String),
+    Since(u64),
+    /// By the clock of Redis.
+    Ago(u64),
+    /// Right before this event.
+    Before(EventId),
+    Earliest,
+}
+
+pub(super) async fn read(
+    shared: &Shared,
+    from: From<'_>,
+    selector: &Selector,
+    limit: Limit,
+) -> Result<Chunk, Unavailable> {
+    for _ in 0..MAX_EPOCHS {
+        if let Some(mut chunk) = shared.window.read_held(from, selector, limit) {
+            chunk.oldest = shared.bounds().oldest;
+            return Ok(chunk);
+        }
+        let looked = shared.looked.notified();
+        let bounds = shared.window.bounds();
+        let head = (bounds.epoch, bounds.head);
+        let begin = match from {
+            From::After(id) => Some(Begin::After(id)),
+            From::Brought(text) => Some(Begin::Brought(brought(text))),
+            From::Since(ms) => Some(Begin::Since(ms)),
+            From::Ago(ms) => Some(Begin::Ago(ms)),
+            From::Earliest => Some(Begin::Earliest),
+            From::Last(count) => find_last(shared, head, selector, count).await?,
+        };
+        if let Some(begin) = begin
+            && let Some(chunk) = read_from(shared, head, &begin, selector, limit).await?
+        {
+            return Ok(chunk);
+        }
+        // The log is of another epoch than the window, until the tail has looked.
+        let _ = timeout(EPOCH_WITHIN, looked).await;
+    }
+    Err(shared.unavailable())
+}
+
+fn brought(text: &str) -> String {
+    if let Ok(id) = text.parse::<EventId>() {
+        return id.to_string();
+    }
+    OwnId::new(text).map_or(String::new(), |own_id| own_id.as_str().to_owned())
+}
+
+/// Asked a second time where the connection was lost: a read changes nothing.
+pub(super) async fn ask(shared: &Shared, call: &Cmd) -> Result<Value, Unavailable> {
+    let mut is_again = false;
+    loop {
+        let mut lane = shared.connection(&shared.reads).await?;
+        let error = match script::run(call, &mut lane.connection).await {
+            Ok(reply) => return Ok(reply),
+            Err(error) => error,
+        };
+        let is_lost = is_lost(&error);
+        if is_lost {
+            shared.reads.drop_broken(&lane);
+        }
+        if !is_lost || std::mem::replace(&mut is_again, true) {
+            return Err(Unavailable(format!("{}: {error}", shared.address)));
+        }
+    }
+}
+
+pub(super) fn nonsense(shared: &Shared) -> Unavailable {
+    Unavailable(format!("{}: a reply makes no sense", shared.address))
+}
+
+fn add_topics(call: &mut Cmd, selector: &Selector) {
+    if let Asked::Topics(topics) = selector.asked() {
+        for topic in topics {
+            call.arg(topic.as_str());
+        }
+    }
+}
+
+/// `None`: the log is of another epoch.
+async fn read_from(
+    shared: &Shared,
+    (epoch, head): (u64, EventId),
+    begin: &Begin,
+    selector: &Selector,
+    limit: Limit,
+) -> Result<Option<Chunk>, Unavailable> {
+    let keys = &shared.keys;
+    let (kind, value) = match begin {
+        Begin::After(id) => ("after", id.to_string()),
+        Begin::Brought(text) => ("brought", text.clone()),
+        Begin::Since(ms) => ("since", ms.to_string()),
+        Begin::Ago(ms) => ("ago", ms.to_string()),
+        Begin::Before(id) => ("before", id.to_string()),
+        Begin::Earliest => ("earliest", String::new()),
+    };
+    let mut call = script::READ.call(&[&keys.log, &keys.meta, &keys.own, &keys.topics]);
+    call.arg(epoch).arg(kind).arg(value).arg(head.to_string());
+    call.arg(limit.events.clamp(1, MOST.events))
+        .arg(limit.bytes.clamp(1, MOST.bytes))
+        .arg(&keys.topic);
+    add_topics(&mut call, selector);
+    let reply = ask(shared, &call).await?;
+    let found = decode(reply).map_err(|Unexpected| nonsense(shared))?;
+    Ok(found.map(|found| found.chunk(epoch, selector, limit)))
+}
+
+struct Page {
+    after: EventId,
+    gap: bool,
+    oldest: Option<EventId>,
+    read_to: EventId,
+    entries: Vec<Entry>,
+}
+
+fn decode(reply: Value) -> Result<Option<Page>, Unexpected> {
+    let reply = entry::list(reply)?;
+    if reply.len() == 1 {
+        return Ok(None);
+    }
+    let [after, gap, oldest, read_to, entries]: [Value; 5] =
+        reply.try_into().map_err(|_| Unexpected)?;
+    Ok(Some(Page {
+        after: entry::id(after)?,
+        gap: entry::text(gap)? == "1",
+        oldest: entry::text(oldest)?.parse().ok(),
+        read_to: entry::id(read_to)?,
+        entries: entry::entries(entries)?,
+    }))
+}
+
+impl Page {
+    fn chunk(self, epoch: u64, selector: &Selector, limit: Limit) -> Chunk {
+        let mut chunk = Chunk {
+            epoch,
+            after: self.after,
+            gap: self.gap,
+            events: Vec::new(),
+            read_to: self.read_to,
+            oldest: self.oldest,
+        };
+        let (mut bytes, mut looked_to) = (0, self.after);
+        for entry in self.entries {
+            let id = entry.id;
+            if let Some(stored) = entry
+                .event()
+                .filter(|stored| selector.admits(stored.event()))
+            {
+                bytes += stored.event().cost();
+                let is_full = chunk.events.len() >= limit.events || bytes > limit.bytes;
+                if is_full && !chunk.events.is_empty() {
+                    chunk.read_to = looked_to;
+                    break;
+                }
+                chunk.events.push(Found::Shared(Arc::new(stored)));
+            }
+            looked_to = id;
+        }
+        chunk
+    }
+}
+
+/// Where the last so many begin that the selector admits; `None`: the log is of another epoch.
+async fn find_last(
+    shared: &Shared,
+    (epoch, head): (u64, EventId),
+    selector: &Selector,
+    count: usize,
+) -> Result<Option<Begin>, Unavailable> {
+    let (mut from, mut left) = (head.to_string(), count);
+    loop {
+        let mut call =
+            script::LAST.call(&[&shared.keys.log, &shared.keys.meta, &shared.keys.topics]);
+        let step = STEP_BACK.0.min(left.max(1));
+        call.arg(epoch)
+            .arg(&from)
+            .arg(step)
+            .arg(STEP_BACK.1)
+            .arg(&shared.keys.topic);
+        add_topics(&mut call, selector);
+        let reply = ask(shared, &call).await?;
+        let Ok(reply) = entry::list(reply) else {
+            return Err(nonsense(shared));
+        };
+        let Ok([_, _, is_all, entries]) = <[Value; 4]>::try_from(reply) else {
+            return Ok(None);
+        };
+        let entries = entry::entries(entries).map_err(|Unexpected| nonsense(shared))?;
+        for entry in entries {
+            let id = entry.id;
+            from = format!("({id}");
+            if entry
+                .event()
+                .is_some_and(|stored| selector.admits(stored.event()))
+            {
+                left = left.saturating_sub(1);
+                if left == 0 {
+                    return Ok(Some(Begin::Before(id)));
+                }
+            }
+        }
+        if matches!(is_all, Value::Int(1)) {
+            return Ok(Some(Begin::Earliest));
+        }
+    }
+}
+
+pub(super) async fn retained(shared: &Shared, keys: &[&str]) -> Result<RetainedAt, Unavailable> {
+    for _ in 0..MAX_EPOCHS {
+        let mut call =
+            script::RETAINED.call(&[&shared.keys.log, &shared.keys.meta, &shared.keys.retained]);
+        // The window's, as with every read: what appends know of changes only with the next append.
+        call.arg(shared.window.head().epoch).arg(keys);
+        let looked = shared.looked.notified();
+        let reply =
+            entry::list(ask(shared, &call).await?).map_err(|Unexpected| nonsense(shared))?;
+        if let Ok([head, values]) = <[Value; 2]>::try_from(reply) {
+            let found = values_of(head, values);
+            return found.map_err(|Unexpected| nonsense(shared));
+        }
+        let _ = timeout(EPOCH_WITHIN, looked).await;
+    }
+    Err(shared.unavailable())
+}
+
+fn values_of(head: Value, values: Value) -> Result<RetainedAt, Unexpected> {
+    let value = |value: Value| {
+        let Some(Value::BulkString(bytes)) = entry::optional(value) else {
+            return Ok(None);
+        };
+        let at = bytes
+            .iter()
+            .position(|byte| *byte == b' ')
+            .ok_or(Unexpected)?;
+        let id = std::str::from_utf8(&bytes[..at])
+            .ok()
+            .and_then(|id| id.parse().ok());
+        let id = id.ok_or(Unexpected)?;
+        Ok(Some((Bytes::from(bytes).slice(at + 1..), id)))
+    };
+    Ok(RetainedAt {
+        head: entry::id(head)?,
+        values: entry::list(values)?
+            .into_iter()
+            .map(value)
+            .collect::<Result<_, _>>()?,
+    })
+}

@@ -1,0 +1,149 @@
+//! The commands of the binary: serving, and clients of a server for a terminal or a script.
+
+use std::{env, fmt::Display, process::ExitCode};
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+#[cfg(feature = "bench")]
+use sse_broadcaster_bench::Bench;
+use sse_broadcaster_cli::{Health, Publish, Subscribe, complain};
+
+use crate::{
+    config::{Config, Given},
+    environment, usage,
+};
+
+const EXAMPLES: &str = "Examples:
+  sse-broadcaster
+  sse-broadcaster --listen 0.0.0.0:8000 --publish-key-file keys
+  sse-broadcaster subscribe --topic news
+  sse-broadcaster publish --topic news 'Hello, world'
+  sse-broadcaster bench --subscribers 5000 --rate 20";
+
+/// What was asked for on the command line and in the environment.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sse-broadcaster",
+    version,
+    about = "Publish once over HTTP; every subscriber gets it, once, in order, also after a \
+             reconnect. Without a command it serves.",
+    after_help = EXAMPLES
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub config: Config,
+
+    /// Without one: serve.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print events as they come, and come back by itself
+    Subscribe(Subscribe),
+    /// Publish events, from the command line or from standard input
+    Publish(Publish),
+    #[cfg(feature = "bench")]
+    /// Measure what a server carries: latency, losses, CPU and memory for each subscriber
+    Bench(Bench),
+    /// Ask whether the server is alive, for a container's health check
+    Health(Health),
+}
+
+impl Command {
+    /// Of the server's flags a command takes those that lead to the server.
+    fn report_ignored(&self, given: &Given) {
+        let (name, used): (_, &[&str]) = match self {
+            Self::Subscribe(_) => ("subscribe", &["listen"]),
+            Self::Publish(_) => ("publish", &["listen", "publish-key", "publish-key-file"]),
+            #[cfg(feature = "bench")]
+            Self::Bench(_) => ("bench", &["listen", "publish-key", "publish-key-file"]),
+            Self::Health(_) => ("health", &["listen", "admin-listen"]),
+        };
+        for flag in given.flags_beside(used) {
+            complain(&format!("{flag} has no effect on the command {name}"));
+        }
+    }
+
+    /// Finds the server, unless told by `--url`, in the settings that the server itself has.
+    #[must_use]
+    pub fn run(&self, config: &Config) -> ExitCode {
+        let defaults = config.client_defaults();
+        let done = match self {
+            Self::Subscribe(subscribe) => subscribe.run(&defaults),
+            Self::Publish(publish) => publish.run(&defaults),
+            #[cfg(feature = "bench")]
+            Self::Bench(bench) => bench.run(&defaults),
+            Self::Health(health) => health.run(&defaults),
+        };
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                complain(&failure.line);
+                ExitCode::from(failure.code)
+            }
+        }
+    }
+}
+
+/// Reads the command line and the environment. Help and version are printed here.
+///
+/// # Errors
+/// The exit code of a process that has nothing more to do; what was wrong has been said.
+pub fn parse() -> Result<Cli, ExitCode> {
+    let refuse = |what: &dyn Display| {
+        complain(what);
+        ExitCode::from(2)
+    };
+    let cli = read().map_err(|error| {
+        if error.use_stderr() {
+            refuse(&usage::one_line(&error))
+        } else {
+            // Whoever closed the pipe has read enough of the help.
+            let _ = error.print();
+            ExitCode::SUCCESS
+        }
+    })?;
+    environment::check(&Cli::command(), env::vars_os()).map_err(|unknown| refuse(&unknown))?;
+    match &cli.command {
+        None => cli.config.given.check_empty().map_err(|bad| refuse(&bad))?,
+        Some(command) => command.report_ignored(&cli.config.given),
+    }
+    Ok(cli)
+}
+
+fn read() -> Result<Cli, clap::Error> {
+    let command = Cli::command();
+    let matches = command.clone().try_get_matches()?;
+    let mut cli =
+        Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command.clone()))?;
+    cli.config.given = Given::of(&command, &matches);
+    Ok(cli)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_help_ends_with_examples() {
+        let root = Cli::command();
+        let commands = root.get_subcommands().filter(|c| c.get_name() != "help");
+        for command in commands.chain([&root]) {
+            let help = command.get_after_help().map(ToString::to_string);
+            assert!(
+                help.is_some_and(|text| text.starts_with("Examples:\n  ")),
+                "{}",
+                command.get_name()
+            );
+        }
+    }
+}

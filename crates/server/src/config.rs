@@ -1,0 +1,295 @@
+//! Every setting of the server, as a flag and as a variable `SSE_BROADCASTER_*`. Defaults serve.
+
+mod given;
+mod history;
+mod keys;
+mod origin;
+
+use std::{
+    net::{SocketAddr, ToSocketAddrs},
+    path::PathBuf,
+    time::Duration,
+};
+
+use clap::{Args, ValueEnum, builder::BoolishValueParser};
+use sse_broadcaster_cli::Defaults;
+
+pub use given::Given;
+pub use history::{HistoryConfig, LogPlace};
+pub use sse_broadcaster_cli::{BadSetting, KeyFile, Secret, UNIX, is_loopback};
+
+/// Most worker threads, by the server underneath.
+const MAX_WORKERS: i64 = 512;
+
+#[derive(Debug, Clone, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
+#[allow(clippy::doc_markdown, reason = "--help prints these as they are")]
+pub struct Config {
+    /// Address to serve on, or a Unix socket as unix:/path; repeatable
+    #[arg(
+        long,
+        env = "SSE_BROADCASTER_LISTEN",
+        value_name = "HOST:PORT",
+        value_delimiter = ',',
+        default_value = "127.0.0.1:8000"
+    )]
+    pub listen: Vec<String>,
+
+    /// Address that serves every route; the others then have no page, metrics or health
+    #[arg(
+        long,
+        env = "SSE_BROADCASTER_ADMIN_LISTEN",
+        value_name = "HOST:PORT",
+        value_delimiter = ','
+    )]
+    pub admin_listen: Vec<String>,
+
+    /// Serve no page at /
+    #[arg(long, env = "SSE_BROADCASTER_NO_PAGE", value_parser = BoolishValueParser::new())]
+    pub no_page: bool,
+
+    /// Worker threads [default: one a core]
+    #[arg(long, env = "SSE_BROADCASTER_WORKERS", value_parser = clap::value_parser!(u16).range(1..=MAX_WORKERS))]
+    pub workers: Option<u16>,
+
+    /// Serve streams through actix's dispatcher, which takes ten times the memory for each
+    #[arg(long, env = "SSE_BROADCASTER_NO_DIRECT", value_parser = BoolishValueParser::new())]
+    pub no_direct: bool,
+
+    #[command(flatten)]
+    pub history: HistoryConfig,
+
+    /// How long a publish waits while the server is behind, before it is refused
+    #[arg(long, env = "SSE_BROADCASTER_PUBLISH_WAIT", value_name = "DURATION", value_parser = duration,
+          default_value = "5s")]
+    pub publish_wait: Duration,
+
+    /// A stream is never sent nothing for longer: a heartbeat comes before
+    #[arg(long, env = "SSE_BROADCASTER_PING_INTERVAL", value_name = "DURATION", value_parser = some_time,
+          default_value = "4s")]
+    pub ping_interval: Duration,
+
+    /// A client that vanished is noticed after so long, and one that reads next to nothing is cut after
+    /// eight times as long
+    #[arg(long, env = "SSE_BROADCASTER_STALL_TIMEOUT", value_name = "DURATION", value_parser = some_time,
+          default_value = "30s")]
+    pub stall_timeout: Duration,
+
+    /// How long an idle connection is kept for a further request; 0 keeps none
+    #[arg(long, env = "SSE_BROADCASTER_KEEP_ALIVE", value_name = "DURATION", value_parser = duration,
+          default_value = "75s")]
+    pub keep_alive: Duration,
+
+    /// Most bytes that request bodies may hold in all until they are published, beyond 16 KiB of each
+    #[arg(long, env = "SSE_BROADCASTER_UPLOAD_BUFFER_BYTES", value_name = "BYTES", default_value_t = 64 << 20)]
+    pub upload_buffer_bytes: usize,
+
+    /// How long the next line of an NDJSON upload is waited for; a blank one counts
+    #[arg(long, env = "SSE_BROADCASTER_UPLOAD_IDLE_TIMEOUT", value_name = "DURATION", value_parser = some_time,
+          default_value = "60s")]
+    pub upload_idle_timeout: Duration,
+
+    /// Send buffer of a connection in the kernel, which doubles it; 0 leaves it to the kernel
+    #[arg(long, env = "SSE_BROADCASTER_SOCKET_BUFFER_BYTES", value_name = "BYTES", default_value_t = 64 << 10)]
+    pub socket_buffer_bytes: usize,
+
+    /// Most subscribers [default: what the limit of open files allows]
+    #[arg(long, env = "SSE_BROADCASTER_MAX_SUBSCRIBERS", value_name = "N")]
+    pub max_subscribers: Option<usize>,
+
+    /// Most subscribers from one address; behind a proxy all have one [default: no limit]
+    #[arg(
+        long,
+        env = "SSE_BROADCASTER_MAX_SUBSCRIBERS_PER_ADDRESS",
+        value_name = "N"
+    )]
+    pub max_subscribers_per_address: Option<usize>,
+
+    /// Longest data of one event
+    #[arg(long, env = "SSE_BROADCASTER_MAX_EVENT_BYTES", value_name = "BYTES", default_value_t = 1 << 20)]
+    pub max_event_bytes: usize,
+
+    /// Name under which clients reach the server, or * for any; repeatable [default: any, but on loopback
+    /// only localhost and addresses]
+    #[arg(
+        long,
+        env = "SSE_BROADCASTER_HOST",
+        value_name = "NAME",
+        value_delimiter = ',',
+        value_parser = origin::host
+    )]
+    pub host: Vec<String>,
+
+    /// Origin whose pages may read, for example https://app.example.com, or *; repeatable
+    #[arg(
+        long,
+        env = "SSE_BROADCASTER_CORS_ORIGIN",
+        value_name = "ORIGIN",
+        value_delimiter = ',',
+        value_parser = origin::reader
+    )]
+    pub cors_origin: Vec<String>,
+
+    /// Origin whose pages may publish; repeatable
+    #[arg(
+        long,
+        env = "SSE_BROADCASTER_PUBLISH_ORIGIN",
+        value_name = "ORIGIN",
+        value_delimiter = ',',
+        value_parser = origin::publisher
+    )]
+    pub publish_origin: Vec<String>,
+
+    /// Key that every publish must bring as "Authorization: Bearer KEY", of at least 16 characters;
+    /// repeatable, for rotation; the variable takes several by comma. Every user of the machine can
+    /// read the flag in the list of processes: prefer the variable or the file
+    #[arg(
+        long,
+        env = "SSE_BROADCASTER_PUBLISH_KEY",
+        allow_hyphen_values = true,
+        value_name = "KEY",
+        hide_env_values = true
+    )]
+    pub publish_key: Vec<Secret>,
+
+    /// File with such keys, one a line; lines that begin with # are comments. It is read again when it
+    /// has changed, and on SIGHUP
+    #[arg(long, env = "SSE_BROADCASTER_PUBLISH_KEY_FILE", value_name = "FILE")]
+    pub publish_key_file: Option<PathBuf>,
+
+    /// Whoever reaches the server may publish, without a key
+    #[arg(long, env = "SSE_BROADCASTER_ALLOW_ANONYMOUS_PUBLISH", value_parser = BoolishValueParser::new())]
+    pub allow_anonymous_publish: bool,
+
+    /// Nobody may publish over HTTP
+    #[arg(long, env = "SSE_BROADCASTER_NO_PUBLISH", value_parser = BoolishValueParser::new())]
+    pub no_publish: bool,
+
+    /// Nobody may publish by GET /events/<msg>
+    #[arg(long, env = "SSE_BROADCASTER_NO_GET_PUBLISH", value_parser = BoolishValueParser::new())]
+    pub no_get_publish: bool,
+
+    /// After SIGTERM: how long to go on as before, while balancers notice that it is not ready
+    #[arg(long, env = "SSE_BROADCASTER_DRAIN_DELAY", value_name = "DURATION", value_parser = duration,
+          default_value = "0s")]
+    pub drain_delay: Duration,
+
+    /// Then: how long streams may take to end, over which their clients come back
+    #[arg(long, env = "SSE_BROADCASTER_DRAIN_TIME", value_name = "DURATION", value_parser = duration,
+          default_value = "10s")]
+    pub drain_time: Duration,
+
+    /// What is logged, to standard error: error, warn, info, debug, or a filter as in RUST_LOG
+    #[arg(long, env = "SSE_BROADCASTER_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+
+    /// How log lines look
+    #[arg(
+        long,
+        env = "SSE_BROADCASTER_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
+    pub log_format: LogFormat,
+
+    #[arg(skip)]
+    pub given: Given,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    humantime::parse_duration(text)
+        .map_err(|_| "a duration has a unit, for example 500ms, 30s, 10m or 24h".to_owned())
+}
+
+fn some_time(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        time if time < Duration::from_millis(10) => Err("at least 10ms".to_owned()),
+        time => Ok(time),
+    }
+}
+
+impl Config {
+    /// The addresses of `--listen` and of `--admin-listen`.
+    ///
+    /// # Errors
+    /// When one cannot be resolved.
+    pub fn addresses(&self) -> Result<(Vec<SocketAddr>, Vec<SocketAddr>), BadSetting> {
+        let public = resolve("--listen", &self.listen)?;
+        if public.is_empty() && self.sockets().0.is_empty() {
+            return Err(BadSetting(
+                "--listen is empty: give an address and a port, for example 127.0.0.1:8000".into(),
+            ));
+        }
+        Ok((public, resolve("--admin-listen", &self.admin_listen)?))
+    }
+
+    /// The Unix sockets of `--listen` and of `--admin-listen`.
+    #[must_use]
+    pub fn sockets(&self) -> (Vec<PathBuf>, Vec<PathBuf>) {
+        let paths = |texts: &[String]| {
+            let paths = texts.iter().filter_map(|text| text.strip_prefix(UNIX));
+            paths.map(PathBuf::from).collect()
+        };
+        (paths(&self.listen), paths(&self.admin_listen))
+    }
+
+    /// Refuses to open publishing to whoever reaches a public address unless that was asked for.
+    ///
+    /// # Errors
+    /// The three settings of which one must be chosen, ready to paste.
+    pub fn check_publishing(
+        &self,
+        addresses: &[SocketAddr],
+        has_keys: bool,
+    ) -> Result<(), BadSetting> {
+        let chosen = has_keys || self.allow_anonymous_publish || self.no_publish;
+        match addresses.iter().find(|address| !is_loopback(address.ip())) {
+            Some(public) if !chosen => Err(BadSetting(format!(
+                "{public} can be reached from other machines: say who may publish. With a key, such \
+                 as openssl rand -hex 32 prints: --publish-key-file FILE or \
+                 SSE_BROADCASTER_PUBLISH_KEY=… in the environment; anybody: \
+                 --allow-anonymous-publish or SSE_BROADCASTER_ALLOW_ANONYMOUS_PUBLISH=true; nobody: \
+                 --no-publish or SSE_BROADCASTER_NO_PUBLISH=true"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn resolve(flag: &str, texts: &[String]) -> Result<Vec<SocketAddr>, BadSetting> {
+    let mut addresses = Vec::new();
+    let is_address = |text: &&String| !text.is_empty() && !text.starts_with(UNIX);
+    for text in texts.iter().filter(is_address) {
+        let found = text.to_socket_addrs().map_err(|_| {
+            BadSetting(format!(
+                "{flag} {text}: give an address and a port, for example 127.0.0.1:8000, or unix: and a path"
+            ))
+        })?;
+        addresses.extend(found);
+    }
+    addresses.dedup();
+    Ok(addresses)
+}
+
+impl Config {
+    /// What a client command takes from the server's settings.
+    #[must_use]
+    pub fn client_defaults(&self) -> Defaults {
+        Defaults {
+            listen: self.listen.clone(),
+            admin_listen: self.admin_listen.clone(),
+            publish_keys: self.given_keys(),
+            publish_key_file: self.publish_key_file.clone(),
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Which settings were given, and by which name: a setting that has no effect beside the others is
+//! reported by the name that its operator used.
+
+use std::{collections::BTreeMap, ffi::OsStr};
+
+use clap::{ArgMatches, Command, parser::ValueSource};
+
+use super::{BadSetting, Config, LogPlace};
+
+/// The settings of the command line and of the environment, without those that have their default.
+#[derive(Debug, Clone, Default)]
+pub struct Given(BTreeMap<String, Shown>);
+
+#[derive(Debug, Clone)]
+struct Shown {
+    name: String,
+    by_flag: bool,
+    is_empty: bool,
+}
+
+/// An empty filter is how `RUST_LOG` is switched off, too.
+const MAY_BE_EMPTY: &[&str] = &["log"];
+
+impl Given {
+    /// Those of `matches`; a switch that is off is not given.
+    #[must_use]
+    pub fn of(command: &Command, matches: &ArgMatches) -> Self {
+        let settings = command.get_arguments().filter_map(|argument| {
+            let (flag, variable) = (argument.get_long()?, argument.get_env()?);
+            let id = argument.get_id().as_str();
+            let by_flag = match matches.value_source(id)? {
+                ValueSource::CommandLine => true,
+                ValueSource::EnvVariable => false,
+                _ => return None,
+            };
+            if !argument.get_action().takes_values() && !matches.get_flag(id) {
+                return None;
+            }
+            let name = if by_flag {
+                format!("--{flag}")
+            } else {
+                variable.to_string_lossy().into_owned()
+            };
+            let mut values = matches.get_raw(id).into_iter().flatten();
+            let shown = Shown {
+                name,
+                by_flag,
+                is_empty: argument.get_action().takes_values() && values.all(is_empty),
+            };
+            Some((flag.to_owned(), shown))
+        });
+        Self(settings.collect())
+    }
+
+    /// By its flag, without the dashes.
+    #[must_use]
+    pub fn by_variable(&self, flag: &str) -> bool {
+        self.0.get(flag).is_some_and(|shown| !shown.by_flag)
+    }
+
+    /// The flags that were given on the command line, beside these.
+    pub fn flags_beside<'a>(&'a self, known: &'a [&str]) -> impl Iterator<Item = &'a str> {
+        let flags = self.0.iter().filter(|(_, shown)| shown.by_flag);
+        let others = flags.filter(|(flag, _)| !known.contains(&flag.as_str()));
+        others.map(|(_, shown)| shown.name.as_str())
+    }
+
+    /// # Errors
+    /// When a setting is empty: whoever wrote it wanted something, and would get the default.
+    pub fn check_empty(&self) -> Result<(), BadSetting> {
+        let empty = self
+            .0
+            .iter()
+            .find(|(flag, shown)| shown.is_empty && !MAY_BE_EMPTY.contains(&flag.as_str()));
+        match empty {
+            None => Ok(()),
+            Some((_, Shown { name, by_flag, .. })) => {
+                let what = if *by_flag { "flag" } else { "variable" };
+                Err(BadSetting(format!(
+                    "{name} is empty: give it a value, or leave the {what} out"
+                )))
+            }
+        }
+    }
+}
+
+fn is_empty(value: &OsStr) -> bool {
+    let text = value.to_string_lossy();
+    text.split(',').all(|part| part.trim().is_empty())
+}
+
+impl Config {
+    /// A sentence for each setting that was given and has no effect beside the others.
+    #[must_use]
+    pub fn without_effect(&self) -> Vec<String> {
+        let (rules, given) = (self.rules(), &self.given.0);
+        let names = rules.iter().flat_map(|rule| {
+            let held = rule.flags.iter().filter(|_| rule.holds);
+            held.filter_map(|flag| Some((&given.get(*flag)?.name, &rule.why)))
+        });
+        names
+            .map(|(name, why)| format!("{name} has no effect {why}"))
+            .collect()
+    }
+
+    fn rules(&self) -> Vec<Rule> {
+        let place = self.history.place();
+        let is_disk = matches!(place, Ok(LogPlace::Disk(_)));
+        let is_redis = matches!(place, Ok(LogPlace::Redis(_)));
+        let kept = self.history.retention();
+        let has_keys = !self.publish_key.is_empty() || self.publish_key_file.is_some();
+        let rule = |flags, holds, why: &str| Rule {
+            flags,
+            holds,
+            why: why.to_owned(),
+        };
+        vec![
+            rule(
+                &["sync", "cache-bytes", "data-dir-wait"],
+                !is_disk,
+                "without --data-dir",
+            ),
+            rule(&["redis-prefix"], !is_redis, "without --redis-url"),
+            rule(
+                &["window-events", "window-bytes"],
+                !is_disk && !is_redis,
+                "while history is in memory; --history-events and --history-bytes bound it",
+            ),
+            rule(
+                &["window-events"],
+                (is_disk || is_redis) && self.history.window_events > kept.events,
+                &format!("beyond --history-events, which is {}", kept.events),
+            ),
+            rule(
+                &["window-bytes"],
+                (is_disk || is_redis) && self.history.window_bytes > kept.bytes,
+                &format!("beyond --history-bytes, which is {}", kept.bytes),
+            ),
+            rule(
+                &[
+                    "publish-key",
+                    "publish-key-file",
+                    "allow-anonymous-publish",
+                    "no-get-publish",
+                    "publish-wait",
+                ],
+                self.no_publish,
+                "with --no-publish",
+            ),
+            rule(
+                &["allow-anonymous-publish"],
+                has_keys && !self.no_publish,
+                "with a publish key: every publish needs one",
+            ),
+            rule(
+                &["max-subscribers-per-address"],
+                self.max_subscribers_per_address
+                    .zip(self.max_subscribers)
+                    .is_some_and(|(each, all)| each >= all),
+                "when it is not below --max-subscribers",
+            ),
+            rule(
+                &["host"],
+                self.host.len() > 1 && self.host.iter().any(|one| one == "*"),
+                "beside \"*\", which admits every name",
+            ),
+            rule(
+                &["cors-origin"],
+                self.cors_origin.len() > 1 && self.cors_origin.iter().any(|one| one == "*"),
+                "beside \"*\", which admits every origin",
+            ),
+        ]
+    }
+}
+
+/// When some settings have no effect.
+struct Rule {
+    flags: &'static [&'static str],
+    holds: bool,
+    why: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, FromArgMatches as _};
+
+    use super::*;
+    use crate::commands::Cli;
+
+    fn config(args: &[&str]) -> Config {
+        let command = Cli::command();
+        let matches = command
+            .clone()
+            .try_get_matches_from([&["sse-broadcaster"], args].concat())
+            .unwrap();
+        let mut config = Cli::from_arg_matches(&matches).unwrap().config;
+        config.given = Given::of(&command, &matches);
+        config
+    }
+
+    #[test]
+    fn every_setting_of_a_rule_exists() {
+        let command = Cli::command();
+        for flag in config(&[]).rules().iter().flat_map(|rule| rule.flags) {
+            let known = command
+                .get_arguments()
+                .any(|argument| argument.get_long() == Some(flag) && argument.get_env().is_some());
+            assert!(known, "{flag}");
+        }
+    }
+
+    #[test]
+    fn a_setting_without_effect_is_reported_and_one_with_effect_is_not() {
+        for (args, reported) in [
+            (&[][..], ""),
+            (&["--sync", "never"], "--sync"),
+            (&["--sync", "never", "--data-dir", "d"], ""),
+            (&["--cache-bytes", "9"], "--cache-bytes"),
+            (
+                &["--redis-prefix", "p", "--data-dir", "d"],
+                "--redis-prefix",
+            ),
+            (&["--redis-prefix", "p", "--redis-url", "redis://h"], ""),
+            (&["--sync", "never", "--redis-url", "redis://h"], "--sync"),
+            (&["--window-events", "500"], "--window-events"),
+            (&["--window-bytes", "500"], "--window-bytes"),
+            (&["--window-bytes", "500", "--data-dir", "d"], ""),
+            (
+                &[
+                    "--window-events",
+                    "9",
+                    "--history-events",
+                    "8",
+                    "--data-dir",
+                    "d",
+                ],
+                "--window-events",
+            ),
+            (&["--no-publish", "--publish-key", "k"], "--publish-key"),
+            (&["--no-publish", "--no-get-publish"], "--no-get-publish"),
+            (
+                &["--allow-anonymous-publish", "--publish-key-file", "f"],
+                "--allow-anonymous-publish",
+            ),
+            (
+                &[
+                    "--max-subscribers",
+                    "5",
+                    "--max-subscribers-per-address",
+                    "5",
+                ],
+                "--max-subscribers-per-address",
+            ),
+            (
+                &["--cors-origin", "*", "--cors-origin", "http://a"],
+                "--cors-origin",
+            ),
+        ] {
+            let said = config(args).without_effect();
+            assert_eq!(said.is_empty(), reported.is_empty(), "{args:?}: {said:?}");
+            let expected = format!("{reported} has no effect ");
+            let all = said.iter().all(|line| line.starts_with(&expected));
+            assert!(all, "{args:?}: {said:?}");
+        }
+    }
+}

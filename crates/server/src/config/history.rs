@@ -1,0 +1,182 @@
+//! What history keeps, and where.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::Args;
+
+use super::{BadSetting, duration};
+use sse_broadcaster::history::{Retention, SyncPolicy};
+use sse_broadcaster_cli::Secret;
+
+/// What memory keeps unless told otherwise: the window, and in memory alone the whole history.
+const IN_MEMORY: (usize, usize) = (100_000, 64 << 20);
+/// What a log keeps unless told otherwise.
+const IN_A_LOG: (usize, usize) = (1_000_000, 1 << 30);
+
+#[derive(Debug, Clone, Args)]
+#[allow(clippy::doc_markdown, reason = "--help prints these as they are")]
+pub struct HistoryConfig {
+    /// Directory of a log on disk; without one, or Redis, history ends with the process
+    #[arg(long, env = "SSE_BROADCASTER_DATA_DIR", value_name = "DIRECTORY")]
+    pub data_dir: Option<PathBuf>,
+
+    /// How long to wait at start for another process to let go of the directory
+    #[arg(long, env = "SSE_BROADCASTER_DATA_DIR_WAIT", value_name = "DURATION", value_parser = duration,
+          default_value = "10s")]
+    pub data_dir_wait: Duration,
+
+    /// When a publish is on disk: "always" before it is answered, every so often (10ms), or "never"
+    #[arg(
+        long,
+        env = "SSE_BROADCASTER_SYNC",
+        value_name = "WHEN",
+        value_parser = sync,
+        default_value = "always"
+    )]
+    pub sync: SyncPolicy,
+
+    /// What the log on disk may keep of itself in memory
+    #[arg(long, env = "SSE_BROADCASTER_CACHE_BYTES", value_name = "BYTES", default_value_t = 32 << 20)]
+    pub cache_bytes: u64,
+
+    /// Redis or Valkey as the log of many nodes: redis://user:password@host:6379/0, or rediss://
+    #[arg(
+        long,
+        env = "SSE_BROADCASTER_REDIS_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub redis_url: Option<Secret>,
+
+    /// What the log's keys in Redis begin with
+    #[arg(
+        long,
+        env = "SSE_BROADCASTER_REDIS_PREFIX",
+        value_name = "PREFIX",
+        default_value = "sse-broadcaster"
+    )]
+    pub redis_prefix: String,
+
+    /// Most events that history keeps [default: 100000 in memory, 1000000 in a log]
+    #[arg(long, env = "SSE_BROADCASTER_HISTORY_EVENTS", value_name = "N")]
+    pub history_events: Option<usize>,
+
+    /// Most bytes that history keeps: in memory what events take there, in a log 256 and twice its text
+    /// for each [default: 64 MiB in memory, 1 GiB in a log]
+    #[arg(long, env = "SSE_BROADCASTER_HISTORY_BYTES", value_name = "BYTES")]
+    pub history_bytes: Option<usize>,
+
+    /// How old events may grow, for example 24h [default: any age]
+    #[arg(long, env = "SSE_BROADCASTER_HISTORY_AGE", value_name = "DURATION", value_parser = duration)]
+    pub history_age: Option<Duration>,
+
+    /// Most of a log's newest events that memory holds
+    #[arg(long, env = "SSE_BROADCASTER_WINDOW_EVENTS", value_name = "N", default_value_t = IN_MEMORY.0)]
+    pub window_events: usize,
+
+    /// Most bytes of a log's newest events that memory holds
+    #[arg(long, env = "SSE_BROADCASTER_WINDOW_BYTES", value_name = "BYTES", default_value_t = IN_MEMORY.1)]
+    pub window_bytes: usize,
+
+    /// How fast one stream is given what is past; 0 is as fast as it takes it
+    #[arg(
+        long,
+        env = "SSE_BROADCASTER_REPLAY_BYTES_PER_SECOND",
+        value_name = "BYTES",
+        value_parser = replay_rate,
+        default_value = "20000000"
+    )]
+    pub replay_bytes_per_second: u64,
+
+    /// Most bytes that streams may hold of what is past, in all, until their clients have taken them
+    #[arg(long, env = "SSE_BROADCASTER_REPLAY_BUFFER_BYTES", value_name = "BYTES", default_value_t = 64 << 20)]
+    pub replay_buffer_bytes: usize,
+}
+
+fn sync(text: &str) -> Result<SyncPolicy, String> {
+    match text {
+        "always" => Ok(SyncPolicy::Always),
+        "never" => Ok(SyncPolicy::Never),
+        _ => match duration(text) {
+            Ok(interval) if interval >= Duration::from_millis(1) => Ok(SyncPolicy::Every(interval)),
+            Ok(_) => Err("an interval is at least 1ms; \"always\" syncs each time".into()),
+            Err(_) => Err("\"always\", \"never\", or an interval with a unit, like 10ms".into()),
+        },
+    }
+}
+
+/// Slow enough, the heartbeats of a stream that waits for its turn would be late.
+const MIN_REPLAY_BYTES_PER_SECOND: u64 = 100_000;
+
+fn replay_rate(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(0) => Ok(0),
+        Ok(rate) if rate >= MIN_REPLAY_BYTES_PER_SECOND => Ok(rate),
+        _ => Err(format!(
+            "bytes per second, at least {MIN_REPLAY_BYTES_PER_SECOND}, or 0 for no bound"
+        )),
+    }
+}
+
+impl HistoryConfig {
+    /// What the whole history keeps.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        let (events, bytes) = match self.place() {
+            Ok(LogPlace::Memory) => IN_MEMORY,
+            _ => IN_A_LOG,
+        };
+        Retention {
+            events: self.history_events.unwrap_or(events),
+            bytes: self.history_bytes.unwrap_or(bytes),
+            age: self.history_age,
+        }
+    }
+
+    /// What memory holds of a log.
+    #[must_use]
+    pub fn window(&self) -> Retention {
+        let whole = self.retention();
+        Retention {
+            events: self.window_events.min(whole.events),
+            bytes: self.window_bytes.min(whole.bytes),
+            age: whole.age,
+        }
+    }
+
+    /// Where the log is; a setting that is empty counts as not set.
+    ///
+    /// # Errors
+    /// When two settings exclude one another.
+    pub fn place(&self) -> Result<LogPlace<'_>, BadSetting> {
+        let directory = self
+            .data_dir
+            .as_deref()
+            .filter(|path| !path.as_os_str().is_empty());
+        let url = self
+            .redis_url
+            .as_ref()
+            .filter(|url| !url.expose().is_empty());
+        match (directory, url) {
+            (None, None) => Ok(LogPlace::Memory),
+            (Some(directory), None) => Ok(LogPlace::Disk(directory)),
+            (None, Some(url)) => Ok(LogPlace::Redis(url)),
+            (Some(_), Some(_)) => Err(BadSetting(
+                "--data-dir and --redis-url: the log is on disk or in Redis; give one of them"
+                    .into(),
+            )),
+        }
+    }
+}
+
+/// Where the log of events is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogPlace<'a> {
+    /// It ends with the process.
+    Memory,
+    Disk(&'a Path),
+    Redis(&'a Secret),
+}

@@ -1,0 +1,152 @@
+//! Streams on sockets of our own: one loop a worker, beside actix's dispatchers on the same thread.
+//!
+//! A connection whose first request asks for a stream never sees a dispatcher, whose two buffers are
+//! most of what an idle stream would take. What is kept for it instead is in `direct/stream.rs`.
+//!
+//! ```text
+//! direct/head.rs         whose request the first one is
+//! direct/connections.rs  what has become of each connection, and what is to be done about it
+//! direct/stream.rs       one open stream: from its subscription to its socket
+//! direct/outgoing.rs     chunks, and what a full socket has not taken yet
+//! direct/inbox.rs        which streams were woken, and whose turn it is
+//! direct/sockets.rs      which sockets have something to read, or room
+//! direct/timers.rs       what the clock has to look at
+//! ```
+
+mod connections;
+mod head;
+mod inbox;
+mod outgoing;
+mod sockets;
+mod stream;
+mod timers;
+
+use std::{
+    cell::RefCell,
+    future::{Future as _, poll_fn},
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use tokio::{
+    task::yield_now,
+    time::{Sleep, sleep_until},
+};
+
+use crate::http::direct::{
+    connections::Connections,
+    head::Verdict,
+    inbox::{Inbox, Place, Turns},
+    sockets::Ready,
+};
+
+pub(super) use crate::http::direct::connections::{House, Other};
+
+/// The streams of one worker.
+pub(super) struct Direct {
+    inbox: Arc<Inbox>,
+    connections: RefCell<Connections>,
+}
+
+/// What the loop fills anew in each of its turns.
+#[derive(Default)]
+struct Round {
+    ready: Vec<Ready>,
+    turns: Turns,
+    turn: Vec<Place>,
+}
+
+impl Direct {
+    /// Starts the loop on this thread. `serve_other` serves whoever turns out not to ask for a stream.
+    pub(super) fn start(
+        house: House,
+        serve_other: impl Fn(Other) + 'static,
+    ) -> io::Result<Rc<Self>> {
+        let inbox = Arc::<Inbox>::default();
+        let connections = Connections::new(house, Box::new(serve_other), Arc::clone(&inbox))?;
+        let direct = Rc::new(Self {
+            inbox,
+            connections: RefCell::new(connections),
+        });
+        actix_web::rt::spawn(Rc::clone(&direct).run());
+        Ok(direct)
+    }
+
+    /// Takes a connection that asks for a stream, or may come to; any other is given back.
+    pub(super) fn take(&self, other: Other) -> Result<(), Other> {
+        let connections = &mut *self.connections.borrow_mut();
+        let earliest = connections.timers.next();
+        match connections.judge(&other, other.begun.len()) {
+            Verdict::Theirs => return Err(other),
+            Verdict::Stream(begun) => connections.begin(other, *begun),
+            Verdict::Unknown => connections.wait_for_head(other)?,
+        }
+        if connections.timers.next() != earliest {
+            // The clock has to be looked at earlier than the loop meant to.
+            self.inbox.nudge();
+        }
+        Ok(())
+    }
+
+    async fn run(self: Rc<Self>) {
+        let mut sleep = pin!(sleep_until(Instant::now().into()));
+        let mut round = Round::default();
+        loop {
+            let woken = poll_fn(|cx| self.poll_woken(cx, sleep.as_mut(), &mut round)).await;
+            if let Err(error) = woken {
+                log::error!("a worker cannot watch its sockets any more: {error}");
+                return;
+            }
+            self.serve(&mut round);
+            if !round.turns.is_empty() || !self.inbox.is_empty() {
+                // For new connections, requests, and the walks of other events.
+                yield_now().await;
+            }
+        }
+    }
+
+    fn poll_woken(
+        &self,
+        cx: &mut Context<'_>,
+        mut sleep: Pin<&mut Sleep>,
+        round: &mut Round,
+    ) -> Poll<io::Result<()>> {
+        let connections = &mut *self.connections.borrow_mut();
+        if let Poll::Ready(result) = connections.sockets.poll(cx, &mut round.ready) {
+            return Poll::Ready(result);
+        }
+        if self.inbox.register(cx.waker()) || !round.turns.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(next) = connections.timers.next() {
+            let next = next.into();
+            if sleep.deadline() != next {
+                sleep.as_mut().reset(next);
+            }
+            return sleep.poll(cx).map(Ok);
+        }
+        Poll::Pending
+    }
+
+    /// A bounded part of what there is to do.
+    fn serve(&self, round: &mut Round) {
+        let connections = &mut *self.connections.borrow_mut();
+        for ready in round.ready.drain(..) {
+            connections.is_ready(ready);
+        }
+        connections.look_at_clock(Instant::now());
+        round.turns.take(&self.inbox);
+        round.turns.next(&mut round.turn);
+        for place in round.turn.drain(..) {
+            // One that panics is not to end everybody's.
+            if catch_unwind(AssertUnwindSafe(|| connections.advance(place))).is_err() {
+                connections.close(place);
+            }
+        }
+    }
+}

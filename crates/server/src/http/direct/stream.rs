@@ -1,0 +1,310 @@
+//! One open stream: takes what is due from its subscription, and writes it to its socket.
+
+use std::{
+    io::{self, Read as _, Write as _},
+    net::TcpStream,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use super::{
+    super::{
+        capacity::Counted,
+        patience::{BROKEN_CHUNK, Discarded, Hold, Stall, Unseen},
+        socket,
+    },
+    head::Begun,
+    inbox::Bell,
+    outgoing::{Framer, Outgoing, append_chunk},
+};
+use sse_broadcaster::broadcaster::{Ended, Subscription};
+use sse_broadcaster_actix::internal::Seat;
+
+/// Most that is written for one stream before others have their turn.
+const PER_TURN_BYTES: usize = 256 << 10;
+/// Most that is collected for the first write of a stream.
+const FIRST_WRITE_BYTES: usize = 32 << 10;
+
+/// A subscriber, and the socket that it is sent to.
+pub(super) struct Stream {
+    pub(super) socket: TcpStream,
+    subscription: Subscription,
+    bell: Arc<Bell>,
+    framing: Framing,
+    discarded: Discarded,
+    /// The socket was full once, so that its room is told.
+    pub(super) watches_room: bool,
+    /// A look at the stall is due some time.
+    pub(super) has_timer: bool,
+    full: Option<Box<Full>>,
+    /// There as long as something may not be acknowledged.
+    stall: Option<Box<Stall>>,
+    unseen: Unseen,
+    /// Among connections, and among streams.
+    _counted: [Counted; 2],
+    _seat: Option<Seat>,
+}
+
+/// How the stream's bytes are framed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    Plain,
+    Chunks,
+    /// The broken chunk that ends them is with the kernel, or waits for room.
+    BrokenChunk,
+}
+
+/// What waits for the socket to have room.
+struct Full {
+    outgoing: Outgoing,
+    hold: Hold,
+}
+
+/// What a stream waits for after it has done what it can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// To be woken.
+    Idle,
+    /// For room in its socket.
+    Full,
+    /// For nothing: everything is with the kernel, and the connection is to be cut.
+    Cut,
+    /// For nothing: its client is gone.
+    Gone,
+}
+
+impl Stream {
+    /// And the head of its answer, to begin with.
+    pub(super) fn new(
+        socket: TcpStream,
+        begun: Begun,
+        bell: Arc<Bell>,
+        counted: [Counted; 2],
+    ) -> (Self, Vec<u8>) {
+        let stream = Self {
+            socket,
+            subscription: begun.opened.subscription,
+            bell,
+            framing: if begun.chunked {
+                Framing::Chunks
+            } else {
+                Framing::Plain
+            },
+            discarded: Discarded::of(begun.behind),
+            watches_room: false,
+            has_timer: false,
+            full: None,
+            stall: None,
+            unseen: Unseen::default(),
+            _counted: counted,
+            _seat: begun.opened.seat,
+        };
+        (stream, begun.answer)
+    }
+
+    /// Sends the answer's head, and in the same write what is due at once.
+    pub(super) fn begin(&mut self, mut answer: Vec<u8>, framer: &mut Framer) -> Rest {
+        let waker = Waker::from(Arc::clone(&self.bell));
+        let mut cx = Context::from_waker(&waker);
+        let mut is_pending = false;
+        while answer.len() < FIRST_WRITE_BYTES {
+            match self.subscription.poll_due(&mut cx) {
+                // Shared by others, maybe, so that it is not copied.
+                Poll::Ready(Some(bytes)) if bytes.len() > FIRST_WRITE_BYTES => {
+                    self.subscription.put_back(bytes);
+                    break;
+                }
+                Poll::Ready(Some(bytes)) if self.is_chunked() => append_chunk(&mut answer, &bytes),
+                Poll::Ready(Some(bytes)) => answer.extend_from_slice(&bytes),
+                Poll::Ready(None) => break,
+                Poll::Pending => {
+                    is_pending = true;
+                    break;
+                }
+            }
+        }
+        let mut outgoing = Outgoing::plain(answer.into());
+        match outgoing.write(&self.socket) {
+            Ok(true) if is_pending => Rest::Idle,
+            Ok(true) => self.advance(framer),
+            Ok(false) => self.wait_for_room(outgoing),
+            Err(error) => self.gone(&error),
+        }
+    }
+
+    /// Writes what is due, until nothing is or the socket is full.
+    pub(super) fn advance(&mut self, framer: &mut Framer) -> Rest {
+        self.bell.answer();
+        if self.full.is_some() {
+            return Rest::Full;
+        }
+        let waker = Waker::from(Arc::clone(&self.bell));
+        let mut cx = Context::from_waker(&waker);
+        let mut written = 0;
+        while written < PER_TURN_BYTES {
+            let bytes = match self.subscription.poll_due(&mut cx) {
+                Poll::Ready(Some(bytes)) => bytes,
+                Poll::Ready(None) => return self.break_off(),
+                Poll::Pending => return Rest::Idle,
+            };
+            written += bytes.len();
+            let length = bytes.len();
+            match framer.write(&self.socket, bytes, self.is_chunked()) {
+                Ok(None) => {
+                    self.has_written(length);
+                    if self.subscription.is_settled() {
+                        return Rest::Idle;
+                    }
+                }
+                Ok(Some(outgoing)) => return self.wait_for_room(outgoing),
+                Err(error) => return self.gone(&error),
+            }
+        }
+        waker.wake();
+        Rest::Idle
+    }
+
+    fn is_chunked(&self) -> bool {
+        self.framing != Framing::Plain
+    }
+
+    /// Everything that was due is with the kernel.
+    fn break_off(&mut self) -> Rest {
+        if self.framing != Framing::Chunks {
+            return Rest::Cut;
+        }
+        self.framing = Framing::BrokenChunk;
+        let mut outgoing = Outgoing::plain(Bytes::from_static(BROKEN_CHUNK));
+        match outgoing.write(&self.socket) {
+            Ok(true) => Rest::Cut,
+            Ok(false) => self.wait_for_room(outgoing),
+            Err(error) => self.gone(&error),
+        }
+    }
+
+    fn wait_for_room(&mut self, outgoing: Outgoing) -> Rest {
+        let written = outgoing.written();
+        match &mut self.stall {
+            Some(stall) => stall.has_written(written),
+            None => self.judge(socket::unacknowledged(&self.socket)),
+        }
+        let hold = Hold::begin(written as u64);
+        self.full = Some(Box::new(Full { outgoing, hold }));
+        Rest::Full
+    }
+
+    /// So much is with the kernel.
+    fn has_written(&mut self, bytes: usize) {
+        if let Some(stall) = &mut self.stall {
+            stall.has_written(bytes);
+        } else if self.unseen.add(bytes) {
+            match socket::unacknowledged(&self.socket) {
+                0 => {}
+                unacknowledged => self.judge(unacknowledged),
+            }
+        }
+    }
+
+    /// From now on its progress is judged here, and not by the kernel.
+    fn judge(&mut self, unacknowledged: u64) {
+        socket::wait_for_peer(&self.socket, None);
+        self.stall = Some(Box::new(Stall::begin(unacknowledged)));
+    }
+
+    /// Whether it is to be looked at by the clock.
+    pub(super) fn is_judged(&self) -> bool {
+        self.stall.is_some()
+    }
+
+    /// The socket has room again.
+    pub(super) fn write_on(&mut self, framer: &mut Framer) -> Rest {
+        let Some(full) = &mut self.full else {
+            return Rest::Idle;
+        };
+        let before = full.outgoing.written();
+        let written = full.outgoing.write(&self.socket);
+        let bytes = full.outgoing.written() - before;
+        if let Some(stall) = &mut self.stall {
+            stall.has_written(bytes);
+        }
+        match written {
+            Ok(true) => {
+                self.full = None;
+                self.advance(framer)
+            }
+            Ok(false) => Rest::Full,
+            Err(error) => self.gone(&error),
+        }
+    }
+
+    /// A look by the clock: cuts a stream whose peer has taken too little for too long, or too little where
+    /// others wait for what it holds.
+    pub(super) fn look(&mut self, timeout: Duration, is_wanted: bool) -> Rest {
+        let unacknowledged = socket::unacknowledged(&self.socket);
+        if self.full.is_none() && unacknowledged == 0 {
+            if self.stall.take().is_some() {
+                socket::wait_for_peer(&self.socket, Some(timeout));
+            }
+            return Rest::Idle;
+        }
+        let stall = self.stall.as_mut();
+        let has_stalled = stall.is_some_and(|stall| stall.is_over(unacknowledged, timeout));
+        let is_slow = self.full.as_mut().is_some_and(|full| {
+            let written = full.outgoing.written() as u64;
+            full.hold.is_over(written, timeout)
+        });
+        if has_stalled || (is_slow && is_wanted && self.subscription.is_past()) {
+            self.subscription.ends_as(Ended::Stalled);
+            return Rest::Gone;
+        }
+        match self.full {
+            Some(_) => Rest::Full,
+            None => Rest::Idle,
+        }
+    }
+
+    /// Reads on only to learn of the end.
+    pub(super) fn discard(&mut self) -> Rest {
+        let mut space = [0; 4096];
+        loop {
+            let read = match (&self.socket).read(&mut space) {
+                Ok(0) => return Rest::Gone,
+                Ok(read) => self.discarded.add(read),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Rest::Idle,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = read {
+                return self.gone(&error);
+            }
+        }
+    }
+
+    /// The kernel, which counts the same time, may be first to see that a stream has stalled.
+    fn gone(&mut self, error: &io::Error) -> Rest {
+        if error.kind() == io::ErrorKind::TimedOut {
+            self.subscription.ends_as(Ended::Stalled);
+        }
+        Rest::Gone
+    }
+
+    /// Without chunks a mere close would look like a clean end, after which some clients give up.
+    pub(super) fn needs_reset(&self) -> bool {
+        !self.is_chunked()
+    }
+}
+
+impl Drop for Stream {
+    /// Also where the worker ends with streams open.
+    fn drop(&mut self) {
+        if self.needs_reset() {
+            socket::reset_on_close(&self.socket);
+        } else if self.framing == Framing::Chunks && self.full.is_none() {
+            // Between two chunks. What the socket does not take now, nobody is left to write.
+            let _ = (&self.socket).write(BROKEN_CHUNK);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! `GET /ws`: the subscription of `GET /events` over a WebSocket, on which its client may publish, too.
+//!
+//! ```text
+//! ws/socket.rs        the answer's body: who has the word, and how it ends
+//! ws/events.rs        what is due to the subscriber, as frames in bounded pieces
+//! ws/words.rs         the lines of a stream, read as messages
+//! ws/conversation.rs  what the client says, and what it is answered
+//! ws/incoming.rs      its frames as whole messages, within bounds; ws/lengths.rs
+//! ws/publish.rs       a message that publishes
+//! ```
+//!
+//! actix-ws shakes hands, reads frames, and writes answers. Events do not go through its session, which
+//! would copy each of them whole for every subscriber, and keep many for one that does not read.
+
+mod conversation;
+mod events;
+mod incoming;
+mod lengths;
+mod publish;
+mod socket;
+mod words;
+
+use std::{rc::Rc, sync::Arc};
+
+use actix_web::{
+    HttpRequest, HttpResponse, ResponseError as _,
+    body::BoxBody,
+    http::{
+        StatusCode, Version,
+        header::{self, HeaderValue},
+    },
+    web::{self, Payload, ServiceConfig},
+};
+
+use crate::http::ws::{incoming::Incoming, publish::Publisher, socket::Socket};
+use sse_broadcaster_actix::Problem;
+use sse_broadcaster_actix::internal::{
+    Face, Link, Opened, Requested, Route, grant, method_not_allowed, read,
+};
+use sse_broadcaster_http::Wish;
+
+pub(super) fn configure(config: &mut ServiceConfig, face: &Arc<Face>) {
+    let socket = web::resource("/ws")
+        .app_data(web::Data::from(Arc::clone(face)))
+        .route(web::get().to(answer))
+        .default_service(web::to(|| async { method_not_allowed("GET") }));
+    config.service(socket);
+}
+
+async fn answer(request: HttpRequest, body: Payload, face: web::Data<Face>) -> HttpResponse {
+    open(&request, body, &face).unwrap_or_else(|problem| refuse(&problem))
+}
+
+fn open(
+    request: &HttpRequest,
+    body: Payload,
+    face: &web::Data<Face>,
+) -> Result<HttpResponse, Problem> {
+    face.gate.admit_host(request.head().into())?;
+    face.gate.admit_page(request.head().into())?;
+    Route::Events.check_parameters(request.head())?;
+    let wish = read(request.head(), |query, id| {
+        Wish::read(query, id)?.into_json()
+    })?;
+    if request.version() < Version::HTTP_11 {
+        return Err(upgrade_required("it came over HTTP/1.0"));
+    }
+    let publisher = Publisher::of(request.head(), face);
+    let (mut answer, session, incoming) =
+        Incoming::open(request, body, publisher.max_message_bytes(), &face.uploads)
+            .map_err(|error| upgrade_required(&error.to_string()))?;
+    let opened = grant(request.head(), face, Requested::Events(wish));
+    let Opened { subscription, seat } = opened.inspect_err(|_| face.broadcaster.count_refused())?;
+    if let Ok(head) = subscription.head().to_string().parse() {
+        let name = header::HeaderName::from_static("event-head");
+        answer.headers_mut().insert(name, head);
+    }
+    let link = request.conn_data::<Rc<Link>>().cloned();
+    if let Some(link) = &link {
+        link.begin_conversation();
+    }
+    let broadcaster = face.broadcaster.clone();
+    Ok(answer.map_body(|_, replies| {
+        let events = events::Events::new(subscription, broadcaster);
+        let said = (incoming, session, publisher);
+        BoxBody::new(Socket::open(events, said, replies, link, seat))
+    }))
+}
+
+fn upgrade_required(why: &str) -> Problem {
+    let detail = format!(
+        "this is no WebSocket handshake ({why}); open this address with a WebSocket client, or read the \
+         same events from /events"
+    );
+    Problem::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", detail)
+}
+
+fn refuse(problem: &Problem) -> HttpResponse {
+    let mut answer = problem.error_response();
+    if problem.status() == StatusCode::UPGRADE_REQUIRED {
+        let headers = answer.headers_mut();
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(
+            header::SEC_WEBSOCKET_VERSION,
+            HeaderValue::from_static("13"),
+        );
+    }
+    answer
+}

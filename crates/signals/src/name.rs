@@ -1,0 +1,96 @@
+use std::{fmt, str::FromStr};
+
+use sse_broadcaster::event::{Invalid, MAX_NAME_BYTES, RESERVED_NAMES, Topic};
+use sse_broadcaster::internal::SIGNAL_TOPICS;
+
+/// Longest name of a signal, in bytes of UTF-8: a topic's, without what marks it as a signal's.
+pub const MAX_SIGNAL_NAME_BYTES: usize = MAX_NAME_BYTES - SIGNAL_TOPICS.len();
+/// What a stream of signals calls other events.
+const TAKEN: &str = "deleted";
+
+/// What a signal is called: 1 to [`MAX_SIGNAL_NAME_BYTES`] bytes without control characters, `*` or
+/// `{`, and none of the names that a stream of signals gives to events of its own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SignalName {
+    topic: Topic,
+}
+
+impl SignalName {
+    /// # Errors
+    /// `invalid_signal`, with what is wrong.
+    pub fn new(text: &str) -> Result<Self, Invalid> {
+        let refused =
+            |why: &str| Invalid::new("invalid_signal", format!("the signal's name {why}"));
+        if text.len() > MAX_SIGNAL_NAME_BYTES {
+            return Err(refused(&format!(
+                "has {} bytes; at most {MAX_SIGNAL_NAME_BYTES} are allowed",
+                text.len()
+            )));
+        }
+        if text == TAKEN || RESERVED_NAMES.contains(&text) {
+            return Err(refused(&format!(
+                "{text} is what a stream calls an event of its own; choose another one"
+            )));
+        }
+        if text.is_empty() || text.contains(|c: char| c.is_control() || matches!(c, '*' | '{')) {
+            return Err(refused(
+                "is empty, or holds a control character, * or {; choose another one",
+            ));
+        }
+        let topic = Topic::new(&format!("{SIGNAL_TOPICS}{text}"))?;
+        Ok(Self { topic })
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        let topic = self.topic.as_str();
+        topic.strip_prefix(SIGNAL_TOPICS).unwrap_or(topic)
+    }
+
+    /// The topic of its changes; the document is retained under the same key.
+    pub(super) fn topic(&self) -> &str {
+        self.topic.as_str()
+    }
+}
+
+impl fmt::Display for SignalName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for SignalName {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Self::new(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_that_a_line_of_the_wire_can_hold_and_no_event_of_ours() {
+        for name in ["counter", "$x", "a/b", "Zähler", "with space"] {
+            assert_eq!(SignalName::new(name).unwrap().as_str(), name);
+        }
+        let long = "x".repeat(MAX_SIGNAL_NAME_BYTES + 1);
+        for name in [
+            "",
+            "a\nb",
+            "*",
+            "{a}",
+            "connected",
+            "gap",
+            "heartbeat",
+            "position",
+            "deleted",
+            &long,
+        ] {
+            assert_eq!(SignalName::new(name).unwrap_err().code(), "invalid_signal");
+        }
+        assert!(SignalName::new(&long[1..]).is_ok());
+    }
+}
