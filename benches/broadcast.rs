@@ -14,7 +14,7 @@ use criterion::{
 };
 use futures_util::StreamExt as _;
 use sse_broadcaster::{
-    Broadcaster, Event, EventId, Form, Memory, Options, Selector, Start, Subscription,
+    Broadcaster, Event, EventId, Format, Memory, Options, Selector, Start, Subscription,
     event::Stored, history::Retention, sse::Frame,
 };
 use tokio::{runtime::Runtime, sync::Notify, task::LocalSet};
@@ -38,15 +38,15 @@ fn encoding(c: &mut Criterion) {
         ("100 lines of 100 bytes", &lines),
     ] {
         let event = event("news", data);
-        for form in [Form::Sse, Form::Json] {
-            let id = BenchmarkId::new(format!("{form:?}"), name);
+        for format in [Format::Sse, Format::Json] {
+            let id = BenchmarkId::new(format!("{format:?}"), name);
             group.throughput(Throughput::Bytes(data.len() as u64));
             group.bench_function(id, |b| {
-                // A form is encoded once and kept, so each time there is another event.
+                // A format is encoded once and kept, so each time there is another event.
                 let id = EventId::new(1_763_712_000_000, 1);
                 let stored = || Arc::new(Stored::new(id, 0, event.clone()));
                 let encode = |stored: Arc<Stored>| {
-                    Frame::of(&stored, form);
+                    Frame::of(&stored, format);
                     stored
                 };
                 b.iter_batched(stored, encode, BatchSize::SmallInput);
@@ -115,7 +115,7 @@ impl Served {
     fn subscribe(&self, topic: &str, start: Start) -> Subscription {
         let _runtime = self.runtime.enter();
         let selector = Selector::topics(&[topic]).expect("a topic");
-        let subscribed = self.broadcaster.subscribe(selector, Form::Sse, start);
+        let subscribed = self.broadcaster.subscribe(selector, Format::Sse, start);
         subscribed.expect("a subscription")
     }
 
@@ -123,7 +123,7 @@ impl Served {
     fn read<'a>(&self, topics: impl Iterator<Item = &'a str>) {
         let mut count = 0;
         for topic in topics {
-            let mut subscription = self.subscribe(topic, Start::Fresh);
+            let mut subscription = self.subscribe(topic, Start::Live);
             let delivered = Rc::clone(&self.delivered);
             self.tasks.spawn_local(async move {
                 while let Some(Ok(_)) = subscription.next().await {

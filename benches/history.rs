@@ -12,7 +12,7 @@ use std::{
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use sse_broadcaster::{
     Event, EventId, Memory, Selector,
-    history::{Batch, From, History, Hold, Limit, Retention, SyncPolicy},
+    history::{Batch, From, History, Limit, ReservationGuard, Retention, SyncPolicy},
 };
 use sse_broadcaster_disk as disk;
 use sse_broadcaster_disk::Disk;
@@ -130,7 +130,7 @@ async fn append(history: &Arc<dyn History>, publishers: u64, appends: u64) {
             for n in 0..share {
                 let one = event(usize::try_from(n).unwrap_or(0)).into();
                 history
-                    .append(one, Hold::default())
+                    .append(one, ReservationGuard::default())
                     .await
                     .expect("appended");
             }
@@ -165,7 +165,7 @@ fn appends(c: &mut Criterion) {
 fn fill(runtime: &Runtime, history: &Arc<dyn History>, events: usize) -> Vec<EventId> {
     let mut ids = Vec::new();
     while ids.len() < events {
-        let append = history.append(batch(1_000), Hold::default());
+        let append = history.append(batch(1_000), ReservationGuard::default());
         ids.extend(runtime.block_on(append).expect("appended").ids);
     }
     while history.tail().bounds().head < ids[ids.len() - 1] {

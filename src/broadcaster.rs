@@ -7,7 +7,6 @@
 //! A subscriber is a cursor in the log. One that reads slowly reads on from history and costs nobody
 //! anything. A *server* that is behind makes its publishers wait, and never cuts a subscriber.
 
-mod ahead;
 mod blocking;
 mod buffers;
 mod error;
@@ -15,19 +14,20 @@ mod history_reader;
 mod index;
 #[cfg(all(test, shuttle))]
 mod interleavings;
-mod looks;
-mod pace;
+mod polls;
 mod position;
-mod recent;
+mod publish_quota;
+mod rate_limiter;
+mod read_ahead;
 mod reconnects;
-mod replays;
-mod room;
 mod shard;
+mod single_flight;
 mod snapshot;
 mod start;
 mod stats;
 mod subscription;
 mod walk;
+mod window_slice;
 
 use std::{
     cell::RefCell,
@@ -44,16 +44,16 @@ use futures_util::future::BoxFuture;
 use tokio::{runtime::Handle, sync::Notify, time::timeout_at};
 
 use crate::{
-    event::{Event, Form, Selector},
+    event::{Event, Format, Selector},
     history::{
-        self, Appended, Batch, Bounds, Follower, History, Hold, NameKind, NameRange, Names,
-        RetainedAt, Unavailable, Window,
+        self, Appended, Batch, Bounds, Follower, History, NameKind, NameRange, Names,
+        ReservationGuard, RetainedAt, Unavailable, Window,
     },
 };
-use looks::Looks;
-use replays::Replays;
-use room::{Room, Size};
+use polls::Polls;
+use publish_quota::{PublishQuota, Size};
 use shard::{Attended, Shard};
+use single_flight::ReplaySingleFlight;
 
 pub use buffers::ReplayBuffers;
 pub use error::{PublishError, StartError, SubscribeError};
@@ -62,7 +62,7 @@ pub use snapshot::{Snapshot, Snapshots};
 pub use start::Start;
 pub use stats::{Ended, Stats};
 pub use subscription::MAX_PIECE_BYTES;
-pub use subscription::{Cut, Subscription};
+pub use subscription::{Disconnected, Subscription};
 
 /// Fewest events that the window must have room for.
 pub const MIN_WINDOW_EVENTS: usize = 16;
@@ -119,8 +119,8 @@ struct Inner {
     shards: Arc<[Arc<Shard>]>,
     /// Threads that were given a shard so far.
     threads: AtomicUsize,
-    room: Arc<Room>,
-    replays: Replays,
+    quota: Arc<PublishQuota>,
+    replays: ReplaySingleFlight,
     buffers: Arc<ReplayBuffers>,
     stats: Arc<Stats>,
     options: Options,
@@ -163,18 +163,18 @@ impl Broadcaster {
         let stats = Arc::new(Stats::default());
         let new_shard = |_| Arc::new(Shard::new(&window, Arc::clone(&stats)));
         let shards: Arc<[Arc<Shard>]> = (0..options.shards.max(1)).map(new_shard).collect();
-        let room = Arc::new(Room::new(Arc::clone(&window), Arc::clone(&shards)));
+        let quota = Arc::new(PublishQuota::new(Arc::clone(&window), Arc::clone(&shards)));
         window.follow(Following {
             shards: Arc::clone(&shards),
-            room: Arc::downgrade(&room),
+            quota: Arc::downgrade(&quota),
         });
         let inner = Arc::new(Inner {
-            room,
+            quota,
             history,
             window,
             shards,
             threads: AtomicUsize::new(0),
-            replays: Replays::default(),
+            replays: ReplaySingleFlight::default(),
             buffers: ReplayBuffers::new(
                 options.replay_buffer_bytes,
                 options.max_event_bytes,
@@ -189,7 +189,7 @@ impl Broadcaster {
         });
         inner.runtime.spawn(ping(
             Arc::downgrade(&inner),
-            Looks::new(inner.options.ping_interval),
+            Polls::new(inner.options.ping_interval),
         ));
         Ok(Self { inner })
     }
@@ -204,13 +204,16 @@ impl Broadcaster {
         let batch = batch.into();
         let size = self.size_of(&batch)?;
         let inner = &*self.inner;
-        let reservation = inner.room.reserve(size, inner.options.publish_wait).await;
+        let reservation = inner.quota.reserve(size, inner.options.publish_wait).await;
         let reservation = reservation.ok_or(PublishError::Overloaded)?;
         // Asked behind the reservation, which a drain waits for.
         if self.is_draining() {
             return Err(PublishError::Draining);
         }
-        let appended = inner.history.append(batch, Hold::new(reservation)).await?;
+        let appended = inner
+            .history
+            .append(batch, ReservationGuard::new(reservation))
+            .await?;
         inner.stats.published.add(appended.ids.len() as u64);
         inner.stats.publish_latency.observe(called.elapsed());
         Ok(appended)
@@ -276,10 +279,10 @@ impl Broadcaster {
     pub fn subscribe(
         &self,
         selector: Selector,
-        form: Form,
+        format: Format,
         start: Start,
     ) -> Result<Subscription, SubscribeError> {
-        self.open(selector, form, start, None)
+        self.open(selector, format, start, None)
     }
 
     /// A stream that begins with the state, resumed or not, and is sent it again behind every gap;
@@ -290,16 +293,16 @@ impl Broadcaster {
     pub fn subscribe_to_state(
         &self,
         selector: Selector,
-        form: Form,
+        format: Format,
         state: Arc<dyn Snapshots>,
     ) -> Result<Subscription, SubscribeError> {
-        self.open(selector, form, Start::Fresh, Some(state))
+        self.open(selector, format, Start::Live, Some(state))
     }
 
     fn open(
         &self,
         selector: Selector,
-        form: Form,
+        format: Format,
         start: Start,
         state: Option<Arc<dyn Snapshots>>,
     ) -> Result<Subscription, SubscribeError> {
@@ -317,9 +320,9 @@ impl Broadcaster {
             return Err(SubscribeError::Full);
         }
         let inner = Arc::clone(&self.inner);
-        let mut subscription = Subscription::new(inner, shard, selector, form, start, state);
+        let mut subscription = Subscription::new(inner, shard, selector, format, start, state);
         // A publisher may have seen the first of a shard before its place, and waited for that.
-        self.inner.room.freed();
+        self.inner.quota.freed();
         // A drain that began meanwhile may have passed this one over.
         if self.is_draining() {
             subscription.ends_as(Ended::Refused);
@@ -342,7 +345,7 @@ impl Broadcaster {
             let Some(_duty) = duty else { return };
             while let Some(inner) = inner.upgrade() {
                 if shard.walk(&inner.window).await {
-                    inner.room.freed();
+                    inner.quota.freed();
                     // Those that were woken first: what they take now, the next walk need not.
                     tokio::task::yield_now().await;
                 } else {
@@ -377,7 +380,7 @@ impl Broadcaster {
         let inner = &*self.inner;
         let deadline = Instant::now() + within;
         inner.draining.store(true, Ordering::SeqCst);
-        while !inner.room.is_free() && Instant::now() < deadline {
+        while !inner.quota.is_free() && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let streams = inner.subscribers.load(Ordering::SeqCst);
@@ -471,7 +474,7 @@ impl Broadcaster {
     /// How many events the slowest shard has not walked yet.
     #[must_use]
     pub fn lag(&self) -> u64 {
-        self.inner.room.lag().events
+        self.inner.quota.lag().events
     }
 
     /// A reconnection time for one that is sent away: not everybody comes back at once.
@@ -488,7 +491,7 @@ impl Broadcaster {
 
 struct Following {
     shards: Arc<[Arc<Shard>]>,
-    room: std::sync::Weak<Room>,
+    quota: std::sync::Weak<PublishQuota>,
 }
 
 impl Follower for Following {
@@ -499,10 +502,10 @@ impl Follower for Following {
     }
 
     fn room(&self, events: u64, bytes: u64) -> BoxFuture<'_, ()> {
-        let room = self.room.upgrade();
+        let quota = self.quota.upgrade();
         Box::pin(async move {
-            if let Some(room) = room {
-                room.wait_for(Size { events, bytes }).await;
+            if let Some(quota) = quota {
+                quota.wait_for(Size { events, bytes }).await;
             }
         })
     }
@@ -520,7 +523,7 @@ struct Freed(std::sync::Weak<Inner>);
 impl Drop for Freed {
     fn drop(&mut self) {
         if let Some(inner) = self.0.upgrade() {
-            inner.room.freed();
+            inner.quota.freed();
         }
     }
 }
@@ -531,7 +534,7 @@ impl Inner {
             self.left.notify_waiters();
         }
         // A shard that nobody is left on makes no publisher wait.
-        self.room.freed();
+        self.quota.freed();
     }
 }
 
@@ -554,8 +557,8 @@ impl Drop for Inner {
 }
 
 /// Pings quiet streams and prunes those that are stale, until the broadcaster is gone.
-async fn ping(broadcaster: std::sync::Weak<Inner>, looks: Looks) {
-    let mut ticks = tokio::time::interval(looks.every);
+async fn ping(broadcaster: std::sync::Weak<Inner>, polls: Polls) {
+    let mut ticks = tokio::time::interval(polls.every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     ticks.tick().await;
     loop {
@@ -567,7 +570,7 @@ async fn ping(broadcaster: std::sync::Weak<Inner>, looks: Looks) {
         let _ = inner.history.bounds();
         inner.replays.forget(Instant::now());
         for shard in inner.shards.iter() {
-            shard.prune_stale(Instant::now(), looks);
+            shard.prune_stale(Instant::now(), polls);
         }
     }
 }

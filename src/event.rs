@@ -18,12 +18,13 @@ pub(crate) use encodings::Encodings;
 pub use fields::Fields;
 pub use id::EventId;
 pub use names::{
-    DEFAULT_TOPIC, EVENT_SOURCE_NAMES, EventName, MAX_NAME_BYTES, OwnId, RESERVED_NAMES, Topic,
+    DEFAULT_TOPIC, EVENT_SOURCE_NAMES, EventName, IdempotencyKey, MAX_NAME_BYTES, RESERVED_NAMES,
+    Topic,
 };
 pub use packed::Fetched;
-pub use selector::{Asked, Selector};
-pub use stored::SignalForm;
-pub use stored::{Form, Stored};
+pub use selector::{SelectedTopics, Selector};
+pub use stored::SignalFormat;
+pub use stored::{Format, Stored};
 
 /// Most topics that one event may have, and that one subscription may ask for.
 pub const MAX_TOPICS: usize = 100;
@@ -69,7 +70,7 @@ pub struct Event {
     topics: Topics,
     name: Option<EventName>,
     data: Box<str>,
-    own_id: Option<OwnId>,
+    idempotency_key: Option<IdempotencyKey>,
     retry_ms: Option<u64>,
     private: bool,
 }
@@ -100,8 +101,8 @@ impl Event {
     }
 
     #[must_use]
-    pub fn own_id(&self) -> Option<&OwnId> {
-        self.own_id.as_ref()
+    pub fn idempotency_key(&self) -> Option<&IdempotencyKey> {
+        self.idempotency_key.as_ref()
     }
 
     #[must_use]
@@ -128,16 +129,15 @@ impl Event {
         let text = |text: &str| TEXT_OVERHEAD_BYTES + text.len();
         let topics = self.topics.iter();
         let name = self.name.as_ref().map(EventName::as_str).map_or(0, text);
-        let own_id = self
-            .own_id
-            .as_ref()
-            .map_or(0, |own_id| OWN_ID_OVERHEAD_BYTES + text(own_id.as_str()));
+        let idempotency_key = self.idempotency_key.as_ref().map_or(0, |idempotency_key| {
+            OWN_ID_OVERHEAD_BYTES + text(idempotency_key.as_str())
+        });
         STORED_BYTES
             + topics
                 .map(|topic| TOPIC_OVERHEAD_BYTES + text(topic.as_str()))
                 .sum::<usize>()
             + name
-            + own_id
+            + idempotency_key
             + self.data.len()
             + self.data.len() / 8
             + self.encoded_bytes()
@@ -161,7 +161,7 @@ impl Event {
         let name = self.name.as_ref().map(EventName::as_str);
         topics
             .chain(name)
-            .chain(self.own_id.as_ref().map(OwnId::as_str))
+            .chain(self.idempotency_key.as_ref().map(IdempotencyKey::as_str))
     }
 
     #[must_use]
@@ -199,7 +199,7 @@ pub struct EventBuilder {
     data: String,
     topics: Vec<String>,
     name: Option<String>,
-    own_id: Option<String>,
+    idempotency_key: Option<String>,
     retry: Option<Duration>,
     private: bool,
 }
@@ -219,8 +219,8 @@ impl EventBuilder {
     }
 
     #[must_use]
-    pub fn own_id(mut self, id: impl Into<String>) -> Self {
-        self.own_id = Some(id.into());
+    pub fn idempotency_key(mut self, id: impl Into<String>) -> Self {
+        self.idempotency_key = Some(id.into());
         self
     }
 
@@ -239,7 +239,7 @@ impl EventBuilder {
 
     /// # Errors
     /// The first field that cannot be part of an event: see [`Topic::new`], [`EventName::new`],
-    /// [`OwnId::new`]; `reserved_topic` for a topic that begins with `$`, `too_many_topics` past
+    /// [`IdempotencyKey::new`]; `reserved_topic` for a topic that begins with `$`, `too_many_topics` past
     /// [`MAX_TOPICS`], `invalid_retry` past [`MAX_RETRY`].
     pub fn build(self) -> Result<Event, Invalid> {
         let topics = parse_topics(&self.topics)?;
@@ -280,7 +280,11 @@ impl EventBuilder {
             topics,
             name: self.name.as_deref().map(EventName::new).transpose()?,
             data: self.data.into(),
-            own_id: self.own_id.as_deref().map(OwnId::new).transpose()?,
+            idempotency_key: self
+                .idempotency_key
+                .as_deref()
+                .map(IdempotencyKey::new)
+                .transpose()?,
             retry_ms: self
                 .retry
                 .map(|r| u64::try_from(r.as_millis()).unwrap_or(u64::MAX)),
@@ -328,7 +332,10 @@ mod tests {
         for bad in ["a\rb", "a\nb", "a\0b", "\u{85}", ""] {
             assert_eq!(code(Event::builder("").topic(bad).build()), "invalid_topic");
             assert_eq!(code(Event::builder("").name(bad).build()), "invalid_event");
-            assert_eq!(code(Event::builder("").own_id(bad).build()), "invalid_id");
+            assert_eq!(
+                code(Event::builder("").idempotency_key(bad).build()),
+                "invalid_id"
+            );
         }
     }
 

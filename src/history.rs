@@ -29,7 +29,7 @@ use crate::{
 pub use memory::Memory;
 pub use names::{NameKind, NameRange, Names};
 pub use sync_policy::SyncPolicy;
-pub use window::Place;
+pub use window::LogPosition;
 pub(crate) use window::{Follower, Tail};
 pub use window::{Retention, Window};
 
@@ -43,7 +43,11 @@ pub trait History: Send + Sync + 'static {
     /// Takes the whole batch in one atomic step, or nothing of it, and answers when it is as durable
     /// as was promised. Dropping the future does not undo what was begun. `hold` is dropped once the
     /// events are in the window, or sure never to come there.
-    fn append(&self, batch: Batch, hold: Hold) -> BoxFuture<'_, Result<Appended, AppendError>>;
+    fn append(
+        &self,
+        batch: Batch,
+        hold: ReservationGuard,
+    ) -> BoxFuture<'_, Result<Appended, AppendError>>;
 
     /// The events after a place that `selector` admits, in order, at most `limit` of them (one at
     /// least, if there is one), and the position up to which was looked: it may skip ids.
@@ -97,7 +101,7 @@ pub struct Batch {
     /// Values to retain, written at the position of the batch's last event.
     pub retain: Vec<Retain>,
     /// What must be so, or nothing is written.
-    pub expect: Vec<Expect>,
+    pub preconditions: Vec<Precondition>,
 }
 
 impl std::convert::From<Event> for Batch {
@@ -117,17 +121,19 @@ impl std::convert::From<Vec<Event>> for Batch {
 
 /// What a publisher keeps reserved until its events are in the window.
 #[derive(Default)]
-pub struct Hold(Option<Box<dyn Send>>);
+pub struct ReservationGuard(Option<Box<dyn Send>>);
 
-impl Hold {
+impl ReservationGuard {
     pub(crate) fn new(reserved: impl Send + 'static) -> Self {
         Self(Some(Box::new(reserved)))
     }
 }
 
-impl fmt::Debug for Hold {
+impl fmt::Debug for ReservationGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Hold").field(&self.0.is_some()).finish()
+        f.debug_tuple("ReservationGuard")
+            .field(&self.0.is_some())
+            .finish()
     }
 }
 
@@ -156,7 +162,7 @@ pub struct Retain {
 
 /// The id at which a retained key must have been written; `None`: it must not be there.
 #[derive(Debug, Clone)]
-pub struct Expect {
+pub struct Precondition {
     pub key: String,
     pub written_at: Option<EventId>,
 }

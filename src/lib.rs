@@ -25,5 +25,5 @@ pub mod stats;
 mod sync;
 
 pub use broadcaster::{Broadcaster, Options, Start, Subscription};
-pub use event::{Event, EventId, Form, Selector, Topic};
+pub use event::{Event, EventId, Format, Selector, Topic};
 pub use history::Memory;

@@ -11,9 +11,9 @@ use datastar::{
 use futures_util::StreamExt;
 use serde_json::json;
 use sse_broadcaster::{
-    Broadcaster, Form, Memory, Options, Selector, Start, Subscription, history::Retention,
+    Broadcaster, Format, Memory, Options, Selector, Start, Subscription, history::Retention,
 };
-use sse_broadcaster_signals::{Signal, SignalForm};
+use sse_broadcaster_signals::{Signal, SignalFormat};
 
 /// How the dashboard makes its events, in `examples/stats`.
 #[path = "../examples/stats/wire.rs"]
@@ -35,7 +35,7 @@ impl Wire {
         let broadcaster = Broadcaster::start(history, Options::default()).unwrap();
         let selector = Selector::topics(&[TOPIC]).unwrap();
         let stream = broadcaster
-            .subscribe(selector, Form::Sse, Start::Fresh)
+            .subscribe(selector, Format::Sse, Start::Live)
             .unwrap();
         let mut wire = Self {
             broadcaster,
@@ -138,7 +138,7 @@ async fn a_signal_and_its_changes_are_written_as_datastar_itself_writes_them() {
         json!({"value": 1, "gone": true}),
     );
     let signal = signal.await.unwrap();
-    wire.stream = signal.subscribe(SignalForm::Datastar).unwrap();
+    wire.stream = signal.subscribe(SignalFormat::Datastar).unwrap();
     let own = |json: &str| DatastarEvent::from(PatchSignals::new(json)).to_string();
     let whole = wire.block().await;
     let (retry, whole) = whole.split_once('\n').unwrap();

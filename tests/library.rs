@@ -3,7 +3,7 @@
 use actix_web::{App, HttpRequest, http::StatusCode, test as web};
 use futures_util::StreamExt;
 use sse_broadcaster::{
-    Broadcaster, Event, Form, Memory, Options, Selector, Start, Subscription,
+    Broadcaster, Event, Format, Memory, Options, Selector, Start, Subscription,
     broadcaster::{PublishError, StartError},
     history::Retention,
 };
@@ -26,7 +26,7 @@ fn event(data: &str) -> Event {
 fn subscribe(broadcaster: &Broadcaster) -> Subscription {
     let selector = Selector::topics::<&str>(&[]).unwrap();
     broadcaster
-        .subscribe(selector, Form::Sse, Start::Fresh)
+        .subscribe(selector, Format::Sse, Start::Live)
         .unwrap()
 }
 

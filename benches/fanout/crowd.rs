@@ -21,7 +21,7 @@ use crate::servers::{Kind, Server};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What subscribers ask for.
-pub struct Wish {
+pub struct StreamRequest {
     /// Who is asked, for when that goes wrong.
     pub server: &'static str,
     pub address: SocketAddr,
@@ -34,7 +34,7 @@ pub struct Wish {
     pub request: Box<dyn Fn(usize) -> String + Send>,
 }
 
-impl Wish {
+impl StreamRequest {
     /// All of one topic.
     pub fn of(kind: Kind, server: &Server, count: usize) -> Self {
         Self {
@@ -78,7 +78,7 @@ struct Shared {
 
 impl Crowd {
     /// Returns when all streams stand.
-    pub fn open(wish: Wish) -> Self {
+    pub fn open(wish: StreamRequest) -> Self {
         let shared = Arc::new(Shared::default());
         let (server, count) = (wish.server, wish.count);
         let readers = Readers::new(wish, Arc::clone(&shared));

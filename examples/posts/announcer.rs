@@ -50,7 +50,7 @@ async fn announce(posts: &Posts, broadcaster: &Broadcaster) -> Result<usize, Pro
 pub(crate) fn event(posts: &Posts, announcement: &Announcement) -> Result<Event, Problem> {
     let event = Event::builder(views::change(&announcement.change)?)
         .topic(TOPIC)
-        .own_id(format!("{}/{}", posts.identity(), announcement.number))
+        .idempotency_key(format!("{}/{}", posts.identity(), announcement.number))
         .build()?;
     Ok(event)
 }

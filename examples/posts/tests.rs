@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use futures_util::StreamExt;
 use sse_broadcaster::{
-    Broadcaster, Event, Memory, Options, Selector, Start, event::Form, history::Retention,
+    Broadcaster, Event, Memory, Options, Selector, Start, event::Format, history::Retention,
 };
 
 use crate::{
@@ -48,7 +48,7 @@ async fn published(broadcaster: &Broadcaster) -> Vec<String> {
     broadcaster.publish(end).await.unwrap();
     let selector = Selector::topics(&[announcer::TOPIC]).unwrap();
     let mut stream = broadcaster
-        .subscribe(selector, Form::Sse, Start::Earliest)
+        .subscribe(selector, Format::Sse, Start::Earliest)
         .unwrap();
     let mut text = String::new();
     while !text.contains("data: end\n") {

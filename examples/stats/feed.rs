@@ -14,7 +14,7 @@ use datastar::DatastarEvent;
 use futures_util::future::BoxFuture;
 use rusqlite::Connection;
 use sse_broadcaster::{
-    Broadcaster, EventId, Form, Selector, Subscription,
+    Broadcaster, EventId, Format, Selector, Subscription,
     broadcaster::{Snapshot, Snapshots, SubscribeError},
     event::Invalid,
     history::Unavailable,
@@ -153,7 +153,7 @@ impl<V: View> Feed<V> {
             selector,
             ..
         } = &*self.0;
-        broadcaster.subscribe_to_state(selector.clone(), Form::Sse, Arc::new(self.clone()))
+        broadcaster.subscribe_to_state(selector.clone(), Format::Sse, Arc::new(self.clone()))
     }
 
     async fn current(&self) -> Result<(Shown<V::Data>, EventId), Error> {

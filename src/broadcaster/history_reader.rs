@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Broadcaster, Inner, Start, buffers::Lease, pace::Pace};
+use super::{Broadcaster, Inner, Start, buffers::Lease, rate_limiter::RateLimiter};
 use crate::{
     event::{EventId, Selector},
     history::{Chunk, Found, From, Limit, Unavailable},
@@ -34,7 +34,7 @@ pub struct HistoryReader {
     events: Vec<Found>,
     remaining: usize,
     ended: bool,
-    pace: Pace,
+    pace: RateLimiter,
     /// For what was read last, and for what its caller makes of it.
     lease: Option<Lease>,
 }
@@ -50,7 +50,7 @@ pub struct Missing {
 
 impl Broadcaster {
     /// Reads at most `max_events` events, one at least, that `selector` admits, oldest first, from `start` up to
-    /// history's head as of this call. [`Start::Fresh`] begins at that head and finds nothing.
+    /// history's head as of this call. [`Start::Live`] begins at that head and finds nothing.
     ///
     /// # Errors
     /// History cannot be reached.
@@ -72,7 +72,7 @@ impl Broadcaster {
             events: Vec::new(),
             remaining: max_events.max(1),
             ended: false,
-            pace: Pace::new(self.options().replay_bytes_per_second),
+            pace: RateLimiter::new(self.options().replay_bytes_per_second),
             lease: None,
         };
         let from = start.from().unwrap_or(From::After(bounds.head));

@@ -2,53 +2,53 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::event::{Asked, EventId, Selector, Topic};
+use crate::event::{EventId, SelectedTopics, Selector, Topic};
 use crate::history::Tail;
 
 /// A sender's place in its shard's list.
-pub(crate) type Place = u32;
+pub(crate) type SenderIndex = u32;
 
 #[derive(Default)]
 pub(crate) struct TopicIndex {
-    all: Places,
-    topics: HashMap<Topic, Places>,
+    all: SenderIndexes,
+    topics: HashMap<Topic, SenderIndexes>,
 }
 
 #[derive(Default)]
-struct Places {
-    any: Vec<Place>,
+struct SenderIndexes {
+    any: Vec<SenderIndex>,
     /// Those of them that get private events too.
-    private: Vec<Place>,
+    private: Vec<SenderIndex>,
 }
 
-impl Places {
-    fn insert(&mut self, selector: &Selector, place: Place) {
+impl SenderIndexes {
+    fn insert(&mut self, selector: &Selector, place: SenderIndex) {
         self.any.push(place);
         if selector.admits_private() {
             self.private.push(place);
         }
     }
 
-    fn retain(&mut self, mut is_kept: impl FnMut(Place) -> bool) {
+    fn retain(&mut self, mut is_kept: impl FnMut(SenderIndex) -> bool) {
         self.any.retain(|place| is_kept(*place));
         self.private.retain(|place| is_kept(*place));
     }
 
-    fn for_event(&self, private: bool) -> &[Place] {
+    fn for_event(&self, private: bool) -> &[SenderIndex] {
         if private { &self.private } else { &self.any }
     }
 }
 
 impl TopicIndex {
-    pub(crate) fn insert(&mut self, selector: &Selector, place: Place) {
-        match selector.asked() {
-            Asked::All => self.all.insert(selector, place),
-            Asked::Topics(topics) => {
+    pub(crate) fn insert(&mut self, selector: &Selector, place: SenderIndex) {
+        match selector.selected() {
+            SelectedTopics::All => self.all.insert(selector, place),
+            SelectedTopics::Topics(topics) => {
                 for topic in topics {
                     if let Some(places) = self.topics.get_mut(topic) {
                         places.insert(selector, place);
                     } else {
-                        let mut places = Places::default();
+                        let mut places = SenderIndexes::default();
                         places.insert(selector, place);
                         self.topics.insert(topic.clone(), places);
                     }
@@ -61,13 +61,13 @@ impl TopicIndex {
     pub(crate) fn sweep<'a>(
         &mut self,
         selectors: impl Iterator<Item = &'a Selector>,
-        is_gone: impl Fn(Place) -> bool,
+        is_gone: impl Fn(SenderIndex) -> bool,
     ) {
         let (mut all, mut touched) = (false, HashSet::new());
         for selector in selectors {
-            match selector.asked() {
-                Asked::All => all = true,
-                Asked::Topics(topics) => touched.extend(topics),
+            match selector.selected() {
+                SelectedTopics::All => all = true,
+                SelectedTopics::Topics(topics) => touched.extend(topics),
             }
         }
         if all {
@@ -85,7 +85,7 @@ impl TopicIndex {
 
     /// The places that something in `tail` matches, each with the position right before its first
     /// match: a place may come more than once, its earliest position first.
-    pub(crate) fn matches(&self, tail: &Tail) -> Vec<(Place, EventId)> {
+    pub(crate) fn matches(&self, tail: &Tail) -> Vec<(SenderIndex, EventId)> {
         let mut seen: HashSet<(&Topic, bool)> = HashSet::new();
         let mut all_seen = [self.all.any.is_empty(); 2];
         let mut matches = Vec::new();

@@ -25,7 +25,7 @@ use shuttle::{
 
 use super::{Broadcaster, Options, Start, Subscription};
 use crate::{
-    event::{Event, EventId, Form, Selector},
+    event::{Event, EventId, Format, Selector},
     history::{Memory, Retention},
 };
 
@@ -132,7 +132,7 @@ fn publisher(
 
 fn subscribe(broadcaster: &Broadcaster, topics: Topics, start: Start) -> Subscription {
     let selector = Selector::topics(topics).unwrap();
-    broadcaster.subscribe(selector, Form::Sse, start).unwrap()
+    broadcaster.subscribe(selector, Format::Sse, start).unwrap()
 }
 
 /// What a stream gave: where it began, and its events.
@@ -207,7 +207,7 @@ fn joiner(
 }
 
 fn leaver(broadcaster: &Broadcaster, topics: Topics) -> JoinHandle<()> {
-    let stream = subscribe(broadcaster, topics, Start::Fresh);
+    let stream = subscribe(broadcaster, topics, Start::Live);
     thread::spawn(move || drop(stream))
 }
 
@@ -225,9 +225,9 @@ fn joins_and_leaves_in_the_middle_of_a_walk_lose_nothing() {
     try_all(|| {
         let broadcaster = start();
         let walks = walk(&broadcaster);
-        let first = reader(subscribe(&broadcaster, BOTH, Start::Fresh));
+        let first = reader(subscribe(&broadcaster, BOTH, Start::Live));
         let leaves = leaver(&broadcaster, A);
-        let (joins, has_joined) = joiner(&broadcaster, BOTH, Start::Fresh);
+        let (joins, has_joined) = joiner(&broadcaster, BOTH, Start::Live);
         let more = publisher(&broadcaster, &[A, B, BOTH], 3);
         let mut published = more.join().unwrap();
         leaves.join().unwrap();
@@ -244,7 +244,7 @@ fn the_joint_between_replay_and_live_neither_loses_nor_repeats() {
     try_all(|| {
         let broadcaster = start();
         let walks = walk(&broadcaster);
-        let stays = reader(subscribe(&broadcaster, B, Start::Fresh));
+        let stays = reader(subscribe(&broadcaster, B, Start::Live));
         let mut published = publisher(&broadcaster, &[A, BOTH], 4).join().unwrap();
         let start = Start::After(published[0].0.to_string());
         let (resumes, _has_joined) = joiner(&broadcaster, A, start);
@@ -264,7 +264,7 @@ fn the_last_leaves_and_another_joins_while_it_is_published() {
         let walks = walk(&broadcaster);
         let leaves = leaver(&broadcaster, A);
         let more = publisher(&broadcaster, &[A], WINDOW - 4);
-        let (joins, has_joined) = joiner(&broadcaster, A, Start::Fresh);
+        let (joins, has_joined) = joiner(&broadcaster, A, Start::Live);
         let mut published = more.join().unwrap();
         leaves.join().unwrap();
         has_joined.recv().unwrap();
@@ -280,7 +280,7 @@ fn what_is_published_while_the_first_joins_does_not_wait_for_more() {
         let broadcaster = start();
         let walks = walk(&broadcaster);
         let joiner = broadcaster.clone();
-        let joiner = thread::spawn(move || subscribe(&joiner, A, Start::Fresh));
+        let joiner = thread::spawn(move || subscribe(&joiner, A, Start::Live));
         let published = publisher(&broadcaster, &[A], 1).join().unwrap();
         let (mut stream, mut got) = (joiner.join().unwrap(), Got::default());
         while got.connected.is_none_or(|at| at < published[0].0) && got.events.is_empty() {
@@ -313,7 +313,7 @@ fn publishers_that_wait_for_room_are_told_when_there_is_some() {
     try_all(|| {
         let broadcaster = start();
         let walks = walk(&broadcaster);
-        let reads = reader(subscribe(&broadcaster, A, Start::Fresh));
+        let reads = reader(subscribe(&broadcaster, A, Start::Live));
         let leaves = leaver(&broadcaster, A);
         // Too few to overtake a reader, and more than a shard may be behind.
         let few = || publisher(&broadcaster, &[A], WINDOW / 2 - 1);
@@ -346,7 +346,7 @@ fn publishers_do_not_wait_for_a_shard_whose_walks_have_ended() {
     try_all(|| {
         let broadcaster = start();
         let walks = broadcaster.attend();
-        let _stays = subscribe(&broadcaster, A, Start::Fresh);
+        let _stays = subscribe(&broadcaster, A, Start::Live);
         let more = publisher(&broadcaster, &[A], WINDOW);
         let ends = thread::spawn(move || drop(walks));
         assert_eq!(more.join().unwrap().len(), WINDOW);

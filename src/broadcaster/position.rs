@@ -9,23 +9,23 @@ use bytes::Bytes;
 
 use crate::{
     event::EventId,
-    history::{Place, Retention, Tail},
+    history::{LogPosition, Retention, Tail},
     sse::Frame,
 };
 
-/// Looks per turn of the window.
-const LOOKS: u32 = 8;
-/// A stream is told once it is so many looks behind. With the look that may just have been missed
+/// Polls per turn of the window.
+const POLLS: u32 = 8;
+/// A stream is told once it is so many polls behind. With the poll that may just have been missed
 /// and the half window that a shard may lag, that is in time for what history still holds.
 const TOLD_BEHIND: u32 = 2;
 
-/// Remembers where the shard was [`TOLD_BEHIND`] looks ago.
+/// Remembers where the shard was [`TOLD_BEHIND`] polls ago.
 pub(crate) struct Positions {
     /// A look is taken each time so many events, bytes or seconds have passed.
     events: u64,
     bytes: u64,
     age: Option<Duration>,
-    looks: VecDeque<(Place, Instant)>,
+    polls: VecDeque<(LogPosition, Instant)>,
     owed: Option<Owed>,
 }
 
@@ -39,12 +39,12 @@ struct Owed {
 }
 
 impl Positions {
-    pub(crate) fn new(place: Place, retention: Retention) -> Self {
+    pub(crate) fn new(place: LogPosition, retention: Retention) -> Self {
         let mut positions = Self {
-            events: (retention.events as u64 / u64::from(LOOKS)).max(1),
-            bytes: (retention.bytes as u64 / u64::from(LOOKS)).max(1),
-            age: retention.age.map(|age| age / LOOKS),
-            looks: VecDeque::new(),
+            events: (retention.events as u64 / u64::from(POLLS)).max(1),
+            bytes: (retention.bytes as u64 / u64::from(POLLS)).max(1),
+            age: retention.age.map(|age| age / POLLS),
+            polls: VecDeque::new(),
             owed: None,
         };
         positions.restart(place);
@@ -52,9 +52,9 @@ impl Positions {
     }
 
     /// From here on. How far behind an older id is nobody remembers, so it is behind.
-    pub(crate) fn restart(&mut self, place: Place) {
-        self.looks.clear();
-        self.looks.push_back((place, Instant::now()));
+    pub(crate) fn restart(&mut self, place: LogPosition) {
+        self.polls.clear();
+        self.polls.push_back((place, Instant::now()));
         self.owe(place.id, place.id);
     }
 
@@ -75,7 +75,7 @@ impl Positions {
     /// told no later one is to be told again, where that has changed.
     pub(crate) fn walked(&mut self, tail: &Tail) -> Option<EventId> {
         if self
-            .looks
+            .polls
             .back()
             .is_some_and(|(last, _)| last.epoch != tail.to.epoch)
         {
@@ -93,27 +93,27 @@ impl Positions {
     }
 
     /// The same, by the clock alone: events grow old while nothing is published.
-    pub(crate) fn waited(&mut self, place: Place) -> Option<EventId> {
+    pub(crate) fn waited(&mut self, place: LogPosition) -> Option<EventId> {
         self.age?;
         let now = Instant::now();
         self.look(place, now);
         self.overdue(place, now)
     }
 
-    fn look(&mut self, place: Place, now: Instant) {
-        let is_due = self.looks.back().is_none_or(|(last, at)| {
+    fn look(&mut self, place: LogPosition, now: Instant) {
+        let is_due = self.polls.back().is_none_or(|(last, at)| {
             place.number >= last.number + self.events
                 || place.bytes >= last.bytes + self.bytes
                 || self.age.is_some_and(|age| now.duration_since(*at) >= age)
         });
         if is_due {
-            self.looks.push_back((place, now));
+            self.polls.push_back((place, now));
         }
     }
 
-    fn overdue(&mut self, place: Place, now: Instant) -> Option<EventId> {
+    fn overdue(&mut self, place: LogPosition, now: Instant) -> Option<EventId> {
         let mut overdue = None;
-        while let Some((seen, at)) = self.looks.front() {
+        while let Some((seen, at)) = self.polls.front() {
             let is_behind = place.number >= seen.number + self.events * u64::from(TOLD_BEHIND)
                 || place.bytes >= seen.bytes + self.bytes * u64::from(TOLD_BEHIND)
                 || self
@@ -123,7 +123,7 @@ impl Positions {
                 break;
             }
             overdue = Some(seen.id);
-            self.looks.pop_front();
+            self.polls.pop_front();
         }
         self.owe(place.id, overdue?);
         overdue

@@ -1,7 +1,7 @@
 //! The subscribers that one worker thread serves, and the walk that tells them what is due.
 //!
 //! # The lock
-//! `senders` is never held across an await, nor for more than [`VISITS_PER_LOCK`] senders. `desk` is
+//! `senders` is never held across an await, nor for more than [`VISITS_PER_LOCK`] senders. `state` is
 //! only taken while `senders` is held, so nobody ever waits for it. Nothing that may drop a
 //! [`Subscription`](super::Subscription), a waker among it, is dropped or woken under the lock.
 //!
@@ -21,12 +21,12 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::{
-    index::{Place, TopicIndex},
-    looks::Looks,
+    index::{SenderIndex, TopicIndex},
+    polls::Polls,
     position::Positions,
-    recent::Recent,
-    room::Size,
+    publish_quota::Size,
     stats::Stats,
+    window_slice::WindowSlice,
 };
 use crate::{
     event::{EventId, Selector},
@@ -48,7 +48,7 @@ const MAX_PINGS: u8 = 32;
 pub(crate) struct Shard {
     /// The subscribers. See the module for the rules of this lock.
     pub(super) senders: Mutex<Vec<Sender>>,
-    pub(super) desk: Mutex<Desk>,
+    pub(super) state: Mutex<ShardState>,
     /// Rung when there may be something to walk.
     pub(crate) bell: Notify,
     /// Senders that are not gone.
@@ -61,14 +61,14 @@ pub(crate) struct Shard {
 }
 
 /// What walks, joins and polls share beside the senders.
-pub(super) struct Desk {
+pub(super) struct ShardState {
     pub(super) index: TopicIndex,
-    free: Vec<Place>,
-    gone: Vec<Place>,
+    free: Vec<SenderIndex>,
+    gone: Vec<SenderIndex>,
     /// Up to where the walks have come; a live sender stands here.
-    pub(super) place: history::Place,
+    pub(super) place: history::LogPosition,
     /// What the last walk was about: the shard's own slice of the window.
-    pub(super) recent: Arc<Recent>,
+    pub(super) slice: Arc<WindowSlice>,
     pub(super) positions: Positions,
     pub(super) walking: bool,
     /// Until when a drain waits for what is due to be sent.
@@ -88,7 +88,7 @@ pub(crate) enum Next {
     /// What comes after the id in the shard's slice; the sender counts as live. With `settled` nothing
     /// else is due, and the waker is registered.
     Live {
-        recent: Arc<Recent>,
+        slice: Arc<WindowSlice>,
         after: EventId,
         settled: bool,
     },
@@ -96,7 +96,7 @@ pub(crate) enum Next {
     Read(EventId),
     /// History went on under another epoch.
     Gap(Gap),
-    /// Cut the stream, behind this reconnection time where there is one.
+    /// Cuts the stream, behind this reconnection time where there is one.
     End(Option<Duration>),
 }
 
@@ -105,12 +105,12 @@ impl Shard {
         let place = window.head();
         Self {
             senders: Mutex::new(Vec::new()),
-            desk: Mutex::new(Desk {
+            state: Mutex::new(ShardState {
                 index: TopicIndex::default(),
                 free: Vec::new(),
                 gone: Vec::new(),
                 place,
-                recent: Arc::new(Recent::nothing(place)),
+                slice: Arc::new(WindowSlice::nothing(place)),
                 positions: Positions::new(place, window.retention()),
                 walking: false,
                 drain_deadline: None,
@@ -131,56 +131,56 @@ impl Shard {
         window: &Window,
         selector: &Arc<Selector>,
         live: bool,
-    ) -> (Place, EventId) {
+    ) -> (SenderIndex, EventId) {
         let mut senders = self.senders.lock();
-        let desk = &mut *self.desk.lock();
+        let state = &mut *self.state.lock();
         // Counted before the head is read: what a publisher pushed that does not see it, and so rings
         // no bell, is before the head.
         if self.occupied.fetch_add(1, Ordering::SeqCst) == 0 {
-            self.move_to(desk, window.head());
+            self.move_to(state, window.head());
         }
-        let at = desk.place.id;
+        let at = state.place.id;
         let cursor = if live {
             Cursor::Live(at)
         } else {
             Cursor::Opening
         };
-        let sender = Sender::new(Arc::clone(selector), desk.place.epoch, cursor, at);
-        let place = if let Some(place) = desk.free.pop() {
+        let sender = Sender::new(Arc::clone(selector), state.place.epoch, cursor, at);
+        let place = if let Some(place) = state.free.pop() {
             senders[place as usize] = sender;
             place
         } else {
-            let place = Place::try_from(senders.len()).expect("fewer than 2^32 subscribers");
+            let place = SenderIndex::try_from(senders.len()).expect("fewer than 2^32 subscribers");
             senders.push(sender);
             place
         };
-        desk.index.insert(selector, place);
+        state.index.insert(selector, place);
         self.stats.subscribers.add(1);
         self.stats.subscribed.add(1);
         (place, at)
     }
 
     /// Passes over what nobody here was waiting for.
-    pub(super) fn move_to(&self, desk: &mut Desk, place: history::Place) {
-        desk.place = place;
-        desk.recent = Arc::new(Recent::nothing(place));
-        desk.positions.restart(place);
+    pub(super) fn move_to(&self, state: &mut ShardState, place: history::LogPosition) {
+        state.place = place;
+        state.slice = Arc::new(WindowSlice::nothing(place));
+        state.positions.restart(place);
         self.has_walked_to(place);
     }
 
-    pub(crate) fn leave(&self, place: Place) {
+    pub(crate) fn leave(&self, place: SenderIndex) {
         let waker = {
             let mut senders = self.senders.lock();
-            let desk = &mut *self.desk.lock();
+            let state = &mut *self.state.lock();
             let sender = &mut senders[place as usize];
             self.catch_up(sender);
             sender.mark = Some(Mark::Gone);
             let waker = sender.wake();
-            desk.gone.push(place);
+            state.gone.push(place);
             let left = self.occupied.fetch_sub(1, Ordering::SeqCst) - 1;
             // An eighth at a time: a sweep passes over whole topics.
-            if !desk.walking && desk.gone.len() > left / 8 {
-                desk.sweep(&senders);
+            if !state.walking && state.gone.len() > left / 8 {
+                state.sweep(&senders);
             }
             waker
         };
@@ -189,13 +189,13 @@ impl Shard {
     }
 
     /// Decides what a stream does next, and keeps its waker when that is nothing.
-    pub(crate) fn next(&self, place: Place, told: EventId, waker: &Waker) -> Next {
+    pub(crate) fn next(&self, place: SenderIndex, told: EventId, waker: &Waker) -> Next {
         let (next, replaced) = {
             let mut senders = self.senders.lock();
-            let desk = &mut *self.desk.lock();
+            let state = &mut *self.state.lock();
             let sender = &mut senders[place as usize];
             sender.told = told;
-            let mut next = self.decide(sender, desk);
+            let mut next = self.decide(sender, state);
             sender.has_been_sent(next.as_ref());
             let replaced = match &mut next {
                 None => sender.register(waker),
@@ -211,8 +211,8 @@ impl Shard {
         next.unwrap_or(Next::Wait)
     }
 
-    fn decide(&self, sender: &mut Sender, desk: &mut Desk) -> Option<Next> {
-        if let Some(end) = desk.must_end_now(sender) {
+    fn decide(&self, sender: &mut Sender, state: &mut ShardState) -> Option<Next> {
+        if let Some(end) = state.must_end_now(sender) {
             return Some(end);
         }
         if let Some(gap) = sender.due.gap.take() {
@@ -222,18 +222,18 @@ impl Shard {
             return Some(Next::Heartbeat);
         }
         // One of the two has yet to hear of another epoch: the walk that tells of it wakes this one.
-        if sender.epoch != desk.place.epoch {
+        if sender.epoch != state.place.epoch {
             return None;
         }
         if let Cursor::At(id) = sender.cursor {
-            if id < desk.recent.tail.from.id {
+            if id < state.slice.tail.from.id {
                 return Some(Next::Read(id));
             }
             self.catch_up(sender);
-            sender.cursor = Cursor::Live(id.max(desk.place.id));
-            if id < desk.place.id {
+            sender.cursor = Cursor::Live(id.max(state.place.id));
+            if id < state.place.id {
                 return Some(Next::Live {
-                    recent: Arc::clone(&desk.recent),
+                    slice: Arc::clone(&state.slice),
                     after: id,
                     settled: false,
                 });
@@ -242,7 +242,7 @@ impl Shard {
         if let Some(Mark::Drain { retry_ms }) = sender.mark {
             return Some(Next::End(Some(Duration::from_millis(retry_ms.into()))));
         }
-        if let Some((at, frame)) = desk.positions.owed(sender.told) {
+        if let Some((at, frame)) = state.positions.owed(sender.told) {
             return Some(Next::Position(at, frame));
         }
         sender.takes_ping()
@@ -250,12 +250,12 @@ impl Shard {
 
     /// What is due to a stream by the clock while it waits for history, between two blocks. Otherwise
     /// its waker is kept.
-    pub(crate) fn meanwhile(&self, place: Place, waker: &Waker) -> Next {
+    pub(crate) fn meanwhile(&self, place: SenderIndex, waker: &Waker) -> Next {
         let (next, replaced) = {
             let mut senders = self.senders.lock();
-            let desk = self.desk.lock();
+            let state = self.state.lock();
             let sender = &mut senders[place as usize];
-            let next = desk.must_end_now(sender);
+            let next = state.must_end_now(sender);
             let next = next.or_else(|| sender.takes_heartbeat().then_some(Next::Heartbeat));
             let next = next.or_else(|| sender.takes_ping());
             sender.has_been_sent(next.as_ref());
@@ -275,12 +275,12 @@ impl Shard {
     pub(crate) fn has_read(
         &self,
         window: &Window,
-        place: Place,
+        place: SenderIndex,
         (epoch, to): (u64, EventId),
         is_sent: bool,
     ) -> bool {
         let mut senders = self.senders.lock();
-        let desk = self.desk.lock();
+        let state = self.state.lock();
         let sender = &mut senders[place as usize];
         if is_sent {
             (sender.quiet, sender.pings) = (0, 0);
@@ -291,19 +291,19 @@ impl Shard {
         if sender.due.gap.is_some() || sender.epoch != epoch {
             return false;
         }
-        if epoch != desk.place.epoch || to < desk.recent.tail.from.id {
+        if epoch != state.place.epoch || to < state.slice.tail.from.id {
             sender.cursor = Cursor::At(to);
             return true;
         }
         // It stands right before what is due, so that history overtakes it only with that.
         self.catch_up(sender);
-        let next = desk.recent.next(&sender.selector, to);
+        let next = state.slice.next(&sender.selector, to);
         sender.cursor = next.map_or(Cursor::Live(to), Cursor::At);
         true
     }
 
     /// Has the stream sent a visible heartbeat every so often.
-    pub(crate) fn set_heartbeat(&self, place: Place, every: Duration) {
+    pub(crate) fn set_heartbeat(&self, place: SenderIndex, every: Duration) {
         let due = Instant::now() + every;
         self.senders.lock()[place as usize].heartbeat = Some(Box::new(Heartbeat { every, due }));
     }
@@ -330,7 +330,7 @@ impl Shard {
         })
     }
 
-    pub(super) fn has_walked_to(&self, place: history::Place) {
+    pub(super) fn has_walked_to(&self, place: history::LogPosition) {
         self.walked_events.store(place.number, Ordering::SeqCst);
         self.walked_bytes.store(place.bytes, Ordering::SeqCst);
     }
@@ -348,23 +348,23 @@ impl Shard {
 
     /// A ping or a heartbeat to those to which one falls due, the end for those whose grant is over,
     /// and the places of those that are gone for others to take.
-    pub(crate) fn prune_stale(&self, now: Instant, looks: Looks) {
+    pub(crate) fn prune_stale(&self, now: Instant, polls: Polls) {
         self.each(|sender| {
             if sender.selector.has_ended(now) {
                 sender.mark = Some(Mark::Expired);
             }
-            sender.due.ping = sender.is_quiet_for(looks.per_ping);
-            sender.due.heartbeat |= sender.has_heartbeat_by(now + looks.every);
+            sender.due.ping = sender.is_quiet_for(polls.per_ping);
+            sender.due.heartbeat |= sender.has_heartbeat_by(now + polls.every);
             sender.due.ping || sender.due.heartbeat || sender.mark.is_some()
         });
         let overdue = {
             let senders = self.senders.lock();
-            let desk = &mut *self.desk.lock();
-            if desk.walking {
+            let state = &mut *self.state.lock();
+            if state.walking {
                 return;
             }
-            desk.sweep(&senders);
-            desk.positions.waited(desk.place)
+            state.sweep(&senders);
+            state.positions.waited(state.place)
         };
         if let Some(overdue) = overdue {
             self.tell_position(overdue);
@@ -375,7 +375,7 @@ impl Shard {
     pub(crate) fn drain(&self, retry: impl Fn() -> Duration, deadline: Instant) {
         {
             let _senders = self.senders.lock();
-            self.desk.lock().drain_deadline = Some(deadline);
+            self.state.lock().drain_deadline = Some(deadline);
         }
         self.each(|sender| {
             let retry_ms = u32::try_from(retry().as_millis()).unwrap_or(u32::MAX);
@@ -429,9 +429,9 @@ impl Sender {
     }
 
     /// Another look has found that nothing was sent to it; whether it is time for a ping.
-    fn is_quiet_for(&mut self, looks: u16) -> bool {
+    fn is_quiet_for(&mut self, polls: u16) -> bool {
         self.quiet = self.quiet.saturating_add(1);
-        self.quiet >= looks
+        self.quiet >= polls
     }
 
     /// Its heartbeat falls due before the next look.
@@ -471,7 +471,7 @@ impl Sender {
     }
 }
 
-impl Desk {
+impl ShardState {
     fn must_end_now(&self, sender: &Sender) -> Option<Next> {
         match sender.mark? {
             Mark::Expired | Mark::Gone => Some(Next::End(None)),
@@ -487,7 +487,7 @@ impl Desk {
         if self.gone.is_empty() {
             return;
         }
-        let sender = |place: Place| &senders[place as usize];
+        let sender = |place: SenderIndex| &senders[place as usize];
         let selectors = self.gone.iter().map(|place| &*sender(*place).selector);
         self.index.sweep(selectors, |place| sender(place).is_gone());
         self.free.append(&mut self.gone);

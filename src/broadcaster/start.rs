@@ -10,7 +10,7 @@ const MAX_REQUESTED_CHARS: usize = 256;
 pub enum Start {
     /// With what is published from now on.
     #[default]
-    Fresh,
+    Live,
     /// After what a client brought as its last id: a position, an own id, or anything at all, which
     /// is a gap.
     After(String),
@@ -27,7 +27,7 @@ pub enum Start {
 impl Start {
     pub(super) fn from(&self) -> Option<From<'_>> {
         match self {
-            Self::Fresh => None,
+            Self::Live => None,
             Self::After(id) => Some(From::Brought(id)),
             Self::Since(ms) => Some(From::Since(*ms)),
             Self::Ago(age) => Some(From::Ago(
@@ -47,7 +47,7 @@ impl Start {
                 humantime::format_rfc3339_millis(time).to_string()
             }
             Self::Ago(age) => humantime::format_duration(*age).to_string(),
-            Self::Fresh | Self::Earliest | Self::Last(_) => String::new(),
+            Self::Live | Self::Earliest | Self::Last(_) => String::new(),
         }
     }
 }

@@ -13,20 +13,20 @@ use futures_util::{FutureExt, future::BoxFuture, stream::Stream};
 
 use super::{
     Broadcaster, Inner,
-    ahead::{self, Ahead, Reading},
     buffers::Lease,
-    index::Place,
-    pace::Pace,
-    recent::{Batch, CHUNK},
+    index::SenderIndex,
+    rate_limiter::RateLimiter,
+    read_ahead::{self, ReadAhead, Reading},
     reconnects,
-    replays::{Locating, Replay},
     shard::{Next, Shard},
+    single_flight::{Locating, Replay},
     snapshot::{Snapshot, Snapshots},
     start::Start,
     stats::Ended,
+    window_slice::{Batch, CHUNK},
 };
 use crate::{
-    event::{EventId, Form, Selector},
+    event::{EventId, Format, Selector},
     history::{Chunk, Unavailable},
     sse::{self, Frame, MAX_HEARTBEAT, MIN_HEARTBEAT},
 };
@@ -43,20 +43,20 @@ const MAX_PARTS_IN_A_ROW: u16 = 1_000;
 /// The stream was cut, so that its client comes back: because the server drains, its grant is over,
 /// or history is out of reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cut;
+pub struct Disconnected;
 
-impl fmt::Display for Cut {
+impl fmt::Display for Disconnected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the stream is cut for its client to come back")
     }
 }
 
-impl std::error::Error for Cut {}
+impl std::error::Error for Disconnected {}
 
 /// The body of one `text/event-stream`, already encoded. Each item is all that is due, up to 32 KiB.
 ///
 /// # Ending
-/// It never ends by itself but with [`Cut`], after a `Pending` that lets what was yielded before be
+/// It never ends by itself but with [`Disconnected`], after a `Pending` that lets what was yielded before be
 /// flushed. Dropping it is all that is needed to unsubscribe.
 ///
 /// # Slow readers
@@ -66,9 +66,9 @@ impl std::error::Error for Cut {}
 pub struct Subscription {
     broadcaster: Arc<Inner>,
     shard: Arc<Shard>,
-    place: Place,
+    place: SenderIndex,
     selector: Arc<Selector>,
-    form: Form,
+    format: Format,
     /// The last id that the client was told.
     told: EventId,
     /// Where history was read to.
@@ -84,8 +84,8 @@ pub struct Subscription {
     settled: bool,
     /// What was yielded last is of the past, and may be held for this stream alone.
     is_past: bool,
-    pace: Pace,
-    ahead: Ahead,
+    pace: RateLimiter,
+    ahead: ReadAhead,
     /// What is sent whole at the beginning and behind every gap, where the stream is of that kind.
     state: Option<Arc<dyn Snapshots>>,
     /// Parts of it since events followed.
@@ -106,7 +106,7 @@ enum Stage {
     Sending(std::vec::IntoIter<Bytes>),
     /// Behind what the shard holds, further chunks of history are read.
     Replaying(Reading),
-    Cut {
+    Disconnected {
         flushed: bool,
     },
 }
@@ -122,21 +122,21 @@ impl Subscription {
         broadcaster: Arc<Inner>,
         shard: Arc<Shard>,
         selector: Selector,
-        form: Form,
+        format: Format,
         start: Start,
         state: Option<Arc<dyn Snapshots>>,
     ) -> Self {
         let selector = Arc::new(selector);
         let head = broadcaster.window.head().id;
-        let live = start == Start::Fresh && state.is_none();
+        let live = start == Start::Live && state.is_none();
         let (place, told) = shard.join(&broadcaster.window, &selector, live);
         Self {
-            pace: Pace::new(broadcaster.options.replay_bytes_per_second),
+            pace: RateLimiter::new(broadcaster.options.replay_bytes_per_second),
             broadcaster,
             shard,
             place,
             selector,
-            form,
+            format,
             told,
             read: told,
             stage: Stage::Opening(start),
@@ -146,7 +146,7 @@ impl Subscription {
             tell_head: false,
             settled: false,
             is_past: false,
-            ahead: Ahead::default(),
+            ahead: ReadAhead::default(),
             state,
             parts: 0,
             connected: false,
@@ -234,7 +234,7 @@ impl Subscription {
                     send.unwrap_or_else(|| self.has_sent())
                 }
                 Stage::Open => self.step(cx),
-                Stage::Cut { .. } => return Poll::Ready(None),
+                Stage::Disconnected { .. } => return Poll::Ready(None),
             };
             match step {
                 // In chunks nothing would be the end of the answer.
@@ -252,7 +252,7 @@ impl Subscription {
         if self.tell_state() {
             return self.count_sent(opening);
         }
-        if start == Start::Fresh {
+        if start == Start::Live {
             self.stage = Stage::Open;
             // History was not reached yet, so that there is no position: it is sent with the first.
             if self.told == EventId::new(0, 0) {
@@ -304,7 +304,7 @@ impl Subscription {
         let locating = self.broadcaster.replays.locate(
             (&self.broadcaster.history, &self.broadcaster.buffers),
             &self.selector,
-            self.form,
+            self.format,
             &start,
         );
         self.stage = Stage::Locating(start, locating);
@@ -333,7 +333,7 @@ impl Subscription {
             return Step::Send(self.send_away());
         };
         self.read_ahead(chunk.read_to, cx);
-        if let Some(step) = self.replay(&Replay::of(&chunk, self.form, lease)) {
+        if let Some(step) = self.replay(&Replay::of(&chunk, self.format, lease)) {
             return step;
         }
         // A read that found nothing lets others go on: it may be the walk of this very thread that has
@@ -356,7 +356,7 @@ impl Subscription {
             return false;
         };
         if self.parts >= MAX_PARTS_IN_A_ROW {
-            self.stage = Stage::Cut { flushed: false };
+            self.stage = Stage::Disconnected { flushed: false };
             self.ended = Ended::Refused;
             return true;
         }
@@ -464,16 +464,16 @@ impl Subscription {
                 Step::Send(self.count_sent(frame))
             }
             Next::Live {
-                recent,
+                slice,
                 after,
                 settled,
             } => {
-                let Some(batch) = recent.batch(&self.selector, self.form, after) else {
+                let Some(batch) = slice.batch(&self.selector, self.format, after) else {
                     return Step::Again;
                 };
                 self.told = batch.last;
                 if batch.more {
-                    self.has_read(recent.tail.to.epoch, batch.last, true);
+                    self.has_read(slice.tail.to.epoch, batch.last, true);
                 }
                 self.settled = settled && !batch.more && !self.tell_head;
                 self.broadcaster.stats.delivered.add(batch.events);
@@ -499,7 +499,7 @@ impl Subscription {
 
     /// Begins the end of the stream: the cut, behind a reconnection time where there is one.
     fn end(&mut self, retry: Option<Duration>) -> Step {
-        self.stage = Stage::Cut { flushed: false };
+        self.stage = Stage::Disconnected { flushed: false };
         let Some(retry) = retry else {
             return Step::Again;
         };
@@ -531,8 +531,8 @@ impl Subscription {
 
     fn read_on(&mut self, after: EventId) -> Step {
         let ahead = self.ahead.take(&self.broadcaster, &self.selector, after);
-        let reading =
-            ahead.unwrap_or_else(|| ahead::read(&self.broadcaster, &self.selector, after, CHUNK));
+        let reading = ahead
+            .unwrap_or_else(|| read_ahead::read(&self.broadcaster, &self.selector, after, CHUNK));
         let wait = self.pace.wait(Instant::now()).map(|until| {
             let _timers = self.broadcaster.runtime.enter();
             tokio::time::sleep_until(until.into())
@@ -554,7 +554,7 @@ impl Subscription {
 
     /// History is out of reach: the client is to come back later, with the id it has.
     fn send_away(&mut self) -> Bytes {
-        self.stage = Stage::Cut { flushed: false };
+        self.stage = Stage::Disconnected { flushed: false };
         self.ended = Ended::Refused;
         self.come_back(Broadcaster::spread_retry())
     }
@@ -581,19 +581,19 @@ enum Step {
 }
 
 impl Stream for Subscription {
-    type Item = Result<Bytes, Cut>;
+    type Item = Result<Bytes, Disconnected>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if let Some(bytes) = ready!(self.poll_piece(cx)) {
             return Poll::Ready(Some(Ok(bytes)));
         }
         match &mut self.stage {
-            Stage::Cut { flushed } if !*flushed => {
+            Stage::Disconnected { flushed } if !*flushed => {
                 *flushed = true;
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
-            _ => Poll::Ready(Some(Err(Cut))),
+            _ => Poll::Ready(Some(Err(Disconnected))),
         }
     }
 }
@@ -610,7 +610,7 @@ impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription")
             .field("selector", &self.selector)
-            .field("form", &self.form)
+            .field("format", &self.format)
             .field("told", &self.told)
             .finish_non_exhaustive()
     }

@@ -4,9 +4,9 @@
 use std::{sync::Arc, task::Waker};
 
 use super::{
-    index::Place,
-    recent::Recent,
+    index::SenderIndex,
     shard::{Shard, VISITS_PER_LOCK},
+    window_slice::WindowSlice,
 };
 use crate::{
     event::EventId,
@@ -29,11 +29,11 @@ pub(super) struct Walk<'a> {
     shard: &'a Shard,
     window: &'a Window,
     /// `None`: everybody, since what they stand before is lost.
-    matches: Option<Vec<(Place, EventId)>>,
+    matches: Option<Vec<(SenderIndex, EventId)>>,
     next: usize,
     is_done: bool,
-    slice: Arc<Recent>,
-    before: history::Place,
+    slice: Arc<WindowSlice>,
+    before: history::LogPosition,
 }
 
 impl Shard {
@@ -54,30 +54,30 @@ impl Shard {
 
     pub(super) fn begin<'a>(&'a self, window: &'a Window) -> Option<Walk<'a>> {
         let _senders = self.senders.lock();
-        let desk = &mut *self.desk.lock();
+        let state = &mut *self.state.lock();
         if !self.is_occupied() {
-            self.move_to(desk, window.head());
+            self.move_to(state, window.head());
             return None;
         }
-        let tail = window.after(desk.place, PER_WALK);
+        let tail = window.after(state.place, PER_WALK);
         if tail.events.is_empty() && !tail.lost {
             return None;
         }
-        let before = desk.place;
+        let before = state.place;
         if tail.to.epoch != before.epoch {
-            desk.positions.forget();
+            state.positions.forget();
         }
-        let matches = (!tail.lost).then(|| desk.index.matches(&tail));
-        desk.place = tail.to;
-        desk.recent = Arc::new(Recent::new(tail));
-        desk.walking = true;
+        let matches = (!tail.lost).then(|| state.index.matches(&tail));
+        state.place = tail.to;
+        state.slice = Arc::new(WindowSlice::new(tail));
+        state.walking = true;
         Some(Walk {
             shard: self,
             window,
             matches,
             next: 0,
             is_done: false,
-            slice: Arc::clone(&desk.recent),
+            slice: Arc::clone(&state.slice),
             before,
         })
     }
@@ -135,14 +135,14 @@ impl Shard {
     fn finish(&self, walk: &Walk<'_>) {
         let overdue = {
             let senders = self.senders.lock();
-            let desk = &mut *self.desk.lock();
-            desk.walking = false;
-            desk.sweep(&senders);
-            self.has_walked_to(desk.place);
+            let state = &mut *self.state.lock();
+            state.walking = false;
+            state.sweep(&senders);
+            self.has_walked_to(state.place);
             // Elsewhere it starts anew, with who joined when everybody had left.
-            let is_here = desk.place == walk.slice.tail.to;
+            let is_here = state.place == walk.slice.tail.to;
             is_here
-                .then(|| desk.positions.walked(&walk.slice.tail))
+                .then(|| state.positions.walked(&walk.slice.tail))
                 .flatten()
         };
         if let Some(stored) = walk.slice.tail.events.first() {

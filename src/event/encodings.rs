@@ -1,4 +1,4 @@
-//! The encoded forms of the events that a window holds: as many bytes as the window has reserved for them.
+//! The encoded formats of the events that a window holds: as many bytes as the window has reserved for them.
 
 use std::{
     collections::VecDeque,
@@ -7,7 +7,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{Form, Stored};
+use super::{Format, Stored};
 
 /// What an encoding takes beside its bytes: what owns them, and what the allocator rounds up.
 const OVERHEAD_BYTES: usize = 64;
@@ -26,7 +26,7 @@ struct State {
 #[derive(Debug)]
 struct Kept {
     stored: Weak<Stored>,
-    form: Form,
+    format: Format,
     bytes: usize,
 }
 
@@ -40,13 +40,13 @@ impl Encodings {
 
     /// Notes what was encoded just now, and lets go of older ones for it. The new one stays, however large: it
     /// is about to be sent.
-    pub(super) fn keep(&self, stored: &Arc<Stored>, form: Form, bytes: usize) {
+    pub(super) fn keep(&self, stored: &Arc<Stored>, format: Format, bytes: usize) {
         let bytes = OVERHEAD_BYTES + bytes + bytes / 8;
         let mut state = self.0.lock();
         state.bytes += bytes;
         state.kept.push_back(Kept {
             stored: Arc::downgrade(stored),
-            form,
+            format,
             bytes,
         });
         state.forget(1);
@@ -61,12 +61,12 @@ impl State {
             if stored.is_some() && !is_over {
                 return;
             }
-            let Some(Kept { form, bytes, .. }) = self.kept.pop_front() else {
+            let Some(Kept { format, bytes, .. }) = self.kept.pop_front() else {
                 return;
             };
             self.bytes -= bytes;
             if let Some(stored) = stored {
-                stored.forget(form);
+                stored.forget(format);
             }
         }
     }
@@ -88,14 +88,14 @@ mod tests {
                 let event = Event::builder("x").build().unwrap();
                 let stored = Arc::new(Stored::new(EventId::new(n, 1), n, event));
                 stored.keep_encodings(&encodings);
-                stored.encoded(Form::Sse, || Bytes::from(vec![0; 300]));
+                stored.encoded(Format::Sse, || Bytes::from(vec![0; 300]));
                 stored
             })
             .collect();
-        let kept = |stored: &Arc<Stored>| stored.is_encoded(Form::Sse);
+        let kept = |stored: &Arc<Stored>| stored.is_encoded(Format::Sse);
         assert_eq!(events.iter().filter(|stored| kept(stored)).count(), 2);
         assert!(kept(&events[9]) && kept(&events[8]));
-        events[0].encoded(Form::Json, || Bytes::from(vec![0; 100_000]));
-        assert!(events[0].is_encoded(Form::Json) && !kept(&events[9]));
+        events[0].encoded(Format::Json, || Bytes::from(vec![0; 100_000]));
+        assert!(events[0].is_encoded(Format::Json) && !kept(&events[9]));
     }
 }

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Event, EventName, OwnId, Topic};
+use super::{Event, EventName, IdempotencyKey, Topic};
 
 /// What an event counts in a log beside its text: ids, pointers, places in indexes.
 const EVENT_OVERHEAD_BYTES: usize = 256;
@@ -14,7 +14,7 @@ pub struct Fields<'a> {
     pub(crate) name: Option<&'a str>,
     /// UTF-8, which was checked when it was published or read.
     pub(crate) data: &'a [u8],
-    pub own_id: Option<&'a str>,
+    pub idempotency_key: Option<&'a str>,
     pub(crate) retry_ms: Option<u64>,
     pub(crate) private: bool,
 }
@@ -25,7 +25,7 @@ impl<'a> Fields<'a> {
             topics: event.topics().iter().map(Topic::as_str).collect(),
             name: event.name().map(EventName::as_str),
             data: event.data().as_bytes(),
-            own_id: event.own_id().map(OwnId::as_str),
+            idempotency_key: event.idempotency_key().map(IdempotencyKey::as_str),
             retry_ms: event.retry_ms(),
             private: event.is_private(),
         }
@@ -39,7 +39,10 @@ impl<'a> Fields<'a> {
     #[must_use]
     pub fn cost(&self) -> usize {
         let topics = self.topics.iter().copied();
-        cost(topics.chain(self.name).chain(self.own_id), self.data.len())
+        cost(
+            topics.chain(self.name).chain(self.idempotency_key),
+            self.data.len(),
+        )
     }
 }
 

@@ -159,10 +159,10 @@ impl EventName {
 
 text_type! {
     /// An id that a publisher gave to its event, so that it can repeat the publish safely.
-    OwnId
+    IdempotencyKey
 }
 
-impl OwnId {
+impl IdempotencyKey {
     /// # Errors
     /// `invalid_id` when the text is empty, too long, holds a control character, or has the form of
     /// an event id (`<digits>-<digits>`), since it would then name a position.
@@ -192,9 +192,9 @@ mod tests {
     }
 
     #[test]
-    fn an_own_id_never_looks_like_a_position() {
-        assert_eq!(code(OwnId::new("12-0")), "invalid_id");
-        assert!(OwnId::new("12-a").is_ok());
-        assert!(OwnId::new("order-12").is_ok());
+    fn an_idempotency_key_never_looks_like_a_position() {
+        assert_eq!(code(IdempotencyKey::new("12-0")), "invalid_id");
+        assert!(IdempotencyKey::new("12-a").is_ok());
+        assert!(IdempotencyKey::new("order-12").is_ok());
     }
 }

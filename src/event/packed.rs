@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
-use super::{Event, EventId, EventName, Fields, OwnId, Topic};
+use super::{Event, EventId, EventName, Fields, IdempotencyKey, Topic};
 
 const PRIVATE: u8 = 1;
 const NAMED: u8 = 2;
@@ -21,7 +21,7 @@ impl Event {
         out.push(
             flag(self.private, PRIVATE)
                 | flag(self.name.is_some(), NAMED)
-                | flag(self.own_id.is_some(), OWN)
+                | flag(self.idempotency_key.is_some(), OWN)
                 | flag(self.retry_ms.is_some(), RETRY),
         );
         if let Some(retry) = self.retry_ms {
@@ -43,7 +43,7 @@ impl Event {
             topics: topics.map(|topic| Topic::unchecked(topic)).collect(),
             name: fields.name.map(EventName::unchecked),
             data: fields.text().into(),
-            own_id: fields.own_id.map(OwnId::unchecked),
+            idempotency_key: fields.idempotency_key.map(IdempotencyKey::unchecked),
             retry_ms: fields.retry_ms,
             private: fields.private,
         }
@@ -59,7 +59,9 @@ impl<'a> Fields<'a> {
             && fields
                 .name
                 .is_none_or(|text| EventName::check(text).is_ok())
-            && fields.own_id.is_none_or(|text| OwnId::check(text).is_ok())
+            && fields
+                .idempotency_key
+                .is_none_or(|text| IdempotencyKey::check(text).is_ok())
             && str::from_utf8(fields.data).is_ok();
         is_text.then_some(fields)
     }
@@ -82,7 +84,7 @@ impl<'a> Fields<'a> {
             fields.name = Some(text(&mut rest)?);
         }
         if has(OWN) {
-            fields.own_id = Some(text(&mut rest)?);
+            fields.idempotency_key = Some(text(&mut rest)?);
         }
         fields.data = rest;
         Some(fields)
@@ -165,7 +167,7 @@ mod tests {
             .topic("a")
             .topic("b")
             .name("named")
-            .own_id("own")
+            .idempotency_key("own")
             .retry(Duration::from_secs(3))
             .private()
             .build()
@@ -193,7 +195,7 @@ mod tests {
     fn what_was_cut_short_or_holds_a_line_end_in_a_name_was_not_packed() {
         let event = Event::builder("x")
             .topic("abc")
-            .own_id("own")
+            .idempotency_key("own")
             .build()
             .unwrap();
         let whole = packed(&event);

@@ -6,14 +6,14 @@ use super::{Event, Invalid, Topic, parse_topics};
 /// What one subscription may get. Applied by [`Selector::admits`] in replay and live alike.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Selector {
-    asked: Asked,
+    asked: SelectedTopics,
     private: bool,
     until: Option<Instant>,
 }
 
 /// The topics that a subscription asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Asked {
+pub enum SelectedTopics {
     /// Every topic but the broadcaster's own.
     All,
     /// Sorted, without repeats, at least one.
@@ -24,7 +24,7 @@ impl Selector {
     /// Asks for everything that is granted, as `?topic=*` does.
     #[must_use]
     pub fn all() -> Self {
-        Self::of(Asked::All)
+        Self::of(SelectedTopics::All)
     }
 
     /// Asks for these topics; `*` among them asks for all, none asks for [`DEFAULT_TOPIC`](super::DEFAULT_TOPIC).
@@ -40,10 +40,10 @@ impl Selector {
             topics.push(Topic::default());
         }
         topics.sort();
-        Ok(Self::of(Asked::Topics(topics.into_boxed_slice())))
+        Ok(Self::of(SelectedTopics::Topics(topics.into_boxed_slice())))
     }
 
-    fn of(asked: Asked) -> Self {
+    fn of(asked: SelectedTopics) -> Self {
         Self {
             asked,
             private: false,
@@ -66,7 +66,7 @@ impl Selector {
     }
 
     #[must_use]
-    pub fn asked(&self) -> &Asked {
+    pub fn selected(&self) -> &SelectedTopics {
         &self.asked
     }
 
@@ -96,8 +96,8 @@ impl Selector {
             return false;
         }
         match &self.asked {
-            Asked::All => topics.any(|topic| !Topic::is_system_text(topic)),
-            Asked::Topics(asked) => {
+            SelectedTopics::All => topics.any(|topic| !Topic::is_system_text(topic)),
+            SelectedTopics::Topics(asked) => {
                 topics.any(|topic| asked.iter().any(|asked| asked.as_str() == topic))
             }
         }

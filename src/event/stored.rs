@@ -10,19 +10,19 @@ use super::{Encodings, Event, EventId};
 
 /// How an event is written on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Form {
+pub enum Format {
     /// The event's own fields as those of the event stream.
     #[default]
     Sse,
     /// Unnamed events whose data is a JSON object with every field, the topics among them.
     Json,
     /// Of the changes of signals alone.
-    Signal(SignalForm),
+    Signal(SignalFormat),
 }
 
 /// How the changes of signals are written on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum SignalForm {
+pub enum SignalFormat {
     /// Unnamed events with `{"name":…,"patch":[…]}`, whose patch is a JSON Patch (RFC 6902).
     #[default]
     Patch,
@@ -35,7 +35,7 @@ pub enum SignalForm {
 /// An encoding, if it is kept.
 type Cell = RwLock<Option<Bytes>>;
 
-/// An event that history took, with its position, and a cell for each form it may be encoded in.
+/// An event that history took, with its position, and a cell for each format it may be encoded in.
 #[derive(Debug)]
 pub struct Stored {
     id: EventId,
@@ -43,7 +43,7 @@ pub struct Stored {
     appended: Instant,
     event: Event,
     cells: [Cell; 2],
-    /// Those of the forms that only signals have.
+    /// Those of the formats that only signals have.
     signal_cells: OnceLock<Box<[Cell; 3]>>,
     /// Which encodings are kept, where these are bounded.
     encodings: OnceLock<Arc<Encodings>>,
@@ -96,13 +96,17 @@ impl Stored {
         let _ = self.encodings.set(Arc::clone(encodings));
     }
 
-    /// Its encoding in this form, which is made once for all who ask while it is kept.
-    pub(crate) fn encoded(self: &Arc<Self>, form: Form, encode: impl FnOnce() -> Bytes) -> Bytes {
-        if let Some(bytes) = &*self.cell(form).read() {
+    /// Its encoding in this format, which is made once for all who ask while it is kept.
+    pub(crate) fn encoded(
+        self: &Arc<Self>,
+        format: Format,
+        encode: impl FnOnce() -> Bytes,
+    ) -> Bytes {
+        if let Some(bytes) = &*self.cell(format).read() {
             return bytes.clone();
         }
         let bytes = {
-            let mut cell = self.cell(form).write();
+            let mut cell = self.cell(format).write();
             if let Some(bytes) = &*cell {
                 return bytes.clone();
             }
@@ -110,25 +114,25 @@ impl Stored {
         };
         // Behind the cell's lock: what is let go of for it locks cells, too.
         if let Some(encodings) = self.encodings.get() {
-            encodings.keep(self, form, bytes.len());
+            encodings.keep(self, format, bytes.len());
         }
         bytes
     }
 
-    pub(super) fn forget(&self, form: Form) {
-        *self.cell(form).write() = None;
+    pub(super) fn forget(&self, format: Format) {
+        *self.cell(format).write() = None;
     }
 
     #[cfg(test)]
-    pub(super) fn is_encoded(&self, form: Form) -> bool {
-        self.cell(form).read().is_some()
+    pub(super) fn is_encoded(&self, format: Format) -> bool {
+        self.cell(format).read().is_some()
     }
 
-    fn cell(&self, form: Form) -> &Cell {
-        match form {
-            Form::Sse => &self.cells[0],
-            Form::Json => &self.cells[1],
-            Form::Signal(form) => &self.signal_cells.get_or_init(Box::default)[form as usize],
+    fn cell(&self, format: Format) -> &Cell {
+        match format {
+            Format::Sse => &self.cells[0],
+            Format::Json => &self.cells[1],
+            Format::Signal(format) => &self.signal_cells.get_or_init(Box::default)[format as usize],
         }
     }
 }

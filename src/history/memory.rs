@@ -10,13 +10,13 @@ use std::{
 use futures_util::future::{BoxFuture, FutureExt, ready};
 
 use super::{
-    AppendError, Appended, Batch, Bounds, Chunk, Expect, From, History, Hold, Limit, NameKind,
-    NameRange, Names, Retain, RetainedAt, Retention, Stats, Unavailable, Window,
+    AppendError, Appended, Batch, Bounds, Chunk, From, History, Limit, NameKind, NameRange, Names,
+    Precondition, ReservationGuard, Retain, RetainedAt, Retention, Stats, Unavailable, Window,
     ids::{Ids, now_ms},
     retained::Retained,
 };
 use crate::{
-    event::{Event, EventId, OwnId, Selector, Stored},
+    event::{Event, EventId, IdempotencyKey, Selector, Stored},
     sync::Mutex,
 };
 
@@ -38,7 +38,7 @@ pub struct Memory {
 
 struct State {
     ids: Ids,
-    own_ids: HashMap<OwnId, Own>,
+    idempotency_keys: HashMap<IdempotencyKey, Own>,
     spent: Spent,
     retained: Retained,
 }
@@ -58,7 +58,7 @@ impl Memory {
             window: Arc::new(window),
             state: Mutex::new(State {
                 ids,
-                own_ids: HashMap::new(),
+                idempotency_keys: HashMap::new(),
                 spent: Spent::within(retention.bytes / SPENT_SHARE),
                 retained: Retained::default(),
             }),
@@ -71,7 +71,7 @@ impl Memory {
         if batch.events.is_empty() {
             return Err(AppendError::NoEvents);
         }
-        let (stored, ids) = state.place(batch.events, &batch.expect, &batch.retain)?;
+        let (stored, ids) = state.place(batch.events, &batch.preconditions, &batch.retain)?;
         if let Some(last) = stored.last() {
             for retain in batch.retain {
                 state.retained.write(retain, last.id());
@@ -97,29 +97,34 @@ impl State {
     fn place(
         &mut self,
         events: Vec<Event>,
-        expect: &[Expect],
+        preconditions: &[Precondition],
         retain: &[Retain],
     ) -> Result<(Vec<Arc<Stored>>, Vec<EventId>), AppendError> {
         let is_repeat = |event: &Event| {
-            let own_id = event.own_id();
-            own_id.is_some_and(|own_id| self.own_ids.contains_key(own_id))
+            let idempotency_key = event.idempotency_key();
+            idempotency_key
+                .is_some_and(|idempotency_key| self.idempotency_keys.contains_key(idempotency_key))
         };
         if !events.iter().all(is_repeat) {
-            self.retained.check(expect, retain)?;
+            self.retained.check(preconditions, retain)?;
         }
         let now = now_ms();
         let mut stored = Vec::with_capacity(events.len());
         let mut ids = Vec::with_capacity(events.len());
         for event in events {
-            let own_id = event.own_id().cloned();
-            if let Some(first) = own_id.as_ref().and_then(|own_id| self.own_ids.get(own_id)) {
+            let idempotency_key = event.idempotency_key().cloned();
+            if let Some(first) = idempotency_key
+                .as_ref()
+                .and_then(|idempotency_key| self.idempotency_keys.get(idempotency_key))
+            {
                 ids.push(first.id);
                 continue;
             }
             let id = self.ids.next(now);
-            if let Some(own_id) = own_id {
-                let once = !self.spent.may_hold(&own_id);
-                self.own_ids.insert(own_id, Own { id, once });
+            if let Some(idempotency_key) = idempotency_key {
+                let once = !self.spent.may_hold(&idempotency_key);
+                self.idempotency_keys
+                    .insert(idempotency_key, Own { id, once });
             }
             ids.push(id);
             stored.push(Arc::new(Stored::new(id, now, event)));
@@ -128,16 +133,19 @@ impl State {
     }
 
     fn forget(&mut self, dropped: &[Arc<Stored>]) {
-        for own_id in dropped.iter().filter_map(|stored| stored.event().own_id()) {
-            self.own_ids.remove(own_id);
-            self.spent.insert(own_id);
+        for idempotency_key in dropped
+            .iter()
+            .filter_map(|stored| stored.event().idempotency_key())
+        {
+            self.idempotency_keys.remove(idempotency_key);
+            self.spent.insert(idempotency_key);
         }
     }
 
-    fn place_of(&self, own_id: &str) -> Option<EventId> {
-        let own_id = OwnId::new(own_id).ok()?;
-        self.own_ids
-            .get(&own_id)
+    fn place_of(&self, idempotency_key: &str) -> Option<EventId> {
+        let idempotency_key = IdempotencyKey::new(idempotency_key).ok()?;
+        self.idempotency_keys
+            .get(&idempotency_key)
             .filter(|own| own.once)
             .map(|own| own.id)
     }
@@ -162,15 +170,15 @@ impl Spent {
         }
     }
 
-    fn may_hold(&self, own_id: &OwnId) -> bool {
-        self.overflowed || self.hashes.contains(&self.hasher.hash_one(own_id))
+    fn may_hold(&self, idempotency_key: &IdempotencyKey) -> bool {
+        self.overflowed || self.hashes.contains(&self.hasher.hash_one(idempotency_key))
     }
 
-    fn insert(&mut self, own_id: &OwnId) {
+    fn insert(&mut self, idempotency_key: &IdempotencyKey) {
         if self.overflowed {
             return;
         }
-        self.hashes.insert(self.hasher.hash_one(own_id));
+        self.hashes.insert(self.hasher.hash_one(idempotency_key));
         if self.hashes.len() > self.most {
             self.overflowed = true;
             self.hashes = HashSet::new();
@@ -187,7 +195,11 @@ impl fmt::Debug for Memory {
 }
 
 impl History for Memory {
-    fn append(&self, batch: Batch, _hold: Hold) -> BoxFuture<'_, Result<Appended, AppendError>> {
+    fn append(
+        &self,
+        batch: Batch,
+        _hold: ReservationGuard,
+    ) -> BoxFuture<'_, Result<Appended, AppendError>> {
         ready(self.append_now(batch)).boxed()
     }
 

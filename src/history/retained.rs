@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::{
-    AppendError, Expect, MAX_RETAINED_BYTES, MAX_RETAINED_VALUES, NameKind, NameRange, Names,
+    AppendError, MAX_RETAINED_BYTES, MAX_RETAINED_VALUES, NameKind, NameRange, Names, Precondition,
     Retain,
 };
 use crate::event::EventId;
@@ -38,8 +38,12 @@ impl Retained {
 
     /// # Errors
     /// [`AppendError::Conflict`] where a value is another than expected; others where it would not fit.
-    pub fn check(&self, expect: &[Expect], retain: &[Retain]) -> Result<(), AppendError> {
-        for Expect { key, written_at } in expect {
+    pub fn check(
+        &self,
+        preconditions: &[Precondition],
+        retain: &[Retain],
+    ) -> Result<(), AppendError> {
+        for Precondition { key, written_at } in preconditions {
             let found = self.values.get(key).map(|(_, id)| *id);
             if found != *written_at {
                 return Err(AppendError::Conflict {

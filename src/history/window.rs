@@ -15,7 +15,7 @@ use super::{
     times::{Step, Steps},
 };
 use crate::{
-    event::{Asked, Encodings, EventId, NEW_TOPIC_BYTES, Selector, Stored, Topic},
+    event::{Encodings, EventId, NEW_TOPIC_BYTES, SelectedTopics, Selector, Stored, Topic},
     sync::{
         RwLock,
         atomic::{AtomicU64, Ordering},
@@ -47,7 +47,7 @@ impl Default for Retention {
 
 /// A place in the window, counted from the start of the process, beside its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct LogPosition {
     pub epoch: u64,
     /// How many events came before, and their bytes.
     pub(crate) number: u64,
@@ -58,8 +58,8 @@ pub struct Place {
 /// What came after a place.
 #[derive(Debug, Clone)]
 pub(crate) struct Tail {
-    pub(crate) from: Place,
-    pub(crate) to: Place,
+    pub(crate) from: LogPosition,
+    pub(crate) to: LogPosition,
     pub(crate) events: Vec<Arc<Stored>>,
     /// The place asked for is not in the window any more, or of another epoch; `from` is where
     /// it goes on.
@@ -92,8 +92,8 @@ struct Log {
     /// Per topic the numbers of its events, in order.
     topics: HashMap<Topic, VecDeque<u64>>,
     /// The place before the first of `events`.
-    floor: Place,
-    head: Place,
+    floor: LogPosition,
+    head: LogPosition,
     /// When the newest event that retention dropped had been appended.
     trimmed_ms: Option<u64>,
     /// What the clock showed last.
@@ -118,7 +118,7 @@ impl Window {
     /// An empty window of the log `epoch`, whose last id is `head`.
     #[must_use]
     pub fn new(retention: Retention, epoch: u64, head: EventId) -> Self {
-        let start = Place {
+        let start = LogPosition {
             epoch,
             number: 0,
             bytes: 0,
@@ -222,7 +222,7 @@ impl Window {
             let mut log = self.log.write();
             log.epoch = epoch;
             log.clear();
-            log.head = Place {
+            log.head = LogPosition {
                 epoch,
                 id: head,
                 ..log.head
@@ -267,12 +267,12 @@ impl Window {
         )
     }
 
-    pub fn head(&self) -> Place {
+    pub fn head(&self) -> LogPosition {
         self.log.read().head
     }
 
     /// What came after `place`, within the limit or one event alone.
-    pub(crate) fn after(&self, place: Place, limit: Limit) -> Tail {
+    pub(crate) fn after(&self, place: LogPosition, limit: Limit) -> Tail {
         self.log.read().after(place, limit)
     }
 
@@ -429,7 +429,7 @@ impl Log {
         Some(stored)
     }
 
-    fn after(&self, place: Place, limit: Limit) -> Tail {
+    fn after(&self, place: LogPosition, limit: Limit) -> Tail {
         let lost = place.epoch != self.epoch || place.number < self.floor.number;
         let from = match lost {
             true if place.epoch != self.epoch => self.head,
@@ -519,9 +519,9 @@ impl Log {
         let Some(nth) = count.checked_sub(1) else {
             return Some(self.events.len());
         };
-        match selector.asked() {
-            Asked::All => (0..self.events.len()).rev().filter(admitted).nth(nth),
-            Asked::Topics(topics) => {
+        match selector.selected() {
+            SelectedTopics::All => (0..self.events.len()).rev().filter(admitted).nth(nth),
+            SelectedTopics::Topics(topics) => {
                 let mut last: Vec<usize> = Vec::new();
                 for numbers in topics.iter().filter_map(|topic| self.topics.get(topic)) {
                     let indexes = numbers.iter().rev().map(|number| self.index(*number));
@@ -536,14 +536,14 @@ impl Log {
 
     fn read(&self, from: From<'_>, selector: &Selector, limit: Limit) -> Chunk {
         let (start, gap) = self.locate(from, selector);
-        let (candidates, complete) = match selector.asked() {
-            Asked::All => {
+        let (candidates, complete) = match selector.selected() {
+            SelectedTopics::All => {
                 let end = self.events.len().min(start.saturating_add(MAX_LOOKED_AT));
                 ((start..end).collect(), end == self.events.len())
             }
             // One more, to stop right before it: events of other topics that are dropped in between
             // are no loss then.
-            Asked::Topics(topics) => {
+            SelectedTopics::Topics(topics) => {
                 self.of_topics(topics, start, limit.events.max(1).saturating_add(1))
             }
         };
@@ -600,7 +600,7 @@ impl Log {
     }
 }
 
-impl Place {
+impl LogPosition {
     pub(crate) fn pass(&mut self, stored: &Stored) {
         self.number += 1;
         self.bytes += stored.event().most_memory() as u64;

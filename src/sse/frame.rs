@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::lines::{data_lines, field, json};
 use super::signal::Update;
-use crate::event::{EventId, EventName, Fetched, Fields, Form, Stored};
+use crate::event::{EventId, EventName, Fetched, Fields, Format, Stored};
 
 /// A heartbeat. Without a blank line: after one, clients exist that fire an empty message.
 pub const PING: &[u8] = b": ping\n";
@@ -24,12 +24,12 @@ impl Frame {
     /// What most take beside their data.
     pub(crate) const OVERHEAD_BYTES: usize = 64;
 
-    /// The event in this form: encoded when it is first asked for, shared by all afterwards.
-    pub fn of(stored: &Arc<Stored>, form: Form) -> Bytes {
-        stored.encoded(form, || {
+    /// The event in this format: encoded when it is first asked for, shared by all afterwards.
+    pub fn of(stored: &Arc<Stored>, format: Format) -> Bytes {
+        stored.encoded(format, || {
             let fields = stored.event().fields();
             let mut out = Vec::with_capacity(Self::OVERHEAD_BYTES + fields.data.len());
-            encode(stored.id(), stored.time_ms(), &fields, form, &mut out);
+            encode(stored.id(), stored.time_ms(), &fields, format, &mut out);
             // It may be kept for long.
             out.shrink_to_fit();
             out.into()
@@ -37,12 +37,12 @@ impl Frame {
     }
 
     /// Writes it behind `out`; kept for nobody.
-    pub fn append(fetched: &Fetched, form: Form, out: &mut Vec<u8>) {
+    pub fn append(fetched: &Fetched, format: Format, out: &mut Vec<u8>) {
         let id = fetched.id();
-        encode(id, fetched.time_ms(), &fetched.fields(), form, out);
+        encode(id, fetched.time_ms(), &fetched.fields(), format, out);
     }
 
-    /// The data of the event's JSON form: one line of text. Kept for nobody.
+    /// The data of the event's JSON format: one line of text. Kept for nobody.
     #[must_use]
     pub fn json(id: EventId, time_ms: u64, fields: &Fields<'_>) -> String {
         as_json(id, time_ms, fields)
@@ -62,7 +62,7 @@ impl Frame {
         })
     }
 
-    /// An event without an id, in [`Form::Sse`]: a client that gets it resumes where it was before.
+    /// An event without an id, in [`Format::Sse`]: a client that gets it resumes where it was before.
     #[must_use]
     pub fn block(name: Option<&EventName>, data: &str) -> Bytes {
         let mut out = Vec::with_capacity(Self::OVERHEAD_BYTES + data.len());
@@ -141,13 +141,13 @@ fn block(name: &str, id: Option<EventId>, data: &str) -> Bytes {
 
 /// The id is the last field of its block: many clients store it when they read its line, before the
 /// event is dispatched, and would resume behind an event that was cut in the middle.
-fn encode(id: EventId, time_ms: u64, fields: &Fields<'_>, form: Form, out: &mut Vec<u8>) {
-    match form {
-        Form::Sse => encode_sse(fields, out),
-        Form::Json => field(out, "data", &as_json(id, time_ms, fields)),
-        Form::Signal(form) => {
+fn encode(id: EventId, time_ms: u64, fields: &Fields<'_>, format: Format, out: &mut Vec<u8>) {
+    match format {
+        Format::Sse => encode_sse(fields, out),
+        Format::Json => field(out, "data", &as_json(id, time_ms, fields)),
+        Format::Signal(format) => {
             if let Some(update) = Update::of(fields) {
-                update.write(form, out);
+                update.write(format, out);
             }
         }
     }
@@ -169,7 +169,8 @@ fn as_json(id: EventId, time_ms: u64, fields: &Fields<'_>) -> String {
     #[derive(Serialize)]
     struct Whole<'a> {
         id: String,
-        own_id: Option<&'a str>,
+        #[serde(rename = "own_id")]
+        idempotency_key: Option<&'a str>,
         topics: &'a [&'a str],
         event: Option<&'a str>,
         data: &'a str,
@@ -179,7 +180,7 @@ fn as_json(id: EventId, time_ms: u64, fields: &Fields<'_>) -> String {
     let time = std::time::UNIX_EPOCH + Duration::from_millis(time_ms);
     json(&Whole {
         id: id.to_string(),
-        own_id: fields.own_id,
+        idempotency_key: fields.idempotency_key,
         topics: &fields.topics,
         event: fields.name,
         data: fields.text(),
@@ -197,8 +198,8 @@ mod tests {
         Arc::new(Stored::new(EventId::new(5, 1), 1_000, event))
     }
 
-    fn text(stored: &Arc<Stored>, form: Form) -> String {
-        String::from_utf8(Frame::of(stored, form).to_vec()).unwrap()
+    fn text(stored: &Arc<Stored>, format: Format) -> String {
+        String::from_utf8(Frame::of(stored, format).to_vec()).unwrap()
     }
 
     #[test]
@@ -207,7 +208,7 @@ mod tests {
             .name("greeting")
             .retry(Duration::from_millis(700));
         assert_eq!(
-            text(&stored(event.build().unwrap()), Form::Sse),
+            text(&stored(event.build().unwrap()), Format::Sse),
             "event: greeting\nretry: 700\ndata: hello\nid: 5-1\n\n"
         );
     }
@@ -216,7 +217,7 @@ mod tests {
     fn every_kind_of_line_end_in_data_begins_a_data_line_and_never_a_field() {
         let event = Event::builder("a\r\nid: 9-9\revent: x\n\n\u{2028}b\n").build();
         assert_eq!(
-            text(&stored(event.unwrap()), Form::Sse),
+            text(&stored(event.unwrap()), Format::Sse),
             "data: a\ndata: id: 9-9\ndata: event: x\ndata: \ndata: \u{2028}b\ndata: \nid: 5-1\n\n"
         );
     }
@@ -224,14 +225,17 @@ mod tests {
     #[test]
     fn empty_data_still_fires_an_event() {
         let event = Event::builder("").build().unwrap();
-        assert_eq!(text(&stored(event), Form::Sse), "data: \nid: 5-1\n\n");
+        assert_eq!(text(&stored(event), Format::Sse), "data: \nid: 5-1\n\n");
     }
 
     #[test]
     fn the_json_form_holds_every_field_on_one_line() {
-        let event = Event::builder("a\nb").topic("t").own_id("mine").build();
+        let event = Event::builder("a\nb")
+            .topic("t")
+            .idempotency_key("mine")
+            .build();
         assert_eq!(
-            text(&stored(event.unwrap()), Form::Json),
+            text(&stored(event.unwrap()), Format::Json),
             "data: {\"id\":\"5-1\",\"own_id\":\"mine\",\"topics\":[\"t\"],\"event\":null,\
              \"data\":\"a\\nb\",\"retry\":null,\"time\":\"1970-01-01T00:00:01.000Z\"}\nid: 5-1\n\n"
         );
@@ -240,7 +244,10 @@ mod tests {
     #[test]
     fn a_form_is_encoded_once_and_shared() {
         let stored = stored(Event::builder("x").build().unwrap());
-        let (first, second) = (Frame::of(&stored, Form::Sse), Frame::of(&stored, Form::Sse));
+        let (first, second) = (
+            Frame::of(&stored, Format::Sse),
+            Frame::of(&stored, Format::Sse),
+        );
         assert_eq!(first.as_ptr(), second.as_ptr());
     }
 

@@ -1,9 +1,9 @@
-//! What the change of a signal is on the wire, in each of its forms.
+//! What the change of a signal is on the wire, in each of its formats.
 
 use super::lines::{field, json};
-use crate::event::{Fields, SIGNAL_TOPICS, SignalForm};
+use crate::event::{Fields, SIGNAL_TOPICS, SignalFormat};
 
-/// Tells that a signal is gone, in the forms whose clients would take `null` for its value: to
+/// Tells that a signal is gone, in the formats whose clients would take `null` for its value: to
 /// `leptos_sse` a value that its type does not take is the end of all signals of the page.
 const DELETED: &str = "deleted";
 /// The patch that replaces whatever there is, up to the value.
@@ -60,7 +60,7 @@ impl<'a> Update<'a> {
     /// The block without an id that makes a document of whatever there is, but for the document: what is
     /// written before it, and behind it.
     #[must_use]
-    pub fn around(name: &str, form: SignalForm) -> (Vec<u8>, Vec<u8>) {
+    pub fn around(name: &str, format: SignalFormat) -> (Vec<u8>, Vec<u8>) {
         // No name holds it, since it is a control character.
         const PLACE: &str = "\u{1}";
         let (patch, merge) = (Self::whole(PLACE), PLACE);
@@ -71,7 +71,7 @@ impl<'a> Update<'a> {
             gone: None,
         };
         let mut before = Vec::new();
-        update.write(form, &mut before);
+        update.write(format, &mut before);
         before.push(b'\n');
         let place = memchr::memchr(PLACE.as_bytes()[0], &before).unwrap_or(before.len());
         let behind = before.split_off(place);
@@ -79,24 +79,24 @@ impl<'a> Update<'a> {
     }
 
     /// Writes the fields of the block; the id and the blank line behind them are the caller's.
-    pub fn write(&self, form: SignalForm, out: &mut Vec<u8>) {
+    pub fn write(&self, format: SignalFormat, out: &mut Vec<u8>) {
         let Self {
             name, patch, merge, ..
         } = self;
-        match form {
-            SignalForm::Datastar => {
+        match format {
+            SignalFormat::Datastar => {
                 field(out, "event", PATCH_SIGNALS);
                 field(out, "data", &format!("signals {{{}:{merge}}}", json(name)));
             }
-            SignalForm::Patch | SignalForm::Event if patch.is_empty() => {
+            SignalFormat::Patch | SignalFormat::Event if patch.is_empty() => {
                 field(out, "event", DELETED);
                 field(out, "data", &format!("{{\"name\":{}}}", json(name)));
             }
-            SignalForm::Patch => {
+            SignalFormat::Patch => {
                 let data = format!("{{\"name\":{},\"patch\":{patch}}}", json(name));
                 field(out, "data", &data);
             }
-            SignalForm::Event => {
+            SignalFormat::Event => {
                 field(out, "event", name);
                 field(out, "data", &format!("{{\"patch\":{patch}}}"));
             }
@@ -108,14 +108,14 @@ impl<'a> Update<'a> {
 mod tests {
     use super::*;
     use crate::{
-        event::{Event, EventId, Form, Stored},
+        event::{Event, EventId, Format, Stored},
         sse::Frame,
     };
 
-    fn text(update: Update<'_>, form: SignalForm) -> String {
+    fn text(update: Update<'_>, format: SignalFormat) -> String {
         let event = Event::builder(update.data()).topic(format!("{SIGNAL_TOPICS}{}", update.name));
         let stored = Stored::new(EventId::new(5, 1), 1_000, event.build_ours().unwrap());
-        String::from_utf8(Frame::of(&std::sync::Arc::new(stored), Form::Signal(form)).to_vec())
+        String::from_utf8(Frame::of(&std::sync::Arc::new(stored), Format::Signal(format)).to_vec())
             .unwrap()
     }
 
@@ -128,15 +128,15 @@ mod tests {
             gone: Some(r#"{"x":{"y":null}}"#),
         };
         assert_eq!(
-            text(update, SignalForm::Patch),
+            text(update, SignalFormat::Patch),
             "data: {\"name\":\"a\\\"b\",\"patch\":[{\"op\":\"remove\",\"path\":\"/x\"}]}\nid: 5-1\n\n"
         );
         assert_eq!(
-            text(update, SignalForm::Event),
+            text(update, SignalFormat::Event),
             "event: a\"b\ndata: {\"patch\":[{\"op\":\"remove\",\"path\":\"/x\"}]}\nid: 5-1\n\n"
         );
         assert_eq!(
-            text(update, SignalForm::Datastar),
+            text(update, SignalFormat::Datastar),
             "event: datastar-patch-signals\ndata: signals {\"a\\\"b\":{\"x\":null}}\nid: 5-1\n\n"
         );
     }
@@ -150,10 +150,10 @@ mod tests {
             gone: Some("{}"),
         };
         let deleted = "event: deleted\ndata: {\"name\":\"a\"}\nid: 5-1\n\n";
-        assert_eq!(text(gone, SignalForm::Patch), deleted);
-        assert_eq!(text(gone, SignalForm::Event), deleted);
+        assert_eq!(text(gone, SignalFormat::Patch), deleted);
+        assert_eq!(text(gone, SignalFormat::Event), deleted);
         assert_eq!(
-            text(gone, SignalForm::Datastar),
+            text(gone, SignalFormat::Datastar),
             "event: datastar-patch-signals\ndata: signals {\"a\":null}\nid: 5-1\n\n"
         );
     }

@@ -4,7 +4,7 @@ use std::{path::Path, process::Command, time::Duration};
 
 use sse_broadcaster::{
     Event, Selector,
-    history::{Batch, From, History, Hold, Limit, Retain, Retention, SyncPolicy},
+    history::{Batch, From, History, Limit, ReservationGuard, Retain, Retention, SyncPolicy},
 };
 use sse_broadcaster_disk as disk;
 use sse_broadcaster_disk::Disk;
@@ -25,7 +25,7 @@ fn stop(mut server: Server) {
     assert!(server.wait().success());
 }
 
-fn publish_with_own_id(server: &Server, data: &str) -> String {
+fn publish_with_idempotency_key(server: &Server, data: &str) -> String {
     let answer = server.post("/events?topic=late&id=order-7", "text/plain", data);
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.json()["id"].as_str().unwrap().to_owned()
@@ -59,7 +59,9 @@ async fn hide(disk: Disk, value: &'static str) {
         }],
         ..Batch::default()
     };
-    disk.append(batch, Hold::default()).await.unwrap();
+    disk.append(batch, ReservationGuard::default())
+        .await
+        .unwrap();
     disk.close().await;
 }
 
@@ -94,7 +96,7 @@ async fn a_copy_of_a_stopped_log_is_all_of_it_and_each_goes_on_by_itself() {
     hide(open(&original), "hidden").await;
     let server = serve(&original);
     publish(&server, &events());
-    let own = publish_with_own_id(&server, "first");
+    let own = publish_with_idempotency_key(&server, "first");
     let before = dump(&server);
     assert_eq!(before.len(), events().len() + 1);
     stop(server);
@@ -108,7 +110,7 @@ async fn a_copy_of_a_stopped_log_is_all_of_it_and_each_goes_on_by_itself() {
     let mut later = Vec::new();
     for server in &servers {
         assert_eq!(dump(server), before);
-        assert_eq!(publish_with_own_id(server, "again"), own);
+        assert_eq!(publish_with_idempotency_key(server, "again"), own);
         later.push(server.publish("late", "of this one alone"));
     }
     for (server, (mine, other)) in servers

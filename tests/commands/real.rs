@@ -198,7 +198,7 @@ fn one_history_is_carried_over_into_another() {
 }
 
 #[test]
-fn carrying_over_twice_stores_what_has_an_own_id_once() {
+fn carrying_over_twice_stores_what_has_an_idempotency_key_once() {
     let server = Server::start(&[]);
     for _ in 0..2 {
         let mut running = Running::start(&["publish", "--url", &url(&server), "--json"]);

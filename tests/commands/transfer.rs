@@ -82,7 +82,7 @@ impl Node {
 
 /// Those and more, so that they are taken and read in several steps.
 pub fn events() -> Vec<Value> {
-    let plain = |own_id: Option<String>, data: &str| json!({ "topics": ["many"], "event": null, "own_id": own_id, "data": data, "retry": null });
+    let plain = |idempotency_key: Option<String>, data: &str| json!({ "topics": ["many"], "event": null, "own_id": idempotency_key, "data": data, "retry": null });
     let varied = EVENTS
         .iter()
         .map(|text| serde_json::from_str(text).unwrap());
@@ -160,17 +160,17 @@ fn is_carried_into_each(from: Kept) {
 }
 
 #[test]
-fn what_is_in_memory_is_carried_into_any_history_and_what_has_an_own_id_only_once() {
+fn what_is_in_memory_is_carried_into_any_history_and_what_has_an_idempotency_key_only_once() {
     is_carried_into_each(Kept::InMemory);
 }
 
 #[test]
-fn what_is_on_disk_is_carried_into_any_history_and_what_has_an_own_id_only_once() {
+fn what_is_on_disk_is_carried_into_any_history_and_what_has_an_idempotency_key_only_once() {
     is_carried_into_each(Kept::on_disk());
 }
 
 #[test]
-fn what_is_in_redis_is_carried_into_any_history_and_what_has_an_own_id_only_once() {
+fn what_is_in_redis_is_carried_into_any_history_and_what_has_an_idempotency_key_only_once() {
     is_carried_into_each(Kept::in_redis());
 }
 

@@ -1,6 +1,8 @@
 //! What a restart finds again: everything.
 
-use sse_broadcaster::history::{Batch, Expect, History, Hold, Retain, Retention, SyncPolicy};
+use sse_broadcaster::history::{
+    Batch, History, Precondition, ReservationGuard, Retain, Retention, SyncPolicy,
+};
 use sse_broadcaster_disk as disk;
 use sse_broadcaster_disk::Disk;
 
@@ -116,7 +118,7 @@ fn a_restart_has_every_event_as_it_was_in_memory_or_on_disk() {
 }
 
 #[test]
-fn own_ids_are_found_again() {
+fn idempotency_keys_are_found_again() {
     let log = Log::new();
     let publish = |server: &Server, data: &str| {
         let mut publisher = Publisher::connect(server.address).unwrap();
@@ -180,7 +182,12 @@ async fn retained_values_are_there_again_and_are_expected_as_they_were_written()
             retain: values,
             ..Batch::default()
         };
-        at.extend(disk.append(batch, Hold::default()).await.unwrap().ids);
+        at.extend(
+            disk.append(batch, ReservationGuard::default())
+                .await
+                .unwrap()
+                .ids,
+        );
     }
     disk.close().await;
     drop(disk);
@@ -192,12 +199,17 @@ async fn retained_values_are_there_again_and_are_expected_as_they_were_written()
     for (written_at, is_right) in [(at[0], false), (at[1], true)] {
         let batch = Batch {
             events: vec![event()],
-            expect: vec![Expect {
+            preconditions: vec![Precondition {
                 key: "kept".into(),
                 written_at: Some(written_at),
             }],
             ..Batch::default()
         };
-        assert_eq!(disk.append(batch, Hold::default()).await.is_ok(), is_right);
+        assert_eq!(
+            disk.append(batch, ReservationGuard::default())
+                .await
+                .is_ok(),
+            is_right
+        );
     }
 }

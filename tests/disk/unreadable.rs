@@ -31,7 +31,7 @@ fn number(data: &str) -> usize {
     data[6..12].parse().expect("a number")
 }
 
-fn own_id(number: usize) -> String {
+fn idempotency_key(number: usize) -> String {
     format!("own-{number:06}")
 }
 
@@ -42,7 +42,7 @@ fn fill(server: &Server) {
         let line = |number: usize| {
             let topic = ["even", "odd"][number % 2];
             let event = serde_json::json!({
-                "topic": topic, "data": data(number), "id": own_id(number),
+                "topic": topic, "data": data(number), "id": idempotency_key(number),
             });
             event.to_string() + "\n"
         };
@@ -248,7 +248,7 @@ fn a_log_is_repaired_while_it_runs_and_streams_stay_open() {
 }
 
 #[test]
-fn a_damaged_index_of_own_ids_is_made_whole_and_no_publish_is_refused() {
+fn a_damaged_index_of_idempotency_keys_is_made_whole_and_no_publish_is_refused() {
     let log = a_log();
     // In the index alone an o stands before them.
     for number in ["oown-0001", "oown-0040"] {
@@ -257,7 +257,7 @@ fn a_damaged_index_of_own_ids_is_made_whole_and_no_publish_is_refused() {
     let mut server = log.start(&ARGS);
     let mut publisher = Publisher::connect(server.address).unwrap();
     for number in (0..EVENTS).step_by(10) {
-        let path = format!("/events?topic=even&id={}", own_id(number));
+        let path = format!("/events?topic=even&id={}", idempotency_key(number));
         let (status, said) = publisher.post(&path, "text/plain", &data(number)).unwrap();
         assert_eq!(status, 200, "{said}");
     }

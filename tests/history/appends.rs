@@ -7,7 +7,7 @@ use std::sync::{
 
 use sse_broadcaster::{
     Broadcaster, EventId, Options, Selector,
-    history::{From, Hold},
+    history::{From, ReservationGuard},
 };
 
 use crate::{
@@ -33,7 +33,10 @@ pub fn concurrent_appends_have_one_order_for_all(log: fn(Size) -> Log) {
             let mut positions = Vec::new();
             for n in 0..40 {
                 let one = event("a", &format!("{publisher} {n}"));
-                let appended = history.append(one.into(), Hold::default()).await.unwrap();
+                let appended = history
+                    .append(one.into(), ReservationGuard::default())
+                    .await
+                    .unwrap();
                 positions.push((appended.ids[0], format!("{publisher} {n}")));
             }
             assert!(positions.is_sorted());
@@ -66,7 +69,10 @@ pub fn a_batch_stands_together(log: fn(Size) -> Log) {
                 let mut last = None;
                 for _ in 0..10 {
                     let batch = vec![event("a", &publisher.to_string()); 5];
-                    let appended = history.append(batch.into(), Hold::default()).await.unwrap();
+                    let appended = history
+                        .append(batch.into(), ReservationGuard::default())
+                        .await
+                        .unwrap();
                     assert_eq!(appended.ids.len(), 5);
                     last = appended.ids.last().copied();
                 }
@@ -119,9 +125,10 @@ pub fn what_is_reserved_is_given_back_when_it_is_in_the_window(log: fn(Size) -> 
 pub fn an_append_whose_caller_is_gone_is_kept(log: fn(Size) -> Log) {
     let log = log(LARGE);
     for n in 0..50 {
-        let mut append = log
-            .history()
-            .append(event("a", &n.to_string()).into(), Hold::default());
+        let mut append = log.history().append(
+            event("a", &n.to_string()).into(),
+            ReservationGuard::default(),
+        );
         log.runtime.block_on(async {
             // Begun, and dropped.
             let _ = futures_util::poll!(&mut append);

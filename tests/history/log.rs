@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use sse_broadcaster::{
     Event, EventId, Memory, Selector,
     history::{
-        AppendError, Appended, Batch, Chunk, Found, From, History, Hold, Limit, Retention,
-        SyncPolicy, Window,
+        AppendError, Appended, Batch, Chunk, Found, From, History, Limit, ReservationGuard,
+        Retention, SyncPolicy, Window,
     },
 };
 use sse_broadcaster_disk as disk;
@@ -140,7 +140,9 @@ impl Log {
 
     /// Appends, and waits until it has come through the window.
     pub fn append(&self, batch: impl Into<Batch>) -> Result<Appended, AppendError> {
-        let appended = self.history().append(batch.into(), Hold::default());
+        let appended = self
+            .history()
+            .append(batch.into(), ReservationGuard::default());
         let appended = self.runtime.block_on(appended);
         if let Ok(appended) = &appended {
             self.wait_for(appended.ids.iter().max().copied());
@@ -184,8 +186,11 @@ pub fn event(topic: &str, data: &str) -> Event {
     Event::builder(data).topic(topic).build().unwrap()
 }
 
-pub fn named(own_id: &str) -> Event {
-    Event::builder(own_id).own_id(own_id).build().unwrap()
+pub fn named(idempotency_key: &str) -> Event {
+    Event::builder(idempotency_key)
+        .idempotency_key(idempotency_key)
+        .build()
+        .unwrap()
 }
 
 pub fn ids(chunk: &Chunk) -> Vec<EventId> {

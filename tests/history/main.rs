@@ -7,10 +7,10 @@ mod server;
 mod support;
 
 mod appends;
+mod idempotency_keys;
 mod identity;
 mod log;
 mod names;
-mod own_ids;
 mod reads;
 mod retained;
 
@@ -45,13 +45,13 @@ promises! {
         a_batch_stands_together,
         what_is_reserved_is_given_back_when_it_is_in_the_window,
         an_append_whose_caller_is_gone_is_kept;
-    own_ids:
-        an_own_id_that_is_held_is_answered_with_the_first_position,
-        an_own_id_that_stands_twice_in_a_batch_is_stored_once,
+    idempotency_keys:
+        an_idempotency_key_that_is_held_is_answered_with_the_first_position,
+        an_idempotency_key_that_stands_twice_in_a_batch_is_stored_once,
         repeats_alone_write_nothing_whatever_they_expect,
-        an_own_id_is_a_place_to_resume_from,
-        an_own_id_whose_event_was_dropped_is_stored_anew_and_names_no_place,
-        own_ids_are_found_again_after_a_restart;
+        an_idempotency_key_is_a_place_to_resume_from,
+        an_idempotency_key_whose_event_was_dropped_is_stored_anew_and_names_no_place,
+        idempotency_keys_are_found_again_after_a_restart;
     retained:
         a_value_is_kept_with_the_position_of_its_batch,
         what_was_not_expected_is_a_conflict_and_nothing_is_written,

@@ -87,7 +87,7 @@ pub fn retained_keys_are_listed_with_the_id_they_were_written_at(log: fn(Size) -
         let batch = sse_broadcaster::history::Batch {
             events: vec![crate::log::event("a", "x")],
             retain: vec![value(key, "a value")],
-            expect: Vec::new(),
+            preconditions: Vec::new(),
         };
         written.push((key.to_owned(), log.append(batch).unwrap().ids[0]));
     }

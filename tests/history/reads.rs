@@ -7,7 +7,7 @@ use std::{
 
 use sse_broadcaster::{
     Event, EventId, Selector,
-    history::{From, Hold, Limit},
+    history::{From, Limit, ReservationGuard},
 };
 
 use crate::{
@@ -182,7 +182,7 @@ pub fn a_read_goes_no_further_than_the_window(log: fn(Size) -> Log) {
             let history = Arc::clone(log.history());
             let append = async move {
                 history
-                    .append(event("a", "x").into(), Hold::default())
+                    .append(event("a", "x").into(), ReservationGuard::default())
                     .await
             };
             let append = log.runtime.spawn(append);
@@ -199,7 +199,7 @@ pub fn fields_come_back_as_they_were(log: fn(Size) -> Log) {
         .topic("a")
         .topic("b c")
         .name("named")
-        .own_id("own id")
+        .idempotency_key("own id")
         .retry(Duration::from_millis(1_234))
         .build()
         .unwrap();

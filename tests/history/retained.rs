@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sse_broadcaster::{
     EventId,
-    history::{AppendError, Batch, Expect, Hold, MAX_RETAINED_BYTES, Retain},
+    history::{AppendError, Batch, MAX_RETAINED_BYTES, Precondition, ReservationGuard, Retain},
 };
 
 use crate::log::{LARGE, Log, Size, event};
@@ -23,15 +23,17 @@ fn removal(key: &str) -> Retain {
     }
 }
 
-fn batch(retain: Vec<Retain>, expect: Vec<(&str, Option<EventId>)>) -> Batch {
-    let expect = expect.into_iter().map(|(key, written_at)| Expect {
-        key: key.into(),
-        written_at,
-    });
+fn batch(retain: Vec<Retain>, preconditions: Vec<(&str, Option<EventId>)>) -> Batch {
+    let preconditions = preconditions
+        .into_iter()
+        .map(|(key, written_at)| Precondition {
+            key: key.into(),
+            written_at,
+        });
     Batch {
         events: vec![event("a", "1"), event("a", "2")],
         retain,
-        expect: expect.collect(),
+        preconditions: preconditions.collect(),
     }
 }
 
@@ -92,7 +94,7 @@ pub fn of_two_that_expect_the_same_one_wins(log: fn(Size) -> Log) {
                 let wanted = value("k", &format!("{round} {writer}"));
                 let wanted = batch(vec![wanted], vec![("k", before)]);
                 log.runtime
-                    .spawn(async move { history.append(wanted, Hold::default()).await })
+                    .spawn(async move { history.append(wanted, ReservationGuard::default()).await })
             })
             .collect();
         let outcomes: Vec<_> = writers

@@ -114,7 +114,7 @@ fn history_takes_no_more_memory_than_its_setting_with_tiny_events() {
 }
 
 #[test]
-fn history_takes_no_more_memory_than_its_setting_with_names_and_own_ids() {
+fn history_takes_no_more_memory_than_its_setting_with_names_and_idempotency_keys() {
     assert_bounded(
         "own ids",
         |n| json!({ "topic": "a", "data": "x", "event": "e".repeat(90), "id": format!("own-{n:090}") }),

@@ -1,6 +1,6 @@
 //! What the stories and the threads found, one by one, and what is too rare for them.
 
-use sse_broadcaster::{Form, Start};
+use sse_broadcaster::{Format, Start};
 
 use crate::{
     oracle::Asks,
@@ -40,7 +40,7 @@ fn pass(world: &mut World, asks: Asks, events: usize) {
 }
 
 fn join(world: &mut World, asks: Asks, start: Start) -> usize {
-    world.join(asks, Form::Sse, start, false)
+    world.join(asks, Format::Sse, start, false)
 }
 
 /// The answer, and where its events begin.
@@ -51,7 +51,7 @@ fn open(world: &mut World, client: usize) {
 
 fn crowd(world: &mut World, asks: Asks) {
     for _ in 0..CROWD {
-        join(world, asks, Start::Fresh);
+        join(world, asks, Start::Live);
     }
     world.settle();
 }
@@ -110,7 +110,7 @@ fn one_that_stalls_in_the_middle_of_its_replay_is_told_of_no_gap_while_the_rest_
 #[test]
 fn one_that_stalls_in_the_middle_of_what_is_live_is_told_of_no_gap_while_the_rest_is_held() {
     let mut world = World::new(Shape::of(4 * CHUNK));
-    let client = join(&mut world, QUIET, Start::Fresh);
+    let client = join(&mut world, QUIET, Start::Live);
     world.settle();
     publish(&mut world, QUIET, CHUNK);
     publish(&mut world, BUSY, CHUNK - 50);
@@ -128,7 +128,7 @@ fn private_events_are_no_loss_to_those_who_may_not_have_them() {
         private: true,
         ..BUSY
     };
-    let client = join(&mut world, BUSY, Start::Fresh);
+    let client = join(&mut world, BUSY, Start::Live);
     open(&mut world, client);
     pass(&mut world, private, 2 * WINDOW);
     world.finish();
@@ -137,7 +137,7 @@ fn private_events_are_no_loss_to_those_who_may_not_have_them() {
 #[test]
 fn one_that_comes_back_to_a_quiet_topic_is_told_at_once_how_far_it_is() {
     let mut world = World::new(Shape::of(8 * WINDOW));
-    join(&mut world, BUSY, Start::Fresh);
+    join(&mut world, BUSY, Start::Live);
     pass(&mut world, BUSY, 2);
     let last_id = world.log.head().to_string();
     pass(&mut world, BUSY, 8 * WINDOW - 2);
@@ -151,7 +151,7 @@ fn one_that_comes_back_to_a_quiet_topic_is_told_at_once_how_far_it_is() {
 #[test]
 fn a_quiet_stream_is_told_in_time_how_far_it_is_also_by_a_walk_over_half_the_window() {
     let mut world = World::new(Shape::of(8 * WINDOW));
-    let client = join(&mut world, QUIET, Start::Fresh);
+    let client = join(&mut world, QUIET, Start::Live);
     publish(&mut world, QUIET, 1);
     publish(&mut world, BUSY, 2 * WINDOW);
     publish(&mut world, BUSY, 2 * WINDOW - 1);
@@ -226,7 +226,7 @@ fn one_that_joins_when_all_have_left_in_the_middle_of_a_walk_begins_at_the_head(
     for _ in 0..WINDOW {
         publish(&mut world, BUSY, 2);
     }
-    join(&mut world, QUIET, Start::Fresh);
+    join(&mut world, QUIET, Start::Live);
     world.finish();
 }
 
@@ -240,7 +240,7 @@ fn what_a_shard_lost_while_nobody_walked_it_is_no_loss_to_one_that_joins_meanwhi
     }
     world.replace_walkers();
     world.walk();
-    let joined = join(&mut world, QUIET, Start::Fresh);
+    let joined = join(&mut world, QUIET, Start::Live);
     world.walk();
     world.walk();
     open(&mut world, joined);
@@ -260,7 +260,7 @@ fn a_walk_goes_to_its_end_also_when_its_task_ends_in_the_middle() {
 #[test]
 fn publishers_that_wait_are_told_when_everybody_has_left() {
     let mut world = World::new(Shape::of(WINDOW));
-    let client = join(&mut world, BUSY, Start::Fresh);
+    let client = join(&mut world, BUSY, Start::Live);
     for _ in 0..WINDOW {
         publish(&mut world, BUSY, 1);
     }
@@ -273,7 +273,7 @@ fn publishers_that_wait_are_told_when_everybody_has_left() {
 #[test]
 fn publishers_that_wait_are_told_when_walks_end() {
     let mut world = World::new(Shape::of(WINDOW));
-    join(&mut world, BUSY, Start::Fresh);
+    join(&mut world, BUSY, Start::Live);
     for _ in 0..WINDOW {
         publish(&mut world, BUSY, 1);
     }
@@ -285,11 +285,11 @@ fn publishers_that_wait_are_told_when_walks_end() {
 #[test]
 fn a_replay_is_told_that_it_has_come_to_the_head_also_when_what_is_left_of_it_is_live() {
     let mut world = World::new(Shape::of(4 * CHUNK));
-    join(&mut world, BUSY, Start::Fresh);
+    join(&mut world, BUSY, Start::Live);
     publish(&mut world, QUIET, CHUNK);
     publish(&mut world, QUIET, 1);
     publish(&mut world, BUSY, 1);
     world.walk();
-    world.join(QUIET, Form::Sse, Start::Earliest, true);
+    world.join(QUIET, Format::Sse, Start::Earliest, true);
     world.finish();
 }

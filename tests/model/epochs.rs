@@ -12,11 +12,11 @@ use futures_util::{
     future::{BoxFuture, FutureExt, ready},
 };
 use sse_broadcaster::{
-    Broadcaster, Event, EventId, Form, Options, Selector, Start, Subscription,
+    Broadcaster, Event, EventId, Format, Options, Selector, Start, Subscription,
     event::Stored,
     history::{
-        AppendError, Appended, Batch, Bounds, Chunk, From, History, Hold, Limit, NameKind,
-        NameRange, Names, RetainedAt, Retention, Stats, Unavailable, Window,
+        AppendError, Appended, Batch, Bounds, Chunk, From, History, Limit, NameKind, NameRange,
+        Names, ReservationGuard, RetainedAt, Retention, Stats, Unavailable, Window,
     },
 };
 use tokio::runtime::Runtime;
@@ -80,7 +80,11 @@ impl Replaced {
 }
 
 impl History for Replaced {
-    fn append(&self, batch: Batch, _: Hold) -> BoxFuture<'_, Result<Appended, AppendError>> {
+    fn append(
+        &self,
+        batch: Batch,
+        _: ReservationGuard,
+    ) -> BoxFuture<'_, Result<Appended, AppendError>> {
         ready(Ok(self.append_now(batch))).boxed()
     }
 
@@ -205,7 +209,7 @@ impl World {
         Reader {
             stream: self
                 .broadcaster
-                .subscribe(selector, Form::Sse, start)
+                .subscribe(selector, Format::Sse, start)
                 .unwrap(),
             topic,
             woken: Flag::raised(),
@@ -266,7 +270,7 @@ fn after(id: EventId, by: u64) -> EventId {
 fn live_and_slow_streams_are_told_once_and_go_on() {
     for head in [LOWER, HIGHER] {
         let mut world = World::new();
-        let (mut live, mut slow) = (world.join(Start::Fresh), world.join(Start::Fresh));
+        let (mut live, mut slow) = (world.join(Start::Live), world.join(Start::Live));
         world.settle([&mut live, &mut slow]);
         world.publish(3);
         world.settle([&mut live]);
@@ -287,7 +291,7 @@ fn live_and_slow_streams_are_told_once_and_go_on() {
 fn a_stream_that_is_polled_before_the_walk_knows_of_it_waits_for_that() {
     for head in [LOWER, HIGHER] {
         let mut world = World::new();
-        let mut slow = world.join(Start::Fresh);
+        let mut slow = world.join(Start::Live);
         world.settle([&mut slow]);
         for _ in 0..3 {
             world.publish(1);
@@ -318,7 +322,7 @@ fn a_stream_that_is_polled_before_the_walk_knows_of_it_waits_for_that() {
 fn one_that_comes_back_with_an_id_of_the_log_before_is_told_once() {
     for head in [LOWER, HIGHER] {
         let mut world = World::new();
-        let mut stays = world.join(Start::Fresh);
+        let mut stays = world.join(Start::Live);
         let last_id = world.publish(3);
         world.settle([&mut stays]);
         world.history.replace(head);
@@ -335,13 +339,13 @@ fn one_that_comes_back_with_an_id_of_the_log_before_is_told_once() {
 fn one_that_joins_while_the_others_are_told_has_no_gap() {
     for head in [LOWER, HIGHER] {
         let mut world = World::new();
-        let mut crowd: Vec<_> = (0..CROWD).map(|_| world.join(Start::Fresh)).collect();
+        let mut crowd: Vec<_> = (0..CROWD).map(|_| world.join(Start::Live)).collect();
         world.settle(&mut crowd);
         let leaves = crowd.pop();
         drop(leaves);
         world.history.replace(head);
         world.walk();
-        let mut joined = world.join(Start::Fresh);
+        let mut joined = world.join(Start::Live);
         world.settle([&mut joined]);
         world.publish(1);
         world.settle([&mut joined]);
@@ -400,7 +404,7 @@ fn step(world: &mut World, readers: &mut Vec<Reader>, rng: &mut Rng) {
             world.publish(rng.usize(1..4));
         }
         5..9 => world.walk(),
-        9 => readers.push(world.join_topic(topic(rng), Start::Fresh)),
+        9 => readers.push(world.join_topic(topic(rng), Start::Live)),
         10 => {
             let logs = world.logs();
             let log = &logs[rng.usize(..logs.len())];
@@ -423,7 +427,7 @@ fn step(world: &mut World, readers: &mut Vec<Reader>, rng: &mut Rng) {
 fn tell(seed: u64, crowd: usize, steps: usize) {
     let mut rng = Rng::with_seed(seed);
     let (mut world, mut readers) = (World::new(), Vec::new());
-    readers.extend((0..crowd).map(|_| world.join_topic(topic(&mut rng), Start::Fresh)));
+    readers.extend((0..crowd).map(|_| world.join_topic(topic(&mut rng), Start::Live)));
     for _ in 0..rng.usize(10..steps) {
         step(&mut world, &mut readers, &mut rng);
     }

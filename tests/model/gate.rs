@@ -11,8 +11,8 @@ use futures_util::future::{BoxFuture, FutureExt, poll_fn};
 use sse_broadcaster::{
     EventId, Memory, Selector,
     history::{
-        AppendError, Appended, Batch, Bounds, Chunk, From, History, Hold, Limit, NameKind,
-        NameRange, Names, RetainedAt, Stats, Unavailable, Window,
+        AppendError, Appended, Batch, Bounds, Chunk, From, History, Limit, NameKind, NameRange,
+        Names, ReservationGuard, RetainedAt, Stats, Unavailable, Window,
     },
 };
 
@@ -66,7 +66,11 @@ pub struct Gated {
 }
 
 impl History for Gated {
-    fn append(&self, batch: Batch, hold: Hold) -> BoxFuture<'_, Result<Appended, AppendError>> {
+    fn append(
+        &self,
+        batch: Batch,
+        hold: ReservationGuard,
+    ) -> BoxFuture<'_, Result<Appended, AppendError>> {
         self.memory.append(batch, hold)
     }
 

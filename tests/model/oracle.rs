@@ -1,6 +1,6 @@
 //! What must be seen, from a plain list of what was published.
 
-use sse_broadcaster::{Event, EventId, Form, Selector};
+use sse_broadcaster::{Event, EventId, Format, Selector};
 
 use crate::wire::Block;
 
@@ -73,14 +73,14 @@ pub fn event(topics: u8, private: bool, own: Option<u8>, data: String) -> Event 
         sse_broadcaster::event::EventBuilder::topic,
     );
     let event = match own {
-        Some(own) => named.own_id(own_id(own)),
+        Some(own) => named.idempotency_key(idempotency_key(own)),
         None => named,
     };
     let event = if private { event.private() } else { event };
     event.build().unwrap()
 }
 
-pub fn own_id(own: u8) -> String {
+pub fn idempotency_key(own: u8) -> String {
     format!("own-{own}")
 }
 
@@ -156,17 +156,17 @@ pub enum Opening {
 #[derive(Debug)]
 pub struct Reader {
     asks: Asks,
-    form: Form,
+    format: Format,
     gap: Option<EventId>,
     /// Everything that matches up to here was sent or announced as lost.
     pub at: Option<EventId>,
 }
 
 impl Reader {
-    pub fn new(asks: Asks, form: Form) -> Self {
+    pub fn new(asks: Asks, format: Format) -> Self {
         Self {
             asks,
-            form,
+            format,
             gap: None,
             at: None,
         }
@@ -247,10 +247,10 @@ impl Reader {
         let next = log.matching(self.asks, at, log.head()).next();
         let next = next.unwrap_or_else(|| panic!("{id} after {at}, where nothing is due"));
         assert_eq!(id, next.id, "what is due after {at}");
-        match self.form {
-            Form::Sse => assert_eq!(data, next.data),
-            Form::Json => assert!(data.contains(&format!("\"data\":\"{}\"", next.data))),
-            Form::Signal(_) => panic!("no stream of signals is followed here"),
+        match self.format {
+            Format::Sse => assert_eq!(data, next.data),
+            Format::Json => assert!(data.contains(&format!("\"data\":\"{}\"", next.data))),
+            Format::Signal(_) => panic!("no stream of signals is followed here"),
         }
         self.at = Some(id);
     }

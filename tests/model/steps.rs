@@ -8,11 +8,11 @@ use proptest::{
     strategy::Union,
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
-use sse_broadcaster::{Form, Start};
+use sse_broadcaster::{Format, Start};
 
 use crate::{
     gate::Reads,
-    oracle::{Asks, EVERY_TOPIC, own_id},
+    oracle::{Asks, EVERY_TOPIC, idempotency_key},
     seed::seed,
     world::{New, Shape, World},
 };
@@ -214,7 +214,7 @@ impl Story {
             private: false,
         };
         for _ in 0..self.crowd {
-            world.join(asks, Form::Sse, Start::Fresh, false);
+            world.join(asks, Format::Sse, Start::Live, false);
         }
         world
     }
@@ -224,9 +224,9 @@ fn start(world: &World, from: &Begin) -> Start {
     let events = &world.log.events;
     let back = |by: u16| events.len() - usize::from(by) % (events.len() + 1);
     match *from {
-        Begin::Fresh => Start::Fresh,
+        Begin::Fresh => Start::Live,
         Begin::After(by) => Start::After(world.log.before(back(by)).to_string()),
-        Begin::Own(own) => Start::After(own_id(own)),
+        Begin::Own(own) => Start::After(idempotency_key(own)),
         Begin::Garbage(which) => {
             let garbage = ["", "1-1", "99999999999999-7", "\u{fc}ber\n"];
             Start::After(garbage[usize::from(which)].into())
@@ -266,9 +266,9 @@ fn take(world: &mut World, step: Step) {
             from,
             tells_head,
         } => {
-            let form = if json { Form::Json } else { Form::Sse };
+            let format = if json { Format::Json } else { Format::Sse };
             let start = start(world, &from);
-            world.join(asks, form, start, tells_head);
+            world.join(asks, format, start, tells_head);
         }
         Step::Reads(reads) => world.set_reads(reads),
         Step::GrowOld => world.grow_old(),

@@ -13,7 +13,7 @@ use futures_util::{
     future::{join, join_all},
 };
 use sse_broadcaster::{
-    Broadcaster, Event, EventId, Form, Memory, Options, Start, Subscription, history::Retention,
+    Broadcaster, Event, EventId, Format, Memory, Options, Start, Subscription, history::Retention,
 };
 use tokio::{runtime::Runtime, sync::Barrier, task::yield_now, time::timeout};
 
@@ -55,7 +55,7 @@ struct Stage {
 struct Subscriber {
     stage: Arc<Stage>,
     asks: Asks,
-    form: Form,
+    format: Format,
     rng: Rng,
     chain: Chain,
     notes: Vec<Note>,
@@ -70,7 +70,11 @@ impl Subscriber {
                 topics: rng.u8(0..=EVERY_TOPIC),
                 private: rng.bool(),
             },
-            form: if rng.bool() { Form::Sse } else { Form::Json },
+            format: if rng.bool() {
+                Format::Sse
+            } else {
+                Format::Json
+            },
             rng,
             chain: Chain::default(),
             notes: Vec::new(),
@@ -91,15 +95,15 @@ impl Subscriber {
         let has_ended = self.stage.has_ended.read().unwrap();
         let start = match &self.chain.last_id {
             Some(id) => Start::After(id.clone()),
-            None if !*has_ended && self.rng.bool() => Start::Fresh,
+            None if !*has_ended && self.rng.bool() => Start::Live,
             None => Start::Earliest,
         };
         let broadcaster = &self.stage.broadcaster;
-        let stream = broadcaster.subscribe(self.asks.selector(), self.form, start.clone());
+        let stream = broadcaster.subscribe(self.asks.selector(), self.format, start.clone());
         let head = broadcaster.bounds().head;
         self.notes.push(Note::Opened(match start {
             Start::After(id) => Opening::After(id.parse().unwrap()),
-            Start::Fresh => Opening::Fresh(head),
+            Start::Live => Opening::Fresh(head),
             _ => Opening::Any,
         }));
         stream.unwrap()
@@ -150,11 +154,11 @@ impl Subscriber {
 
     /// `strict`: walks and polls were on one thread, so that what is lost is known exactly.
     fn judge(self, log: &Log, strict: bool) {
-        let (mut reader, mut opening) = (Reader::new(self.asks, self.form), Opening::Any);
+        let (mut reader, mut opening) = (Reader::new(self.asks, self.format), Opening::Any);
         for note in self.notes {
             match note {
                 Note::Opened(of) => {
-                    reader = Reader::new(self.asks, self.form);
+                    reader = Reader::new(self.asks, self.format);
                     opening = of;
                 }
                 Note::Written(block, floor) => reader.see(&block, log, floor, opening, strict),
@@ -176,7 +180,7 @@ async fn pass_by(stage: Arc<Stage>, seed: u64) {
         let start = Start::Last(rng.usize(0..9));
         let broadcaster = &stage.broadcaster;
         let mut stream = broadcaster
-            .subscribe(asks.selector(), Form::Sse, start)
+            .subscribe(asks.selector(), Format::Sse, start)
             .unwrap();
         for _ in 0..rng.usize(0..4) {
             let _ = timeout(Duration::from_millis(1), stream.next()).await;

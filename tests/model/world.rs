@@ -17,7 +17,7 @@ use std::{
 
 use futures_util::StreamExt;
 use sse_broadcaster::{
-    Broadcaster, Event, EventId, Form, Memory, Options, Start, Subscription,
+    Broadcaster, Event, EventId, Format, Memory, Options, Start, Subscription,
     broadcaster::PublishError,
     history::{Appended, Retention},
 };
@@ -105,7 +105,7 @@ struct Stream {
 /// One that comes back with its last id, as an `EventSource` does.
 pub struct Client {
     asks: Asks,
-    form: Form,
+    format: Format,
     start: Start,
     tells_head: bool,
     chain: Chain,
@@ -387,10 +387,10 @@ impl World {
 
 /// Subscribing.
 impl World {
-    pub fn join(&mut self, asks: Asks, form: Form, start: Start, tells_head: bool) -> usize {
+    pub fn join(&mut self, asks: Asks, format: Format, start: Start, tells_head: bool) -> usize {
         self.clients.push(Client {
             asks,
-            form,
+            format,
             start,
             tells_head,
             chain: Chain::default(),
@@ -411,7 +411,7 @@ impl World {
         let last_id = client.chain.last_id.clone();
         let start = last_id.map_or(client.start.clone(), Start::After);
         let (broadcaster, asks) = (&self.broadcaster, client.asks);
-        let subscribe = || broadcaster.subscribe(asks.selector(), client.form, start.clone());
+        let subscribe = || broadcaster.subscribe(asks.selector(), client.format, start.clone());
         let mut subscription = if self.shape.shards > 1 {
             on_a_new_thread(subscribe).unwrap()
         } else {
@@ -428,7 +428,7 @@ impl World {
             start,
             fresh_head: self.log.head(),
             parser: Parser::default(),
-            reader: Reader::new(asks, client.form),
+            reader: Reader::new(asks, client.format),
             socket: VecDeque::new(),
         });
     }
@@ -494,7 +494,7 @@ impl World {
             return Opening::Any;
         }
         match &stream.start {
-            Start::Fresh => Opening::Fresh(stream.fresh_head),
+            Start::Live => Opening::Fresh(stream.fresh_head),
             Start::After(id) if self.shape.is_strict() => self.opening_after(id, stream.floor),
             Start::After(id) => match id.parse() {
                 Ok(id) if self.log.has(id) => Opening::After(id),
@@ -527,7 +527,8 @@ impl World {
     }
 
     fn opening_after(&self, brought: &str, floor: EventId) -> Opening {
-        let is_own = |event: &&Published| event.own.map(oracle::own_id).as_deref() == Some(brought);
+        let is_own =
+            |event: &&Published| event.own.map(oracle::idempotency_key).as_deref() == Some(brought);
         let mut owned = self.log.events.iter().filter(is_own);
         let place = match (brought.parse(), owned.next(), owned.next()) {
             (Ok(id), ..) => Some(id),

@@ -220,7 +220,7 @@ fn a_reconnection_time_is_a_whole_number_of_milliseconds_up_to_a_day() {
 }
 
 #[test]
-fn an_own_id_never_looks_like_a_position() {
+fn an_idempotency_key_never_looks_like_a_position() {
     let mut cases = Vec::new();
     for bad in [
         "1-1",

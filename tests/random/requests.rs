@@ -94,7 +94,7 @@ const HEADERS: [&str; 22] = [
     "User-Agent: Mozilla/5.0",
     "Cookie: a=b; c",
     "Access-Control-Request-Method: POST",
-    "Expect: 100-continue",
+    "Precondition: 100-continue",
     "Content-Encoding: gzip",
     "X-Forwarded-For: 192.0.2.1",
     "Range: bytes=0-1",

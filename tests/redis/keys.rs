@@ -83,7 +83,7 @@ fn an_index_that_was_lost_is_in_use_again_once_retention_has_passed_the_loss() {
 }
 
 #[test]
-fn an_own_id_is_stored_once_also_where_its_index_is_lost() {
+fn an_idempotency_key_is_stored_once_also_where_its_index_is_lost() {
     let redis = RedisServer::start();
     let node = node(redis.address(), &[]);
     let publish = |id: &str| {
@@ -101,7 +101,7 @@ fn an_own_id_is_stored_once_also_where_its_index_is_lost() {
 }
 
 #[test]
-fn an_own_id_names_no_place_where_it_is_not_known_any_more_whether_it_was_used_before() {
+fn an_idempotency_key_names_no_place_where_it_is_not_known_any_more_whether_it_was_used_before() {
     let redis = RedisServer::start();
     let mut args = SMALL.to_vec();
     args.extend(["--history-events", "20"]);

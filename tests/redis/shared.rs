@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use sse_broadcaster::{
     Event, EventId,
-    history::{AppendError, Batch, Expect, History, Hold, Retain, Retention},
+    history::{AppendError, Batch, History, Precondition, ReservationGuard, Retain, Retention},
 };
 use sse_broadcaster_redis::{Redis, RedisOptions};
 
@@ -44,7 +44,7 @@ fn writing(value: &str, written_at: Option<EventId>) -> Batch {
             key: "key".into(),
             value: Some(Bytes::copy_from_slice(value.as_bytes())),
         }],
-        expect: vec![Expect {
+        preconditions: vec![Precondition {
             key: "key".into(),
             written_at,
         }],
@@ -59,8 +59,8 @@ async fn of_two_nodes_that_write_the_same_value_as_expected_one_wins() {
     for round in 0..50 {
         let (a, b) = (format!("a{round}"), format!("b{round}"));
         let (a, b) = tokio::join!(
-            nodes[0].append(writing(&a, written_at), Hold::default()),
-            nodes[1].append(writing(&b, written_at), Hold::default()),
+            nodes[0].append(writing(&a, written_at), ReservationGuard::default()),
+            nodes[1].append(writing(&b, written_at), ReservationGuard::default()),
         );
         let (won, lost) = if a.is_ok() { (a, b) } else { (b, a) };
         let id = won.expect("one of them wins").ids[0];
@@ -87,9 +87,9 @@ async fn a_batch_is_all_or_none_and_so_are_its_neighbours_in_one_call() {
     let appends = (0..60).map(|count| {
         let written_at = if count % 3 == 0 { wrong } else { None };
         let mut batch = writing("x", written_at);
-        batch.expect[0].key = "never".into();
+        batch.preconditions[0].key = "never".into();
         batch.events.push(Event::builder("y").build().unwrap());
-        history.append(batch, Hold::default())
+        history.append(batch, ReservationGuard::default())
     });
     let done = futures_util::future::join_all(appends).await;
     for (count, done) in done.into_iter().enumerate() {
@@ -110,7 +110,7 @@ async fn a_batch_is_all_or_none_and_so_are_its_neighbours_in_one_call() {
 }
 
 #[test]
-fn an_own_id_is_stored_once_whichever_node_takes_it_and_forgotten_with_its_event() {
+fn an_idempotency_key_is_stored_once_whichever_node_takes_it_and_forgotten_with_its_event() {
     let redis = RedisServer::start();
     let small = ["--history-events", "20", "--max-event-bytes", "1000"];
     let nodes = [node(redis.address(), &small), node(redis.address(), &small)];

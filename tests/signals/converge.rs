@@ -12,7 +12,7 @@ use std::{
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use sse_broadcaster::{Broadcaster, Event, Memory, Options, history::Retention};
-use sse_broadcaster_signals::{Brought, Condition, SignalError, SignalForm, SignalName, Signals};
+use sse_broadcaster_signals::{Brought, Condition, SignalError, SignalFormat, SignalName, Signals};
 
 use crate::{
     page::{Page, blocks},
@@ -73,7 +73,7 @@ async fn write(signals: Signals, seed: u64) {
 
 /// Reads with cuts until the writers have ended and it holds what there is. A page of Datastar tells what
 /// it holds as its last address has it, which is as old as its load, or the last time that it was shown.
-async fn read(signals: Signals, form: SignalForm, done: Arc<AtomicBool>, seed: u64) -> Page {
+async fn read(signals: Signals, form: SignalFormat, done: Arc<AtomicBool>, seed: u64) -> Page {
     let mut rng = fastrand::Rng::with_seed(seed);
     let (mut page, mut held) = (Page::default(), None);
     'load: loop {
@@ -82,7 +82,7 @@ async fn read(signals: Signals, form: SignalForm, done: Arc<AtomicBool>, seed: u
             page.documents.clear();
             held = None;
         }
-        if form == SignalForm::Datastar && rng.u8(..4) == 0 {
+        if form == SignalFormat::Datastar && rng.u8(..4) == 0 {
             held = Some(page.held());
         }
         let brought = Brought {
@@ -109,12 +109,12 @@ async fn read(signals: Signals, form: SignalForm, done: Arc<AtomicBool>, seed: u
             for block in found {
                 match (form, block.event.as_deref()) {
                     // What was removed meanwhile may be left: the page is loaded again.
-                    (SignalForm::Datastar, Some("gap")) => {
+                    (SignalFormat::Datastar, Some("gap")) => {
                         page.gaps += 1;
                         page.last_id = None;
                         continue 'load;
                     }
-                    (SignalForm::Datastar, Some("datastar-patch-signals")) => {
+                    (SignalFormat::Datastar, Some("datastar-patch-signals")) => {
                         page.take_datastar(&block);
                         page.last_id = block.id.or(page.last_id);
                     }
@@ -160,7 +160,7 @@ async fn every_page_converges_wherever_its_cuts_fall_and_whatever_is_lost_under_
     let done = Arc::new(AtomicBool::new(false));
     let readers: Vec<_> = (0..8)
         .map(|n| {
-            let form = [SignalForm::Patch, SignalForm::Datastar][n % 2];
+            let form = [SignalFormat::Patch, SignalFormat::Datastar][n % 2];
             let (signals, done) = (signals.clone(), Arc::clone(&done));
             (
                 form,
@@ -196,7 +196,9 @@ async fn every_page_converges_wherever_its_cuts_fall_and_whatever_is_lost_under_
     for (form, reader) in readers {
         let page = reader.await.unwrap();
         match form {
-            SignalForm::Datastar => assert_eq!(without_nulls(&page.held()), without_nulls(&there)),
+            SignalFormat::Datastar => {
+                assert_eq!(without_nulls(&page.held()), without_nulls(&there));
+            }
             _ => assert_eq!(page.held(), there),
         }
     }

@@ -13,7 +13,7 @@ use sse_broadcaster::{
 use sse_broadcaster_disk as disk;
 use sse_broadcaster_disk::Disk;
 use sse_broadcaster_signals::{
-    Brought, Condition, Patch, Signal, SignalError, SignalForm, SignalName, Signals,
+    Brought, Condition, Patch, Signal, SignalError, SignalFormat, SignalName, Signals,
 };
 
 use crate::{
@@ -97,7 +97,7 @@ async fn a_signal_is_sent_whole_and_then_each_change_as_a_patch() {
     let counter = Signal::new(&broadcaster, "counter", Count { value: 1 })
         .await
         .unwrap();
-    let mut reader = Reader::new(counter.subscribe(SignalForm::Patch).unwrap());
+    let mut reader = Reader::new(counter.subscribe(SignalFormat::Patch).unwrap());
     reader.until_held(json!({"counter": {"value": 1}})).await;
     assert_eq!((reader.page.wholes, reader.page.changes), (1, 0));
     counter.set(&Count { value: 2 }).await.unwrap();
@@ -133,7 +133,7 @@ async fn several_signals_share_a_stream_and_each_is_there_before_any_change() {
     let one = Signal::of(&signals, "one", 1).await.unwrap();
     let two = Signal::of(&signals, "two", vec!["a"]).await.unwrap();
     let names = [name("two"), name("one"), name("three"), name("two")];
-    let stream = signals.subscribe(&names, SignalForm::Patch, Brought::default());
+    let stream = signals.subscribe(&names, SignalFormat::Patch, Brought::default());
     let mut reader = Reader::new(stream.unwrap());
     reader.until_held(json!({"one": 1, "two": ["a"]})).await;
     one.set(&5).await.unwrap();
@@ -156,7 +156,7 @@ async fn several_signals_share_a_stream_and_each_is_there_before_any_change() {
 async fn a_signal_follows_a_stream_of_values() {
     let broadcaster = start(Retention::default());
     let counter = Signal::new(&broadcaster, "counter", 0).await.unwrap();
-    let mut reader = Reader::new(counter.subscribe(SignalForm::Patch).unwrap());
+    let mut reader = Reader::new(counter.subscribe(SignalFormat::Patch).unwrap());
     reader.until_held(json!({"counter": 0})).await;
     let values = futures_util::stream::iter([1, 1, 2, 2, 3]);
     counter.follow(values).await.unwrap();
@@ -207,7 +207,7 @@ async fn a_document_outlives_retention_and_a_reader_that_lost_changes_is_sent_it
     let counter = Signal::new(&broadcaster, "counter", Count { value: 0 })
         .await
         .unwrap();
-    let mut reader = Reader::new(counter.subscribe(SignalForm::Patch).unwrap());
+    let mut reader = Reader::new(counter.subscribe(SignalFormat::Patch).unwrap());
     reader.until_held(json!({"counter": {"value": 0}})).await;
     // While nobody reads, the log goes on, and loses what the reader has not had.
     for value in 1..=10 {
@@ -225,7 +225,7 @@ async fn a_document_outlives_retention_and_a_reader_that_lost_changes_is_sent_it
     counter.set(&Count { value: 11 }).await.unwrap();
     reader.until_held(json!({"counter": {"value": 11}})).await;
     assert_eq!(reader.page.wholes, 2);
-    let mut late = Reader::new(counter.subscribe(SignalForm::Patch).unwrap());
+    let mut late = Reader::new(counter.subscribe(SignalFormat::Patch).unwrap());
     late.until_held(json!({"counter": {"value": 11}})).await;
     assert_eq!(late.page.gaps, 0);
 }
@@ -259,7 +259,7 @@ async fn a_signal_on_disk_has_its_value_again_after_a_restart() {
 async fn nobody_else_publishes_to_a_signal() {
     let broadcaster = start(Retention::default());
     let counter = Signal::new(&broadcaster, "counter", 0).await.unwrap();
-    let mut reader = Reader::new(counter.subscribe(SignalForm::Patch).unwrap());
+    let mut reader = Reader::new(counter.subscribe(SignalFormat::Patch).unwrap());
     reader.until_held(json!({"counter": 0})).await;
     let forged = Event::builder("[]\n0").topic("$signal/counter").build();
     assert_eq!(forged.unwrap_err().code(), "reserved_topic");
@@ -306,10 +306,10 @@ async fn what_cannot_be_is_refused_and_changes_nothing() {
     assert_eq!(typed.get().await.unwrap_err().code(), "wrong_type");
     let updated = typed.update(|count| count.value += 1).await;
     assert_eq!(updated.unwrap_err().code(), "wrong_type");
-    let none = signals.subscribe(&[], SignalForm::Patch, Brought::default());
+    let none = signals.subscribe(&[], SignalFormat::Patch, Brought::default());
     assert_eq!(none.unwrap_err().code(), "no_signals");
     let many: Vec<_> = (0..101).map(|n| name(&n.to_string())).collect();
-    let many = signals.subscribe(&many, SignalForm::Patch, Brought::default());
+    let many = signals.subscribe(&many, SignalFormat::Patch, Brought::default());
     assert_eq!(many.unwrap_err().code(), "too_many_signals");
     broadcaster.drain(Duration::ZERO).await;
     assert_eq!(
@@ -328,7 +328,7 @@ async fn a_state_that_is_told_in_parts_is_right_although_it_changes_meanwhile() 
         let document = json!({"text": "x".repeat(15_000), "list": []});
         signals.set(name, &any, document).await.unwrap();
     }
-    let form = SignalForm::Patch;
+    let form = SignalFormat::Patch;
     let stream = signals.subscribe(&names, form, Brought::default());
     let mut reader = Reader::new(stream.unwrap());
     let mut rng = fastrand::Rng::with_seed(7);

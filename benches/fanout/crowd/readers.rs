@@ -17,7 +17,7 @@ use rustix::{
 };
 use socket2::{Domain, Socket, Type};
 
-use super::{PATIENCE, Shared, Wish};
+use super::{PATIENCE, Shared, StreamRequest};
 
 /// How often it looks whether it is to end.
 const LOOK: Duration = Duration::from_millis(50);
@@ -30,7 +30,7 @@ const NAP: Duration = Duration::from_micros(500);
 const CONNECTS_AT_ONCE: usize = 16;
 
 pub(super) struct Readers {
-    wish: Wish,
+    wish: StreamRequest,
     shared: Arc<Shared>,
     epoll: OwnedFd,
     all: Vec<Reader>,
@@ -50,7 +50,7 @@ struct Reader {
 }
 
 impl Readers {
-    pub(super) fn new(wish: Wish, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(wish: StreamRequest, shared: Arc<Shared>) -> Self {
         Self {
             all: Vec::with_capacity(wish.count),
             next_arrival: wish.count as u64,

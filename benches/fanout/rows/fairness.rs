@@ -8,8 +8,8 @@ use std::{
 };
 
 use crate::{
-    Asked,
-    crowd::{Crowd, Wish, request},
+    SelectedTopics,
+    crowd::{Crowd, StreamRequest, request},
     limits, publisher,
     publisher::{Publisher, small},
     servers::Kind,
@@ -104,10 +104,10 @@ fn measure(kind: Kind) -> Waits {
     let server = kind.start();
     let address = server.address;
     let count = limits::subscribers(SUBSCRIBERS);
-    let crowd = Crowd::open(Wish::of(kind, &server, count));
-    let one = Crowd::open(Wish {
+    let crowd = Crowd::open(StreamRequest::of(kind, &server, count));
+    let one = Crowd::open(StreamRequest {
         request: Box::new(|_| request("quiet", "")),
-        ..Wish::of(kind, &server, 1)
+        ..StreamRequest::of(kind, &server, 1)
     });
     let ((begins, answers), first_bytes, bursts) = thread::scope(|scope| {
         let bursts = scope.spawn(|| keep_bursting(&crowd, address, kind));
@@ -133,7 +133,7 @@ fn told(mut waits: Vec<Duration>) -> String {
     format!("{:.1?}, {:.1?}, {:.1?}", at(50), at(99), at(100))
 }
 
-pub fn rows(_: &Asked) -> Vec<Row> {
+pub fn rows(_: &SelectedTopics) -> Vec<Row> {
     let mut rows = Vec::new();
     let with_topics = |kind: &&Kind| **kind != Kind::Axum;
     let others = Kind::others().iter().filter(with_topics);

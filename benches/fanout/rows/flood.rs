@@ -7,8 +7,8 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    Asked,
-    crowd::{Crowd, Wish},
+    SelectedTopics,
+    crowd::{Crowd, StreamRequest},
     publisher::{load, small},
     servers::Kind,
     table::{Bound, Ratio, Rounds, Row},
@@ -27,7 +27,7 @@ struct Flood {
 
 fn measure(kind: Kind, publishers: usize) -> Flood {
     let server = kind.start();
-    let crowd = Crowd::open(Wish::of(kind, &server, SUBSCRIBERS));
+    let crowd = Crowd::open(StreamRequest::of(kind, &server, SUBSCRIBERS));
     let cpu = server.cpu_micros();
     let begun = Instant::now();
     let published = load(server.address, publishers, &small("bench"), LASTING).published;
@@ -43,7 +43,7 @@ fn measure(kind: Kind, publishers: usize) -> Flood {
     }
 }
 
-pub fn rows(_: &Asked) -> Vec<Row> {
+pub fn rows(_: &SelectedTopics) -> Vec<Row> {
     let four = Rounds::measure(&[Kind::Ours, Kind::Axum], Kind::others(), |kind| {
         measure(kind, 4)
     });

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::idle;
 use crate::{
-    Asked, limits,
+    SelectedTopics, limits,
     paced::{Paced, take_turns},
     picture,
     servers::{Kind, Server},
@@ -112,7 +112,7 @@ impl Point {
     }
 }
 
-pub fn rows(asked: &Asked) -> Vec<Row> {
+pub fn rows(asked: &SelectedTopics) -> Vec<Row> {
     let points: Vec<Point> = sizes().into_iter().map(point).collect();
     if let Some(file) = &asked.svg {
         std::fs::write(file, picture::draw(&points)).expect("a file for the picture");

@@ -3,8 +3,8 @@
 use std::{thread, time::Duration};
 
 use crate::{
-    Asked,
-    crowd::{Crowd, Wish},
+    SelectedTopics,
+    crowd::{Crowd, StreamRequest},
     limits,
     servers::{Kind, Server},
     table::{Bound, Rounds, Row},
@@ -24,7 +24,7 @@ pub struct Idle {
 
 /// What so many subscribers cost, each; and they.
 pub fn measure(kind: Kind, server: &Server, count: usize) -> (Idle, Crowd) {
-    let wish = |count| Wish::of(kind, server, count);
+    let wish = |count| StreamRequest::of(kind, server, count);
     let _first = Crowd::open(wish(FIRST));
     thread::sleep(SETTLES);
     let (cpu, resident) = (server.cpu_micros(), server.resident());
@@ -37,7 +37,7 @@ pub fn measure(kind: Kind, server: &Server, count: usize) -> (Idle, Crowd) {
     (idle, crowd)
 }
 
-pub fn rows(_: &Asked) -> Vec<Row> {
+pub fn rows(_: &SelectedTopics) -> Vec<Row> {
     let subscribers = limits::subscribers(SUBSCRIBERS);
     let rounds = Rounds::measure(&[Kind::Ours], Kind::others(), |kind| {
         let server = kind.start();

@@ -8,8 +8,8 @@ use std::{
 };
 
 use crate::{
-    Asked,
-    crowd::{Crowd, Wish, request},
+    SelectedTopics,
+    crowd::{Crowd, StreamRequest, request},
     limits,
     publisher::{Publisher, small},
     servers::{Kind, Server},
@@ -64,11 +64,11 @@ fn come_back(kind: Kind, server: &Server, header: &str, count: usize) -> Return 
     let header = header.to_owned();
     let cpu = server.cpu_micros();
     let begun = Instant::now();
-    let crowd = Crowd::open(Wish {
+    let crowd = Crowd::open(StreamRequest {
         at_once: AT_ONCE,
         opening_blocks: 1,
         request: Box::new(move |_| request("bench", &header)),
-        ..Wish::of(kind, server, count)
+        ..StreamRequest::of(kind, server, count)
     });
     let last = crowd.wait_for(BEHIND * count as u64);
     Return {
@@ -77,7 +77,7 @@ fn come_back(kind: Kind, server: &Server, header: &str, count: usize) -> Return 
     }
 }
 
-pub fn rows(_: &Asked) -> Vec<Row> {
+pub fn rows(_: &SelectedTopics) -> Vec<Row> {
     let count = limits::subscribers(SUBSCRIBERS);
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("opening");

@@ -4,8 +4,8 @@
 use std::{collections::HashMap, time::Duration};
 
 use crate::{
-    Asked,
-    crowd::{Crowd, Wish},
+    SelectedTopics,
+    crowd::{Crowd, StreamRequest},
     limits,
     paced::{Delivery, Paced, idle_micros, take_turns},
     servers::{Kind, Server},
@@ -29,7 +29,7 @@ const FIGURES: [(&str, &str, Figure, f64); 2] = [
 /// A server and its subscribers.
 fn start(kind: Kind, subscribers: usize) -> (Server, Crowd) {
     let server = kind.start();
-    let crowd = Crowd::open(Wish::of(kind, &server, subscribers));
+    let crowd = Crowd::open(StreamRequest::of(kind, &server, subscribers));
     (server, crowd)
 }
 
@@ -54,7 +54,7 @@ fn measure(kind: Kind, subscribers: usize, idles: &mut HashMap<&str, f64>) -> (D
     (yardstick.end(0.0), other.end(idle))
 }
 
-pub fn rows(_: &Asked) -> Vec<Row> {
+pub fn rows(_: &SelectedTopics) -> Vec<Row> {
     // Two servers have them at once.
     let subscribers = limits::subscribers(2 * SUBSCRIBERS) / 2;
     let mut idles = HashMap::new();

@@ -1,8 +1,8 @@
 //! A publish costs by what it matches, not by what is connected.
 
 use crate::{
-    Asked,
-    crowd::{Crowd, Wish, request},
+    SelectedTopics,
+    crowd::{Crowd, StreamRequest, request},
     limits,
     publisher::{Publisher, small},
     servers::{Kind, Server},
@@ -32,12 +32,12 @@ impl Side {
         // Pings, which go to all that are connected, would fall into some measurements.
         let server = Server::ours(&["--ping-interval", "1h"]);
         let of_topics = limits::subscribers(topics * OF_EACH);
-        let crowd = Crowd::open(Wish {
+        let crowd = Crowd::open(StreamRequest {
             request: Box::new(move |number| match number {
                 n if n < of_topics => request(&format!("t{}", n / OF_EACH), ""),
                 _ => request("*", ""),
             }),
-            ..Wish::of(Kind::Ours, &server, of_topics + of_everything)
+            ..StreamRequest::of(Kind::Ours, &server, of_topics + of_everything)
         });
         Self {
             server,
@@ -91,6 +91,6 @@ fn row(of_everything: usize) -> Row {
     )
 }
 
-pub fn rows(_: &Asked) -> Vec<Row> {
+pub fn rows(_: &SelectedTopics) -> Vec<Row> {
     vec![row(0), row(OF_EACH)]
 }

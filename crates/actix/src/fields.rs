@@ -177,7 +177,7 @@ impl Fields {
         Ok(())
     }
 
-    pub(super) fn has_own_id(&self) -> bool {
+    pub(super) fn has_idempotency_key(&self) -> bool {
         self.id.is_some()
     }
 
@@ -209,7 +209,7 @@ impl Fields {
             event = event.name(name);
         }
         if let Some(id) = self.id {
-            event = event.own_id(id);
+            event = event.idempotency_key(id);
         }
         if let Some(ms) = self.retry_ms {
             event = event.retry(Duration::from_millis(ms));

@@ -10,7 +10,7 @@ use actix_web::{
 use futures_util::{Stream, TryStreamExt as _, stream};
 
 use super::{
-    Face, cors,
+    AppState, cors,
     error::{Problem, no_store},
     media::{EVENT_STREAM, accepted},
     pieces::pieces,
@@ -66,20 +66,20 @@ impl PageFormat {
 
 pub(super) async fn respond(
     request: &HttpRequest,
-    face: &Face,
+    state: &AppState,
     format: PageFormat,
 ) -> HttpResponse {
-    let response = page(request, face, format).await;
+    let response = page(request, state, format).await;
     let mut response = response.unwrap_or_else(HttpResponse::from_error);
     let accept = header::HeaderValue::from_static("Accept");
     response.headers_mut().append(header::VARY, accept);
-    cors::admit_reader(response.headers_mut(), &face.gate, request.head());
+    cors::admit_reader(response.headers_mut(), &state.gate, request.head());
     response
 }
 
 async fn page(
     request: &HttpRequest,
-    face: &Face,
+    state: &AppState,
     format: PageFormat,
 ) -> Result<HttpResponse, Problem> {
     Route::Events.check_parameters(request.head())?;
@@ -88,7 +88,7 @@ async fn page(
         start,
         limit,
     } = read(request.head(), PageRequest::read)?;
-    let reading = face.broadcaster.read_history(selector, start, limit);
+    let reading = state.broadcaster.read_history(selector, start, limit);
     let reader = reading.await.map_err(PublishError::Unavailable)?;
     let mut response = HttpResponse::Ok();
     response

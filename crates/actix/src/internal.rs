@@ -2,7 +2,7 @@
 //! release.
 
 pub use crate::{
-    Face, Refusals,
+    AppState, Refusals,
     access::{RequestParts, Seat},
     body::{BYTE_ORDER_MARK, max_json, objects, raw},
     error::{RefusalCode, no_store},

@@ -59,7 +59,7 @@ pub use uploads::Uploads;
 
 /// What the routes of `/events` and `/signals` share.
 #[derive(Debug)]
-pub struct Face {
+pub struct AppState {
     pub broadcaster: Broadcaster,
     pub signals: Signals,
     pub gate: Gate,
@@ -71,7 +71,7 @@ pub struct Face {
 /// said who may publish.
 #[derive(Debug, Clone)]
 pub struct Routes {
-    pub face: Arc<Face>,
+    pub state: Arc<AppState>,
 }
 
 impl Routes {
@@ -93,7 +93,7 @@ impl Routes {
         let broadcaster = broadcaster.clone();
         let gate = Gate::new(access);
         Self {
-            face: Arc::new(Face {
+            state: Arc::new(AppState {
                 signals: Signals::new(&broadcaster),
                 broadcaster,
                 gate,
@@ -106,15 +106,15 @@ impl Routes {
     /// The same, before a listener whose address is this machine's alone, or is not.
     #[must_use]
     pub fn before(&self, loopback_port: Option<u16>) -> Self {
-        let Face {
+        let AppState {
             broadcaster,
             signals,
             gate,
             uploads,
             refusals,
-        } = &*self.face;
+        } = &*self.state;
         Self {
-            face: Arc::new(Face {
+            state: Arc::new(AppState {
                 broadcaster: broadcaster.clone(),
                 signals: signals.clone(),
                 gate: gate.before(loopback_port),
@@ -126,12 +126,12 @@ impl Routes {
 
     /// For `App::configure` or `Scope::configure`, once per worker.
     pub fn configure(&self, config: &mut ServiceConfig) {
-        actix_web::rt::spawn(self.face.broadcaster.attend());
-        let face = || web::Data::from(Arc::clone(&self.face));
+        actix_web::rt::spawn(self.state.broadcaster.attend());
+        let state = || web::Data::from(Arc::clone(&self.state));
         let nosniff = || DefaultHeaders::new().add(NO_SNIFF);
-        let events = web::scope("/events").wrap(nosniff()).app_data(face());
-        let signals = web::scope("/signals").wrap(nosniff()).app_data(face());
-        let topics = web::scope("/topics").wrap(nosniff()).app_data(face());
+        let events = web::scope("/events").wrap(nosniff()).app_data(state());
+        let signals = web::scope("/signals").wrap(nosniff()).app_data(state());
+        let topics = web::scope("/topics").wrap(nosniff()).app_data(state());
         config
             .service(topics.default_service(web::to(self::topics)))
             .service(events.default_service(web::to(self::events)))
@@ -140,46 +140,46 @@ impl Routes {
 }
 
 /// Everything under `/events`: the table of the methods and what follows the name.
-async fn events(request: HttpRequest, body: Payload, face: web::Data<Face>) -> HttpResponse {
+async fn events(request: HttpRequest, body: Payload, state: web::Data<AppState>) -> HttpResponse {
     let message = rest(&request);
     if message.is_empty()
-        && let Some(refusal) = refuse_reader(&request, &face)
+        && let Some(refusal) = refuse_reader(&request, &state)
     {
         return refusal;
     }
     match (request.method(), message) {
         (&Method::GET | &Method::HEAD, "") => match PageFormat::of(request.head()) {
-            Some(format) => history_page::respond(&request, &face, format).await,
-            None => subscribe::answer(&request, &face, Route::Events),
+            Some(format) => history_page::respond(&request, &state, format).await,
+            None => subscribe::answer(&request, &state, Route::Events),
         },
-        (&Method::GET, message) => publish::get(&request, message, &face).await,
+        (&Method::GET, message) => publish::get(&request, message, &state).await,
         (&Method::HEAD, _) => HttpResponse::Ok()
             .insert_header(error::no_store())
             .content_type("text/plain; charset=utf-8")
             .finish(),
-        (&Method::POST, "") => publish::post(&request, body, &face).await,
-        (&Method::OPTIONS, _) => cors::options(&face.gate, request.head(), publish::METHODS),
+        (&Method::POST, "") => publish::post(&request, body, &state).await,
+        (&Method::OPTIONS, _) => cors::options(&state.gate, request.head(), publish::METHODS),
         _ => method_not_allowed(publish::METHODS),
     }
 }
 
 /// Everything under `/signals`, likewise.
-async fn signals(request: HttpRequest, body: Payload, face: web::Data<Face>) -> HttpResponse {
-    if let Some(refusal) = refuse_reader(&request, &face) {
+async fn signals(request: HttpRequest, body: Payload, state: web::Data<AppState>) -> HttpResponse {
+    if let Some(refusal) = refuse_reader(&request, &state) {
         return refusal;
     }
     match (request.method(), rest(&request)) {
         (&Method::GET | &Method::HEAD, "") if lists::wants_list(request.head()) => {
-            lists::signals(&request, &face).await
+            lists::signals(&request, &state).await
         }
-        (&Method::GET | &Method::HEAD, "") => subscribe::answer(&request, &face, Route::Signals),
-        (&Method::GET | &Method::HEAD, name) => signals::get(&request, name, &face).await,
+        (&Method::GET | &Method::HEAD, "") => subscribe::answer(&request, &state, Route::Signals),
+        (&Method::GET | &Method::HEAD, name) => signals::get(&request, name, &state).await,
         (&Method::OPTIONS, "") => {
-            cors::options(&face.gate, request.head(), signals::STREAM_METHODS)
+            cors::options(&state.gate, request.head(), signals::STREAM_METHODS)
         }
-        (&Method::OPTIONS, _) => cors::options(&face.gate, request.head(), signals::METHODS),
+        (&Method::OPTIONS, _) => cors::options(&state.gate, request.head(), signals::METHODS),
         (&Method::PUT | &Method::PATCH | &Method::DELETE, name) if !name.is_empty() => {
-            signals::write(&request, body, name, &face).await
+            signals::write(&request, body, name, &state).await
         }
         (_, "") => method_not_allowed(signals::STREAM_METHODS),
         _ => method_not_allowed(signals::METHODS),
@@ -187,24 +187,24 @@ async fn signals(request: HttpRequest, body: Payload, face: web::Data<Face>) -> 
 }
 
 /// `/topics`, which has nothing under it.
-async fn topics(request: HttpRequest, face: web::Data<Face>) -> HttpResponse {
-    if let Some(refusal) = refuse_reader(&request, &face) {
+async fn topics(request: HttpRequest, state: web::Data<AppState>) -> HttpResponse {
+    if let Some(refusal) = refuse_reader(&request, &state) {
         return refusal;
     }
     match (request.method(), rest(&request)) {
         (_, below) if !below.is_empty() => not_found(),
-        (&Method::GET | &Method::HEAD, _) => lists::topics(&request, &face).await,
-        (&Method::OPTIONS, _) => cors::options(&face.gate, request.head(), lists::METHODS),
+        (&Method::GET | &Method::HEAD, _) => lists::topics(&request, &state).await,
+        (&Method::OPTIONS, _) => cors::options(&state.gate, request.head(), lists::METHODS),
         _ => method_not_allowed(lists::METHODS),
     }
 }
 
 /// A request that reads under a name that is not the server's.
-fn refuse_reader(request: &HttpRequest, face: &Face) -> Option<HttpResponse> {
+fn refuse_reader(request: &HttpRequest, state: &AppState) -> Option<HttpResponse> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return None;
     }
-    let refused = face.gate.admit_host(request.head().into()).err()?;
+    let refused = state.gate.admit_host(request.head().into()).err()?;
     Some(refused.error_response())
 }
 

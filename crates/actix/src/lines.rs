@@ -3,7 +3,7 @@
 use actix_web::web::{BytesMut, Payload};
 
 use super::{
-    Face,
+    AppState,
     body::{json_text, max_object, object},
     error::{Problem, Progress},
     fields::Fields,
@@ -23,13 +23,13 @@ const LINES_PER_APPEND: usize = 64;
 pub(super) async fn publish(
     mut body: Payload,
     query: &Fields,
-    face: &Face,
+    state: &AppState,
     permit: &Permit,
 ) -> Result<(u64, Option<String>), Problem> {
-    let mut lines = Lines::new(query, face, permit);
+    let mut lines = Lines::new(query, state, permit);
     let mut rest = BytesMut::new();
-    let max = max_object(face.broadcaster.options().max_event_bytes);
-    let mut upload = Upload::begin(&face.uploads);
+    let max = max_object(state.broadcaster.options().max_event_bytes);
+    let mut upload = Upload::begin(&state.uploads);
     let mut awaited = Await::Line;
     loop {
         let part = upload.next(&mut body, awaited).await;
@@ -64,7 +64,7 @@ pub(super) async fn publish(
 
 struct Lines<'a> {
     query: &'a Fields,
-    face: &'a Face,
+    state: &'a AppState,
     permit: &'a Permit,
     line: u64,
     count: u64,
@@ -72,10 +72,10 @@ struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    fn new(query: &'a Fields, face: &'a Face, permit: &'a Permit) -> Self {
+    fn new(query: &'a Fields, state: &'a AppState, permit: &'a Permit) -> Self {
         Self {
             query,
-            face,
+            state,
             permit,
             line: 0,
             count: 0,
@@ -106,7 +106,7 @@ impl<'a> Lines<'a> {
 
     /// Whether it may be appended in one step with those that came together with it.
     fn fits(&self, events: &[Event], event: &Event) -> bool {
-        let broadcaster = &self.face.broadcaster;
+        let broadcaster = &self.state.broadcaster;
         let cost: usize = events.iter().map(Event::most_memory).sum();
         events.len() < LINES_PER_APPEND.min(broadcaster.max_batch_events())
             && cost + event.most_memory() <= broadcaster.max_batch_bytes()
@@ -117,7 +117,7 @@ impl<'a> Lines<'a> {
         if line.is_empty() {
             return Ok(None);
         }
-        if self.query.has_own_id() {
+        if self.query.has_idempotency_key() {
             return Err(Problem::unprocessable(
                 "duplicate_field",
                 "the id in the query stands for one event; give each line its own",
@@ -126,7 +126,7 @@ impl<'a> Lines<'a> {
         let event = object(line)?.with_query(self.query)?.build()?;
         let (bytes, max) = (
             event.data().len(),
-            self.face.broadcaster.options().max_event_bytes,
+            self.state.broadcaster.options().max_event_bytes,
         );
         if bytes > max {
             return Err(PublishError::EventTooLarge { bytes, max }.into());
@@ -139,7 +139,7 @@ impl<'a> Lines<'a> {
             return Ok(());
         }
         self.permit.check().map_err(|problem| self.stop(problem))?;
-        let appended = self.face.broadcaster.publish(events).await;
+        let appended = self.state.broadcaster.publish(events).await;
         let ids = appended.map_err(|error| self.stop(error.into()))?.ids;
         self.count += ids.len() as u64;
         self.last = ids.last().copied().or(self.last);

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, dev::RequestHead};
 use serde_json::{Value, json};
 
 use super::{
-    Face, cors,
+    AppState, cors,
     error::{Problem, no_store},
     media::accepts_event_stream,
     subscribe::{Route, read},
@@ -19,24 +19,24 @@ use sse_broadcaster_http::{query, read_limit};
 pub(super) const METHODS: &str = "GET, HEAD, OPTIONS";
 const MAX_LIMIT: usize = 1_000;
 
-pub(super) async fn topics(request: &HttpRequest, face: &Face) -> HttpResponse {
+pub(super) async fn topics(request: &HttpRequest, state: &AppState) -> HttpResponse {
     let page = async {
         let page = read(request.head(), |query, _| Page::read(query))?;
-        let topics = face.broadcaster.topics(page.range()).await;
+        let topics = state.broadcaster.topics(page.range()).await;
         let topics = topics.map_err(PublishError::Unavailable)?;
         Ok(list("topics", "last_id", topics))
     };
-    finish(request, face, page.await)
+    finish(request, state, page.await)
 }
 
-pub(super) async fn signals(request: &HttpRequest, face: &Face) -> HttpResponse {
+pub(super) async fn signals(request: &HttpRequest, state: &AppState) -> HttpResponse {
     let page = async {
         Route::Signals.check_parameters(request.head())?;
         let page = read(request.head(), |query, _| Page::read(query))?;
-        let names = face.signals.names(page.range()).await?;
+        let names = state.signals.names(page.range()).await?;
         Ok(list("signals", "version", names))
     };
-    finish(request, face, page.await)
+    finish(request, state, page.await)
 }
 
 /// Whether a request without names is for the list and not for a stream, which would want some.
@@ -46,7 +46,7 @@ pub(super) fn wants_list(request: &RequestHead) -> bool {
     !names && !accepts_event_stream(&request.headers)
 }
 
-fn finish(request: &HttpRequest, face: &Face, page: Result<Value, Problem>) -> HttpResponse {
+fn finish(request: &HttpRequest, state: &AppState, page: Result<Value, Problem>) -> HttpResponse {
     let mut response = match page {
         Ok(page) => HttpResponse::Ok()
             .content_type("application/json")
@@ -54,7 +54,7 @@ fn finish(request: &HttpRequest, face: &Face, page: Result<Value, Problem>) -> H
             .body(format!("{page}\n")),
         Err(problem) => HttpResponse::from_error(problem),
     };
-    cors::admit_reader(response.headers_mut(), &face.gate, request.head());
+    cors::admit_reader(response.headers_mut(), &state.gate, request.head());
     response
 }
 

@@ -11,7 +11,7 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
 use super::{
-    Face,
+    AppState,
     body::{Kind, Whole, form, max_json, objects, read_whole, text},
     cors,
     error::{Problem, no_store},
@@ -29,29 +29,29 @@ use sse_broadcaster_http::json_line;
 /// The methods of `/events`.
 pub(super) const METHODS: &str = "GET, HEAD, POST, OPTIONS";
 
-pub(super) async fn post(request: &HttpRequest, body: Payload, face: &Face) -> HttpResponse {
+pub(super) async fn post(request: &HttpRequest, body: Payload, state: &AppState) -> HttpResponse {
     let answer = async {
-        let permit = face.gate.access.may_publish(request.head().into())?;
+        let permit = state.gate.access.may_publish(request.head().into())?;
         check_accepted(request)?;
         let query = Fields::of_query(request.query_string())?;
         match Kind::of(request.headers())? {
             Kind::Lines => {
-                let (count, last_id) = lines::publish(body, &query, face, &permit).await?;
+                let (count, last_id) = lines::publish(body, &query, state, &permit).await?;
                 Ok(json(
                     &serde_json::json!({ "count": count, "last_id": last_id }),
                 ))
             }
-            kind => post_whole(request, body, &query, kind, face).await,
+            kind => post_whole(request, body, &query, kind, state).await,
         }
     };
-    finish(request, face, answer.await)
+    finish(request, state, answer.await)
 }
 
 /// Publishes the rest of the path. The answer is the tutorial's.
-pub(super) async fn get(request: &HttpRequest, message: &str, face: &Face) -> HttpResponse {
+pub(super) async fn get(request: &HttpRequest, message: &str, state: &AppState) -> HttpResponse {
     let answer = async {
-        face.gate.access.may_publish(request.head().into())?;
-        if !face.gate.access.get_publishes {
+        state.gate.access.may_publish(request.head().into())?;
+        if !state.gate.access.get_publishes {
             return Err(Problem::forbidden(
                 "get_publish_disabled",
                 "this server publishes by POST /events only (--no-get-publish)",
@@ -61,14 +61,14 @@ pub(super) async fn get(request: &HttpRequest, message: &str, face: &Face) -> Ht
         let data = data.map_err(|_| not_utf8("the message"))?.into_owned();
         let query = Fields::of_query(request.query_string())?;
         let event = Fields::of_text(data).with_query(&query)?.build()?;
-        let ids = commit(request, face, vec![event]).await?;
+        let ids = commit(request, state, vec![event]).await?;
         let id = ids.first().map(EventId::to_string).unwrap_or_default();
         Ok(ok()
             .content_type("text/plain; charset=utf-8")
             .insert_header(("event-id", id))
             .body("msg sent"))
     };
-    finish(request, face, answer.await)
+    finish(request, state, answer.await)
 }
 
 /// A subscription that was sent by the wrong method would publish what it carries, which is often nothing.
@@ -101,10 +101,10 @@ fn check_accepted(request: &HttpRequest) -> Result<(), Problem> {
 
 async fn commit(
     request: &HttpRequest,
-    face: &Face,
+    state: &AppState,
     events: Vec<Event>,
 ) -> Result<Vec<EventId>, PublishError> {
-    let appended = committing(request, face.broadcaster.publish(events));
+    let appended = committing(request, state.broadcaster.publish(events));
     Ok(appended.await?.ids)
 }
 
@@ -124,11 +124,11 @@ pub(super) async fn committing<T>(request: &HttpRequest, write: impl Future<Outp
 
 pub(super) fn finish(
     request: &HttpRequest,
-    face: &Face,
+    state: &AppState,
     answer: Result<HttpResponse, Problem>,
 ) -> HttpResponse {
     let mut answer = answer.unwrap_or_else(HttpResponse::from_error);
-    cors::admit_publisher(answer.headers_mut(), &face.gate, request.head());
+    cors::admit_publisher(answer.headers_mut(), &state.gate, request.head());
     answer
 }
 
@@ -153,22 +153,22 @@ async fn post_whole(
     body: Payload,
     query: &Fields,
     kind: Kind,
-    face: &Face,
+    state: &AppState,
 ) -> Result<HttpResponse, Problem> {
     let max = match kind {
-        Kind::Text => face.broadcaster.options().max_event_bytes,
-        _ => max_json(&face.broadcaster),
+        Kind::Text => state.broadcaster.options().max_event_bytes,
+        _ => max_json(&state.broadcaster),
     };
     let Whole {
         bytes: body,
         upload: _upload,
-    } = read_whole(request, body, max, &face.uploads).await?;
+    } = read_whole(request, body, max, &state.uploads).await?;
     let (events, many) = match kind {
         Kind::Text => (vec![Fields::of_text(text(body.into())?)], false),
         Kind::Form => (vec![form(&body)?], false),
-        Kind::Json | Kind::Lines => objects(&body, face.broadcaster.max_batch_events())?,
+        Kind::Json | Kind::Lines => objects(&body, state.broadcaster.max_batch_events())?,
     };
-    if many && query.has_own_id() {
+    if many && query.has_idempotency_key() {
         return Err(Problem::unprocessable(
             "duplicate_field",
             "the id in the query stands for one event; give each object of the array its own",
@@ -178,7 +178,7 @@ async fn post_whole(
         .into_iter()
         .map(|fields| fields.with_query(query)?.build());
     let events = events.collect::<Result<Vec<Event>, Problem>>()?;
-    let ids = commit(request, face, events).await?;
+    let ids = commit(request, state, events).await?;
     let mut ids: Vec<String> = ids.iter().map(EventId::to_string).collect();
     if many {
         return Ok(json(&serde_json::json!({ "ids": ids })));

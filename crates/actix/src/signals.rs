@@ -12,7 +12,7 @@ use actix_web::{
 use percent_encoding::percent_decode_str;
 
 use super::{
-    Face,
+    AppState,
     body::{Kind, Whole, check_coding, max_object, media_type, read_whole, unsupported},
     conditions::{condition, condition_of_read},
     cors,
@@ -31,11 +31,11 @@ const JSON_PATCH: &str = "application/json-patch+json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// `name` as the path has it.
-pub(super) async fn get(request: &HttpRequest, name: &str, face: &Face) -> HttpResponse {
+pub(super) async fn get(request: &HttpRequest, name: &str, state: &AppState) -> HttpResponse {
     let answer = async {
         let name = decode(name)?;
         let condition = condition_of_read(request.headers())?;
-        let found = face.signals.text(&name).await?;
+        let found = state.signals.text(&name).await?;
         let (text, version) = found.ok_or(SignalError::Missing)?;
         let hold = |versions: &Option<Versions>| versions.as_ref().map(|these| these.hold(version));
         if hold(&condition.matches) == Some(false) {
@@ -51,7 +51,7 @@ pub(super) async fn get(request: &HttpRequest, name: &str, face: &Face) -> HttpR
     };
     let answer: Result<_, Problem> = answer.await;
     let mut answer = answer.unwrap_or_else(HttpResponse::from_error);
-    cors::admit_reader(answer.headers_mut(), &face.gate, request.head());
+    cors::admit_reader(answer.headers_mut(), &state.gate, request.head());
     answer
 }
 
@@ -59,23 +59,23 @@ pub(super) async fn write(
     request: &HttpRequest,
     body: Payload,
     name: &str,
-    face: &Face,
+    state: &AppState,
 ) -> HttpResponse {
     let answer = async {
-        face.gate.access.may_publish(request.head().into())?;
+        state.gate.access.may_publish(request.head().into())?;
         let name = decode(name)?;
-        let change = Change::read(request, body, face).await?;
+        let change = Change::read(request, body, state).await?;
         let condition = condition(request.headers())?;
         let written = committing(request, async {
             match change {
-                Change::Set(value) => face.signals.set(&name, &condition, value).await,
-                Change::Patch(patch) => face.signals.patch(&name, &condition, &patch).await,
-                Change::Remove => face.signals.remove(&name, &condition).await,
+                Change::Set(value) => state.signals.set(&name, &condition, value).await,
+                Change::Patch(patch) => state.signals.patch(&name, &condition, &patch).await,
+                Change::Remove => state.signals.remove(&name, &condition).await,
             }
         });
         Ok(written_answer(&written.await?))
     };
-    finish(request, face, answer.await)
+    finish(request, state, answer.await)
 }
 
 /// What a write asks for.
@@ -86,10 +86,10 @@ enum Change {
 }
 
 impl Change {
-    async fn read(request: &HttpRequest, body: Payload, face: &Face) -> Result<Self, Problem> {
+    async fn read(request: &HttpRequest, body: Payload, state: &AppState) -> Result<Self, Problem> {
         let read = async |body| -> Result<Whole, Problem> {
-            let max = max_object(face.signals.max_document_bytes());
-            read_whole(request, body, max, &face.uploads).await
+            let max = max_object(state.signals.max_document_bytes());
+            read_whole(request, body, max, &state.uploads).await
         };
         check_coding(request.headers())?;
         match *request.method() {

@@ -18,14 +18,16 @@ use actix_web::{
     web::Bytes,
 };
 
-use super::{Face, access::Seat, cors, error::Problem, link::Link, media::accepts_event_stream};
+use super::{
+    AppState, access::Seat, cors, error::Problem, link::Link, media::accepts_event_stream,
+};
 use sse_broadcaster::{
     broadcaster::{Broadcaster, Ended, Subscription},
     event::{EventId, Invalid, Selector},
     internal::Shown,
     sse::Frame,
 };
-use sse_broadcaster_http::{EVENT_HEAD, STREAM_HEADERS, SignalsWish, Wish, query};
+use sse_broadcaster_http::{EVENT_HEAD, STREAM_HEADERS, SignalsRequest, StreamRequest, query};
 use sse_broadcaster_signals::{SignalError, Signals};
 
 /// The routes that streams have.
@@ -38,8 +40,8 @@ pub enum Route {
 /// What a request asks of a stream of its route.
 #[derive(Debug)]
 pub enum Requested {
-    Events(Wish),
-    Signals(SignalsWish),
+    Events(StreamRequest),
+    Signals(SignalsRequest),
 }
 
 impl Route {
@@ -71,15 +73,15 @@ impl Requested {
     fn read(request: &RequestHead, route: Route) -> Result<Self, Problem> {
         route.check_parameters(request)?;
         match route {
-            Route::Events => read(request, Wish::read).map(Self::Events),
-            Route::Signals => read(request, SignalsWish::read).map(Self::Signals),
+            Route::Events => read(request, StreamRequest::read).map(Self::Events),
+            Route::Signals => read(request, SignalsRequest::read).map(Self::Signals),
         }
     }
 
-    fn grant(self, face: &Face) -> Result<Subscription, Problem> {
+    fn grant(self, state: &AppState) -> Result<Subscription, Problem> {
         match self {
-            Self::Events(wish) => Ok(wish.grant(&face.broadcaster)?),
-            Self::Signals(wish) => grant_signals(&face.signals, wish),
+            Self::Events(stream_request) => Ok(stream_request.grant(&state.broadcaster)?),
+            Self::Signals(stream_request) => grant_signals(&state.signals, stream_request),
         }
     }
 }
@@ -93,16 +95,16 @@ pub struct Opened {
 
 /// # Errors
 /// 429 for too many streams of one address; 503 while nobody can subscribe.
-pub fn grant(request: &RequestHead, face: &Face, asked: Requested) -> Result<Opened, Problem> {
+pub fn grant(request: &RequestHead, state: &AppState, asked: Requested) -> Result<Opened, Problem> {
     let address = request.peer_addr.map(|address| address.ip());
-    let seat = face.gate.admit_address(address)?;
-    let subscription = asked.grant(face)?;
+    let seat = state.gate.admit_address(address)?;
+    let subscription = asked.grant(state)?;
     Ok(Opened { subscription, seat })
 }
 
-pub(super) fn answer(request: &HttpRequest, face: &Face, route: Route) -> HttpResponse {
-    let mut answer = stream(request, face, route).unwrap_or_else(HttpResponse::from_error);
-    cors::admit_reader(answer.headers_mut(), &face.gate, request.head());
+pub(super) fn answer(request: &HttpRequest, state: &AppState, route: Route) -> HttpResponse {
+    let mut answer = stream(request, state, route).unwrap_or_else(HttpResponse::from_error);
+    cors::admit_reader(answer.headers_mut(), &state.gate, request.head());
     if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
         // Its connection may be what others lack.
         answer.head_mut().set_connection_type(ConnectionType::Close);
@@ -110,12 +112,12 @@ pub(super) fn answer(request: &HttpRequest, face: &Face, route: Route) -> HttpRe
     answer
 }
 
-fn stream(request: &HttpRequest, face: &Face, route: Route) -> Result<HttpResponse, Problem> {
+fn stream(request: &HttpRequest, state: &AppState, route: Route) -> Result<HttpResponse, Problem> {
     let asked = Requested::read(request.head(), route)?;
     if request.method() == Method::HEAD {
         return Ok(head(request, None).finish());
     }
-    match grant(request.head(), face, asked) {
+    match grant(request.head(), state, asked) {
         Ok(Opened { subscription, seat }) => {
             let mut head = head(request, Some(subscription.head()));
             Ok(begin(request, &mut head, |link| Body {
@@ -125,7 +127,7 @@ fn stream(request: &HttpRequest, face: &Face, route: Route) -> Result<HttpRespon
             }))
         }
         Err(problem) => {
-            face.broadcaster.count_refused();
+            state.broadcaster.count_refused();
             send_away(request, problem)
         }
     }
@@ -178,13 +180,13 @@ pub(super) fn end_with_connection(answer: &mut ResponseHead) {
 /// The refusal, with its status and code.
 pub fn open(
     request: &RequestHead,
-    face: &Face,
+    state: &AppState,
     route: Route,
 ) -> Result<(HttpResponse<()>, Opened), Problem> {
-    face.gate.admit_host(request.into())?;
-    let opened = grant(request, face, Requested::read(request, route)?)?;
+    state.gate.admit_host(request.into())?;
+    let opened = grant(request, state, Requested::read(request, route)?)?;
     let mut answer = stream_head(Some(opened.subscription.head())).finish();
-    cors::admit_reader(answer.headers_mut(), &face.gate, request);
+    cors::admit_reader(answer.headers_mut(), &state.gate, request);
     if !is_chunked(request) {
         end_with_connection(answer.head_mut());
     }
@@ -218,8 +220,8 @@ pub(crate) fn subscribe_as(
     request: &HttpRequest,
     selector: Selector,
 ) -> Result<Subscription, Problem> {
-    let wish = read(request.head(), Wish::read)?;
-    Ok(wish.of_what(selector).grant(broadcaster)?)
+    let stream_request = read(request.head(), StreamRequest::read)?;
+    Ok(stream_request.with_selector(selector).grant(broadcaster)?)
 }
 
 /// What the parameters of a stream say; what cannot be is 400, since an `EventSource` has no body.
@@ -264,11 +266,14 @@ pub(crate) fn subscribe_to(
     signals: &Signals,
     request: &HttpRequest,
 ) -> Result<Subscription, Problem> {
-    grant_signals(signals, read(request.head(), SignalsWish::read)?)
+    grant_signals(signals, read(request.head(), SignalsRequest::read)?)
 }
 
-fn grant_signals(signals: &Signals, wish: SignalsWish) -> Result<Subscription, Problem> {
-    wish.grant(signals).map_err(|error| match error {
+fn grant_signals(
+    signals: &Signals,
+    stream_request: SignalsRequest,
+) -> Result<Subscription, Problem> {
+    stream_request.grant(signals).map_err(|error| match error {
         SignalError::Invalid(invalid) => bad_parameter(invalid.code(), invalid.to_string()),
         other => other.into(),
     })

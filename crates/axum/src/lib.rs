@@ -19,7 +19,7 @@ use sse_broadcaster::{
     event::{Invalid, Selector},
     history::Unavailable,
 };
-use sse_broadcaster_http::{Refusal, SignalsWish, Wish};
+use sse_broadcaster_http::{Refusal, SignalsRequest, StreamRequest};
 use sse_broadcaster_signals::{SignalError, Signals};
 
 /// Why a request was refused, as the service itself would have refused it: 400 for a parameter of a stream,
@@ -43,9 +43,11 @@ pub fn subscribe(
     request: &Parts,
     selector: Selector,
 ) -> Result<StreamResponse, Refused> {
-    let wish = Wish::read(query(&request.uri), last_id(&request.headers))
+    let stream_request = StreamRequest::read(query(&request.uri), last_id(&request.headers))
         .map_err(|invalid| Refused::parameter(&invalid))?;
-    Ok(StreamResponse(wish.of_what(selector).grant(broadcaster)?))
+    Ok(StreamResponse(
+        stream_request.with_selector(selector).grant(broadcaster)?,
+    ))
 }
 
 /// A stream of the signals that the request names, as `GET /signals` of the service does: `name`,
@@ -54,9 +56,10 @@ pub fn subscribe(
 /// # Errors
 /// See [`Refused`].
 pub fn subscribe_to_signals(signals: &Signals, request: &Parts) -> Result<StreamResponse, Refused> {
-    let wish = SignalsWish::read(query(&request.uri), last_id(&request.headers))
+    let stream_request = SignalsRequest::read(query(&request.uri), last_id(&request.headers))
         .map_err(|invalid| Refused::parameter(&invalid))?;
-    wish.grant(signals)
+    stream_request
+        .grant(signals)
         .map(StreamResponse)
         .map_err(|error| match error {
             SignalError::Invalid(invalid) => Refused::parameter(&invalid),

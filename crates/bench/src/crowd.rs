@@ -10,10 +10,10 @@ use std::{
 use mio::{Events, Interest, Poll, Token};
 
 use super::{
+    endpoint::Endpoint,
     limits,
     link::{Link, is_ending},
     mark::{self, Mark},
-    place::Place,
     shared::{Shared, Stage},
     stream::Stream,
     tally::{Seen, Standing, Tally},
@@ -46,7 +46,7 @@ pub(super) struct Share {
 
 pub(super) struct Crowd {
     shared: Arc<Shared>,
-    place: Place,
+    place: Endpoint,
     share: Share,
     poll: Poll,
     streams: Vec<Option<Stream>>,
@@ -65,7 +65,7 @@ pub(super) struct Crowd {
 impl Crowd {
     pub(super) fn new(
         shared: Arc<Shared>,
-        place: Place,
+        place: Endpoint,
         share: Share,
         steps: Steps,
     ) -> io::Result<Self> {

@@ -6,9 +6,9 @@ use mio::{Interest, Registry, Token};
 
 use super::{
     answer::{Body, Head, MAX_HEAD_BYTES},
+    endpoint::Endpoint,
     limits,
     link::Link,
-    place::Place,
     refusal,
 };
 use sse_broadcaster_cli::client;
@@ -54,7 +54,7 @@ impl Lane {
     /// Begins to send the request.
     pub(super) fn ask(
         &mut self,
-        place: &Place,
+        place: &Endpoint,
         registry: &Registry,
         token: Token,
         buffer: &mut [u8],

@@ -11,11 +11,11 @@ use hdrhistogram::Histogram;
 use mio::{Events, Poll, Token};
 
 use super::{
+    endpoint::Endpoint,
     lane::{Answered, Lane},
     ledger::Settled,
     link::is_ending,
     mark::{LENGTH, Mark, WARM_UP},
-    place::Place,
     shared::{Reasons, Shared, nanos},
     timeline::{Steps, histogram},
 };
@@ -34,7 +34,7 @@ const PADDING: u8 = b'.';
 
 /// What is published, and where.
 pub(super) struct Plan {
-    pub(super) place: Place,
+    pub(super) place: Endpoint,
     /// The head of a request, for each topic.
     pub(super) heads: Vec<String>,
     pub(super) size: usize,

@@ -9,7 +9,7 @@ use mio::{event::Event, net::TcpStream};
 use rustls::ClientConnection;
 use socket2::SockRef;
 
-use super::place::{Place, Tls};
+use super::endpoint::{Endpoint, Tls};
 
 pub(super) enum Link {
     Plain(TcpStream),
@@ -28,7 +28,7 @@ pub(super) fn is_ending(event: &Event) -> bool {
 
 impl Link {
     /// Begins to connect.
-    pub(super) fn open(place: &Place) -> io::Result<Self> {
+    pub(super) fn open(place: &Endpoint) -> io::Result<Self> {
         let socket = TcpStream::connect(place.address)?;
         socket.set_nodelay(true)?;
         let Some(Tls { config, name }) = &place.tls else {

@@ -10,7 +10,7 @@ use mio::Events;
 
 use super::{
     lanes::{Lanes, Outcome, Plan},
-    pace::Pace,
+    rate::Rate,
     shared::{Reasons, Shared, Stage, nanos},
     timeline::Steps,
 };
@@ -25,7 +25,7 @@ const EVENTS_AT_ONCE: usize = 1_024;
 /// Which events are due when, and how many there are at most.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct When {
-    pub(super) pace: Pace,
+    pub(super) pace: Rate,
     pub(super) duration: Duration,
     pub(super) max_events: u64,
 }
@@ -69,8 +69,8 @@ impl Publishers {
         let topics = self.lanes.topics();
         // Connections that the run needs at once are open when it begins.
         let first_round = match self.when.pace {
-            Pace::Max => topics.max(self.lanes.most()),
-            Pace::Every(_) => topics,
+            Rate::Max => topics.max(self.lanes.most()),
+            Rate::Every(_) => topics,
         };
         let (mut sent, mut to_send, mut round) = (0, first_round, self.shared.now());
         while self.shared.stage() == Stage::WarmUp {
@@ -136,7 +136,7 @@ impl Publishers {
                 return;
             }
             let Some(at) = self.lanes.take_free() else {
-                self.late = if self.when.pace == Pace::Max { 0 } else { due };
+                self.late = if self.when.pace == Rate::Max { 0 } else { due };
                 return;
             };
             // One that had to wait for the server counts from when it was due: otherwise a server

@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, thread, time::Duration};
 use clap::Args;
 use ureq::http::HeaderValue;
 
-use super::{mark, pace::Pace, place::Place, process::Processes};
+use super::{endpoint::Endpoint, mark, process::Processes, rate::Rate};
 use sse_broadcaster_cli::{
     Defaults, Failure, Secret,
     publish::{self, KEY_FILE_HELP, KEY_HELP},
@@ -45,7 +45,7 @@ pub struct Bench {
 
     /// Events a second, or max: the next as soon as one was answered
     #[arg(long, value_name = "EVENTS_PER_SECOND|max", default_value = "10")]
-    pub(super) rate: Pace,
+    pub(super) rate: Rate,
 
     /// Connections to publish over, as far as they are needed; each costs 8 bytes for each subscriber
     #[arg(long, value_name = "N", default_value_t = 64,
@@ -133,8 +133,8 @@ impl Bench {
 
 /// Where the streams are, and where events are published.
 pub(super) struct Servers {
-    pub(super) subscribe: Place,
-    pub(super) publish: Place,
+    pub(super) subscribe: Endpoint,
+    pub(super) publish: Endpoint,
     pub(super) publish_target: Target,
     /// Their URLs, without what is secret in them.
     pub(super) shown: [String; 2],
@@ -160,7 +160,7 @@ impl Servers {
         let named = named(&bench.pid)?;
         let key = publish::key(&bench.key, bench.key_file.as_ref(), defaults)?;
         let bearer = key.as_ref().map(bearer).transpose()?;
-        let (from, to) = (Place::reach(&subscribe)?, Place::reach(&publish)?);
+        let (from, to) = (Endpoint::reach(&subscribe)?, Endpoint::reach(&publish)?);
         let authorization = match bearer.as_ref().map(HeaderValue::to_str) {
             Some(Ok(bearer)) => format!("Authorization: {bearer}\r\n"),
             _ => to.authorization(),

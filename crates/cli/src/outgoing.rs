@@ -35,7 +35,8 @@ struct Outgoing<'a> {
 #[serde(deny_unknown_fields)]
 struct Incoming {
     id: Option<String>,
-    own_id: Option<String>,
+    #[serde(rename = "own_id")]
+    idempotency_key: Option<String>,
     #[serde(default)]
     topics: Vec<String>,
     topic: Option<String>,
@@ -150,7 +151,7 @@ pub(crate) fn json_line(line: &[u8], key: Option<&str>) -> Result<Line, String> 
     let incoming: Incoming = serde_json::from_slice(line).map_err(|error| in_line(&error))?;
     let id = incoming.id.as_deref();
     let not_a_position = id.filter(|id| id.parse::<EventId>().is_err());
-    let own = incoming.own_id.as_deref().or(not_a_position);
+    let own = incoming.idempotency_key.as_deref().or(not_a_position);
     Line::of(&Outgoing {
         topics: &incoming.topics,
         topic: incoming.topic.as_deref(),
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn topics_own_id_name_data_and_retry_come_back_and_nothing_else() {
+    fn topics_idempotency_key_name_data_and_retry_come_back_and_nothing_else() {
         let line = r#"{"id":"5-1","own_id":"mine","topics":["b","a"],"event":"e","data":"x\u0000\ny","retry":7,"time":"1970-01-01T00:00:01.000Z"}"#;
         assert_eq!(
             carried_over(line).unwrap(),

@@ -14,7 +14,7 @@ use super::{
 };
 use sse_broadcaster::internal::{Ids, Retained, Step, Steps, now_ms};
 use sse_broadcaster::{
-    event::{Event, EventId, OwnId, Stored},
+    event::{Event, EventId, IdempotencyKey, Stored},
     history::{AppendError, Appended, Batch, Retention},
 };
 
@@ -51,7 +51,7 @@ pub(super) struct Group {
     pub(super) unread: Vec<(usize, Batch)>,
     /// The engine was asked to write it.
     pub(super) attempted: bool,
-    own_ids: HashMap<OwnId, EventId>,
+    idempotency_keys: HashMap<IdempotencyKey, EventId>,
     pub(super) retained: HashSet<String>,
 }
 
@@ -175,7 +175,7 @@ impl Log {
         } else if owns.iter().all(is_repeat) {
             Ok(())
         } else {
-            self.retained.check(&batch.expect, &batch.retain)
+            self.retained.check(&batch.preconditions, &batch.retain)
         };
         if let Err(refused) = checked {
             group.answers.push(Err(refused));
@@ -187,9 +187,9 @@ impl Log {
             let held = match own {
                 Some(Own::Held { id, .. }) => Some(id),
                 // One that stands in the same batch twice.
-                _ => event
-                    .own_id()
-                    .and_then(|own_id| group.own_ids.get(own_id).copied()),
+                _ => event.idempotency_key().and_then(|idempotency_key| {
+                    group.idempotency_keys.get(idempotency_key).copied()
+                }),
             };
             ids.push(match held {
                 Some(first) => first,
@@ -206,15 +206,18 @@ impl Log {
     }
 
     fn own_of(&self, event: &Event, group: &Group) -> Result<Option<Own>, Fault> {
-        let Some(own_id) = event.own_id() else {
+        let Some(idempotency_key) = event.idempotency_key() else {
             return Ok(None);
         };
-        match group.own_ids.get(own_id) {
+        match group.idempotency_keys.get(idempotency_key) {
             Some(id) => Ok(Some(Own::Held {
                 id: *id,
                 once: false,
             })),
-            None => Ok(self.store.own(own_id)?.map(|own| own.as_of(&self.standing))),
+            None => Ok(self
+                .store
+                .own(idempotency_key)?
+                .map(|own| own.as_of(&self.standing))),
         }
     }
 
@@ -228,10 +231,10 @@ impl Log {
     ) -> EventId {
         self.see_time(now);
         let id = self.ids.next(now);
-        if let Some(own_id) = event.own_id() {
+        if let Some(idempotency_key) = event.idempotency_key() {
             let once = own.is_none() && !self.standing.spent_overflowed;
-            commit.own(own_id, Own::Held { id, once });
-            group.own_ids.insert(own_id.clone(), id);
+            commit.own(idempotency_key, Own::Held { id, once });
+            group.idempotency_keys.insert(idempotency_key.clone(), id);
         }
         let standing = &mut self.standing;
         standing.head = id;
@@ -323,15 +326,15 @@ impl Log {
         standing.floor = stored.id();
         standing.floor_number = number;
         standing.bytes = standing.bytes.saturating_sub(stored.event().cost() as u64);
-        let Some(own_id) = stored.event().own_id() else {
+        let Some(idempotency_key) = stored.event().idempotency_key() else {
             return;
         };
         if standing.spent < MAX_SPENT_OWN_IDS {
             standing.spent += 1;
-            commit.own(own_id, Own::Spent);
+            commit.own(idempotency_key, Own::Spent);
         } else {
             standing.spent_overflowed = true;
-            commit.forget(own_id);
+            commit.forget(idempotency_key);
         }
     }
 

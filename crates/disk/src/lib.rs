@@ -53,8 +53,8 @@ use crate::{
 };
 use sse_broadcaster::event::{EventId, Selector};
 use sse_broadcaster::history::{
-    AppendError, Appended, Batch, Bounds, Chunk, From, History, Hold, Limit, NameKind, NameRange,
-    Names, RetainedAt, Retention, Stats, SyncPolicy, Unavailable, Window,
+    AppendError, Appended, Batch, Bounds, Chunk, From, History, Limit, NameKind, NameRange, Names,
+    ReservationGuard, RetainedAt, Retention, Stats, SyncPolicy, Unavailable, Window,
 };
 use sse_broadcaster::internal::now_ms;
 
@@ -237,7 +237,11 @@ impl Disk {
 }
 
 impl History for Disk {
-    fn append(&self, batch: Batch, hold: Hold) -> BoxFuture<'_, Result<Appended, AppendError>> {
+    fn append(
+        &self,
+        batch: Batch,
+        hold: ReservationGuard,
+    ) -> BoxFuture<'_, Result<Appended, AppendError>> {
         let (pending, answer) = Pending::new(batch, hold);
         let pushed = self.queue.push(pending);
         let unavailable = move || AppendError::Unavailable(self.shared.why());

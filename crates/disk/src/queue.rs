@@ -9,7 +9,7 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
-use sse_broadcaster::history::{AppendError, Appended, Batch, Hold};
+use sse_broadcaster::history::{AppendError, Appended, Batch, ReservationGuard};
 
 pub(super) struct Pending {
     batch: Batch,
@@ -20,14 +20,14 @@ pub(super) struct Pending {
 
 /// Whoever is to be answered.
 pub(super) struct Waiting {
-    hold: Hold,
+    hold: ReservationGuard,
     answer: oneshot::Sender<Answer>,
 }
 
 pub(super) type Answer = Result<Appended, AppendError>;
 
 impl Pending {
-    pub(super) fn new(batch: Batch, hold: Hold) -> (Self, oneshot::Receiver<Answer>) {
+    pub(super) fn new(batch: Batch, hold: ReservationGuard) -> (Self, oneshot::Receiver<Answer>) {
         let (answer, receiver) = oneshot::channel();
         (Self::again((batch, Waiting { hold, answer })), receiver)
     }

@@ -12,7 +12,7 @@ use super::{
 };
 use sse_broadcaster::internal::now_ms;
 use sse_broadcaster::{
-    event::{Asked, EventId, Fetched, Selector, Topic},
+    event::{EventId, Fetched, SelectedTopics, Selector, Topic},
     history::{Chunk, Found, From, Limit},
 };
 
@@ -53,9 +53,9 @@ pub(super) fn read(
         read_to: end.max(after),
         oldest: known.oldest,
     };
-    match selector.asked() {
-        Asked::All => reading.all(&mut chunk, limit)?,
-        Asked::Topics(topics) => reading.of_topics(topics, &mut chunk, limit)?,
+    match selector.selected() {
+        SelectedTopics::All => reading.all(&mut chunk, limit)?,
+        SelectedTopics::Topics(topics) => reading.of_topics(topics, &mut chunk, limit)?,
     }
     Ok(chunk)
 }
@@ -151,9 +151,9 @@ impl Reading<'_> {
         let Some(nth) = count.checked_sub(1) else {
             return Ok(self.end);
         };
-        let first = match self.selector.asked() {
-            Asked::All => self.nth_last(nth)?,
-            Asked::Topics(topics) => self.nth_last_of(topics, nth)?,
+        let first = match self.selector.selected() {
+            SelectedTopics::All => self.nth_last(nth)?,
+            SelectedTopics::Topics(topics) => self.nth_last_of(topics, nth)?,
         };
         first.map_or(Ok(floor), |first| self.before(first))
     }

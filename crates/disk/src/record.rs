@@ -72,8 +72,8 @@ pub(super) fn lost_key(to: EventId) -> Vec<u8> {
     [b"l", &id_key(to)[..]].concat()
 }
 
-pub(super) fn own_id_key(own_id: &str) -> Vec<u8> {
-    [b"o", own_id.as_bytes()].concat()
+pub(super) fn idempotency_index_key(idempotency_key: &str) -> Vec<u8> {
+    [b"o", idempotency_key.as_bytes()].concat()
 }
 
 /// What an own id stands for.

@@ -10,13 +10,13 @@ use fjall::{AbstractTree as _, Keyspace};
 
 use super::{
     lost::{Lost, LostRanges},
-    record::{Kept, Own, Standing, id_key, own_id_key, topic_key},
+    record::{Kept, Own, Standing, id_key, idempotency_index_key, topic_key},
     store::{Commit, Fault, Store},
     tables::{Damaged, DamagedBlocks},
     versions,
     view::View,
 };
-use sse_broadcaster::event::{EventId, OwnId};
+use sse_broadcaster::event::{EventId, IdempotencyKey};
 use sse_broadcaster::internal::{Fields, Retained};
 
 /// How much is written in one step.
@@ -179,15 +179,18 @@ impl Repair<'_> {
                 commit.put(&self.store.index, &key, &[]);
             }
         }
-        let Some(own_id) = fields.own_id.and_then(|own_id| OwnId::new(own_id).ok()) else {
+        let Some(idempotency_key) = fields
+            .idempotency_key
+            .and_then(|idempotency_key| IdempotencyKey::new(idempotency_key).ok())
+        else {
             return Ok(());
         };
-        if !self.may_lack(&own_id_key(own_id.as_str())) {
+        if !self.may_lack(&idempotency_index_key(idempotency_key.as_str())) {
             return Ok(());
         }
-        match view.own(own_id.as_str())? {
+        match view.own(idempotency_key.as_str())? {
             Some(Own::Held { id: held, .. }) if held == id => {}
-            _ => commit.own(&own_id, Own::Held { id, once: false }),
+            _ => commit.own(&idempotency_key, Own::Held { id, once: false }),
         }
         Ok(())
     }

@@ -20,13 +20,14 @@ use super::{
     lost::{Lost, LostRanges},
     record::{
         self, Damaged, Own, REPAIR_KEY, STANDING_KEY, STEPS_KEY, Standing, decode_retained,
-        decode_steps, encode_event, encode_steps, id_key, id_of, lost_key, own_id_key, topic_key,
+        decode_steps, encode_event, encode_steps, id_key, id_of, idempotency_index_key, lost_key,
+        topic_key,
     },
     view::View,
 };
 use sse_broadcaster::internal::{Retained, Steps};
 use sse_broadcaster::{
-    event::{EventId, OwnId, Stored},
+    event::{EventId, IdempotencyKey, Stored},
     history::Retain,
 };
 
@@ -231,8 +232,10 @@ impl Store {
         View::new(self, self.db.snapshot())
     }
 
-    pub(super) fn own(&self, own_id: &OwnId) -> Result<Option<Own>, Fault> {
-        let value = self.index.get(own_id_key(own_id.as_str()))?;
+    pub(super) fn own(&self, idempotency_key: &IdempotencyKey) -> Result<Option<Own>, Fault> {
+        let value = self
+            .index
+            .get(idempotency_index_key(idempotency_key.as_str()))?;
         Ok(value.map(|value| Own::decode(&value)).transpose()?)
     }
 
@@ -281,13 +284,16 @@ impl Commit<'_> {
         }
     }
 
-    pub(super) fn own(&mut self, own_id: &OwnId, own: Own) {
-        let key = own_id_key(own_id.as_str());
+    pub(super) fn own(&mut self, idempotency_key: &IdempotencyKey, own: Own) {
+        let key = idempotency_index_key(idempotency_key.as_str());
         self.put(&self.store.index, &key, &own.encode());
     }
 
-    pub(super) fn forget(&mut self, own_id: &OwnId) {
-        self.delete(&self.store.index, &own_id_key(own_id.as_str()));
+    pub(super) fn forget(&mut self, idempotency_key: &IdempotencyKey) {
+        self.delete(
+            &self.store.index,
+            &idempotency_index_key(idempotency_key.as_str()),
+        );
     }
 
     pub(super) fn lose(&mut self, lost: Lost) {

@@ -7,7 +7,7 @@ use fjall::{Iter, Keyspace, Readable as _, Slice, Snapshot};
 use super::{
     record::{
         Kept, Own, STANDING_KEY, Standing, TOPIC_KEYS_END, decode_event, id_key, id_of,
-        id_of_topic_key, own_id_key, topic_key,
+        id_of_topic_key, idempotency_index_key, topic_key,
     },
     store::{Fault, Store},
 };
@@ -52,8 +52,10 @@ impl<'a> View<'a> {
         Ok(Standing::decode(&value)?)
     }
 
-    pub(super) fn own(&self, own_id: &str) -> Result<Option<Own>, Fault> {
-        let value = self.snapshot.get(&self.store.index, own_id_key(own_id))?;
+    pub(super) fn own(&self, idempotency_key: &str) -> Result<Option<Own>, Fault> {
+        let value = self
+            .snapshot
+            .get(&self.store.index, idempotency_index_key(idempotency_key))?;
         Ok(value.map(|value| Own::decode(&value)).transpose()?)
     }
 

@@ -8,5 +8,5 @@ mod since;
 mod stream_request;
 
 pub use answer::*;
-pub use signals_request::{PARAMETERS as SIGNALS_PARAMETERS, SignalsWish};
-pub use stream_request::{PARAMETERS, PageRequest, Wish, last_event_id, read_limit};
+pub use signals_request::{PARAMETERS as SIGNALS_PARAMETERS, SignalsRequest};
+pub use stream_request::{PARAMETERS, PageRequest, StreamRequest, last_event_id, read_limit};

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::{heartbeat, query, stream_request::last_event_id};
 use sse_broadcaster::{
     broadcaster::Subscription,
-    event::{Invalid, SignalForm},
+    event::{Invalid, SignalFormat},
 };
 use sse_broadcaster_signals::{Brought, SignalError, SignalName, Signals};
 
@@ -14,22 +14,22 @@ pub const PARAMETERS: [&str; 3] = ["name", "format", "heartbeat"];
 
 /// What a request asks of a stream of signals.
 #[derive(Debug)]
-pub struct SignalsWish {
+pub struct SignalsRequest {
     names: Vec<SignalName>,
-    form: SignalForm,
+    format: SignalFormat,
     brought: Brought,
     heartbeat: Option<Duration>,
 }
 
-impl SignalsWish {
+impl SignalsRequest {
     /// From the query, and the header `Last-Event-ID` where there is one.
     ///
     /// # Errors
     /// The parameter that cannot be.
     pub fn read(query: &str, header_id: Option<&[u8]>) -> Result<Self, Invalid> {
-        let mut wish = Self {
+        let mut request = Self {
             names: Vec::new(),
-            form: SignalForm::default(),
+            format: SignalFormat::default(),
             brought: Brought {
                 last_event_id: last_event_id(query, header_id),
                 held: None,
@@ -39,20 +39,20 @@ impl SignalsWish {
         let pairs = query::lossy_pairs(query.as_bytes());
         for (name, value) in pairs.filter(|(_, value)| !value.is_empty()) {
             match name.as_str() {
-                "name" => wish.names.push(SignalName::new(&value)?),
-                "format" => wish.form = read_form(&value)?,
-                "heartbeat" => wish.heartbeat = Some(heartbeat::read(&value)?),
-                "datastar" => wish.brought.held = serde_json::from_str::<Value>(&value).ok(),
+                "name" => request.names.push(SignalName::new(&value)?),
+                "format" => request.format = read_format(&value)?,
+                "heartbeat" => request.heartbeat = Some(heartbeat::read(&value)?),
+                "datastar" => request.brought.held = serde_json::from_str::<Value>(&value).ok(),
                 _ => {}
             }
         }
-        Ok(wish)
+        Ok(request)
     }
 
     /// # Errors
     /// See [`Signals::subscribe`].
     pub fn grant(self, signals: &Signals) -> Result<Subscription, SignalError> {
-        let mut subscription = signals.subscribe(&self.names, self.form, self.brought)?;
+        let mut subscription = signals.subscribe(&self.names, self.format, self.brought)?;
         if let Some(every) = self.heartbeat {
             subscription.send_heartbeat(every);
         }
@@ -60,11 +60,11 @@ impl SignalsWish {
     }
 }
 
-fn read_form(text: &str) -> Result<SignalForm, Invalid> {
+fn read_format(text: &str) -> Result<SignalFormat, Invalid> {
     match text {
-        "patch" => Ok(SignalForm::Patch),
-        "event" => Ok(SignalForm::Event),
-        "datastar" => Ok(SignalForm::Datastar),
+        "patch" => Ok(SignalFormat::Patch),
+        "event" => Ok(SignalFormat::Event),
+        "datastar" => Ok(SignalFormat::Datastar),
         _ => Err(Invalid::new(
             "invalid_format",
             "format is patch, event or datastar",

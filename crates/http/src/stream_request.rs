@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{heartbeat, query, since};
 use sse_broadcaster::{
     broadcaster::{Broadcaster, Start, SubscribeError, Subscription},
-    event::{Form, Invalid, Selector},
+    event::{Format, Invalid, Selector},
 };
 
 /// The names under which clients send their last id in the query.
@@ -33,18 +33,18 @@ pub const PARAMETERS: [&str; 11] = [
 
 /// What a request asks of a stream.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Wish {
+pub struct StreamRequest {
     selector: Selector,
     /// `None` where the request does not say.
-    form: Option<Form>,
+    format: Option<Format>,
     start: Start,
     until_head: bool,
     heartbeat: Option<Duration>,
 }
 
-impl Wish {
+impl StreamRequest {
     #[must_use]
-    pub fn of_what(self, selector: Selector) -> Self {
+    pub fn with_selector(self, selector: Selector) -> Self {
         Self { selector, ..self }
     }
 
@@ -53,14 +53,14 @@ impl Wish {
     /// # Errors
     /// `invalid_format` for `format=sse`.
     pub fn into_json(self) -> Result<Self, Invalid> {
-        if self.form == Some(Form::Sse) {
+        if self.format == Some(Format::Sse) {
             return Err(Invalid::new(
                 "invalid_format",
                 "a WebSocket carries each event as JSON; leave format away, or say format=json",
             ));
         }
         Ok(Self {
-            form: Some(Form::Json),
+            format: Some(Format::Json),
             ..self
         })
     }
@@ -68,8 +68,8 @@ impl Wish {
     /// # Errors
     /// See [`SubscribeError`].
     pub fn grant(self, broadcaster: &Broadcaster) -> Result<Subscription, SubscribeError> {
-        let form = self.form.unwrap_or_default();
-        let mut subscription = broadcaster.subscribe(self.selector, form, self.start)?;
+        let format = self.format.unwrap_or_default();
+        let mut subscription = broadcaster.subscribe(self.selector, format, self.start)?;
         if self.until_head {
             subscription.tell_head();
         }
@@ -86,7 +86,7 @@ impl Wish {
     pub fn read(query: &str, header_id: Option<&[u8]>) -> Result<Self, Invalid> {
         let mut topics = Vec::new();
         let (mut since, mut last) = (None, None);
-        let (mut form, mut until_head, mut heartbeat) = (None, false, None);
+        let (mut format, mut until_head, mut heartbeat) = (None, false, None);
         for (name, value) in
             query::lossy_pairs(query.as_bytes()).filter(|(_, value)| !value.is_empty())
         {
@@ -94,7 +94,7 @@ impl Wish {
                 "topic" => topics.push(value),
                 "since" => since = Some(value),
                 "last" => last = Some(value),
-                "format" => form = Some(read_form(&value)?),
+                "format" => format = Some(read_format(&value)?),
                 "heartbeat" => heartbeat = Some(heartbeat::read(&value)?),
                 "until" => until_head = read_until(&value)?,
                 _ => {}
@@ -105,14 +105,14 @@ impl Wish {
             (Some(id), _, _) => Start::After(id),
             (None, Some(since), _) => since::read(&since)?,
             (None, None, Some(last)) => read_last(&last)?,
-            (None, None, None) => Start::Fresh,
+            (None, None, None) => Start::Live,
         };
-        if until_head && start == Start::Fresh {
+        if until_head && start == Start::Live {
             start = Start::Last(0);
         }
         Ok(Self {
             selector: Selector::topics(&topics)?,
-            form,
+            format,
             start,
             until_head,
             heartbeat,
@@ -140,8 +140,8 @@ impl PageRequest {
     /// # Errors
     /// The parameter that cannot be.
     pub fn read(query: &str, header_id: Option<&[u8]>) -> Result<Self, Invalid> {
-        let stream = Wish::read(query, header_id)?;
-        if stream.form == Some(Form::Sse) {
+        let stream = StreamRequest::read(query, header_id)?;
+        if stream.format == Some(Format::Sse) {
             return Err(Invalid::new(
                 "invalid_format",
                 "a page of history holds events as JSON: leave format out, or use format=json, or send \
@@ -159,8 +159,8 @@ impl PageRequest {
             }
         }
         let start = match stream.start {
-            Start::Fresh | Start::Last(0) if counts => Start::Last(0),
-            Start::Fresh | Start::Last(0) => Start::Earliest,
+            Start::Live | Start::Last(0) if counts => Start::Last(0),
+            Start::Live | Start::Last(0) => Start::Earliest,
             start => start,
         };
         Ok(Self {
@@ -200,10 +200,10 @@ pub fn last_event_id(query: &str, header_id: Option<&[u8]>) -> Option<String> {
         .map(|(_, id)| id)
 }
 
-fn read_form(text: &str) -> Result<Form, Invalid> {
+fn read_format(text: &str) -> Result<Format, Invalid> {
     match text {
-        "sse" => Ok(Form::Sse),
-        "json" => Ok(Form::Json),
+        "sse" => Ok(Format::Sse),
+        "json" => Ok(Format::Json),
         _ => Err(Invalid::new("invalid_format", "format is json or sse")),
     }
 }
@@ -217,7 +217,7 @@ fn read_until(text: &str) -> Result<bool, Invalid> {
 
 fn read_last(text: &str) -> Result<Start, Invalid> {
     match text.parse() {
-        Ok(0) => Ok(Start::Fresh),
+        Ok(0) => Ok(Start::Live),
         Ok(count) => Ok(Start::Last(count)),
         Err(_) => Err(Invalid::new("invalid_last", "last is a number of events")),
     }
@@ -227,8 +227,8 @@ fn read_last(text: &str) -> Result<Start, Invalid> {
 mod tests {
     use super::*;
 
-    fn wish(query: &str, header: Option<&str>) -> Wish {
-        Wish::read(query, header.map(str::as_bytes)).unwrap()
+    fn request(query: &str, header: Option<&str>) -> StreamRequest {
+        StreamRequest::read(query, header.map(str::as_bytes)).unwrap()
     }
 
     fn after(id: &str) -> Start {
@@ -238,25 +238,28 @@ mod tests {
     #[test]
     fn the_header_wins_over_the_query_and_an_id_over_since_and_last() {
         let query = "lastEventId=2-2&since=earliest&last=3";
-        assert_eq!(wish(query, Some("1-1")).start, after("1-1"));
-        assert_eq!(wish(query, Some("")).start, after("2-2"));
-        assert_eq!(wish("since=earliest&last=3", None).start, Start::Earliest);
-        assert_eq!(wish("last=3", None).start, Start::Last(3));
-        assert_eq!(wish("", None).start, Start::Fresh);
+        assert_eq!(request(query, Some("1-1")).start, after("1-1"));
+        assert_eq!(request(query, Some("")).start, after("2-2"));
+        assert_eq!(
+            request("since=earliest&last=3", None).start,
+            Start::Earliest
+        );
+        assert_eq!(request("last=3", None).start, Start::Last(3));
+        assert_eq!(request("", None).start, Start::Live);
     }
 
     #[test]
     fn every_spelling_of_the_last_id_is_one() {
         for name in LAST_ID_NAMES {
-            assert_eq!(wish(&format!("{name}=7-7"), None).start, after("7-7"));
+            assert_eq!(request(&format!("{name}=7-7"), None).start, after("7-7"));
         }
     }
 
     #[test]
     fn garbage_in_an_id_is_taken_and_unknown_parameters_are_ignored() {
-        let wish = wish("last_event_id=%FF%00&datastar={}&nonsense", None);
-        assert_eq!(wish.start, after("\u{FFFD}\0"));
-        assert_eq!(wish.selector, Selector::topics(&["default"]).unwrap());
+        let request = request("last_event_id=%FF%00&datastar={}&nonsense", None);
+        assert_eq!(request.start, after("\u{FFFD}\0"));
+        assert_eq!(request.selector, Selector::topics(&["default"]).unwrap());
     }
 
     #[test]
@@ -284,11 +287,11 @@ mod tests {
     fn a_web_socket_carries_json_and_nothing_else() {
         for query in ["", "format=json", "format="] {
             assert_eq!(
-                wish(query, None).into_json().unwrap().form,
-                Some(Form::Json)
+                request(query, None).into_json().unwrap().format,
+                Some(Format::Json)
             );
         }
-        let refused = wish("format=sse", None).into_json().unwrap_err();
+        let refused = request("format=sse", None).into_json().unwrap_err();
         assert_eq!(refused.code(), "invalid_format");
     }
 
@@ -301,7 +304,7 @@ mod tests {
             ("format=xml", "invalid_format"),
             ("heartbeat=5ms", "invalid_heartbeat"),
         ] {
-            let refused = Wish::read(query, None).unwrap_err();
+            let refused = StreamRequest::read(query, None).unwrap_err();
             assert_eq!(refused.code(), code);
         }
     }

@@ -23,7 +23,7 @@ use super::{
 };
 use sse_broadcaster::{
     event::Event,
-    history::{AppendError, Appended, Batch, Hold, Unavailable},
+    history::{AppendError, Appended, Batch, ReservationGuard, Unavailable},
 };
 
 /// How long an append may take, whatever becomes of it.
@@ -58,7 +58,7 @@ pub(crate) struct Job {
 
 /// Who waits for the answer, and what is kept reserved for it.
 struct Publisher {
-    hold: Hold,
+    hold: ReservationGuard,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -120,7 +120,10 @@ impl Job {
     }
 
     fn arguments(&self) -> usize {
-        4 * self.batch.events.len() + 3 * self.batch.retain.len() + 2 * self.batch.expect.len() + 3
+        4 * self.batch.events.len()
+            + 3 * self.batch.retain.len()
+            + 2 * self.batch.preconditions.len()
+            + 3
     }
 }
 
@@ -129,7 +132,7 @@ pub(super) async fn append(
     shared: &Shared,
     queue: &mpsc::Sender<Job>,
     batch: Batch,
-    hold: Hold,
+    hold: ReservationGuard,
 ) -> Answer {
     if batch.events.is_empty() {
         return Err(AppendError::NoEvents);

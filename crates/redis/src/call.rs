@@ -78,7 +78,7 @@ pub(super) async fn call(
                 }
             }
             b"lost" => begin_epoch(shared, lane, Some(epoch), true).await?,
-            b"own" => restore_own_ids(shared, lane, epoch).await?,
+            b"own" => restore_idempotency_keys(shared, lane, epoch).await?,
             b"server" => {
                 let why = "another server has taken over, or this one was restarted, and has yet to \
                            take over its log";
@@ -117,7 +117,11 @@ async fn begin_epoch(
     Ok(())
 }
 
-async fn restore_own_ids(shared: &Shared, lane: &mut Numbered, epoch: u64) -> Result<(), Failure> {
+async fn restore_idempotency_keys(
+    shared: &Shared,
+    lane: &mut Numbered,
+    epoch: u64,
+) -> Result<(), Failure> {
     shared.warn_once(
         "has lost its index of own ids, which is restored from the log: it was deleted or evicted",
     );
@@ -143,14 +147,14 @@ async fn restore_own_ids(shared: &Shared, lane: &mut Numbered, epoch: u64) -> Re
 fn command(shared: &Shared, epoch: u64, server: Server, batches: &[Batch]) -> Cmd {
     let keys = &shared.keys;
     let mut call = script::APPEND.call(&keys.all());
-    let has_own_ids = batches
+    let has_idempotency_keys = batches
         .iter()
         .flat_map(|batch| &batch.events)
-        .any(|event| event.own_id().is_some());
+        .any(|event| event.idempotency_key().is_some());
     let age = shared.retention.age.map_or(0, |age| age.as_millis().max(1));
     call.arg(epoch)
         .arg(server.to_string())
-        .arg(u8::from(has_own_ids))
+        .arg(u8::from(has_idempotency_keys))
         .arg(shared.retention.events)
         .arg(shared.retention.bytes)
         .arg(u64::try_from(age).unwrap_or(u64::MAX))
@@ -159,8 +163,8 @@ fn command(shared: &Shared, epoch: u64, server: Server, batches: &[Batch]) -> Cm
         .arg(&keys.topic)
         .arg(batches.len());
     for batch in batches {
-        call.arg(batch.expect.len());
-        for expect in &batch.expect {
+        call.arg(batch.preconditions.len());
+        for expect in &batch.preconditions {
             let at = expect.written_at.map(|id| id.to_string());
             call.arg(&expect.key).arg(at.unwrap_or_default());
         }

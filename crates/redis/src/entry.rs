@@ -34,8 +34,8 @@ pub(super) fn add(call: &mut Cmd, event: &Event) {
     call.arg(event.data());
     call.arg(
         event
-            .own_id()
-            .map_or("", sse_broadcaster::event::OwnId::as_str),
+            .idempotency_key()
+            .map_or("", sse_broadcaster::event::IdempotencyKey::as_str),
     );
     call.arg(more(event));
 }
@@ -81,9 +81,9 @@ impl Entry {
         for topic in topics.split(SEPARATOR) {
             event = event.topic(topic);
         }
-        let own_id = fields.next().transpose().ok()?.unwrap_or_default();
-        if !own_id.is_empty() {
-            event = event.own_id(own_id);
+        let idempotency_key = fields.next().transpose().ok()?.unwrap_or_default();
+        if !idempotency_key.is_empty() {
+            event = event.idempotency_key(idempotency_key);
         }
         let more = fields.next().transpose().ok()?.unwrap_or_default();
         let mut more = more.split(SEPARATOR);

@@ -7,7 +7,7 @@ use ::redis::{RedisError, Value, aio::MultiplexedConnection};
 use super::{
     connection::Server,
     entry::{self, Entry},
-    look::{Look, Place},
+    look::{Look, TailPosition},
     script,
     shared::Shared,
 };
@@ -34,7 +34,7 @@ pub(super) async fn fill(
     look: &Look,
     server: Server,
     connection: &mut MultiplexedConnection,
-) -> Result<Place, RedisError> {
+) -> Result<TailPosition, RedisError> {
     let max_events = if shared.window.is_followed() {
         0
     } else {
@@ -68,7 +68,7 @@ pub(super) async fn fill(
     };
     shared.window.restart(look.epoch, floor);
     shared.window.push(events.into_iter().rev().collect());
-    Ok(Place {
+    Ok(TailPosition {
         epoch: look.epoch,
         id,
         server,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::connection::Server;
 use parking_lot::Mutex;
-use sse_broadcaster::{event::EventId, history::Hold};
+use sse_broadcaster::{event::EventId, history::ReservationGuard};
 
 pub const FIRST: EventId = EventId::new(0, 0);
 const LAST: EventId = EventId::new(u64::MAX, u64::MAX);
@@ -28,7 +28,7 @@ struct Held {
     reached: Option<(Standing, EventId)>,
     /// It has a connection now.
     is_connected: bool,
-    waiting: BTreeMap<(u64, EventId), Vec<Hold>>,
+    waiting: BTreeMap<(u64, EventId), Vec<ReservationGuard>>,
 }
 
 impl Held {
@@ -62,8 +62,8 @@ impl Holds {
         epoch: u64,
         server: Server,
         last: Option<EventId>,
-        reserved: Hold,
-    ) -> Result<(), Hold> {
+        reserved: ReservationGuard,
+    ) -> Result<(), ReservationGuard> {
         let mut held = self.0.lock();
         let standing = held.standing();
         if standing.is_none_or(|standing| (standing.epoch, standing.server) != (epoch, server)) {

@@ -43,8 +43,8 @@ use script::Keys;
 use shared::Shared;
 use sse_broadcaster::event::{EventId, Selector};
 use sse_broadcaster::history::{
-    AppendError, Appended, Batch, Bounds, Chunk, From, History, Hold, Limit, NameKind, NameRange,
-    Names, RetainedAt, Retention, Stats, Unavailable, Window,
+    AppendError, Appended, Batch, Bounds, Chunk, From, History, Limit, NameKind, NameRange, Names,
+    ReservationGuard, RetainedAt, Retention, Stats, Unavailable, Window,
 };
 use tail::Tail;
 
@@ -149,7 +149,11 @@ impl Redis {
 }
 
 impl History for Redis {
-    fn append(&self, batch: Batch, hold: Hold) -> BoxFuture<'_, Result<Appended, AppendError>> {
+    fn append(
+        &self,
+        batch: Batch,
+        hold: ReservationGuard,
+    ) -> BoxFuture<'_, Result<Appended, AppendError>> {
         let queue = self.queue.lock().clone();
         async move {
             match queue {

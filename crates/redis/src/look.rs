@@ -17,7 +17,7 @@ const FIELDS: [&str; 8] = [
 
 /// Where the tail stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct TailPosition {
     pub epoch: u64,
     pub(super) id: EventId,
     /// Where it came to it.
@@ -111,7 +111,7 @@ impl Look {
 
     /// Whether a node that followed another server until here saw or acknowledged something there that
     /// no epoch since has announced as lost; `promised` is the newest that it acknowledged.
-    pub(super) fn has_lost_of(&self, place: &Place, promised: Option<EventId>) -> bool {
+    pub(super) fn has_lost_of(&self, place: &TailPosition, promised: Option<EventId>) -> bool {
         let seen = place.fingerprint.map(|_| place.id).max(promised);
         let Some(newest) = seen else { return false };
         let is_announced =
@@ -120,13 +120,13 @@ impl Look {
         !is_held && !self.seen.iter().any(is_announced)
     }
 
-    fn is_here(&self, place: &Place) -> bool {
+    fn is_here(&self, place: &TailPosition) -> bool {
         let here = self.here.as_ref().map(Entry::fingerprint);
         here.is_some_and(|here| place.fingerprint.is_none_or(|known| known == here))
     }
 
     /// What became of the log since this place, as it is found on this server.
-    pub(super) fn verdict(&self, place: &Place, server: Server) -> Verdict {
+    pub(super) fn verdict(&self, place: &TailPosition, server: Server) -> Verdict {
         if self.epoch != place.epoch {
             return Verdict::Replaced;
         }

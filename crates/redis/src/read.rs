@@ -13,7 +13,7 @@ use super::{
     shared::Shared,
 };
 use sse_broadcaster::{
-    event::{Asked, EventId, OwnId, Selector},
+    event::{EventId, IdempotencyKey, SelectedTopics, Selector},
     history::{Chunk, Found, From, Limit, RetainedAt, Unavailable},
 };
 
@@ -80,7 +80,9 @@ fn brought(text: &str) -> String {
     if let Ok(id) = text.parse::<EventId>() {
         return id.to_string();
     }
-    OwnId::new(text).map_or(String::new(), |own_id| own_id.as_str().to_owned())
+    IdempotencyKey::new(text).map_or(String::new(), |idempotency_key| {
+        idempotency_key.as_str().to_owned()
+    })
 }
 
 /// Asked a second time where the connection was lost: a read changes nothing.
@@ -107,7 +109,7 @@ pub(super) fn nonsense(shared: &Shared) -> Unavailable {
 }
 
 fn add_topics(call: &mut Cmd, selector: &Selector) {
-    if let Asked::Topics(topics) = selector.asked() {
+    if let SelectedTopics::Topics(topics) = selector.selected() {
         for topic in topics {
             call.arg(topic.as_str());
         }

@@ -11,7 +11,7 @@ use super::{
     entry::Entry,
     fill,
     holds::Standing,
-    look::{Look, Place, Verdict},
+    look::{Look, TailPosition, Verdict},
     refusal::{is_lost, is_refusal},
     script, settings,
     shared::Shared,
@@ -32,7 +32,7 @@ const LOOK_BYTES: usize = 256 << 10;
 pub(super) struct Tail {
     pub(super) shared: Arc<Shared>,
     /// `None`: nothing was seen of any log.
-    pub(super) place: Option<Place>,
+    pub(super) place: Option<TailPosition>,
     /// What it is connected to, and by which connection.
     server: Server,
     number: u64,
@@ -255,7 +255,7 @@ impl Tail {
     }
 
     /// Whether something that was answered to a publisher is not there where it should be.
-    fn misses(&self, place: &Place, look: &Look) -> bool {
+    fn misses(&self, place: &TailPosition, look: &Look) -> bool {
         let ids: Vec<_> = look.entries.iter().map(|entry| entry.id).collect();
         let last = ids.last().copied().unwrap_or(place.id);
         let is_all = ids.len() < self.asked;
@@ -282,7 +282,7 @@ impl Tail {
             self.shared.address
         );
         self.shared.window.restart(epoch, id);
-        self.place = Some(Place {
+        self.place = Some(TailPosition {
             epoch,
             id,
             server: self.server,

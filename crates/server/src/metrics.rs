@@ -25,7 +25,7 @@ use sse_broadcaster::{
     history,
     stats::{LATENCY_BOUNDS_MICROS, Latency},
 };
-use sse_broadcaster_actix::internal::{Face, Refusals, Uploads};
+use sse_broadcaster_actix::internal::{AppState, Refusals, Uploads};
 
 /// The whole of `GET /metrics`.
 pub(crate) struct Metrics {
@@ -36,15 +36,19 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     /// `direct` counts the streams that the server has on sockets of its own.
-    pub(crate) fn new(broadcaster: &Broadcaster, direct: &Arc<AtomicUsize>, face: &Face) -> Self {
+    pub(crate) fn new(
+        broadcaster: &Broadcaster,
+        direct: &Arc<AtomicUsize>,
+        state: &AppState,
+    ) -> Self {
         let mut registry = Registry::with_prefix("sse_broadcaster");
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The server that answers", build);
         registry.register_collector(Box::new(Core {
             broadcaster: broadcaster.clone(),
             direct: Arc::clone(direct),
-            refusals: Arc::clone(&face.refusals),
-            uploads: Arc::clone(&face.uploads),
+            refusals: Arc::clone(&state.refusals),
+            uploads: Arc::clone(&state.uploads),
         }));
         let mut process = Registry::default();
         process.register_collector(Box::new(process::Process::new()));

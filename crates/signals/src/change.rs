@@ -8,7 +8,7 @@ use super::{SignalError, SignalName, diff::diff, document, numbers::is_identical
 use sse_broadcaster::internal::Update;
 use sse_broadcaster::{
     event::{Event, EventId},
-    history::{Batch, Expect, Retain},
+    history::{Batch, Precondition, Retain},
 };
 
 /// The batch that writes the document and tells of the change, if the document is still the one of
@@ -40,7 +40,7 @@ pub(super) fn batch(
             key: key.clone(),
             value: document.map(Bytes::from),
         }],
-        expect: vec![Expect {
+        preconditions: vec![Precondition {
             key,
             written_at: version,
         }],

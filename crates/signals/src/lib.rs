@@ -22,8 +22,8 @@ mod name;
 mod numbers;
 mod patch;
 mod removed;
-mod sharing;
 mod signal;
+mod single_flight;
 mod state;
 mod store;
 
@@ -37,4 +37,4 @@ pub use signal::Signal;
 pub use state::{Brought, MAX_NAMES};
 pub use store::{Signals, Written};
 
-pub use sse_broadcaster::event::SignalForm;
+pub use sse_broadcaster::event::SignalFormat;

@@ -4,7 +4,7 @@ use futures_util::stream::{Stream, StreamExt as _};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{Brought, Condition, SignalError, SignalForm, SignalName, Signals, Written};
+use super::{Brought, Condition, SignalError, SignalFormat, SignalName, Signals, Written};
 use sse_broadcaster::{
     broadcaster::{Broadcaster, Subscription},
     event::Invalid,
@@ -97,9 +97,9 @@ impl<T: Serialize> Signal<T> {
     ///
     /// # Errors
     /// See [`SignalError`].
-    pub fn subscribe(&self, form: SignalForm) -> Result<Subscription, SignalError> {
+    pub fn subscribe(&self, format: SignalFormat) -> Result<Subscription, SignalError> {
         let names = std::slice::from_ref(&self.name);
-        self.signals.subscribe(names, form, Brought::default())
+        self.signals.subscribe(names, format, Brought::default())
     }
 
     fn block_on<R>(

@@ -10,12 +10,12 @@ use serde_json::Value;
 use super::{
     SignalError, SignalName, Signals,
     removed::Members,
-    sharing::{Sharing, SignalAt, StateAt, StateRequest},
+    single_flight::{SignalAt, SingleFlight, StateAt, StateRequest},
 };
 use sse_broadcaster::internal::Update;
 use sse_broadcaster::{
     broadcaster::{Broadcaster, Snapshot, Snapshots, Start, Subscription},
-    event::{EventId, Form, Invalid, MAX_TOPICS, Selector, SignalForm},
+    event::{EventId, Format, Invalid, MAX_TOPICS, Selector, SignalFormat},
     history::Unavailable,
     sse::Frame,
 };
@@ -51,7 +51,7 @@ impl Signals {
     pub fn subscribe(
         &self,
         names: &[SignalName],
-        form: SignalForm,
+        format: SignalFormat,
         brought: Brought,
     ) -> Result<Subscription, SignalError> {
         let refused = |code, detail: String| Err(Invalid::new(code, detail).into());
@@ -74,7 +74,7 @@ impl Signals {
         let taken = names
             .iter()
             .find(|name| OTHERS_EVENTS.contains(&name.as_str()));
-        if let Some(name) = taken.filter(|_| form == SignalForm::Event) {
+        if let Some(name) = taken.filter(|_| format == SignalFormat::Event) {
             let detail = format!(
                 "an EventSource itself calls other events {name}; ask for this signal with format=patch"
             );
@@ -83,10 +83,10 @@ impl Signals {
         let topics: Vec<&str> = names.iter().map(SignalName::topic).collect();
         let selector = Selector::topics(&topics)?;
         let state = State {
-            sharing: Arc::clone(&self.sharing),
+            single_flight: Arc::clone(&self.single_flight),
             broadcaster: self.broadcaster.clone(),
             names: names.into(),
-            form,
+            format,
             progress: Arc::new(Mutex::new(Progress {
                 is_resumed: brought.last_event_id.is_some(),
                 since: brought.last_event_id.map(Arc::from),
@@ -94,20 +94,20 @@ impl Signals {
                 ..Progress::default()
             })),
         };
-        let form = Form::Signal(form);
+        let format = Format::Signal(format);
         let stream = self
             .broadcaster
-            .subscribe_to_state(selector, form, Arc::new(state))?;
+            .subscribe_to_state(selector, format, Arc::new(state))?;
         Ok(stream)
     }
 }
 
 /// What one stream is sent of the state.
 struct State {
-    sharing: Arc<Sharing>,
+    single_flight: Arc<SingleFlight>,
     broadcaster: Broadcaster,
     names: Arc<[SignalName]>,
-    form: SignalForm,
+    format: SignalFormat,
     progress: Arc<Mutex<Progress>>,
 }
 
@@ -129,14 +129,14 @@ struct Progress {
 
 impl Snapshots for State {
     fn take(&self) -> BoxFuture<'static, Result<Snapshot, Unavailable>> {
-        let request = self.progress.lock().next(&self.names, self.form);
-        let taking = self.sharing.take(&self.broadcaster, &request);
-        let (all, form) = (self.names.len(), self.form);
+        let request = self.progress.lock().next(&self.names, self.format);
+        let taking = self.single_flight.take(&self.broadcaster, &request);
+        let (all, format) = (self.names.len(), self.format);
         let (progress, broadcaster) = (Arc::clone(&self.progress), self.broadcaster.clone());
         async move {
             let now = taking.await?;
             let oldest = || broadcaster.bounds().oldest;
-            Ok(progress.lock().send(&now, (&request, all), form, oldest))
+            Ok(progress.lock().send(&now, (&request, all), format, oldest))
         }
         .boxed()
     }
@@ -153,14 +153,14 @@ impl Snapshots for State {
 
 impl Progress {
     /// What to read next: some of those that were not sent yet, in order; then all, for what has changed.
-    fn next(&self, names: &Arc<[SignalName]>, form: SignalForm) -> StateRequest {
+    fn next(&self, names: &Arc<[SignalName]>, format: SignalFormat) -> StateRequest {
         let unsent = names.iter().filter(|name| !self.sent.contains_key(*name));
         let next: Arc<[_]> = unsent.take(READ_AT_ONCE).cloned().collect();
         let is_all = names.len() <= READ_AT_ONCE || next.is_empty();
         StateRequest {
             names: if is_all { Arc::clone(names) } else { next },
             since: self.since.clone(),
-            merges: form == SignalForm::Datastar,
+            merges: format == SignalFormat::Datastar,
         }
     }
 
@@ -170,7 +170,7 @@ impl Progress {
         &mut self,
         now: &StateAt,
         (request, all): (&StateRequest, usize),
-        form: SignalForm,
+        format: SignalFormat,
         oldest: impl FnOnce() -> Option<EventId>,
     ) -> Snapshot {
         let mut part = Part::default();
@@ -194,7 +194,7 @@ impl Progress {
             let sent = self.sent.insert(name.clone(), version).flatten();
             let held = self.held.as_ref().filter(|_| sent.is_none());
             let client = Client {
-                form,
+                format,
                 holds: match sent {
                     Some(_) => Holds::Some,
                     None if is_unknown => Holds::Unknown,
@@ -233,8 +233,8 @@ struct Part {
 }
 
 impl Part {
-    fn document(&mut self, name: &str, form: SignalForm, document: &Bytes) {
-        let (before, behind) = Update::around(name, form);
+    fn document(&mut self, name: &str, format: SignalFormat, document: &Bytes) {
+        let (before, behind) = Update::around(name, format);
         self.open.extend_from_slice(&before);
         if document.len() < SHARED_BYTES {
             self.open.extend_from_slice(document);
@@ -267,7 +267,7 @@ enum Holds {
 
 /// Whom a document is sent to.
 struct Client<'a> {
-    form: SignalForm,
+    format: SignalFormat,
     holds: Holds,
     /// All its signals, where what was removed has to be found by them.
     held: Option<&'a Value>,
@@ -283,17 +283,17 @@ impl Client<'_> {
                         .map(Bytes::from),
                     None => signal.merge.clone(),
                 };
-                let merge = if self.form == SignalForm::Datastar {
+                let merge = if self.format == SignalFormat::Datastar {
                     merge()
                 } else {
                     None
                 };
-                part.document(name, self.form, merge.as_ref().unwrap_or(document));
+                part.document(name, self.format, merge.as_ref().unwrap_or(document));
             }
             (None, Holds::None) => {}
             // A page may have made up a value for a signal that there never was, and what is bound to
             // that would not follow the signal any more once it is there.
-            (None, Holds::Unknown) if self.form == SignalForm::Datastar => {}
+            (None, Holds::Unknown) if self.format == SignalFormat::Datastar => {}
             (None, Holds::Some | Holds::Unknown) => self.remove(name, part),
         }
     }
@@ -305,7 +305,7 @@ impl Client<'_> {
             merge: "null",
             gone: None,
         };
-        gone.write(self.form, &mut part.open);
+        gone.write(self.format, &mut part.open);
         part.open.push(b'\n');
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{
     Condition, Document, Patch, SignalError, SignalName, change, document, numbers::is_identical,
-    sharing::Sharing,
+    single_flight::SingleFlight,
 };
 use sse_broadcaster::internal::SIGNAL_TOPICS;
 use sse_broadcaster::{
@@ -28,7 +28,7 @@ const MAX_BACKOFF: Duration = Duration::from_millis(50);
 #[derive(Debug, Clone)]
 pub struct Signals {
     pub(super) broadcaster: Broadcaster,
-    pub(super) sharing: Arc<Sharing>,
+    pub(super) single_flight: Arc<SingleFlight>,
 }
 
 /// What a write did.
@@ -47,7 +47,7 @@ impl Signals {
     pub fn new(broadcaster: &Broadcaster) -> Self {
         Self {
             broadcaster: broadcaster.clone(),
-            sharing: Arc::default(),
+            single_flight: Arc::default(),
         }
     }
 

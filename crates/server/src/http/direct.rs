@@ -41,11 +41,11 @@ use tokio::{
 use crate::http::direct::{
     connections::Connections,
     head::Verdict,
-    inbox::{Inbox, Place, Turns},
+    inbox::{Inbox, Slot, Turns},
     sockets::Ready,
 };
 
-pub(super) use crate::http::direct::connections::{House, Other};
+pub(super) use crate::http::direct::connections::{Other, WorkerContext};
 
 /// The streams of one worker.
 pub(super) struct Direct {
@@ -58,17 +58,17 @@ pub(super) struct Direct {
 struct Round {
     ready: Vec<Ready>,
     turns: Turns,
-    turn: Vec<Place>,
+    turn: Vec<Slot>,
 }
 
 impl Direct {
     /// Starts the loop on this thread. `serve_other` serves whoever turns out not to ask for a stream.
     pub(super) fn start(
-        house: House,
+        context: WorkerContext,
         serve_other: impl Fn(Other) + 'static,
     ) -> io::Result<Rc<Self>> {
         let inbox = Arc::<Inbox>::default();
-        let connections = Connections::new(house, Box::new(serve_other), Arc::clone(&inbox))?;
+        let connections = Connections::new(context, Box::new(serve_other), Arc::clone(&inbox))?;
         let direct = Rc::new(Self {
             inbox,
             connections: RefCell::new(connections),

@@ -10,7 +10,7 @@ use actix_web::{
 use serde::Serialize;
 
 use super::status::read_only;
-use sse_broadcaster_actix::internal::{Face, method_not_allowed, no_store, not_found};
+use sse_broadcaster_actix::internal::{AppState, method_not_allowed, no_store, not_found};
 use sse_broadcaster_actix::{Access, Problem, Publishers};
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -36,8 +36,8 @@ const FILES: [(&str, &str, &str); 9] = [
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
     img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-pub(super) fn configure(config: &mut ServiceConfig, face: &Arc<Face>) {
-    let shared = web::Data::from(Arc::clone(face));
+pub(super) fn configure(config: &mut ServiceConfig, state: &Arc<AppState>) {
+    let shared = web::Data::from(Arc::clone(state));
     for (path, ..) in FILES {
         config.service(read_only(path, file).app_data(shared.clone()));
     }
@@ -49,8 +49,8 @@ pub(super) fn configure(config: &mut ServiceConfig, face: &Arc<Face>) {
     config.service(about);
 }
 
-async fn file(request: HttpRequest, face: web::Data<Face>) -> Result<HttpResponse, Problem> {
-    face.gate.admit_host(request.head().into())?;
+async fn file(request: HttpRequest, state: web::Data<AppState>) -> Result<HttpResponse, Problem> {
+    state.gate.admit_host(request.head().into())?;
     let Some((_, kind, text)) = FILES.iter().find(|(path, ..)| *path == request.path()) else {
         return Ok(not_found());
     };
@@ -87,10 +87,10 @@ impl Publishing {
     }
 }
 
-async fn about(request: HttpRequest, face: web::Data<Face>) -> Result<HttpResponse, Problem> {
-    face.gate.admit_host(request.head().into())?;
+async fn about(request: HttpRequest, state: web::Data<AppState>) -> Result<HttpResponse, Problem> {
+    state.gate.admit_host(request.head().into())?;
     Ok(HttpResponse::Ok()
         .insert_header(no_store())
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .json(Publishing::of(&face.gate.access, &request)))
+        .json(Publishing::of(&state.gate.access, &request)))
 }

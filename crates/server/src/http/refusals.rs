@@ -10,7 +10,7 @@ use actix_web::{
 
 use sse_broadcaster::internal::Shown;
 use sse_broadcaster_actix::internal::Refusals;
-use sse_broadcaster_actix::internal::{Face, RefusalCode};
+use sse_broadcaster_actix::internal::{AppState, RefusalCode};
 
 /// The code of what was refused without one of ours.
 const OTHER: &str = "other";
@@ -61,7 +61,7 @@ fn peer(address: Option<SocketAddr>) -> String {
 pub(super) fn observe<S, B>(
     request: ServiceRequest,
     next: &S,
-    face: Arc<Face>,
+    state: Arc<AppState>,
 ) -> impl Future<Output = Result<S::Response, Error>> + use<S, B>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
@@ -73,10 +73,10 @@ where
             Ok(response) if is_refusal(response.status()) => {
                 let extensions = response.response().extensions();
                 let code = extensions.get::<RefusalCode>().map_or(OTHER, |code| code.0);
-                count(&face.refusals, response.request(), response.status(), code);
+                count(&state.refusals, response.request(), response.status(), code);
             }
             Ok(_) => {}
-            Err(error) => face
+            Err(error) => state
                 .refusals
                 .count(error.as_response_error().status_code().as_u16(), OTHER),
         }

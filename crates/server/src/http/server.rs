@@ -94,7 +94,7 @@ pub async fn run(
     let routes = Routes::with_limits(&broadcaster, access, uploads);
     let status = Arc::new(Status {
         ready: Arc::clone(&ready),
-        metrics: Metrics::new(&broadcaster, &direct, &routes.face),
+        metrics: Metrics::new(&broadcaster, &direct, &routes.state),
         direct,
         broadcaster: broadcaster.clone(),
     });

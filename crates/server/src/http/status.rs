@@ -15,7 +15,7 @@ use super::exposition::Exposition;
 use crate::metrics::Metrics;
 use sse_broadcaster::broadcaster::Broadcaster;
 use sse_broadcaster_actix::Problem;
-use sse_broadcaster_actix::internal::{Face, method_not_allowed, no_store};
+use sse_broadcaster_actix::internal::{AppState, method_not_allowed, no_store};
 use sse_broadcaster_http::json_line;
 
 /// What these routes share.
@@ -28,10 +28,10 @@ pub(super) struct Status {
     pub(super) broadcaster: Broadcaster,
 }
 
-pub(super) fn configure(config: &mut ServiceConfig, status: &Arc<Status>, face: &Arc<Face>) {
+pub(super) fn configure(config: &mut ServiceConfig, status: &Arc<Status>, state: &Arc<AppState>) {
     config
         .app_data(web::Data::from(Arc::clone(status)))
-        .app_data(web::Data::from(Arc::clone(face)))
+        .app_data(web::Data::from(Arc::clone(state)))
         .service(read_only("/health/live", live))
         .service(read_only("/health/ready", ready))
         .service(read_only("/metrics", metrics));
@@ -78,9 +78,9 @@ async fn ready(status: web::Data<Status>) -> HttpResponse {
 async fn metrics(
     request: HttpRequest,
     status: web::Data<Status>,
-    face: web::Data<Face>,
+    state: web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
-    face.gate.admit_host(request.head().into())?;
+    state.gate.admit_host(request.head().into())?;
     let text = status.metrics.encode().map_err(|_| {
         let internal = StatusCode::INTERNAL_SERVER_ERROR;
         Problem::new(internal, "internal", "the metrics could not be written")

@@ -25,9 +25,9 @@ use super::{
     answering,
     capacity::Capacity,
     connection::{Connection, Settings},
+    connection_router::{Accepted, ConnectionRouter},
     descriptors::Connections,
-    direct::House,
-    door::{Accepted, Door},
+    direct::WorkerContext,
     listeners::Listeners,
     page, refusals, socket,
     status::{self, Status},
@@ -125,8 +125,8 @@ fn ports(
             head_timeout: HEAD_TIMEOUT,
             socket_buffer_bytes: config.socket_buffer_bytes,
             capacity: Capacity::new(max),
-            replay_buffers: Arc::clone(routes.face.broadcaster.replay_buffers()),
-            refusals: Arc::clone(&routes.face.refusals),
+            replay_buffers: Arc::clone(routes.state.broadcaster.replay_buffers()),
+            refusals: Arc::clone(&routes.state.refusals),
         });
     let shared = listeners.admin.is_empty() && listeners.admin_sockets.is_empty();
     let public = listeners.public.into_iter().map(Listener::Tcp);
@@ -197,10 +197,10 @@ fn work(
 impl Port {
     async fn serve(self, worker: usize) -> io::Result<()> {
         let listener = self.listener.try_clone()?;
-        let house = self.routing.house(&self.settings);
+        let context = self.routing.context(&self.settings);
         let http = http(self.routing).new_service(()).await;
         let http = http.map_err(|_| io::Error::other("the routes cannot be set up"))?;
-        let door = Door::open(http, self.settings, house)?;
+        let door = ConnectionRouter::open(http, self.settings, context)?;
         let accepting = accept(listener, self.turns, worker, move |io, peer| {
             door.let_in(io, peer);
         });
@@ -224,20 +224,20 @@ struct Routing {
 impl Routing {
     fn configure(&self, config: &mut ServiceConfig) {
         self.routes.configure(config);
-        ws::configure(config, &self.routes.face);
+        ws::configure(config, &self.routes.state);
         if let Some(status) = &self.status {
-            status::configure(config, status, &self.routes.face);
+            status::configure(config, status, &self.routes.state);
             if self.page {
-                page::configure(config, &self.routes.face);
+                page::configure(config, &self.routes.state);
             }
         }
         config.default_service(web::to(|| async { not_found() }));
     }
 
     /// What streams on sockets of our own share on a worker, if there are to be any.
-    fn house(&self, settings: &Settings) -> Option<House> {
-        self.direct.as_ref().map(|streams| House {
-            face: Arc::clone(&self.routes.face),
+    fn context(&self, settings: &Settings) -> Option<WorkerContext> {
+        self.direct.as_ref().map(|streams| WorkerContext {
+            state: Arc::clone(&self.routes.state),
             settings: settings.clone(),
             config: ServiceConfigBuilder::new()
                 .keep_alive(self.keep_alive.into())
@@ -260,10 +260,10 @@ fn http(
 > {
     let keep_alive = routing.keep_alive;
     let header = answering::keep_alive_header(keep_alive);
-    let face = Arc::clone(&routing.routes.face);
+    let state = Arc::clone(&routing.routes.state);
     let app = App::new()
         .wrap(CatchPanic::default())
-        .wrap_fn(move |request, next| refusals::observe(request, next, Arc::clone(&face)))
+        .wrap_fn(move |request, next| refusals::observe(request, next, Arc::clone(&state)))
         .wrap_fn(move |request, next| answering::answer(request, next, header.clone()))
         .configure(move |config| routing.configure(config));
     HttpService::build()

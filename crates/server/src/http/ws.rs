@@ -35,42 +35,43 @@ use actix_web::{
 use crate::http::ws::{incoming::Incoming, publish::Publisher, socket::Socket};
 use sse_broadcaster_actix::Problem;
 use sse_broadcaster_actix::internal::{
-    Face, Link, Opened, Requested, Route, grant, method_not_allowed, read,
+    AppState, Link, Opened, Requested, Route, grant, method_not_allowed, read,
 };
-use sse_broadcaster_http::Wish;
+use sse_broadcaster_http::StreamRequest;
 
-pub(super) fn configure(config: &mut ServiceConfig, face: &Arc<Face>) {
+pub(super) fn configure(config: &mut ServiceConfig, state: &Arc<AppState>) {
     let socket = web::resource("/ws")
-        .app_data(web::Data::from(Arc::clone(face)))
+        .app_data(web::Data::from(Arc::clone(state)))
         .route(web::get().to(answer))
         .default_service(web::to(|| async { method_not_allowed("GET") }));
     config.service(socket);
 }
 
-async fn answer(request: HttpRequest, body: Payload, face: web::Data<Face>) -> HttpResponse {
-    open(&request, body, &face).unwrap_or_else(|problem| refuse(&problem))
+async fn answer(request: HttpRequest, body: Payload, state: web::Data<AppState>) -> HttpResponse {
+    open(&request, body, &state).unwrap_or_else(|problem| refuse(&problem))
 }
 
 fn open(
     request: &HttpRequest,
     body: Payload,
-    face: &web::Data<Face>,
+    state: &web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
-    face.gate.admit_host(request.head().into())?;
-    face.gate.admit_page(request.head().into())?;
+    state.gate.admit_host(request.head().into())?;
+    state.gate.admit_page(request.head().into())?;
     Route::Events.check_parameters(request.head())?;
-    let wish = read(request.head(), |query, id| {
-        Wish::read(query, id)?.into_json()
+    let stream_request = read(request.head(), |query, id| {
+        StreamRequest::read(query, id)?.into_json()
     })?;
     if request.version() < Version::HTTP_11 {
         return Err(upgrade_required("it came over HTTP/1.0"));
     }
-    let publisher = Publisher::of(request.head(), face);
+    let publisher = Publisher::of(request.head(), state);
     let (mut answer, session, incoming) =
-        Incoming::open(request, body, publisher.max_message_bytes(), &face.uploads)
+        Incoming::open(request, body, publisher.max_message_bytes(), &state.uploads)
             .map_err(|error| upgrade_required(&error.to_string()))?;
-    let opened = grant(request.head(), face, Requested::Events(wish));
-    let Opened { subscription, seat } = opened.inspect_err(|_| face.broadcaster.count_refused())?;
+    let opened = grant(request.head(), state, Requested::Events(stream_request));
+    let Opened { subscription, seat } =
+        opened.inspect_err(|_| state.broadcaster.count_refused())?;
     if let Ok(head) = subscription.head().to_string().parse() {
         let name = header::HeaderName::from_static("event-head");
         answer.headers_mut().insert(name, head);
@@ -79,7 +80,7 @@ fn open(
     if let Some(link) = &link {
         link.begin_conversation();
     }
-    let broadcaster = face.broadcaster.clone();
+    let broadcaster = state.broadcaster.clone();
     Ok(answer.map_body(|_, replies| {
         let events = events::Events::new(subscription, broadcaster);
         let said = (incoming, session, publisher);

@@ -19,13 +19,13 @@ use super::{
         socket,
     },
     head::{Begun, Verdict, judge},
-    inbox::{Bell, Inbox, Place},
+    inbox::{Bell, Inbox, Slot},
     outgoing::Framer,
     sockets::{Ready, Sockets},
     stream::{Rest, Stream},
     timers::Timers,
 };
-use sse_broadcaster_actix::internal::Face;
+use sse_broadcaster_actix::internal::AppState;
 
 /// How long the whole head of a stream's request is waited for. A slower one is left to actix, which
 /// has a bound of its own, and an answer for whoever exceeds it.
@@ -36,8 +36,8 @@ const DUE_AT_ONCE: usize = 64;
 const READ_BYTES: usize = 4 << 10;
 
 /// What all connections of a worker share.
-pub(in crate::http) struct House {
-    pub(in crate::http) face: Arc<Face>,
+pub(in crate::http) struct WorkerContext {
+    pub(in crate::http) state: Arc<AppState>,
     pub(in crate::http) settings: Settings,
     pub(in crate::http) config: ServiceConfig,
     /// Counts the streams of all workers.
@@ -81,13 +81,13 @@ pub(super) struct Connections {
     all: Slab<Connection>,
     framer: Framer,
     inbox: Arc<Inbox>,
-    house: House,
+    context: WorkerContext,
     serve_other: Box<dyn Fn(Other)>,
 }
 
 impl Connections {
     pub(super) fn new(
-        house: House,
+        context: WorkerContext,
         serve_other: Box<dyn Fn(Other)>,
         inbox: Arc<Inbox>,
     ) -> io::Result<Self> {
@@ -97,15 +97,15 @@ impl Connections {
             all: Slab::new(),
             framer: Framer::default(),
             inbox,
-            house,
+            context,
             serve_other,
         })
     }
 
     /// Of what the connection has sent, the last `new` bytes have not been looked at.
     pub(super) fn judge(&self, other: &Other, new: usize) -> Verdict {
-        let House { face, config, .. } = &self.house;
-        judge(other, new, face, config)
+        let WorkerContext { state, config, .. } = &self.context;
+        judge(other, new, state, config)
     }
 
     pub(super) fn wait_for_head(&mut self, mut other: Other) -> Result<(), Other> {
@@ -131,9 +131,9 @@ impl Connections {
         }
     }
 
-    fn begin_at(&mut self, place: Place, other: Other, begun: Begun) {
+    fn begin_at(&mut self, place: Slot, other: Other, begun: Begun) {
         let bell = Bell::new(&self.inbox, place);
-        let counted = [other.counted, Counted::among(&self.house.streams)];
+        let counted = [other.counted, Counted::among(&self.context.streams)];
         let (mut stream, answer) = Stream::new(other.socket, begun, bell, counted);
         let rest = stream.begin(answer, &mut self.framer);
         self.all[place as usize] = Connection::Streaming(Box::new(stream));
@@ -141,7 +141,7 @@ impl Connections {
     }
 
     /// A stream was woken.
-    pub(super) fn advance(&mut self, place: Place) {
+    pub(super) fn advance(&mut self, place: Slot) {
         if let Some(Connection::Streaming(stream)) = self.all.get_mut(place as usize) {
             let rest = stream.advance(&mut self.framer);
             self.settle(place, rest);
@@ -167,7 +167,7 @@ impl Connections {
         }
     }
 
-    fn read_head(&mut self, place: Place, is_closed: bool) {
+    fn read_head(&mut self, place: Slot, is_closed: bool) {
         let mut space = [0; READ_BYTES];
         loop {
             let Some(Connection::Asking(asking)) = self.all.get_mut(place as usize) else {
@@ -181,8 +181,8 @@ impl Connections {
                 Err(_) => return self.close(place),
             };
             asking.other.begun.extend_from_slice(&space[..new]);
-            let House { face, config, .. } = &self.house;
-            match judge(&asking.other, new, face, config) {
+            let WorkerContext { state, config, .. } = &self.context;
+            match judge(&asking.other, new, state, config) {
                 Verdict::Unknown => {}
                 Verdict::Theirs => return self.give_back(place),
                 Verdict::Stream(begun) => {
@@ -199,14 +199,14 @@ impl Connections {
         }
     }
 
-    fn discard(&mut self, place: Place) {
+    fn discard(&mut self, place: Slot) {
         if let Some(Connection::Streaming(stream)) = self.all.get_mut(place as usize) {
             let rest = stream.discard();
             self.settle(place, rest);
         }
     }
 
-    fn take_asking(&mut self, place: Place) -> Option<Other> {
+    fn take_asking(&mut self, place: Slot) -> Option<Other> {
         let connection = self.all.get_mut(place as usize)?;
         match std::mem::replace(connection, Connection::Taken) {
             Connection::Asking(asking) => Some(asking.other),
@@ -217,7 +217,7 @@ impl Connections {
         }
     }
 
-    fn give_back(&mut self, place: Place) {
+    fn give_back(&mut self, place: Slot) {
         if let Some(other) = self.take_asking(place) {
             self.close(place);
             self.sockets.remove(&other.socket);
@@ -239,7 +239,7 @@ impl Connections {
                         stall_timeout,
                         replay_buffers,
                         ..
-                    } = &self.house.settings;
+                    } = &self.context.settings;
                     let rest = stream.look(*stall_timeout, replay_buffers.waiting() > 0);
                     self.settle(place, rest);
                 }
@@ -257,13 +257,13 @@ impl Connections {
     }
 
     /// Sees to what a stream waits for.
-    fn settle(&mut self, place: Place, rest: Rest) {
+    fn settle(&mut self, place: Slot, rest: Rest) {
         let Some(Connection::Streaming(stream)) = self.all.get_mut(place as usize) else {
             return;
         };
         if stream.is_judged() && !stream.has_timer {
             stream.has_timer = true;
-            let interval = Stall::interval(self.house.settings.stall_timeout);
+            let interval = Stall::interval(self.context.settings.stall_timeout);
             self.timers.set(Instant::now() + interval, place);
         }
         match rest {
@@ -289,7 +289,7 @@ impl Connections {
         }
     }
 
-    fn reset(&mut self, place: Place) {
+    fn reset(&mut self, place: Slot) {
         let connection = &mut self.all[place as usize];
         if let Connection::Streaming(stream) = std::mem::replace(connection, Connection::Taken) {
             let reset = Reset::begin();
@@ -298,17 +298,17 @@ impl Connections {
         }
     }
 
-    pub(super) fn close(&mut self, place: Place) {
+    pub(super) fn close(&mut self, place: Slot) {
         let closed = self.all.try_remove(place as usize);
         if let Some(Connection::Streaming(stream)) = &closed
             && stream.is_judged()
         {
             // What is unsent stays with the kernel for so long, and no longer.
-            socket::wait_for_peer(&stream.socket, Some(self.house.settings.stall_timeout));
+            socket::wait_for_peer(&stream.socket, Some(self.context.settings.stall_timeout));
         }
     }
 }
 
-fn place_of(key: usize) -> Place {
-    Place::try_from(key).expect("fewer than 2^32 descriptors")
+fn place_of(key: usize) -> Slot {
+    Slot::try_from(key).expect("fewer than 2^32 descriptors")
 }

@@ -16,7 +16,9 @@ use actix_web::{
 use tokio_util::codec::{Decoder as _, Encoder as _};
 
 use super::{super::upgrades::Offers, connections::Other};
-use sse_broadcaster_actix::internal::{Face, Opened, PageFormat, Route, is_chunked, open_stream};
+use sse_broadcaster_actix::internal::{
+    AppState, Opened, PageFormat, Route, is_chunked, open_stream,
+};
 
 /// Longest head of a stream's request; what is longer is left to actix, which has bounds of its own.
 const MAX_HEAD_BYTES: usize = 16 << 10;
@@ -41,7 +43,12 @@ pub(super) struct Begun {
 }
 
 /// Looks at what a connection has sent so far, of which the last `new` bytes were not looked at yet.
-pub(super) fn judge(other: &Other, new: usize, face: &Face, config: &ServiceConfig) -> Verdict {
+pub(super) fn judge(
+    other: &Other,
+    new: usize,
+    state: &AppState,
+    config: &ServiceConfig,
+) -> Verdict {
     let sent = &other.begun[..];
     if !may_be_a_streams(sent) {
         return Verdict::Theirs;
@@ -60,7 +67,7 @@ pub(super) fn judge(other: &Other, new: usize, face: &Face, config: &ServiceConf
         Ok(None) if sent.len() < MAX_HEAD_BYTES => Verdict::Unknown,
         Ok(Some(Message::Item(mut request))) if codec.message_type() == MessageType::None => {
             request.head_mut().peer_addr = other.peer;
-            let begun = begin(request.head(), rest.len(), face, &mut codec);
+            let begun = begin(request.head(), rest.len(), state, &mut codec);
             begun.map_or(Verdict::Theirs, Verdict::Stream)
         }
         _ => Verdict::Theirs,
@@ -82,7 +89,7 @@ fn may_be_a_streams(sent: &[u8]) -> bool {
 fn begin(
     request: &RequestHead,
     behind: usize,
-    face: &Face,
+    state: &AppState,
     codec: &mut Codec,
 ) -> Option<Box<Begun>> {
     if request.method != Method::GET || request.headers.contains_key(header::EXPECT) {
@@ -96,7 +103,7 @@ fn begin(
         "/signals" | "/signals/" => Route::Signals,
         _ => return None,
     };
-    let (answer, opened) = open_stream(request, face, route).ok()?;
+    let (answer, opened) = open_stream(request, state, route).ok()?;
     let answer = (Response::from(answer), BodySize::Stream);
     let mut bytes = BytesMut::new();
     codec.encode(Message::Item(answer), &mut bytes).ok()?;

@@ -17,7 +17,7 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
 /// Where a stream lies in its worker's list.
-pub(super) type Place = u32;
+pub(super) type Slot = u32;
 
 /// Most groups; what comes while there are so many joins the last one.
 const MAX_GROUPS: usize = 16;
@@ -30,12 +30,12 @@ const PER_TURN: usize = 64;
 /// Filled by wakes, from any thread.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
-    woken: Mutex<Vec<Place>>,
+    woken: Mutex<Vec<Slot>>,
     worker: AtomicWaker,
 }
 
 impl Inbox {
-    fn push(&self, place: Place) {
+    fn push(&self, place: Slot) {
         let was_empty = {
             let mut woken = self.woken.lock();
             woken.push(place);
@@ -66,12 +66,12 @@ impl Inbox {
 #[derive(Debug)]
 pub(super) struct Bell {
     inbox: Arc<Inbox>,
-    place: Place,
+    place: Slot,
     rung: AtomicBool,
 }
 
 impl Bell {
-    pub(super) fn new(inbox: &Arc<Inbox>, place: Place) -> Arc<Self> {
+    pub(super) fn new(inbox: &Arc<Inbox>, place: Slot) -> Arc<Self> {
         Arc::new(Self {
             inbox: Arc::clone(inbox),
             place,
@@ -101,12 +101,12 @@ impl Wake for Bell {
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     groups: VecDeque<Group>,
-    spare: Vec<Place>,
+    spare: Vec<Slot>,
 }
 
 #[derive(Debug)]
 struct Group {
-    places: Vec<Place>,
+    places: Vec<Slot>,
     served: usize,
 }
 
@@ -129,7 +129,7 @@ impl Turns {
     }
 
     /// Whose turn it is, behind what is in `turn`.
-    pub(super) fn next(&mut self, turn: &mut Vec<Place>) {
+    pub(super) fn next(&mut self, turn: &mut Vec<Slot>) {
         let each = PER_GROUP.max(PER_TURN / self.groups.len().max(1));
         for group in &mut self.groups {
             let end = group.places.len().min(group.served + each);
@@ -156,7 +156,7 @@ impl Turns {
 mod tests {
     use super::*;
 
-    fn woken(inbox: &Arc<Inbox>, places: std::ops::Range<Place>) -> Vec<Arc<Bell>> {
+    fn woken(inbox: &Arc<Inbox>, places: std::ops::Range<Slot>) -> Vec<Arc<Bell>> {
         let bells: Vec<_> = places.map(|place| Bell::new(inbox, place)).collect();
         bells.iter().for_each(Wake::wake_by_ref);
         bells

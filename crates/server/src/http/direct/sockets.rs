@@ -12,7 +12,7 @@ use std::{
 use mio::{Events, Interest, Token, unix::SourceFd};
 use tokio::io::unix::AsyncFd;
 
-use super::{super::socket, inbox::Place};
+use super::{super::socket, inbox::Slot};
 
 /// Most that is learnt at once.
 const MAX_EVENTS: usize = 256;
@@ -20,7 +20,7 @@ const MAX_EVENTS: usize = 256;
 /// What a socket can do.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ready {
-    pub(super) place: Place,
+    pub(super) place: Slot,
     pub(super) to_read: bool,
     /// Behind what there is to read the client's end was seen.
     pub(super) is_closed: bool,
@@ -41,7 +41,7 @@ impl Sockets {
     }
 
     /// From now on told, each time anew, when there is something to read. A close ends it.
-    pub(super) fn add(&self, socket: &TcpStream, place: Place) -> io::Result<()> {
+    pub(super) fn add(&self, socket: &TcpStream, place: Slot) -> io::Result<()> {
         let registry = self.poll.get_ref().registry();
         let token = Token(place as usize);
         registry.register(
@@ -52,7 +52,7 @@ impl Sockets {
     }
 
     /// And when there is room again.
-    pub(super) fn watch_room(&self, socket: &TcpStream, place: Place) -> io::Result<()> {
+    pub(super) fn watch_room(&self, socket: &TcpStream, place: Slot) -> io::Result<()> {
         let registry = self.poll.get_ref().registry();
         let token = Token(place as usize);
         let both = Interest::READABLE | Interest::WRITABLE;
@@ -89,7 +89,7 @@ impl Sockets {
         }
         found.extend(self.events.iter().filter_map(|event| {
             Some(Ready {
-                place: Place::try_from(event.token().0).ok()?,
+                place: Slot::try_from(event.token().0).ok()?,
                 to_read: event.is_readable() || event.is_read_closed() || event.is_error(),
                 is_closed: event.is_read_closed() || event.is_error(),
                 has_room: event.is_writable(),

@@ -2,14 +2,14 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Instant};
 
-use super::inbox::Place;
+use super::inbox::Slot;
 
 /// Whoever set a time looks itself whether there is still something to do by then.
 #[derive(Debug, Default)]
-pub(super) struct Timers(BinaryHeap<Reverse<(Instant, Place)>>);
+pub(super) struct Timers(BinaryHeap<Reverse<(Instant, Slot)>>);
 
 impl Timers {
-    pub(super) fn set(&mut self, at: Instant, place: Place) {
+    pub(super) fn set(&mut self, at: Instant, place: Slot) {
         self.0.push(Reverse((at, place)));
     }
 
@@ -17,7 +17,7 @@ impl Timers {
         self.0.peek().map(|Reverse((at, _))| *at)
     }
 
-    pub(super) fn take_due(&mut self, now: Instant) -> Option<Place> {
+    pub(super) fn take_due(&mut self, now: Instant) -> Option<Slot> {
         if self.next()? > now {
             return None;
         }

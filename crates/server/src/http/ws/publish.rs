@@ -10,8 +10,8 @@ use serde::Serialize;
 use sse_broadcaster::event::{Event, EventId};
 use sse_broadcaster_actix::Problem;
 use sse_broadcaster_actix::internal::{
-    BYTE_ORDER_MARK, Face, Fields, Member, Permit, RequestParts, max_json, members, objects, raw,
-    twice, wrong_type,
+    AppState, BYTE_ORDER_MARK, Fields, Member, Permit, RequestParts, max_json, members, objects,
+    raw, twice, wrong_type,
 };
 
 /// Longest message that is read of a client that may not publish, so that it can be told.
@@ -23,7 +23,7 @@ const MAX_REF_CHARS: usize = 256;
 
 /// The client of one socket as a publisher, as its handshake had it.
 pub(super) struct Publisher {
-    face: web::Data<Face>,
+    state: web::Data<AppState>,
     permit: Result<Permit, Problem>,
 }
 
@@ -48,20 +48,20 @@ enum Answer<'a> {
 impl Publisher {
     /// Asked as a POST is. A browser's handshake always has an `Origin`, so that what is asked of GETs
     /// without one is no question here.
-    pub(super) fn of(request: &RequestHead, face: &web::Data<Face>) -> Self {
+    pub(super) fn of(request: &RequestHead, state: &web::Data<AppState>) -> Self {
         let asked = RequestParts {
             method: &Method::POST,
             ..RequestParts::from(request)
         };
         Self {
-            permit: face.gate.access.may_publish(asked),
-            face: face.clone(),
+            permit: state.gate.access.may_publish(asked),
+            state: state.clone(),
         }
     }
 
     pub(super) fn max_message_bytes(&self) -> usize {
         match self.permit {
-            Ok(_) => max_json(&self.face.broadcaster),
+            Ok(_) => max_json(&self.state.broadcaster),
             Err(_) => MAX_REFUSED_BYTES,
         }
     }
@@ -71,7 +71,7 @@ impl Publisher {
         let (reference, ids) = match self.check() {
             Err(refused) => (reference_of(message), Err(refused)),
             Ok(permit) => {
-                let max_events = self.face.broadcaster.max_batch_events();
+                let max_events = self.state.broadcaster.max_batch_events();
                 let (reference, events) = read(message, max_events);
                 let ids = match events {
                     Ok(events) => self.publish(permit, events).await,
@@ -84,7 +84,7 @@ impl Publisher {
         let answer = match ids {
             Ok(ids) => Answer::Published { reference, ids },
             Err((status, code, detail)) => {
-                self.face.refusals.count(status.as_u16(), code);
+                self.state.refusals.count(status.as_u16(), code);
                 Answer::Refused {
                     reference,
                     status: status.as_u16(),
@@ -105,7 +105,7 @@ impl Publisher {
 
     async fn publish(&self, permit: &Permit, events: Vec<Event>) -> Result<Vec<String>, Problem> {
         permit.check()?;
-        let appended = self.face.broadcaster.publish(events).await?;
+        let appended = self.state.broadcaster.publish(events).await?;
         Ok(appended.ids.iter().map(EventId::to_string).collect())
     }
 }

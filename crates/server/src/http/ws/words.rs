@@ -112,7 +112,7 @@ mod tests {
     use super::*;
     use sse_broadcaster::internal::PING;
     use sse_broadcaster::{
-        event::{Event, EventId, Form, Stored},
+        event::{Event, EventId, Format, Stored},
         sse::Frame,
     };
 
@@ -173,7 +173,7 @@ mod tests {
             let event = Event::builder(data).name("update").build().unwrap();
             Frame::of(
                 &std::sync::Arc::new(Stored::new(EventId::new(5, 1), 0, event)),
-                Form::Json,
+                Format::Json,
             )
         });
         let due = Bytes::from(frames.concat());

@@ -19,7 +19,7 @@ const REACH_LIMIT: Duration = Duration::from_secs(10);
 
 /// One route of a server, at an address that has accepted a connection.
 #[derive(Clone)]
-pub(super) struct Place {
+pub(super) struct Endpoint {
     pub(super) address: SocketAddr,
     pub(super) tls: Option<Tls>,
     authority: String,
@@ -34,7 +34,7 @@ pub(super) struct Tls {
     pub(super) name: ServerName<'static>,
 }
 
-impl Place {
+impl Endpoint {
     pub(super) fn reach(target: &Target) -> Result<Self, Failure> {
         let cannot = |why: String| Failure::new(format!("{target}: {why}"));
         let uri: Uri = target
@@ -141,10 +141,10 @@ mod tests {
 
     use super::*;
 
-    fn place(listener: &TcpListener, user: &str, path: &str) -> Place {
+    fn place(listener: &TcpListener, user: &str, path: &str) -> Endpoint {
         let url = format!("http://{user}{}{path}", listener.local_addr().unwrap());
         let target = Target::new(Some(&url), [].iter(), "/events").unwrap();
-        Place::reach(&target).unwrap()
+        Endpoint::reach(&target).unwrap()
     }
 
     #[test]

@@ -15,7 +15,7 @@ fn id_of(answer: &Answer) -> String {
 }
 
 #[test]
-fn an_own_id_published_again_is_answered_with_the_first_position_and_stored_once() {
+fn an_idempotency_key_published_again_is_answered_with_the_first_position_and_stored_once() {
     let server = Server::start(&[]);
     let mut stream = server.subscribe("/events");
     stream.until("connected");
@@ -54,7 +54,7 @@ fn an_own_id_published_again_is_answered_with_the_first_position_and_stored_once
 }
 
 #[test]
-fn an_own_id_published_by_many_at_once_is_stored_once() {
+fn an_idempotency_key_published_by_many_at_once_is_stored_once() {
     let server = Server::start(&[]);
     let mut stream = server.subscribe("/events?format=json");
     stream.until("connected");
@@ -84,7 +84,7 @@ fn an_own_id_published_by_many_at_once_is_stored_once() {
 }
 
 #[test]
-fn a_subscriber_that_brings_an_own_id_goes_on_after_it() {
+fn a_subscriber_that_brings_an_idempotency_key_goes_on_after_it() {
     let server = Server::start(&[]);
     server.publish("default", "before");
     let at = id_of(&server.post("/events?id=order%207/%C3%BC", TEXT, "marked"));
@@ -105,7 +105,7 @@ fn a_subscriber_that_brings_an_own_id_goes_on_after_it() {
 }
 
 #[test]
-fn an_own_id_whose_event_was_trimmed_can_be_used_again_but_not_resumed_from() {
+fn an_idempotency_key_whose_event_was_trimmed_can_be_used_again_but_not_resumed_from() {
     let server = Server::start(&["--history-events", "16"]);
     let first = id_of(&server.post("/events?id=mine", TEXT, "first"));
     for n in 0..20 {

@@ -7,14 +7,14 @@ const MAX_RATE: f64 = 10_000_000.0;
 
 /// What `--rate` says.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Pace {
+pub(super) enum Rate {
     /// The next as soon as one was answered.
     Max,
     /// Events a second.
     Every(f64),
 }
 
-impl FromStr for Pace {
+impl FromStr for Rate {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -28,7 +28,7 @@ impl FromStr for Pace {
     }
 }
 
-impl Pace {
+impl Rate {
     /// How many events are to have begun by then.
     #[allow(
         clippy::cast_possible_truncation,
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn the_first_event_is_due_at_once_and_the_others_evenly() {
-        let pace: Pace = "4".parse().unwrap();
+        let pace: Rate = "4".parse().unwrap();
         let due = [0, 249, 251, 999, 1_001].map(|ms| pace.due(Duration::from_millis(ms)));
         assert_eq!(due, [1, 1, 2, 4, 5]);
         assert_eq!(pace.time_of(4), Duration::from_secs(1));
@@ -76,8 +76,8 @@ mod tests {
     #[test]
     fn a_rate_that_says_nothing_is_refused() {
         for bad in ["0", "-1", "NaN", "inf", "1e9", "fast", ""] {
-            assert!(bad.parse::<Pace>().is_err(), "{bad}");
+            assert!(bad.parse::<Rate>().is_err(), "{bad}");
         }
-        assert_eq!("max".parse(), Ok(Pace::Max));
+        assert_eq!("max".parse(), Ok(Rate::Max));
     }
 }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::buffers::Lease;
 use crate::{
-    event::{EventId, Form, Selector, Stored},
-    history::{Found, Limit, Place, Tail},
+    event::{EventId, Format, Selector, Stored},
+    history::{Found, Limit, LogPosition, Tail},
     sse::Frame,
     sync::Mutex,
 };
@@ -23,12 +23,12 @@ const MAX_JOINED: usize = 64;
 
 /// The slice of the window that a walk is about, and what was joined of it, so that subscribers that
 /// are due the same share it.
-pub(super) struct Recent {
+pub(super) struct WindowSlice {
     pub(super) tail: Tail,
     joined: Mutex<HashMap<Key, Batch>>,
 }
 
-type Key = (Arc<Selector>, Form, EventId);
+type Key = (Arc<Selector>, Format, EventId);
 
 /// What one poll takes.
 #[derive(Clone)]
@@ -40,7 +40,7 @@ pub(super) struct Batch {
     pub(super) more: bool,
 }
 
-impl Recent {
+impl WindowSlice {
     pub(super) fn new(tail: Tail) -> Self {
         Self {
             tail,
@@ -48,7 +48,7 @@ impl Recent {
         }
     }
 
-    pub(super) fn nothing(place: Place) -> Self {
+    pub(super) fn nothing(place: LogPosition) -> Self {
         Self::new(Tail {
             from: place,
             to: place,
@@ -79,20 +79,20 @@ impl Recent {
     pub(super) fn batch(
         &self,
         selector: &Arc<Selector>,
-        form: Form,
+        format: Format,
         after: EventId,
     ) -> Option<Batch> {
         let (_, events) = self.after(after);
         if let [stored] = events {
             let admitted = selector.admits(stored.event());
-            return admitted.then(|| join(&[stored], form, false))?;
+            return admitted.then(|| join(&[stored], format, false))?;
         }
-        let key = (Arc::clone(selector), form, after);
+        let key = (Arc::clone(selector), format, after);
         if let Some(batch) = self.joined.lock().get(&key) {
             return Some(batch.clone());
         }
         let (due, more) = due(events, selector);
-        let batch = join(&due, form, more)?;
+        let batch = join(&due, format, more)?;
         let mut joined = self.joined.lock();
         if joined.len() < MAX_JOINED {
             joined.insert(key, batch.clone());
@@ -120,9 +120,9 @@ fn due<'a>(events: &'a [Arc<Stored>], selector: &Selector) -> (Vec<&'a Arc<Store
 /// The frames of what was read from history; `None` for no events. Of what was fetched for this stream
 /// alone, they are kept for nobody else either. They count against the budget of replays but for the frame
 /// of a single event that others share.
-pub(super) fn join_read(events: &[Found], form: Form, lease: Lease) -> Option<Batch> {
+pub(super) fn join_read(events: &[Found], format: Format, lease: Lease) -> Option<Batch> {
     if let [Found::Shared(stored)] = events {
-        return join(&[stored], form, false);
+        return join(&[stored], format, false);
     }
     let last = events.last()?.id();
     let text = events.iter().map(Found::text_bytes).sum::<usize>();
@@ -130,8 +130,8 @@ pub(super) fn join_read(events: &[Found], form: Form, lease: Lease) -> Option<Ba
     let mut joined = Vec::with_capacity(bytes);
     for found in events {
         match found {
-            Found::Shared(stored) => joined.extend_from_slice(&Frame::of(stored, form)),
-            Found::Fetched(fetched) => Frame::append(fetched, form, &mut joined),
+            Found::Shared(stored) => joined.extend_from_slice(&Frame::of(stored, format)),
+            Found::Fetched(fetched) => Frame::append(fetched, format, &mut joined),
         }
     }
     Some(Batch {
@@ -143,14 +143,14 @@ pub(super) fn join_read(events: &[Found], form: Form, lease: Lease) -> Option<Ba
 }
 
 /// The frames of these events, one behind the other; `None` for no events.
-fn join(events: &[&Arc<Stored>], form: Form, more: bool) -> Option<Batch> {
+fn join(events: &[&Arc<Stored>], format: Format, more: bool) -> Option<Batch> {
     let last = events.last()?.id();
     let bytes = if let [stored] = events {
-        Frame::of(stored, form)
+        Frame::of(stored, format)
     } else {
         let frames: Vec<_> = events
             .iter()
-            .map(|stored| Frame::of(stored, form))
+            .map(|stored| Frame::of(stored, format))
             .collect();
         frames.concat().into()
     };

@@ -66,7 +66,7 @@ impl StateAt {
 
 /// What was read lately for streams that ask for the same.
 #[derive(Default)]
-pub(super) struct Sharing {
+pub(super) struct SingleFlight {
     kept: Mutex<VecDeque<Kept>>,
 }
 
@@ -89,13 +89,13 @@ impl Kept {
     }
 }
 
-impl std::fmt::Debug for Sharing {
+impl std::fmt::Debug for SingleFlight {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Sharing")
+        f.write_str("SingleFlight")
     }
 }
 
-impl Sharing {
+impl SingleFlight {
     pub(super) fn take(
         self: &Arc<Self>,
         broadcaster: &Broadcaster,
@@ -136,14 +136,14 @@ impl Sharing {
         broadcaster: Broadcaster,
         request: StateRequest,
     ) -> impl Future<Output = Result<StateAt, Unavailable>> + use<> {
-        let sharing = Arc::downgrade(self);
+        let single_flight = Arc::downgrade(self);
         async move {
             let state = read(&broadcaster, &request).await?;
             if state.bytes() > MAX_KEPT_BYTES
-                && let Some(sharing) = sharing.upgrade()
+                && let Some(single_flight) = single_flight.upgrade()
             {
                 // Not kept until somebody else happens to ask.
-                let mut kept = sharing.kept.lock();
+                let mut kept = single_flight.kept.lock();
                 let large = kept.iter().position(|kept| kept.request == request);
                 let large = large.and_then(|at| kept.remove(at));
                 drop(kept);

@@ -11,11 +11,11 @@ use futures_util::future::{BoxFuture, FutureExt as _, Shared};
 
 use super::{
     buffers::{Lease, ReplayBuffers},
-    recent::{self, Batch, CHUNK},
     start::Start,
+    window_slice::{self, Batch, CHUNK},
 };
 use crate::{
-    event::{EventId, Form, Selector},
+    event::{EventId, Format, Selector},
     history::{Chunk, From, History, Unavailable},
     sync::Mutex,
 };
@@ -26,7 +26,7 @@ const KEPT_FOR: Duration = Duration::from_secs(1);
 /// Most that are kept: of each, a chunk is pinned.
 const MAX_KEPT: usize = 16;
 
-/// What one read found, as the streams of one form are sent it.
+/// What one read found, as the streams of one format are sent it.
 pub(super) struct Replay {
     pub(super) epoch: u64,
     pub(super) after: EventId,
@@ -37,14 +37,14 @@ pub(super) struct Replay {
 }
 
 impl Replay {
-    pub(super) fn of(chunk: &Chunk, form: Form, lease: Lease) -> Self {
+    pub(super) fn of(chunk: &Chunk, format: Format, lease: Lease) -> Self {
         Self {
             epoch: chunk.epoch,
             after: chunk.after,
             gap: chunk.gap,
             oldest: chunk.oldest,
             read_to: chunk.read_to,
-            batch: recent::join_read(&chunk.events, form, lease),
+            batch: window_slice::join_read(&chunk.events, format, lease),
         }
     }
 }
@@ -53,32 +53,32 @@ pub(super) type Locating = Shared<BoxFuture<'static, Result<Arc<Replay>, Unavail
 
 /// The first reads of streams that resumed lately.
 #[derive(Default)]
-pub(super) struct Replays {
+pub(super) struct ReplaySingleFlight {
     kept: Mutex<VecDeque<Kept>>,
 }
 
 struct Kept {
     selector: Arc<Selector>,
-    form: Form,
+    format: Format,
     start: Start,
     begun: Instant,
     locating: Locating,
 }
 
-impl Replays {
+impl ReplaySingleFlight {
     /// The first read of a stream: one that others began, if it is about the same.
     pub(super) fn locate(
         &self,
         (history, buffers): (&Arc<dyn History>, &Arc<ReplayBuffers>),
         selector: &Arc<Selector>,
-        form: Form,
+        format: Format,
         start: &Start,
     ) -> Locating {
         let locating = || {
             locate(
                 (Arc::clone(history), Arc::clone(buffers)),
                 Arc::clone(selector),
-                form,
+                format,
                 start.clone(),
             )
         };
@@ -92,7 +92,7 @@ impl Replays {
         }
         let mut kept = self.kept.lock();
         let found = kept.iter().find(|kept| {
-            kept.form == form
+            kept.format == format
                 && kept.start == *start
                 && kept.selector == *selector
                 && kept.is_usable(now, bounds.epoch)
@@ -108,7 +108,7 @@ impl Replays {
         };
         kept.push_back(Kept {
             selector: Arc::clone(selector),
-            form,
+            format,
             start: start.clone(),
             begun: now,
             locating: locating.clone(),
@@ -157,14 +157,14 @@ fn position(start: &Start) -> Option<EventId> {
 fn locate(
     (history, buffers): (Arc<dyn History>, Arc<ReplayBuffers>),
     selector: Arc<Selector>,
-    form: Form,
+    format: Format,
     start: Start,
 ) -> Locating {
     let locating = async move {
         let lease = buffers.lease(buffers.most_encoded(CHUNK)).await?;
         let from = start.from().unwrap_or(From::Earliest);
         let chunk = history.read(from, &selector, CHUNK).await?;
-        Ok(Arc::new(Replay::of(&chunk, form, lease)))
+        Ok(Arc::new(Replay::of(&chunk, format, lease)))
     };
     locating.boxed().shared()
 }

@@ -19,7 +19,7 @@ const SHARE: u64 = 2;
 
 /// What is reserved plus the slowest shard's lag never exceeds its share of the window, in events or
 /// in bytes: so no append pushes out what a shard has not walked.
-pub(crate) struct Room {
+pub(crate) struct PublishQuota {
     window: Arc<Window>,
     shards: Arc<[Arc<Shard>]>,
     reserved: Mutex<Size>,
@@ -33,7 +33,7 @@ pub(crate) struct Size {
     pub(crate) bytes: u64,
 }
 
-impl Room {
+impl PublishQuota {
     pub(crate) fn new(window: Arc<Window>, shards: Arc<[Arc<Shard>]>) -> Self {
         Self {
             window,
@@ -88,8 +88,8 @@ impl Room {
         }
         reserved.events += size.events;
         reserved.bytes += size.bytes;
-        let room = Arc::clone(self);
-        Some(Reservation { room, size })
+        let quota = Arc::clone(self);
+        Some(Reservation { quota, size })
     }
 
     fn fits(&self, reserved: Size, size: Size) -> bool {
@@ -122,18 +122,18 @@ impl Room {
 
 /// Room that is held until what was reserved for has come into the window, or been given up.
 pub(crate) struct Reservation {
-    room: Arc<Room>,
+    quota: Arc<PublishQuota>,
     size: Size,
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
         {
-            let mut reserved = self.room.reserved.lock();
+            let mut reserved = self.quota.reserved.lock();
             reserved.events -= self.size.events;
             reserved.bytes -= self.size.bytes;
         }
-        self.room.freed();
+        self.quota.freed();
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use futures_util::future::{BoxFuture, FutureExt, ready};
 
-use super::{Inner, buffers::Lease, recent::CHUNK};
+use super::{Inner, buffers::Lease, window_slice::CHUNK};
 use crate::{
     event::{EventId, Selector},
     history::{Chunk, Found, From, Limit, Unavailable},
@@ -23,13 +23,13 @@ const MAX_CHUNK: Limit = Limit {
 };
 
 /// At most one chunk, so that a reader that stops reading pins no more than it.
-pub(super) struct Ahead {
+pub(super) struct ReadAhead {
     begun: Option<(EventId, Reading)>,
     /// Each is larger than the one before, so that threads wait for each other less often.
     limit: Limit,
 }
 
-impl Default for Ahead {
+impl Default for ReadAhead {
     fn default() -> Self {
         Self {
             begun: None,
@@ -38,7 +38,7 @@ impl Default for Ahead {
     }
 }
 
-impl Ahead {
+impl ReadAhead {
     /// Begins to read what comes after `after`, if that has to be fetched from somewhere.
     pub(super) fn begin(
         &mut self,

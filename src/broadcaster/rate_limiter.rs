@@ -7,13 +7,13 @@ const BURST_BYTES: u64 = 1 << 20;
 
 /// Bytes per second with a burst. Zero is no bound.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct RateLimiter {
     bytes_per_second: u64,
     /// When all that was given would have been given at the pace.
     paid: Instant,
 }
 
-impl Pace {
+impl RateLimiter {
     pub(super) fn new(bytes_per_second: u64) -> Self {
         Self {
             bytes_per_second,
@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn a_burst_goes_at_once_and_what_follows_at_the_pace() {
-        let mut pace = Pace::new(1 << 20);
+        let mut pace = RateLimiter::new(1 << 20);
         let now = Instant::now();
         pace.spend(1 << 20, now);
         assert_eq!(pace.wait(now), None);
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn without_a_pace_nothing_waits() {
-        let mut pace = Pace::new(0);
+        let mut pace = RateLimiter::new(0);
         pace.spend(usize::MAX, Instant::now());
         assert_eq!(pace.wait(Instant::now()), None);
     }

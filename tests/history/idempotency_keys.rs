@@ -2,7 +2,7 @@
 
 use sse_broadcaster::{
     Selector,
-    history::{Batch, Expect, From},
+    history::{Batch, From, Precondition},
 };
 
 use crate::log::{ALL, LARGE, Log, Size, event, ids, named};
@@ -13,7 +13,7 @@ const SMALL: Size = Size {
     ..LARGE
 };
 
-pub fn an_own_id_that_is_held_is_answered_with_the_first_position(log: fn(Size) -> Log) {
+pub fn an_idempotency_key_that_is_held_is_answered_with_the_first_position(log: fn(Size) -> Log) {
     let log = log(LARGE);
     let first = log.append(named("a")).unwrap();
     log.publish("x", "between");
@@ -26,7 +26,7 @@ pub fn an_own_id_that_is_held_is_answered_with_the_first_position(log: fn(Size) 
     assert_eq!(chunk.events.len(), 4);
 }
 
-pub fn an_own_id_that_stands_twice_in_a_batch_is_stored_once(log: fn(Size) -> Log) {
+pub fn an_idempotency_key_that_stands_twice_in_a_batch_is_stored_once(log: fn(Size) -> Log) {
     let log = log(LARGE);
     let appended = log
         .append(vec![named("a"), named("a"), named("b")])
@@ -43,7 +43,7 @@ pub fn repeats_alone_write_nothing_whatever_they_expect(log: fn(Size) -> Log) {
     let repeat = Batch {
         events: vec![named("a")],
         retain: vec![crate::retained::value("key", "v")],
-        expect: vec![Expect {
+        preconditions: vec![Precondition {
             key: "other".into(),
             written_at: Some(first.ids[0]),
         }],
@@ -52,7 +52,7 @@ pub fn repeats_alone_write_nothing_whatever_they_expect(log: fn(Size) -> Log) {
     assert_eq!(crate::retained::get(&log, "key"), None);
 }
 
-pub fn an_own_id_is_a_place_to_resume_from(log: fn(Size) -> Log) {
+pub fn an_idempotency_key_is_a_place_to_resume_from(log: fn(Size) -> Log) {
     let log = log(LARGE);
     log.append(named("a")).unwrap();
     let after = log.publish("x", "after");
@@ -62,7 +62,9 @@ pub fn an_own_id_is_a_place_to_resume_from(log: fn(Size) -> Log) {
     assert!(log.read(From::Brought("b"), &Selector::all(), ALL).gap);
 }
 
-pub fn an_own_id_whose_event_was_dropped_is_stored_anew_and_names_no_place(log: fn(Size) -> Log) {
+pub fn an_idempotency_key_whose_event_was_dropped_is_stored_anew_and_names_no_place(
+    log: fn(Size) -> Log,
+) {
     let log = log(SMALL);
     let first = log.append(named("a")).unwrap();
     for _ in 0..16 {
@@ -75,7 +77,7 @@ pub fn an_own_id_whose_event_was_dropped_is_stored_anew_and_names_no_place(log: 
     assert_eq!(log.append(named("a")).unwrap(), second);
 }
 
-pub fn own_ids_are_found_again_after_a_restart(log: fn(Size) -> Log) {
+pub fn idempotency_keys_are_found_again_after_a_restart(log: fn(Size) -> Log) {
     let mut log = log(SMALL);
     log.append(named("gone")).unwrap();
     for _ in 0..16 {

@@ -12,7 +12,7 @@ use rustix::net::{RecvFlags, recv};
 
 use super::{
     connection::{Connection, Settings},
-    direct::{Direct, House, Other},
+    direct::{Direct, Other, WorkerContext},
     socket,
 };
 
@@ -23,19 +23,24 @@ const FIRST_LOOK_BYTES: usize = 4 << 10;
 pub(super) type Accepted = (Connection, Protocol, Option<SocketAddr>);
 
 /// The door of one worker.
-pub(super) struct Door<S> {
+pub(super) struct ConnectionRouter<S> {
     http: Rc<S>,
     settings: Settings,
     direct: Option<Rc<Direct>>,
 }
 
-impl<S: Service<Accepted, Response = ()> + 'static> Door<S> {
-    /// With a `house`, streams are served by its loop, which is started here.
-    pub(super) fn open(http: S, settings: Settings, house: Option<House>) -> io::Result<Self> {
+impl<S: Service<Accepted, Response = ()> + 'static> ConnectionRouter<S> {
+    /// With a `context`, streams are served by its loop, which is started here.
+    pub(super) fn open(
+        http: S,
+        settings: Settings,
+        context: Option<WorkerContext>,
+    ) -> io::Result<Self> {
         let http = Rc::new(http);
         let others = (Rc::clone(&http), settings.clone());
-        let direct = house
-            .map(|house| Direct::start(house, move |other| serve(other, &*others.0, &others.1)));
+        let direct = context.map(|context| {
+            Direct::start(context, move |other| serve(other, &*others.0, &others.1))
+        });
         Ok(Self {
             http,
             settings,
