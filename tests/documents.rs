@@ -43,12 +43,12 @@ fn code(text: &str) -> String {
 }
 
 #[test]
-fn the_readme_lists_every_setting_and_no_other() {
+fn the_configuration_page_lists_every_setting_and_no_other() {
     let config = sources()
         .into_iter()
         .filter(|(name, _)| name.starts_with("crates/server/src/config"));
     let config: String = config.map(|(_, text)| text).collect();
-    let readme = fs::read_to_string(root().join("README.md"));
+    let page = include_str!("../docs/configuration.md");
     let flags_of = |text: &str, before: &str, after: char| -> Vec<String> {
         let found = text.split(before).skip(1);
         let mut flags: Vec<String> = found
@@ -65,7 +65,7 @@ fn the_readme_lists_every_setting_and_no_other() {
         flags
     };
     let settings = flags_of(&config, "env = \"SSE_BROADCASTER_", '"');
-    let listed = flags_of(&readme.unwrap(), "\n| `--", '`');
+    let listed = flags_of(page, "\n| `--", '`');
     assert_eq!(settings, listed);
 }
 

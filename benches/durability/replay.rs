@@ -118,7 +118,7 @@ pub fn long_log() -> Vec<Row> {
             bytes >> 20
         ),
         ratio: filled_bytes.max(bytes) as f64 / f64::from(1 << 20),
-        bound: "see the README",
+        bound: "see docs/durability.md",
     });
     rows
 }

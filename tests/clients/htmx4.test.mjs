@@ -1,4 +1,4 @@
-// The README's snippet for htmx 4, as it stands there, in Chromium and Firefox.
+// The manual's snippet for htmx 4, as it stands there, in Chromium and Firefox.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
@@ -12,15 +12,15 @@ import { Server } from './support/server.mjs';
 import { until } from './support/until.mjs';
 
 const HTMX = fileURLToPath(new URL('node_modules/htmx4/dist/', import.meta.url));
-const README = fileURLToPath(new URL('../../README.md', import.meta.url));
+const MANUAL = fileURLToPath(new URL('../../docs/subscribing.md', import.meta.url));
 
 let browser;
 let html;
 before(async () => {
-  const [readme, htmx, sse] = await Promise.all([
-    readFile(README, 'utf8'), readFile(`${HTMX}htmx.min.js`, 'utf8'), readFile(`${HTMX}ext/hx-sse.min.js`, 'utf8'),
+  const [manual, htmx, sse] = await Promise.all([
+    readFile(MANUAL, 'utf8'), readFile(`${HTMX}htmx.min.js`, 'utf8'), readFile(`${HTMX}ext/hx-sse.min.js`, 'utf8'),
   ]);
-  const [snippet] = readme.match(/<div hx-sse:connect=.*<\/div>/);
+  const [snippet] = manual.match(/<div hx-sse:connect=.*<\/div>/);
   const report = `new MutationObserver(() => fetch('/report', { method: 'POST', body: JSON.stringify(document.querySelector('div').textContent) }))
     .observe(document.querySelector('div'), { childList: true, subtree: true, characterData: true });`;
   html = `<!doctype html><link rel=icon href="data:,"><script>${htmx}</script><script>${sse}</script>${snippet}<script>${report}</script>`;
@@ -33,7 +33,7 @@ const visits = {
   Firefox: visitWithFirefox,
 };
 
-describe('the snippet for htmx 4 in the README', SUITE, () => {
+describe('the snippet for htmx 4 in the manual', SUITE, () => {
   for (const [name, visit] of Object.entries(visits)) {
     it(`shows what is published in ${name}, and what was published while it was cut off`, TEST, async (t) => {
       const server = await Server.start(t);

@@ -1,4 +1,4 @@
-// The same behind a real nginx: as the README sets it up, and as it is when nobody set it up.
+// The same behind a real nginx: as the manual sets it up, and as it is when nobody set it up.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, describe, it } from 'node:test';
@@ -72,7 +72,7 @@ describe("a client behind nginx with nginx's defaults", SUITE, () => {
   keepsItsPromises(behindNginx(defaults));
 });
 
-describe("a client behind nginx with the README's block", SUITE, () => {
+describe("a client behind nginx with the manual's block", SUITE, () => {
   const way = behindNginx(readmeBlock);
   keepsItsPromises(way);
 

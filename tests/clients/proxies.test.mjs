@@ -111,10 +111,10 @@ describe('behind a proxy with its documented block', { concurrency: 3, timeout: 
     });
   }
 
-  it('lighttpd responds 503 meanwhile, and the lines for a page in the README lose nothing', TEST, async (t) => {
+  it('lighttpd responds 503 meanwhile, and the lines for a page in the manual lose nothing', TEST, async (t) => {
     const server = await Server.start(t);
     const { url, back } = await behind('lighttpd')(t, server);
-    const lines = await documented('README.md', 'From a browser', 'js');
+    const lines = await documented('docs/subscribing.md', 'From a browser', 'js');
     const front = await Front.start(t, new URL(url).port, `<!doctype html><link rel=icon href="data:,"><script>
       console.log = (...values) => fetch('/report', { method: 'POST', body: JSON.stringify(values) });
       </script><script>{${lines}}</script>`);

@@ -1,4 +1,4 @@
-// The README's "From a browser", as it stands there, in Chromium and Firefox: an EventSource that its
+// The manual's "From a browser", as it stands there, in Chromium and Firefox: an EventSource that its
 // browser gave up (502, 503, a refused connection) is opened again after its last id.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
@@ -15,7 +15,7 @@ import { until } from './support/until.mjs';
 let browser;
 let snippet;
 before(async () => {
-  [browser, snippet] = await Promise.all([launch(), documented('README.md', 'From a browser', 'js')]);
+  [browser, snippet] = await Promise.all([launch(), documented('docs/subscribing.md', 'From a browser', 'js')]);
 });
 after(() => browser.close());
 
@@ -42,7 +42,7 @@ async function shows(front, data) {
   await until(() => logged(front).at(-1) === data, () => `${data} in the page, which has ${JSON.stringify(front.reports)}`, 40_000);
 }
 
-describe('the lines for a page in the README', SUITE, () => {
+describe('the lines for a page in the manual', SUITE, () => {
   for (const [name, visit] of Object.entries(visits)) {
     it(`reopen an EventSource in ${name} after 502, 503 and refused connections, and lose nothing`, TEST, async (t) => {
       const server = await Server.start(t);

@@ -1,4 +1,4 @@
-// The WebSocket of the README, in a real browser, behind the README's nginx.
+// The WebSocket of the manual, in a real browser, behind the manual's nginx.
 import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,6 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import { launch, newPage } from './support/browser.mjs';
 import { SUITE, TEST } from './support/limits.mjs';
 import { Nginx, readmeBlock } from './support/nginx.mjs';
+import { documented } from './support/readme.mjs';
 import { Server } from './support/server.mjs';
 import { until } from './support/until.mjs';
 
@@ -17,14 +18,7 @@ before(async () => {
 });
 after(() => browser.close());
 
-async function readmeScript() {
-  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
-  const script = readme.split(/^### Over a WebSocket\s*$/m)[1]?.match(/^```js\n(.*?)^```$/ms)?.[1];
-  assert.ok(script, 'README.md has a script under "### Over a WebSocket"');
-  return script;
-}
-
-/** What the README's script shows on a page of `origin`: the data of each event. */
+/** What the manual's script shows on a page of `origin`: the data of each event. */
 async function run(t, origin) {
   const page = await newPage(t, browser);
   // One that really comes from there: of any other Chromium does not know that it is local, too.
@@ -33,7 +27,7 @@ async function run(t, origin) {
   page.on('console', async (line) => {
     if (line.type() === 'log') shown.push(await line.args()[1].jsonValue());
   });
-  await page.evaluate(await readmeScript());
+  await page.evaluate(await documented('docs/websocket.md', 'In a browser', 'js'));
   return shown;
 }
 
@@ -43,7 +37,7 @@ async function directory(t) {
   return path;
 }
 
-describe("the README's WebSocket", SUITE, () => {
+describe("the manual's WebSocket", SUITE, () => {
   for (const behind of ['nothing', 'nginx']) {
     it(`behind ${behind} gets each event once and in order, over a kill and a restart`, TEST, async (t) => {
       const args = ['--data-dir', await directory(t)];

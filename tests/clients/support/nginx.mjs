@@ -13,10 +13,10 @@ const COMPOSE = new URL('../../../compose/nginx.conf', import.meta.url);
 /** What somebody has who never heard of event streams: HTTP/1.0 to the server, and buffering. */
 export const defaults = (upstream) => `location / { proxy_pass http://${upstream}; }`;
 
-/** The block that the README gives, for a server at `upstream`. */
+/** The block that the manual gives, for a server at `upstream`. */
 export async function readmeBlock(upstream) {
-  const block = await documented('README.md', 'Behind nginx', 'nginx');
-  assert.ok(block.includes('127.0.0.1:8000'), "the README's nginx block names the upstream 127.0.0.1:8000");
+  const block = await documented('docs/deployment.md', 'Behind nginx', 'nginx');
+  assert.ok(block.includes('127.0.0.1:8000'), "the manual's nginx block names the upstream 127.0.0.1:8000");
   return block.replaceAll('127.0.0.1:8000', upstream);
 }
 

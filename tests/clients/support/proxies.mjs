@@ -26,7 +26,7 @@ function adapted(block, replacements) {
 /** By name: what is written into a folder, and the command that serves on `listen` before `port`. */
 const proxies = {
   Caddy: async ({ file, listen, port }) => {
-    const block = adapted(await documented('README.md', 'Behind Caddy', 'caddy'), {
+    const block = adapted(await documented('docs/deployment.md', 'Behind Caddy', 'caddy'), {
       'events.example.com': `http://${listen}`,
       '127.0.0.1:8000': `127.0.0.1:${port}`,
     });

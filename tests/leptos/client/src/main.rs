@@ -1,4 +1,4 @@
-//! The README's client, and beside its counter a signal that holds something of everything.
+//! The client of docs/signals.md, and beside its counter a signal that holds something of everything.
 
 use std::collections::BTreeMap;
 
