@@ -1,4 +1,4 @@
-//! A broadcaster inside an axum application: `cargo run --example axum --features axum`, then
+//! A broadcaster inside an axum application: `cargo run --example axum`, then
 //! `curl -N '127.0.0.1:8082/signals?name=clock'`, `curl -N 127.0.0.1:8082/rooms/hall` and
 //! `curl -d hello 127.0.0.1:8082/rooms/hall`.
 
