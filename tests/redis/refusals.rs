@@ -3,6 +3,7 @@
 
 use crate::{
     nodes::{Published, history_of, node, publish},
+    pair::acknowledged,
     proxy::{Proxy, Way},
     server::RedisServer,
     support::wait_until,
@@ -28,7 +29,7 @@ fn a_server_that_answers_readonly_is_left_for_the_one_that_the_address_leads_to(
         assert_eq!(history_of(&node), "unavailable", "{way:?}");
         proxy.redirect(new.address());
         wait_until("the node has moved", || history_of(&node) == "ok");
-        node.publish("t", "after");
+        acknowledged(&node, "after");
         assert_eq!(stream.data(2), ["before", "after"], "{way:?}");
     }
 }
@@ -55,7 +56,7 @@ fn a_publish_for_which_memory_or_replicas_are_missing_is_refused_and_health_lear
             assert_eq!(redis.ask(no_more), "+OK");
             // Without another publish that succeeds.
             wait_until("it can be published", || history_of(&node) == "ok");
-            node.publish("t", "after");
+            acknowledged(&node, "after");
             assert_eq!(stream.data(1), ["after"], "{from_now}, {way:?}");
         }
     }
