@@ -36,13 +36,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What was asked for on the command line.
 #[derive(Debug, Default)]
-pub struct SelectedTopics {
+pub struct Selection {
     /// Parts of names; all rows where there are none.
     parts: Vec<String>,
     svg: Option<String>,
 }
 
-impl SelectedTopics {
+impl Selection {
     fn read(mut args: impl Iterator<Item = String>) -> Self {
         let mut asked = Self::default();
         while let Some(argument) = args.next() {
@@ -66,14 +66,14 @@ fn main() -> ExitCode {
     match args.first().map(String::as_str) {
         Some("serve") => serve::run(&args[1..]),
         Some("leash") => serve::leash(&args[1..]),
-        _ => return measure(&SelectedTopics::read(args.into_iter())),
+        _ => return measure(&Selection::read(args.into_iter())),
     }
     ExitCode::SUCCESS
 }
 
-type Measure = fn(&SelectedTopics) -> Vec<Row>;
+type Measure = fn(&Selection) -> Vec<Row>;
 
-fn measure(asked: &SelectedTopics) -> ExitCode {
+fn measure(asked: &Selection) -> ExitCode {
     let rows: [(&str, Measure); 8] = [
         ("steady", rows::steady::rows),
         ("flood", rows::flood::rows),

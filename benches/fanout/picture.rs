@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::rows::growth::{Cost, Point};
+use crate::table::Ratio;
 
 const WIDTH: f64 = 800.0;
 const HEIGHT: f64 = 300.0;
@@ -29,6 +29,22 @@ const STYLE: &str = "
     .dot.ours, text.ours { fill: #58a6ff; } .dot.yardstick, text.yardstick { fill: #d4a72c; }
   }
 ";
+
+/// What so many subscribers cost.
+pub struct Point {
+    pub subscribers: usize,
+    pub ours: Cost,
+    pub yardstick: Cost,
+    pub ratio: Ratio,
+}
+
+#[derive(Clone, Copy)]
+pub struct Cost {
+    /// Of CPU per delivered event.
+    pub micros: f64,
+    /// Of memory for each.
+    pub kib: f64,
+}
 
 pub fn draw(points: &[Point]) -> String {
     let mut out = format!(

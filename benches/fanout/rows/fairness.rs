@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    SelectedTopics,
+    Selection,
     crowd::{Crowd, StreamRequest, request},
     limits, publisher,
     publisher::{Publisher, small},
@@ -133,7 +133,7 @@ fn told(mut waits: Vec<Duration>) -> String {
     format!("{:.1?}, {:.1?}, {:.1?}", at(50), at(99), at(100))
 }
 
-pub fn rows(_: &SelectedTopics) -> Vec<Row> {
+pub fn rows(_: &Selection) -> Vec<Row> {
     let mut rows = Vec::new();
     let with_topics = |kind: &&Kind| **kind != Kind::Axum;
     let others = Kind::others().iter().filter(with_topics);

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    SelectedTopics,
+    Selection,
     crowd::{Crowd, StreamRequest},
     publisher::{load, small},
     servers::Kind,
@@ -43,7 +43,7 @@ fn measure(kind: Kind, publishers: usize) -> Flood {
     }
 }
 
-pub fn rows(_: &SelectedTopics) -> Vec<Row> {
+pub fn rows(_: &Selection) -> Vec<Row> {
     let four = Rounds::measure(&[Kind::Ours, Kind::Axum], Kind::others(), |kind| {
         measure(kind, 4)
     });

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::idle;
 use crate::{
-    SelectedTopics, limits,
+    Selection, limits,
     paced::{Paced, take_turns},
-    picture,
+    picture::{self, Cost, Point},
     servers::{Kind, Server},
-    table::{Bound, Compared, Ratio, Row},
+    table::{Bound, Compared, Row},
 };
 
 const LASTING: Duration = Duration::from_secs(2);
@@ -16,22 +16,6 @@ const LASTING: Duration = Duration::from_secs(2);
 const DELIVERIES_A_SECOND: usize = 20_000;
 const FEWEST_EVENTS_A_SECOND: usize = 2;
 const ROUNDS: usize = 3;
-
-/// What so many subscribers cost.
-pub struct Point {
-    pub subscribers: usize,
-    pub ours: Cost,
-    pub yardstick: Cost,
-    ratio: Ratio,
-}
-
-#[derive(Clone, Copy)]
-pub struct Cost {
-    /// Of CPU per delivered event.
-    pub micros: f64,
-    /// Of memory for each.
-    pub kib: f64,
-}
 
 fn sizes() -> Vec<usize> {
     let most = limits::most_subscribers();
@@ -95,27 +79,25 @@ fn point(subscribers: usize) -> Point {
     }
 }
 
-impl Point {
-    fn row(&self) -> Row {
-        let told = |cost: Cost| format!("{:.2} µs, {:.2} KiB each", cost.micros, cost.kib);
-        Row::ratio(
-            format!("CPU per delivered event, {} subscribers", self.subscribers),
-            "ours",
-            format!(
-                "{}; the yardstick {}",
-                told(self.ours),
-                told(self.yardstick)
-            ),
-            self.ratio,
-            Bound::None,
-        )
-    }
+fn row(point: &Point) -> Row {
+    let shown = |cost: Cost| format!("{:.2} µs, {:.2} KiB each", cost.micros, cost.kib);
+    Row::ratio(
+        format!("CPU per delivered event, {} subscribers", point.subscribers),
+        "ours",
+        format!(
+            "{}; the yardstick {}",
+            shown(point.ours),
+            shown(point.yardstick)
+        ),
+        point.ratio,
+        Bound::None,
+    )
 }
 
-pub fn rows(asked: &SelectedTopics) -> Vec<Row> {
+pub fn rows(asked: &Selection) -> Vec<Row> {
     let points: Vec<Point> = sizes().into_iter().map(point).collect();
     if let Some(file) = &asked.svg {
         std::fs::write(file, picture::draw(&points)).expect("a file for the picture");
     }
-    points.iter().map(Point::row).collect()
+    points.iter().map(row).collect()
 }

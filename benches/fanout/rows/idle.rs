@@ -3,7 +3,7 @@
 use std::{thread, time::Duration};
 
 use crate::{
-    SelectedTopics,
+    Selection,
     crowd::{Crowd, StreamRequest},
     limits,
     servers::{Kind, Server},
@@ -37,7 +37,7 @@ pub fn measure(kind: Kind, server: &Server, count: usize) -> (Idle, Crowd) {
     (idle, crowd)
 }
 
-pub fn rows(_: &SelectedTopics) -> Vec<Row> {
+pub fn rows(_: &Selection) -> Vec<Row> {
     let subscribers = limits::subscribers(SUBSCRIBERS);
     let rounds = Rounds::measure(&[Kind::Ours], Kind::others(), |kind| {
         let server = kind.start();

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::{
-    SelectedTopics,
+    Selection,
     publisher::{load, small},
     servers::{Kind, Server},
     table::{Bound, Compared, Row},
@@ -43,7 +43,7 @@ impl Side {
     }
 }
 
-pub fn rows(_: &SelectedTopics) -> Vec<Row> {
+pub fn rows(_: &Selection) -> Vec<Row> {
     let mut cpu = Vec::new();
     let rate = Compared::pairs(usize::MAX, || {
         let mut ours = Side::begin(Server::ours(&[]));

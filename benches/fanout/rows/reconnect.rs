@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    SelectedTopics,
+    Selection,
     crowd::{Crowd, StreamRequest, request},
     limits,
     publisher::{Publisher, small},
@@ -77,7 +77,7 @@ fn come_back(kind: Kind, server: &Server, header: &str, count: usize) -> Return 
     }
 }
 
-pub fn rows(_: &SelectedTopics) -> Vec<Row> {
+pub fn rows(_: &Selection) -> Vec<Row> {
     let count = limits::subscribers(SUBSCRIBERS);
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("opening");

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use crate::{
-    SelectedTopics,
+    Selection,
     crowd::{Crowd, StreamRequest},
     limits,
     paced::{Delivery, Paced, idle_micros, take_turns},
@@ -54,7 +54,7 @@ fn measure(kind: Kind, subscribers: usize, idles: &mut HashMap<&str, f64>) -> (D
     (yardstick.end(0.0), other.end(idle))
 }
 
-pub fn rows(_: &SelectedTopics) -> Vec<Row> {
+pub fn rows(_: &Selection) -> Vec<Row> {
     // Two servers have them at once.
     let subscribers = limits::subscribers(2 * SUBSCRIBERS) / 2;
     let mut idles = HashMap::new();

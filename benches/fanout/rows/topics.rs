@@ -1,7 +1,7 @@
 //! A publish costs by what it matches, not by what is connected.
 
 use crate::{
-    SelectedTopics,
+    Selection,
     crowd::{Crowd, StreamRequest, request},
     limits,
     publisher::{Publisher, small},
@@ -91,6 +91,6 @@ fn row(of_everything: usize) -> Row {
     )
 }
 
-pub fn rows(_: &SelectedTopics) -> Vec<Row> {
+pub fn rows(_: &Selection) -> Vec<Row> {
     vec![row(0), row(OF_EACH)]
 }

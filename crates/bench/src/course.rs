@@ -9,11 +9,11 @@ use std::{
 
 use super::{
     crowd::{Crowd, Share},
-    findings::Usage,
     lanes::{Outcome, Plan},
     ledger::Ledger,
     limits,
     mark::Run,
+    measured::Measured,
     others,
     process::{Processes, Used},
     progress::Progress,
@@ -23,6 +23,7 @@ use super::{
     shared::{Shared, Stage, nanos},
     tally::Tally,
     timeline::{Steps, step},
+    usage::{Meter, Usage},
     words::count,
 };
 use sse_broadcaster_cli::{Defaults, Failure, complain, signals};
@@ -41,16 +42,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 type Thread<T> = JoinHandle<io::Result<T>>;
 
-/// What a run has measured.
-pub(super) struct Measured {
-    pub(super) shared: Arc<Shared>,
-    pub(super) opening: Duration,
-    pub(super) server: Option<(Processes, Usage)>,
-    pub(super) client: Option<Usage>,
-    pub(super) tally: Tally,
-    pub(super) published: Outcome,
-}
-
 struct Course<'a> {
     bench: &'a Bench,
     max_events: u64,
@@ -60,12 +51,6 @@ struct Course<'a> {
     progress: Progress,
     server: Meter,
     client: Meter,
-}
-
-/// What processes have used at each turn of the run.
-struct Meter {
-    processes: Option<Processes>,
-    usage: Option<Usage>,
 }
 
 pub(super) fn run(bench: &Bench, defaults: &Defaults) -> Result<Report, Failure> {
@@ -105,8 +90,8 @@ pub(super) fn run(bench: &Bench, defaults: &Defaults) -> Result<Report, Failure>
     tally.steps.add(&published.steps);
     let measured = Measured {
         opening,
-        server: course.server.processes.zip(course.server.usage),
-        client: course.client.usage,
+        server: course.server.finish(),
+        client: course.client.finish().map(|(_, usage)| usage),
         tally,
         published,
         shared,
@@ -267,24 +252,6 @@ impl Course<'_> {
     fn meter(&mut self, turn: impl Fn(&mut Usage) -> &mut Used) {
         self.server.read(&turn);
         self.client.read(&turn);
-    }
-}
-
-impl Meter {
-    fn new(processes: Option<Processes>) -> Self {
-        Self {
-            processes,
-            usage: Some(Usage::default()),
-        }
-    }
-
-    /// A process that has ended is not reported.
-    fn read(&mut self, turn: impl Fn(&mut Usage) -> &mut Used) {
-        let used = self.processes.as_ref().and_then(Processes::used);
-        match (&mut self.usage, used) {
-            (Some(usage), Some(used)) => *turn(usage) = used,
-            _ => self.usage = None,
-        }
     }
 }
 

@@ -5,8 +5,9 @@ use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 use hdrhistogram::{Counter, Histogram};
 
 use super::{
-    course::Measured,
-    process::{Processes, Used},
+    figures::{cores, each, micros_each, per_second},
+    measured::Measured,
+    process::Processes,
     report::{
         Client, Deliveries, Events, Latencies, Moment, Percentiles, Reason, Report, Server,
         Settings, Subscribers,
@@ -14,18 +15,8 @@ use super::{
     settings::{Bench, Servers},
     shared::Reasons,
     timeline::Steps,
+    usage::Usage,
 };
-
-/// What a process had used at each turn of the run.
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Usage {
-    pub(super) before: Used,
-    pub(super) idle: Used,
-    pub(super) at_start: Used,
-    /// When the last publish was answered.
-    pub(super) published: Used,
-    pub(super) at_end: Used,
-}
 
 impl Settings {
     fn of(bench: &Bench) -> Self {
@@ -192,25 +183,4 @@ fn timeline(steps: &Steps) -> Vec<Moment> {
         arrival_ms: Percentiles::of(&step.arrivals),
     });
     moments.collect()
-}
-
-#[allow(clippy::cast_precision_loss, reason = "no run counts so far")]
-pub(super) fn per_second(count: u64, time: Duration) -> f64 {
-    if time.is_zero() {
-        return 0.0;
-    }
-    count as f64 / time.as_secs_f64()
-}
-
-fn micros_each(time: Duration, count: u64) -> Option<f64> {
-    each(time.as_secs_f64() * 1e6, count)
-}
-
-#[allow(clippy::cast_precision_loss, reason = "no run counts so far")]
-fn each(whole: f64, count: u64) -> Option<f64> {
-    (count > 0).then(|| whole / count as f64)
-}
-
-fn cores(cpu: Duration, took: Duration) -> Option<f64> {
-    (!took.is_zero()).then(|| cpu.as_secs_f64() / took.as_secs_f64())
 }

@@ -9,7 +9,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
-    findings::per_second,
+    figures::per_second,
     shared::{Shared, nanos},
     words::{count, number},
 };

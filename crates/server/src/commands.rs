@@ -98,7 +98,7 @@ pub fn parse() -> Result<Cli, ExitCode> {
     };
     let cli = read().map_err(|error| {
         if error.use_stderr() {
-            refuse(&usage::one_line(&error))
+            refuse(&usage::one_line(&Cli::command(), &error))
         } else {
             // Whoever closed the pipe has read enough of the help.
             let _ = error.print();

@@ -26,5 +26,6 @@ mod workers;
 mod ws;
 
 pub use listeners::{Listeners, ServeError};
-pub use server::{Shutdown, run, serve};
+pub use process_signals::Shutdown;
+pub use server::{run, serve};
 pub use unix_socket::UnixSocket;

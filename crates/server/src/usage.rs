@@ -1,14 +1,12 @@
 //! What was wrong with the command line or the environment, in one line.
 
 use clap::{
-    CommandFactory as _,
+    Command,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use crate::commands::Cli;
-
 /// The reader's own words, without the usage and the pointers that follow them.
-pub(crate) fn one_line(error: &clap::Error) -> String {
+pub(crate) fn one_line(command: &Command, error: &clap::Error) -> String {
     // A stray word may be the second half of a key: it is not repeated.
     if error.kind() == ErrorKind::InvalidSubcommand {
         return "there is no such command; the commands are subscribe, publish, bench and health"
@@ -23,19 +21,18 @@ pub(crate) fn one_line(error: &clap::Error) -> String {
     let line = sentences.collect::<Vec<_>>().join(" ");
     let line = line.strip_prefix("error: ").unwrap_or(&line);
     let line = line.replace(" tip: ", "; ");
-    match variable(error) {
+    match variable(command, error) {
         Some(name) => format!("{line} ({name} is set in the environment)"),
         None => line,
     }
 }
 
 /// The variable that the refused value may have come from, where it is set.
-fn variable(error: &clap::Error) -> Option<String> {
+fn variable(command: &Command, error: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
         return None;
     };
     let flag = shown.split_whitespace().next()?.strip_prefix("--")?;
-    let command = Cli::command();
     let argument = command
         .get_arguments()
         .find(|argument| argument.get_long() == Some(flag))?;
@@ -45,13 +42,15 @@ fn variable(error: &clap::Error) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
+    use clap::{CommandFactory as _, Parser as _};
 
     use super::*;
+    use crate::commands::Cli;
 
     fn refused(arguments: &[&str]) -> String {
         let program = ["sse-broadcaster"];
-        one_line(&Cli::try_parse_from(program.iter().chain(arguments)).unwrap_err())
+        let error = Cli::try_parse_from(program.iter().chain(arguments)).unwrap_err();
+        one_line(&Cli::command(), &error)
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub(super) async fn accept(
     listener: Listener,
     turns: Arc<Turns>,
     worker: usize,
-    let_in: impl Fn(TcpStream, Option<SocketAddr>),
+    route: impl Fn(TcpStream, Option<SocketAddr>),
 ) {
     let mut listener = Watched::from(listener);
     let mut complaint = Complaint::default();
@@ -74,7 +74,7 @@ pub(super) async fn accept(
         for _ in 0..PER_TURN {
             match next(&watched).await {
                 // One that panics is not to be the last one.
-                Ok((io, peer)) => drop(catch_unwind(AssertUnwindSafe(|| let_in(io, peer)))),
+                Ok((io, peer)) => drop(catch_unwind(AssertUnwindSafe(|| route(io, peer)))),
                 Err(error) => complaint.make(&error).await,
             }
         }

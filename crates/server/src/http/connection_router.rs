@@ -12,24 +12,24 @@ use rustix::net::{RecvFlags, recv};
 
 use super::{
     connection::{Connection, Settings},
-    direct::{Direct, Other, WorkerContext},
+    direct::{Accepted, Direct, WorkerContext},
     socket,
 };
 
 /// What is read of a connection before it is decided where it goes.
-const FIRST_LOOK_BYTES: usize = 4 << 10;
+const FIRST_READ_BYTES: usize = 4 << 10;
 
 /// What actix serves.
-pub(super) type Accepted = (Connection, Protocol, Option<SocketAddr>);
+pub(super) type HttpConnection = (Connection, Protocol, Option<SocketAddr>);
 
-/// The door of one worker.
+/// Routes the accepted connections of one worker and listener.
 pub(super) struct ConnectionRouter<S> {
     http: Rc<S>,
     settings: Settings,
     direct: Option<Rc<Direct>>,
 }
 
-impl<S: Service<Accepted, Response = ()> + 'static> ConnectionRouter<S> {
+impl<S: Service<HttpConnection, Response = ()> + 'static> ConnectionRouter<S> {
     /// With a `context`, streams are served by its loop, which is started here.
     pub(super) fn open(
         http: S,
@@ -37,9 +37,11 @@ impl<S: Service<Accepted, Response = ()> + 'static> ConnectionRouter<S> {
         context: Option<WorkerContext>,
     ) -> io::Result<Self> {
         let http = Rc::new(http);
-        let others = (Rc::clone(&http), settings.clone());
+        let fallback = (Rc::clone(&http), settings.clone());
         let direct = context.map(|context| {
-            Direct::start(context, move |other| serve(other, &*others.0, &others.1))
+            Direct::start(context, move |accepted| {
+                serve(accepted, &*fallback.0, &fallback.1);
+            })
         });
         Ok(Self {
             http,
@@ -48,8 +50,8 @@ impl<S: Service<Accepted, Response = ()> + 'static> ConnectionRouter<S> {
         })
     }
 
-    /// Sees to a connection that was accepted just now.
-    pub(super) fn let_in(&self, socket: TcpStream, peer: Option<SocketAddr>) {
+    /// Routes a connection that was accepted just now.
+    pub(super) fn route(&self, socket: TcpStream, peer: Option<SocketAddr>) {
         let Some(counted) = self.settings.capacity.count() else {
             return;
         };
@@ -59,42 +61,42 @@ impl<S: Service<Accepted, Response = ()> + 'static> ConnectionRouter<S> {
             ..
         } = self.settings;
         socket::configure_accepted(&socket, socket_buffer_bytes, stall_timeout);
-        let mut other = Other {
+        let mut accepted = Accepted {
             socket,
-            begun: Vec::new(),
+            received: Vec::new(),
             peer,
             counted,
         };
         if let Some(direct) = &self.direct {
-            match first_look(&other.socket) {
-                Some(begun) => other.begun = begun,
+            match read_first(&accepted.socket) {
+                Some(received) => accepted.received = received,
                 None => return,
             }
-            match direct.take(other) {
+            match direct.take(accepted) {
                 Ok(()) => return,
-                Err(theirs) => other = theirs,
+                Err(returned) => accepted = returned,
             }
         }
-        serve(other, &*self.http, &self.settings);
+        serve(accepted, &*self.http, &self.settings);
     }
 }
 
-fn serve<S>(other: Other, http: &S, settings: &Settings)
+fn serve<S>(accepted: Accepted, http: &S, settings: &Settings)
 where
-    S: Service<Accepted, Response = ()> + 'static,
+    S: Service<HttpConnection, Response = ()> + 'static,
 {
     // Without a place in the runtime's poll it cannot be served; its client comes back.
-    if let Ok(io) = tokio::net::TcpStream::from_std(other.socket) {
-        let connection = Connection::new(io, other.begun.into(), settings, other.counted);
-        let served = http.call((connection, Protocol::Http1, other.peer));
+    if let Ok(io) = tokio::net::TcpStream::from_std(accepted.socket) {
+        let connection = Connection::new(io, accepted.received.into(), settings, accepted.counted);
+        let served = http.call((connection, Protocol::Http1, accepted.peer));
         // How a connection ends is its client's matter, or has been logged.
         actix_web::rt::spawn(async move { drop(served.await) });
     }
 }
 
 /// What has come already; `None` when the client is gone.
-fn first_look(socket: &TcpStream) -> Option<Vec<u8>> {
-    let mut space = [0; FIRST_LOOK_BYTES];
+fn read_first(socket: &TcpStream) -> Option<Vec<u8>> {
+    let mut space = [0; FIRST_READ_BYTES];
     match recv(socket, &mut space, RecvFlags::DONTWAIT) {
         Ok((0, _)) => None,
         Ok((read, _)) => Some(space[..read].to_vec()),

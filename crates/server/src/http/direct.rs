@@ -4,16 +4,18 @@
 //! most of what an idle stream would take. What is kept for it instead is in `direct/stream.rs`.
 //!
 //! ```text
-//! direct/head.rs         whose request the first one is
-//! direct/connections.rs  what has become of each connection, and what is to be done about it
+//! direct/context.rs      what the loop is started with, and what it is given
+//! direct/head.rs         whether the first request is for a stream
+//! direct/connections.rs  the state of each connection, and its next step
 //! direct/stream.rs       one open stream: from its subscription to its socket
 //! direct/outgoing.rs     chunks, and what a full socket has not taken yet
-//! direct/inbox.rs        which streams were woken, and whose turn it is
+//! direct/inbox.rs        which streams were woken, and in which order they are served
 //! direct/sockets.rs      which sockets have something to read, or room
-//! direct/timers.rs       what the clock has to look at
+//! direct/timers.rs       when which connection is checked again
 //! ```
 
 mod connections;
+mod context;
 mod head;
 mod inbox;
 mod outgoing;
@@ -40,12 +42,12 @@ use tokio::{
 
 use crate::http::direct::{
     connections::Connections,
-    head::Verdict,
+    head::FirstRequest,
     inbox::{Inbox, Slot, Turns},
     sockets::Ready,
 };
 
-pub(super) use crate::http::direct::connections::{Other, WorkerContext};
+pub(super) use crate::http::direct::context::{Accepted, WorkerContext};
 
 /// The streams of one worker.
 pub(super) struct Direct {
@@ -53,7 +55,7 @@ pub(super) struct Direct {
     connections: RefCell<Connections>,
 }
 
-/// What the loop fills anew in each of its turns.
+/// Buffers that each turn of the loop fills anew.
 #[derive(Default)]
 struct Round {
     ready: Vec<Ready>,
@@ -62,13 +64,14 @@ struct Round {
 }
 
 impl Direct {
-    /// Starts the loop on this thread. `serve_other` serves whoever turns out not to ask for a stream.
+    /// Starts the loop on this thread. `serve_http` serves the connections whose first request is not for a
+    /// stream.
     pub(super) fn start(
         context: WorkerContext,
-        serve_other: impl Fn(Other) + 'static,
+        serve_http: impl Fn(Accepted) + 'static,
     ) -> io::Result<Rc<Self>> {
         let inbox = Arc::<Inbox>::default();
-        let connections = Connections::new(context, Box::new(serve_other), Arc::clone(&inbox))?;
+        let connections = Connections::new(context, Box::new(serve_http), Arc::clone(&inbox))?;
         let direct = Rc::new(Self {
             inbox,
             connections: RefCell::new(connections),
@@ -77,17 +80,17 @@ impl Direct {
         Ok(direct)
     }
 
-    /// Takes a connection that asks for a stream, or may come to; any other is given back.
-    pub(super) fn take(&self, other: Other) -> Result<(), Other> {
+    /// Takes a connection whose first request is for a stream, or may still be; any other is given back.
+    pub(super) fn take(&self, accepted: Accepted) -> Result<(), Accepted> {
         let connections = &mut *self.connections.borrow_mut();
         let earliest = connections.timers.next();
-        match connections.judge(&other, other.begun.len()) {
-            Verdict::Theirs => return Err(other),
-            Verdict::Stream(begun) => connections.begin(other, *begun),
-            Verdict::Unknown => connections.wait_for_head(other)?,
+        match connections.classify(&accepted, accepted.received.len()) {
+            FirstRequest::Other => return Err(accepted),
+            FirstRequest::Stream(granted) => connections.begin(accepted, *granted),
+            FirstRequest::Incomplete => connections.wait_for_head(accepted)?,
         }
         if connections.timers.next() != earliest {
-            // The clock has to be looked at earlier than the loop meant to.
+            // The loop sleeps until a later time.
             self.inbox.nudge();
         }
         Ok(())
@@ -133,19 +136,19 @@ impl Direct {
         Poll::Pending
     }
 
-    /// A bounded part of what there is to do.
+    /// Does a bounded part of what there is to do.
     fn serve(&self, round: &mut Round) {
         let connections = &mut *self.connections.borrow_mut();
         for ready in round.ready.drain(..) {
             connections.is_ready(ready);
         }
-        connections.look_at_clock(Instant::now());
+        connections.run_due_timers(Instant::now());
         round.turns.take(&self.inbox);
         round.turns.next(&mut round.turn);
-        for place in round.turn.drain(..) {
-            // One that panics is not to end everybody's.
-            if catch_unwind(AssertUnwindSafe(|| connections.advance(place))).is_err() {
-                connections.close(place);
+        for slot in round.turn.drain(..) {
+            // A panic ends one stream, not all.
+            if catch_unwind(AssertUnwindSafe(|| connections.advance(slot))).is_err() {
+                connections.close(slot);
             }
         }
     }

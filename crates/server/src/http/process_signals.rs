@@ -9,7 +9,14 @@ use std::{
 use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::server::Shutdown;
+/// How the server is asked to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shutdown {
+    /// Go on for the drain delay, then drain.
+    Delayed,
+    /// Drain at once.
+    Now,
+}
 
 /// Without a meaning here, and fatal unless they are caught, as are the real-time signals. With XFSZ caught,
 /// a write beyond the limit of file sizes fails as one to a full disk does.

@@ -12,7 +12,7 @@ use super::{
     history, key_file,
     listeners::{Listeners, ServeError},
     logging,
-    process_signals::{self, Hangups},
+    process_signals::{self, Hangups, Shutdown},
     status::Status,
     workers::{self, Workers},
 };
@@ -24,15 +24,6 @@ use sse_broadcaster::{
 use sse_broadcaster_actix::{Access, KeyRing, Publishers, Routes, UploadLimits};
 
 use sse_broadcaster_cli::{Secret, open_files};
-
-/// How the server is asked to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shutdown {
-    /// Go on for the drain delay, then drain.
-    Delayed,
-    /// Drain at once.
-    Now,
-}
 
 /// Sets up logging, serves until SIGTERM or SIGINT, and drains. Blocks.
 ///

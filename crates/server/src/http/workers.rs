@@ -25,7 +25,7 @@ use super::{
     answering,
     capacity::Capacity,
     connection::{Connection, Settings},
-    connection_router::{Accepted, ConnectionRouter},
+    connection_router::{ConnectionRouter, HttpConnection},
     descriptors::Connections,
     direct::WorkerContext,
     listeners::Listeners,
@@ -200,9 +200,9 @@ impl Port {
         let context = self.routing.context(&self.settings);
         let http = http(self.routing).new_service(()).await;
         let http = http.map_err(|_| io::Error::other("the routes cannot be set up"))?;
-        let door = ConnectionRouter::open(http, self.settings, context)?;
+        let router = ConnectionRouter::open(http, self.settings, context)?;
         let accepting = accept(listener, self.turns, worker, move |io, peer| {
-            door.let_in(io, peer);
+            router.route(io, peer);
         });
         actix_web::rt::spawn(accepting);
         Ok(())
@@ -251,12 +251,12 @@ impl Routing {
 fn http(
     routing: Routing,
 ) -> impl ServiceFactory<
-    Accepted,
+    HttpConnection,
     Config = (),
     Response = (),
     Error = impl std::fmt::Debug + 'static,
     InitError = impl std::fmt::Debug,
-    Service = impl Service<Accepted, Response = ()> + 'static,
+    Service = impl Service<HttpConnection, Response = ()> + 'static,
 > {
     let keep_alive = routing.keep_alive;
     let header = answering::keep_alive_header(keep_alive);

@@ -1,14 +1,12 @@
-//! What has become of each connection, and what is to be done about it when its socket, the clock or
-//! its stream says so.
+//! The state of each connection of a worker, and its next step when its socket is ready, a timer is due
+//! or its stream was woken.
 
 use std::{
     io::{self, Read as _},
-    net::{SocketAddr, TcpStream},
-    sync::{Arc, atomic::AtomicUsize},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use actix_http::ServiceConfig;
 use slab::Slab;
 
 use super::{
@@ -18,53 +16,35 @@ use super::{
         patience::{RESET_GRACE, RESET_LOOK, Reset, Stall},
         socket,
     },
-    head::{Begun, Verdict, judge},
-    inbox::{Bell, Inbox, Slot},
+    context::{Accepted, WorkerContext},
+    head::{FirstRequest, GrantedStream, classify},
+    inbox::{Inbox, Slot, StreamWaker},
     outgoing::Framer,
     sockets::{Ready, Sockets},
-    stream::{Rest, Stream},
+    stream::{Progress, Stream},
     timers::Timers,
 };
-use sse_broadcaster_actix::internal::AppState;
 
 /// How long the whole head of a stream's request is waited for. A slower one is left to actix, which
-/// has a bound of its own, and an answer for whoever exceeds it.
+/// has a bound of its own, and a response for clients that exceed it.
 const HEAD_WAIT: Duration = Duration::from_secs(1);
-/// Most connections that the clock brings up at once.
-const DUE_AT_ONCE: usize = 64;
+/// Most timers that are handled at once.
+const TIMERS_AT_ONCE: usize = 64;
 /// Most bytes of a head that are read at once.
 const READ_BYTES: usize = 4 << 10;
 
-/// What all connections of a worker share.
-pub(in crate::http) struct WorkerContext {
-    pub(in crate::http) state: Arc<AppState>,
-    pub(in crate::http) settings: Settings,
-    pub(in crate::http) config: ServiceConfig,
-    /// Counts the streams of all workers.
-    pub(in crate::http) streams: Arc<AtomicUsize>,
-}
-
-/// A connection that was accepted, and what was read of it: it asks for no stream, or has not yet.
-pub(in crate::http) struct Other {
-    pub(in crate::http) socket: TcpStream,
-    pub(in crate::http) begun: Vec<u8>,
-    /// Nothing where it came by a Unix socket.
-    pub(in crate::http) peer: Option<SocketAddr>,
-    pub(in crate::http) counted: Counted,
-}
-
-/// Boxed, so that a place in the list is small.
+/// Boxed, so that a slot in the list is small.
 enum Connection {
     /// Its first head has not come whole.
-    Asking(Box<Asking>),
+    AwaitingRequest(Box<AwaitingRequest>),
     Streaming(Box<Stream>),
     Resetting(Box<Resetting>),
-    /// In the hands of whoever is about to put something else here.
-    Taken,
+    /// Moved out by a function that is about to put another state here.
+    Moved,
 }
 
-struct Asking {
-    other: Other,
+struct AwaitingRequest {
+    accepted: Accepted,
     until: Instant,
 }
 
@@ -82,13 +62,13 @@ pub(super) struct Connections {
     framer: Framer,
     inbox: Arc<Inbox>,
     context: WorkerContext,
-    serve_other: Box<dyn Fn(Other)>,
+    serve_http: Box<dyn Fn(Accepted)>,
 }
 
 impl Connections {
     pub(super) fn new(
         context: WorkerContext,
-        serve_other: Box<dyn Fn(Other)>,
+        serve_http: Box<dyn Fn(Accepted)>,
         inbox: Arc<Inbox>,
     ) -> io::Result<Self> {
         Ok(Self {
@@ -98,99 +78,100 @@ impl Connections {
             framer: Framer::default(),
             inbox,
             context,
-            serve_other,
+            serve_http,
         })
     }
 
-    /// Of what the connection has sent, the last `new` bytes have not been looked at.
-    pub(super) fn judge(&self, other: &Other, new: usize) -> Verdict {
+    /// The last `new` bytes received have not been examined yet.
+    pub(super) fn classify(&self, accepted: &Accepted, new: usize) -> FirstRequest {
         let WorkerContext { state, config, .. } = &self.context;
-        judge(other, new, state, config)
+        classify(accepted, new, state, config)
     }
 
-    pub(super) fn wait_for_head(&mut self, mut other: Other) -> Result<(), Other> {
-        let place = place_of(self.all.vacant_key());
-        if self.sockets.add(&other.socket, place).is_err() {
-            return Err(other);
+    pub(super) fn wait_for_head(&mut self, mut accepted: Accepted) -> Result<(), Accepted> {
+        let slot = slot_of(self.all.vacant_key());
+        if self.sockets.add(&accepted.socket, slot).is_err() {
+            return Err(accepted);
         }
         let until = Instant::now() + HEAD_WAIT;
-        self.timers.set(until, place);
-        other.begun.shrink_to_fit();
-        let asking = Box::new(Asking { other, until });
-        self.all.insert(Connection::Asking(asking));
+        self.timers.set(until, slot);
+        accepted.received.shrink_to_fit();
+        let awaiting = Box::new(AwaitingRequest { accepted, until });
+        self.all.insert(Connection::AwaitingRequest(awaiting));
         Ok(())
     }
 
-    /// Begins the stream of a connection that nobody watches yet.
-    pub(super) fn begin(&mut self, other: Other, begun: Begun) {
-        let place = place_of(self.all.vacant_key());
+    /// Begins the stream of a connection that is not watched yet.
+    pub(super) fn begin(&mut self, accepted: Accepted, granted: GrantedStream) {
+        let slot = slot_of(self.all.vacant_key());
         // Without a socket that is watched there is no stream; its client comes back.
-        if self.sockets.add(&other.socket, place).is_ok() {
-            self.all.insert(Connection::Taken);
-            self.begin_at(place, other, begun);
+        if self.sockets.add(&accepted.socket, slot).is_ok() {
+            self.all.insert(Connection::Moved);
+            self.begin_at(slot, accepted, granted);
         }
     }
 
-    fn begin_at(&mut self, place: Slot, other: Other, begun: Begun) {
-        let bell = Bell::new(&self.inbox, place);
-        let counted = [other.counted, Counted::among(&self.context.streams)];
-        let (mut stream, answer) = Stream::new(other.socket, begun, bell, counted);
-        let rest = stream.begin(answer, &mut self.framer);
-        self.all[place as usize] = Connection::Streaming(Box::new(stream));
-        self.settle(place, rest);
+    fn begin_at(&mut self, slot: Slot, accepted: Accepted, granted: GrantedStream) {
+        let waker = StreamWaker::new(&self.inbox, slot);
+        let counted = [accepted.counted, Counted::among(&self.context.streams)];
+        let (mut stream, head) = Stream::new(accepted.socket, granted, waker, counted);
+        let progress = stream.begin(head, &mut self.framer);
+        self.all[slot as usize] = Connection::Streaming(Box::new(stream));
+        self.follow_up(slot, progress);
     }
 
     /// A stream was woken.
-    pub(super) fn advance(&mut self, place: Slot) {
-        if let Some(Connection::Streaming(stream)) = self.all.get_mut(place as usize) {
-            let rest = stream.advance(&mut self.framer);
-            self.settle(place, rest);
+    pub(super) fn advance(&mut self, slot: Slot) {
+        if let Some(Connection::Streaming(stream)) = self.all.get_mut(slot as usize) {
+            let progress = stream.advance(&mut self.framer);
+            self.follow_up(slot, progress);
         }
     }
 
     pub(super) fn is_ready(&mut self, ready: Ready) {
-        let place = ready.place;
-        match self.all.get_mut(place as usize) {
-            Some(Connection::Asking(_)) => self.read_head(place, ready.is_closed),
+        let slot = ready.slot;
+        match self.all.get_mut(slot as usize) {
+            Some(Connection::AwaitingRequest(_)) => self.read_head(slot, ready.is_closed),
             Some(Connection::Streaming(stream)) => {
-                let mut rest = Rest::Idle;
+                let mut progress = Progress::Idle;
                 if ready.to_read {
-                    rest = stream.discard();
+                    progress = stream.discard();
                 }
-                if ready.has_room && rest == Rest::Idle {
-                    rest = stream.write_on(&mut self.framer);
+                if ready.has_room && progress == Progress::Idle {
+                    progress = stream.write_on(&mut self.framer);
                 }
-                self.settle(place, rest);
+                self.follow_up(slot, progress);
             }
-            // A reset looks by itself; and what a place was told may have been for who had it before.
-            Some(Connection::Resetting(_) | Connection::Taken) | None => {}
+            // A reset has a timer; and readiness may be of the connection that had this slot before.
+            Some(Connection::Resetting(_) | Connection::Moved) | None => {}
         }
     }
 
-    fn read_head(&mut self, place: Slot, is_closed: bool) {
+    fn read_head(&mut self, slot: Slot, is_closed: bool) {
         let mut space = [0; READ_BYTES];
         loop {
-            let Some(Connection::Asking(asking)) = self.all.get_mut(place as usize) else {
+            let Some(Connection::AwaitingRequest(awaiting)) = self.all.get_mut(slot as usize)
+            else {
                 return;
             };
-            let new = match (&asking.other.socket).read(&mut space) {
-                Ok(0) => return self.close(place),
+            let new = match (&awaiting.accepted.socket).read(&mut space) {
+                Ok(0) => return self.close(slot),
                 Ok(new) => new,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(_) => return self.close(place),
+                Err(_) => return self.close(slot),
             };
-            asking.other.begun.extend_from_slice(&space[..new]);
+            awaiting.accepted.received.extend_from_slice(&space[..new]);
             let WorkerContext { state, config, .. } = &self.context;
-            match judge(&asking.other, new, state, config) {
-                Verdict::Unknown => {}
-                Verdict::Theirs => return self.give_back(place),
-                Verdict::Stream(begun) => {
-                    if let Some(other) = self.take_asking(place) {
-                        self.begin_at(place, other, *begun);
+            match classify(&awaiting.accepted, new, state, config) {
+                FirstRequest::Incomplete => {}
+                FirstRequest::Other => return self.give_back(slot),
+                FirstRequest::Stream(granted) => {
+                    if let Some(accepted) = self.take_awaiting(slot) {
+                        self.begin_at(slot, accepted, *granted);
                         if is_closed || new == READ_BYTES {
-                            // Of what else is there already, nothing more is told.
-                            self.discard(place);
+                            // The rest of what has come causes no further readiness event.
+                            self.discard(slot);
                         }
                     }
                     return;
@@ -199,17 +180,17 @@ impl Connections {
         }
     }
 
-    fn discard(&mut self, place: Slot) {
-        if let Some(Connection::Streaming(stream)) = self.all.get_mut(place as usize) {
-            let rest = stream.discard();
-            self.settle(place, rest);
+    fn discard(&mut self, slot: Slot) {
+        if let Some(Connection::Streaming(stream)) = self.all.get_mut(slot as usize) {
+            let progress = stream.discard();
+            self.follow_up(slot, progress);
         }
     }
 
-    fn take_asking(&mut self, place: Slot) -> Option<Other> {
-        let connection = self.all.get_mut(place as usize)?;
-        match std::mem::replace(connection, Connection::Taken) {
-            Connection::Asking(asking) => Some(asking.other),
+    fn take_awaiting(&mut self, slot: Slot) -> Option<Accepted> {
+        let connection = self.all.get_mut(slot as usize)?;
+        match std::mem::replace(connection, Connection::Moved) {
+            Connection::AwaitingRequest(awaiting) => Some(awaiting.accepted),
             other => {
                 *connection = other;
                 None
@@ -217,22 +198,24 @@ impl Connections {
         }
     }
 
-    fn give_back(&mut self, place: Slot) {
-        if let Some(other) = self.take_asking(place) {
-            self.close(place);
-            self.sockets.remove(&other.socket);
-            (self.serve_other)(other);
+    fn give_back(&mut self, slot: Slot) {
+        if let Some(accepted) = self.take_awaiting(slot) {
+            self.close(slot);
+            self.sockets.remove(&accepted.socket);
+            (self.serve_http)(accepted);
         }
     }
 
-    /// Looks at whoever the clock has brought up.
-    pub(super) fn look_at_clock(&mut self, now: Instant) {
-        for _ in 0..DUE_AT_ONCE {
-            let Some(place) = self.timers.take_due(now) else {
+    /// Handles the timers that are due, a bounded number of them.
+    pub(super) fn run_due_timers(&mut self, now: Instant) {
+        for _ in 0..TIMERS_AT_ONCE {
+            let Some(slot) = self.timers.take_due(now) else {
                 return;
             };
-            match self.all.get_mut(place as usize) {
-                Some(Connection::Asking(asking)) if asking.until <= now => self.give_back(place),
+            match self.all.get_mut(slot as usize) {
+                Some(Connection::AwaitingRequest(awaiting)) if awaiting.until <= now => {
+                    self.give_back(slot);
+                }
                 Some(Connection::Streaming(stream)) if stream.has_timer => {
                     stream.has_timer = false;
                     let Settings {
@@ -240,15 +223,15 @@ impl Connections {
                         replay_buffers,
                         ..
                     } = &self.context.settings;
-                    let rest = stream.look(*stall_timeout, replay_buffers.waiting() > 0);
-                    self.settle(place, rest);
+                    let progress = stream.check(*stall_timeout, replay_buffers.waiting() > 0);
+                    self.follow_up(slot, progress);
                 }
                 Some(Connection::Resetting(resetting)) => {
                     let socket = &resetting.stream.socket;
                     if resetting.reset.is_due(socket::unacknowledged(socket)) {
-                        self.close(place);
+                        self.close(slot);
                     } else {
-                        self.timers.set(now + RESET_LOOK, place);
+                        self.timers.set(now + RESET_LOOK, slot);
                     }
                 }
                 _ => {}
@@ -256,52 +239,52 @@ impl Connections {
         }
     }
 
-    /// Sees to what a stream waits for.
-    fn settle(&mut self, place: Slot, rest: Rest) {
-        let Some(Connection::Streaming(stream)) = self.all.get_mut(place as usize) else {
+    /// Arranges what the stream waits for next.
+    fn follow_up(&mut self, slot: Slot, progress: Progress) {
+        let Some(Connection::Streaming(stream)) = self.all.get_mut(slot as usize) else {
             return;
         };
-        if stream.is_judged() && !stream.has_timer {
+        if stream.has_stall_watch() && !stream.has_timer {
             stream.has_timer = true;
             let interval = Stall::interval(self.context.settings.stall_timeout);
-            self.timers.set(Instant::now() + interval, place);
+            self.timers.set(Instant::now() + interval, slot);
         }
-        match rest {
-            Rest::Idle => {}
-            Rest::Full => {
+        match progress {
+            Progress::Idle => {}
+            Progress::Blocked => {
                 let is_watched =
-                    stream.watches_room || self.sockets.watch_room(&stream.socket, place).is_ok();
+                    stream.watches_room || self.sockets.watch_room(&stream.socket, slot).is_ok();
                 stream.watches_room = is_watched;
                 if !is_watched {
-                    self.close(place);
+                    self.close(slot);
                 }
             }
-            Rest::Cut => {
+            Progress::Finished => {
                 // What is unread at the close would make it a reset that overtakes what was just sent.
                 let _ = stream.discard();
                 if stream.needs_reset() {
-                    self.reset(place);
+                    self.reset(slot);
                 } else {
-                    self.close(place);
+                    self.close(slot);
                 }
             }
-            Rest::Gone => self.close(place),
+            Progress::Gone => self.close(slot),
         }
     }
 
-    fn reset(&mut self, place: Slot) {
-        let connection = &mut self.all[place as usize];
-        if let Connection::Streaming(stream) = std::mem::replace(connection, Connection::Taken) {
+    fn reset(&mut self, slot: Slot) {
+        let connection = &mut self.all[slot as usize];
+        if let Connection::Streaming(stream) = std::mem::replace(connection, Connection::Moved) {
             let reset = Reset::begin();
             *connection = Connection::Resetting(Box::new(Resetting { stream, reset }));
-            self.timers.set(Instant::now() + RESET_GRACE, place);
+            self.timers.set(Instant::now() + RESET_GRACE, slot);
         }
     }
 
-    pub(super) fn close(&mut self, place: Slot) {
-        let closed = self.all.try_remove(place as usize);
+    pub(super) fn close(&mut self, slot: Slot) {
+        let closed = self.all.try_remove(slot as usize);
         if let Some(Connection::Streaming(stream)) = &closed
-            && stream.is_judged()
+            && stream.has_stall_watch()
         {
             // What is unsent stays with the kernel for so long, and no longer.
             socket::wait_for_peer(&stream.socket, Some(self.context.settings.stall_timeout));
@@ -309,6 +292,6 @@ impl Connections {
     }
 }
 
-fn place_of(key: usize) -> Slot {
+fn slot_of(key: usize) -> Slot {
     Slot::try_from(key).expect("fewer than 2^32 descriptors")
 }

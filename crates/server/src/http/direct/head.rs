@@ -1,7 +1,7 @@
-//! The first request of a connection: a stream's, or somebody else's.
+//! The first request of a connection: for a stream, or for another route.
 //!
 //! Only a whole `GET` of the stream route is taken, and only if the stream is granted. All else is
-//! left to actix with every byte that was read, so that there is one place that refuses.
+//! left to actix with every byte that was read, so that there is one place that rejects.
 
 use actix_http::{
     Response, ServiceConfig,
@@ -15,68 +15,70 @@ use actix_web::{
 };
 use tokio_util::codec::{Decoder as _, Encoder as _};
 
-use super::{super::upgrades::Offers, connections::Other};
+use super::{super::upgrades::Offers, context::Accepted};
 use sse_broadcaster_actix::internal::{
     AppState, Opened, PageFormat, Route, is_chunked, open_stream,
 };
 
 /// Longest head of a stream's request; what is longer is left to actix, which has bounds of its own.
 const MAX_HEAD_BYTES: usize = 16 << 10;
-/// How every head that may be a stream's begins.
-const BEGINNINGS: [&[u8]; 2] = [b"GET /events", b"GET /signals"];
+/// With which bytes a request for a stream begins.
+const PREFIXES: [&[u8]; 2] = [b"GET /events", b"GET /signals"];
 
-/// Whose request it is.
-pub(super) enum Verdict {
-    /// Too little has come to tell.
-    Unknown,
-    Theirs,
-    Stream(Box<Begun>),
+/// What the first request of a connection asks for.
+pub(super) enum FirstRequest {
+    /// Too little has come to decide.
+    Incomplete,
+    /// Not a stream, or one that is not granted.
+    Other,
+    Stream(Box<GrantedStream>),
 }
 
-/// A stream that was granted, and the head of its answer.
-pub(super) struct Begun {
-    pub(super) answer: Vec<u8>,
+/// A stream that was granted.
+pub(super) struct GrantedStream {
+    /// The head of its response.
+    pub(super) head: Vec<u8>,
     pub(super) opened: Opened,
     pub(super) chunked: bool,
     /// How many bytes came behind the request.
     pub(super) behind: usize,
 }
 
-/// Looks at what a connection has sent so far, of which the last `new` bytes were not looked at yet.
-pub(super) fn judge(
-    other: &Other,
+/// Examines what a connection has sent so far; the last `new` bytes were not examined yet.
+pub(super) fn classify(
+    accepted: &Accepted,
     new: usize,
     state: &AppState,
     config: &ServiceConfig,
-) -> Verdict {
-    let sent = &other.begun[..];
-    if !may_be_a_streams(sent) {
-        return Verdict::Theirs;
+) -> FirstRequest {
+    let sent = &accepted.received[..];
+    if !may_ask_for_stream(sent) {
+        return FirstRequest::Other;
     }
-    // A head ends with a line, so that one sent byte by byte is not decoded as often.
+    // A head ends with a line feed: one that is sent byte by byte is not decoded at every byte.
     if !sent[sent.len() - new..].contains(&b'\n') {
         return if sent.len() < MAX_HEAD_BYTES {
-            Verdict::Unknown
+            FirstRequest::Incomplete
         } else {
-            Verdict::Theirs
+            FirstRequest::Other
         };
     }
     let (mut codec, mut rest) = (Codec::new(config.clone()), BytesMut::from(sent));
     Offers::default().ignore(&mut rest);
     match codec.decode(&mut rest) {
-        Ok(None) if sent.len() < MAX_HEAD_BYTES => Verdict::Unknown,
+        Ok(None) if sent.len() < MAX_HEAD_BYTES => FirstRequest::Incomplete,
         Ok(Some(Message::Item(mut request))) if codec.message_type() == MessageType::None => {
-            request.head_mut().peer_addr = other.peer;
-            let begun = begin(request.head(), rest.len(), state, &mut codec);
-            begun.map_or(Verdict::Theirs, Verdict::Stream)
+            request.head_mut().peer_addr = accepted.peer;
+            let granted = grant(request.head(), rest.len(), state, &mut codec);
+            granted.map_or(FirstRequest::Other, FirstRequest::Stream)
         }
-        _ => Verdict::Theirs,
+        _ => FirstRequest::Other,
     }
 }
 
-/// Also when only the first bytes of it have come.
-fn may_be_a_streams(sent: &[u8]) -> bool {
-    BEGINNINGS.into_iter().any(|begins| {
+/// Also while only its first bytes have come.
+fn may_ask_for_stream(sent: &[u8]) -> bool {
+    PREFIXES.into_iter().any(|begins| {
         let (beginning, rest) = sent.split_at(sent.len().min(begins.len()));
         begins.starts_with(beginning)
             && matches!(
@@ -86,12 +88,12 @@ fn may_be_a_streams(sent: &[u8]) -> bool {
     })
 }
 
-fn begin(
+fn grant(
     request: &RequestHead,
     behind: usize,
     state: &AppState,
     codec: &mut Codec,
-) -> Option<Box<Begun>> {
+) -> Option<Box<GrantedStream>> {
     if request.method != Method::GET || request.headers.contains_key(header::EXPECT) {
         return None;
     }
@@ -103,12 +105,12 @@ fn begin(
         "/signals" | "/signals/" => Route::Signals,
         _ => return None,
     };
-    let (answer, opened) = open_stream(request, state, route).ok()?;
-    let answer = (Response::from(answer), BodySize::Stream);
-    let mut bytes = BytesMut::new();
-    codec.encode(Message::Item(answer), &mut bytes).ok()?;
-    Some(Box::new(Begun {
-        answer: bytes.into(),
+    let (response, opened) = open_stream(request, state, route).ok()?;
+    let response = (Response::from(response), BodySize::Stream);
+    let mut head = BytesMut::new();
+    codec.encode(Message::Item(response), &mut head).ok()?;
+    Some(Box::new(GrantedStream {
+        head: head.into(),
         opened,
         chunked: is_chunked(request),
         behind,
@@ -120,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_get_of_the_stream_route_may_be_a_streams_also_in_its_first_bytes() {
+    fn only_a_get_of_a_stream_route_may_ask_for_a_stream_also_in_its_first_bytes() {
         for whole in [
             "GET /events HTTP/1.1",
             "GET /events?topic=a ",
@@ -129,7 +131,10 @@ mod tests {
             "GET /signals?name=a ",
         ] {
             for end in 0..=whole.len() {
-                assert!(may_be_a_streams(&whole.as_bytes()[..end]), "{whole} {end}");
+                assert!(
+                    may_ask_for_stream(&whole.as_bytes()[..end]),
+                    "{whole} {end}"
+                );
             }
         }
         for other in [
@@ -143,7 +148,7 @@ mod tests {
             "\r\n",
             "\x16\x03",
         ] {
-            assert!(!may_be_a_streams(other.as_bytes()), "{other}");
+            assert!(!may_ask_for_stream(other.as_bytes()), "{other}");
         }
     }
 }

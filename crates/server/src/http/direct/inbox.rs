@@ -1,4 +1,4 @@
-//! Which streams were woken, and whose turn it is.
+//! Which streams were woken, and in which order they are served.
 //!
 //! What was woken between two turns is a group, and each turn serves some of every group: so a
 //! fan-out to many does not hold up one to few that came after it. A stream that waits in a group
@@ -24,7 +24,7 @@ const MAX_GROUPS: usize = 16;
 /// How many streams of each group are served in one turn.
 const PER_GROUP: usize = 16;
 /// How many streams are served in one turn at least, where there are so many: between turns
-/// connections are accepted and requests answered.
+/// connections are accepted and responses made.
 const PER_TURN: usize = 64;
 
 /// Filled by wakes, from any thread.
@@ -35,10 +35,10 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
-    fn push(&self, place: Slot) {
+    fn push(&self, slot: Slot) {
         let was_empty = {
             let mut woken = self.woken.lock();
-            woken.push(place);
+            woken.push(slot);
             woken.len() == 1
         };
         if was_empty {
@@ -46,7 +46,7 @@ impl Inbox {
         }
     }
 
-    /// Has the loop look again at what it waits for.
+    /// Wakes the loop, so that it computes anew what it waits for.
     pub(super) fn nudge(&self) {
         self.worker.wake();
     }
@@ -55,44 +55,44 @@ impl Inbox {
         self.woken.lock().is_empty()
     }
 
-    /// Whom to wake when there is something. Looks whether there is already.
+    /// Sets the waker of the loop; true when there is something already.
     pub(super) fn register(&self, worker: &Waker) -> bool {
         self.worker.register(worker);
         !self.is_empty()
     }
 }
 
-/// What wakes one stream. It is in the inbox once at most.
+/// The waker of one stream, which is in the inbox at most once.
 #[derive(Debug)]
-pub(super) struct Bell {
+pub(super) struct StreamWaker {
     inbox: Arc<Inbox>,
-    place: Slot,
-    rung: AtomicBool,
+    slot: Slot,
+    is_queued: AtomicBool,
 }
 
-impl Bell {
-    pub(super) fn new(inbox: &Arc<Inbox>, place: Slot) -> Arc<Self> {
+impl StreamWaker {
+    pub(super) fn new(inbox: &Arc<Inbox>, slot: Slot) -> Arc<Self> {
         Arc::new(Self {
             inbox: Arc::clone(inbox),
-            place,
-            rung: AtomicBool::new(false),
+            slot,
+            is_queued: AtomicBool::new(false),
         })
     }
 
-    /// To be called before the stream is polled, so that a wake from then on is not missed.
-    pub(super) fn answer(&self) {
-        self.rung.store(false, Ordering::SeqCst);
+    /// Must be called before the stream is polled, so that a wake from then on is not missed.
+    pub(super) fn reset(&self) {
+        self.is_queued.store(false, Ordering::SeqCst);
     }
 }
 
-impl Wake for Bell {
+impl Wake for StreamWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.rung.swap(true, Ordering::SeqCst) {
-            self.inbox.push(self.place);
+        if !self.is_queued.swap(true, Ordering::SeqCst) {
+            self.inbox.push(self.slot);
         }
     }
 }
@@ -106,7 +106,7 @@ pub(super) struct Turns {
 
 #[derive(Debug)]
 struct Group {
-    places: Vec<Slot>,
+    slots: Vec<Slot>,
     served: usize,
 }
 
@@ -119,28 +119,28 @@ impl Turns {
         }
         let is_full = self.groups.len() >= MAX_GROUPS;
         match self.groups.back_mut() {
-            Some(last) if is_full => last.places.append(&mut woken),
+            Some(last) if is_full => last.slots.append(&mut woken),
             _ => {
                 let spare = std::mem::take(&mut self.spare);
-                let places = std::mem::replace(&mut *woken, spare);
-                self.groups.push_back(Group { places, served: 0 });
+                let slots = std::mem::replace(&mut *woken, spare);
+                self.groups.push_back(Group { slots, served: 0 });
             }
         }
     }
 
-    /// Whose turn it is, behind what is in `turn`.
+    /// Appends the streams of the next turn to `turn`.
     pub(super) fn next(&mut self, turn: &mut Vec<Slot>) {
         let each = PER_GROUP.max(PER_TURN / self.groups.len().max(1));
         for group in &mut self.groups {
-            let end = group.places.len().min(group.served + each);
-            turn.extend_from_slice(&group.places[group.served..end]);
+            let end = group.slots.len().min(group.served + each);
+            turn.extend_from_slice(&group.slots[group.served..end]);
             group.served = end;
         }
         let spare = &mut self.spare;
         self.groups.retain_mut(|group| {
-            let waits = group.served < group.places.len();
+            let waits = group.served < group.slots.len();
             if !waits {
-                *spare = std::mem::take(&mut group.places);
+                *spare = std::mem::take(&mut group.slots);
                 spare.clear();
             }
             waits
@@ -156,10 +156,10 @@ impl Turns {
 mod tests {
     use super::*;
 
-    fn woken(inbox: &Arc<Inbox>, places: std::ops::Range<Slot>) -> Vec<Arc<Bell>> {
-        let bells: Vec<_> = places.map(|place| Bell::new(inbox, place)).collect();
-        bells.iter().for_each(Wake::wake_by_ref);
-        bells
+    fn woken(inbox: &Arc<Inbox>, slots: std::ops::Range<Slot>) -> Vec<Arc<StreamWaker>> {
+        let wakers: Vec<_> = slots.map(|slot| StreamWaker::new(inbox, slot)).collect();
+        wakers.iter().for_each(Wake::wake_by_ref);
+        wakers
     }
 
     #[test]
@@ -178,11 +178,11 @@ mod tests {
     }
 
     #[test]
-    fn everybody_is_served_once_in_bounded_turns_however_many_groups_there_were() {
+    fn every_stream_is_served_once_in_bounded_turns_however_many_groups_there_were() {
         let inbox = Arc::new(Inbox::default());
         let (mut turns, mut served) = (Turns::default(), Vec::new());
         for group in 0..100 {
-            let _bells = woken(&inbox, group * 100..group * 100 + 100);
+            let _wakers = woken(&inbox, group * 100..group * 100 + 100);
             turns.take(&inbox);
         }
         while !turns.is_empty() {
@@ -195,13 +195,13 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_is_in_the_inbox_once_until_it_is_answered() {
+    fn a_stream_is_in_the_inbox_once_until_it_is_served() {
         let inbox = Arc::new(Inbox::default());
-        let bells = woken(&inbox, 0..1);
-        bells[0].wake_by_ref();
+        let wakers = woken(&inbox, 0..1);
+        wakers[0].wake_by_ref();
         assert_eq!(inbox.woken.lock().len(), 1);
-        bells[0].answer();
-        bells[0].wake_by_ref();
+        wakers[0].reset();
+        wakers[0].wake_by_ref();
         assert_eq!(inbox.woken.lock().len(), 2);
     }
 }

@@ -1,4 +1,4 @@
-//! Bytes on their way to a socket: framed as a chunk where the answer is chunked, and partly written
+//! Bytes on their way to a socket: framed as a chunk where the response is chunked, and partly written
 //! where the socket is full.
 
 use std::{

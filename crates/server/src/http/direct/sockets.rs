@@ -14,13 +14,13 @@ use tokio::io::unix::AsyncFd;
 
 use super::{super::socket, inbox::Slot};
 
-/// Most that is learnt at once.
+/// Most readiness events of one poll.
 const MAX_EVENTS: usize = 256;
 
 /// What a socket can do.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ready {
-    pub(super) place: Slot,
+    pub(super) slot: Slot,
     pub(super) to_read: bool,
     /// Behind what there is to read the client's end was seen.
     pub(super) is_closed: bool,
@@ -40,10 +40,10 @@ impl Sockets {
         })
     }
 
-    /// From now on told, each time anew, when there is something to read. A close ends it.
-    pub(super) fn add(&self, socket: &TcpStream, place: Slot) -> io::Result<()> {
+    /// Watches, from now on, whether there is something to read. Closing the socket ends it.
+    pub(super) fn add(&self, socket: &TcpStream, slot: Slot) -> io::Result<()> {
         let registry = self.poll.get_ref().registry();
-        let token = Token(place as usize);
+        let token = Token(slot as usize);
         registry.register(
             &mut SourceFd(&socket.as_raw_fd()),
             token,
@@ -51,10 +51,10 @@ impl Sockets {
         )
     }
 
-    /// And when there is room again.
-    pub(super) fn watch_room(&self, socket: &TcpStream, place: Slot) -> io::Result<()> {
+    /// Watches for room to write as well.
+    pub(super) fn watch_room(&self, socket: &TcpStream, slot: Slot) -> io::Result<()> {
         let registry = self.poll.get_ref().registry();
-        let token = Token(place as usize);
+        let token = Token(slot as usize);
         let both = Interest::READABLE | Interest::WRITABLE;
         registry.reregister(&mut SourceFd(&socket.as_raw_fd()), token, both)
     }
@@ -65,7 +65,7 @@ impl Sockets {
         let _ = registry.deregister(&mut SourceFd(&socket.as_raw_fd()));
     }
 
-    /// What has become ready, behind what is in `found`.
+    /// Appends what has become ready to `found`.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -89,7 +89,7 @@ impl Sockets {
         }
         found.extend(self.events.iter().filter_map(|event| {
             Some(Ready {
-                place: Slot::try_from(event.token().0).ok()?,
+                slot: Slot::try_from(event.token().0).ok()?,
                 to_read: event.is_readable() || event.is_read_closed() || event.is_error(),
                 is_closed: event.is_read_closed() || event.is_error(),
                 has_room: event.is_writable(),

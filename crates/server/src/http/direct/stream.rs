@@ -16,8 +16,8 @@ use super::{
         patience::{BROKEN_CHUNK, Discarded, Hold, Stall, Unseen},
         socket,
     },
-    head::Begun,
-    inbox::Bell,
+    head::GrantedStream,
+    inbox::StreamWaker,
     outgoing::{Framer, Outgoing, append_chunk},
 };
 use sse_broadcaster::broadcaster::{Ended, Subscription};
@@ -32,15 +32,15 @@ const FIRST_WRITE_BYTES: usize = 32 << 10;
 pub(super) struct Stream {
     pub(super) socket: TcpStream,
     subscription: Subscription,
-    bell: Arc<Bell>,
+    waker: Arc<StreamWaker>,
     framing: Framing,
     discarded: Discarded,
-    /// The socket was full once, so that its room is told.
+    /// The socket was full once, so that it is watched for room.
     pub(super) watches_room: bool,
-    /// A look at the stall is due some time.
+    /// A check of the stall is scheduled.
     pub(super) has_timer: bool,
     full: Option<Box<Full>>,
-    /// There as long as something may not be acknowledged.
+    /// `Some` as long as something may not be acknowledged.
     stall: Option<Box<Stall>>,
     unseen: Unseen,
     /// Among connections, and among streams.
@@ -63,62 +63,62 @@ struct Full {
     hold: Hold,
 }
 
-/// What a stream waits for after it has done what it can.
+/// How far a stream has come, and what it waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rest {
-    /// To be woken.
+pub(super) enum Progress {
+    /// Nothing is due: it waits for its waker.
     Idle,
-    /// For room in its socket.
-    Full,
-    /// For nothing: everything is with the kernel, and the connection is to be cut.
-    Cut,
-    /// For nothing: its client is gone.
+    /// Its socket is full: it waits for room.
+    Blocked,
+    /// Everything was handed to the kernel, and the connection is to be cut.
+    Finished,
+    /// Its client is gone.
     Gone,
 }
 
 impl Stream {
-    /// And the head of its answer, to begin with.
+    /// Returns the head of the response as well, which `begin` sends.
     pub(super) fn new(
         socket: TcpStream,
-        begun: Begun,
-        bell: Arc<Bell>,
+        granted: GrantedStream,
+        waker: Arc<StreamWaker>,
         counted: [Counted; 2],
     ) -> (Self, Vec<u8>) {
         let stream = Self {
             socket,
-            subscription: begun.opened.subscription,
-            bell,
-            framing: if begun.chunked {
+            subscription: granted.opened.subscription,
+            waker,
+            framing: if granted.chunked {
                 Framing::Chunks
             } else {
                 Framing::Plain
             },
-            discarded: Discarded::of(begun.behind),
+            discarded: Discarded::of(granted.behind),
             watches_room: false,
             has_timer: false,
             full: None,
             stall: None,
             unseen: Unseen::default(),
             _counted: counted,
-            _seat: begun.opened.seat,
+            _seat: granted.opened.seat,
         };
-        (stream, begun.answer)
+        (stream, granted.head)
     }
 
-    /// Sends the answer's head, and in the same write what is due at once.
-    pub(super) fn begin(&mut self, mut answer: Vec<u8>, framer: &mut Framer) -> Rest {
-        let waker = Waker::from(Arc::clone(&self.bell));
+    /// Sends the head of the response, and in the same write what is due at once.
+    pub(super) fn begin(&mut self, mut head: Vec<u8>, framer: &mut Framer) -> Progress {
+        let waker = Waker::from(Arc::clone(&self.waker));
         let mut cx = Context::from_waker(&waker);
         let mut is_pending = false;
-        while answer.len() < FIRST_WRITE_BYTES {
+        while head.len() < FIRST_WRITE_BYTES {
             match self.subscription.poll_due(&mut cx) {
                 // Shared by others, maybe, so that it is not copied.
                 Poll::Ready(Some(bytes)) if bytes.len() > FIRST_WRITE_BYTES => {
                     self.subscription.put_back(bytes);
                     break;
                 }
-                Poll::Ready(Some(bytes)) if self.is_chunked() => append_chunk(&mut answer, &bytes),
-                Poll::Ready(Some(bytes)) => answer.extend_from_slice(&bytes),
+                Poll::Ready(Some(bytes)) if self.is_chunked() => append_chunk(&mut head, &bytes),
+                Poll::Ready(Some(bytes)) => head.extend_from_slice(&bytes),
                 Poll::Ready(None) => break,
                 Poll::Pending => {
                     is_pending = true;
@@ -126,9 +126,9 @@ impl Stream {
                 }
             }
         }
-        let mut outgoing = Outgoing::plain(answer.into());
+        let mut outgoing = Outgoing::plain(head.into());
         match outgoing.write(&self.socket) {
-            Ok(true) if is_pending => Rest::Idle,
+            Ok(true) if is_pending => Progress::Idle,
             Ok(true) => self.advance(framer),
             Ok(false) => self.wait_for_room(outgoing),
             Err(error) => self.gone(&error),
@@ -136,19 +136,19 @@ impl Stream {
     }
 
     /// Writes what is due, until nothing is or the socket is full.
-    pub(super) fn advance(&mut self, framer: &mut Framer) -> Rest {
-        self.bell.answer();
+    pub(super) fn advance(&mut self, framer: &mut Framer) -> Progress {
+        self.waker.reset();
         if self.full.is_some() {
-            return Rest::Full;
+            return Progress::Blocked;
         }
-        let waker = Waker::from(Arc::clone(&self.bell));
+        let waker = Waker::from(Arc::clone(&self.waker));
         let mut cx = Context::from_waker(&waker);
         let mut written = 0;
         while written < PER_TURN_BYTES {
             let bytes = match self.subscription.poll_due(&mut cx) {
                 Poll::Ready(Some(bytes)) => bytes,
                 Poll::Ready(None) => return self.break_off(),
-                Poll::Pending => return Rest::Idle,
+                Poll::Pending => return Progress::Idle,
             };
             written += bytes.len();
             let length = bytes.len();
@@ -156,7 +156,7 @@ impl Stream {
                 Ok(None) => {
                     self.has_written(length);
                     if self.subscription.is_settled() {
-                        return Rest::Idle;
+                        return Progress::Idle;
                     }
                 }
                 Ok(Some(outgoing)) => return self.wait_for_room(outgoing),
@@ -164,7 +164,7 @@ impl Stream {
             }
         }
         waker.wake();
-        Rest::Idle
+        Progress::Idle
     }
 
     fn is_chunked(&self) -> bool {
@@ -172,28 +172,28 @@ impl Stream {
     }
 
     /// Everything that was due is with the kernel.
-    fn break_off(&mut self) -> Rest {
+    fn break_off(&mut self) -> Progress {
         if self.framing != Framing::Chunks {
-            return Rest::Cut;
+            return Progress::Finished;
         }
         self.framing = Framing::BrokenChunk;
         let mut outgoing = Outgoing::plain(Bytes::from_static(BROKEN_CHUNK));
         match outgoing.write(&self.socket) {
-            Ok(true) => Rest::Cut,
+            Ok(true) => Progress::Finished,
             Ok(false) => self.wait_for_room(outgoing),
             Err(error) => self.gone(&error),
         }
     }
 
-    fn wait_for_room(&mut self, outgoing: Outgoing) -> Rest {
+    fn wait_for_room(&mut self, outgoing: Outgoing) -> Progress {
         let written = outgoing.written();
         match &mut self.stall {
             Some(stall) => stall.has_written(written),
-            None => self.judge(socket::unacknowledged(&self.socket)),
+            None => self.watch_stall(socket::unacknowledged(&self.socket)),
         }
         let hold = Hold::begin(written as u64);
         self.full = Some(Box::new(Full { outgoing, hold }));
-        Rest::Full
+        Progress::Blocked
     }
 
     /// So much is with the kernel.
@@ -203,26 +203,26 @@ impl Stream {
         } else if self.unseen.add(bytes) {
             match socket::unacknowledged(&self.socket) {
                 0 => {}
-                unacknowledged => self.judge(unacknowledged),
+                unacknowledged => self.watch_stall(unacknowledged),
             }
         }
     }
 
-    /// From now on its progress is judged here, and not by the kernel.
-    fn judge(&mut self, unacknowledged: u64) {
+    /// From now on the peer's progress is checked here, and not by the kernel.
+    fn watch_stall(&mut self, unacknowledged: u64) {
         socket::wait_for_peer(&self.socket, None);
         self.stall = Some(Box::new(Stall::begin(unacknowledged)));
     }
 
-    /// Whether it is to be looked at by the clock.
-    pub(super) fn is_judged(&self) -> bool {
+    /// Whether its progress is to be checked at intervals.
+    pub(super) fn has_stall_watch(&self) -> bool {
         self.stall.is_some()
     }
 
     /// The socket has room again.
-    pub(super) fn write_on(&mut self, framer: &mut Framer) -> Rest {
+    pub(super) fn write_on(&mut self, framer: &mut Framer) -> Progress {
         let Some(full) = &mut self.full else {
-            return Rest::Idle;
+            return Progress::Idle;
         };
         let before = full.outgoing.written();
         let written = full.outgoing.write(&self.socket);
@@ -235,20 +235,20 @@ impl Stream {
                 self.full = None;
                 self.advance(framer)
             }
-            Ok(false) => Rest::Full,
+            Ok(false) => Progress::Blocked,
             Err(error) => self.gone(&error),
         }
     }
 
-    /// A look by the clock: cuts a stream whose peer has taken too little for too long, or too little where
-    /// others wait for what it holds.
-    pub(super) fn look(&mut self, timeout: Duration, is_wanted: bool) -> Rest {
+    /// The scheduled check: cuts a stream whose peer has taken too little for too long, or too little while
+    /// others wait for the buffers that it holds.
+    pub(super) fn check(&mut self, timeout: Duration, is_wanted: bool) -> Progress {
         let unacknowledged = socket::unacknowledged(&self.socket);
         if self.full.is_none() && unacknowledged == 0 {
             if self.stall.take().is_some() {
                 socket::wait_for_peer(&self.socket, Some(timeout));
             }
-            return Rest::Idle;
+            return Progress::Idle;
         }
         let stall = self.stall.as_mut();
         let has_stalled = stall.is_some_and(|stall| stall.is_over(unacknowledged, timeout));
@@ -258,22 +258,22 @@ impl Stream {
         });
         if has_stalled || (is_slow && is_wanted && self.subscription.is_past()) {
             self.subscription.ends_as(Ended::Stalled);
-            return Rest::Gone;
+            return Progress::Gone;
         }
         match self.full {
-            Some(_) => Rest::Full,
-            None => Rest::Idle,
+            Some(_) => Progress::Blocked,
+            None => Progress::Idle,
         }
     }
 
     /// Reads on only to learn of the end.
-    pub(super) fn discard(&mut self) -> Rest {
+    pub(super) fn discard(&mut self) -> Progress {
         let mut space = [0; 4096];
         loop {
             let read = match (&self.socket).read(&mut space) {
-                Ok(0) => return Rest::Gone,
+                Ok(0) => return Progress::Gone,
                 Ok(read) => self.discarded.add(read),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Rest::Idle,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Progress::Idle,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
                 Err(error) => Err(error),
             };
@@ -284,11 +284,11 @@ impl Stream {
     }
 
     /// The kernel, which counts the same time, may be first to see that a stream has stalled.
-    fn gone(&mut self, error: &io::Error) -> Rest {
+    fn gone(&mut self, error: &io::Error) -> Progress {
         if error.kind() == io::ErrorKind::TimedOut {
             self.subscription.ends_as(Ended::Stalled);
         }
-        Rest::Gone
+        Progress::Gone
     }
 
     /// Without chunks a mere close would look like a clean end, after which some clients give up.

@@ -1,16 +1,16 @@
-//! When which connection is to be looked at again, by the clock.
+//! When which connection is to be checked again.
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Instant};
 
 use super::inbox::Slot;
 
-/// Whoever set a time looks itself whether there is still something to do by then.
+/// Timers are not cancelled: the connection checks whether there is still something to do.
 #[derive(Debug, Default)]
 pub(super) struct Timers(BinaryHeap<Reverse<(Instant, Slot)>>);
 
 impl Timers {
-    pub(super) fn set(&mut self, at: Instant, place: Slot) {
-        self.0.push(Reverse((at, place)));
+    pub(super) fn set(&mut self, at: Instant, slot: Slot) {
+        self.0.push(Reverse((at, slot)));
     }
 
     pub(super) fn next(&self) -> Option<Instant> {
@@ -21,6 +21,6 @@ impl Timers {
         if self.next()? > now {
             return None;
         }
-        self.0.pop().map(|Reverse((_, place))| place)
+        self.0.pop().map(|Reverse((_, slot))| slot)
     }
 }
