@@ -2,9 +2,7 @@
 
 use serde_json::{Value, json};
 
-mod support;
-
-use support::Server;
+use crate::support::Server;
 
 #[test]
 fn a_subscription_is_an_answer_that_resumes() {

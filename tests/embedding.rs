@@ -6,9 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-mod support;
-
-use support::{End, Server};
+use crate::support::{End, Server};
 
 /// Far above what an end takes here, and half of what actix itself waits for open connections.
 const PROMPT: Duration = Duration::from_secs(15);

@@ -11,9 +11,7 @@ use sse_broadcaster_actix as actix;
 use sse_broadcaster_actix::{Access, Problem, Publishers, Routes};
 use sse_broadcaster_signals::{Signal, SignalError, SignalName, Signals};
 
-mod support;
-
-use support::Server;
+use crate::support::{self, Server};
 
 fn start(options: Options) -> Broadcaster {
     Broadcaster::start(Memory::new(Retention::default()), options).unwrap()

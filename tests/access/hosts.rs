@@ -2,7 +2,7 @@
 //! had loaded is of the server's own origin to its browser; only the `Host` tells.
 
 use crate::{
-    socket::Socket,
+    support::socket::Socket,
     support::{Answer, Server, command, has_ordinary_streams},
 };
 

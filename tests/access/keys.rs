@@ -5,7 +5,7 @@ use std::{fs, io::Write as _, os::unix::fs::PermissionsExt as _, path::Path, pro
 use tempfile::TempDir;
 
 use crate::{
-    socket::Socket,
+    support::socket::Socket,
     support::{Answer, Server, command, wait_until},
 };
 

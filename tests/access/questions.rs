@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{
-    sockets,
+    access::sockets,
     support::{Answer, Server},
 };
 

@@ -1,8 +1,8 @@
 //! The questions of a publish, asked of one over a WebSocket.
 
 use crate::{
-    questions::Case,
-    socket::Socket,
+    access::questions::Case,
+    support::socket::Socket,
     support::{Answer, Server},
 };
 

@@ -7,7 +7,7 @@ mod relay;
 
 use serde_json::Value;
 
-use crate::running::{Ended, run};
+use crate::commands::running::{Ended, run};
 
 /// Twenty events, and few subscribers.
 const SHORT: [&str; 6] = ["--subscribers", "7", "--rate", "100", "--duration", "200ms"];

@@ -10,8 +10,8 @@ use sse_broadcaster_disk as disk;
 use sse_broadcaster_disk::Disk;
 
 use crate::{
+    commands::transfer::{dump, events, publish, taken_apart},
     support::{Server, command},
-    transfer::{dump, events, publish, taken_apart},
 };
 
 fn serve(directory: &Path) -> Server {

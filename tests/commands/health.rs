@@ -1,8 +1,8 @@
 //! `health`
 
 use crate::{
-    fake::Fake,
-    running::{Running, run},
+    commands::fake::Fake,
+    commands::running::{Running, run},
 };
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::{fake::Fake, running::Running};
+use crate::{commands::fake::Fake, commands::running::Running};
 
 const TAKEN: &str = r#"{"id":"5-1"}"#;
 

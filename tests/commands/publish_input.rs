@@ -1,8 +1,8 @@
 //! `publish` of standard input, against a server that the test plays.
 
 use crate::{
-    fake::{Connection, Fake},
-    running::Running,
+    commands::fake::{Connection, Fake},
+    commands::running::Running,
 };
 
 fn publish(fake: &Fake, args: &[&str]) -> Running {

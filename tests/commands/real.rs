@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    running::{Ended, Running, run},
+    commands::running::{Ended, Running, run},
     support::Server,
 };
 

@@ -1,6 +1,6 @@
 //! What the command line and the environment say, and how it is answered when it cannot be.
 
-use crate::running::{Running, run};
+use crate::commands::running::{Running, run};
 
 #[test]
 fn a_bad_setting_is_one_line_and_exit_code_2() {

@@ -3,10 +3,10 @@
 use std::process::Stdio;
 
 use crate::{
-    fake::Fake,
-    running::Running,
+    commands::fake::Fake,
+    commands::running::Running,
+    support::terminal::Terminal,
     support::{Server, command},
-    terminal::Terminal,
 };
 
 /// Sets the title, clears the screen by C1, shows text backwards, and goes back in its line.

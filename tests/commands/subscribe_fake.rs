@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    fake::Fake,
-    running::{Running, run},
+    commands::fake::Fake,
+    commands::running::{Running, run},
 };
 
 const CONNECTED: &str = "retry: 20\nevent: connected\ndata: {\"id\":\"5-0\"}\nid: 5-0\n\n";

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    redis::RedisServer,
-    running::{Running, run},
+    commands::running::{Running, run},
+    support::redis::RedisServer,
     support::{Server, command},
 };
 

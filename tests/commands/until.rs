@@ -1,8 +1,8 @@
 //! `subscribe --until head`, against a server that the test plays.
 
 use crate::{
-    fake::{Connection, Fake},
-    running::Running,
+    commands::fake::{Connection, Fake},
+    commands::running::Running,
 };
 
 fn until_head(fake: &Fake) -> Running {

@@ -1,8 +1,8 @@
 //! Clocks that jump: events keep the time at which they were taken, and grow old by it.
 
 use crate::{
-    log::Log,
-    shim::{ahead, with_clock},
+    disk::log::Log,
+    support::shim::{ahead, with_clock},
     support::{Server, clock, command, wait_until},
 };
 

@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::{
-    log::{Feed, Id, Log, Publisher, replay, rounds, seed},
+    disk::log::{Feed, Id, Log, Publisher, replay, rounds, seed},
     support::{Server, wait_until},
 };
 

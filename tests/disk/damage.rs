@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    log::{Feed, Id, command_on, publish_lines, replay, seed},
+    disk::log::{Feed, Id, command_on, publish_lines, replay, seed},
     support::{Server, wait_until},
 };
 
@@ -151,7 +151,7 @@ fn is_told(directory: &Path, answered: &[(Id, String)], what: &str) -> bool {
     );
     // And it takes more.
     let id = server.publish("a", "more");
-    assert!(crate::log::id_of(&id) > answered[answered.len() - 1].0);
+    assert!(crate::disk::log::id_of(&id) > answered[answered.len() - 1].0);
     true
 }
 

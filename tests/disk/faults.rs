@@ -9,8 +9,8 @@ use std::{
 };
 
 use crate::{
-    log::{Id, Log, Publisher, id_of, replay},
-    shim::faulty,
+    disk::log::{Id, Log, Publisher, id_of, replay},
+    support::shim::faulty,
     support::{Answer, Server, Stream, wait_until},
 };
 

@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
-    log::{Log, replay},
-    shim::faulty,
+    disk::log::{Log, replay},
+    support::shim::faulty,
     support::{Answer, Server, wait_until},
 };
 

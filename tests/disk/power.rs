@@ -10,8 +10,8 @@ use std::{
 };
 
 use crate::{
-    log::{Feed, Id, Log, Publisher, command_on, replay, rounds, seed},
-    shim::{Unsynced, lose_power, rebooted, shadowed},
+    disk::log::{Feed, Id, Log, Publisher, command_on, replay, rounds, seed},
+    support::shim::{Unsynced, lose_power, rebooted, shadowed},
     support::{Server, wait_until},
 };
 

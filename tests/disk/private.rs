@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    log::{Log, refusal, replay},
+    disk::log::{Log, refusal, replay},
     support::Server,
 };
 

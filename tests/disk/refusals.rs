@@ -7,9 +7,9 @@ use std::{
 };
 
 use crate::{
-    log::{Log, refusal, replay},
-    shim::faulty,
+    disk::log::{Log, refusal, replay},
     support::Server,
+    support::shim::faulty,
 };
 
 /// What is said holds all of these.

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 
 use crate::{
-    log::{Feed, Log, publish_lines},
+    disk::log::{Feed, Log, publish_lines},
     support::{Server, Stream, wait_until},
 };
 

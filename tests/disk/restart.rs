@@ -7,8 +7,8 @@ use sse_broadcaster_disk as disk;
 use sse_broadcaster_disk::Disk;
 
 use crate::{
-    log::{Feed, Log, Publisher, id_of, publish_lines, replay},
-    shim::ahead,
+    disk::log::{Feed, Log, Publisher, id_of, publish_lines, replay},
+    support::shim::ahead,
     support::{Server, wait_until},
 };
 

@@ -1,8 +1,8 @@
 //! What a log on disk drops, while it runs and over restarts.
 
 use crate::{
-    log::{Feed, Log, publish_lines, replay},
-    shim::ahead,
+    disk::log::{Feed, Log, publish_lines, replay},
+    support::shim::ahead,
     support::{Server, wait_until},
 };
 

@@ -4,7 +4,7 @@
 use std::{fs, process::Command, thread};
 
 use crate::{
-    log::{Id, Log, Publisher},
+    disk::log::{Id, Log, Publisher},
     support::{Server, wait_until},
 };
 

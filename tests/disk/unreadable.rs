@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    log::{Feed, Log, Publisher, publish_lines},
+    disk::log::{Feed, Log, Publisher, publish_lines},
     support::{Server, wait_until},
 };
 

@@ -11,7 +11,7 @@ use sse_broadcaster::{
 };
 
 use crate::{
-    log::{ALL, LARGE, Log, Size, event, ids},
+    history::log::{ALL, LARGE, Log, Size, event, ids},
     support::wait_until,
 };
 

@@ -5,7 +5,7 @@ use sse_broadcaster::{
     history::{Batch, From, Precondition},
 };
 
-use crate::log::{ALL, LARGE, Log, Size, event, ids, named};
+use crate::history::log::{ALL, LARGE, Log, Size, event, ids, named};
 
 const SMALL: Size = Size {
     log: 16,
@@ -42,14 +42,14 @@ pub fn repeats_alone_write_nothing_whatever_they_expect(log: fn(Size) -> Log) {
     let first = log.append(named("a")).unwrap();
     let repeat = Batch {
         events: vec![named("a")],
-        retain: vec![crate::retained::value("key", "v")],
+        retain: vec![crate::history::retained::value("key", "v")],
         preconditions: vec![Precondition {
             key: "other".into(),
             written_at: Some(first.ids[0]),
         }],
     };
     assert_eq!(log.append(repeat).unwrap(), first);
-    assert_eq!(crate::retained::get(&log, "key"), None);
+    assert_eq!(crate::history::retained::get(&log, "key"), None);
 }
 
 pub fn an_idempotency_key_is_a_place_to_resume_from(log: fn(Size) -> Log) {

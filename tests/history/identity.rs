@@ -2,7 +2,7 @@
 
 use sse_broadcaster::{EventId, Selector, history::From};
 
-use crate::log::{ALL, LARGE, Log, Size, ids};
+use crate::history::log::{ALL, LARGE, Log, Size, ids};
 
 const SMALL: Size = Size {
     log: 100,

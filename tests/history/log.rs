@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::{
-    server::{RedisServer, SNAPSHOTS},
+    support::redis::{RedisServer, SNAPSHOTS},
     support::wait_until,
 };
 

@@ -6,8 +6,8 @@ use sse_broadcaster::{
 };
 
 use crate::{
-    log::{LARGE, Log, Size},
-    retained::value,
+    history::log::{LARGE, Log, Size},
+    history::retained::value,
 };
 
 fn list(log: &Log, kind: NameKind, prefix: &str, after: &str, limit: usize) -> Names {
@@ -85,7 +85,7 @@ pub fn retained_keys_are_listed_with_the_id_they_were_written_at(log: fn(Size) -
     let mut written = Vec::new();
     for key in ["k 1", "$k", "k"] {
         let batch = sse_broadcaster::history::Batch {
-            events: vec![crate::log::event("a", "x")],
+            events: vec![crate::history::log::event("a", "x")],
             retain: vec![value(key, "a value")],
             preconditions: Vec::new(),
         };

@@ -10,7 +10,7 @@ use sse_broadcaster::{
 };
 
 use crate::{
-    log::{LARGE, Log, Size, event},
+    history::log::{LARGE, Log, Size, event},
     support::wait_until,
 };
 

@@ -3,8 +3,8 @@
 use sse_broadcaster::{Format, Start};
 
 use crate::{
-    oracle::Asks,
-    world::{LOOKS_PER_PING, New, Shape, World},
+    model::oracle::Asks,
+    model::world::{LOOKS_PER_PING, New, Shape, World},
 };
 
 const WINDOW: usize = 16;

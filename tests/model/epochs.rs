@@ -22,10 +22,10 @@ use sse_broadcaster::{
 use tokio::runtime::Runtime;
 
 use crate::{
-    gate::{Gate, Reads},
-    seed::seeds,
-    wire::{Block, Parser},
-    world::Flag,
+    model::gate::{Gate, Reads},
+    model::seed::seeds,
+    model::wire::{Block, Parser},
+    model::world::Flag,
 };
 
 const WINDOW: usize = 64;

@@ -2,7 +2,7 @@
 
 use sse_broadcaster::{Event, EventId, Format, Selector};
 
-use crate::wire::Block;
+use crate::model::wire::Block;
 
 pub const TOPICS: [&str; 3] = ["a", "b", "c"];
 pub const EVERY_TOPIC: u8 = 0b111;

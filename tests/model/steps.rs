@@ -11,10 +11,10 @@ use proptest::{
 use sse_broadcaster::{Format, Start};
 
 use crate::{
-    gate::Reads,
-    oracle::{Asks, EVERY_TOPIC, idempotency_key},
-    seed::seed,
-    world::{New, Shape, World},
+    model::gate::Reads,
+    model::oracle::{Asks, EVERY_TOPIC, idempotency_key},
+    model::seed::seed,
+    model::world::{New, Shape, World},
 };
 
 /// Clients are named by any number: it is taken modulo how many there are.

@@ -18,10 +18,10 @@ use sse_broadcaster::{
 use tokio::{runtime::Runtime, sync::Barrier, task::yield_now, time::timeout};
 
 use crate::{
-    gate::birth,
-    oracle::{self, Asks, Chain, EVERY_TOPIC, Log, Opening, Published, Reader},
-    seed::seeds,
-    wire::{Block, Parser},
+    model::gate::birth,
+    model::oracle::{self, Asks, Chain, EVERY_TOPIC, Log, Opening, Published, Reader},
+    model::seed::seeds,
+    model::wire::{Block, Parser},
 };
 
 const WINDOW: usize = 64;

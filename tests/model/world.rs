@@ -24,9 +24,9 @@ use sse_broadcaster::{
 use tokio::runtime::Runtime;
 
 use crate::{
-    gate::{Gate, Gated, Reads, birth},
-    oracle::{self, Asks, Chain, Log, Opening, Published, Reader},
-    wire::Parser,
+    model::gate::{Gate, Gated, Reads, birth},
+    model::oracle::{self, Asks, Chain, Log, Opening, Published, Reader},
+    model::wire::Parser,
 };
 
 /// Longer than any number of steps moves the clock.

@@ -1,7 +1,7 @@
 //! Bodies that cannot be read, or say something that cannot be.
 
 use crate::{
-    refused::{FORM, JSON, Refused, TEXT, Witness, check_all},
+    publish::refused::{FORM, JSON, Refused, TEXT, Witness, check_all},
     support::Server,
 };
 

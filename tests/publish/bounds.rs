@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use crate::{
-    refused::{FORM, JSON, Refused, TEXT, Witness, assert_is_problem, check_all},
+    publish::refused::{FORM, JSON, Refused, TEXT, Witness, assert_is_problem, check_all},
     support::{Answer, Server},
 };
 

@@ -1,7 +1,7 @@
 //! Names, ids, topics and reconnection times that cannot be part of an event.
 
 use crate::{
-    refused::{Refused, Witness, assert_is_problem, check_all},
+    publish::refused::{Refused, Witness, assert_is_problem, check_all},
     support::Server,
 };
 

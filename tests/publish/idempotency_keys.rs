@@ -5,7 +5,7 @@ use std::{sync::Barrier, thread};
 use serde_json::json;
 
 use crate::{
-    refused::{FORM, JSON, TEXT},
+    publish::refused::{FORM, JSON, TEXT},
     support::{Answer, Server},
 };
 

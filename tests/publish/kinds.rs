@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    refused::{FORM, JSON, TEXT},
+    publish::refused::{FORM, JSON, TEXT},
     support::{Answer, Server, Stream},
 };
 

@@ -5,7 +5,7 @@ use std::{io::Write as _, net::TcpStream};
 use serde_json::json;
 
 use crate::{
-    refused::assert_is_problem,
+    publish::refused::assert_is_problem,
     support::{Answer, Server},
 };
 

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    nodes::{Published, history_of, node, publish},
-    server::{DURABLE, RedisServer},
+    redis::nodes::{Published, history_of, node, publish},
+    support::redis::{DURABLE, RedisServer},
     support::{command, wait_until},
 };
 
@@ -115,7 +115,7 @@ fn a_password_is_used_and_never_shown() {
     assert_eq!(history_of(&node), "ok");
     node.publish("t", "x");
     assert!(node.log().contains("/3 (prefix"), "{}", node.log());
-    let mut wrong = crate::nodes::node(redis.address(), &[]);
+    let mut wrong = crate::redis::nodes::node(redis.address(), &[]);
     assert!(wrong.log().contains("is away"), "{}", wrong.log());
     assert!(!format!("{}{}", node.log(), wrong.log()).contains("secret"));
 }

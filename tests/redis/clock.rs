@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::{
-    nodes::node,
-    server::RedisServer,
-    shim::{ahead, with_clock},
+    redis::nodes::node,
+    support::redis::RedisServer,
+    support::shim::{ahead, with_clock},
     support::{Server, clock, command, wait_until},
 };
 

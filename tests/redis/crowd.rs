@@ -14,8 +14,8 @@ use std::{
 use sse_broadcaster::EventId;
 
 use crate::{
-    follower::{END, Follower, Got, check, check_forked},
-    nodes::{Published, publish},
+    redis::follower::{END, Follower, Got, check, check_forked},
+    redis::nodes::{Published, publish},
     support::{Server, wait_until},
 };
 

@@ -2,8 +2,8 @@
 //! time: nothing is acknowledged that reaches nobody, and what one of both loses is a gap on every stream.
 
 use crate::{
-    nodes::{Published, history_of, node, publish},
-    pair::{Pair, acknowledged, number},
+    redis::nodes::{Published, history_of, node, publish},
+    redis::pair::{Pair, acknowledged, number},
     support::wait_until,
 };
 

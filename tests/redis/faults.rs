@@ -1,10 +1,10 @@
 //! What is acknowledged comes to everybody once and in order, whatever dies, stops or is cut off.
 
 use crate::{
-    crowd::Crowd,
-    nodes::{history_of, node, three},
-    proxy::{Proxy, Way},
-    server::RedisServer,
+    redis::crowd::Crowd,
+    redis::nodes::{history_of, node, three},
+    redis::proxy::{Proxy, Way},
+    support::redis::RedisServer,
     support::{Server, wait_until},
 };
 

@@ -12,7 +12,7 @@ use std::{
 use sse_broadcaster::EventId;
 
 use crate::{
-    crowd::{Acknowledged, Outcomes},
+    redis::crowd::{Acknowledged, Outcomes},
     support::{PATIENCE, Stream},
 };
 

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use crate::{
-    nodes::{node, publish_body},
-    server::RedisServer,
+    redis::nodes::{node, publish_body},
+    support::redis::RedisServer,
     support::{Server, Stream, wait_until},
 };
 

@@ -1,10 +1,10 @@
 //! What Redis has lost is announced on every stream that stood before it, and never passed over.
 
 use crate::{
-    crowd::Crowd,
-    nodes::{history_of, node, three},
-    proxy::{Proxy, Way},
-    server::{RedisServer, SNAPSHOTS},
+    redis::crowd::Crowd,
+    redis::nodes::{history_of, node, three},
+    redis::proxy::{Proxy, Way},
+    support::redis::{RedisServer, SNAPSHOTS},
     support::{Server, wait_until},
 };
 

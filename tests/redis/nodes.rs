@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    server::RedisServer,
+    support::redis::RedisServer,
     support::{Answer, PATIENCE, Server, command},
 };
 

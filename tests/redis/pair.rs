@@ -1,9 +1,9 @@
 //! A primary and its replica, and nodes of which each has a way of its own to one of them.
 
 use crate::{
-    nodes::{Published, node, publish},
-    proxy::Proxy,
-    server::RedisServer,
+    redis::nodes::{Published, node, publish},
+    redis::proxy::Proxy,
+    support::redis::RedisServer,
     support::{Server, wait_until},
 };
 

@@ -2,10 +2,10 @@
 //! before Redis 7, which passes on what a script was refused as an error of the script.
 
 use crate::{
-    nodes::{Published, history_of, node, publish},
-    pair::acknowledged,
-    proxy::{Proxy, Way},
-    server::RedisServer,
+    redis::nodes::{Published, history_of, node, publish},
+    redis::pair::acknowledged,
+    redis::proxy::{Proxy, Way},
+    support::redis::RedisServer,
     support::wait_until,
 };
 

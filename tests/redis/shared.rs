@@ -8,8 +8,8 @@ use sse_broadcaster::{
 use sse_broadcaster_redis::{Redis, RedisOptions};
 
 use crate::{
-    nodes::{node, three},
-    server::RedisServer,
+    redis::nodes::{node, three},
+    support::redis::RedisServer,
 };
 
 async fn history(redis: &RedisServer) -> Redis {
@@ -115,7 +115,7 @@ fn an_idempotency_key_is_stored_once_whichever_node_takes_it_and_forgotten_with_
     let small = ["--history-events", "20", "--max-event-bytes", "1000"];
     let nodes = [node(redis.address(), &small), node(redis.address(), &small)];
     let body = r#"{"topic":"t","data":"x","id":"mine"}"#;
-    let publish = |node: usize| crate::nodes::publish_body(nodes[node].address, body);
+    let publish = |node: usize| crate::redis::nodes::publish_body(nodes[node].address, body);
     let first = publish(0);
     assert_eq!(publish(1), first);
     let mut resumed = nodes[1].subscribe_with("/events?topic=t", "Last-Event-ID: mine");
@@ -135,8 +135,8 @@ fn every_field_of_an_event_comes_through_every_node() {
     let nodes = three(&redis);
     let mut live = nodes[1].subscribe("/events?topic=b&format=json");
     let event = r#"{"topics":["a","b"],"event":"update","data":"1\n2","id":"own/1","retry":7000}"#;
-    let sent = crate::nodes::publish_body(nodes[0].address, event);
-    let crate::nodes::Published::At(id) = sent else {
+    let sent = crate::redis::nodes::publish_body(nodes[0].address, event);
+    let crate::redis::nodes::Published::At(id) = sent else {
         panic!("{sent:?}")
     };
     let mut replayed = nodes[2].subscribe("/events?topic=a&since=earliest&format=json");

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::{
-    nodes::three,
-    server::RedisServer,
+    redis::nodes::three,
+    support::redis::RedisServer,
     support::{Answer, Server, Stream, wait_until},
 };
 

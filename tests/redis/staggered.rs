@@ -11,11 +11,11 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    crowd::Crowd,
-    nodes::history_of,
-    pair::Pair,
-    proxy::Proxy,
-    server::{RedisServer, ask_at},
+    redis::crowd::Crowd,
+    redis::nodes::history_of,
+    redis::pair::Pair,
+    redis::proxy::Proxy,
+    support::redis::{RedisServer, ask_at},
     support::wait_until,
 };
 

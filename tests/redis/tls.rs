@@ -3,8 +3,8 @@
 use std::{net::TcpListener, path::Path};
 
 use crate::{
-    nodes::history_of,
-    server::{DURABLE, RedisServer},
+    redis::nodes::history_of,
+    support::redis::{DURABLE, RedisServer},
     support::{Server, certificates, command, wait_until},
 };
 

@@ -15,7 +15,7 @@ use sse_broadcaster::{Broadcaster, Event, Memory, Options, history::Retention};
 use sse_broadcaster_signals::{Brought, Condition, SignalError, SignalFormat, SignalName, Signals};
 
 use crate::{
-    page::{Page, blocks},
+    signals::page::{Page, blocks},
     support::PATIENCE,
 };
 

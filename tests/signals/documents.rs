@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    asking::{JSON, MERGE, PATCH, ask, put, refused, tag},
+    signals::asking::{JSON, MERGE, PATCH, ask, put, refused, tag},
     support::Server,
 };
 

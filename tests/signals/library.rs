@@ -17,7 +17,7 @@ use sse_broadcaster_signals::{
 };
 
 use crate::{
-    page::{Page, blocks},
+    signals::page::{Page, blocks},
     support::PATIENCE,
 };
 

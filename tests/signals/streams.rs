@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use crate::{
-    asking::{ask, put},
-    page::{Block, Page, blocks},
+    signals::asking::{ask, put},
+    signals::page::{Block, Page, blocks},
     support::{Server, Stream},
 };
 

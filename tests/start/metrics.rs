@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    socket::Socket,
+    support::socket::Socket,
     support::{Server, wait_until},
 };
 

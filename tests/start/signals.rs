@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
+    support::terminal::Terminal,
     support::{Server, command},
-    terminal::Terminal,
 };
 
 #[test]

@@ -5,6 +5,10 @@
 
 pub mod certificates;
 pub mod clock;
+pub mod redis;
+pub mod shim;
+pub mod socket;
+pub mod terminal;
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},

@@ -8,7 +8,7 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    socket::{End, Socket},
+    support::socket::{End, Socket},
     support::{Answer, Server, wait_until},
 };
 

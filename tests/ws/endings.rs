@@ -5,7 +5,7 @@ use std::{collections::HashSet, io::Read as _};
 use serde_json::{Value, json};
 
 use crate::{
-    socket::{End, Socket},
+    support::socket::{End, Socket},
     support::{Server, wait_until},
 };
 

@@ -9,7 +9,7 @@ use serde_json::json;
 use tungstenite::Message;
 
 use crate::{
-    socket::{End, Socket},
+    support::socket::{End, Socket},
     support::{Server, wait_until},
 };
 

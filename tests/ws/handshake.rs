@@ -1,7 +1,7 @@
 //! What is answered in place of a socket.
 
 use crate::{
-    socket::{Socket, UPGRADE},
+    support::socket::{Socket, UPGRADE},
     support::{Answer, Server},
 };
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::{socket::Socket, support::Server};
+use crate::{support::Server, support::socket::Socket};
 
 /// The code of the refusal of a handshake with these lines.
 fn refused(server: &Server, host: &str, lines: &[&str]) -> Option<String> {

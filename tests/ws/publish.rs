@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{socket::Socket, support::Server};
+use crate::{support::Server, support::socket::Socket};
 
 /// A socket on which nothing comes but answers.
 fn publisher(server: &Server) -> Socket {

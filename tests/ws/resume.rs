@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    socket::Socket,
+    support::socket::Socket,
     support::{Server, command},
 };
 

@@ -3,7 +3,7 @@
 use std::{thread, time::Duration};
 
 use crate::{
-    socket::{End, Socket},
+    support::socket::{End, Socket},
     support::{Server, wait_until},
 };
 

@@ -1,7 +1,7 @@
 //! What messages that have not come whole may hold.
 
 use crate::{
-    socket::Socket,
+    support::socket::Socket,
     support::{Server, wait_until},
 };
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::{socket::Socket, support::Server};
+use crate::{support::Server, support::socket::Socket};
 
 #[test]
 fn a_socket_says_where_it_begins_and_then_what_the_json_form_of_a_stream_has_as_data() {

@@ -6,8 +6,8 @@ use super::{
     report,
 };
 use crate::{
-    fake::Fake,
-    running::{Running, run},
+    commands::fake::Fake,
+    commands::running::{Running, run},
     support::{certificates, wait_until},
 };
 

@@ -4,8 +4,8 @@ use std::io::{Read as _, Write as _};
 
 use super::{SHORT, bench, number, report};
 use crate::{
+    support::terminal::Terminal,
     support::{Server, command},
-    terminal::Terminal,
 };
 
 fn with_order() -> (Server, String) {

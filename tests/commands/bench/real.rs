@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{SHORT, arguments, assert_nothing_is_wrong, bench, number, report};
 use crate::{
-    running::Running,
+    commands::running::Running,
     support::{Server, command, wait_until},
 };
 

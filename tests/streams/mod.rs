@@ -1,9 +1,6 @@
 //! What a subscriber gets, from the head of the answer to a resume, and what it may do with its
 //! connection.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod connections;
 mod cuts;
 mod doors;

@@ -1,8 +1,5 @@
 //! Many subscribers, fast publishers, and readers that are slow: nobody pays for another.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod crowd;
 mod fast;
 mod memory;

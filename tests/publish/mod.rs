@@ -1,8 +1,5 @@
 //! Publishing: what is taken and how, what is refused and how it is said, over real sockets.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod bodies;
 mod bounds;
 mod fields;

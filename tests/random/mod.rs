@@ -1,8 +1,5 @@
 //! Requests at random, well formed and broken: none may hurt the server, or anybody else's stream.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod requests;
 
 use std::{
@@ -13,8 +10,8 @@ use std::{
 
 use fastrand::Rng;
 
+use crate::support::{Server, wait_until};
 use requests::{Request, requests};
-use support::{Server, wait_until};
 
 const REQUESTS: usize = 10_000;
 const CONNECTIONS_AT_ONCE: usize = 8;

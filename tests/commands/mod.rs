@@ -1,16 +1,5 @@
 //! The commands of the binary, against a server that a test plays and against the real one.
 
-#[path = "../support/mod.rs"]
-mod support;
-
-#[path = "../redis/server.rs"]
-#[allow(dead_code, reason = "a part of it is used here")]
-mod redis;
-
-#[path = "../support/terminal.rs"]
-#[allow(dead_code, reason = "a part of it is used here")]
-mod terminal;
-
 mod fake;
 mod running;
 

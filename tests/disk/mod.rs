@@ -1,9 +1,6 @@
 //! The log on disk (`--data-dir`), as the real binary keeps it: over restarts, crashes, lost power,
 //! disks that fail, and files that are damaged.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod clock;
 mod crash;
 mod damage;
@@ -16,6 +13,5 @@ mod refusals;
 mod replays;
 mod restart;
 mod retention;
-mod shim;
 mod synced;
 mod unreadable;

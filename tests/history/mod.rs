@@ -1,11 +1,5 @@
 //! What every history promises, tried with each of them by the same code.
 
-#[path = "../redis/server.rs"]
-#[allow(dead_code, reason = "other suites use the rest")]
-mod server;
-#[path = "../support/mod.rs"]
-mod support;
-
 mod appends;
 mod idempotency_keys;
 mod identity;
@@ -20,19 +14,19 @@ macro_rules! promises {
         mod memory {
             $($(#[test]
             fn $promise() {
-                crate::$file::$promise(crate::log::Log::in_memory);
+                crate::history::$file::$promise(crate::history::log::Log::in_memory);
             })*)*
         }
         mod disk {
             $($(#[test]
             fn $promise() {
-                crate::$file::$promise(crate::log::Log::on_disk);
+                crate::history::$file::$promise(crate::history::log::Log::on_disk);
             })*)*
         }
         mod redis {
             $($(#[test]
             fn $promise() {
-                crate::$file::$promise(crate::log::Log::in_redis);
+                crate::history::$file::$promise(crate::history::log::Log::in_redis);
             })*)*
         }
     };

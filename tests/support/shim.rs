@@ -22,7 +22,7 @@ fn library() -> &'static Path {
             .arg(&building)
             .arg(concat!(
                 env!("CARGO_MANIFEST_DIR"),
-                "/../../tests/disk/shim.c"
+                "/../../tests/support/shim.c"
             ))
             .arg("-ldl")
             .status();

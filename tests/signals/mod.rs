@@ -1,8 +1,5 @@
 //! State kept in sync: the library's signals, and `/signals` of the real binary.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod asking;
 mod bounds;
 mod conditions;

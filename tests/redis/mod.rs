@@ -2,13 +2,6 @@
 //! becomes of nodes, of Redis, and of the way between them. Where something cannot be had any more,
 //! there is a gap.
 
-#[path = "../support/mod.rs"]
-mod support;
-
-#[path = "../disk/shim.rs"]
-#[allow(dead_code, reason = "only its clocks are needed here")]
-mod shim;
-
 mod away;
 mod clock;
 mod crowd;
@@ -21,7 +14,6 @@ mod nodes;
 mod pair;
 mod proxy;
 mod refusals;
-mod server;
 mod shared;
 mod signals;
 mod staggered;

@@ -1,0 +1,19 @@
+//! The real binary over real sockets. A module is a suite: `cargo test -p sse-broadcaster-server --test
+//! black_box streams::` runs one of them.
+
+mod support;
+
+mod access;
+mod commands;
+mod disk;
+mod documents;
+mod embedding;
+mod endings;
+mod load;
+mod publish;
+mod random;
+mod redis;
+mod signals;
+mod start;
+mod streams;
+mod ws;
