@@ -12,7 +12,7 @@ use axum::{
     serve::ListenerExt as _,
 };
 use sse_broadcaster::{Broadcaster, Event, Memory, Options, Selector, history::Retention};
-use sse_broadcaster_axum::{Refused, StreamResponse, subscribe, subscribe_to_signals};
+use sse_broadcaster_axum::{Problem, StreamResponse, subscribe, subscribe_to_signals};
 use sse_broadcaster_signals::{Signal, Signals};
 use tokio::{
     net::TcpListener,
@@ -36,7 +36,7 @@ async fn read(
     State(application): State<Application>,
     Path(room): Path<String>,
     request: Parts,
-) -> Result<StreamResponse, Refused> {
+) -> Result<StreamResponse, Problem> {
     let selector = Selector::topics(&[format!("room/{room}")])?;
     subscribe(&application.broadcaster, &request, selector)
 }
@@ -46,7 +46,7 @@ async fn say(
     State(application): State<Application>,
     Path(room): Path<String>,
     text: String,
-) -> Result<String, Refused> {
+) -> Result<String, Problem> {
     let event = Event::builder(text).topic(format!("room/{room}")).build()?;
     let appended = application.broadcaster.publish(event).await?;
     Ok(appended.ids[0].to_string())
@@ -55,7 +55,7 @@ async fn say(
 async fn signals(
     State(application): State<Application>,
     request: Parts,
-) -> Result<StreamResponse, Refused> {
+) -> Result<StreamResponse, Problem> {
     subscribe_to_signals(&application.signals, &request)
 }
 

@@ -12,18 +12,18 @@ use actix_web::{
     HttpRequest,
     dev::RequestHead,
     http::{
-        Method, StatusCode, Version,
+        Method, Version,
         header::{self, HeaderMap, HeaderName},
     },
 };
 use parking_lot::Mutex;
 
 use super::{
-    error::Problem,
     host::{Authority, HTTP_PORT, is_same_origin, parse_origin},
     keys::{KeyRing, Permit},
 };
 use sse_broadcaster::internal::Shown;
+use sse_broadcaster_http::Refusal;
 
 /// Headers by which a request shows that a proxy passed it on.
 const PROXY_HEADERS: [&str; 4] = ["forwarded", "x-real-ip", "via", "cf-connecting-ip"];
@@ -139,7 +139,7 @@ impl Access {
     ///
     /// # Errors
     /// 401 or 403, with what would be right.
-    pub fn check(&self, request: &HttpRequest) -> Result<(), Problem> {
+    pub fn check(&self, request: &HttpRequest) -> Result<(), Refusal> {
         self.may_publish(request.head().into()).map(drop)
     }
 
@@ -147,9 +147,9 @@ impl Access {
     ///
     /// # Errors
     /// The refusal, with its status and code.
-    pub fn may_publish(&self, request: RequestParts<'_>) -> Result<Permit, Problem> {
+    pub fn may_publish(&self, request: RequestParts<'_>) -> Result<Permit, Refusal> {
         if matches!(self.publishers, Publishers::Nobody) {
-            return Err(Problem::forbidden(
+            return Err(Refusal::forbidden(
                 "publishing_disabled",
                 "this server takes no events over HTTP (--no-publish)",
             ));
@@ -158,7 +158,7 @@ impl Access {
             return check_key(keys, request);
         }
         if request.is_prefetch() {
-            return Err(Problem::forbidden(
+            return Err(Refusal::forbidden(
                 "prefetch",
                 "a prefetch publishes nothing",
             ));
@@ -182,7 +182,7 @@ impl Access {
 
     /// A page whose name was pointed at this machine after it had loaded is of the same origin to
     /// its browser; only the name tells.
-    fn check_rebinding(&self, request: RequestParts<'_>) -> Result<(), Problem> {
+    fn check_rebinding(&self, request: RequestParts<'_>) -> Result<(), Refusal> {
         if request.origin().is_none() && request.named("sec-fetch-site").is_none() {
             return Ok(());
         }
@@ -191,7 +191,7 @@ impl Access {
             return Ok(());
         }
         let host = Shown(host);
-        Err(Problem::forbidden(
+        Err(Refusal::forbidden(
             "foreign_host",
             format!(
                 "a page under the name {host} may not publish here; start the server with \
@@ -242,7 +242,7 @@ impl Gate {
     /// Asked of whoever reads. A page whose name was pointed at this machine after it had loaded reads what
     /// its browser takes for the page's own server; only the name tells. A request without one comes from no
     /// browser.
-    pub fn admit_host(&self, request: RequestParts<'_>) -> Result<(), Problem> {
+    pub fn admit_host(&self, request: RequestParts<'_>) -> Result<(), Refusal> {
         let Some(host) = request.host() else {
             return Ok(());
         };
@@ -262,7 +262,7 @@ impl Gate {
         if is_own || is_any {
             return Ok(());
         }
-        Err(Problem::forbidden(
+        Err(Refusal::forbidden(
             "foreign_host",
             format!(
                 "the Host {} is no name of this server; use its address or localhost, or start the server \
@@ -298,7 +298,7 @@ impl Gate {
 
     /// A page of any site may open a WebSocket, and its browser keeps nothing from it that comes on
     /// one: so who may not read is refused here.
-    pub fn admit_page(&self, request: RequestParts<'_>) -> Result<(), Problem> {
+    pub fn admit_page(&self, request: RequestParts<'_>) -> Result<(), Refusal> {
         let Some(origin) = request.origin() else {
             return Ok(());
         };
@@ -309,7 +309,7 @@ impl Gate {
             return Ok(());
         }
         let origin = Shown(origin);
-        Err(Problem::forbidden(
+        Err(Refusal::forbidden(
             "foreign_page",
             format!(
                 "a page of {origin} may not read here; start the server with --cors-origin {origin} \
@@ -337,7 +337,7 @@ impl Gate {
     }
 
     /// Counts a subscriber of this address, until the guard is dropped.
-    pub(crate) fn admit_address(&self, address: Option<IpAddr>) -> Result<Option<Seat>, Problem> {
+    pub(crate) fn admit_address(&self, address: Option<IpAddr>) -> Result<Option<Seat>, Refusal> {
         let Some((max, address)) = self.access.max_per_address.zip(address) else {
             return Ok(None);
         };
@@ -345,8 +345,7 @@ impl Gate {
         let mut seats = self.per_address.lock();
         let taken = seats.entry(address).or_default();
         if *taken >= max {
-            return Err(Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
+            return Err(Refusal::unavailable(
                 "too_many_subscribers",
                 "as many subscribers as allowed are connected from this address",
             ));
@@ -387,21 +386,18 @@ impl Drop for Seat {
     }
 }
 
-fn check_key(keys: &KeyRing, request: RequestParts<'_>) -> Result<Permit, Problem> {
+fn check_key(keys: &KeyRing, request: RequestParts<'_>) -> Result<Permit, Refusal> {
     let brought = request
         .headers
         .get(header::AUTHORIZATION)
         .and_then(|value| bearer(value.as_bytes()));
-    let rejected = StatusCode::UNAUTHORIZED;
     match brought.map(|key| keys.admit(key)) {
         Some(Some(permit)) => Ok(permit),
-        Some(None) => Err(Problem::new(
-            rejected,
+        Some(None) => Err(Refusal::unauthorized(
             "wrong_key",
             "the key is wrong; the server was given others (--publish-key)",
         )),
-        None => Err(Problem::new(
-            rejected,
+        None => Err(Refusal::unauthorized(
             "key_missing",
             "publishing needs a key: send the header \"Authorization: Bearer <key>\" with the \
              server's --publish-key",
@@ -418,8 +414,8 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
 }
 
 /// Another site's page may make a browser send a request, but not without a trace of it.
-fn check_site(request: RequestParts<'_>) -> Result<(), Problem> {
-    let refused = |detail: &str| Err(Problem::forbidden("foreign_page", detail));
+fn check_site(request: RequestParts<'_>) -> Result<(), Refusal> {
+    let refused = |detail: &str| Err(Refusal::forbidden("foreign_page", detail));
     if let Some(site) = request.named("sec-fetch-site") {
         return match site {
             "same-origin" | "none" => Ok(()),
@@ -449,9 +445,9 @@ fn check_site(request: RequestParts<'_>) -> Result<(), Problem> {
     Ok(())
 }
 
-fn check_local(request: RequestParts<'_>) -> Result<(), Problem> {
+fn check_local(request: RequestParts<'_>) -> Result<(), Refusal> {
     let refused = |what: &str| {
-        Err(Problem::forbidden(
+        Err(Refusal::forbidden(
             "not_local",
             format!(
                 "{what}, and only programs on this machine may publish here; start the server with \

@@ -4,10 +4,7 @@ use std::{fmt, sync::Arc};
 
 use actix_web::{
     HttpRequest,
-    http::{
-        StatusCode,
-        header::{self, HeaderMap},
-    },
+    http::header::{self, HeaderMap},
     web::{BytesMut, Payload},
 };
 use serde::{
@@ -17,11 +14,11 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{
-    error::Problem,
     fields::{Fields, JSON_LINE, not_utf8},
     uploads::{Await, Upload, Uploads},
 };
 use sse_broadcaster::broadcaster::Broadcaster;
+use sse_broadcaster_http::Refusal;
 
 /// Of UTF-8. Windows' editors and some libraries write it before text.
 pub const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
@@ -37,7 +34,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
         check_coding(headers)?;
         let Some((essence, parameters)) = media_type(headers) else {
             return Ok(Self::Text);
@@ -73,7 +70,7 @@ pub(super) fn media_type(headers: &HeaderMap) -> Option<(String, String)> {
     Some((essence.trim().to_owned(), parameters.to_owned()))
 }
 
-pub(super) fn check_coding(headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn check_coding(headers: &HeaderMap) -> Result<(), Refusal> {
     let coding = headers.get(header::CONTENT_ENCODING);
     if coding.is_some_and(|coding| coding != "identity") {
         return Err(unsupported(
@@ -83,12 +80,8 @@ pub(super) fn check_coding(headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
-pub(super) fn unsupported(detail: &str) -> Problem {
-    Problem::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "unsupported_media_type",
-        detail,
-    )
+pub(super) fn unsupported(detail: &str) -> Refusal {
+    Refusal::unsupported_media_type(detail)
 }
 
 pub(super) fn max_object(max_event_bytes: usize) -> usize {
@@ -113,8 +106,8 @@ pub(super) async fn read_whole(
     mut body: Payload,
     max: usize,
     uploads: &Arc<Uploads>,
-) -> Result<Whole, Problem> {
-    let too_large = || Problem::too_large(format!("the body is larger than {max} bytes"));
+) -> Result<Whole, Refusal> {
+    let too_large = || Refusal::too_large(format!("the body is larger than {max} bytes"));
     let declared = request.headers().get(header::CONTENT_LENGTH);
     let declared = declared.and_then(|length| length.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length: usize| length > max) {
@@ -133,19 +126,19 @@ pub(super) async fn read_whole(
     Ok(Whole { bytes, upload })
 }
 
-pub(super) fn incomplete() -> Problem {
-    Problem::bad_request("incomplete_body", "the body ended before it was complete")
+pub(super) fn incomplete() -> Refusal {
+    Refusal::bad_request("incomplete_body", "the body ended before it was complete")
 }
 
-pub(super) fn text(body: Vec<u8>) -> Result<String, Problem> {
+pub(super) fn text(body: Vec<u8>) -> Result<String, Refusal> {
     String::from_utf8(body).map_err(|_| not_utf8("the body"))
 }
 
 /// What `curl -d` sends unasked is a form by name; text without any `=` means itself.
-pub(super) fn form(body: &[u8]) -> Result<Fields, Problem> {
+pub(super) fn form(body: &[u8]) -> Result<Fields, Refusal> {
     let unmarked = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     if matches!(unmarked.trim_ascii_start().first(), Some(b'{' | b'[')) {
-        return Err(Problem::unprocessable(
+        return Err(Refusal::unprocessable(
             "looks_like_json",
             "this looks like JSON but came as a form; add the header: \
              -H 'Content-Type: application/json'",
@@ -162,7 +155,7 @@ pub(super) fn form(body: &[u8]) -> Result<Fields, Problem> {
 ///
 /// # Errors
 /// 400 for text that is no JSON; 413 for too many objects; 422 for a member that cannot be.
-pub fn objects(body: &[u8], max: usize) -> Result<(Vec<Fields>, bool), Problem> {
+pub fn objects(body: &[u8], max: usize) -> Result<(Vec<Fields>, bool), Refusal> {
     let body = json_text(body, "the body")?;
     if !body.trim_start().starts_with('[') {
         return Ok((vec![object(body)?], false));
@@ -180,7 +173,7 @@ pub fn objects(body: &[u8], max: usize) -> Result<(Vec<Fields>, bool), Problem> 
     read.map_err(|error| not_json(&error))?;
     if array.fields.is_empty() {
         let detail = format!("the array is empty; send [{JSON_LINE}]");
-        return Err(Problem::unprocessable("no_data", detail));
+        return Err(Refusal::unprocessable("no_data", detail));
     }
     Ok((array.fields, true))
 }
@@ -189,7 +182,7 @@ pub fn objects(body: &[u8], max: usize) -> Result<(Vec<Fields>, bool), Problem> 
 struct Array {
     max: usize,
     fields: Vec<Fields>,
-    refused: Option<Problem>,
+    refused: Option<Refusal>,
 }
 
 impl Array {
@@ -197,13 +190,13 @@ impl Array {
         json.deserialize_seq(self)
     }
 
-    fn add(&mut self, object: &RawValue) -> Result<(), Problem> {
+    fn add(&mut self, object: &RawValue) -> Result<(), Refusal> {
         if self.fields.len() >= self.max {
             let detail = format!(
                 "the array holds more than {} events; send it in parts",
                 self.max
             );
-            return Err(Problem::too_large(detail));
+            return Err(Refusal::too_large(detail));
         }
         self.fields.push(Fields::of_json(object)?);
         Ok(())
@@ -229,12 +222,12 @@ impl<'de> Visitor<'de> for &mut Array {
 }
 
 /// Text that is JSON, without the byte order mark that may stand before it (RFC 8259, section 8.1).
-pub(super) fn json_text<'a>(json: &'a [u8], what: &str) -> Result<&'a str, Problem> {
+pub(super) fn json_text<'a>(json: &'a [u8], what: &str) -> Result<&'a str, Refusal> {
     let json = json.strip_prefix(BYTE_ORDER_MARK).unwrap_or(json);
     std::str::from_utf8(json).map_err(|_| not_utf8(what))
 }
 
-pub(super) fn object(text: &str) -> Result<Fields, Problem> {
+pub(super) fn object(text: &str) -> Result<Fields, Refusal> {
     Fields::of_json(raw(text)?)
 }
 
@@ -242,12 +235,12 @@ pub(super) fn object(text: &str) -> Result<Fields, Problem> {
 ///
 /// # Errors
 /// 400 for text that is no JSON.
-pub fn raw(text: &str) -> Result<&RawValue, Problem> {
+pub fn raw(text: &str) -> Result<&RawValue, Refusal> {
     serde_json::from_str(text).map_err(|e| not_json(&e))
 }
 
-fn not_json(error: &serde_json::Error) -> Problem {
-    Problem::bad_request(
+fn not_json(error: &serde_json::Error) -> Refusal {
+    Refusal::bad_request(
         "invalid_json",
         format!("not valid JSON: {error}; send {JSON_LINE}"),
     )

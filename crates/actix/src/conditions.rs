@@ -2,8 +2,8 @@
 
 use actix_web::http::header::{HeaderMap, HeaderValue};
 
-use super::error::Problem;
 use sse_broadcaster::event::EventId;
+use sse_broadcaster_http::Refusal;
 use sse_broadcaster_signals::{Condition, Versions};
 
 /// How tags are compared: by a weak comparison, `W/"1-0"` is `"1-0"`.
@@ -18,7 +18,7 @@ struct Malformed;
 
 /// What must be so of a document that is read. A list of what a cache has is no guard: what is wrong
 /// with it is no reason to refuse the document.
-pub(super) fn condition_of_read(headers: &HeaderMap) -> Result<Condition, Problem> {
+pub(super) fn condition_of_read(headers: &HeaderMap) -> Result<Condition, Refusal> {
     Ok(Condition {
         matches: versions(headers, "If-Match", Comparison::Strong)?,
         matches_none: versions(headers, "If-None-Match", Comparison::Weak).unwrap_or(None),
@@ -26,7 +26,7 @@ pub(super) fn condition_of_read(headers: &HeaderMap) -> Result<Condition, Proble
 }
 
 /// What must be so of a document that is written.
-pub(super) fn condition(headers: &HeaderMap) -> Result<Condition, Problem> {
+pub(super) fn condition(headers: &HeaderMap) -> Result<Condition, Refusal> {
     Ok(Condition {
         matches: versions(headers, "If-Match", Comparison::Strong)?,
         matches_none: versions(headers, "If-None-Match", Comparison::Weak)?,
@@ -38,7 +38,7 @@ fn versions(
     headers: &HeaderMap,
     name: &str,
     comparison: Comparison,
-) -> Result<Option<Versions>, Problem> {
+) -> Result<Option<Versions>, Refusal> {
     let given: Vec<_> = headers.get_all(name).map(HeaderValue::as_bytes).collect();
     if given.is_empty() {
         return Ok(None);
@@ -50,7 +50,7 @@ fn versions(
         let detail = format!(
             "{name} is {shown:?}; it takes * or entity tags in quotes, as ETag has them: {name}: \"1763712000000-42\""
         );
-        Problem::bad_request("invalid_condition", detail)
+        Refusal::bad_request("invalid_condition", detail)
     })?;
     Ok(Some(versions))
 }

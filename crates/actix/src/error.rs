@@ -1,6 +1,6 @@
-//! Every refusal as `application/problem+json` (RFC 9457), from one table of codes and statuses.
+//! A refusal as a response of actix-web.
 
-use std::fmt;
+use std::{fmt, ops::Deref};
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -9,77 +9,35 @@ use actix_web::{
         header::{self, HeaderValue},
     },
 };
-use serde::Serialize;
 
 use sse_broadcaster_http::Refusal;
 
-/// What was wrong, and what would be right. The detail is for whoever sent the request; nothing
-/// internal is in it.
+/// A [`Refusal`] that a handler can return: as a response it is `application/problem+json` (RFC 9457) with a
+/// stable `code`. Each error of the library becomes one by `?`.
 #[derive(Debug)]
-pub struct Problem {
-    status: StatusCode,
-    code: &'static str,
-    detail: String,
-    progress: Option<Progress>,
-    reason: Option<&'static str>,
-}
-
-/// How far a stream of lines had come.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Progress {
-    pub(crate) line: u64,
-    pub(crate) count: u64,
-    pub(crate) last_id: Option<String>,
-}
+pub struct Problem(Refusal);
 
 impl Problem {
+    /// With this status, stable code and detail: what was wrong, and what would be right.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self {
-            status,
-            code,
-            detail: detail.into(),
-            progress: None,
-            reason: None,
-        }
+        let status = http::StatusCode::from_u16(status.as_u16());
+        let status = status.unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+        Self(Refusal::new(status, code, detail))
     }
 
-    pub(crate) fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, code, detail)
-    }
-
-    pub(crate) fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, code, detail)
-    }
-
-    /// The request could be read, but what it says cannot be published.
-    pub(crate) fn unprocessable(code: &'static str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
-    }
-
-    pub(crate) fn too_large(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
-    }
-
-    pub(crate) fn with_progress(mut self, progress: Progress) -> Self {
-        self.progress = Some(progress);
-        self
-    }
-
-    /// With this as its reason phrase (RFC 9112, section 4), which browsers show to developers where a page
-    /// is not shown the body.
-    pub(crate) fn with_reason(mut self, reason: &'static str) -> Self {
-        self.reason = Some(reason);
-        self
-    }
-
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        self.code
-    }
-
+    /// The status of the response.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        self.status
+        let status = StatusCode::from_u16(self.0.status().as_u16());
+        status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+impl Deref for Problem {
+    type Target = Refusal;
+
+    fn deref(&self) -> &Refusal {
+        &self.0
     }
 }
 
@@ -89,55 +47,46 @@ pub struct RefusalCode(pub &'static str);
 
 impl<E: Into<Refusal>> From<E> for Problem {
     fn from(error: E) -> Self {
-        let Refusal {
-            status,
-            code,
-            detail,
-        } = error.into();
-        let failed = StatusCode::INTERNAL_SERVER_ERROR;
-        Self::new(StatusCode::from_u16(status).unwrap_or(failed), code, detail)
+        Self(error.into())
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.detail)
+        self.0.fmt(f)
     }
 }
 
-impl std::error::Error for Problem {}
+impl std::error::Error for Problem {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
-        self.status
+        self.status()
     }
 
     fn error_response(&self) -> HttpResponse {
-        let status = (self.status.as_u16(), self.status.canonical_reason());
-        let body =
-            sse_broadcaster_http::problem(status, self.code, &self.detail, self.progress.as_ref());
-        let mut response = HttpResponse::build(self.status);
-        response
-            .content_type("application/problem+json")
-            .insert_header(no_store());
-        response.extensions_mut().insert(RefusalCode(self.code));
-        if let Some(reason) = self.reason {
+        let mut response = HttpResponse::build(self.status());
+        for header in self.0.headers() {
+            response.insert_header(header);
+        }
+        response.extensions_mut().insert(RefusalCode(self.code()));
+        if let Some(reason) = self.reason() {
             response.reason(reason);
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.insert_header((
-                header::RETRY_AFTER,
-                sse_broadcaster_http::RETRY_AFTER_SECONDS,
-            ));
-        }
-        if self.status == StatusCode::UNAUTHORIZED {
-            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
-        }
-        response.body(body)
+        response.body(self.0.body())
     }
 }
 
-/// What every answer that is not a stream says.
+/// The response that says so.
+pub(crate) fn refused(refusal: Refusal) -> HttpResponse {
+    Problem(refusal).error_response()
+}
+
+/// What every response that is not a stream says.
 #[must_use]
 pub fn no_store() -> (header::HeaderName, HeaderValue) {
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))

@@ -8,12 +8,11 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::error::Problem;
 use sse_broadcaster::{
     event::{Event, MAX_TOPICS},
     internal::Shown,
 };
-use sse_broadcaster_http::query;
+use sse_broadcaster_http::{Refusal, query};
 
 /// What a JSON publish looks like, for refusals.
 pub(super) const JSON_LINE: &str = r#"{"topic":"news","event":"update","data":"hello"}"#;
@@ -31,7 +30,7 @@ pub struct Fields {
 
 impl Fields {
     /// Those of the query, which serve every kind of body.
-    pub(super) fn of_query(query: &str) -> Result<Self, Problem> {
+    pub(super) fn of_query(query: &str) -> Result<Self, Refusal> {
         let mut fields = Self::default();
         for pair in query::pairs(query.as_bytes()) {
             let (name, value) = pair.map_err(|_| not_utf8("the query"))?;
@@ -45,7 +44,7 @@ impl Fields {
         Ok(fields)
     }
 
-    pub(super) fn of_form(body: &[u8]) -> Result<Self, Problem> {
+    pub(super) fn of_form(body: &[u8]) -> Result<Self, Refusal> {
         let mut fields = Self::default();
         for pair in query::pairs(body) {
             let (name, value) = pair.map_err(|_| not_utf8("the form"))?;
@@ -62,13 +61,13 @@ impl Fields {
     }
 
     /// Those of an object such as [`JSON_LINE`].
-    pub(super) fn of_json(object: &RawValue) -> Result<Self, Problem> {
+    pub(super) fn of_json(object: &RawValue) -> Result<Self, Refusal> {
         Self::of_members(members(object)?)
     }
 
     /// # Errors
     /// 422 for a member that is unknown, or of another type.
-    pub fn of_members(members: Vec<Member<'_>>) -> Result<Self, Problem> {
+    pub fn of_members(members: Vec<Member<'_>>) -> Result<Self, Refusal> {
         let mut fields = Self::default();
         for (name, value) in members {
             fields.set_json(&name, value)?;
@@ -76,7 +75,7 @@ impl Fields {
         Ok(fields)
     }
 
-    fn set_text(&mut self, name: &str, value: String, place: &str) -> Result<(), Problem> {
+    fn set_text(&mut self, name: &str, value: String, place: &str) -> Result<(), Refusal> {
         match name {
             // A form's empty fields are those that were not filled in.
             "topic" | "topics" | "event" | "id" | "retry" if value.is_empty() => Ok(()),
@@ -108,7 +107,7 @@ impl Fields {
         }
     }
 
-    fn set_json(&mut self, name: &str, value: &RawValue) -> Result<(), Problem> {
+    fn set_json(&mut self, name: &str, value: &RawValue) -> Result<(), Refusal> {
         let json = value.get();
         if name == "data" {
             self.once("data")?;
@@ -158,7 +157,7 @@ impl Fields {
         Ok(())
     }
 
-    fn once(&mut self, name: &'static str) -> Result<(), Problem> {
+    fn once(&mut self, name: &'static str) -> Result<(), Refusal> {
         if self.named.contains(&name) {
             return Err(twice(name));
         }
@@ -166,9 +165,9 @@ impl Fields {
         self.check_topics()
     }
 
-    fn check_topics(&self) -> Result<(), Problem> {
+    fn check_topics(&self) -> Result<(), Refusal> {
         if self.named.contains(&"topic") && self.named.contains(&"topics") {
-            return Err(Problem::unprocessable(
+            return Err(Refusal::unprocessable(
                 "duplicate_field",
                 "topic and topics are both given; give one of them, for example \
                  {\"topics\":[\"news\",\"sport\"],\"data\":\"hello\"}",
@@ -182,7 +181,7 @@ impl Fields {
     }
 
     /// These of the body, with those of the query; none may be in both.
-    pub(super) fn with_query(mut self, query: &Self) -> Result<Self, Problem> {
+    pub(super) fn with_query(mut self, query: &Self) -> Result<Self, Refusal> {
         for name in &query.named {
             self.once(name)?;
         }
@@ -195,11 +194,11 @@ impl Fields {
 
     /// # Errors
     /// 422 for a field that is missing or cannot be.
-    pub fn build(self) -> Result<Event, Problem> {
+    pub fn build(self) -> Result<Event, Refusal> {
         let data = self.data.ok_or_else(|| {
             let detail =
                 format!("data is missing; send {JSON_LINE}, or as a form: topic=news&data=hello");
-            Problem::unprocessable("no_data", detail)
+            Refusal::unprocessable("no_data", detail)
         })?;
         let mut event = Event::builder(data);
         for topic in self.topics {
@@ -218,12 +217,12 @@ impl Fields {
     }
 }
 
-pub(super) fn not_utf8(what: &str) -> Problem {
-    Problem::bad_request("invalid_utf8", format!("{what} is not valid UTF-8"))
+pub(super) fn not_utf8(what: &str) -> Refusal {
+    Refusal::bad_request("invalid_utf8", format!("{what} is not valid UTF-8"))
 }
 
-fn unknown(name: &str, place: &str, known: &str) -> Problem {
-    Problem::unprocessable(
+fn unknown(name: &str, place: &str, known: &str) -> Refusal {
+    Refusal::unprocessable(
         "unknown_field",
         format!(
             "{} is not a field of {place}; known are {known}: {JSON_LINE}. To send text as it is, add \
@@ -234,27 +233,27 @@ fn unknown(name: &str, place: &str, known: &str) -> Problem {
 }
 
 #[must_use]
-pub fn twice(name: &str) -> Problem {
-    Problem::unprocessable(
+pub fn twice(name: &str) -> Refusal {
+    Refusal::unprocessable(
         "duplicate_field",
         format!("{name} is given twice; give it once, in the query or in the body: {JSON_LINE}"),
     )
 }
 
 #[must_use]
-pub fn wrong_type(name: &str, right: &str) -> Problem {
-    Problem::unprocessable("wrong_type", format!("{name} is {right}: {JSON_LINE}"))
+pub fn wrong_type(name: &str, right: &str) -> Refusal {
+    Refusal::unprocessable("wrong_type", format!("{name} is {right}: {JSON_LINE}"))
 }
 
-fn invalid_retry() -> Problem {
-    Problem::unprocessable(
+fn invalid_retry() -> Refusal {
+    Refusal::unprocessable(
         "invalid_retry",
         "retry is a whole number of milliseconds, at most a day's",
     )
 }
 
 /// A string is taken as it is, anything else as compact JSON.
-fn data_of(json: &str) -> Result<String, Problem> {
+fn data_of(json: &str) -> Result<String, Refusal> {
     if json.starts_with('"') {
         // What is not a string here holds a surrogate on its own, which UTF-8 has no bytes for.
         return serde_json::from_str(json).map_err(|_| not_utf8("data"));
@@ -289,10 +288,10 @@ const MAX_MEMBERS: usize = 32;
 ///
 /// # Errors
 /// 422 for what is no object.
-pub fn members(object: &RawValue) -> Result<Vec<Member<'_>>, Problem> {
+pub fn members(object: &RawValue) -> Result<Vec<Member<'_>>, Refusal> {
     let Ok(Object(members)) = serde_json::from_str(object.get()) else {
         let detail = format!("an event is an object, for example {JSON_LINE}");
-        return Err(Problem::unprocessable("invalid_event_object", detail));
+        return Err(Refusal::unprocessable("invalid_event_object", detail));
     };
     Ok(members)
 }
@@ -357,12 +356,12 @@ impl<'de> Deserialize<'de> for Topics {
 mod tests {
     use super::*;
 
-    fn json(text: &str) -> Result<Event, Problem> {
+    fn json(text: &str) -> Result<Event, Refusal> {
         let raw: Box<RawValue> = serde_json::from_str(text).unwrap();
         Fields::of_json(&raw)?.build()
     }
 
-    fn code<T: fmt::Debug>(result: Result<T, Problem>) -> &'static str {
+    fn code<T: fmt::Debug>(result: Result<T, Refusal>) -> &'static str {
         result.unwrap_err().code()
     }
 

@@ -11,7 +11,7 @@ use futures_util::{Stream, TryStreamExt as _, stream};
 
 use super::{
     AppState, cors,
-    error::{Problem, no_store},
+    error::{no_store, refused},
     media::{EVENT_STREAM, accepted},
     pieces::pieces,
     subscribe::{Route, read},
@@ -21,7 +21,7 @@ use sse_broadcaster::{
     history::{Found, Unavailable},
     sse::Frame,
 };
-use sse_broadcaster_http::{EVENT_HEAD, PageRequest};
+use sse_broadcaster_http::{EVENT_HEAD, PageRequest, Refusal};
 
 const JSON: &str = "application/json";
 /// The name that is written, and others that are read.
@@ -70,7 +70,7 @@ pub(super) async fn respond(
     format: PageFormat,
 ) -> HttpResponse {
     let response = page(request, state, format).await;
-    let mut response = response.unwrap_or_else(HttpResponse::from_error);
+    let mut response = response.unwrap_or_else(refused);
     let accept = header::HeaderValue::from_static("Accept");
     response.headers_mut().append(header::VARY, accept);
     cors::admit_reader(response.headers_mut(), &state.gate, request.head());
@@ -81,7 +81,7 @@ async fn page(
     request: &HttpRequest,
     state: &AppState,
     format: PageFormat,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Refusal> {
     Route::Events.check_parameters(request.head())?;
     let PageRequest {
         selector,

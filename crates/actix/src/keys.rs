@@ -9,10 +9,9 @@ use std::{
     },
 };
 
-use actix_web::http::StatusCode;
 use parking_lot::RwLock;
 
-use super::error::Problem;
+use sse_broadcaster_http::Refusal;
 
 /// Keys of which a publish needs one; clones are the same ring.
 #[derive(Clone, Default)]
@@ -121,10 +120,9 @@ impl KeyRing {
 impl Permit {
     /// # Errors
     /// 401 where the key has been removed meanwhile.
-    pub fn check(&self) -> Result<(), Problem> {
+    pub fn check(&self) -> Result<(), Refusal> {
         match &self.0 {
-            Some(key) if key.removed.load(Ordering::Acquire) => Err(Problem::new(
-                StatusCode::UNAUTHORIZED,
+            Some(key) if key.removed.load(Ordering::Acquire) => Err(Refusal::unauthorized(
                 "wrong_key",
                 "the key is no longer valid; begin again with one that the server has",
             )),

@@ -205,7 +205,7 @@ fn refuse_reader(request: &HttpRequest, state: &AppState) -> Option<HttpResponse
         return None;
     }
     let refused = state.gate.admit_host(request.head().into()).err()?;
-    Some(refused.error_response())
+    Some(error::refused(refused))
 }
 
 /// What follows the route's name and its slash in the path, as it was sent: decoding is left to who

@@ -5,7 +5,6 @@ use actix_web::web::{BytesMut, Payload};
 use super::{
     AppState,
     body::{json_text, max_object, object},
-    error::{Problem, Progress},
     fields::Fields,
     keys::Permit,
     uploads::{Await, Upload},
@@ -14,6 +13,7 @@ use sse_broadcaster::{
     broadcaster::PublishError,
     event::{Event, EventId},
 };
+use sse_broadcaster_http::{Progress, Refusal};
 
 /// Most streamed lines that are appended in one step.
 const LINES_PER_APPEND: usize = 64;
@@ -25,7 +25,7 @@ pub(super) async fn publish(
     query: &Fields,
     state: &AppState,
     permit: &Permit,
-) -> Result<(u64, Option<String>), Problem> {
+) -> Result<(u64, Option<String>), Refusal> {
     let mut lines = Lines::new(query, state, permit);
     let mut rest = BytesMut::new();
     let max = max_object(state.broadcaster.options().max_event_bytes);
@@ -55,7 +55,7 @@ pub(super) async fn publish(
         if rest.len() > max {
             let detail = format!("the line is longer than {max} bytes");
             lines.line += 1;
-            return Err(lines.stop(Problem::too_large(detail)));
+            return Err(lines.stop(Refusal::too_large(detail)));
         }
     }
     lines.publish(&rest).await?;
@@ -83,7 +83,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    async fn publish(&mut self, text: &[u8]) -> Result<(), Problem> {
+    async fn publish(&mut self, text: &[u8]) -> Result<(), Refusal> {
         let mut events = Vec::new();
         for line in text.split(|byte| *byte == b'\n') {
             self.line += 1;
@@ -112,13 +112,13 @@ impl<'a> Lines<'a> {
             && cost + event.most_memory() <= broadcaster.max_batch_bytes()
     }
 
-    fn parse(&self, line: &[u8]) -> Result<Option<Event>, Problem> {
+    fn parse(&self, line: &[u8]) -> Result<Option<Event>, Refusal> {
         let line = json_text(line, "the line")?.trim();
         if line.is_empty() {
             return Ok(None);
         }
         if self.query.has_idempotency_key() {
-            return Err(Problem::unprocessable(
+            return Err(Refusal::unprocessable(
                 "duplicate_field",
                 "the id in the query stands for one event; give each line its own",
             ));
@@ -134,7 +134,7 @@ impl<'a> Lines<'a> {
         Ok(Some(event))
     }
 
-    async fn append(&mut self, events: Vec<Event>) -> Result<(), Problem> {
+    async fn append(&mut self, events: Vec<Event>) -> Result<(), Refusal> {
         if events.is_empty() {
             return Ok(());
         }
@@ -151,11 +151,7 @@ impl<'a> Lines<'a> {
     }
 
     /// The refusal, with the line it is about and how many events stand.
-    fn stop(&self, problem: Problem) -> Problem {
-        problem.with_progress(Progress {
-            line: self.line,
-            count: self.count,
-            last_id: self.last_id(),
-        })
+    fn stop(&self, problem: Refusal) -> Refusal {
+        problem.with_progress(Progress::new(self.line, self.count, self.last_id()))
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     AppState, cors,
-    error::{Problem, no_store},
+    error::{no_store, refused},
     media::accepts_event_stream,
     subscribe::{Route, read},
 };
@@ -14,7 +14,7 @@ use sse_broadcaster::{
     event::Invalid,
     history::{NameRange, Names},
 };
-use sse_broadcaster_http::{query, read_limit};
+use sse_broadcaster_http::{Refusal, query, read_limit};
 
 pub(super) const METHODS: &str = "GET, HEAD, OPTIONS";
 const MAX_LIMIT: usize = 1_000;
@@ -46,13 +46,13 @@ pub(super) fn wants_list(request: &RequestHead) -> bool {
     !names && !accepts_event_stream(&request.headers)
 }
 
-fn finish(request: &HttpRequest, state: &AppState, page: Result<Value, Problem>) -> HttpResponse {
+fn finish(request: &HttpRequest, state: &AppState, page: Result<Value, Refusal>) -> HttpResponse {
     let mut response = match page {
         Ok(page) => HttpResponse::Ok()
             .content_type("application/json")
             .insert_header(no_store())
             .body(format!("{page}\n")),
-        Err(problem) => HttpResponse::from_error(problem),
+        Err(problem) => refused(problem),
     };
     cors::admit_reader(response.headers_mut(), &state.gate, request.head());
     response

@@ -2,11 +2,7 @@
 
 use std::rc::Rc;
 
-use actix_web::{
-    HttpRequest, HttpResponse, HttpResponseBuilder,
-    http::{StatusCode, header},
-    web::Payload,
-};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::header, web::Payload};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
@@ -14,7 +10,7 @@ use super::{
     AppState,
     body::{Kind, Whole, form, max_json, objects, read_whole, text},
     cors,
-    error::{Problem, no_store},
+    error::{no_store, refused},
     fields::{Fields, not_utf8},
     lines,
     link::Link,
@@ -24,7 +20,7 @@ use sse_broadcaster::{
     broadcaster::PublishError,
     event::{Event, EventId},
 };
-use sse_broadcaster_http::json_line;
+use sse_broadcaster_http::{Refusal, json_line};
 
 /// The methods of `/events`.
 pub(super) const METHODS: &str = "GET, HEAD, POST, OPTIONS";
@@ -52,7 +48,7 @@ pub(super) async fn get(request: &HttpRequest, message: &str, state: &AppState) 
     let answer = async {
         state.gate.access.may_publish(request.head().into())?;
         if !state.gate.access.get_publishes {
-            return Err(Problem::forbidden(
+            return Err(Refusal::forbidden(
                 "get_publish_disabled",
                 "this server publishes by POST /events only (--no-get-publish)",
             ));
@@ -72,7 +68,7 @@ pub(super) async fn get(request: &HttpRequest, message: &str, state: &AppState) 
 }
 
 /// A subscription that was sent by the wrong method would publish what it carries, which is often nothing.
-fn check_accepted(request: &HttpRequest) -> Result<(), Problem> {
+fn check_accepted(request: &HttpRequest) -> Result<(), Refusal> {
     let headers = request.headers();
     if !accepts_event_stream(headers) {
         return Ok(());
@@ -92,8 +88,8 @@ fn check_accepted(request: &HttpRequest) -> Result<(), Problem> {
     }
     let detail = "a POST publishes, and is answered as JSON; subscribe by GET /events, or leave \
                   text/event-stream out of Accept to publish";
-    Err(Problem::new(
-        StatusCode::NOT_ACCEPTABLE,
+    Err(Refusal::new(
+        http::StatusCode::NOT_ACCEPTABLE,
         "not_acceptable",
         detail,
     ))
@@ -125,9 +121,9 @@ pub(super) async fn committing<T>(request: &HttpRequest, write: impl Future<Outp
 pub(super) fn finish(
     request: &HttpRequest,
     state: &AppState,
-    answer: Result<HttpResponse, Problem>,
+    answer: Result<HttpResponse, Refusal>,
 ) -> HttpResponse {
-    let mut answer = answer.unwrap_or_else(HttpResponse::from_error);
+    let mut answer = answer.unwrap_or_else(refused);
     cors::admit_publisher(answer.headers_mut(), &state.gate, request.head());
     answer
 }
@@ -154,7 +150,7 @@ async fn post_whole(
     query: &Fields,
     kind: Kind,
     state: &AppState,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Refusal> {
     let max = match kind {
         Kind::Text => state.broadcaster.options().max_event_bytes,
         _ => max_json(&state.broadcaster),
@@ -169,7 +165,7 @@ async fn post_whole(
         Kind::Json | Kind::Lines => objects(&body, state.broadcaster.max_batch_events())?,
     };
     if many && query.has_idempotency_key() {
-        return Err(Problem::unprocessable(
+        return Err(Refusal::unprocessable(
             "duplicate_field",
             "the id in the query stands for one event; give each object of the array its own",
         ));
@@ -177,7 +173,7 @@ async fn post_whole(
     let events = events
         .into_iter()
         .map(|fields| fields.with_query(query)?.build());
-    let events = events.collect::<Result<Vec<Event>, Problem>>()?;
+    let events = events.collect::<Result<Vec<Event>, Refusal>>()?;
     let ids = commit(request, state, events).await?;
     let mut ids: Vec<String> = ids.iter().map(EventId::to_string).collect();
     if many {

@@ -31,7 +31,8 @@ pub fn subscribe(
     selector: Selector,
 ) -> Result<StreamResponse, Problem> {
     actix_web::rt::spawn(broadcaster.attend());
-    crate::subscribe_as(broadcaster, request, selector).map(StreamResponse)
+    let subscription = crate::subscribe_as(broadcaster, request, selector)?;
+    Ok(StreamResponse(subscription))
 }
 
 /// A stream of the signals that the request names, as `GET /signals` answers it: `name`, `format`.
@@ -43,7 +44,7 @@ pub fn subscribe_to_signals(
     request: &HttpRequest,
 ) -> Result<StreamResponse, Problem> {
     actix_web::rt::spawn(signals.broadcaster().attend());
-    crate::subscribe_to(signals, request).map(StreamResponse)
+    Ok(StreamResponse(crate::subscribe_to(signals, request)?))
 }
 
 /// A stream as the response of a handler: `200` with `text/event-stream`, until the subscription ends.

@@ -16,12 +16,13 @@ use super::{
     body::{Kind, Whole, check_coding, max_object, media_type, read_whole, unsupported},
     conditions::{condition, condition_of_read},
     cors,
-    error::{Problem, no_store},
+    error::{no_store, refused},
     fields::not_utf8,
     pieces::Pieces,
     publish::{committing, finish},
 };
 use sse_broadcaster::event::EventId;
+use sse_broadcaster_http::Refusal;
 use sse_broadcaster_signals::{Patch, SignalError, SignalName, Versions, Written, parse};
 
 /// The methods of a document, and of the stream.
@@ -49,8 +50,8 @@ pub(super) async fn get(request: &HttpRequest, name: &str, state: &AppState) -> 
             .content_type("application/json")
             .body(Pieces::of(text)))
     };
-    let answer: Result<_, Problem> = answer.await;
-    let mut answer = answer.unwrap_or_else(HttpResponse::from_error);
+    let answer: Result<_, Refusal> = answer.await;
+    let mut answer = answer.unwrap_or_else(refused);
     cors::admit_reader(answer.headers_mut(), &state.gate, request.head());
     answer
 }
@@ -86,8 +87,8 @@ enum Change {
 }
 
 impl Change {
-    async fn read(request: &HttpRequest, body: Payload, state: &AppState) -> Result<Self, Problem> {
-        let read = async |body| -> Result<Whole, Problem> {
+    async fn read(request: &HttpRequest, body: Payload, state: &AppState) -> Result<Self, Refusal> {
+        let read = async |body| -> Result<Whole, Refusal> {
             let max = max_object(state.signals.max_document_bytes());
             read_whole(request, body, max, &state.uploads).await
         };
@@ -117,7 +118,7 @@ impl Change {
     }
 }
 
-fn decode(name: &str) -> Result<SignalName, Problem> {
+fn decode(name: &str) -> Result<SignalName, Refusal> {
     let name = percent_decode_str(name).decode_utf8();
     let name = name.map_err(|_| not_utf8("the signal's name"))?;
     Ok(SignalName::new(&name)?)

@@ -19,7 +19,7 @@ use actix_web::{
 };
 
 use super::{
-    AppState, access::Seat, cors, error::Problem, link::Link, media::accepts_event_stream,
+    AppState, access::Seat, cors, error::refused, link::Link, media::accepts_event_stream,
 };
 use sse_broadcaster::{
     broadcaster::{Broadcaster, Ended, Subscription},
@@ -27,7 +27,9 @@ use sse_broadcaster::{
     internal::Shown,
     sse::Frame,
 };
-use sse_broadcaster_http::{EVENT_HEAD, STREAM_HEADERS, SignalsRequest, StreamRequest, query};
+use sse_broadcaster_http::{
+    EVENT_HEAD, Refusal, STREAM_HEADERS, SignalsRequest, StreamRequest, query,
+};
 use sse_broadcaster_signals::{SignalError, Signals};
 
 /// The routes that streams have.
@@ -50,7 +52,7 @@ impl Route {
     ///
     /// # Errors
     /// 400 for a name that resembles a parameter.
-    pub fn check_parameters(self, request: &RequestHead) -> Result<(), Problem> {
+    pub fn check_parameters(self, request: &RequestHead) -> Result<(), Refusal> {
         let known = match self {
             Self::Events => &sse_broadcaster_http::PARAMETERS[..],
             Self::Signals => &sse_broadcaster_http::SIGNALS_PARAMETERS,
@@ -62,7 +64,8 @@ impl Route {
                     "{} is no parameter of a stream; write {meant}, and repeat it for several: ?{meant}=a&{meant}=b",
                     Shown(&name)
                 );
-                return Err(bad_parameter("unknown_parameter", detail));
+                let invalid = Invalid::new("unknown_parameter", detail);
+                return Err(Refusal::parameter(invalid));
             }
         }
         Ok(())
@@ -70,7 +73,7 @@ impl Route {
 }
 
 impl Requested {
-    fn read(request: &RequestHead, route: Route) -> Result<Self, Problem> {
+    fn read(request: &RequestHead, route: Route) -> Result<Self, Refusal> {
         route.check_parameters(request)?;
         match route {
             Route::Events => read(request, StreamRequest::read).map(Self::Events),
@@ -78,7 +81,7 @@ impl Requested {
         }
     }
 
-    fn grant(self, state: &AppState) -> Result<Subscription, Problem> {
+    fn grant(self, state: &AppState) -> Result<Subscription, Refusal> {
         match self {
             Self::Events(stream_request) => Ok(stream_request.grant(&state.broadcaster)?),
             Self::Signals(stream_request) => grant_signals(&state.signals, stream_request),
@@ -95,7 +98,7 @@ pub struct Opened {
 
 /// # Errors
 /// 429 for too many streams of one address; 503 while nobody can subscribe.
-pub fn grant(request: &RequestHead, state: &AppState, asked: Requested) -> Result<Opened, Problem> {
+pub fn grant(request: &RequestHead, state: &AppState, asked: Requested) -> Result<Opened, Refusal> {
     let address = request.peer_addr.map(|address| address.ip());
     let seat = state.gate.admit_address(address)?;
     let subscription = asked.grant(state)?;
@@ -103,7 +106,7 @@ pub fn grant(request: &RequestHead, state: &AppState, asked: Requested) -> Resul
 }
 
 pub(super) fn answer(request: &HttpRequest, state: &AppState, route: Route) -> HttpResponse {
-    let mut answer = stream(request, state, route).unwrap_or_else(HttpResponse::from_error);
+    let mut answer = stream(request, state, route).unwrap_or_else(refused);
     cors::admit_reader(answer.headers_mut(), &state.gate, request.head());
     if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
         // Its connection may be what others lack.
@@ -112,7 +115,7 @@ pub(super) fn answer(request: &HttpRequest, state: &AppState, route: Route) -> H
     answer
 }
 
-fn stream(request: &HttpRequest, state: &AppState, route: Route) -> Result<HttpResponse, Problem> {
+fn stream(request: &HttpRequest, state: &AppState, route: Route) -> Result<HttpResponse, Refusal> {
     let asked = Requested::read(request.head(), route)?;
     if request.method() == Method::HEAD {
         return Ok(head(request, None).finish());
@@ -135,9 +138,9 @@ fn stream(request: &HttpRequest, state: &AppState, route: Route) -> Result<HttpR
 
 /// An EventSource that is answered 503 stops for good: it gets a stream that tells it when to come
 /// back, and is cut.
-fn send_away(request: &HttpRequest, problem: Problem) -> Result<HttpResponse, Problem> {
+fn send_away(request: &HttpRequest, problem: Refusal) -> Result<HttpResponse, Refusal> {
     // What can never be granted is no matter of coming back.
-    let passes = problem.status() == StatusCode::SERVICE_UNAVAILABLE;
+    let passes = problem.retry_after().is_some();
     if !passes || !accepts_event_stream(request.headers()) {
         return Err(problem);
     }
@@ -182,7 +185,7 @@ pub fn open(
     request: &RequestHead,
     state: &AppState,
     route: Route,
-) -> Result<(HttpResponse<()>, Opened), Problem> {
+) -> Result<(HttpResponse<()>, Opened), Refusal> {
     state.gate.admit_host(request.into())?;
     let opened = grant(request, state, Requested::read(request, route)?)?;
     let mut answer = stream_head(Some(opened.subscription.head())).finish();
@@ -219,7 +222,7 @@ pub(crate) fn subscribe_as(
     broadcaster: &Broadcaster,
     request: &HttpRequest,
     selector: Selector,
-) -> Result<Subscription, Problem> {
+) -> Result<Subscription, Refusal> {
     let stream_request = read(request.head(), StreamRequest::read)?;
     Ok(stream_request.with_selector(selector).grant(broadcaster)?)
 }
@@ -231,50 +234,26 @@ pub(crate) fn subscribe_as(
 pub fn read<W>(
     request: &RequestHead,
     read: impl FnOnce(&str, Option<&[u8]>) -> Result<W, Invalid>,
-) -> Result<W, Problem> {
+) -> Result<W, Refusal> {
     let id = request.headers.get("last-event-id");
     let query = request.uri.query().unwrap_or("");
-    read(query, id.map(HeaderValue::as_bytes))
-        .map_err(|invalid| bad_parameter(invalid.code(), invalid.to_string()))
-}
-
-/// A page learns from its `EventSource` that it failed, and no more. What its developer has is the console,
-/// which shows the reason phrase.
-fn bad_parameter(code: &'static str, detail: String) -> Problem {
-    let reason = match code {
-        "invalid_since" => {
-            "since takes 10m, 2026-01-31T12:00:00Z, 1769860800, an event id, or earliest"
-        }
-        "invalid_last" => "last takes a number of events",
-        "invalid_until" => "until takes head",
-        "invalid_limit" => "limit takes a number of events from 1 to 10000",
-        "invalid_heartbeat" => "heartbeat takes a time from 1s to 1h, as in 15s",
-        "invalid_topic" => "a topic is a text of 1 to 256 bytes without * and {, or * for all",
-        "too_many_topics" => "a stream has 100 topics at most; * asks for all",
-        "too_many_signals" => "a stream has 100 signals at most",
-        "no_signals" => "name a signal, as in ?name=counter",
-        "unknown_parameter" => {
-            "a parameter is misspelt: topic, name, since, last, format, until, last_event_id"
-        }
-        code => code,
-    };
-    Problem::bad_request(code, detail).with_reason(reason)
+    read(query, id.map(HeaderValue::as_bytes)).map_err(Refusal::parameter)
 }
 
 /// A stream of the signals that the request names.
 pub(crate) fn subscribe_to(
     signals: &Signals,
     request: &HttpRequest,
-) -> Result<Subscription, Problem> {
+) -> Result<Subscription, Refusal> {
     grant_signals(signals, read(request.head(), SignalsRequest::read)?)
 }
 
 fn grant_signals(
     signals: &Signals,
     stream_request: SignalsRequest,
-) -> Result<Subscription, Problem> {
+) -> Result<Subscription, Refusal> {
     stream_request.grant(signals).map_err(|error| match error {
-        SignalError::Invalid(invalid) => bad_parameter(invalid.code(), invalid.to_string()),
+        SignalError::Invalid(invalid) => Refusal::parameter(invalid),
         other => other.into(),
     })
 }

@@ -9,14 +9,12 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{
-    http::StatusCode,
-    web::{Bytes, Payload},
-};
+use actix_web::web::{Bytes, Payload};
 use futures_util::StreamExt as _;
 use tokio::time::{Instant, timeout_at};
 
-use super::{body::incomplete, error::Problem};
+use super::body::incomplete;
+use sse_broadcaster_http::Refusal;
 
 /// How long a body may take in all, but for streamed lines, which come when they come.
 const BODY_TIMEOUT: Duration = Duration::from_secs(300);
@@ -117,7 +115,7 @@ impl Upload {
     ///
     /// # Errors
     /// 503 while request bodies hold as much as they may.
-    pub fn hold(&mut self, bytes_held: usize) -> Result<(), Problem> {
+    pub fn hold(&mut self, bytes_held: usize) -> Result<(), Refusal> {
         let wanted = bytes_held.saturating_sub(FREE_BYTES);
         let Uploads { limits, bytes, .. } = &*self.uploads;
         if wanted > self.counted {
@@ -142,7 +140,7 @@ impl Upload {
     ///
     /// # Errors
     /// As [`hold`](Self::hold).
-    pub fn add(&mut self, bytes: usize) -> Result<(), Problem> {
+    pub fn add(&mut self, bytes: usize) -> Result<(), Refusal> {
         self.window.1 += bytes;
         self.hold(self.held + bytes)
     }
@@ -163,7 +161,7 @@ impl Upload {
         &mut self,
         body: &mut Payload,
         awaited: Await,
-    ) -> Result<Option<Bytes>, Problem> {
+    ) -> Result<Option<Bytes>, Refusal> {
         let timeout = match awaited {
             Await::Rest => PART_TIMEOUT,
             Await::Line => self.uploads.limits.idle_timeout,
@@ -191,14 +189,14 @@ impl Upload {
     }
 
     /// A whole body has not taken too long in all.
-    pub(super) fn check_age(&self) -> Result<(), Problem> {
+    pub(super) fn check_age(&self) -> Result<(), Refusal> {
         if self.begun.elapsed() >= BODY_TIMEOUT {
             return Err(too_slow());
         }
         Ok(())
     }
 
-    fn count_slow(&mut self) -> Result<(), Problem> {
+    fn count_slow(&mut self) -> Result<(), Refusal> {
         if self.is_slow {
             return Ok(());
         }
@@ -223,13 +221,13 @@ impl Drop for Upload {
     }
 }
 
-fn full(code: &'static str, detail: &str) -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
+fn full(code: &'static str, detail: &str) -> Refusal {
+    Refusal::unavailable(code, detail)
 }
 
-fn too_slow() -> Problem {
-    Problem::new(
-        StatusCode::REQUEST_TIMEOUT,
+fn too_slow() -> Refusal {
+    Refusal::new(
+        http::StatusCode::REQUEST_TIMEOUT,
         "body_timeout",
         "the rest of the body did not come in time",
     )

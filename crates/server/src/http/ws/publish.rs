@@ -1,18 +1,14 @@
 //! A message that publishes: what `POST /events` takes as JSON, and what it answers.
 
-use actix_web::{
-    dev::RequestHead,
-    http::{Method, StatusCode},
-    web,
-};
+use actix_web::{dev::RequestHead, http::Method, web};
 use serde::Serialize;
 
 use sse_broadcaster::event::{Event, EventId};
-use sse_broadcaster_actix::Problem;
 use sse_broadcaster_actix::internal::{
     AppState, BYTE_ORDER_MARK, Fields, Member, Permit, RequestParts, max_json, members, objects,
     raw, twice, wrong_type,
 };
+use sse_broadcaster_http::Refusal;
 
 /// Longest message that is read of a client that may not publish, so that it can be told.
 const MAX_REFUSED_BYTES: usize = 64 << 10;
@@ -24,7 +20,7 @@ const MAX_REF_CHARS: usize = 256;
 /// The client of one socket as a publisher, as its handshake had it.
 pub(super) struct Publisher {
     state: web::Data<AppState>,
-    permit: Result<Permit, Problem>,
+    permit: Result<Permit, Refusal>,
 }
 
 /// What a publish is answered.
@@ -84,10 +80,10 @@ impl Publisher {
         let answer = match ids {
             Ok(ids) => Answer::Published { reference, ids },
             Err((status, code, detail)) => {
-                self.state.refusals.count(status.as_u16(), code);
+                self.state.refusals.count(status, code);
                 Answer::Refused {
                     reference,
-                    status: status.as_u16(),
+                    status,
                     code,
                     detail,
                 }
@@ -97,21 +93,25 @@ impl Publisher {
     }
 
     /// Asked before a message is read, since reading is what it costs.
-    fn check(&self) -> Result<&Permit, (StatusCode, &'static str, String)> {
+    fn check(&self) -> Result<&Permit, (u16, &'static str, String)> {
         let permit = self.permit.as_ref().map_err(refusal)?;
         permit.check().map_err(|problem| refusal(&problem))?;
         Ok(permit)
     }
 
-    async fn publish(&self, permit: &Permit, events: Vec<Event>) -> Result<Vec<String>, Problem> {
+    async fn publish(&self, permit: &Permit, events: Vec<Event>) -> Result<Vec<String>, Refusal> {
         permit.check()?;
         let appended = self.state.broadcaster.publish(events).await?;
         Ok(appended.ids.iter().map(EventId::to_string).collect())
     }
 }
 
-fn refusal(problem: &Problem) -> (StatusCode, &'static str, String) {
-    (problem.status(), problem.code(), problem.to_string())
+fn refusal(problem: &Refusal) -> (u16, &'static str, String) {
+    (
+        problem.status().as_u16(),
+        problem.code(),
+        problem.to_string(),
+    )
 }
 
 /// The `ref` of a message that is not published, if that is short.
@@ -124,7 +124,7 @@ fn reference_of(message: &[u8]) -> Option<String> {
 
 /// The events of a message: one, or those of an array, which may stand in an object that has a `ref`,
 /// too. And that `ref`, for the answer, whatever else is wrong.
-fn read(message: &[u8], max: usize) -> (Option<String>, Result<Vec<Event>, Problem>) {
+fn read(message: &[u8], max: usize) -> (Option<String>, Result<Vec<Event>, Refusal>) {
     let message = message.strip_prefix(BYTE_ORDER_MARK).unwrap_or(message);
     if message.trim_ascii_start().starts_with(b"[") {
         let events = objects(message, max).and_then(|(fields, _)| build(fields));
@@ -138,7 +138,7 @@ fn read(message: &[u8], max: usize) -> (Option<String>, Result<Vec<Event>, Probl
     }
 }
 
-fn take_reference(members: Vec<Member<'_>>) -> Result<(Option<String>, Vec<Member<'_>>), Problem> {
+fn take_reference(members: Vec<Member<'_>>) -> Result<(Option<String>, Vec<Member<'_>>), Refusal> {
     let (mut references, others): (Vec<_>, Vec<_>) =
         members.into_iter().partition(|(name, _)| name == "ref");
     let Some((_, value)) = references.pop() else {
@@ -156,7 +156,7 @@ fn take_reference(members: Vec<Member<'_>>) -> Result<(Option<String>, Vec<Membe
     }
 }
 
-fn events_of(members: Vec<Member<'_>>, max: usize) -> Result<Vec<Event>, Problem> {
+fn events_of(members: Vec<Member<'_>>, max: usize) -> Result<Vec<Event>, Refusal> {
     match &members[..] {
         [(name, events)] if name == "events" => match objects(events.get().as_bytes(), max)? {
             (fields, true) => build(fields),
@@ -166,7 +166,7 @@ fn events_of(members: Vec<Member<'_>>, max: usize) -> Result<Vec<Event>, Problem
     }
 }
 
-fn build(fields: Vec<Fields>) -> Result<Vec<Event>, Problem> {
+fn build(fields: Vec<Fields>) -> Result<Vec<Event>, Refusal> {
     fields.into_iter().map(Fields::build).collect()
 }
 

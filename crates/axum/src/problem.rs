@@ -1,0 +1,65 @@
+//! A refusal as a response of axum.
+
+use std::{fmt, ops::Deref};
+
+use axum::{
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use sse_broadcaster_http::{NO_SNIFF, Refusal};
+
+/// A [`Refusal`] that a handler can return: as a response it is `application/problem+json` (RFC 9457) with a
+/// stable `code`. Each error of the library becomes one by `?`.
+#[derive(Debug)]
+pub struct Problem(Refusal);
+
+impl Problem {
+    /// With this status, stable code and detail: what was wrong, and what would be right.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self(Refusal::new(status, code, detail))
+    }
+}
+
+impl Deref for Problem {
+    type Target = Refusal;
+
+    fn deref(&self) -> &Refusal {
+        &self.0
+    }
+}
+
+impl<E: Into<Refusal>> From<E> for Problem {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Problem {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.0.status(), self.0.body()).into_response();
+        let headers = response.headers_mut();
+        for (name, value) in self.0.headers() {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        }
+        headers.insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static(NO_SNIFF.1),
+        );
+        response
+    }
+}

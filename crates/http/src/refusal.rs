@@ -1,0 +1,350 @@
+//! Why a request is refused: one type for every framework, one table of statuses and stable codes.
+
+use std::{error::Error, time::Duration};
+
+use http::StatusCode;
+use serde::Serialize;
+
+use sse_broadcaster::{
+    broadcaster::{PublishError, SubscribeError},
+    event::Invalid,
+    history::Unavailable,
+};
+use sse_broadcaster_signals::SignalError;
+
+use crate::response::json_line;
+
+/// The `Retry-After` of every 503.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Why a request is refused. Each error of the library becomes one by `?`; a framework's crate makes the
+/// response of it, which is `application/problem+json` (RFC 9457).
+///
+/// The detail is for the client: it says what was wrong and what would be right, and nothing internal. The
+/// error that it was made from is its [`source`](Error::source).
+#[derive(Debug, thiserror::Error)]
+#[error("{detail}")]
+pub struct Refusal {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    reason: Option<&'static str>,
+    progress: Option<Box<Progress>>,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// How far a stream of lines had come when it was refused: further members of the problem's object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Progress {
+    /// The line that is wrong, counted from 1.
+    pub line: u64,
+    /// How many events of the lines before it were published.
+    pub count: u64,
+    /// The id of the last of these.
+    pub last_id: Option<String>,
+}
+
+impl Progress {
+    /// At this line, behind `count` events of which the last has this id.
+    #[must_use]
+    pub fn new(line: u64, count: u64, last_id: Option<String>) -> Self {
+        Self {
+            line,
+            count,
+            last_id,
+        }
+    }
+}
+
+impl Refusal {
+    /// With this status, stable code and detail.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            reason: None,
+            progress: None,
+            source: None,
+        }
+    }
+
+    /// 400: the request cannot be parsed.
+    pub fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    /// 401: no key, or none that is valid.
+    pub fn unauthorized(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, code, detail)
+    }
+
+    /// 403: the client or its page may not do this.
+    pub fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, code, detail)
+    }
+
+    /// 413, with the code `too_large`.
+    pub fn too_large(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+    }
+
+    /// 415, with the code `unsupported_media_type`.
+    pub fn unsupported_media_type(detail: impl Into<String>) -> Self {
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        Self::new(status, "unsupported_media_type", detail)
+    }
+
+    /// 422: the request can be parsed, but what it says cannot be published.
+    pub fn unprocessable(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+    }
+
+    /// 503: the same request may succeed a moment later.
+    pub fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
+    }
+
+    /// 400 for a parameter of a stream: there is no body that could be wrong. The reason phrase says what
+    /// would be right, since the console is all that a developer sees of a failed `EventSource`.
+    #[must_use]
+    pub fn parameter(invalid: Invalid) -> Self {
+        Self::bad_request(invalid.code(), invalid.to_string())
+            .with_reason(reason(invalid.code()))
+            .with_source(invalid)
+    }
+
+    /// Adds how far a stream of lines had come.
+    #[must_use]
+    pub fn with_progress(mut self, progress: Progress) -> Self {
+        self.progress = Some(Box::new(progress));
+        self
+    }
+
+    /// Adds a reason phrase (RFC 9112, section 4), which browsers show to developers where a page may not
+    /// read the body.
+    #[must_use]
+    pub fn with_reason(mut self, reason: &'static str) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+
+    /// Adds the error that it was made from.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The status of the response.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Stable and machine-readable, for example `invalid_topic`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// What was wrong, and what would be right.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The reason phrase, where it is another than the status has.
+    #[must_use]
+    pub fn reason(&self) -> Option<&'static str> {
+        self.reason
+    }
+
+    /// How far a stream of lines had come.
+    #[must_use]
+    pub fn progress(&self) -> Option<&Progress> {
+        self.progress.as_deref()
+    }
+
+    /// When the client may try again: `Some` for every 503.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        (self.status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER)
+    }
+
+    /// The body of the response: an object of RFC 9457, and a line feed.
+    #[must_use]
+    pub fn body(&self) -> String {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            r#type: &'static str,
+            title: &'static str,
+            status: u16,
+            detail: &'a str,
+            code: &'static str,
+            #[serde(flatten)]
+            progress: Option<&'a Progress>,
+        }
+        json_line(&Body {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            progress: self.progress(),
+        })
+    }
+
+    /// The headers of the response, beside its length.
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let retry_after = self.retry_after().map(|after| after.as_secs().to_string());
+        let challenge = self.status == StatusCode::UNAUTHORIZED;
+        [
+            ("content-type", Some("application/problem+json".to_owned())),
+            ("cache-control", Some("no-store".to_owned())),
+            ("retry-after", retry_after),
+            ("www-authenticate", challenge.then(|| "Bearer".to_owned())),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+    }
+}
+
+/// The reason phrase of a parameter that is refused with this code.
+fn reason(code: &'static str) -> &'static str {
+    match code {
+        "invalid_since" => {
+            "since takes 10m, 2026-01-31T12:00:00Z, 1769860800, an event id, or earliest"
+        }
+        "invalid_last" => "last takes a number of events",
+        "invalid_until" => "until takes head",
+        "invalid_limit" => "limit takes a number of events from 1 to 10000",
+        "invalid_heartbeat" => "heartbeat takes a time from 1s to 1h, as in 15s",
+        "invalid_topic" => "a topic is a text of 1 to 256 bytes without * and {, or * for all",
+        "too_many_topics" => "a stream has 100 topics at most; * asks for all",
+        "too_many_signals" => "a stream has 100 signals at most",
+        "no_signals" => "name a signal, as in ?name=counter",
+        "unknown_parameter" => {
+            "a parameter is misspelt: topic, name, since, last, format, until, last_event_id"
+        }
+        code => code,
+    }
+}
+
+impl From<Invalid> for Refusal {
+    fn from(invalid: Invalid) -> Self {
+        Self::unprocessable(invalid.code(), invalid.to_string()).with_source(invalid)
+    }
+}
+
+impl From<PublishError> for Refusal {
+    fn from(error: PublishError) -> Self {
+        let detail = error.to_string();
+        let refusal = match &error {
+            PublishError::EventTooLarge { .. } | PublishError::BatchTooLarge { .. } => {
+                Self::too_large(detail)
+            }
+            PublishError::Overloaded => Self::unavailable("overloaded", detail),
+            PublishError::Draining => Self::unavailable("draining", detail),
+            PublishError::Conflict(_) => Self::new(StatusCode::CONFLICT, "conflict", detail),
+            PublishError::Unavailable(why) => return why.clone().into(),
+            PublishError::OutcomeUnknown(_) => Self::unavailable(
+                "outcome_unknown",
+                "the event may have been kept or not; publish it again with an id of your own, \
+                 which is stored once",
+            ),
+            PublishError::WouldBlock => internal(),
+        };
+        refusal.with_source(error)
+    }
+}
+
+fn internal() -> Refusal {
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    Refusal::new(status, "internal", "the server failed")
+}
+
+impl From<Unavailable> for Refusal {
+    fn from(why: Unavailable) -> Self {
+        let detail = "history cannot be reached, and nothing was kept; try again in a moment";
+        Self::unavailable("history_unavailable", detail).with_source(why)
+    }
+}
+
+impl From<SubscribeError> for Refusal {
+    fn from(error: SubscribeError) -> Self {
+        Self::unavailable(error.code(), error.to_string()).with_source(error)
+    }
+}
+
+impl From<SignalError> for Refusal {
+    fn from(error: SignalError) -> Self {
+        let status = match error {
+            SignalError::Invalid(invalid) => return invalid.into(),
+            SignalError::Publish(PublishError::OutcomeUnknown(_)) => {
+                let detail = "the document may have been changed or not; read it, and repeat the change \
+                    with If-Match where it was not";
+                return Self::unavailable("outcome_unknown", detail).with_source(error);
+            }
+            SignalError::Publish(error) => return error.into(),
+            SignalError::Subscribe(error) => return error.into(),
+            SignalError::Unavailable(why) => return why.into(),
+            SignalError::NotJson(_) => StatusCode::BAD_REQUEST,
+            SignalError::Missing => StatusCode::NOT_FOUND,
+            SignalError::Changed { .. } => StatusCode::PRECONDITION_FAILED,
+            SignalError::Patch(_) => StatusCode::CONFLICT,
+            SignalError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            SignalError::Full => StatusCode::INSUFFICIENT_STORAGE,
+            SignalError::Contended => StatusCode::SERVICE_UNAVAILABLE,
+            SignalError::Type(_) | SignalError::WouldBlock => {
+                return internal().with_source(error);
+            }
+        };
+        Self::new(status, error.code(), error.to_string()).with_source(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_keeps_the_error_that_it_was_made_from() {
+        let refusal = Refusal::from(PublishError::Draining);
+        assert_eq!(
+            (refusal.status().as_u16(), refusal.code()),
+            (503, "draining")
+        );
+        let source = refusal.source().unwrap().downcast_ref::<PublishError>();
+        assert_eq!(source, Some(&PublishError::Draining));
+        let refusal = Refusal::from(SignalError::Invalid(Invalid::new("invalid_signal", "why")));
+        assert_eq!((refusal.status().as_u16(), refusal.detail()), (422, "why"));
+        assert!(refusal.source().unwrap().is::<Invalid>());
+    }
+
+    #[test]
+    fn only_what_may_succeed_a_moment_later_has_a_retry_after() {
+        let headers = |refusal: Refusal| -> Vec<_> {
+            let headers = refusal.headers().map(|(name, _)| name);
+            headers.skip(2).collect()
+        };
+        assert_eq!(headers(PublishError::Overloaded.into()), ["retry-after"]);
+        assert_eq!(headers(SignalError::Contended.into()), ["retry-after"]);
+        assert!(headers(SignalError::Missing.into()).is_empty());
+        let refusal = Refusal::unauthorized("key_missing", "send a key");
+        assert_eq!(headers(refusal), ["www-authenticate"]);
+    }
+
+    #[test]
+    fn the_body_is_a_problem_of_rfc_9457_with_a_stable_code() {
+        let refusal = Refusal::bad_request("invalid_json", "not JSON")
+            .with_progress(Progress::new(3, 2, Some("1-1".into())));
+        let expected = concat!(
+            r#"{"type":"about:blank","title":"Bad Request","status":400,"detail":"not JSON","#,
+            r#""code":"invalid_json","line":3,"count":2,"last_id":"1-1"}"#,
+            "\n"
+        );
+        assert_eq!(refusal.body(), expected);
+    }
+}
