@@ -1,5 +1,8 @@
 //! The commands of the binary: serving, and clients of a server for a terminal or a script.
 
+mod environment;
+mod usage;
+
 use std::{env, fmt::Display, process::ExitCode};
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -8,10 +11,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use sse_broadcaster_bench::Bench;
 use sse_broadcaster_cli::{Health, Publish, Subscribe, complain};
 
-use crate::{
-    config::{Config, Given},
-    environment, usage,
-};
+use crate::config::{Config, Given};
 
 const EXAMPLES: &str = "Examples:
   sse-broadcaster

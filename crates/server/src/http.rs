@@ -1,31 +1,21 @@
-//! Listeners, workers and connections; the routes that only the server has; and streams on sockets of its own.
+//! The way of a connection, from its listener to the response.
+//!
+//! ```text
+//! http/listen/       binds addresses and Unix sockets, and accepts
+//! http/workers.rs    the worker threads; workers/port.rs is one listener on a worker
+//! http/router.rs     reads the first bytes: a stream goes to direct/, everything else to dispatcher/
+//! http/direct/       streams on sockets of the worker's own, in one loop
+//! http/dispatcher/   the IO under actix's dispatcher, which reads requests and writes responses
+//! http/routes/       health, metrics, the page, and what stands before every route
+//! http/ws/           the WebSocket at /ws
+//! http/connection/   what both kinds of connection have in common
+//! ```
 
-mod accept;
-mod answering;
-mod capacity;
-mod connection;
-mod connection_router;
-mod descriptors;
+pub(crate) mod connection;
 mod direct;
-mod exposition;
-mod history;
-mod intake;
-mod key_file;
-mod listeners;
-mod logging;
-mod page;
-mod patience;
-mod process_signals;
-mod refusals;
-mod server;
-mod socket;
-mod status;
-mod unix_socket;
-mod upgrades;
-mod workers;
+mod dispatcher;
+pub(crate) mod listen;
+mod router;
+pub(crate) mod routes;
+pub(crate) mod workers;
 mod ws;
-
-pub use listeners::{Listeners, ServeError};
-pub use process_signals::Shutdown;
-pub use server::{run, serve};
-pub use unix_socket::UnixSocket;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use sse_broadcaster_server::{commands, http};
+use sse_broadcaster_server::{commands, serve};
 
 /// Events are built by one thread and let go of by another, at which the C library's own is slow.
 #[global_allocator]
@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     if let Some(command) = cli.command {
         return command.run(&cli.config);
     }
-    match http::serve(&cli.config) {
+    match serve(&cli.config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             sse_broadcaster_cli::complain(&error);

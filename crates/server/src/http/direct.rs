@@ -4,7 +4,7 @@
 //! most of what an idle stream would take. What is kept for it instead is in `direct/stream.rs`.
 //!
 //! ```text
-//! direct/context.rs      what the loop is started with, and what it is given
+//! direct/context.rs      what the connections of a worker share
 //! direct/head.rs         whether the first request is for a stream
 //! direct/connections.rs  the state of each connection, and its next step
 //! direct/stream.rs       one open stream: from its subscription to its socket
@@ -40,14 +40,17 @@ use tokio::{
     time::{Sleep, sleep_until},
 };
 
-use crate::http::direct::{
-    connections::Connections,
-    head::FirstRequest,
-    inbox::{Inbox, Slot, Turns},
-    sockets::Ready,
+use crate::http::{
+    connection::accepted::Accepted,
+    direct::{
+        connections::Connections,
+        head::FirstRequest,
+        inbox::{Inbox, Slot, Turns},
+        sockets::Ready,
+    },
 };
 
-pub(super) use crate::http::direct::context::{Accepted, WorkerContext};
+pub(super) use crate::http::direct::context::WorkerContext;
 
 /// The streams of one worker.
 pub(super) struct Direct {

@@ -10,19 +10,21 @@ use std::{
 use slab::Slab;
 
 use super::{
-    super::{
-        capacity::Counted,
-        connection::Settings,
-        patience::{RESET_GRACE, RESET_LOOK, Reset, Stall},
-        socket,
-    },
-    context::{Accepted, WorkerContext},
+    context::WorkerContext,
     head::{FirstRequest, GrantedStream, classify},
     inbox::{Inbox, Slot, StreamWaker},
     outgoing::Framer,
     sockets::{Ready, Sockets},
     stream::{Progress, Stream},
     timers::Timers,
+};
+use crate::http::connection::{
+    accepted::Accepted,
+    capacity::Counted,
+    cut::{self, Reset},
+    settings::Settings,
+    socket,
+    stall::Stall,
 };
 
 /// How long the whole head of a stream's request is waited for. A slower one is left to actix, which
@@ -231,7 +233,7 @@ impl Connections {
                     if resetting.reset.is_due(socket::unacknowledged(socket)) {
                         self.close(slot);
                     } else {
-                        self.timers.set(now + RESET_LOOK, slot);
+                        self.timers.set(now + cut::CHECK_INTERVAL, slot);
                     }
                 }
                 _ => {}
@@ -277,7 +279,7 @@ impl Connections {
         if let Connection::Streaming(stream) = std::mem::replace(connection, Connection::Moved) {
             let reset = Reset::begin();
             *connection = Connection::Resetting(Box::new(Resetting { stream, reset }));
-            self.timers.set(Instant::now() + RESET_GRACE, slot);
+            self.timers.set(Instant::now() + cut::GRACE, slot);
         }
     }
 

@@ -15,7 +15,7 @@ use actix_web::{
 };
 use tokio_util::codec::{Decoder as _, Encoder as _};
 
-use super::{super::upgrades::Offers, context::Accepted};
+use crate::http::connection::{accepted::Accepted, upgrades::Offers};
 use sse_broadcaster_actix::internal::{
     AppState, Opened, PageFormat, Route, is_chunked, open_stream,
 };

@@ -12,7 +12,8 @@ use std::{
 use mio::{Events, Interest, Token, unix::SourceFd};
 use tokio::io::unix::AsyncFd;
 
-use super::{super::socket, inbox::Slot};
+use super::inbox::Slot;
+use crate::http::connection::socket;
 
 /// Most readiness events of one poll.
 const MAX_EVENTS: usize = 256;

@@ -11,14 +11,17 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    super::{
-        capacity::Counted,
-        patience::{BROKEN_CHUNK, Discarded, Hold, Stall, Unseen},
-        socket,
-    },
     head::GrantedStream,
     inbox::StreamWaker,
     outgoing::{Framer, Outgoing, append_chunk},
+};
+use crate::http::connection::{
+    capacity::Counted,
+    cut::BROKEN_CHUNK,
+    discarded::Discarded,
+    slow_replay::SlowReplay,
+    socket,
+    stall::{Stall, UncheckedBytes},
 };
 use sse_broadcaster::broadcaster::{Ended, Subscription};
 use sse_broadcaster_actix::internal::Seat;
@@ -42,7 +45,7 @@ pub(super) struct Stream {
     full: Option<Box<Full>>,
     /// `Some` as long as something may not be acknowledged.
     stall: Option<Box<Stall>>,
-    unseen: Unseen,
+    unchecked: UncheckedBytes,
     /// Among connections, and among streams.
     _counted: [Counted; 2],
     _seat: Option<Seat>,
@@ -60,7 +63,7 @@ enum Framing {
 /// What waits for the socket to have room.
 struct Full {
     outgoing: Outgoing,
-    hold: Hold,
+    replay: SlowReplay,
 }
 
 /// How far a stream has come, and what it waits for.
@@ -98,7 +101,7 @@ impl Stream {
             has_timer: false,
             full: None,
             stall: None,
-            unseen: Unseen::default(),
+            unchecked: UncheckedBytes::default(),
             _counted: counted,
             _seat: granted.opened.seat,
         };
@@ -191,8 +194,8 @@ impl Stream {
             Some(stall) => stall.has_written(written),
             None => self.watch_stall(socket::unacknowledged(&self.socket)),
         }
-        let hold = Hold::begin(written as u64);
-        self.full = Some(Box::new(Full { outgoing, hold }));
+        let replay = SlowReplay::begin(written as u64);
+        self.full = Some(Box::new(Full { outgoing, replay }));
         Progress::Blocked
     }
 
@@ -200,7 +203,7 @@ impl Stream {
     fn has_written(&mut self, bytes: usize) {
         if let Some(stall) = &mut self.stall {
             stall.has_written(bytes);
-        } else if self.unseen.add(bytes) {
+        } else if self.unchecked.add(bytes) {
             match socket::unacknowledged(&self.socket) {
                 0 => {}
                 unacknowledged => self.watch_stall(unacknowledged),
@@ -254,7 +257,7 @@ impl Stream {
         let has_stalled = stall.is_some_and(|stall| stall.is_over(unacknowledged, timeout));
         let is_slow = self.full.as_mut().is_some_and(|full| {
             let written = full.outgoing.written() as u64;
-            full.hold.is_over(written, timeout)
+            full.replay.is_over(written, timeout)
         });
         if has_stalled || (is_slow && is_wanted && self.subscription.is_past()) {
             self.subscription.ends_as(Ended::Stalled);

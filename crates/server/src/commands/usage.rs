@@ -1,0 +1,82 @@
+//! What was wrong with the command line or the environment, in one line.
+
+use clap::{
+    Command,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+
+/// The reader's own words, without the usage and the pointers that follow them.
+pub(super) fn one_line(command: &Command, error: &clap::Error) -> String {
+    // A stray word may be the second half of a key: it is not repeated.
+    if error.kind() == ErrorKind::InvalidSubcommand {
+        return "there is no such command; the commands are subscribe, publish, bench and health"
+            .to_owned();
+    }
+    let text = error.render().to_string();
+    let sentences = text
+        .lines()
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
+        .map(str::trim)
+        .filter(|line| !line.is_empty());
+    let line = sentences.collect::<Vec<_>>().join(" ");
+    let line = line.strip_prefix("error: ").unwrap_or(&line);
+    let line = line.replace(" tip: ", "; ");
+    match variable(command, error) {
+        Some(name) => format!("{line} ({name} is set in the environment)"),
+        None => line,
+    }
+}
+
+/// The variable that the refused value may have come from, where it is set.
+fn variable(command: &Command, error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let flag = shown.split_whitespace().next()?.strip_prefix("--")?;
+    let argument = command
+        .get_arguments()
+        .find(|argument| argument.get_long() == Some(flag))?;
+    let name = argument.get_env()?.to_str()?;
+    std::env::var_os(name).map(|_| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::*;
+    use crate::commands::Cli;
+
+    fn refused(arguments: &[&str]) -> String {
+        let program = ["sse-broadcaster"];
+        let error = Cli::try_parse_from(program.iter().chain(arguments)).unwrap_err();
+        one_line(&Cli::command(), &error)
+    }
+
+    #[test]
+    fn a_bad_setting_is_told_in_one_line_with_its_flag_and_what_would_be_right() {
+        assert_eq!(
+            refused(&["--drain-time", "soon"]),
+            "invalid value 'soon' for '--drain-time <DURATION>': a duration has a unit, for example \
+             500ms, 30s, 10m or 24h"
+        );
+        assert_eq!(
+            refused(&["--log-format", "xml"]),
+            "invalid value 'xml' for '--log-format <FORMAT>' [possible values: text, json]"
+        );
+        assert_eq!(
+            refused(&["--listne", "x"]),
+            "unexpected argument '--listne' found; a similar argument exists: '--listen'"
+        );
+    }
+
+    #[test]
+    fn a_word_that_follows_a_key_is_not_repeated() {
+        let line = refused(&["--publish-key", "one", "secret-two"]);
+        assert!(!line.contains("secret-two"), "{line}");
+        let line = refused(&["--publish-key", "one", "b"]);
+        assert!(!line.contains("'b'"), "{line}");
+        let line = refused(&["publish", "--json", "--publish-key", "one", "secret-two"]);
+        assert!(!line.contains("secret-two"), "{line}");
+    }
+}

@@ -1,0 +1,36 @@
+//! How a stream is cut, so that its client sees an error and reconnects: by a broken chunk, or by a reset
+//! where the response is not chunked.
+
+use std::time::{Duration, Instant};
+
+/// How long a reset waits at least: a peer that finds what was sent and the reset in one read may take
+/// the latter for a clean end (libuv does).
+pub(crate) const GRACE: Duration = Duration::from_millis(50);
+/// How long it waits at most for the peer to acknowledge what was sent.
+const BOUND: Duration = Duration::from_secs(1);
+/// How often that is checked.
+pub(crate) const CHECK_INTERVAL: Duration = Duration::from_millis(5);
+
+/// A reset that waits for what was sent to arrive.
+#[derive(Debug)]
+pub(crate) struct Reset {
+    begun: Instant,
+}
+
+impl Reset {
+    pub(crate) fn begin() -> Self {
+        Self {
+            begun: Instant::now(),
+        }
+    }
+
+    pub(crate) fn is_due(&self, unacknowledged: u64) -> bool {
+        let waited = self.begun.elapsed();
+        waited >= BOUND || (waited >= GRACE && unacknowledged == 0)
+    }
+}
+
+/// What a stream in chunks is cut with: a chunk that is announced with two bytes and has one. `WebKit`
+/// takes a connection that ends between two chunks for a clean end, after which some clients give up.
+/// The byte begins a comment, so that parsers that read it find nothing.
+pub(crate) const BROKEN_CHUNK: &[u8] = b"2\r\n:";

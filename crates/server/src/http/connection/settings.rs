@@ -1,0 +1,23 @@
+//! The settings of a connection.
+
+use std::{sync::Arc, time::Duration};
+
+use super::capacity::Capacity;
+use sse_broadcaster::internal::ReplayBuffers;
+use sse_broadcaster_actix::internal::Refusals;
+
+/// How long a client may take to send a request's head.
+pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What all connections of a listener share.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) stall_timeout: Duration,
+    /// How long a client may take for the head of a further request: actix has a timeout for the first one
+    /// of a connection.
+    pub(crate) head_timeout: Duration,
+    pub(crate) socket_buffer_bytes: usize,
+    pub(crate) capacity: Arc<Capacity>,
+    pub(crate) replay_buffers: Arc<ReplayBuffers>,
+    pub(crate) refusals: Arc<Refusals>,
+}

@@ -1,0 +1,57 @@
+//! The cut of a stream under the dispatcher.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::{
+    net::TcpStream,
+    time::{Instant, Sleep, sleep},
+};
+
+use crate::http::connection::{
+    cut::{BROKEN_CHUNK, CHECK_INTERVAL, Reset},
+    socket,
+};
+
+#[derive(Debug, Default)]
+pub(super) struct Ending {
+    reset: Option<PendingReset>,
+    /// How much of the broken chunk is with the kernel.
+    broken_chunk: usize,
+}
+
+/// A reset that waits for what was sent to arrive.
+#[derive(Debug)]
+struct PendingReset {
+    timer: Pin<Box<Sleep>>,
+    reset: Reset,
+}
+
+impl Ending {
+    /// Ready when the connection may be reset.
+    pub(super) fn poll_reset(&mut self, io: &TcpStream, cx: &mut Context<'_>) -> Poll<()> {
+        let pending = self.reset.get_or_insert_with(|| PendingReset {
+            timer: Box::pin(sleep(CHECK_INTERVAL)),
+            reset: Reset::begin(),
+        });
+        while !pending.reset.is_due(socket::unacknowledged(io)) {
+            ready!(pending.timer.as_mut().poll(cx));
+            pending
+                .timer
+                .as_mut()
+                .reset(Instant::now() + CHECK_INTERVAL);
+        }
+        Poll::Ready(())
+    }
+
+    /// What is still to be written of the broken chunk.
+    pub(super) fn rest_of_chunk(&self) -> &'static [u8] {
+        &BROKEN_CHUNK[self.broken_chunk..]
+    }
+
+    pub(super) fn has_written(&mut self, bytes: usize) {
+        self.broken_chunk += bytes;
+    }
+}

@@ -1,0 +1,32 @@
+//! The end of a request's head.
+
+use super::line::Line;
+use crate::http::connection::upgrades::Offers;
+
+/// Looks for the blank line that ends a request's head.
+#[derive(Debug, Default)]
+pub(super) struct Head {
+    pub(super) has_begun: bool,
+    /// Behind the blank lines that may precede it.
+    has_text: bool,
+    line: Line,
+    pub(super) offers: Offers,
+}
+
+impl Head {
+    pub(super) fn end_in(&mut self, bytes: &[u8]) -> Option<usize> {
+        self.has_begun |= !bytes.is_empty();
+        let mut begin = 0;
+        for end in memchr::memchr_iter(b'\n', bytes) {
+            let line = std::mem::take(&mut self.line).with(&bytes[begin..end]);
+            begin = end + 1;
+            if line == Line::Text {
+                self.has_text = true;
+            } else if self.has_text {
+                return Some(begin);
+            }
+        }
+        self.line = self.line.with(&bytes[begin..]);
+        None
+    }
+}

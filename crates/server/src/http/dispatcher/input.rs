@@ -1,0 +1,178 @@
+//! What is read of a connection, and how much of it the dispatcher gets.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use tokio::{
+    io::{AsyncRead as _, ReadBuf},
+    net::TcpStream,
+};
+
+use super::intake::Intake;
+use crate::http::connection::discarded::Discarded;
+use sse_broadcaster_actix::internal::Link;
+
+/// Most bytes that one poll of the dispatcher reads. It decodes what it has before it is polled
+/// again, so that a stream is open before much of what is sent behind it has been buffered.
+const READ_PER_POLL: usize = 16 << 10;
+/// Most that is read behind a request whose response has not left, to learn of the client's end.
+const READ_AHEAD: usize = 4 << 10;
+/// Most that is read at once behind an open stream.
+const DISCARD_AT_ONCE: usize = 4 << 10;
+
+#[derive(Debug)]
+pub(super) struct Input {
+    /// What was read and is not handed over yet.
+    received: Bytes,
+    pub(super) intake: Intake,
+    read_in_poll: usize,
+    discarded: Discarded,
+}
+
+impl Input {
+    pub(super) fn new(received: Bytes) -> Self {
+        Self {
+            received,
+            intake: Intake::default(),
+            read_in_poll: 0,
+            discarded: Discarded::default(),
+        }
+    }
+
+    pub(super) fn has_received(&self) -> bool {
+        !self.received.is_empty()
+    }
+
+    /// Reads for the dispatcher.
+    pub(super) fn poll_read(
+        &mut self,
+        io: &mut TcpStream,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<Read>> {
+        if self.read_in_poll >= READ_PER_POLL {
+            self.read_in_poll = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if self.has_received() {
+            // A response that is made before the runtime has seen room to write is given up by the
+            // dispatcher where a broken request came behind.
+            ready!(io.poll_write_ready(cx))?;
+            self.hand_over_received(buffer);
+            return Poll::Ready(Ok(Read::Received));
+        }
+        match self.poll_take(io, cx, buffer) {
+            Poll::Pending => {
+                self.read_in_poll = 0;
+                Poll::Ready(Ok(Read::Nothing))
+            }
+            // The dispatcher decodes what was handed over before it sees the end.
+            Poll::Ready(Ok(0)) if self.read_in_poll > 0 => {
+                self.read_in_poll = 0;
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Poll::Ready(Ok(read)) => {
+                self.read_in_poll += read;
+                Poll::Ready(Ok(Read::New))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+        }
+    }
+
+    fn hand_over_received(&mut self, buffer: &mut ReadBuf<'_>) {
+        let taken = self.received.len().min(buffer.remaining());
+        let before = buffer.filled().len();
+        buffer.put_slice(&self.received[..taken]);
+        let taken = self.intake.admit(&mut buffer.filled_mut()[before..]);
+        buffer.set_filled(before + taken);
+        self.received = match self.received.slice(taken..) {
+            // An empty slice would hold on to the whole.
+            rest if rest.is_empty() => Bytes::new(),
+            rest => rest,
+        };
+        self.read_in_poll += taken;
+    }
+
+    /// Reads what the dispatcher may have, and keeps what came behind it.
+    fn poll_take(
+        &mut self,
+        io: &mut TcpStream,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(io).poll_read(cx, buffer))?;
+        let read = &mut buffer.filled_mut()[before..];
+        let admitted = self.intake.admit(read);
+        if admitted < read.len() {
+            self.received = Bytes::copy_from_slice(&read[admitted..]);
+            buffer.set_filled(before + admitted);
+        }
+        Poll::Ready(Ok(admitted))
+    }
+
+    /// Hands nothing over before the response has left, but reads a little ahead: `Ready(Ok)` is the end
+    /// of what the client sends.
+    pub(super) fn poll_ahead(
+        &mut self,
+        io: &mut TcpStream,
+        link: &Link,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let was_reading = std::mem::take(&mut self.read_in_poll) > 0;
+        if !self.has_received() {
+            let mut space = [0; READ_AHEAD];
+            let mut buffer = ReadBuf::new(&mut space);
+            ready!(Pin::new(io).poll_read(cx, &mut buffer))?;
+            self.received = Bytes::copy_from_slice(buffer.filled());
+        }
+        // The dispatcher decodes what was handed over first.
+        if was_reading || (self.intake.is_decoding() && self.has_received()) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        // At the client's end the dispatcher would close the connection before the response is there, which
+        // polls again.
+        if self.has_received() || link.is_committing() {
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads on only to learn of the end: `Ready(Ok)` is the end of what the client sends.
+    pub(super) fn poll_discard(
+        &mut self,
+        io: &mut TcpStream,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let received = std::mem::take(&mut self.received);
+        self.discarded.add(received.len())?;
+        let mut space = [0; DISCARD_AT_ONCE];
+        loop {
+            let mut buffer = ReadBuf::new(&mut space);
+            ready!(Pin::new(&mut *io).poll_read(cx, &mut buffer))?;
+            let read = buffer.filled().len();
+            if read == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            self.discarded.add(read)?;
+        }
+    }
+}
+
+/// What a read for the dispatcher has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Read {
+    /// Everything that has come was read; a wake follows when there is more.
+    Nothing,
+    /// Bytes that had been read before were handed over.
+    Received,
+    /// Bytes of the socket were handed over, or its end was reached.
+    New,
+}

@@ -1,0 +1,185 @@
+//! Which of a connection's bytes its dispatcher may have: those of one request, and of the next one once
+//! the response has left. A dispatcher decodes all that it has been given, and keeps a request and room
+//! for a response for each.
+
+use super::{
+    body::{Body, Chunks},
+    head::Head,
+};
+use sse_broadcaster_actix::internal::Framing;
+
+/// How far the current request has been handed over.
+#[derive(Debug)]
+pub(super) struct Intake {
+    stage: Stage,
+    is_first: bool,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Head(Head),
+    /// The head was handed over whole; what its body is, is known once it has been decoded.
+    Decoding,
+    Body(Body),
+    /// The request was handed over whole, and its response has not left.
+    Responding,
+    /// The connection is no longer one of requests.
+    Open,
+}
+
+impl Default for Intake {
+    fn default() -> Self {
+        Self {
+            stage: Stage::Head(Head::default()),
+            is_first: true,
+        }
+    }
+}
+
+impl Intake {
+    /// How many of these the dispatcher may have now; those count as handed over. Offers of other protocols
+    /// in them are made illegible.
+    pub(super) fn admit(&mut self, bytes: &mut [u8]) -> usize {
+        match &mut self.stage {
+            Stage::Head(head) => {
+                let end = head.end_in(bytes);
+                let admitted = end.unwrap_or(bytes.len());
+                head.offers.ignore(&mut bytes[..admitted]);
+                if end.is_some() {
+                    self.stage = Stage::Decoding;
+                }
+                admitted
+            }
+            Stage::Body(body) => {
+                let admitted = body.take(bytes);
+                if body.is_over() {
+                    self.stage = Stage::Responding;
+                }
+                admitted
+            }
+            Stage::Decoding | Stage::Responding => 0,
+            Stage::Open => bytes.len(),
+        }
+    }
+
+    /// Nothing may be handed over for now.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.stage, Stage::Decoding | Stage::Responding)
+    }
+
+    /// The head has not been decoded yet.
+    pub(super) fn is_decoding(&self) -> bool {
+        matches!(self.stage, Stage::Decoding)
+    }
+
+    /// The request's head has been decoded.
+    pub(super) fn begin(&mut self, framing: Framing) {
+        self.stage = match framing {
+            Framing::Length(0) => Stage::Responding,
+            Framing::Length(bytes) => Stage::Body(Body::Length(bytes)),
+            Framing::Chunked => Stage::Body(Body::Chunked(Chunks::default())),
+            Framing::Open => Stage::Open,
+        };
+    }
+
+    /// All responses so far have left; whether this ended one.
+    pub(super) fn has_responded(&mut self) -> bool {
+        let ends = matches!(self.stage, Stage::Responding);
+        if ends {
+            self.stage = Stage::Head(Head::default());
+            self.is_first = false;
+        }
+        ends
+    }
+
+    /// No request has been decoded since the last response left.
+    pub(super) fn is_within_head(&self) -> bool {
+        matches!(self.stage, Stage::Head(_) | Stage::Decoding)
+    }
+
+    /// Within the head of a request that is not the connection's first.
+    pub(super) fn is_within_further_head(&self) -> bool {
+        matches!(&self.stage, Stage::Head(head) if !self.is_first && head.has_begun)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What each of these requests is split into, given in pieces of every size.
+    fn requests(bytes: &[u8], framings: &[Framing]) -> Vec<String> {
+        let in_pieces = |size: usize| {
+            let (mut intake, mut framings) = (Intake::default(), framings.iter());
+            let (mut all, mut request) = (Vec::new(), Vec::new());
+            for piece in bytes.chunks(size) {
+                let mut piece = piece.to_vec();
+                let mut rest = &mut piece[..];
+                while !rest.is_empty() {
+                    let admitted = intake.admit(rest);
+                    request.extend_from_slice(&rest[..admitted]);
+                    rest = &mut rest[admitted..];
+                    if intake.is_decoding() {
+                        intake.begin(*framings.next().expect("another request"));
+                    }
+                    if intake.has_responded() {
+                        let whole = std::mem::take(&mut request);
+                        all.push(String::from_utf8(whole).unwrap());
+                    }
+                }
+            }
+            assert!(request.is_empty(), "{request:?} is left");
+            all
+        };
+        let whole = in_pieces(bytes.len());
+        assert!((1..40).all(|size| in_pieces(size) == whole));
+        whole
+    }
+
+    #[test]
+    fn requests_are_told_apart_however_they_are_cut() {
+        let chunked = "POST /c HTTP/1.1\r\n\r\n\
+                       4;a=\"\n\"\r\n\r\n\r\n\r\n0A\r\n0123456789\r\n0\r\nX: y\r\n\r\n";
+        let all = [
+            "GET /a HTTP/1.1\r\nHost: x\r\n\r\n",
+            "\r\n\r\nGET /b HTTP/1.1\nHost: x\n\n",
+            "POST /b HTTP/1.1\r\n\r\n\r\n\r\nGET",
+            "PUT /c HTTP/1.1\r\n\r\n0\r\n\r\n",
+            chunked,
+            "GET /d HTTP/1.1\r\n\r\n",
+        ];
+        // A quoted line feed is not allowed, and ends the line.
+        let all = all.map(|request| request.replace("\"\n\"", "b"));
+        let framings = [
+            Framing::Length(0),
+            Framing::Length(0),
+            Framing::Length(7),
+            Framing::Chunked,
+            Framing::Chunked,
+            Framing::Length(0),
+        ];
+        assert_eq!(requests(all.concat().as_bytes(), &framings), all);
+    }
+
+    #[test]
+    fn nothing_is_admitted_behind_a_request_until_its_response_has_left() {
+        let mut intake = Intake::default();
+        let request = b"GET / HTTP/1.1\r\n\r\n";
+        assert_eq!(intake.admit(&mut request.repeat(3)), request.len());
+        assert!(intake.is_closed() && !intake.has_responded());
+        intake.begin(Framing::Length(0));
+        assert_eq!(intake.admit(&mut request.clone()), 0);
+        assert!(intake.has_responded() && !intake.is_within_further_head());
+        assert_eq!(intake.admit(&mut b"GE".clone()), 2);
+        assert!(intake.is_within_further_head());
+    }
+
+    #[test]
+    fn behind_a_handshake_everything_passes() {
+        let mut intake = Intake::default();
+        intake.admit(&mut b"GET /ws HTTP/1.1\r\n\r\n".clone());
+        intake.begin(Framing::Open);
+        assert_eq!(intake.admit(&mut b"\r\n\r\n\r\n\r\n".clone()), 8);
+        assert!(!intake.has_responded());
+    }
+}

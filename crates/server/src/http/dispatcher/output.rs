@@ -1,0 +1,182 @@
+//! What is written to a connection: peers that stall, and replays that are read too slowly.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::{
+    net::TcpStream,
+    time::{Instant, Sleep, sleep},
+};
+
+use crate::http::connection::{
+    settings::Settings,
+    slow_replay::SlowReplay,
+    socket,
+    stall::{Stall, UncheckedBytes},
+};
+use sse_broadcaster_actix::internal::Link;
+
+/// The connection whose output is watched.
+#[derive(Clone, Copy)]
+pub(super) struct Peer<'a> {
+    pub(super) io: &'a TcpStream,
+    pub(super) link: &'a Link,
+    pub(super) settings: &'a Settings,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    /// A write waits for room in the socket.
+    is_full: bool,
+    written: u64,
+    unchecked: UncheckedBytes,
+    /// `Some` as long as something may not be acknowledged.
+    stall: Option<Timed<Stall>>,
+    /// `Some` as long as a stream is sent replayed events and its socket was full once.
+    slow_replay: Option<Timed<SlowReplay>>,
+}
+
+/// What is checked at intervals.
+#[derive(Debug)]
+struct Timed<T> {
+    timer: Pin<Box<Sleep>>,
+    watched: T,
+}
+
+impl<T> Timed<T> {
+    fn new(watched: T, settings: &Settings) -> Self {
+        Self {
+            timer: Box::pin(sleep(Stall::interval(settings.stall_timeout))),
+            watched,
+        }
+    }
+
+    fn is_due(&mut self, cx: &mut Context<'_>) -> bool {
+        self.timer.as_mut().poll(cx).is_ready()
+    }
+
+    fn restart(&mut self, settings: &Settings) {
+        let next = Instant::now() + Stall::interval(settings.stall_timeout);
+        self.timer.as_mut().reset(next);
+    }
+}
+
+impl Output {
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// The kernel applies no timeout of its own meanwhile.
+    pub(super) fn has_stall_watch(&self) -> bool {
+        self.stall.is_some()
+    }
+
+    /// Takes note of a write, and returns its result. Where the socket is full, fails once too little has
+    /// been taken for too long.
+    pub(super) fn wrote(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        peer: Peer<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Pending => self.poll_full(peer, cx),
+            Poll::Ready(result) => {
+                if std::mem::take(&mut self.is_full) && !peer.link.is_deaf() {
+                    // For what was not read meanwhile.
+                    cx.waker().wake_by_ref();
+                }
+                if let Ok(written) = &result {
+                    self.has_written(*written, peer);
+                }
+                Poll::Ready(result.inspect_err(|error| note_timeout(peer.link, error)))
+            }
+        }
+    }
+
+    fn poll_full(&mut self, peer: Peer<'_>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.is_full = true;
+        self.check_replay(peer, cx)?;
+        if self.stall.is_none() {
+            self.watch_stall(peer, socket::unacknowledged(peer.io));
+        }
+        self.check_stall(peer, cx)?;
+        Poll::Pending
+    }
+
+    /// So much is with the kernel.
+    fn has_written(&mut self, bytes: usize, peer: Peer<'_>) {
+        self.written += bytes as u64;
+        if let Some(stall) = &mut self.stall {
+            stall.watched.has_written(bytes);
+        } else if self.unchecked.add(bytes) {
+            match socket::unacknowledged(peer.io) {
+                0 => {}
+                unacknowledged => self.watch_stall(peer, unacknowledged),
+            }
+        }
+    }
+
+    /// From now on the peer's progress is checked here, and not by the kernel.
+    fn watch_stall(&mut self, peer: Peer<'_>, unacknowledged: u64) {
+        socket::wait_for_peer(peer.io, None);
+        peer.link.set_unacknowledged(true);
+        self.stall = Some(Timed::new(Stall::begin(unacknowledged), peer.settings));
+    }
+
+    /// Fails once the peer has acknowledged too little for too long.
+    pub(super) fn check_stall(&mut self, peer: Peer<'_>, cx: &mut Context<'_>) -> io::Result<()> {
+        let timeout = peer.settings.stall_timeout;
+        while let Some(stall) = &mut self.stall
+            && stall.is_due(cx)
+        {
+            let unacknowledged = socket::unacknowledged(peer.io);
+            if !self.is_full && unacknowledged == 0 {
+                self.stall = None;
+                peer.link.set_unacknowledged(false);
+                socket::wait_for_peer(peer.io, Some(timeout));
+            } else if stall.watched.is_over(unacknowledged, timeout) {
+                return Err(stalled(peer.link));
+            } else {
+                stall.restart(peer.settings);
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails where too little has been taken of a replay while others wait for its buffers.
+    fn check_replay(&mut self, peer: Peer<'_>, cx: &mut Context<'_>) -> io::Result<()> {
+        if !peer.link.is_past() {
+            self.slow_replay = None;
+            return Ok(());
+        }
+        let (written, settings) = (self.written, peer.settings);
+        let replay = self
+            .slow_replay
+            .get_or_insert_with(|| Timed::new(SlowReplay::begin(written), settings));
+        while replay.is_due(cx) {
+            if replay.watched.is_over(written, settings.stall_timeout)
+                && settings.replay_buffers.waiting() > 0
+            {
+                return Err(stalled(peer.link));
+            }
+            replay.restart(settings);
+        }
+        Ok(())
+    }
+}
+
+fn stalled(link: &Link) -> io::Error {
+    link.set_stalled();
+    io::ErrorKind::TimedOut.into()
+}
+
+/// The kernel, which counts the same time, may be first to see that a stream has stalled.
+pub(super) fn note_timeout(link: &Link, error: &io::Error) {
+    if error.kind() == io::ErrorKind::TimedOut {
+        link.set_stalled();
+    }
+}

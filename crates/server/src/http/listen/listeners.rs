@@ -1,0 +1,88 @@
+//! The sockets to serve on.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+};
+
+use socket2::{Domain, Socket, Type};
+
+use super::unix_socket::UnixSocket;
+use crate::{config::Config, process::error::ServeError};
+
+/// How many connections may wait to be accepted: after a restart all clients come at once, and one
+/// that finds no place is a second late.
+const BACKLOG: i32 = 4_096;
+
+/// The sockets to serve on.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    /// Everybody's; without an admin listener they serve every route.
+    pub public: Vec<TcpListener>,
+    pub admin: Vec<TcpListener>,
+    pub public_sockets: Vec<UnixSocket>,
+    pub admin_sockets: Vec<UnixSocket>,
+}
+
+impl Listeners {
+    /// Binds the addresses of the settings.
+    ///
+    /// # Errors
+    /// When an address cannot be resolved or bound.
+    pub fn bind(config: &Config) -> Result<Self, ServeError> {
+        let (public, admin) = config.addresses().map_err(ServeError::Setting)?;
+        let v4_ports: Vec<u16> = public
+            .iter()
+            .chain(&admin)
+            .filter(|address| address.is_ipv4() && address.port() != 0)
+            .map(SocketAddr::port)
+            .collect();
+        let bind = |addresses: Vec<SocketAddr>| {
+            let listeners = addresses
+                .into_iter()
+                .map(|address| bind(address, v4_ports.contains(&address.port())));
+            listeners.collect::<Result<Vec<_>, _>>()
+        };
+        let (public_sockets, admin_sockets) = config.sockets();
+        let bind_sockets = |paths: Vec<PathBuf>| {
+            let sockets = paths.into_iter().map(|path| {
+                let bound = UnixSocket::bind(&path);
+                bound.map_err(|error| ServeError::ListenUnix(path, error))
+            });
+            sockets.collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Self {
+            public: bind(public)?,
+            admin: bind(admin)?,
+            public_sockets: bind_sockets(public_sockets)?,
+            admin_sockets: bind_sockets(admin_sockets)?,
+        })
+    }
+
+    pub(crate) fn paths(&self) -> Vec<&Path> {
+        let all = self.public_sockets.iter().chain(&self.admin_sockets);
+        all.map(UnixSocket::path).collect()
+    }
+
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        let all = self.public.iter().chain(&self.admin);
+        all.filter_map(|listener| listener.local_addr().ok())
+            .collect()
+    }
+}
+
+/// A listener on `[::]` takes IPv4 too, unless a listener of its own does at the same port.
+fn bind(address: SocketAddr, has_v4_at_port: bool) -> Result<TcpListener, ServeError> {
+    let listen = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        // A restart finds its own address still in use by connections that are ending.
+        socket.set_reuse_address(cfg!(unix))?;
+        if address.is_ipv6() && has_v4_at_port {
+            socket.set_only_v6(true)?;
+        }
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    };
+    listen().map_err(|error| ServeError::Listen(address, error))
+}

@@ -1,0 +1,106 @@
+//! Where an accepted connection goes: to a loop of ours if it asks for a stream, else to actix.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpStream},
+    rc::Rc,
+};
+
+use actix_http::Protocol;
+use actix_service::Service;
+use rustix::net::{RecvFlags, recv};
+
+use super::{
+    connection::{accepted::Accepted, settings::Settings, socket},
+    direct::{Direct, WorkerContext},
+    dispatcher::Connection,
+};
+
+/// What is read of a connection before it is decided where it goes.
+const FIRST_READ_BYTES: usize = 4 << 10;
+
+/// What actix serves.
+pub(crate) type HttpConnection = (Connection, Protocol, Option<SocketAddr>);
+
+/// Routes the accepted connections of one worker and listener.
+pub(crate) struct ConnectionRouter<S> {
+    http: Rc<S>,
+    settings: Settings,
+    direct: Option<Rc<Direct>>,
+}
+
+impl<S: Service<HttpConnection, Response = ()> + 'static> ConnectionRouter<S> {
+    /// With a `context`, streams are served by its loop, which is started here.
+    pub(crate) fn open(
+        http: S,
+        settings: Settings,
+        context: Option<WorkerContext>,
+    ) -> io::Result<Self> {
+        let http = Rc::new(http);
+        let fallback = (Rc::clone(&http), settings.clone());
+        let direct = context.map(|context| {
+            Direct::start(context, move |accepted| {
+                serve(accepted, &*fallback.0, &fallback.1);
+            })
+        });
+        Ok(Self {
+            http,
+            settings,
+            direct: direct.transpose()?,
+        })
+    }
+
+    /// Routes a connection that was accepted just now.
+    pub(crate) fn route(&self, socket: TcpStream, peer: Option<SocketAddr>) {
+        let Some(counted) = self.settings.capacity.count() else {
+            return;
+        };
+        let Settings {
+            socket_buffer_bytes,
+            stall_timeout,
+            ..
+        } = self.settings;
+        socket::configure_accepted(&socket, socket_buffer_bytes, stall_timeout);
+        let mut accepted = Accepted {
+            socket,
+            received: Vec::new(),
+            peer,
+            counted,
+        };
+        if let Some(direct) = &self.direct {
+            match read_first(&accepted.socket) {
+                Some(received) => accepted.received = received,
+                None => return,
+            }
+            match direct.take(accepted) {
+                Ok(()) => return,
+                Err(returned) => accepted = returned,
+            }
+        }
+        serve(accepted, &*self.http, &self.settings);
+    }
+}
+
+fn serve<S>(accepted: Accepted, http: &S, settings: &Settings)
+where
+    S: Service<HttpConnection, Response = ()> + 'static,
+{
+    // Without a place in the runtime's poll it cannot be served; its client comes back.
+    if let Ok(io) = tokio::net::TcpStream::from_std(accepted.socket) {
+        let connection = Connection::new(io, accepted.received.into(), settings, accepted.counted);
+        let served = http.call((connection, Protocol::Http1, accepted.peer));
+        // How a connection ends is its client's matter, or has been logged.
+        actix_web::rt::spawn(async move { drop(served.await) });
+    }
+}
+
+/// What has come already; `None` when the client is gone.
+fn read_first(socket: &TcpStream) -> Option<Vec<u8>> {
+    let mut space = [0; FIRST_READ_BYTES];
+    match recv(socket, &mut space, RecvFlags::DONTWAIT) {
+        Ok((0, _)) => None,
+        Ok((read, _)) => Some(space[..read].to_vec()),
+        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Some(Vec::new()),
+        Err(_) => None,
+    }
+}

@@ -1,0 +1,111 @@
+//! The routes of a listener, and what stands before them.
+//!
+//! ```text
+//! routes/response.rs    around every response: its connection, Keep-Alive, nosniff
+//! routes/refusals.rs    counts and logs what is refused
+//! routes/status.rs      /health and /metrics; exposition.rs has the formats of the latter
+//! routes/page.rs        the page at /
+//! ```
+//!
+//! The routes of streams, publishing and signals are those of `sse-broadcaster-actix`; `/ws` is in `http/ws`.
+
+mod exposition;
+mod page;
+pub(crate) mod refusals;
+mod response;
+pub(crate) mod status;
+
+use std::{
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
+
+use actix_http::{HttpService, ServiceConfigBuilder};
+use actix_service::{Service, ServiceFactory, map_config};
+use actix_web::{
+    App,
+    dev::AppConfig,
+    web::{self, ServiceConfig},
+};
+use actix_web_lab::middleware::CatchPanic;
+
+use self::status::Status;
+use crate::http::{
+    connection::settings::{HEAD_TIMEOUT, Settings},
+    direct::WorkerContext,
+    dispatcher::Connection,
+    router::HttpConnection,
+    ws,
+};
+use sse_broadcaster_actix::{Routes, internal::not_found};
+
+/// How long the rest of a rejected body is read, so that the client gets the response.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// The routes of one listener.
+#[derive(Clone)]
+pub(crate) struct Routing {
+    pub(crate) routes: Routes,
+    pub(crate) status: Option<Arc<Status>>,
+    pub(crate) page: bool,
+    /// How long an idle connection is kept for a further request.
+    pub(crate) keep_alive: Duration,
+    /// Counts the streams on the direct path; `None` where there is none.
+    pub(crate) direct: Option<Arc<AtomicUsize>>,
+}
+
+impl Routing {
+    fn configure(&self, config: &mut ServiceConfig) {
+        self.routes.configure(config);
+        ws::configure(config, &self.routes.state);
+        if let Some(status) = &self.status {
+            status::configure(config, status, &self.routes.state);
+            if self.page {
+                page::configure(config, &self.routes.state);
+            }
+        }
+        config.default_service(web::to(|| async { not_found() }));
+    }
+
+    /// What the streams of a worker share on the direct path; `None` where there is none.
+    pub(crate) fn context(&self, settings: &Settings) -> Option<WorkerContext> {
+        self.direct.as_ref().map(|streams| WorkerContext {
+            state: Arc::clone(&self.routes.state),
+            settings: settings.clone(),
+            config: ServiceConfigBuilder::new()
+                .keep_alive(self.keep_alive.into())
+                .build(),
+            streams: Arc::clone(streams),
+        })
+    }
+}
+
+/// Serves connections over actix's dispatcher.
+pub(crate) fn http(
+    routing: Routing,
+) -> impl ServiceFactory<
+    HttpConnection,
+    Config = (),
+    Response = (),
+    Error = impl std::fmt::Debug + 'static,
+    InitError = impl std::fmt::Debug,
+    Service = impl Service<HttpConnection, Response = ()> + 'static,
+> {
+    let keep_alive = routing.keep_alive;
+    let header = response::keep_alive_header(keep_alive);
+    let state = Arc::clone(&routing.routes.state);
+    let app = App::new()
+        .wrap(CatchPanic::default())
+        .wrap_fn(move |request, next| refusals::observe(request, next, Arc::clone(&state)))
+        .wrap_fn(move |request, next| response::wrap(request, next, header.clone()))
+        .configure(move |config| routing.configure(config));
+    HttpService::build()
+        .client_request_timeout(HEAD_TIMEOUT)
+        .client_disconnect_timeout(LINGER)
+        .keep_alive(keep_alive)
+        .h1_allow_half_closed(false)
+        .on_connect_ext(|io: &Connection, data| {
+            data.insert(io.link());
+        })
+        .finish(map_config(app, |()| AppConfig::default()))
+}

@@ -1,0 +1,89 @@
+//! Counts the requests that are refused, and logs each at debug.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use actix_web::{
+    Error, HttpRequest,
+    dev::{Service, ServiceRequest, ServiceResponse},
+    http::StatusCode,
+};
+
+use sse_broadcaster::internal::Shown;
+use sse_broadcaster_actix::internal::Refusals;
+use sse_broadcaster_actix::internal::{AppState, RefusalCode};
+
+/// The code of what was refused without one of ours.
+const OTHER: &str = "other";
+
+fn count(refusals: &Refusals, request: &HttpRequest, status: StatusCode, code: &'static str) {
+    refusals.count(status.as_u16(), code);
+    log::debug!(
+        "refused {} {} from {}: {} {code}",
+        request.method(),
+        Shown(request.path()),
+        peer(request.peer_addr()),
+        status.as_u16(),
+    );
+}
+
+/// Counts a response that the dispatcher makes by itself, so that no service sees it: to bytes that are no
+/// request, or to one whose head does not come. Whether it is such a refusal.
+pub(crate) fn count_unserved(
+    refusals: &Refusals,
+    response: &[u8],
+    peer_address: impl FnOnce() -> Option<SocketAddr>,
+) -> bool {
+    let Some(status) = status_of(response).filter(|status| is_refusal(*status)) else {
+        return false;
+    };
+    refusals.count(status.as_u16(), OTHER);
+    log::debug!(
+        "refused what is no whole request from {}: {} {OTHER}",
+        peer(peer_address()),
+        status.as_u16(),
+    );
+    true
+}
+
+/// Of a response that begins with these bytes.
+fn status_of(response: &[u8]) -> Option<StatusCode> {
+    let (version, rest) = response.split_at_checked(9)?;
+    let status = rest.get(..3)?;
+    let is_http = version.starts_with(b"HTTP/1.") && version.ends_with(b" ");
+    StatusCode::from_bytes(status).ok().filter(|_| is_http)
+}
+
+fn peer(address: Option<SocketAddr>) -> String {
+    address.map_or_else(|| "unknown".to_owned(), |address| address.to_string())
+}
+
+/// Stands before all routes, and counts what they refuse.
+pub(crate) fn observe<S, B>(
+    request: ServiceRequest,
+    next: &S,
+    state: Arc<AppState>,
+) -> impl Future<Output = Result<S::Response, Error>> + use<S, B>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+{
+    let response = next.call(request);
+    async move {
+        let response = response.await;
+        match &response {
+            Ok(response) if is_refusal(response.status()) => {
+                let extensions = response.response().extensions();
+                let code = extensions.get::<RefusalCode>().map_or(OTHER, |code| code.0);
+                count(&state.refusals, response.request(), response.status(), code);
+            }
+            Ok(_) => {}
+            Err(error) => state
+                .refusals
+                .count(error.as_response_error().status_code().as_u16(), OTHER),
+        }
+        response
+    }
+}
+
+fn is_refusal(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
+}

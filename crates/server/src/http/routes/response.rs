@@ -1,0 +1,138 @@
+//! What stands before all routes of the server: the connection is told when a request is being answered,
+//! so that it hands over no further one, and the client how long it may keep the connection.
+
+use std::{
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use actix_service::Service;
+use actix_web::{
+    HttpMessage as _,
+    body::{BodySize, BoxBody, MessageBody},
+    dev::{Payload, ServiceRequest, ServiceResponse},
+    http::{
+        ConnectionType,
+        header::{self, HeaderName, HeaderValue},
+    },
+    web::Bytes,
+};
+
+use sse_broadcaster::internal::MAX_PIECE_BYTES;
+use sse_broadcaster_actix::internal::{Framing, Link, Pieces};
+use sse_broadcaster_http::NO_SNIFF;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+
+/// What responses tell of how long an idle connection is kept, if it is.
+pub(crate) fn keep_alive_header(keep_alive: Duration) -> Option<HeaderValue> {
+    let seconds = Some(keep_alive.as_secs()).filter(|seconds| *seconds > 0)?;
+    HeaderValue::from_str(&format!("timeout={seconds}")).ok()
+}
+
+pub(crate) fn wrap<S, B>(
+    request: ServiceRequest,
+    next: &S,
+    keep_alive: Option<HeaderValue>,
+) -> impl Future<Output = Result<ServiceResponse<BoxBody>, S::Error>> + use<S, B>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>>,
+    B: MessageBody + 'static,
+{
+    let link = request.conn_data::<Rc<Link>>().cloned();
+    if let Some(link) = &link {
+        link.begin_answer(framing(&request));
+    }
+    let answering = Answering(link);
+    let is_kept = request.head().connection_type() == ConnectionType::KeepAlive;
+    let keep_alive = keep_alive.filter(|_| is_kept);
+    let answer = next.call(request);
+    async move {
+        let mut answer = answer.await?;
+        let is_kept = answer.response().head().keep_alive() && !answering.is_streaming();
+        if let Some(keep_alive) = keep_alive.filter(|_| is_kept) {
+            answer.headers_mut().insert(KEEP_ALIVE, keep_alive);
+        }
+        let (name, value) = NO_SNIFF;
+        let (name, value) = (
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        );
+        answer.headers_mut().insert(name, value);
+        Ok(answer.map_body(|_, body| answering.until_the_end_of(body)))
+    }
+}
+
+/// As actix has decoded it.
+fn framing(request: &ServiceRequest) -> Framing {
+    if matches!(request.parts().1, Payload::None) {
+        return Framing::Length(0);
+    }
+    let headers = request.headers();
+    if request.chunked().unwrap_or(false) {
+        return Framing::Chunked;
+    }
+    let is_handshake = headers.get(header::UPGRADE).is_some_and(|upgrade| {
+        let upgrade = upgrade.as_bytes().trim_ascii();
+        upgrade.eq_ignore_ascii_case(b"websocket")
+    });
+    let length = headers.get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.trim().parse().ok());
+    match length {
+        Some(length) if !is_handshake => Framing::Length(length),
+        _ => Framing::Open,
+    }
+}
+
+/// A response is being made, until this is dropped.
+struct Answering(Option<Rc<Link>>);
+
+impl Answering {
+    fn is_streaming(&self) -> bool {
+        self.0.as_ref().is_some_and(|link| link.is_streaming())
+    }
+
+    fn until_the_end_of<B: MessageBody + 'static>(self, body: B) -> BoxBody {
+        let body = match body.try_into_bytes() {
+            // It is written at once.
+            Ok(bytes) if bytes.len() <= MAX_PIECE_BYTES => return BoxBody::new(bytes),
+            Ok(bytes) => BoxBody::new(Pieces::of(bytes)),
+            Err(body) => body.boxed(),
+        };
+        BoxBody::new(Answer {
+            body,
+            _answering: self,
+        })
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        if let Some(link) = &self.0 {
+            link.end_answer();
+        }
+    }
+}
+
+/// A body that takes more than one step.
+struct Answer {
+    body: BoxBody,
+    _answering: Answering,
+}
+
+impl MessageBody for Answer {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(cx)
+    }
+}

@@ -1,0 +1,94 @@
+//! What operators look at: health and metrics.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use actix_web::{
+    FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder,
+    http::{StatusCode, header},
+    web::{self, ServiceConfig},
+};
+
+use super::exposition::Exposition;
+use crate::metrics::Metrics;
+use sse_broadcaster::broadcaster::Broadcaster;
+use sse_broadcaster_actix::Problem;
+use sse_broadcaster_actix::internal::{AppState, method_not_allowed, no_store};
+use sse_broadcaster_http::json_line;
+
+/// What these routes share.
+pub(crate) struct Status {
+    /// False until the first start is complete, and while draining.
+    pub(crate) ready: Arc<AtomicBool>,
+    pub(crate) metrics: Metrics,
+    /// Streams on sockets of ours.
+    pub(crate) direct: Arc<AtomicUsize>,
+    pub(crate) broadcaster: Broadcaster,
+}
+
+pub(crate) fn configure(config: &mut ServiceConfig, status: &Arc<Status>, state: &Arc<AppState>) {
+    config
+        .app_data(web::Data::from(Arc::clone(status)))
+        .app_data(web::Data::from(Arc::clone(state)))
+        .service(read_only("/health/live", live))
+        .service(read_only("/health/ready", ready))
+        .service(read_only("/metrics", metrics));
+}
+
+pub(crate) fn read_only<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    F::Output: Responder + 'static,
+    Args: FromRequest + 'static,
+{
+    web::resource(path)
+        .route(web::get().to(handler.clone()))
+        .route(web::head().to(handler))
+        .default_service(web::to(|| async { method_not_allowed("GET, HEAD") }))
+}
+
+async fn live() -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header(no_store())
+        .content_type("application/json")
+        .body(json_line(&serde_json::json!({ "status": "live" })))
+}
+
+async fn ready(status: web::Data<Status>) -> HttpResponse {
+    let (code, text) = if status.ready.load(Ordering::SeqCst) {
+        (StatusCode::OK, "ready")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "draining")
+    };
+    // Streams go on without it, so that no balancer should take them away.
+    let history = match status.broadcaster.history_health() {
+        Ok(()) => "ok",
+        Err(_) => "unavailable",
+    };
+    HttpResponse::build(code)
+        .insert_header(no_store())
+        .content_type("application/json")
+        .body(json_line(
+            &serde_json::json!({ "status": text, "history": history }),
+        ))
+}
+
+async fn metrics(
+    request: HttpRequest,
+    status: web::Data<Status>,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, Problem> {
+    state.gate.admit_host(request.head().into())?;
+    let text = status.metrics.encode().map_err(|_| {
+        let internal = StatusCode::INTERNAL_SERVER_ERROR;
+        Problem::new(internal, "internal", "the metrics could not be written")
+    })?;
+    let exposition = Exposition::of(request.headers());
+    Ok(HttpResponse::Ok()
+        .insert_header(no_store())
+        .insert_header((header::VARY, "Accept"))
+        .content_type(exposition.content_type())
+        .body(exposition.write(text)))
+}

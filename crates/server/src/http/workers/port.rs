@@ -1,0 +1,104 @@
+//! A listener, and what every worker serves on it.
+
+use std::{io, sync::Arc};
+
+use actix_service::ServiceFactory as _;
+
+use crate::{
+    config::Config,
+    http::{
+        connection::{
+            capacity::Capacity,
+            limits::Connections,
+            settings::{HEAD_TIMEOUT, Settings},
+            socket,
+        },
+        listen::{Listener, Listeners, Turns, UnixSocket, accept},
+        router::ConnectionRouter,
+        routes::{self, Routing, status::Status},
+    },
+};
+use sse_broadcaster_actix::Routes;
+use sse_broadcaster_cli::is_loopback;
+
+/// What every worker serves on one listener.
+#[derive(Clone)]
+pub(super) struct Port {
+    listener: Arc<Listener>,
+    turns: Arc<Turns>,
+    settings: Settings,
+    routing: Routing,
+}
+
+impl Port {
+    pub(super) async fn serve(self, worker: usize) -> io::Result<()> {
+        let listener = self.listener.try_clone()?;
+        let context = self.routing.context(&self.settings);
+        let http = routes::http(self.routing).new_service(()).await;
+        let http = http.map_err(|_| io::Error::other("the routes cannot be set up"))?;
+        let router = ConnectionRouter::open(http, self.settings, context)?;
+        let accepting = accept(listener, self.turns, worker, move |io, peer| {
+            router.route(io, peer);
+        });
+        actix_web::rt::spawn(accepting);
+        Ok(())
+    }
+}
+
+/// Opens the ports of these listeners.
+pub(super) fn open(
+    listeners: Listeners,
+    config: &Config,
+    connections: Connections,
+    routes: &Routes,
+    status: &Arc<Status>,
+) -> io::Result<(Vec<Port>, Vec<UnixSocket>)> {
+    // Whatever comes by the public listeners, health checks on the others find a place.
+    let [public_settings, admin_settings] =
+        [connections.public, connections.admin].map(|max| Settings {
+            stall_timeout: config.stall_timeout,
+            head_timeout: HEAD_TIMEOUT,
+            socket_buffer_bytes: config.socket_buffer_bytes,
+            capacity: Capacity::new(max),
+            replay_buffers: Arc::clone(routes.state.broadcaster.replay_buffers()),
+            refusals: Arc::clone(&routes.state.refusals),
+        });
+    let shared = listeners.admin.is_empty() && listeners.admin_sockets.is_empty();
+    let public = listeners.public.into_iter().map(Listener::Tcp);
+    let admin = listeners.admin.into_iter().map(Listener::Tcp);
+    let of_sockets = |sockets: &[UnixSocket]| {
+        let listeners = sockets.iter().map(UnixSocket::listener);
+        listeners.collect::<io::Result<Vec<_>>>()
+    };
+    let public = public.chain(of_sockets(&listeners.public_sockets)?);
+    let public = public.map(|listener| (listener, &public_settings, shared));
+    let admin = admin.chain(of_sockets(&listeners.admin_sockets)?);
+    let admin = admin.map(|listener| (listener, &admin_settings, true));
+    let port = |(listener, settings, every_route): (Listener, &Settings, bool)| {
+        listener.set_nonblocking()?;
+        socket::configure_listener(
+            &listener,
+            settings.socket_buffer_bytes,
+            settings.stall_timeout,
+        );
+        // No page reaches a Unix socket, whatever its name.
+        let address = listener.address()?;
+        let loopback = address.filter(|address| is_loopback(address.ip()));
+        let routes = routes.before(loopback.map(|address| address.port()));
+        Ok(Port {
+            listener: Arc::new(listener),
+            turns: Turns::new(super::count(config)),
+            settings: settings.clone(),
+            routing: Routing {
+                routes,
+                status: every_route.then(|| Arc::clone(status)),
+                page: !config.no_page,
+                keep_alive: config.keep_alive,
+                direct: (!config.no_direct).then(|| Arc::clone(&status.direct)),
+            },
+        })
+    };
+    let ports = public.chain(admin).map(port).collect::<io::Result<_>>()?;
+    let sockets = listeners.public_sockets.into_iter();
+    Ok((ports, sockets.chain(listeners.admin_sockets).collect()))
+}

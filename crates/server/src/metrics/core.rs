@@ -1,0 +1,167 @@
+//! The counters of streams, events and requests.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric as _},
+    metrics::{MetricType, counter::ConstCounter},
+};
+
+use super::{history, output::Out};
+use sse_broadcaster::broadcaster::{Broadcaster, Ended};
+use sse_broadcaster_actix::internal::{Refusals, Uploads};
+
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) broadcaster: Broadcaster,
+    pub(super) direct: Arc<AtomicUsize>,
+    pub(super) refusals: Arc<Refusals>,
+    pub(super) uploads: Arc<Uploads>,
+}
+
+impl Collector for Core {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut out = Out(&mut encoder);
+        self.streams(&mut out)?;
+        self.events(&mut out)?;
+        self.buffers(&mut out)?;
+        self.delivery(&mut out)?;
+        history::encode(&mut out, &self.broadcaster)
+    }
+}
+
+impl Core {
+    fn streams(&self, out: &mut Out<'_, '_>) -> fmt::Result {
+        let stats = self.broadcaster.stats();
+        out.gauge(
+            "subscribers",
+            "Streams that are open",
+            stats.subscribers.get(),
+        )?;
+        out.gauge(
+            "direct_subscribers",
+            "Of these, on sockets that no dispatcher has buffers for",
+            self.direct.load(Ordering::Relaxed) as u64,
+        )?;
+        out.counter(
+            "subscribed",
+            "Streams that were opened",
+            stats.subscribed.get(),
+        )?;
+        self.ended(out)?;
+        self.refused(out)?;
+        out.gauge(
+            "subscribers_behind",
+            "Streams that have not taken what was due to them",
+            stats.behind.get(),
+        )?;
+        Ok(())
+    }
+
+    fn ended(&self, out: &mut Out<'_, '_>) -> fmt::Result {
+        let help = "Streams that ended, by reason";
+        let mut family = out
+            .0
+            .encode_descriptor("ended", help, None, MetricType::Counter)?;
+        for (reason, ended) in [
+            ("gone", Ended::Gone),
+            ("stalled", Ended::Stalled),
+            ("drained", Ended::Drained),
+            ("refused", Ended::Refused),
+        ] {
+            let counter = ConstCounter::new(self.broadcaster.stats().ended(ended));
+            counter.encode(family.encode_family(&[("reason", reason)])?)?;
+        }
+        Ok(())
+    }
+
+    fn refused(&self, out: &mut Out<'_, '_>) -> fmt::Result {
+        let help = "Requests, and messages of WebSockets, that were refused, by status and code";
+        let mut family =
+            out.0
+                .encode_descriptor("refused_requests", help, None, MetricType::Counter)?;
+        for ((status, code), count) in self.refusals.counts() {
+            let labels = [("status", status.to_string()), ("code", code.to_owned())];
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn events(&self, out: &mut Out<'_, '_>) -> fmt::Result {
+        let stats = self.broadcaster.stats();
+        out.counter(
+            "published_events",
+            "Events that were taken",
+            stats.published.get(),
+        )?;
+        out.counter(
+            "delivered_events",
+            "Events that were handed to streams",
+            stats.delivered.get(),
+        )?;
+        out.counter(
+            "replayed_events",
+            "Events that were handed to streams from history",
+            stats.replayed.get(),
+        )?;
+        out.counter(
+            "sent_bytes",
+            "Bytes that were handed to streams",
+            stats.bytes_sent.get(),
+        )?;
+        Ok(())
+    }
+
+    fn buffers(&self, out: &mut Out<'_, '_>) -> fmt::Result {
+        let buffers = self.broadcaster.replay_buffers();
+        out.gauge(
+            "replay_buffer_bytes",
+            "Bytes that streams hold of what is past until their clients have taken them",
+            buffers.used() as u64,
+        )?;
+        out.gauge(
+            "replay_buffer_waiting",
+            "Reads of what is past that have waited for room in these for a second",
+            buffers.waiting() as u64,
+        )?;
+        out.gauge(
+            "upload_buffer_bytes",
+            "Bytes that request bodies hold until they are published, beyond 16 KiB of each",
+            self.uploads.bytes() as u64,
+        )?;
+        out.gauge(
+            "slow_uploads",
+            "Request bodies that have been under way for more than a second",
+            self.uploads.slow() as u64,
+        )?;
+        Ok(())
+    }
+
+    fn delivery(&self, out: &mut Out<'_, '_>) -> fmt::Result {
+        let stats = self.broadcaster.stats();
+        out.counter("gaps", "Gaps that were announced", stats.gaps.get())?;
+        out.gauge(
+            "lag_events",
+            "Events that the slowest worker has not walked",
+            self.broadcaster.lag(),
+        )?;
+        out.histogram(
+            "publish_duration",
+            "From a publish to its answer",
+            &stats.publish_latency,
+        )?;
+        out.histogram(
+            "fan_out_duration",
+            "From an append to the last stream it was offered to",
+            &stats.fan_out_latency,
+        )?;
+        Ok(())
+    }
+}

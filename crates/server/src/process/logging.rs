@@ -1,0 +1,197 @@
+//! What is logged, and how a line looks.
+
+use std::io::{self, Write as _};
+
+use env_logger::fmt::Formatter;
+use log::{Level, LevelFilter, Metadata, Record};
+
+use crate::config::{BadSetting, Config, LogFormat};
+use sse_broadcaster_cli::terminal::{self, complain};
+use sse_broadcaster_disk::ENGINE_LOG_TARGETS;
+
+/// Without a setting: what an operator wants to know. The dispatcher underneath takes each client
+/// that goes away for an error.
+const DEFAULT_FILTER: &str = "info,actix_server=warn,actix_http=off";
+
+const OWN_TARGET: &str = "sse_broadcaster";
+/// Whose log lines there may be, beside the engine's.
+const TARGETS: &[&str] = &[
+    OWN_TARGET,
+    "actix_http",
+    "actix_rt",
+    "actix_server",
+    "actix_web",
+    "mio",
+    "redis",
+    "rustls",
+];
+const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+
+fn default_filter() -> String {
+    let quiet = ENGINE_LOG_TARGETS.map(|target| format!(",{target}=off"));
+    DEFAULT_FILTER.to_owned() + &quiet.concat()
+}
+
+/// Sends the log to standard error, as the settings say.
+///
+/// # Errors
+/// When the filter cannot be read, or names what logs nothing here.
+pub(crate) fn start(config: &Config) -> Result<(), BadSetting> {
+    let filter = filter(config)?;
+    let mut logger = env_logger::Builder::new();
+    logger.parse_filters(&filter);
+    match config.log_format {
+        LogFormat::Text => logger.format(write_text),
+        LogFormat::Json => logger.format(write_json),
+    };
+    // A second broadcaster in the same process keeps the first one's logger.
+    let _ = logger.try_init();
+    Ok(())
+}
+
+/// Parts of a message may come from outside: it stays one line, and does not steer the terminal that it
+/// is read in.
+fn write_text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+    let (time, level) = (out.timestamp_seconds(), record.level());
+    let style = out.default_level_style(level);
+    let message = record.args().to_string();
+    let message = terminal::within_a_line(&message);
+    let target = record.target();
+    writeln!(
+        out,
+        "[{time} {style}{level:<5}{style:#} {target}] {message}"
+    )
+}
+
+fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+    let line = serde_json::json!({
+        "time": out.timestamp_millis().to_string(),
+        "level": record.level().as_str(),
+        "target": record.target(),
+        "message": record.args().to_string(),
+    });
+    writeln!(out, "{}", terminal::within_a_line(&line.to_string()))
+}
+
+/// The filter of `--log`, else of `RUST_LOG`, which is often that of other programs, too.
+fn filter(config: &Config) -> Result<String, BadSetting> {
+    let is_set = |filter: &String| !filter.trim().is_empty();
+    if let Some(filter) = config.log.clone().filter(is_set) {
+        let name = if config.given.by_variable("log") {
+            "SSE_BROADCASTER_LOG"
+        } else {
+            "--log"
+        };
+        let bad = |why: &str| BadSetting(format!("{name} {filter}: {why}"));
+        check(&filter).map_err(|why| bad(&why))?;
+        return match unknown_target(&filter) {
+            Some(word) => Err(bad(&unknown(word))),
+            None => Ok(filter),
+        };
+    }
+    let Some(filter) = std::env::var("RUST_LOG").ok().filter(is_set) else {
+        return Ok(default_filter());
+    };
+    check(&filter).map_err(|why| BadSetting(format!("RUST_LOG {filter}: {why}")))?;
+    if let Some(word) = unknown_target(&filter).filter(|_| logs_nothing(&filter)) {
+        complain(&format!(
+            "RUST_LOG {filter} logs nothing here: {}",
+            unknown(word)
+        ));
+    }
+    Ok(filter)
+}
+
+fn check(filter: &str) -> Result<(), String> {
+    let parsed = env_filter::Builder::new().try_parse(filter).map(|_| ());
+    parsed.map_err(|error| {
+        format!("{error}; give error, warn, info, debug, or a filter as in RUST_LOG")
+    })
+}
+
+/// The first directive of a filter that no line of the log can match.
+fn unknown_target(filter: &str) -> Option<&str> {
+    let directives = filter.split('/').next()?.split(',').map(str::trim);
+    let names = directives.filter(|directive| !directive.is_empty());
+    names
+        .map(|directive| match directive.split_once('=') {
+            Some((target, _)) => (target, false),
+            None => (directive, directive.parse::<LevelFilter>().is_ok()),
+        })
+        .find(|(target, is_level)| !is_level && !is_target(target))
+        .map(|(target, _)| target)
+}
+
+/// A directive matches every target that begins with it.
+fn is_target(name: &str) -> bool {
+    let known = TARGETS.iter().chain(&ENGINE_LOG_TARGETS);
+    let part = name.split("::").next().unwrap_or(name);
+    known
+        .into_iter()
+        .any(|known| known.starts_with(name) || *known == part)
+}
+
+fn unknown(word: &str) -> String {
+    let lower = word.to_lowercase().replace('-', "_");
+    let near = |known: &&str| known.starts_with(&lower) || lower.starts_with(*known);
+    let all = LEVELS.iter().chain(TARGETS);
+    match all.copied().find(near) {
+        Some(near) => {
+            format!("\"{word}\" is neither a level nor what lines are logged by; is {near} meant?")
+        }
+        None => format!(
+            "\"{word}\" is neither a level ({}) nor what lines are logged by ({})",
+            LEVELS.join(", "),
+            TARGETS.join(", ")
+        ),
+    }
+}
+
+fn logs_nothing(filter: &str) -> bool {
+    let mut builder = env_filter::Builder::new();
+    let Ok(builder) = builder.try_parse(filter) else {
+        return true;
+    };
+    let line = Metadata::builder()
+        .level(Level::Error)
+        .target(OWN_TARGET)
+        .build();
+    !builder.build().enabled(&line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_that_matches_no_line_is_found_by_its_directive() {
+        for (filter, word) in [
+            ("info", None),
+            ("WARN,sse_broadcaster=debug", None),
+            ("sse_broadcaster::http=trace,actix_http", None),
+            ("off", None),
+            (" debug , ,mio=warn/text", None),
+            ("warning", Some("warning")),
+            ("info,verbose", Some("verbose")),
+            ("sse-broadcaster=debug", Some("sse-broadcaster")),
+            ("sse_brodcaster=debug", Some("sse_brodcaster")),
+            ("3", Some("3")),
+        ] {
+            assert_eq!(unknown_target(filter), word, "{filter}");
+        }
+        assert_eq!(unknown_target(&default_filter()), None);
+    }
+
+    #[test]
+    fn what_is_probably_meant_is_named() {
+        for (word, meant) in [
+            ("warning", "is warn meant?"),
+            ("err", "is error meant?"),
+            ("Information", "is info meant?"),
+            ("sse-broadcaster", "is sse_broadcaster meant?"),
+            ("verbose", "(error, warn, info, debug, trace, off)"),
+        ] {
+            assert!(unknown(word).contains(meant), "{}", unknown(word));
+        }
+    }
+}

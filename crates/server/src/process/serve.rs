@@ -1,0 +1,211 @@
+//! The server that the binary runs: from settings to listeners, workers, and an orderly end.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use rustix::fs::Mode;
+
+use super::{
+    error::ServeError,
+    history, key_file, logging,
+    signals::{self, Hangups, Shutdown},
+};
+use crate::{
+    config::Config,
+    http::{
+        connection::limits::{self, Connections},
+        listen::Listeners,
+        routes::status::Status,
+        workers::{self, Workers},
+    },
+    metrics::Metrics,
+};
+use sse_broadcaster::{
+    broadcaster::{Broadcaster, Options},
+    history::History,
+};
+use sse_broadcaster_actix::{Access, KeyRing, Publishers, Routes, UploadLimits};
+
+use sse_broadcaster_cli::{Secret, open_files};
+
+/// Sets up logging, serves until SIGTERM or SIGINT, and drains. Blocks.
+///
+/// # Errors
+/// When a setting cannot be, an address cannot be bound, or the server fails.
+pub fn serve(config: &Config) -> Result<(), ServeError> {
+    logging::start(config).map_err(ServeError::Setting)?;
+    for line in config.without_effect() {
+        log::warn!("{line}");
+    }
+    actix_web::rt::System::new().block_on(async {
+        let shutdown = signals::shutdown();
+        let listeners = Listeners::bind(config)?;
+        // What the engine of a log creates is for its owner alone, too.
+        rustix::process::umask(Mode::RWXG | Mode::RWXO);
+        run(listeners, config, shutdown).await
+    })
+}
+
+/// Serves on these listeners until `shutdown` says how to end; a second signal stops at once.
+///
+/// # Errors
+/// When a setting cannot be, or the server fails.
+async fn run(
+    listeners: Listeners,
+    config: &Config,
+    shutdown: impl Future<Output = Shutdown>,
+) -> Result<(), ServeError> {
+    actix_web::rt::spawn(signals::ignore());
+    let hangups = Hangups::new();
+    let addresses = listeners.addresses();
+    let connections = Connections::of(
+        limits::max_connections(
+            open_files::raise_limit(),
+            workers::count(config),
+            addresses.len() + listeners.paths().len(),
+        ),
+        !listeners.admin.is_empty() || !listeners.admin_sockets.is_empty(),
+    );
+    let max_connections = connections.public;
+    report_unreachable(config, max_connections);
+    let (keys, key_file) = key_file::load(config).map_err(ServeError::Setting)?;
+    config
+        .check_publishing(&addresses, !keys.is_empty())
+        .map_err(ServeError::Setting)?;
+    let keys: KeyRing = keys.iter().map(Secret::expose).collect();
+    let access = access(config, &keys);
+    actix_web::rt::spawn(follow_keys(key_file, keys, hangups));
+    let opened = history::open(config).await?;
+    let announcement = announcement(&opened.description, &listeners, &access);
+    let broadcaster = start_broadcaster(config, opened.history, max_connections)?;
+    let ready = Arc::new(AtomicBool::new(true));
+    let direct = Arc::<AtomicUsize>::default();
+    let uploads = UploadLimits {
+        bytes: config.upload_buffer_bytes,
+        slow: connections.slow_uploads(),
+        idle_timeout: config.upload_idle_timeout,
+    };
+    let routes = Routes::with_limits(&broadcaster, access, uploads);
+    let status = Arc::new(Status {
+        ready: Arc::clone(&ready),
+        metrics: Metrics::new(&broadcaster, &direct, &routes.state),
+        direct,
+        broadcaster: broadcaster.clone(),
+    });
+    let workers = Workers::start(listeners, config, connections, &routes, &status)
+        .await
+        .map_err(ServeError::Run)?;
+    log::info!("{announcement}");
+
+    let how = shutdown.await;
+    ready.store(false, Ordering::SeqCst);
+    tokio::select! {
+        () = end(config, how, &broadcaster) => {}
+        _ = signals::shutdown() => log::warn!("stopping at once"),
+    }
+    workers.stop().await;
+    Ok(())
+}
+
+/// A bound on streams that the limit of open files does not let the server reach.
+fn report_unreachable(config: &Config, max_connections: usize) {
+    let streams = config.max_subscribers.unwrap_or(0);
+    if streams > max_connections {
+        log::warn!(
+            "--max-subscribers {streams} cannot be reached: the limit of open files (ulimit -n) allows \
+             {max_connections} connections"
+        );
+    }
+}
+
+async fn end(config: &Config, how: Shutdown, broadcaster: &Broadcaster) {
+    if how == Shutdown::Delayed && !config.drain_delay.is_zero() {
+        log::info!("not ready any more; draining in {:?}", config.drain_delay);
+        tokio::time::sleep(config.drain_delay).await;
+    }
+    let streams = broadcaster.stats().subscribers.get();
+    log::info!(
+        "draining {streams} stream{}",
+        if streams == 1 { "" } else { "s" }
+    );
+    broadcaster.drain(config.drain_time).await;
+}
+
+/// Reads the key file again where that is asked for.
+async fn follow_keys(file: Option<key_file::Watched>, keys: KeyRing, mut hangups: Hangups) {
+    let mut asked = async || {
+        hangups.asked().await;
+        log::info!("received SIGHUP");
+    };
+    if let Some(file) = file {
+        return file.follow(keys, asked).await;
+    }
+    loop {
+        asked().await;
+        log::info!("there is no --publish-key-file to read again");
+    }
+}
+
+fn start_broadcaster(
+    config: &Config,
+    history: Arc<dyn History>,
+    max_connections: usize,
+) -> Result<Broadcaster, ServeError> {
+    let options = Options {
+        shards: workers::count(config),
+        ping_interval: config.ping_interval,
+        publish_wait: config.publish_wait,
+        max_event_bytes: config.max_event_bytes,
+        max_subscribers: config
+            .max_subscribers
+            .unwrap_or_else(|| limits::max_streams(max_connections)),
+        replay_bytes_per_second: config.history.replay_bytes_per_second,
+        replay_buffer_bytes: config.history.replay_buffer_bytes,
+    };
+    Broadcaster::on(history, options).map_err(ServeError::Start)
+}
+
+fn access(config: &Config, keys: &KeyRing) -> Access {
+    let publishers = if config.no_publish {
+        Publishers::Nobody
+    } else if !keys.is_empty() {
+        Publishers::Keys(keys.clone())
+    } else if config.allow_anonymous_publish {
+        Publishers::Anyone
+    } else {
+        Publishers::Local
+    };
+    let given = |texts: &[String]| {
+        let given = texts.iter().filter(|text| !text.is_empty());
+        given.cloned().collect()
+    };
+    Access {
+        publishers,
+        publish_origins: given(&config.publish_origin),
+        read_origins: given(&config.cors_origin),
+        hosts: given(&config.host),
+        get_publishes: !config.no_get_publish,
+        max_per_address: config.max_subscribers_per_address,
+    }
+}
+
+fn announcement(history: &str, listeners: &Listeners, access: &Access) -> String {
+    let addresses = listeners.addresses().into_iter();
+    let addresses = addresses.map(|address| format!("http://{address}"));
+    let paths = listeners.paths().into_iter();
+    let paths = paths.map(|path| format!("unix:{}", path.display()));
+    let addresses: Vec<_> = addresses.chain(paths).collect();
+    let who = match &access.publishers {
+        Publishers::Nobody => "nobody".to_owned(),
+        Publishers::Local => "programs on this machine and this server's own page".to_owned(),
+        Publishers::Anyone => "anybody who reaches this address".to_owned(),
+        Publishers::Keys(keys) if keys.len() == 1 => "whoever has a key".to_owned(),
+        Publishers::Keys(keys) => format!("whoever has a key, of which there are {}", keys.len()),
+    };
+    format!(
+        "listening on {}, history {history}, who may publish: {who}",
+        addresses.join(" "),
+    )
+}
