@@ -7,10 +7,10 @@ use std::{
 };
 
 use super::{
+    engine::{Commit, Fault, Store},
+    high_water_mark::HighWater,
     lost::LostRanges,
-    mark::Noted,
     record::{Own, Standing},
-    store::{Commit, Fault, Store},
 };
 use sse_broadcaster::internal::{Ids, Retained, Step, Steps, now_ms};
 use sse_broadcaster::{
@@ -116,9 +116,9 @@ impl Log {
     }
 
     /// What the mark is to say; `synced`: all of it is safe from a power loss.
-    pub(super) fn noted(&self, synced: bool) -> Noted {
+    pub(super) fn high_water(&self, synced: bool) -> HighWater {
         let written = self.standing.head_number;
-        Noted {
+        HighWater {
             epoch: self.standing.epoch,
             written,
             synced: if synced { written } else { 0 },

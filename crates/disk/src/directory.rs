@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    mark::{Mark, Noted},
+    high_water_mark::{HighWater, HighWaterMark},
     private,
 };
 
@@ -65,9 +65,9 @@ impl Directory {
         self.path.join("log")
     }
 
-    pub(super) fn mark(&self) -> Result<(Mark, Option<Noted>), OpenError> {
+    pub(super) fn high_water_mark(&self) -> Result<(HighWaterMark, Option<HighWater>), OpenError> {
         let file = self.path.join("head");
-        Mark::open(&file).map_err(|error| match error.kind() {
+        HighWaterMark::open(&file).map_err(|error| match error.kind() {
             io::ErrorKind::InvalidData => OpenError(format!(
                 "{} is damaged, which says how far the log has come: restore a copy of the whole \
                  directory, or delete this file to go on with the log as it is",

@@ -8,9 +8,9 @@
 
 mod append;
 mod directory;
-mod journal;
+mod engine;
+mod high_water_mark;
 mod lost;
-mod mark;
 mod names;
 mod opening;
 mod private;
@@ -20,10 +20,6 @@ mod readers;
 mod record;
 mod repair;
 mod shared;
-mod store;
-mod tables;
-mod versions;
-mod view;
 mod writer;
 
 use std::{
@@ -44,11 +40,11 @@ use tokio::time::timeout;
 
 use crate::{
     directory::Directory,
+    engine::{Fault, Store},
     opening::Opened,
     queue::{Pending, Queue},
     readers::Readers,
     shared::Shared,
-    store::{Fault, Store},
     writer::Writer,
 };
 use sse_broadcaster::event::{EventId, Selector};
@@ -100,13 +96,13 @@ impl Disk {
     /// the operator has.
     pub fn open(options: Options) -> Result<Self, OpenError> {
         let directory = Directory::open(&options.directory, options.wait)?;
-        let (mut mark, noted) = directory.mark()?;
+        let (mut mark, high_water) = directory.high_water_mark()?;
         let Opened {
             log,
             newest,
             before,
             oldest,
-        } = opening::open_log(&directory, &options, &mut mark, noted)?;
+        } = opening::open_log(&directory, &options, &mut mark, high_water)?;
         let window = Arc::new(Window::new(options.window, log.standing.epoch, before));
         window.push(newest);
         let shared = Arc::new(Shared::new(window, &log, oldest));

@@ -1,8 +1,8 @@
 //! The topics of a log, found by seeking from each to the next.
 
 use super::{
+    engine::{Fault, Store},
     record::{Damaged, id_of_topic_key, topic_keys_from, topic_of_key},
-    store::{Fault, Store},
 };
 use sse_broadcaster::{
     event::{EventId, Topic},

@@ -9,11 +9,9 @@ use super::{
     Options,
     append::Log,
     directory::{Directory, OpenError},
-    journal,
-    mark::{Mark, Noted},
+    engine::{Fault, Store, check_journal, check_manifests},
+    high_water_mark::{HighWater, HighWaterMark},
     repair::repair,
-    store::{Fault, Store},
-    versions,
 };
 use sse_broadcaster::event::{EventId, Stored};
 
@@ -30,24 +28,26 @@ pub(super) struct Opened {
 pub(super) fn open_log(
     directory: &Directory,
     options: &Options,
-    mark: &mut Mark,
-    noted: Option<Noted>,
+    mark: &mut HighWaterMark,
+    high_water: Option<HighWater>,
 ) -> Result<Opened, OpenError> {
     let path = directory.path().display();
     let refused = |fault| refused(directory, &fault);
-    let log = open_engine(directory, options, noted).map_err(refused)?;
+    let log = open_engine(directory, options, high_water).map_err(refused)?;
     let opened = match look(log, options) {
         Err(fault @ Fault::Damaged(_)) => {
             log::warn!("the log in {path} is damaged: {fault}; it is repaired now");
             repair(&directory.engine(), options.cache_bytes, None, &fault).map_err(refused)?;
-            open_engine(directory, options, noted).and_then(|log| look(log, options))
+            open_engine(directory, options, high_water).and_then(|log| look(log, options))
         }
         looked => looked,
     };
     let opened = opened.map_err(refused)?;
     let synced = opened.log.store.sync();
     synced.map_err(|fault| OpenError(format!("{path} cannot be written: {fault}")))?;
-    let note = mark.note(opened.log.noted(true)).and_then(|()| mark.sync());
+    let note = mark
+        .advance(opened.log.high_water(true))
+        .and_then(|()| mark.sync());
     let note = note.and_then(|()| directory.sync());
     note.map_err(|error| OpenError(format!("{path} cannot be written: {error}")))?;
     Ok(opened)
@@ -70,31 +70,31 @@ fn look(mut log: Log, options: &Options) -> Result<Opened, Fault> {
 pub(super) fn open_engine(
     directory: &Directory,
     options: &Options,
-    noted: Option<Noted>,
+    high_water: Option<HighWater>,
 ) -> Result<Log, Fault> {
-    versions::check(&directory.engine())?;
-    journal::check(&directory.engine(), noted)?;
+    check_manifests(&directory.engine())?;
+    check_journal(&directory.engine(), high_water)?;
     // The engine meets some damage with a panic.
     let opened = catch_unwind(AssertUnwindSafe(|| {
         Log::resume(Store::open(&directory.engine(), options.cache_bytes)?)
     }));
     let opened =
         opened.unwrap_or_else(|_| Err(Fault::Damaged("its files make no sense".into())))?;
-    let log = match (opened, noted) {
+    let log = match (opened, high_water) {
         (Ok(log), _) => log,
         (Err(store), None) => Log::create(store)?,
         (Err(_), Some(_)) => return Err(Fault::Damaged("all of it is lost".into())),
     };
-    let Some(noted) = noted else {
+    let Some(high_water) = high_water else {
         return Ok(log);
     };
     let standing = &log.standing;
-    if noted.epoch != standing.epoch {
+    if high_water.epoch != standing.epoch {
         return Err(Fault::Damaged(
             "its file head is that of another log".into(),
         ));
     }
-    match noted.written.checked_sub(standing.head_number) {
+    match high_water.written.checked_sub(standing.head_number) {
         None | Some(0) => Ok(log),
         Some(missing) => Err(Fault::Damaged(format!(
             "it ends {missing} events before the last that was answered"

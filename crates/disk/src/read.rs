@@ -5,10 +5,9 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 use bytes::Bytes;
 
 use super::{
+    engine::{Fault, Store, View},
     record::{Kept, Own, Standing},
     shared::Known,
-    store::{Fault, Store},
-    view::View,
 };
 use sse_broadcaster::internal::now_ms;
 use sse_broadcaster::{

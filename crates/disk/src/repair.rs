@@ -1,6 +1,6 @@
 //! Makes a damaged log one that goes on: what cannot be read is lost, and reads meet it as a gap.
 //!
-//! The damaged blocks are replaced ([`tables`](super::tables)), the index is made whole from the events, and
+//! The damaged blocks are replaced ([`DamagedBlocks`]), the index is made whole from the events, and
 //! every event that is missing falls into a lost range. The engine runs without its background threads
 //! meanwhile, which would meet the damage. A repair that was interrupted is repeated.
 
@@ -9,12 +9,9 @@ use std::path::Path;
 use fjall::{AbstractTree as _, Keyspace};
 
 use super::{
+    engine::{Commit, Damaged, DamagedBlocks, Fault, Store, View, check_manifests},
     lost::{Lost, LostRanges},
     record::{Kept, Own, Standing, id_key, idempotency_index_key, topic_key},
-    store::{Commit, Fault, Store},
-    tables::{Damaged, DamagedBlocks},
-    versions,
-    view::View,
 };
 use sse_broadcaster::event::{EventId, IdempotencyKey};
 use sse_broadcaster::internal::{Fields, Retained};
@@ -30,7 +27,7 @@ pub(super) fn repair(
     retained: Option<&Retained>,
     fault: &Fault,
 ) -> Result<bool, Fault> {
-    versions::check(engine)?;
+    check_manifests(engine)?;
     let store = Store::open_idle(engine, cache_bytes)?;
     let standing = store.standing()?;
     let standing =

@@ -10,9 +10,9 @@ use tokio::sync::Notify;
 
 use super::{
     append::{Group, Log},
+    engine::{Fault, Store},
     lost::LostRanges,
     record::Standing,
-    store::{Fault, Store},
 };
 use sse_broadcaster::internal::{Retained, Steps};
 use sse_broadcaster::{

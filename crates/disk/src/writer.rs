@@ -11,12 +11,12 @@ use super::{
     Options,
     append::{Group, Log},
     directory::Directory,
-    mark::{Mark, Noted},
+    engine::{Fault, Store},
+    high_water_mark::{HighWater, HighWaterMark},
     opening::open_engine,
     queue::{Answer, GroupBound, Next, Pending, Queue, Waiting},
     repair::repair,
     shared::Shared,
-    store::{Fault, Store},
 };
 use sse_broadcaster::history::{AppendError, Batch, SyncPolicy, Unavailable};
 
@@ -41,12 +41,12 @@ const SIZE_EVERY: Duration = Duration::from_secs(5);
 pub(super) struct Writer {
     directory: Directory,
     options: Options,
-    mark: Mark,
+    mark: HighWaterMark,
     shared: Arc<Shared>,
     queue: Arc<Queue>,
     state: State,
     /// What the mark says.
-    noted: Noted,
+    high_water: HighWater,
     /// Retention has more to drop than one commit does.
     is_over: bool,
     /// What is to be repaired before the engine is used again.
@@ -71,7 +71,7 @@ impl Writer {
     pub(super) fn new(
         directory: Directory,
         options: Options,
-        mark: Mark,
+        mark: HighWaterMark,
         log: Log,
         shared: Arc<Shared>,
         queue: Arc<Queue>,
@@ -84,7 +84,7 @@ impl Writer {
             mark,
             shared,
             queue,
-            noted: log.noted(true),
+            high_water: log.high_water(true),
             state: State::Open(Box::new(log)),
             is_over: true,
             damage: None,
@@ -118,7 +118,7 @@ impl Writer {
     fn rest(&self) -> Duration {
         match self.options.sync {
             _ if self.is_over => Duration::ZERO,
-            SyncPolicy::Every(interval) if self.noted.synced < self.noted.written => {
+            SyncPolicy::Every(interval) if self.high_water.synced < self.high_water.written => {
                 interval.saturating_sub(self.last_sync.elapsed()).min(REST)
             }
             _ => REST,
@@ -213,13 +213,13 @@ impl Writer {
         let synced = if always {
             log.standing.head_number
         } else {
-            self.noted.synced
+            self.high_water.synced
         };
-        self.noted = Noted {
+        self.high_water = HighWater {
             synced,
-            ..log.noted(false)
+            ..log.high_water(false)
         };
-        self.mark.note(self.noted)?;
+        self.mark.advance(self.high_water)?;
         let found = log.find_oldest().and_then(|oldest| {
             let is_over = log.is_over(retention, log.standing.head)?;
             Ok((oldest, is_over))
@@ -316,7 +316,7 @@ impl Writer {
         }
         let opened = if self.has_room(0) {
             self.repair_engine()
-                .and_then(|()| open_engine(&self.directory, &self.options, Some(self.noted)))
+                .and_then(|()| open_engine(&self.directory, &self.options, Some(self.high_water)))
         } else {
             Err(Fault::Io("the disk is full".into()))
         };
@@ -365,8 +365,8 @@ impl Writer {
 
     fn take_up(&mut self, mut log: Log) -> Result<(), Fault> {
         log.store.sync()?;
-        self.noted = log.noted(true);
-        self.mark.note(self.noted)?;
+        self.high_water = log.high_water(true);
+        self.mark.advance(self.high_water)?;
         // Of a commit that failed half-way it may have more than was answered.
         let mut head = self.shared.window.bounds().head;
         if let Some(lost) = log.lost.last().filter(|lost| lost.to > head) {
@@ -389,7 +389,7 @@ impl Writer {
 
     fn upkeep(&mut self) {
         if let SyncPolicy::Every(interval) = self.options.sync
-            && self.noted.synced < self.noted.written
+            && self.high_water.synced < self.high_water.written
             && self.last_sync.elapsed() >= interval
         {
             self.sync();
@@ -410,13 +410,13 @@ impl Writer {
         let State::Open(log) = &self.state else {
             return;
         };
-        let noted = log.noted(true);
+        let high_water = log.high_water(true);
         let synced = log.store.sync();
-        if let Err(fault) = synced.and_then(|()| Ok(self.mark.note(noted)?)) {
+        if let Err(fault) = synced.and_then(|()| Ok(self.mark.advance(high_water)?)) {
             self.fail(&fault, &Group::default());
             return;
         }
-        self.noted = noted;
+        self.high_water = high_water;
     }
 
     fn check_room(&mut self, bytes: u64) -> Result<(), Unavailable> {

@@ -1,8 +1,5 @@
-//! Checks the engine's lists of its tables before the engine trusts them: it keeps a checksum of each
-//! list, and does not look at it.
-//!
-//! The format is that of lsm-tree 3: in the directory of a keyspace, `current` says which list is valid
-//! (its number u64, the XXH3-128 of the file `v<number>`, and a zero), little-endian.
+//! Checks the engine's manifests before the engine trusts them: it keeps a checksum of each, and does not
+//! verify it. [The format](super#manifest).
 
 use std::{
     fs, io,
@@ -11,23 +8,23 @@ use std::{
 
 use twox_hash::XxHash3_128;
 
-use super::store::Fault;
+use super::fault::Fault;
 
 const CURRENT_BYTES: usize = 8 + 16 + 1;
 
-/// Refuses an engine whose lists are not what was written.
-pub(super) fn check(engine: &Path) -> Result<(), Fault> {
+/// Refuses an engine whose manifests are not what was written.
+pub(crate) fn check(engine: &Path) -> Result<(), Fault> {
     for directory in keyspaces(&engine.join("keyspaces"))? {
         let current = directory.join("current");
         let bytes = match fs::read(&current) {
-            // One that was about to be made; where it should be there, the engine misses it.
+            // Of a keyspace that was being created. Where it should exist, the engine reports it missing.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             bytes => bytes?,
         };
         let (number, sum) = parse(&bytes).ok_or_else(|| damaged(&current))?;
-        let list = directory.join(format!("v{number}"));
-        if XxHash3_128::oneshot(&fs::read(&list).map_err(|_| damaged(&list))?) != sum {
-            return Err(damaged(&list));
+        let manifest = directory.join(format!("v{number}"));
+        if XxHash3_128::oneshot(&fs::read(&manifest).map_err(|_| damaged(&manifest))?) != sum {
+            return Err(damaged(&manifest));
         }
     }
     Ok(())

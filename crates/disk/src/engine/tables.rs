@@ -1,11 +1,9 @@
-//! Damaged blocks in the engine's tables: finds them, and puts blocks in their place that can be read.
+//! Damaged blocks in the engine's tables: finds them, and replaces them by blocks that can be read.
 //!
 //! The engine can neither read past a damaged block nor merge a table that has one: it stops at the first
-//! try, and again each time that it is opened. So a damaged block is replaced, in the same place and of the
-//! same length, by one that holds a single item under the block's last key, which the repair deletes.
-//!
-//! The format is that of lsm-tree 3: a table is a row of blocks, and its index lists offset, length and last
-//! key of each, behind a zero; numbers are LEB128.
+//! attempt, and again each time that it is opened. So a damaged block is replaced, in the same position and of
+//! the same length, by one that holds a single item under the block's last key, which the repair deletes.
+//! [The format](super#tables).
 
 use std::{
     fs::{File, OpenOptions},
@@ -22,7 +20,7 @@ use lsm_tree::{
     },
 };
 
-use super::store::Fault;
+use super::fault::Fault;
 
 const FULL_ITEM: u8 = 0;
 /// Of a block that holds one item.
@@ -31,17 +29,17 @@ const RESTART_INTERVAL: u8 = 16;
 const SEQUENCE_NUMBERS: [u64; 3] = [0, 1 << 7, 1 << 14];
 
 /// A table's blocks that are not what was written.
-pub(super) struct DamagedBlocks {
+pub(crate) struct DamagedBlocks {
     file: File,
     data: Vec<Damaged>,
     filters: Vec<BlockHandle>,
 }
 
 /// A block whose items are lost: those behind `after` up to `last`.
-pub(super) struct Damaged {
+pub(crate) struct Damaged {
     handle: BlockHandle,
-    pub(super) after: Option<Vec<u8>>,
-    pub(super) last: Vec<u8>,
+    pub(crate) after: Option<Vec<u8>>,
+    pub(crate) last: Vec<u8>,
 }
 
 /// What an index says of one block.
@@ -52,7 +50,7 @@ struct Listed {
 
 impl DamagedBlocks {
     /// `None` where the table is whole.
-    pub(super) fn find(table: &Table) -> Result<Option<Self>, Fault> {
+    pub(crate) fn find(table: &Table) -> Result<Option<Self>, Fault> {
         let path: &Path = &table.path;
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).open(path)?;
@@ -93,12 +91,12 @@ impl DamagedBlocks {
     }
 
     /// Whose items are lost.
-    pub(super) fn data(&self) -> &[Damaged] {
+    pub(crate) fn data(&self) -> &[Damaged] {
         &self.data
     }
 
     /// Makes the table one that can be read.
-    pub(super) fn replace(&self) -> Result<(), Fault> {
+    pub(crate) fn replace(&self) -> Result<(), Fault> {
         for damaged in &self.data {
             let data = filler(&damaged.last, data_bytes(damaged.handle)).ok_or_else(no_filler)?;
             self.write(damaged.handle, &data, BlockType::Data)?;

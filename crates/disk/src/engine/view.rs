@@ -4,33 +4,31 @@ use std::time::Instant;
 
 use fjall::{Iter, Keyspace, Readable as _, Slice, Snapshot};
 
-use super::{
-    record::{
-        Kept, Own, STANDING_KEY, Standing, TOPIC_KEYS_END, decode_event, id_key, id_of,
-        id_of_topic_key, idempotency_index_key, topic_key,
-    },
-    store::{Fault, Store},
+use super::{fault::Fault, store::Store};
+use crate::record::{
+    Kept, Own, STANDING_KEY, Standing, TOPIC_KEYS_END, decode_event, id_key, id_of,
+    id_of_topic_key, idempotency_index_key, topic_key,
 };
 use sse_broadcaster::event::{Event, EventId, Stored, Topic};
 
-pub(super) struct View<'a> {
+pub(crate) struct View<'a> {
     store: &'a Store,
     snapshot: Snapshot,
 }
 
 /// An event as it is kept.
-pub(super) struct Record {
-    pub(super) id: EventId,
+pub(crate) struct Record {
+    pub(crate) id: EventId,
     value: Slice,
 }
 
 impl Record {
-    pub(super) fn decode(&self) -> Result<Kept<'_>, Fault> {
+    pub(crate) fn decode(&self) -> Result<Kept<'_>, Fault> {
         Ok(decode_event(self.id, &self.value)?)
     }
 
     /// Its number and the event, as of when it was read.
-    pub(super) fn stored(&self, read: Instant) -> Result<(u64, Stored), Fault> {
+    pub(crate) fn stored(&self, read: Instant) -> Result<(u64, Stored), Fault> {
         let kept = self.decode()?;
         let event = Event::unpack(&kept.fields);
         Ok((
@@ -40,47 +38,53 @@ impl Record {
     }
 }
 
-impl<'a> View<'a> {
-    pub(super) fn new(store: &'a Store, snapshot: Snapshot) -> Self {
-        Self { store, snapshot }
+impl Store {
+    /// The log as of its last commit.
+    pub(crate) fn view(&self) -> View<'_> {
+        View {
+            store: self,
+            snapshot: self.snapshot(),
+        }
     }
+}
 
-    pub(super) fn standing(&self) -> Result<Standing, Fault> {
+impl View<'_> {
+    pub(crate) fn standing(&self) -> Result<Standing, Fault> {
         let value = self.snapshot.get(&self.store.events, STANDING_KEY)?;
         let value =
             value.ok_or_else(|| Fault::Damaged("it does not say where it stands".into()))?;
         Ok(Standing::decode(&value)?)
     }
 
-    pub(super) fn own(&self, idempotency_key: &str) -> Result<Option<Own>, Fault> {
+    pub(crate) fn own(&self, idempotency_key: &str) -> Result<Option<Own>, Fault> {
         let value = self
             .snapshot
             .get(&self.store.index, idempotency_index_key(idempotency_key))?;
         Ok(value.map(|value| Own::decode(&value)).transpose()?)
     }
 
-    pub(super) fn has_topic(&self, topic: &str, id: EventId) -> Result<bool, Fault> {
+    pub(crate) fn has_topic(&self, topic: &str, id: EventId) -> Result<bool, Fault> {
         let key = topic_key(topic, id);
         Ok(self.snapshot.contains_key(&self.store.index, key)?)
     }
 
     /// What is kept under a key, as it is.
-    pub(super) fn value(&self, keyspace: &Keyspace, key: &[u8]) -> Result<Option<Slice>, Fault> {
+    pub(crate) fn value(&self, keyspace: &Keyspace, key: &[u8]) -> Result<Option<Slice>, Fault> {
         Ok(self.snapshot.get(keyspace, key)?)
     }
 
-    pub(super) fn holds(&self, id: EventId) -> Result<bool, Fault> {
+    pub(crate) fn holds(&self, id: EventId) -> Result<bool, Fault> {
         Ok(self.snapshot.contains_key(&self.store.events, id_key(id))?)
     }
 
-    pub(super) fn event(&self, id: EventId) -> Result<Record, Fault> {
+    pub(crate) fn event(&self, id: EventId) -> Result<Record, Fault> {
         let value = self.snapshot.get(&self.store.events, id_key(id))?;
         let value = value.ok_or_else(|| Fault::Damaged(format!("the event {id} is missing")))?;
         Ok(Record { id, value })
     }
 
-    /// The events after one place, up to another.
-    pub(super) fn events(
+    /// The events after one position, up to another.
+    pub(crate) fn events(
         &self,
         after: EventId,
         to: EventId,
@@ -94,7 +98,7 @@ impl<'a> View<'a> {
     }
 
     /// The same of one topic, as ids alone.
-    pub(super) fn of_topic(
+    pub(crate) fn of_topic(
         &self,
         topic: &Topic,
         after: EventId,
@@ -107,7 +111,7 @@ impl<'a> View<'a> {
     }
 
     /// The key of the first event of the first topic whose keys begin here or later.
-    pub(super) fn topic_key_from(&self, from: Vec<u8>) -> Result<Option<Slice>, Fault> {
+    pub(crate) fn topic_key_from(&self, from: Vec<u8>) -> Result<Option<Slice>, Fault> {
         let mut keys = self
             .snapshot
             .range(&self.store.index, from..TOPIC_KEYS_END.to_vec());

@@ -1,12 +1,8 @@
-//! Looks through the engine's newest journal before the engine does.
+//! Reads the engine's newest journal before the engine does; [the format](super#journal).
 //!
-//! The engine takes a journal whose middle is damaged for one that ends there, and throws the rest away;
-//! and it refuses one whose last commit was torn by a power loss, though nobody was answered for that.
-//! So what is missing is told before anything is lost for good, and a torn end is cut off.
-//!
-//! The format is that of fjall 3: batches of a start (tag 1: items u32, seqno u64), items (tag 2: type,
-//! compression, keyspace u64, key length u16, value lengths u32 twice, key, value) or clears (tag 4), and
-//! an end (tag 3: the XXH3-64 of the items, `FJL\x03`); little-endian.
+//! The engine takes a journal whose middle is damaged for one that ends there, and cuts off the rest;
+//! and it refuses one whose last commit was torn by a power loss, though that commit was never acknowledged.
+//! So missing events are reported before anything is lost for good, and a torn end is cut off.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -17,10 +13,10 @@ use std::{
 
 use twox_hash::XxHash3_64;
 
-use super::{
-    mark::Noted,
+use super::fault::Fault;
+use crate::{
+    high_water_mark::HighWater,
     record::{STANDING_KEY, Standing},
-    store::Fault,
 };
 
 const START: u8 = 1;
@@ -33,8 +29,8 @@ const ITEM_HEAD_BYTES: usize = 1 + 1 + 8 + 2 + 4 + 4;
 /// Longer than any value that we write.
 const MAX_VALUE_BYTES: u64 = 1 << 30;
 
-/// Refuses a log that is shorter than what was noted, and cuts off what was torn by a power loss.
-pub(super) fn check(engine: &Path, noted: Option<Noted>) -> Result<(), Fault> {
+/// Refuses a log that is shorter than what was acknowledged, and cuts off what was torn by a power loss.
+pub(crate) fn check(engine: &Path, acknowledged: Option<HighWater>) -> Result<(), Fault> {
     let Some(path) = newest(engine)? else {
         return Ok(());
     };
@@ -43,12 +39,12 @@ pub(super) fn check(engine: &Path, noted: Option<Noted>) -> Result<(), Fault> {
         return Ok(());
     };
     let name = path.display();
-    let missing = noted
-        .filter(|noted| noted.epoch == standing.epoch)
-        .and_then(|noted| noted.written.checked_sub(standing.head_number));
+    let missing = acknowledged
+        .filter(|mark| mark.epoch == standing.epoch)
+        .and_then(|mark| mark.written.checked_sub(standing.head_number));
     if let Some(missing) = missing.filter(|missing| *missing > 0) {
         return Err(Fault::Damaged(format!(
-            "{name} ends, or is damaged, at byte {}, {missing} events before the last that was answered",
+            "{name} ends, or is damaged, at byte {}, {missing} events before the last that was acknowledged",
             found.whole
         )));
     }

@@ -1,9 +1,8 @@
-//! How far the log had come, noted beside the engine at each commit: the engine opens a log that was
+//! How far the log had come, recorded beside the engine at each commit: the engine opens a log that was
 //! cut short, or damaged in the middle of its journal, as if it ended there.
 //!
-//! The note is not synced, since it only has to outlive the process. What a power loss may cost is told
-//! by the machine's boot: in the same boot the log must reach what was answered, in another what was
-//! synced.
+//! The file is not synced, since it only has to outlive the process. The boot of the machine shows whether
+//! there was a power loss: in the same boot the log must reach what was acknowledged, in another what was synced.
 
 use std::{
     fs::{File, OpenOptions},
@@ -20,29 +19,29 @@ const SLOTS: u64 = 2;
 const MAGIC: u64 = u64::from_be_bytes(*b"ssehead1");
 const NUMBERS: usize = 8;
 
-/// How many events the log had taken when it was last heard of.
+/// How many events the log had taken at its last commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Noted {
+pub(super) struct HighWater {
     pub(super) epoch: u64,
-    /// Answered, or about to be.
+    /// Acknowledged, or about to be.
     pub(super) written: u64,
     /// Of these, safe from a power loss.
     pub(super) synced: u64,
 }
 
 #[derive(Debug)]
-pub(super) struct Mark {
+pub(super) struct HighWaterMark {
     file: File,
     boot: Boot,
     turn: u64,
 }
 
-impl Mark {
+impl HighWaterMark {
     /// Opens the file, or creates it.
     ///
     /// # Errors
     /// `InvalidData` where it holds something else.
-    pub(super) fn open(path: &Path) -> io::Result<(Self, Option<Noted>)> {
+    pub(super) fn open(path: &Path) -> io::Result<(Self, Option<HighWater>)> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let file = private::open(path, &mut options)?;
@@ -54,18 +53,18 @@ impl Mark {
             return Err(io::ErrorKind::InvalidData.into());
         }
         let turn = latest.as_ref().map_or(0, |found| found.turn);
-        let noted = latest.map(|found| found.told_at(boot));
-        Ok((Self { file, boot, turn }, noted))
+        let high_water = latest.map(|found| found.at_boot(boot));
+        Ok((Self { file, boot, turn }, high_water))
     }
 
-    pub(super) fn note(&mut self, noted: Noted) -> io::Result<()> {
+    pub(super) fn advance(&mut self, high_water: HighWater) -> io::Result<()> {
         self.turn += 1;
         let numbers = [
             MAGIC,
             self.turn,
-            noted.epoch,
-            noted.written,
-            noted.synced,
+            high_water.epoch,
+            high_water.written,
+            high_water.synced,
             self.boot.0,
             self.boot.1,
         ];
@@ -88,20 +87,20 @@ impl Mark {
 
 struct Found {
     turn: u64,
-    noted: Noted,
+    high_water: HighWater,
     boot: Boot,
 }
 
 impl Found {
-    fn told_at(self, boot: Boot) -> Noted {
+    fn at_boot(self, boot: Boot) -> HighWater {
         let lost_power = boot == Boot::default() || self.boot != boot;
-        Noted {
+        HighWater {
             written: if lost_power {
-                self.noted.synced
+                self.high_water.synced
             } else {
-                self.noted.written
+                self.high_water.written
             },
-            ..self.noted
+            ..self.high_water
         }
     }
 }
@@ -126,7 +125,7 @@ fn read_slot(file: &File, slot: u64) -> Option<Found> {
     ] = numbers;
     (magic == MAGIC && sum == checksum(&numbers[..NUMBERS - 1])).then_some(Found {
         turn,
-        noted: Noted {
+        high_water: HighWater {
             epoch,
             written,
             synced,
