@@ -1,4 +1,6 @@
-//! The documents that follow the code.
+//! The documents that follow the code, and their commands.
+
+mod commands;
 
 use std::{
     collections::BTreeSet,
