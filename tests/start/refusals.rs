@@ -139,6 +139,18 @@ fn an_unknown_variable_is_refused_with_the_one_that_is_meant() {
 }
 
 #[test]
+fn a_size_in_the_environment_that_has_no_known_unit_is_refused_with_its_variable_and_examples() {
+    let line = refused_variables(&[("SSE_BROADCASTER_HISTORY_BYTES", "64 megabytes")], &[]);
+    for part in [
+        "'64 megabytes' for '--history-bytes <SIZE>'",
+        "a whole number of bytes, or has a unit, for example 65536, 512KiB, 64MiB or 1GiB",
+        "SSE_BROADCASTER_HISTORY_BYTES is set in the environment",
+    ] {
+        assert!(line.contains(part), "{line}");
+    }
+}
+
+#[test]
 fn a_switch_that_is_off_counts_as_none() {
     for off in ["false", "0", "no", "off"] {
         for switch in ["ALLOW_ANONYMOUS_PUBLISH", "NO_PUBLISH"] {
@@ -265,7 +277,9 @@ fn a_value_that_cannot_be_is_said_with_its_flag() {
         ("--workers", "many"),
         ("--history-events", "-1"),
         ("--history-events", "1e6"),
-        ("--history-bytes", "64MB"),
+        ("--history-bytes", "64 megabytes"),
+        ("--max-event-bytes", "1.5MiB"),
+        ("--replay-bytes-per-second", "99KB"),
         ("--history-age", "10"),
         ("--history-age", "soon"),
         ("--publish-wait", "5"),

@@ -118,7 +118,7 @@ fn one_line_names_the_address_the_history_and_who_may_publish() {
     for (args, who, ignored) in cases {
         let args = [
             args,
-            &["--history-events", "1234", "--history-bytes", "33554432"],
+            &["--history-events", "1234", "--history-bytes", "32MiB"],
         ]
         .concat();
         let mut server = Server::start(&args);

@@ -10,6 +10,7 @@ use sse_broadcaster_cli::{
     Defaults, Failure, Secret,
     publish::{self, KEY_FILE_HELP, KEY_HELP},
     publisher::bearer,
+    size,
     target::Target,
 };
 
@@ -66,9 +67,8 @@ pub struct Bench {
     #[arg(long, short)]
     pub(super) yes: bool,
 
-    /// Bytes of data of an event, at least 45
-    #[arg(long, value_name = "BYTES", default_value_t = 100,
-          value_parser = clap::value_parser!(u64).range(mark::LENGTH as u64..=MAX_EVENT_BYTES))]
+    /// Size of the data of an event, from 45 bytes to 16MiB
+    #[arg(long, value_name = "SIZE", default_value = "100", value_parser = event_size)]
     pub(super) size: u64,
 
     /// Topic of the events; "" for a server that has none
@@ -102,6 +102,18 @@ pub struct Bench {
     /// Write a page with plots
     #[arg(long, value_name = "FILE")]
     pub(super) html: Option<PathBuf>,
+}
+
+fn event_size(text: &str) -> Result<u64, String> {
+    let size = size::parse(text)?;
+    if (mark::LENGTH as u64..=MAX_EVENT_BYTES).contains(&size) {
+        return Ok(size);
+    }
+    Err(format!(
+        "the data of an event has {} bytes at least and {} at most",
+        mark::LENGTH,
+        size::show(MAX_EVENT_BYTES)
+    ))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

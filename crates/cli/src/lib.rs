@@ -14,6 +14,7 @@ pub mod publisher;
 mod setting;
 mod signal_list;
 pub mod signals;
+pub mod size;
 mod subscribe;
 mod subscriber;
 pub mod target;

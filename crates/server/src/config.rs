@@ -12,7 +12,7 @@ use std::{
 };
 
 use clap::{Args, ValueEnum, builder::BoolishValueParser};
-use sse_broadcaster_cli::Defaults;
+use sse_broadcaster_cli::{Defaults, size};
 
 pub use given::Given;
 pub use history::{HistoryConfig, LogPlace};
@@ -81,7 +81,8 @@ pub struct Config {
     pub keep_alive: Duration,
 
     /// Most bytes that request bodies may hold in all until they are published, beyond 16 KiB of each
-    #[arg(long, env = "SSE_BROADCASTER_UPLOAD_BUFFER_BYTES", value_name = "BYTES", default_value_t = 64 << 20)]
+    #[arg(long, env = "SSE_BROADCASTER_UPLOAD_BUFFER_BYTES", value_name = "SIZE", value_parser = size::parse::<usize>,
+          default_value = "64MiB")]
     pub upload_buffer_bytes: usize,
 
     /// How long the next line of an NDJSON upload is waited for; a blank one counts
@@ -90,7 +91,8 @@ pub struct Config {
     pub upload_idle_timeout: Duration,
 
     /// Send buffer of a connection in the kernel, which doubles it; 0 leaves it to the kernel
-    #[arg(long, env = "SSE_BROADCASTER_SOCKET_BUFFER_BYTES", value_name = "BYTES", default_value_t = 64 << 10)]
+    #[arg(long, env = "SSE_BROADCASTER_SOCKET_BUFFER_BYTES", value_name = "SIZE", value_parser = size::parse::<usize>,
+          default_value = "64KiB")]
     pub socket_buffer_bytes: usize,
 
     /// Most subscribers [default: what the limit of open files allows]
@@ -106,7 +108,8 @@ pub struct Config {
     pub max_subscribers_per_address: Option<usize>,
 
     /// Longest data of one event
-    #[arg(long, env = "SSE_BROADCASTER_MAX_EVENT_BYTES", value_name = "BYTES", default_value_t = 1 << 20)]
+    #[arg(long, env = "SSE_BROADCASTER_MAX_EVENT_BYTES", value_name = "SIZE", value_parser = size::parse::<usize>,
+          default_value = "1MiB")]
     pub max_event_bytes: usize,
 
     /// Name under which clients reach the server, or * for any; repeatable [default: any, but on loopback
@@ -291,5 +294,55 @@ impl Config {
             publish_keys: self.given_keys(),
             publish_key_file: self.publish_key_file.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, Command, FromArgMatches as _};
+
+    use super::*;
+
+    #[test]
+    fn every_size_is_a_number_of_bytes_or_has_a_unit_and_its_default_is_readable() {
+        let command = Config::augment_args(Command::new("sse-broadcaster"));
+        let sizes = command.get_arguments().filter(|argument| {
+            let variable = argument.get_env().unwrap_or_default().to_string_lossy();
+            variable.contains("BYTES")
+        });
+        let flags: Vec<_> = sizes.filter_map(|size| size.get_long()).collect();
+        assert!(flags.len() >= 8, "{flags:?}");
+        let read = |arguments: &[String]| {
+            let all =
+                std::iter::once("sse-broadcaster".to_owned()).chain(arguments.iter().cloned());
+            command.clone().try_get_matches_from(all)
+        };
+        for flag in &flags {
+            for right in ["1048576", "64MiB", "1 GB", "512k"] {
+                assert!(read(&[format!("--{flag}={right}")]).is_ok(), "{flag}");
+            }
+            for wrong in ["64 megabytes", "-1", "1.5GiB"] {
+                let error = read(&[format!("--{flag}={wrong}")])
+                    .unwrap_err()
+                    .to_string();
+                assert!(error.contains("for example 65536, 512KiB"), "{error}");
+            }
+        }
+        let help = command.clone().render_long_help().to_string();
+        for default in ["64MiB", "32MiB", "64KiB", "1MiB", "20MB"] {
+            assert!(help.contains(&format!("[default: {default}]")), "{default}");
+        }
+    }
+
+    #[test]
+    fn the_window_has_the_bounds_of_a_history_in_memory() {
+        let command = Config::augment_args(Command::new("sse-broadcaster"));
+        let matches = command.try_get_matches_from(["sse-broadcaster"]).unwrap();
+        let history = Config::from_arg_matches(&matches).unwrap().history;
+        let memory = history.retention();
+        assert_eq!(
+            (history.window_events, history.window_bytes),
+            (memory.events, memory.bytes)
+        );
     }
 }

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, ffi::OsStr};
 use clap::{ArgMatches, Command, parser::ValueSource};
 
 use super::{BadSetting, Config, LogPlace};
+use sse_broadcaster_cli::size;
 
 /// The settings of the command line and of the environment, without those that have their default.
 #[derive(Debug, Clone, Default)]
@@ -134,7 +135,10 @@ impl Config {
             rule(
                 &["window-bytes"],
                 (is_disk || is_redis) && self.history.window_bytes > kept.bytes,
-                &format!("beyond --history-bytes, which is {}", kept.bytes),
+                &format!(
+                    "beyond --history-bytes, which is {}",
+                    size::show(kept.bytes as u64)
+                ),
             ),
             rule(
                 &[

@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::{BadSetting, duration};
 use sse_broadcaster::history::{Retention, SyncPolicy};
-use sse_broadcaster_cli::Secret;
+use sse_broadcaster_cli::{Secret, size};
 
 /// What memory keeps unless told otherwise: the window, and in memory alone the whole history.
 const IN_MEMORY: (usize, usize) = (100_000, 64 << 20);
@@ -39,7 +39,8 @@ pub struct HistoryConfig {
     pub sync: SyncPolicy,
 
     /// What the log on disk may keep of itself in memory
-    #[arg(long, env = "SSE_BROADCASTER_CACHE_BYTES", value_name = "BYTES", default_value_t = 32 << 20)]
+    #[arg(long, env = "SSE_BROADCASTER_CACHE_BYTES", value_name = "SIZE", value_parser = size::parse::<u64>,
+          default_value = "32MiB")]
     pub cache_bytes: u64,
 
     /// Redis or Valkey as the log of many nodes: redis://user:password@host:6379/0, or rediss://
@@ -65,8 +66,8 @@ pub struct HistoryConfig {
     pub history_events: Option<usize>,
 
     /// Most bytes that history keeps: in memory what events take there, in a log 256 and twice its text
-    /// for each [default: 64 MiB in memory, 1 GiB in a log]
-    #[arg(long, env = "SSE_BROADCASTER_HISTORY_BYTES", value_name = "BYTES")]
+    /// for each [default: 64MiB in memory, 1GiB in a log]
+    #[arg(long, env = "SSE_BROADCASTER_HISTORY_BYTES", value_name = "SIZE", value_parser = size::parse::<usize>)]
     pub history_bytes: Option<usize>,
 
     /// How old events may grow, for example 24h [default: any age]
@@ -78,21 +79,23 @@ pub struct HistoryConfig {
     pub window_events: usize,
 
     /// Most bytes of a log's newest events that memory holds
-    #[arg(long, env = "SSE_BROADCASTER_WINDOW_BYTES", value_name = "BYTES", default_value_t = IN_MEMORY.1)]
+    #[arg(long, env = "SSE_BROADCASTER_WINDOW_BYTES", value_name = "SIZE", value_parser = size::parse::<usize>,
+          default_value = "64MiB")]
     pub window_bytes: usize,
 
     /// How fast one stream is given what is past; 0 is as fast as it takes it
     #[arg(
         long,
         env = "SSE_BROADCASTER_REPLAY_BYTES_PER_SECOND",
-        value_name = "BYTES",
+        value_name = "SIZE",
         value_parser = replay_rate,
-        default_value = "20000000"
+        default_value = "20MB"
     )]
     pub replay_bytes_per_second: u64,
 
     /// Most bytes that streams may hold of what is past, in all, until their clients have taken them
-    #[arg(long, env = "SSE_BROADCASTER_REPLAY_BUFFER_BYTES", value_name = "BYTES", default_value_t = 64 << 20)]
+    #[arg(long, env = "SSE_BROADCASTER_REPLAY_BUFFER_BYTES", value_name = "SIZE", value_parser = size::parse::<usize>,
+          default_value = "64MiB")]
     pub replay_buffer_bytes: usize,
 }
 
@@ -112,11 +115,12 @@ fn sync(text: &str) -> Result<SyncPolicy, String> {
 const MIN_REPLAY_BYTES_PER_SECOND: u64 = 100_000;
 
 fn replay_rate(text: &str) -> Result<u64, String> {
-    match text.parse() {
-        Ok(0) => Ok(0),
-        Ok(rate) if rate >= MIN_REPLAY_BYTES_PER_SECOND => Ok(rate),
+    match size::parse(text)? {
+        0 => Ok(0),
+        rate if rate >= MIN_REPLAY_BYTES_PER_SECOND => Ok(rate),
         _ => Err(format!(
-            "bytes per second, at least {MIN_REPLAY_BYTES_PER_SECOND}, or 0 for no bound"
+            "the rate is at least {} a second, or 0 for no bound",
+            size::show(MIN_REPLAY_BYTES_PER_SECOND)
         )),
     }
 }
