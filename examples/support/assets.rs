@@ -20,25 +20,18 @@ pub struct Asset {
 }
 
 pub const HTMX: Asset = Asset {
-    file: "htmx-2.0.11.min.js",
+    file: "htmx-4.0.1.min.js",
     npm: Some("htmx.org/dist/htmx.min.js"),
-    cdn: "https://unpkg.com/htmx.org@2.0.11/dist/htmx.min.js",
-    integrity: "sha384-2OatzQy1H+Zd/IIrjr1TcuDGqLXeHhbooAyJY1KdQMKnr4LZ22k31GBLdYKHmVjg",
+    cdn: "https://unpkg.com/htmx.org@4.0.1/dist/htmx.min.js",
+    integrity: "sha384-Qp9rdC8H7EqOoX+nR0P3RPG2Noji+qdwJlGpfzwQJsfOpp3sGwIdSP9xO3+UlEhn",
 };
 
+/// htmx's own extension for streams, in the same package.
 pub const HTMX_SSE: Asset = Asset {
-    file: "htmx-ext-sse-2.2.4.min.js",
-    npm: Some("htmx-ext-sse/dist/sse.min.js"),
-    cdn: "https://unpkg.com/htmx-ext-sse@2.2.4/dist/sse.min.js",
-    integrity: "sha384-A986SAtodyH8eg8x8irJnYUk7i9inVQqYigD6qZ9evobksGNIXfeFvDwLSHcp31N",
-};
-
-/// With its extension for htmx.
-pub const IDIOMORPH: Asset = Asset {
-    file: "idiomorph-ext-0.8.0.min.js",
-    npm: Some("idiomorph/dist/idiomorph-ext.min.js"),
-    cdn: "https://unpkg.com/idiomorph@0.8.0/dist/idiomorph-ext.min.js",
-    integrity: "sha384-+iBk70O0UWQdSjXQSQ7amSxXCrsWq/6UOtvC9rDo0p7telbTSOyttExq6QCFBzNk",
+    file: "hx-sse-4.0.1.min.js",
+    npm: Some("htmx.org/dist/ext/hx-sse.min.js"),
+    cdn: "https://unpkg.com/htmx.org@4.0.1/dist/ext/hx-sse.min.js",
+    integrity: "sha384-v8HvucQ+ohQhMg0arboXc5049yNR46QKMjphs7YDch+Wm7zpfK5XVS01f26mQDJV",
 };
 
 /// In no package of npm: `datastar.mjs`, which npm runs, puts it there.
@@ -49,7 +42,7 @@ pub const DATASTAR: Asset = Asset {
     integrity: "sha384-Lp+KcjQ2Y+DzUQET79MK8Eb1Gk6KvirDL29KeupBQgQybkYkNVmbg8T6kpjVhtb/",
 };
 
-const ASSETS: [&Asset; 4] = [&HTMX, &HTMX_SSE, &IDIOMORPH, &DATASTAR];
+const ASSETS: [&Asset; 3] = [&HTMX, &HTMX_SSE, &DATASTAR];
 
 const NODE_MODULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/node_modules");
 

@@ -206,7 +206,7 @@ describe('the page of posts, asked otherwise', POSTS_SUITE, () => {
     const scripts = [...body.matchAll(/src="(\/lib\/[^"]+)" integrity="sha384-([^"]+)" crossorigin="anonymous"/g)];
     const manifest = await readFile(new URL('../../examples/package.json', import.meta.url), 'utf8');
     const versions = Object.values(JSON.parse(manifest).dependencies);
-    assert.equal(scripts.length, versions.length);
+    assert.ok(versions.every((version) => scripts.some(([, path]) => path.includes(`-${version}.`))), 'each package is used');
     for (const [, path, integrity] of scripts) {
       assert.ok(versions.some((version) => path.includes(`-${version}.`)), path);
       const script = await fetch(`${url}${path}`);

@@ -15,31 +15,28 @@
     return article !== null;
   }
 
-  document.addEventListener('htmx:sseBeforeMessage', (event) => {
-    const { data, lastEventId } = event.detail;
-    // A stream that the extension has to open anew goes on from here.
-    const live = event.target.closest('[sse-connect]');
-    live.setAttribute('sse-connect', `/home/sse?last_event_id=${encodeURIComponent(lastEventId)}`);
+  document.addEventListener('htmx:sse:before:message', (event) => {
+    const { data, event: name } = event.detail.message;
+    // Only changes are without a name.
+    if (name) return;
     const message = new DOMParser().parseFromString(data, 'text/html').body.firstElementChild;
     if (!isWanted(message.dataset)) event.preventDefault();
   });
 
   function trim(posts) {
     while (posts.childElementCount > MOST_SHOWN && !posts.lastElementChild.querySelector('form.edit')) {
-      htmx.remove(posts.lastElementChild);
+      posts.lastElementChild.remove();
       const older = document.getElementById('older');
       older.elements.before.value = posts.lastElementChild.dataset.number;
       older.hidden = false;
     }
   }
 
-  document.addEventListener('htmx:sseMessage', () => {
+  document.addEventListener('htmx:after:swap', () => {
     const posts = document.getElementById('posts');
     if (posts) trim(posts);
     localise();
   });
-
-  document.addEventListener('htmx:afterSettle', localise);
 
   function localise() {
     for (const time of document.querySelectorAll('time:not([title])')) {
@@ -55,7 +52,9 @@
     document.getElementById('notice').replaceChildren(paragraph);
   }
 
-  document.addEventListener('htmx:sendError', () => {
+  document.addEventListener('htmx:error', ({ detail }) => {
+    // The stream is opened again without anybody's help.
+    if (detail.ctx?.sourceElement.id === 'live') return;
     notify('The server cannot be reached. What you typed is still there; try again.');
   });
 

@@ -18,10 +18,10 @@ pub use fragments::{as_json, change, compose, edit_form, no_notice, notice};
 pub use home::{Draft, home};
 pub use pages::{edit_page, refused};
 
-use support::assets::{Asset, HTMX, HTMX_SSE, IDIOMORPH};
+use support::assets::{Asset, HTMX, HTMX_SSE};
 
-/// What `layout.html` loads, in this order.
-const SCRIPTS: [&Asset; 3] = [&HTMX, &HTMX_SSE, &IDIOMORPH];
+/// What `home.html` loads, in this order.
+const SCRIPTS: [&Asset; 2] = [&HTMX, &HTMX_SSE];
 
 pub const HTML: &str = "text/html; charset=utf-8";
 

@@ -11,7 +11,7 @@ export const POSTS_SUITE = { ...SUITE, concurrency: 2 };
 export const COOKIE = 'posts_visitor';
 
 /** What the browser and the extension say of a stream that is cut, as all are at a test's end. */
-const CUT = /^\[object Event\]$|net::ERR_/;
+const CUT = /^htmx: htmx:sse:error|net::ERR_/;
 
 /** A window of a browser of its own; whatever goes wrong in it fails the test at its end. */
 export async function openWindow(t, browser, url, { path = '/home', tolerates, ...options } = {}) {
@@ -32,7 +32,7 @@ export async function openWindow(t, browser, url, { path = '/home', tolerates, .
   return page;
 }
 
-export const whenRefused = { tolerates: /status of 4\d\d|Response Status Error/ };
+export const whenRefused = { tolerates: /status of 4\d\d/ };
 
 export const article = (page, text) => page.locator('article').filter({ hasText: text });
 const messages = (page) => page.locator('article .message').allInnerTexts();
