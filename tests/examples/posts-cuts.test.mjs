@@ -3,14 +3,16 @@ import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { launch, newPage } from '../clients/support/browser.mjs';
 import { TEST } from '../clients/support/limits.mjs';
 import { Proxy } from '../clients/support/proxy.mjs';
 import { published, subscribe } from '../clients/support/sse.mjs';
 import { Example } from './support/example.mjs';
+import { writeAsAnother } from './support/sqlite.mjs';
 import {
-  beginEdit, converge, edit, openWindow, posted, POSTS_SUITE, remove, write,
+  beginEdit, converge, edit, hasFocus, openWindow, posted, POSTS_SUITE, remove, write,
 } from './support/posts.mjs';
 
 let browser;
@@ -20,6 +22,12 @@ before(async () => {
 after(() => browser.close());
 
 const open = (t, url, options) => openWindow(t, browser, url, options);
+
+/** As a browser does when another tab is chosen. */
+const show = (page, isShown) => page.evaluate((hidden) => {
+  Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
+  document.dispatchEvent(new Event('visibilitychange'));
+}, !isShown);
 
 describe('the page of posts, cut off', POSTS_SUITE, () => {
   it('loses nothing when it is killed, and open windows go on by themselves', TEST, async (t) => {
@@ -74,11 +82,51 @@ describe('the page of posts, cut off', POSTS_SUITE, () => {
       await posted(example.url, { message: 'new' });
       await converge([ann], ['new', 'kept']);
       assert.equal(await ann.inputValue('#message'), 'a draft');
+      assert.ok(await hasFocus(ann.locator('#message')), 'the form that is kept takes no focus');
       assert.equal(await draft.inputValue(), 'still being edited');
       await ann.getByText('Save').click();
       await converge([ann], ['new', 'still being edited']);
     });
   }
+
+  it('asks again for the posts where something was lost and the first request for them failed', TEST, async (t) => {
+    const example = await Example.start(t, 'posts');
+    const page = await open(t, example.url, { tolerates: /status of 503|htmx:error/ });
+    await write(page, 'kept');
+    const failures = [(route) => route.fulfill({ status: 503, body: 'from a proxy' }), (route) => route.abort()];
+    await page.route('**/home', (route) => (failures.length > 0 ? failures.shift()(route) : route.continue()));
+    await example.kill();
+    await rm(join(example.directory, 'log'), { recursive: true });
+    await writeAsAnother(t, example.directory, 'posts.sqlite', ['DELETE FROM posts']);
+    await example.startAgain();
+    await converge([page], []);
+    assert.equal(failures.length, 0);
+    assert.equal(await page.locator('#notice').innerText(), '');
+  });
+
+  it('receives nothing while it is hidden, and shows what it missed when it is seen again', TEST, async (t) => {
+    const { url } = await Example.start(t, 'posts');
+    const page = await open(t, url);
+    await write(page, 'seen');
+    await show(page, false);
+    await posted(url, { message: 'missed' });
+    await delay(1_000);
+    await converge([page], ['seen']);
+    await show(page, true);
+    await converge([page], ['missed', 'seen']);
+  });
+
+  it('opens its stream although the extension for it comes late', TEST, async (t) => {
+    const { url } = await Example.start(t, 'posts');
+    const page = await open(t, 'about:blank', { path: '' });
+    await page.route('**/lib/hx-sse*', async (route) => {
+      await delay(1_000);
+      await route.continue();
+    });
+    await page.goto(url);
+    await posted(url, { message: 'live' });
+    await converge([page], ['live']);
+  });
 
   it('shows nothing twice when a stream begins anew from an older place', TEST, async (t) => {
     const { url } = await Example.start(t, 'posts');

@@ -11,6 +11,7 @@ import { Site } from '../clients/support/site.mjs';
 import { published, subscribe } from '../clients/support/sse.mjs';
 import { until } from '../clients/support/until.mjs';
 import { Example } from './support/example.mjs';
+import { lock } from './support/sqlite.mjs';
 import {
   article, converge, COOKIE, cookieOf, openWindow, post, posted, POSTS_SUITE, remove, whenRefused, write,
 } from './support/posts.mjs';
@@ -131,6 +132,32 @@ describe('the page of posts, asked otherwise', POSTS_SUITE, () => {
       assert.equal((await request(`${url}${path}`, { method: 'PUT' })).status, 405, path);
       assert.equal((await request(`${url}${path}`, { method: 'HEAD' })).status, 200, path);
     }
+  });
+
+  it('shows a 503 as a sentence where the posts cannot be written, and keeps what was typed', TEST, async (t) => {
+    const { url, directory } = await Example.start(t, 'posts');
+    const page = await open(t, url, { tolerates: /status of 503/ });
+    await write(page, 'before');
+    await page.fill('#message', 'a draft');
+    const release = await lock(t, directory, 'posts.sqlite');
+    await page.click('#compose button');
+    await page.locator('#notice', { hasText: 'nothing was changed' }).waitFor();
+    assert.equal(await page.inputValue('#message'), 'a draft');
+    await release();
+    await page.click('#compose button');
+    await converge([page], ['a draft', 'before']);
+    assert.equal(await page.locator('#notice').innerText(), '');
+  });
+
+  it('shows a refusal of another page as a sentence, beside the posts that are there', TEST, async (t) => {
+    const { url } = await Example.start(t, 'posts');
+    for (let n = 1; n <= 21; n += 1) await posted(url, { message: `number ${n}` });
+    const page = await open(t, url, whenRefused);
+    await page.evaluate(() => { document.querySelector('#older [name=before]').value = 'x'; });
+    await page.getByText('Older posts').click();
+    await page.locator('#notice', { hasText: 'is the number of a post' }).waitFor();
+    assert.equal(await page.locator('article').count(), 20);
+    await write(page, 'still live');
   });
 
   it('works without scripts', TEST, async (t) => {

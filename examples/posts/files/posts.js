@@ -1,4 +1,5 @@
-// What markup alone cannot do: changes that come twice, a list that grows for days, times of one's own.
+// What markup alone cannot do: changes that come twice, a list that grows for days, times of one's own,
+// requests that fail and that nobody made.
 (() => {
   const MOST_SHOWN = 200;
 
@@ -52,9 +53,18 @@
     document.getElementById('notice').replaceChildren(paragraph);
   }
 
-  document.addEventListener('htmx:error', ({ detail }) => {
-    // The stream is opened again without anybody's help.
-    if (detail.ctx?.sourceElement.id === 'live') return;
+  // Focus is given to a field when it comes, and not again when the posts around it are shown anew.
+  document.addEventListener('focusin', ({ target }) => target.removeAttribute('autofocus'));
+
+  // After a gap all windows may ask at once, so each waits for a time of its own.
+  document.addEventListener('htmx:finally:request', ({ detail: { ctx } }) => {
+    if (ctx.sourceElement.id !== 'reload' || ctx.response?.raw.ok) return;
+    setTimeout(() => htmx.trigger('#live', 'gap'), 1_000 + 4_000 * Math.random());
+  });
+
+  document.addEventListener('htmx:error', ({ detail: { ctx } }) => {
+    // These are repeated without anybody's help.
+    if (['live', 'reload'].includes(ctx?.sourceElement.id)) return;
     notify('The server cannot be reached. What you typed is still there; try again.');
   });
 

@@ -22,3 +22,21 @@ export async function writeAsAnother(t, directory, file, statements) {
   const [code] = await once(child, 'close');
   if (code !== 0) throw new Error(`the other process failed: ${log}`);
 }
+
+const LOCK = `
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1], timeout=30, isolation_level=None)
+database.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+sys.stdin.read()
+`;
+
+/** Another process that lets nobody write to an example's database until the function returned is called. */
+export async function lock(t, directory, file) {
+  const child = await start(t, 'python3', ['-c', LOCK, join(directory, file)], { stdio: ['pipe', 'pipe', 'inherit'] });
+  await once(child.stdout, 'data');
+  return async () => {
+    child.stdin.end();
+    await once(child, 'close');
+  };
+}
