@@ -134,6 +134,22 @@ describe('the page of posts, asked otherwise', POSTS_SUITE, () => {
     }
   });
 
+  it('takes a sentence away also when the post has gone before the response to its deletion', TEST, async (t) => {
+    const { url } = await Example.start(t, 'posts');
+    const page = await open(t, url, whenRefused);
+    await write(page, 'goes');
+    await page.fill('#message', '   ');
+    await page.click('#compose button');
+    await page.locator('#notice', { hasText: 'The message is empty' }).waitFor();
+    await page.route('**/delete', async (route) => {
+      const response = await route.fetch();
+      await converge([page], []);
+      await route.fulfill({ response });
+    });
+    await remove(page, 'goes');
+    await until(async () => await page.locator('#notice').innerText() === '', 'the sentence to leave');
+  });
+
   it('shows a 503 as a sentence where the posts cannot be written, and keeps what was typed', TEST, async (t) => {
     const { url, directory } = await Example.start(t, 'posts');
     const page = await open(t, url, { tolerates: /status of 503/ });

@@ -22,12 +22,12 @@ const SETTINGS = {
   'toolkit.telemetry.enabled': false,
 };
 
-/** Debian's Firefox, with a fresh profile and without a driver, at `url`: the page there reports by itself. */
-export async function visitWithFirefox(t, url) {
+/** Debian's Firefox, with a fresh profile and without a driver, with a tab for each of `urls`: the pages there report by themselves. */
+export async function visitWithFirefox(t, ...urls) {
   const profile = await mkdtemp(join(tmpdir(), 'sse-broadcaster-firefox-'));
   const settings = Object.entries(SETTINGS).map(([name, value]) => `user_pref("${name}", ${JSON.stringify(value)});\n`);
   await writeFile(join(profile, 'user.js'), settings.join(''));
-  const firefox = await start(t, '/usr/bin/firefox-esr', ['--headless', '--no-remote', '--profile', profile, url], {
+  const firefox = await start(t, '/usr/bin/firefox-esr', ['--headless', '--no-remote', '--profile', profile, ...urls], {
     stdio: 'ignore',
     env: { ...process.env, HOME: profile, MOZ_CRASHREPORTER_DISABLE: '1' },
   });

@@ -10,6 +10,8 @@ export class Front {
   #target;
   #status;
   #server;
+  /** Scripts that it serves in place of the server's, by their paths. */
+  scripts = {};
   reports = [];
   /** The requests for streams: what became of them, and the id that each resumed after. */
   streams = [];
@@ -40,6 +42,9 @@ export class Front {
       return response.setHeader('content-type', 'text/html; charset=utf-8').end(this.html);
     }
     if (pathname === '/report') return this.#collect(request, response);
+    if (pathname in this.scripts) {
+      return response.setHeader('content-type', 'text/javascript; charset=utf-8').end(this.scripts[pathname]);
+    }
     const after = request.headers['last-event-id'] ?? searchParams.get('last_event_id');
     this.streams.push({ status: this.#status ?? 200, after });
     if (this.#status) return response.writeHead(this.#status, { 'content-type': 'text/html' }).end('<h1>Bad gateway</h1>');
@@ -53,13 +58,14 @@ export class Front {
     response.end();
   }
 
-  #pass({ method, url, headers }, response) {
+  #pass(request, response) {
+    const { method, url, headers } = request;
     const inner = http.request({ port: this.#target, agent: false, method, path: url, headers }, (answer) => {
       response.writeHead(answer.statusCode, answer.headers).flushHeaders();
       answer.once('data', () => { this.opened += 1; });
       answer.on('error', () => response.destroy()).pipe(response);
     });
-    inner.on('error', () => response.destroy()).end();
+    request.pipe(inner.on('error', () => response.destroy()));
     response.on('close', () => inner.destroy());
   }
 
