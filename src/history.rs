@@ -1,56 +1,171 @@
-//! The seam behind which the log of events lies: in memory, on disk, or in Redis.
+//! The log of events: the trait of every history, and the history in memory.
 //!
-//! One node or ten, live delivery comes from [`History::tail`] and replay from [`History::read`], so
-//! the order is the same everywhere.
+//! With one node or ten, live delivery comes from [`History::tail`] and replay from [`History::read`], so the order
+//! is the same everywhere.
 //!
-//! # Losing
-//! What retention dropped is never passed over: a reader that stands before the trim floor is told
-//! so by [`Chunk::gap`], and goes on at the oldest.
+//! # Loss
+//! What retention dropped is never passed over in silence: a read from before the trim floor sets
+//! [`Chunk::gap`], and goes on at the oldest event.
 
+mod append;
+mod bounds;
+mod error;
 pub(crate) mod ids;
 mod memory;
 mod names;
+mod read;
 pub(crate) mod retained;
+mod stats;
 mod sync_policy;
 pub(crate) mod times;
 mod window;
 
-use std::{fmt, sync::Arc};
+use std::sync::{Arc, LazyLock};
 
-use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt, ready};
 
-use crate::event::Fields;
-use crate::{
-    event::{Event, EventId, Fetched, Selector, Stored},
-    stats::{Count, Latency},
-};
+use crate::event::Selector;
 
+pub use append::{Appended, Batch, Precondition, ReservationGuard, Retain};
+pub use bounds::Bounds;
+pub use error::{AppendError, Unavailable};
 pub use memory::Memory;
 pub use names::{NameKind, NameRange, Names};
+pub use read::{Chunk, Found, From, Limit};
+pub use retained::{MAX_RETAINED_BYTES, MAX_RETAINED_VALUES, RetainedAt};
+pub use stats::Stats;
 pub use sync_policy::SyncPolicy;
 pub use window::LogPosition;
 pub(crate) use window::{Follower, Tail};
 pub use window::{Retention, Window};
 
-/// Most retained values, since nothing evicts them.
-pub const MAX_RETAINED_VALUES: usize = 10_000;
-/// Most bytes of retained keys and values in all.
-pub const MAX_RETAINED_BYTES: usize = 64 << 20;
-
-/// A log of events. Implementations know nothing of subscribers.
+/// A log of events. Implementations know nothing of subscribers: live delivery comes from the window that
+/// [`tail`](Self::tail) returns, replay from [`read`](Self::read).
+///
+/// Six methods have to be written; the others are for a history that can be unreachable, counts something, or
+/// has something to close.
+///
+/// # Cancellation
+/// Dropping a future that reads has no effect. Dropping the future of [`append`](Self::append) does not undo an
+/// append that has begun.
+///
+/// # Examples
+/// A history of one's own, which keeps what fits into the window, and no values:
+/// ```
+/// use std::{sync::{Arc, Mutex}, time::{SystemTime, UNIX_EPOCH}};
+///
+/// use futures_util::future::{BoxFuture, FutureExt, ready};
+/// use sse_broadcaster::{
+///     Broadcaster, Event, EventId, Options, Selector, event::Stored,
+///     history::{
+///         AppendError, Appended, Batch, Bounds, Chunk, From, History, Limit, NameKind, NameRange, Names,
+///         ReservationGuard, RetainedAt, Retention, Unavailable, Window,
+///     },
+/// };
+///
+/// struct Newest {
+///     window: Arc<Window>,
+///     /// Held while the window takes events, so that they come in the order of their ids.
+///     last: Mutex<EventId>,
+/// }
+///
+/// impl Newest {
+///     fn new() -> Self {
+///         let last = EventId::new(0, 0);
+///         // Another log has another epoch, so that its ids are not taken for ids of this one.
+///         let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+///         let window = Arc::new(Window::new(Retention::default(), epoch, last));
+///         Self { window, last: Mutex::new(last) }
+///     }
+/// }
+///
+/// impl History for Newest {
+///     fn append(
+///         &self,
+///         batch: Batch,
+///         reserved: ReservationGuard,
+///     ) -> BoxFuture<'_, Result<Appended, AppendError>> {
+///         if !batch.retain.is_empty() || !batch.preconditions.is_empty() {
+///             return ready(Err(AppendError::RetainedFull)).boxed();
+///         }
+///         let mut last = self.last.lock().unwrap();
+///         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+///         let (mut stored, mut ids) = (Vec::new(), Vec::new());
+///         for event in batch.events {
+///             *last = EventId::new(now.max(last.ms()), last.seq() + 1);
+///             ids.push(*last);
+///             stored.push(Arc::new(Stored::new(*last, now, event)));
+///         }
+///         self.window.push(stored);
+///         drop(reserved);
+///         ready(Ok(Appended { ids })).boxed()
+///     }
+///
+///     fn read<'a>(
+///         &'a self,
+///         from: From<'a>,
+///         selector: &'a Selector,
+///         limit: Limit,
+///     ) -> BoxFuture<'a, Result<Chunk, Unavailable>> {
+///         ready(Ok(self.window.read(from, selector, limit))).boxed()
+///     }
+///
+///     fn tail(&self) -> Arc<Window> {
+///         Arc::clone(&self.window)
+///     }
+///
+///     fn retained<'a>(
+///         &'a self,
+///         keys: &'a [&'a str],
+///     ) -> BoxFuture<'a, Result<RetainedAt, Unavailable>> {
+///         let head = self.window.bounds().head;
+///         ready(Ok(RetainedAt { head, values: vec![None; keys.len()] })).boxed()
+///     }
+///
+///     fn names<'a>(
+///         &'a self,
+///         kind: NameKind,
+///         range: NameRange<'a>,
+///     ) -> BoxFuture<'a, Result<Names, Unavailable>> {
+///         ready(Ok(match kind {
+///             NameKind::Topics => self.window.topics(range),
+///             _ => Names::default(),
+///         }))
+///         .boxed()
+///     }
+///
+///     fn bounds(&self) -> Bounds {
+///         self.window.bounds()
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let broadcaster = Broadcaster::start(Newest::new(), Options::default())?;
+/// let appended = broadcaster.publish(Event::builder("hello").build()?).await?;
+/// assert_eq!(appended.ids[0], broadcaster.bounds().head);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 pub trait History: Send + Sync + 'static {
-    /// Takes the whole batch in one atomic step, or nothing of it, and answers when it is as durable
-    /// as was promised. Dropping the future does not undo what was begun. `hold` is dropped once the
-    /// events are in the window, or sure never to come there.
+    /// Appends the whole batch in one atomic step, or nothing of it, and returns once it is as durable as was
+    /// promised. An event whose idempotency key the log still holds is not appended again: its id is that of the
+    /// first. `reserved` is to be dropped once the events are in the window, or certain never to be.
+    ///
+    /// # Errors
+    /// [`AppendError::OutcomeUnknown`] where the batch may have been kept; with any other error nothing of it was.
     fn append(
         &self,
         batch: Batch,
-        hold: ReservationGuard,
+        reserved: ReservationGuard,
     ) -> BoxFuture<'_, Result<Appended, AppendError>>;
 
-    /// The events after a place that `selector` admits, in order, at most `limit` of them (one at
-    /// least, if there is one), and the position up to which was looked: it may skip ids.
+    /// The events after a position that `selector` admits, in the order of their ids: at most `limit`, and at
+    /// least one if there is one. [`Chunk::read_to`] is the position up to which there are no others; it may be
+    /// one that has no event.
+    ///
+    /// # Errors
+    /// [`Unavailable`] where the log cannot be read now. Lost events are no error, but a [`Chunk::gap`].
     fn read<'a>(
         &'a self,
         from: From<'a>,
@@ -58,297 +173,50 @@ pub trait History: Send + Sync + 'static {
         limit: Limit,
     ) -> BoxFuture<'a, Result<Chunk, Unavailable>>;
 
-    /// The window into which everything that was appended comes, in order, by this node or another,
-    /// once it is as durable as was promised.
+    /// The window into which everything that is appended is pushed, by this node or another, in the order of the
+    /// ids, once it is as durable as was promised. Always the same one.
     fn tail(&self) -> Arc<Window>;
 
-    /// Per key its value and the id it was written at, all read at one head.
+    /// For each key its value and the id that it was written at, all of them as of one head.
+    ///
+    /// # Errors
+    /// [`Unavailable`] where the log cannot be read now.
     fn retained<'a>(
         &'a self,
         keys: &'a [&'a str],
     ) -> BoxFuture<'a, Result<RetainedAt, Unavailable>>;
 
-    /// Names in use, one page of them. What is listed changes with every append, so that pages are not
-    /// of one moment; a name that is there all the while is in one of them.
+    /// One page of the names in use, in the order of their bytes. Appends change them, so that two pages are not
+    /// of one moment; a name that is in use all the while is in one of them.
+    ///
+    /// # Errors
+    /// [`Unavailable`] where the log cannot be read now.
     fn names<'a>(
         &'a self,
         kind: NameKind,
         range: NameRange<'a>,
     ) -> BoxFuture<'a, Result<Names, Unavailable>>;
 
-    /// What the log holds now.
+    /// What the log holds now, as far as this node knows.
     fn bounds(&self) -> Bounds;
 
-    /// What this history counts about itself.
-    fn stats(&self) -> &Stats;
+    /// What this history counts about itself; nothing by default.
+    fn stats(&self) -> &Stats {
+        static NOTHING: LazyLock<Stats> = LazyLock::new(Stats::default);
+        &NOTHING
+    }
 
-    /// Whether it can take an append now, as far as it knows.
+    /// Whether the history can append now, as far as it knows; yes by default.
     ///
     /// # Errors
-    /// Why not.
+    /// The reason why it cannot.
     fn health(&self) -> Result<(), Unavailable> {
         Ok(())
     }
 
-    /// Waits until everything is as durable as it will be, and lets go of files and connections.
-    fn close(&self) -> BoxFuture<'_, ()>;
-}
-
-/// What is appended in one step.
-#[derive(Debug, Clone, Default)]
-pub struct Batch {
-    pub events: Vec<Event>,
-    /// Values to retain, written at the position of the batch's last event.
-    pub retain: Vec<Retain>,
-    /// What must be so, or nothing is written.
-    pub preconditions: Vec<Precondition>,
-}
-
-impl std::convert::From<Event> for Batch {
-    fn from(event: Event) -> Self {
-        vec![event].into()
+    /// Waits until everything is as durable as it will be, and releases files and connections; appends fail from
+    /// then on. Nothing by default. Dropping the future may leave them open until the history is dropped.
+    fn close(&self) -> BoxFuture<'_, ()> {
+        ready(()).boxed()
     }
-}
-
-impl std::convert::From<Vec<Event>> for Batch {
-    fn from(events: Vec<Event>) -> Self {
-        Self {
-            events,
-            ..Self::default()
-        }
-    }
-}
-
-/// What a publisher keeps reserved until its events are in the window.
-#[derive(Default)]
-pub struct ReservationGuard(Option<Box<dyn Send>>);
-
-impl ReservationGuard {
-    pub(crate) fn new(reserved: impl Send + 'static) -> Self {
-        Self(Some(Box::new(reserved)))
-    }
-}
-
-impl fmt::Debug for ReservationGuard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ReservationGuard")
-            .field(&self.0.is_some())
-            .finish()
-    }
-}
-
-/// What a history counts about itself; what it does not have stays zero.
-#[derive(Debug, Default)]
-pub struct Stats {
-    /// From the beginning of a commit until it is as durable as was promised.
-    pub commit_latency: Latency,
-    pub commits: Count,
-    /// Events that were written by these commits.
-    pub committed: Count,
-    /// Bytes of its files, or of the server that keeps it.
-    pub size_bytes: Count,
-    /// How often it was lost and is there again.
-    pub reconnects: Count,
-    /// Events that are known to be in the log and are not in the window yet.
-    pub tail_lag: Count,
-}
-
-/// A value to keep under a key, outside of the events' retention; `None` removes it.
-#[derive(Debug, Clone)]
-pub struct Retain {
-    pub key: String,
-    pub value: Option<Bytes>,
-}
-
-/// The id at which a retained key must have been written; `None`: it must not be there.
-#[derive(Debug, Clone)]
-pub struct Precondition {
-    pub key: String,
-    pub written_at: Option<EventId>,
-}
-
-/// The positions of a batch's events, in its order. An event whose own id history still holds has
-/// the position of its first publish, and was not stored again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Appended {
-    pub ids: Vec<EventId>,
-}
-
-/// Why nothing was appended, but for [`AppendError::OutcomeUnknown`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AppendError {
-    /// A retained key was written at another id than expected.
-    Conflict {
-        key: String,
-        written_at: Option<EventId>,
-    },
-    /// The retained values would outgrow [`MAX_RETAINED_VALUES`] or [`MAX_RETAINED_BYTES`].
-    RetainedFull,
-    /// A batch without events cannot retain anything.
-    NoEvents,
-    /// Nothing was kept.
-    Unavailable(Unavailable),
-    /// It may have been kept: the reply was lost, or a sync failed.
-    OutcomeUnknown(Unavailable),
-}
-
-impl fmt::Display for AppendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Conflict { key, .. } => write!(f, "the value {key} was changed by somebody else"),
-            Self::RetainedFull => write!(
-                f,
-                "at most {MAX_RETAINED_VALUES} values of {MAX_RETAINED_BYTES} bytes in all are retained"
-            ),
-            Self::NoEvents => f.write_str("a value is retained together with an event only"),
-            Self::Unavailable(why) | Self::OutcomeUnknown(why) => why.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for AppendError {}
-
-/// History cannot be reached; the text is for the operator's log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unavailable(pub String);
-
-impl fmt::Display for Unavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "history is unavailable: {}", self.0)
-    }
-}
-
-impl std::error::Error for Unavailable {}
-
-/// Where a read begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum From<'a> {
-    /// After a position that this process was given by history; it may be one that was skipped.
-    After(EventId),
-    /// After what a client brought: a position or an own id. Not known means a gap.
-    Brought(&'a str),
-    /// At the first event that history took at or after this time, in milliseconds since the epoch.
-    Since(u64),
-    /// At the first event that history took at most so many milliseconds ago, by the log's own clock.
-    Ago(u64),
-    Earliest,
-    /// At the last so many events that the selector admits.
-    Last(usize),
-}
-
-impl From<'_> {
-    /// The same by a clock that shows this time.
-    #[must_use]
-    pub fn by_clock(self, now_ms: u64) -> Self {
-        match self {
-            Self::Ago(ms) => Self::Since(now_ms.saturating_sub(ms)),
-            from => from,
-        }
-    }
-}
-
-/// How much one read may take.
-#[derive(Debug, Clone, Copy)]
-pub struct Limit {
-    pub events: usize,
-    /// By [`Event::cost`].
-    pub bytes: usize,
-}
-
-/// An event that a read found.
-#[derive(Debug)]
-pub enum Found {
-    /// In memory, where others find it too.
-    Shared(Arc<Stored>),
-    /// Brought from somewhere else for this read alone.
-    Fetched(Fetched),
-}
-
-impl Found {
-    #[must_use]
-    pub fn id(&self) -> EventId {
-        match self {
-            Self::Shared(stored) => stored.id(),
-            Self::Fetched(fetched) => fetched.id(),
-        }
-    }
-
-    /// Bytes that nobody but this read holds.
-    pub(crate) fn held_bytes(&self) -> usize {
-        match self {
-            Self::Shared(_) => 0,
-            Self::Fetched(fetched) => fetched.packed_bytes(),
-        }
-    }
-
-    /// As [`Stored::time_ms`].
-    #[must_use]
-    pub fn time_ms(&self) -> u64 {
-        match self {
-            Self::Shared(stored) => stored.time_ms(),
-            Self::Fetched(fetched) => fetched.time_ms(),
-        }
-    }
-
-    pub fn fields(&self) -> Fields<'_> {
-        match self {
-            Self::Shared(stored) => stored.event().fields(),
-            Self::Fetched(fetched) => fetched.fields(),
-        }
-    }
-
-    /// About as many bytes as its text takes.
-    pub fn text_bytes(&self) -> usize {
-        match self {
-            Self::Shared(stored) => stored.event().data().len(),
-            Self::Fetched(fetched) => fetched.packed_bytes(),
-        }
-    }
-
-    #[must_use]
-    pub fn event(&self) -> &Event {
-        match self {
-            Self::Shared(stored) => stored.event(),
-            Self::Fetched(fetched) => fetched.event(),
-        }
-    }
-}
-
-/// What one read found.
-#[derive(Debug)]
-pub struct Chunk {
-    /// The log that was read.
-    pub epoch: u64,
-    /// The position after which was read.
-    pub after: EventId,
-    /// Something between what was asked and `after` is lost, or the place was never known.
-    pub gap: bool,
-    pub events: Vec<Found>,
-    /// Every event up to here that the selector admits is in `events`.
-    pub read_to: EventId,
-    /// The oldest event of the log, of any topic.
-    pub oldest: Option<EventId>,
-}
-
-/// Retained values as of one head.
-#[derive(Debug, Clone)]
-pub struct RetainedAt {
-    pub head: EventId,
-    /// In the order of the keys asked for.
-    pub values: Vec<Option<(Bytes, EventId)>>,
-}
-
-/// What a log holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
-    /// Which log it is.
-    pub epoch: u64,
-    /// The last id that retention dropped, or the log's birth id.
-    pub trim_floor: EventId,
-    pub oldest: Option<EventId>,
-    /// The last id given, or the birth id.
-    pub head: EventId,
-    pub events: usize,
-    /// By [`Event::cost`].
-    pub bytes: usize,
 }

@@ -185,7 +185,7 @@ impl<V: View> Snapshots for Feed<V> {
                     blocks,
                     more: false,
                 }),
-                Err(error) => Err(Unavailable(error.to_string())),
+                Err(error) => Err(Unavailable::new(error.to_string())),
             }
         })
     }

@@ -143,7 +143,7 @@ impl ReplayBuffers {
 }
 
 fn no_room() -> Unavailable {
-    Unavailable("clients that do not read hold all that replays may hold".to_owned())
+    Unavailable::new("clients that do not read hold all that replays may hold".to_owned())
 }
 
 /// One of those that wait, until it is dropped.

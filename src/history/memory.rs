@@ -11,7 +11,7 @@ use futures_util::future::{BoxFuture, FutureExt, ready};
 
 use super::{
     AppendError, Appended, Batch, Bounds, Chunk, From, History, Limit, NameKind, NameRange, Names,
-    Precondition, ReservationGuard, Retain, RetainedAt, Retention, Stats, Unavailable, Window,
+    Precondition, ReservationGuard, Retain, RetainedAt, Retention, Unavailable, Window,
     ids::{Ids, now_ms},
     retained::Retained,
 };
@@ -29,11 +29,23 @@ const SPENT_SHARE: usize = 16;
 const SPENT_BYTES: usize = 20;
 
 /// A history that ends with the process.
+///
+/// # Examples
+/// ```
+/// use sse_broadcaster::{Broadcaster, Event, Memory, Options, history::Retention};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let broadcaster = Broadcaster::start(Memory::new(Retention::default()), Options::default())?;
+/// let appended = broadcaster.publish(Event::builder("hello").topic("news").build()?).await?;
+/// assert_eq!(appended.ids.len(), 1);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 pub struct Memory {
     window: Arc<Window>,
     /// Taken before the window's lock. No await under it.
     state: Mutex<State>,
-    stats: Stats,
 }
 
 struct State {
@@ -62,7 +74,6 @@ impl Memory {
                 spent: Spent::within(retention.bytes / SPENT_SHARE),
                 retained: Retained::default(),
             }),
-            stats: Stats::default(),
         }
     }
 
@@ -253,13 +264,5 @@ impl History for Memory {
     fn bounds(&self) -> Bounds {
         self.expire();
         self.window.bounds()
-    }
-
-    fn stats(&self) -> &Stats {
-        &self.stats
-    }
-
-    fn close(&self) -> BoxFuture<'_, ()> {
-        ready(()).boxed()
     }
 }

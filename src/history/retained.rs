@@ -4,11 +4,21 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use super::{
-    AppendError, MAX_RETAINED_BYTES, MAX_RETAINED_VALUES, NameKind, NameRange, Names, Precondition,
-    Retain,
-};
+use super::{AppendError, NameKind, NameRange, Names, Precondition, Retain};
 use crate::event::EventId;
+
+/// Most retained values, since nothing evicts them.
+pub const MAX_RETAINED_VALUES: usize = 10_000;
+/// Most bytes of retained keys and values in all.
+pub const MAX_RETAINED_BYTES: usize = 64 << 20;
+
+/// Retained values as of one head.
+#[derive(Debug, Clone)]
+pub struct RetainedAt {
+    pub head: EventId,
+    /// In the order of the keys asked for.
+    pub values: Vec<Option<(Bytes, EventId)>>,
+}
 
 #[derive(Debug, Clone, Default)]
 pub struct Retained {

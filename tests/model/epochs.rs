@@ -110,7 +110,7 @@ impl History for Replaced {
         &'a self,
         _keys: &'a [&'a str],
     ) -> BoxFuture<'a, Result<RetainedAt, Unavailable>> {
-        ready(Err(Unavailable("a test".into()))).boxed()
+        ready(Err(Unavailable::new("a test"))).boxed()
     }
 
     fn names<'a>(

@@ -49,7 +49,7 @@ impl Gate {
             let mut gate = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             match gate.0 {
                 Reads::Answered => Poll::Ready(Ok(())),
-                Reads::Failed => Poll::Ready(Err(Unavailable("a test".into()))),
+                Reads::Failed => Poll::Ready(Err(Unavailable::new("a test"))),
                 Reads::Held => {
                     gate.1.push(cx.waker().clone());
                     Poll::Pending

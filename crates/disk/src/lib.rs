@@ -144,7 +144,7 @@ impl Disk {
         };
         match self.read_store(read).await {
             Ok(chunk) => Ok(chunk),
-            Err(Fault::Io(why)) => Err(Unavailable(why)),
+            Err(Fault::Io(why)) => Err(Unavailable::new(why)),
             Err(fault) => Ok(self.pass_over(&fault.to_string(), floor)),
         }
     }
@@ -160,7 +160,7 @@ impl Disk {
             names::topics(store, range)
         };
         let names = self.read_store(read).await;
-        names.map_err(|fault| Unavailable(fault.to_string()))
+        names.map_err(|fault| Unavailable::new(fault.to_string()))
     }
 
     /// Has a thread read, again once what it met is repaired.

@@ -57,7 +57,7 @@ pub(super) struct Known {
 impl Current {
     fn why(&self) -> Unavailable {
         let refusing = self.refusing.clone();
-        refusing.unwrap_or_else(|| Unavailable("the log is closed".into()))
+        refusing.unwrap_or_else(|| Unavailable::new("the log is closed"))
     }
 }
 
@@ -87,7 +87,7 @@ impl Shared {
         match &current.store {
             Some(store) => Ok(Arc::clone(store)),
             None if current.is_in_repair => Err(Fault::Stopped),
-            None => Err(Fault::Io(current.why().0)),
+            None => Err(Fault::Io(current.why().reason().to_owned())),
         }
     }
 
@@ -170,7 +170,7 @@ impl Shared {
     pub(super) fn close(&self, why: &str, is_in_repair: bool) -> Option<Arc<Store>> {
         let current = &mut *self.current.write();
         current.is_in_repair = is_in_repair;
-        current.refusing = Some(Unavailable(why.to_owned()));
+        current.refusing = Some(Unavailable::new(why.to_owned()));
         current.store.take()
     }
 
@@ -178,7 +178,7 @@ impl Shared {
     pub(super) fn stays_closed(&self, why: &str) {
         let current = &mut *self.current.write();
         current.is_in_repair = false;
-        current.refusing = Some(Unavailable(why.to_owned()));
+        current.refusing = Some(Unavailable::new(why.to_owned()));
     }
 
     pub(super) fn reopen(&self, log: &Log, oldest: Option<EventId>) {

@@ -192,9 +192,11 @@ impl Writer {
                 Err(fault) => {
                     note(&mut self.damage, fault)?;
                     group.unread.push((place, batch));
-                    group.answers.push(Err(AppendError::Unavailable(Unavailable(
-                        "the own ids cannot be read".into(),
-                    ))));
+                    group
+                        .answers
+                        .push(Err(AppendError::Unavailable(Unavailable::new(
+                            "the own ids cannot be read",
+                        ))));
                 }
             }
         }
@@ -430,7 +432,7 @@ impl Writer {
             }
             return Ok(());
         }
-        let why = Unavailable(format!("the disk of {path} is full"));
+        let why = Unavailable::new(format!("the disk of {path} is full"));
         if self.shared.is_full(&why) {
             log::error!("the disk of {path} is full: publishes are refused until it has room");
         }

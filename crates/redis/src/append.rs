@@ -158,7 +158,7 @@ pub(super) async fn append(
         return answer;
     }
     match stage.compare_exchange(WAITING, WITHDRAWN, Ordering::AcqRel, Ordering::Acquire) {
-        Ok(_) => Err(AppendError::Unavailable(Unavailable(format!(
+        Ok(_) => Err(AppendError::Unavailable(Unavailable::new(format!(
             "{} has not answered for {ANSWER_WITHIN:?}",
             shared.address
         )))),
@@ -167,7 +167,7 @@ pub(super) async fn append(
 }
 
 fn outcome_unknown(shared: &Shared, why: &str) -> AppendError {
-    AppendError::OutcomeUnknown(Unavailable(format!("{}: {why}", shared.address)))
+    AppendError::OutcomeUnknown(Unavailable::new(format!("{}: {why}", shared.address)))
 }
 
 /// Sends what is queued until the queue is closed.
@@ -257,7 +257,7 @@ async fn send(shared: Arc<Shared>, jobs: Vec<Job>, permit: OwnedSemaphorePermit)
         }
         Err(Failure::Refused(why)) => {
             for publisher in publishers {
-                publisher.answer(Err(AppendError::Unavailable(Unavailable(why.clone()))));
+                publisher.answer(Err(AppendError::Unavailable(Unavailable::new(why.clone()))));
             }
         }
         Err(Failure::Unknown(why)) => {
@@ -280,7 +280,7 @@ fn admit(shared: &Shared, job: Job) -> Option<(Batch, Publisher)> {
     if job.arguments() > MAX_CALL_ARGUMENTS {
         let why = format!("{} takes no batch of so many parts", shared.address);
         job.publisher
-            .answer(Err(AppendError::Unavailable(Unavailable(why))));
+            .answer(Err(AppendError::Unavailable(Unavailable::new(why))));
         return None;
     }
     Some((job.batch, job.publisher))

@@ -158,7 +158,7 @@ impl History for Redis {
         async move {
             match queue {
                 Some(queue) => append::append(&self.shared, &queue, batch, hold).await,
-                None => Err(AppendError::Unavailable(Unavailable("it is closed".into()))),
+                None => Err(AppendError::Unavailable(Unavailable::new("it is closed"))),
             }
         }
         .boxed()

@@ -94,7 +94,7 @@ async fn scan_topics(shared: &Shared, first: &mut First<'_>) -> Result<(), Unava
         }
         cursor = next;
     }
-    Err(Unavailable(format!(
+    Err(Unavailable::new(format!(
         "{} holds more than {} keys, too many to list topics",
         shared.address,
         SCAN_STEP * MAX_SCAN_STEPS

@@ -99,13 +99,13 @@ pub(super) async fn ask(shared: &Shared, call: &Cmd) -> Result<Value, Unavailabl
             shared.reads.drop_broken(&lane);
         }
         if !is_lost || std::mem::replace(&mut is_again, true) {
-            return Err(Unavailable(format!("{}: {error}", shared.address)));
+            return Err(Unavailable::new(format!("{}: {error}", shared.address)));
         }
     }
 }
 
 pub(super) fn nonsense(shared: &Shared) -> Unavailable {
-    Unavailable(format!("{}: a reply makes no sense", shared.address))
+    Unavailable::new(format!("{}: a reply makes no sense", shared.address))
 }
 
 fn add_topics(call: &mut Cmd, selector: &Selector) {

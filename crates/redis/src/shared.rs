@@ -169,8 +169,8 @@ impl Shared {
 
     pub(super) fn unavailable(&self) -> Unavailable {
         match &*self.reach.lock() {
-            Reach::Away(why) => Unavailable(format!("{} is away: {why}", self.address)),
-            _ => Unavailable(format!("{} is not reached yet", self.address)),
+            Reach::Away(why) => Unavailable::new(format!("{} is away: {why}", self.address)),
+            _ => Unavailable::new(format!("{} is not reached yet", self.address)),
         }
     }
 
@@ -264,7 +264,7 @@ impl Shared {
             return Err(self.unavailable());
         }
         match &*self.failing.lock() {
-            Some(why) => Err(Unavailable(format!("{}: {why}", self.address))),
+            Some(why) => Err(Unavailable::new(format!("{}: {why}", self.address))),
             None => Ok(()),
         }
     }

@@ -1,0 +1,18 @@
+//! What a log holds.
+
+use crate::event::EventId;
+
+/// What a log holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Which log it is.
+    pub epoch: u64,
+    /// The last id that retention dropped, or the log's birth id.
+    pub trim_floor: EventId,
+    pub oldest: Option<EventId>,
+    /// The last id given, or the birth id.
+    pub head: EventId,
+    pub events: usize,
+    /// By [`Event::cost`].
+    pub bytes: usize,
+}

@@ -1,0 +1,115 @@
+//! Where a read begins, how much it takes, and what it finds.
+
+use std::sync::Arc;
+
+use crate::event::{Event, EventId, Fetched, Fields, Stored};
+
+/// Where a read begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From<'a> {
+    /// After a position that this process was given by history; it may be one that was skipped.
+    After(EventId),
+    /// After what a client brought: a position or an own id. Not known means a gap.
+    Brought(&'a str),
+    /// At the first event that history took at or after this time, in milliseconds since the epoch.
+    Since(u64),
+    /// At the first event that history took at most so many milliseconds ago, by the log's own clock.
+    Ago(u64),
+    Earliest,
+    /// At the last so many events that the selector admits.
+    Last(usize),
+}
+
+impl From<'_> {
+    /// The same by a clock that shows this time.
+    #[must_use]
+    pub fn by_clock(self, now_ms: u64) -> Self {
+        match self {
+            Self::Ago(ms) => Self::Since(now_ms.saturating_sub(ms)),
+            from => from,
+        }
+    }
+}
+
+/// How much one read may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit {
+    pub events: usize,
+    /// By [`Event::cost`].
+    pub bytes: usize,
+}
+
+/// An event that a read found.
+#[derive(Debug)]
+pub enum Found {
+    /// In memory, where others find it too.
+    Shared(Arc<Stored>),
+    /// Brought from somewhere else for this read alone.
+    Fetched(Fetched),
+}
+
+impl Found {
+    #[must_use]
+    pub fn id(&self) -> EventId {
+        match self {
+            Self::Shared(stored) => stored.id(),
+            Self::Fetched(fetched) => fetched.id(),
+        }
+    }
+
+    /// Bytes that nobody but this read holds.
+    pub(crate) fn held_bytes(&self) -> usize {
+        match self {
+            Self::Shared(_) => 0,
+            Self::Fetched(fetched) => fetched.packed_bytes(),
+        }
+    }
+
+    /// As [`Stored::time_ms`].
+    #[must_use]
+    pub fn time_ms(&self) -> u64 {
+        match self {
+            Self::Shared(stored) => stored.time_ms(),
+            Self::Fetched(fetched) => fetched.time_ms(),
+        }
+    }
+
+    pub fn fields(&self) -> Fields<'_> {
+        match self {
+            Self::Shared(stored) => stored.event().fields(),
+            Self::Fetched(fetched) => fetched.fields(),
+        }
+    }
+
+    /// About as many bytes as its text takes.
+    pub fn text_bytes(&self) -> usize {
+        match self {
+            Self::Shared(stored) => stored.event().data().len(),
+            Self::Fetched(fetched) => fetched.packed_bytes(),
+        }
+    }
+
+    #[must_use]
+    pub fn event(&self) -> &Event {
+        match self {
+            Self::Shared(stored) => stored.event(),
+            Self::Fetched(fetched) => fetched.event(),
+        }
+    }
+}
+
+/// What one read found.
+#[derive(Debug)]
+pub struct Chunk {
+    /// The log that was read.
+    pub epoch: u64,
+    /// The position after which was read.
+    pub after: EventId,
+    /// Something between what was asked and `after` is lost, or the place was never known.
+    pub gap: bool,
+    pub events: Vec<Found>,
+    /// Every event up to here that the selector admits is in `events`.
+    pub read_to: EventId,
+    /// The oldest event of the log, of any topic.
+    pub oldest: Option<EventId>,
+}
