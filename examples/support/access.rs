@@ -18,15 +18,14 @@ impl Origins {
     #[must_use]
     pub fn access(&self, listen: SocketAddr) -> Access {
         let is_local = listen.ip().is_loopback() && self.origins.is_empty();
-        Access {
-            publishers: if is_local {
-                Publishers::Local
-            } else {
-                Publishers::Anyone
-            },
-            publish_origins: self.origins.clone(),
-            ..Access::default()
-        }
+        let publishers = if is_local {
+            Publishers::Local
+        } else {
+            Publishers::Anyone
+        };
+        Access::default()
+            .publishers(publishers)
+            .publish_origins(self.origins.clone())
     }
 }
 

@@ -12,6 +12,8 @@ use actix_web::{
 
 use sse_broadcaster_http::Refusal;
 
+use crate::response::head;
+
 /// A [`Refusal`] that a handler can return: as a response it is `application/problem+json` (RFC 9457) with a
 /// stable `code`. Each error of the library becomes one by `?`.
 #[derive(Debug)]
@@ -41,10 +43,6 @@ impl Deref for Problem {
     }
 }
 
-/// The code of a refusal, which its response carries for who counts them.
-#[derive(Debug, Clone, Copy)]
-pub struct RefusalCode(pub &'static str);
-
 impl<E: Into<Refusal>> From<E> for Problem {
     fn from(error: E) -> Self {
         Self(error.into())
@@ -69,24 +67,18 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status());
-        for header in self.0.headers() {
-            response.insert_header(header);
-        }
-        response.extensions_mut().insert(RefusalCode(self.code()));
-        if let Some(reason) = self.reason() {
-            response.reason(reason);
-        }
-        response.body(self.0.body())
+        let (parts, _) = sse_broadcaster_http::Response::from(&self.0).into_parts();
+        head(&parts).body(self.0.body())
     }
 }
 
 /// The response that says so.
-pub(crate) fn refused(refusal: Refusal) -> HttpResponse {
+#[must_use]
+pub fn refused(refusal: Refusal) -> HttpResponse {
     Problem(refusal).error_response()
 }
 
-/// What every response that is not a stream says.
+/// A header of every response that is not a stream.
 #[must_use]
 pub fn no_store() -> (header::HeaderName, HeaderValue) {
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))

@@ -1,4 +1,4 @@
-//! What a stream's body and the connection under it tell each other. Both live on one thread.
+//! What a stream's body and the connection under it share. Both live on one thread.
 
 use std::cell::Cell;
 
@@ -7,6 +7,7 @@ use std::cell::Cell;
 pub enum Framing {
     /// So many are.
     Length(u64),
+    /// In chunks, each with its length.
     Chunked,
     /// All are, until the connection ends.
     Open,
@@ -15,7 +16,7 @@ pub enum Framing {
 /// Shared by a connection and the one stream that it may come to carry.
 #[derive(Debug, Default)]
 pub struct Link {
-    answering: Cell<bool>,
+    responding: Cell<bool>,
     framing: Cell<Option<Framing>>,
     committing: Cell<bool>,
     streaming: Cell<bool>,
@@ -29,23 +30,24 @@ pub struct Link {
 
 impl Link {
     /// A request's head has been decoded, and its response is begun.
-    pub fn begin_answer(&self, framing: Framing) {
-        self.answering.set(true);
+    pub fn begin_response(&self, framing: Framing) {
+        self.responding.set(true);
         self.framing.set(Some(framing));
     }
 
     /// The response has been made whole, though it may not have left.
-    pub fn end_answer(&self) {
-        self.answering.set(false);
+    pub fn end_response(&self) {
+        self.responding.set(false);
     }
 
-    /// How the body of the request is framed that has been decoded since this was last asked.
+    /// How the body of the request is framed that was decoded since the last call.
     pub fn take_framing(&self) -> Option<Framing> {
         self.framing.take()
     }
 
-    pub fn is_answering(&self) -> bool {
-        self.answering.get()
+    /// Whether a response is begun and not made whole.
+    pub fn is_responding(&self) -> bool {
+        self.responding.get()
     }
 
     /// The request has come whole, and history is being asked to keep it, or not any more.
@@ -53,6 +55,7 @@ impl Link {
         self.committing.set(committing);
     }
 
+    /// Whether history is being asked to keep what a request brought.
     pub fn is_committing(&self) -> bool {
         self.committing.get()
     }
@@ -63,12 +66,13 @@ impl Link {
         self.unchunked.set(!chunked);
     }
 
-    /// A stream whose client is listened to as well.
+    /// A stream whose client sends, too: a WebSocket.
     pub fn begin_conversation(&self) {
         self.streaming.set(true);
         self.conversing.set(true);
     }
 
+    /// Whether the response is a stream or a WebSocket.
     pub fn is_streaming(&self) -> bool {
         self.streaming.get()
     }
@@ -88,6 +92,7 @@ impl Link {
         self.cut.set(true);
     }
 
+    /// Whether the connection is to be cut.
     pub fn is_cut(&self) -> bool {
         self.cut.get()
     }
@@ -97,6 +102,7 @@ impl Link {
         self.past.set(past);
     }
 
+    /// Whether what is being sent is of the past.
     pub fn is_past(&self) -> bool {
         self.past.get()
     }
@@ -106,14 +112,17 @@ impl Link {
         self.unacknowledged.set(unacknowledged);
     }
 
+    /// Whether the peer has bytes to acknowledge.
     pub fn is_unacknowledged(&self) -> bool {
         self.unacknowledged.get()
     }
 
+    /// The peer takes nothing, and is given up.
     pub fn set_stalled(&self) {
         self.stalled.set(true);
     }
 
+    /// Whether the peer was given up since it takes nothing.
     pub fn has_stalled(&self) -> bool {
         self.stalled.get()
     }

@@ -27,6 +27,7 @@ pub(super) fn pieces<E>(mut bytes: Bytes) -> impl Iterator<Item = Result<Bytes, 
 pub struct Pieces(Bytes);
 
 impl Pieces {
+    /// All of these bytes.
     pub fn of(bytes: impl Into<Bytes>) -> Self {
         Self(bytes.into())
     }

@@ -3,14 +3,18 @@
 use actix_web::{
     HttpRequest, HttpResponse, Responder,
     body::{BodyStream, BoxBody},
+    http::header,
 };
-
-use crate::{Problem, Routes, stream_head};
 use sse_broadcaster::{
     broadcaster::{Broadcaster, Subscription},
     event::Selector,
 };
+use sse_broadcaster_http::{
+    Access, EVENT_HEAD, Permit, STREAM_HEADERS, SignalsRequest, StreamRequest, read_parameters,
+};
 use sse_broadcaster_signals::Signals;
+
+use crate::{error::Problem, head::Head, routes::Routes};
 
 /// `/events` and `/signals`, for `App::configure(|config| routes.configure(config))`: reading alone, until
 /// [`Routes::with`] says who may publish.
@@ -31,11 +35,12 @@ pub fn subscribe(
     selector: Selector,
 ) -> Result<StreamResponse, Problem> {
     actix_web::rt::spawn(broadcaster.attend());
-    let subscription = crate::subscribe_as(broadcaster, request, selector)?;
+    let stream_request = read_parameters(&Head::from(request), StreamRequest::read)?;
+    let subscription = stream_request.with_selector(selector).grant(broadcaster)?;
     Ok(StreamResponse(subscription))
 }
 
-/// A stream of the signals that the request names, as `GET /signals` answers it: `name`, `format`.
+/// A stream of the signals that the request names, as `GET /signals` does: `name`, `format`.
 ///
 /// # Errors
 /// 400 for a parameter that cannot be; 503 when nobody can subscribe now.
@@ -44,7 +49,16 @@ pub fn subscribe_to_signals(
     request: &HttpRequest,
 ) -> Result<StreamResponse, Problem> {
     actix_web::rt::spawn(signals.broadcaster().attend());
-    Ok(StreamResponse(crate::subscribe_to(signals, request)?))
+    let signals_request = read_parameters(&Head::from(request), SignalsRequest::read)?;
+    Ok(StreamResponse(signals_request.grant(signals)?))
+}
+
+/// Checks whether a request to a route of one's own may publish, by the rules of `POST /events`.
+///
+/// # Errors
+/// 401 or 403, with what would be right.
+pub fn may_publish(access: &Access, request: &HttpRequest) -> Result<Permit, Problem> {
+    Ok(access.may_publish(&Head::from(request))?)
 }
 
 /// A stream as the response of a handler: `200` with `text/event-stream`, until the subscription ends.
@@ -55,8 +69,13 @@ impl Responder for StreamResponse {
     type Body = BoxBody;
 
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        stream_head(Some(self.0.head()))
-            .insert_header(("content-encoding", "identity"))
+        let mut response = HttpResponse::Ok();
+        for header in STREAM_HEADERS {
+            response.insert_header(header);
+        }
+        response
+            .insert_header((EVENT_HEAD, self.0.head().to_string()))
+            .insert_header((header::CONTENT_ENCODING, "identity"))
             .body(BodyStream::new(self.0))
     }
 }

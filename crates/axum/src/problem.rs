@@ -3,11 +3,12 @@
 use std::{fmt, ops::Deref};
 
 use axum::{
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
+use sse_broadcaster_http::Refusal;
 
-use sse_broadcaster_http::{NO_SNIFF, Refusal};
+use crate::response::respond;
 
 /// A [`Refusal`] that a handler can return: as a response it is `application/problem+json` (RFC 9457) with a
 /// stable `code`. Each error of the library becomes one by `?`.
@@ -49,17 +50,6 @@ impl std::error::Error for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = (self.0.status(), self.0.body()).into_response();
-        let headers = response.headers_mut();
-        for (name, value) in self.0.headers() {
-            if let Ok(value) = HeaderValue::from_str(&value) {
-                headers.insert(HeaderName::from_static(name), value);
-            }
-        }
-        headers.insert(
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static(NO_SNIFF.1),
-        );
-        response
+        respond(self.0.into())
     }
 }

@@ -1,14 +1,48 @@
-//! Requests and refusals of the HTTP routes, as they are whatever framework reads and writes them.
+//! Requests, responses and rules of the HTTP routes, whatever framework reads and writes them.
+//!
+//! An application uses `sse-broadcaster-actix` or `sse-broadcaster-axum`, which serve these routes and
+//! re-export what their users need. A crate for another framework implements [`RequestHead`], calls
+//! [`respond`], and sends the [`Response`].
+//!
+//! # Layout
+//! - [`RequestHead`], [`Response`], [`Refusal`]: what comes and what goes.
+//! - [`Access`], [`Gate`]: who may publish, whose pages may read, how many streams an address has.
+//! - [`StreamRequest`], [`SignalsRequest`], [`PageRequest`]: the parameters of reads.
+//! - [`PublishRequest`]: one event as a client sends it.
+//! - [`Uploads`]: what request bodies take in all.
+//! - [`respond`]: the routes.
 
-mod heartbeat;
-pub mod query;
+#![deny(missing_docs)]
+
+mod accept;
+mod access;
+mod json_line;
+mod parameters;
+mod publish;
 mod refusal;
+mod refusal_counts;
+mod request;
 mod response;
-mod signals_request;
-mod since;
-mod stream_request;
+mod routes;
+mod state;
+mod uploads;
 
+pub use accept::{PageFormat, accepted, accepted_of};
+pub use access::{Access, AddressSlot, Gate, KeyRing, Permit, Publishers, Replaced};
+pub use json_line::json_line;
+pub use parameters::{
+    PARAMETERS, PageRequest, SIGNALS_PARAMETERS, SignalsRequest, StreamRequest, last_event_id,
+    query, read_limit,
+};
+pub use publish::{
+    BYTE_ORDER_MARK, Member, PublishRequest, max_json, members, objects, raw, twice, wrong_type,
+};
 pub use refusal::{Progress, Refusal};
-pub use response::{EVENT_HEAD, NO_SNIFF, STREAM_HEADERS, json_line};
-pub use signals_request::{PARAMETERS as SIGNALS_PARAMETERS, SignalsRequest};
-pub use stream_request::{PARAMETERS, PageRequest, StreamRequest, last_event_id, read_limit};
+pub use refusal_counts::RefusalCounts;
+pub use request::RequestHead;
+pub use response::{
+    Body, EVENT_HEAD, NO_SNIFF, OpenedStream, PageBody, RefusalNote, Response, STREAM_HEADERS,
+};
+pub use routes::{Route, StreamKind, grant, is_chunked, open_stream, read_parameters, respond};
+pub use state::AppState;
+pub use uploads::{PART_TIMEOUT, Upload, UploadLimits, Uploads};

@@ -12,7 +12,7 @@ use sse_broadcaster::{
 };
 use sse_broadcaster_signals::SignalError;
 
-use crate::response::json_line;
+use crate::json_line::json_line;
 
 /// The `Retry-After` of every 503.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -29,6 +29,7 @@ pub struct Refusal {
     code: &'static str,
     detail: String,
     reason: Option<&'static str>,
+    allow: Option<&'static str>,
     progress: Option<Box<Progress>>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -65,6 +66,7 @@ impl Refusal {
             code,
             detail: detail.into(),
             reason: None,
+            allow: None,
             progress: None,
             source: None,
         }
@@ -83,6 +85,23 @@ impl Refusal {
     /// 403: the client or its page may not do this.
     pub fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, code, detail)
+    }
+
+    /// 404: there is nothing at this address.
+    #[must_use]
+    pub fn not_found() -> Self {
+        let detail = "there is nothing at this address; events are at /events";
+        Self::new(StatusCode::NOT_FOUND, "not_found", detail)
+    }
+
+    /// 405, for an address that takes these methods, for example `GET, HEAD`.
+    #[must_use]
+    pub fn method_not_allowed(allowed: &'static str) -> Self {
+        let detail = format!("this method is not for this address; it takes {allowed}");
+        let status = StatusCode::METHOD_NOT_ALLOWED;
+        let mut refusal = Self::new(status, "method_not_allowed", detail);
+        refusal.allow = Some(allowed);
+        refusal
     }
 
     /// 413, with the code `too_large`.
@@ -203,6 +222,7 @@ impl Refusal {
         [
             ("content-type", Some("application/problem+json".to_owned())),
             ("cache-control", Some("no-store".to_owned())),
+            ("allow", self.allow.map(str::to_owned)),
             ("retry-after", retry_after),
             ("www-authenticate", challenge.then(|| "Bearer".to_owned())),
         ]

@@ -18,7 +18,7 @@ use prometheus_client::{
 
 use self::core::Core;
 use sse_broadcaster::broadcaster::Broadcaster;
-use sse_broadcaster_actix::internal::AppState;
+use sse_broadcaster_http::AppState;
 
 /// The whole of `GET /metrics`.
 pub(crate) struct Metrics {

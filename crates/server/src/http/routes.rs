@@ -37,7 +37,7 @@ use crate::http::{
     router::HttpConnection,
     ws,
 };
-use sse_broadcaster_actix::{Routes, internal::not_found};
+use sse_broadcaster_actix::{Refusal, Routes, internal::refused};
 
 /// How long the rest of a rejected body is read, so that the client gets the response.
 const LINGER: Duration = Duration::from_secs(2);
@@ -57,20 +57,20 @@ pub(crate) struct Routing {
 impl Routing {
     fn configure(&self, config: &mut ServiceConfig) {
         self.routes.configure(config);
-        ws::configure(config, &self.routes.state);
+        ws::configure(config, self.routes.state());
         if let Some(status) = &self.status {
-            status::configure(config, status, &self.routes.state);
+            status::configure(config, status, self.routes.state());
             if self.page {
-                page::configure(config, &self.routes.state);
+                page::configure(config, self.routes.state());
             }
         }
-        config.default_service(web::to(|| async { not_found() }));
+        config.default_service(web::to(|| async { refused(Refusal::not_found()) }));
     }
 
     /// What the streams of a worker share on the direct path; `None` where there is none.
     pub(crate) fn context(&self, settings: &Settings) -> Option<WorkerContext> {
         self.direct.as_ref().map(|streams| WorkerContext {
-            state: Arc::clone(&self.routes.state),
+            state: Arc::clone(self.routes.state()),
             settings: settings.clone(),
             config: ServiceConfigBuilder::new()
                 .keep_alive(self.keep_alive.into())
@@ -93,7 +93,7 @@ pub(crate) fn http(
 > {
     let keep_alive = routing.keep_alive;
     let header = response::keep_alive_header(keep_alive);
-    let state = Arc::clone(&routing.routes.state);
+    let state = Arc::clone(routing.routes.state());
     let app = App::new()
         .wrap(CatchPanic::default())
         .wrap_fn(move |request, next| refusals::observe(request, next, Arc::clone(&state)))

@@ -33,17 +33,19 @@ use actix_web::{
 };
 
 use crate::http::ws::{incoming::Incoming, publish::Publisher, socket::Socket};
-use sse_broadcaster_actix::Problem;
-use sse_broadcaster_actix::internal::{
-    AppState, Link, Opened, Requested, Route, grant, method_not_allowed, read,
+use sse_broadcaster_actix::{
+    AppState, Problem, Refusal,
+    internal::{Head, Link, refused},
 };
-use sse_broadcaster_http::StreamRequest;
+use sse_broadcaster_http::{OpenedStream, StreamKind, StreamRequest, grant, read_parameters};
 
 pub(super) fn configure(config: &mut ServiceConfig, state: &Arc<AppState>) {
     let socket = web::resource("/ws")
         .app_data(web::Data::from(Arc::clone(state)))
         .route(web::get().to(answer))
-        .default_service(web::to(|| async { method_not_allowed("GET") }));
+        .default_service(web::to(|| async {
+            refused(Refusal::method_not_allowed("GET"))
+        }));
     config.service(socket);
 }
 
@@ -56,21 +58,24 @@ fn open(
     body: Payload,
     state: &web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
-    state.gate.admit_host(request.head().into())?;
-    state.gate.admit_page(request.head().into())?;
-    Route::Events.check_parameters(request.head())?;
-    let stream_request = read(request.head(), |query, id| {
+    let head = Head::from(request);
+    state.gate.admit_host(&head)?;
+    state.gate.admit_page(&head)?;
+    StreamKind::Events.check_parameters(&head)?;
+    let stream_request = read_parameters(&head, |query, id| {
         StreamRequest::read(query, id)?.into_json()
     })?;
     if request.version() < Version::HTTP_11 {
         return Err(upgrade_required("it came over HTTP/1.0"));
     }
-    let publisher = Publisher::of(request.head(), state);
+    let publisher = Publisher::of(&head, state);
     let (mut answer, session, incoming) =
         Incoming::open(request, body, publisher.max_message_bytes(), &state.uploads)
             .map_err(|error| upgrade_required(&error.to_string()))?;
-    let opened = grant(request.head(), state, Requested::Events(stream_request));
-    let Opened { subscription, seat } =
+    let opened = grant(&head, state, || {
+        Ok(stream_request.grant(&state.broadcaster)?)
+    });
+    let OpenedStream { subscription, slot } =
         opened.inspect_err(|_| state.broadcaster.count_refused())?;
     if let Ok(head) = subscription.head().to_string().parse() {
         let name = header::HeaderName::from_static("event-head");
@@ -84,7 +89,7 @@ fn open(
     Ok(answer.map_body(|_, replies| {
         let events = events::Events::new(subscription, broadcaster);
         let said = (incoming, session, publisher);
-        BoxBody::new(Socket::open(events, said, replies, link, seat))
+        BoxBody::new(Socket::open(events, said, replies, link, slot))
     }))
 }
 

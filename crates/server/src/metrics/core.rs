@@ -16,13 +16,13 @@ use prometheus_client::{
 
 use super::{history, output::Out};
 use sse_broadcaster::broadcaster::{Broadcaster, Ended};
-use sse_broadcaster_actix::internal::{Refusals, Uploads};
+use sse_broadcaster_http::{RefusalCounts, Uploads};
 
 #[derive(Debug)]
 pub(super) struct Core {
     pub(super) broadcaster: Broadcaster,
     pub(super) direct: Arc<AtomicUsize>,
-    pub(super) refusals: Arc<Refusals>,
+    pub(super) refusals: Arc<RefusalCounts>,
     pub(super) uploads: Arc<Uploads>,
 }
 

@@ -82,15 +82,14 @@ async fn run(
     let broadcaster = start_broadcaster(config, opened.history, max_connections)?;
     let ready = Arc::new(AtomicBool::new(true));
     let direct = Arc::<AtomicUsize>::default();
-    let uploads = UploadLimits {
-        bytes: config.upload_buffer_bytes,
-        slow: connections.slow_uploads(),
-        idle_timeout: config.upload_idle_timeout,
-    };
+    let uploads = UploadLimits::default()
+        .bytes(config.upload_buffer_bytes)
+        .slow(connections.slow_uploads())
+        .idle_timeout(config.upload_idle_timeout);
     let routes = Routes::with_limits(&broadcaster, access, uploads);
     let status = Arc::new(Status {
         ready: Arc::clone(&ready),
-        metrics: Metrics::new(&broadcaster, &direct, &routes.state),
+        metrics: Metrics::new(&broadcaster, &direct, routes.state()),
         direct,
         broadcaster: broadcaster.clone(),
     });
@@ -179,16 +178,15 @@ fn access(config: &Config, keys: &KeyRing) -> Access {
     };
     let given = |texts: &[String]| {
         let given = texts.iter().filter(|text| !text.is_empty());
-        given.cloned().collect()
+        given.cloned().collect::<Vec<_>>()
     };
-    Access {
-        publishers,
-        publish_origins: given(&config.publish_origin),
-        read_origins: given(&config.cors_origin),
-        hosts: given(&config.host),
-        get_publishes: !config.no_get_publish,
-        max_per_address: config.max_subscribers_per_address,
-    }
+    Access::default()
+        .publishers(publishers)
+        .publish_origins(given(&config.publish_origin))
+        .read_origins(given(&config.cors_origin))
+        .hosts(given(&config.host))
+        .get_publishes(!config.no_get_publish)
+        .max_per_address(config.max_subscribers_per_address)
 }
 
 fn announcement(history: &str, listeners: &Listeners, access: &Access) -> String {
@@ -197,15 +195,9 @@ fn announcement(history: &str, listeners: &Listeners, access: &Access) -> String
     let paths = listeners.paths().into_iter();
     let paths = paths.map(|path| format!("unix:{}", path.display()));
     let addresses: Vec<_> = addresses.chain(paths).collect();
-    let who = match &access.publishers {
-        Publishers::Nobody => "nobody".to_owned(),
-        Publishers::Local => "programs on this machine and this server's own page".to_owned(),
-        Publishers::Anyone => "anybody who reaches this address".to_owned(),
-        Publishers::Keys(keys) if keys.len() == 1 => "whoever has a key".to_owned(),
-        Publishers::Keys(keys) => format!("whoever has a key, of which there are {}", keys.len()),
-    };
     format!(
-        "listening on {}, history {history}, who may publish: {who}",
+        "listening on {}, history {history}, who may publish: {}",
         addresses.join(" "),
+        access.publishers,
     )
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::capacity::Capacity;
 use sse_broadcaster::internal::ReplayBuffers;
-use sse_broadcaster_actix::internal::Refusals;
+use sse_broadcaster_http::RefusalCounts;
 
 /// How long a client may take to send a request's head.
 pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,5 +19,5 @@ pub(crate) struct Settings {
     pub(crate) socket_buffer_bytes: usize,
     pub(crate) capacity: Arc<Capacity>,
     pub(crate) replay_buffers: Arc<ReplayBuffers>,
-    pub(crate) refusals: Arc<Refusals>,
+    pub(crate) refusals: Arc<RefusalCounts>,
 }

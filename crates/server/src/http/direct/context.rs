@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::AtomicUsize};
 use actix_http::ServiceConfig;
 
 use crate::http::connection::settings::Settings;
-use sse_broadcaster_actix::internal::AppState;
+use sse_broadcaster_http::AppState;
 
 /// What all connections of a worker share.
 pub(crate) struct WorkerContext {

@@ -16,8 +16,9 @@ use actix_web::{
 use tokio_util::codec::{Decoder as _, Encoder as _};
 
 use crate::http::connection::{accepted::Accepted, upgrades::Offers};
-use sse_broadcaster_actix::internal::{
-    AppState, Opened, PageFormat, Route, is_chunked, open_stream,
+use sse_broadcaster_actix::internal::{Head, head_of};
+use sse_broadcaster_http::{
+    AppState, OpenedStream, PageFormat, StreamKind, is_chunked, open_stream,
 };
 
 /// Longest head of a stream's request; what is longer is left to actix, which has bounds of its own.
@@ -38,7 +39,7 @@ pub(super) enum FirstRequest {
 pub(super) struct GrantedStream {
     /// The head of its response.
     pub(super) head: Vec<u8>,
-    pub(super) opened: Opened,
+    pub(super) opened: OpenedStream,
     pub(super) chunked: bool,
     /// How many bytes came behind the request.
     pub(super) behind: usize,
@@ -97,22 +98,24 @@ fn grant(
     if request.method != Method::GET || request.headers.contains_key(header::EXPECT) {
         return None;
     }
-    if PageFormat::of(request).is_some() {
-        return None;
-    }
-    let route = match request.uri.path() {
-        "/events" | "/events/" => Route::Events,
-        "/signals" | "/signals/" => Route::Signals,
+    let kind = match request.uri.path() {
+        "/events" | "/events/" => StreamKind::Events,
+        "/signals" | "/signals/" => StreamKind::Signals,
         _ => return None,
     };
-    let (response, opened) = open_stream(request, state, route).ok()?;
+    let request = Head::from(request);
+    if PageFormat::of(&request).is_some() {
+        return None;
+    }
+    let (response, opened) = open_stream(&request, state, kind).ok()?;
+    let response = head_of(response, &request);
     let response = (Response::from(response), BodySize::Stream);
     let mut head = BytesMut::new();
     codec.encode(Message::Item(response), &mut head).ok()?;
     Some(Box::new(GrantedStream {
         head: head.into(),
         opened,
-        chunked: is_chunked(request),
+        chunked: is_chunked(&request),
         behind,
     }))
 }

@@ -24,7 +24,7 @@ use crate::http::connection::{
     stall::{Stall, UncheckedBytes},
 };
 use sse_broadcaster::broadcaster::{Ended, Subscription};
-use sse_broadcaster_actix::internal::Seat;
+use sse_broadcaster_http::AddressSlot;
 
 /// Most that is written for one stream before others have their turn.
 const PER_TURN_BYTES: usize = 256 << 10;
@@ -48,7 +48,7 @@ pub(super) struct Stream {
     unchecked: UncheckedBytes,
     /// Among connections, and among streams.
     _counted: [Counted; 2],
-    _seat: Option<Seat>,
+    _slot: Option<AddressSlot>,
 }
 
 /// How the stream's bytes are framed.
@@ -103,7 +103,7 @@ impl Stream {
             stall: None,
             unchecked: UncheckedBytes::default(),
             _counted: counted,
-            _seat: granted.opened.seat,
+            _slot: granted.opened.slot,
         };
         (stream, granted.head)
     }

@@ -105,7 +105,7 @@ impl Connection {
     /// All that was written is with the kernel.
     fn has_flushed(&mut self, cx: &mut Context<'_>) {
         self.look_at_request();
-        if self.link.is_answering() || !self.input.intake.has_responded() {
+        if self.link.is_responding() || !self.input.intake.has_responded() {
             return;
         }
         if self.input.has_received() {

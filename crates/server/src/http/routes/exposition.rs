@@ -3,9 +3,9 @@
 
 use std::fmt::Write as _;
 
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{ACCEPT, HeaderMap, HeaderValue};
 
-use sse_broadcaster_actix::internal::accepted;
+use sse_broadcaster_http::accepted_of;
 
 /// In which format metrics are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ impl Exposition {
     /// By `Accept`; text where that prefers none.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let (mut open, mut text) = (0.0_f32, 0.0_f32);
-        for (essence, weight) in accepted(headers) {
+        for (essence, weight) in accepted_of(headers.get_all(ACCEPT).map(HeaderValue::as_bytes)) {
             match essence.as_str() {
                 "application/openmetrics-text" => open = open.max(weight),
                 "text/plain" | "text/*" | "*/*" => text = text.max(weight),

@@ -10,8 +10,10 @@ use actix_web::{
 use serde::Serialize;
 
 use super::status::read_only;
-use sse_broadcaster_actix::internal::{AppState, method_not_allowed, no_store, not_found};
-use sse_broadcaster_actix::{Access, Problem, Publishers};
+use sse_broadcaster_actix::{
+    Access, AppState, Problem, Publishers, Refusal,
+    internal::{Head, no_store, refused},
+};
 
 const HTML: &str = "text/html; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
@@ -45,14 +47,16 @@ pub(crate) fn configure(config: &mut ServiceConfig, state: &Arc<AppState>) {
     let about = web::resource("/page.json")
         .app_data(shared)
         .route(web::post().to(about))
-        .default_service(web::to(|| async { method_not_allowed("POST") }));
+        .default_service(web::to(|| async {
+            refused(Refusal::method_not_allowed("POST"))
+        }));
     config.service(about);
 }
 
 async fn file(request: HttpRequest, state: web::Data<AppState>) -> Result<HttpResponse, Problem> {
-    state.gate.admit_host(request.head().into())?;
+    state.gate.admit_host(&Head::from(&request))?;
     let Some((_, kind, text)) = FILES.iter().find(|(path, ..)| *path == request.path()) else {
-        return Ok(not_found());
+        return Err(Refusal::not_found().into());
     };
     Ok(HttpResponse::Ok()
         .insert_header(no_store())
@@ -77,7 +81,7 @@ impl Publishing {
         if matches!(access.publishers, Publishers::Keys(_)) {
             return Self::Key;
         }
-        match access.may_publish(request.head().into()) {
+        match access.may_publish(&Head::from(request)) {
             Ok(_) => Self::Open,
             Err(problem) => Self::Refused {
                 code: problem.code(),
@@ -88,9 +92,9 @@ impl Publishing {
 }
 
 async fn about(request: HttpRequest, state: web::Data<AppState>) -> Result<HttpResponse, Problem> {
-    state.gate.admit_host(request.head().into())?;
+    state.gate.admit_host(&Head::from(&request))?;
     Ok(HttpResponse::Ok()
         .insert_header(no_store())
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .json(Publishing::of(&state.gate.access, &request)))
+        .json(Publishing::of(state.gate.access(), &request)))
 }

@@ -9,13 +9,12 @@ use actix_web::{
 };
 
 use sse_broadcaster::internal::Shown;
-use sse_broadcaster_actix::internal::Refusals;
-use sse_broadcaster_actix::internal::{AppState, RefusalCode};
+use sse_broadcaster_http::{AppState, RefusalCounts, RefusalNote};
 
 /// The code of what was refused without one of ours.
 const OTHER: &str = "other";
 
-fn count(refusals: &Refusals, request: &HttpRequest, status: StatusCode, code: &'static str) {
+fn count(refusals: &RefusalCounts, request: &HttpRequest, status: StatusCode, code: &'static str) {
     refusals.count(status.as_u16(), code);
     log::debug!(
         "refused {} {} from {}: {} {code}",
@@ -29,7 +28,7 @@ fn count(refusals: &Refusals, request: &HttpRequest, status: StatusCode, code: &
 /// Counts a response that the dispatcher makes by itself, so that no service sees it: to bytes that are no
 /// request, or to one whose head does not come. Whether it is such a refusal.
 pub(crate) fn count_unserved(
-    refusals: &Refusals,
+    refusals: &RefusalCounts,
     response: &[u8],
     peer_address: impl FnOnce() -> Option<SocketAddr>,
 ) -> bool {
@@ -72,7 +71,9 @@ where
         match &response {
             Ok(response) if is_refusal(response.status()) => {
                 let extensions = response.response().extensions();
-                let code = extensions.get::<RefusalCode>().map_or(OTHER, |code| code.0);
+                let code = extensions
+                    .get::<RefusalNote>()
+                    .map_or(OTHER, |note| note.code);
                 count(&state.refusals, response.request(), response.status(), code);
             }
             Ok(_) => {}

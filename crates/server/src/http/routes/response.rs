@@ -43,7 +43,7 @@ where
 {
     let link = request.conn_data::<Rc<Link>>().cloned();
     if let Some(link) = &link {
-        link.begin_answer(framing(&request));
+        link.begin_response(framing(&request));
     }
     let answering = Answering(link);
     let is_kept = request.head().connection_type() == ConnectionType::KeepAlive;
@@ -111,7 +111,7 @@ impl Answering {
 impl Drop for Answering {
     fn drop(&mut self) {
         if let Some(link) = &self.0 {
-            link.end_answer();
+            link.end_response();
         }
     }
 }

@@ -14,8 +14,10 @@ use actix_web::{
 use super::exposition::Exposition;
 use crate::metrics::Metrics;
 use sse_broadcaster::broadcaster::Broadcaster;
-use sse_broadcaster_actix::Problem;
-use sse_broadcaster_actix::internal::{AppState, method_not_allowed, no_store};
+use sse_broadcaster_actix::{
+    AppState, Problem, Refusal,
+    internal::{Head, no_store, refused},
+};
 use sse_broadcaster_http::json_line;
 
 /// What these routes share.
@@ -46,7 +48,9 @@ where
     web::resource(path)
         .route(web::get().to(handler.clone()))
         .route(web::head().to(handler))
-        .default_service(web::to(|| async { method_not_allowed("GET, HEAD") }))
+        .default_service(web::to(|| async {
+            refused(Refusal::method_not_allowed("GET, HEAD"))
+        }))
 }
 
 async fn live() -> HttpResponse {
@@ -80,7 +84,7 @@ async fn metrics(
     status: web::Data<Status>,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
-    state.gate.admit_host(request.head().into())?;
+    state.gate.admit_host(&Head::from(&request))?;
     let text = status.metrics.encode().map_err(|_| {
         let internal = StatusCode::INTERNAL_SERVER_ERROR;
         Problem::new(internal, "internal", "the metrics could not be written")

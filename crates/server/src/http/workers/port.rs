@@ -60,8 +60,8 @@ pub(super) fn open(
             head_timeout: HEAD_TIMEOUT,
             socket_buffer_bytes: config.socket_buffer_bytes,
             capacity: Capacity::new(max),
-            replay_buffers: Arc::clone(routes.state.broadcaster.replay_buffers()),
-            refusals: Arc::clone(&routes.state.refusals),
+            replay_buffers: Arc::clone(routes.state().broadcaster.replay_buffers()),
+            refusals: Arc::clone(&routes.state().refusals),
         });
     let shared = listeners.admin.is_empty() && listeners.admin_sockets.is_empty();
     let public = listeners.public.into_iter().map(Listener::Tcp);

@@ -12,7 +12,7 @@ use actix_ws::{CloseCode, CloseReason, Item, Message, MessageStream, ProtocolErr
 use tokio::time::timeout;
 
 use super::lengths::bounded;
-use sse_broadcaster_actix::internal::{PART_TIMEOUT, Upload, Uploads};
+use sse_broadcaster_http::{PART_TIMEOUT, Upload, Uploads};
 
 /// What a client may offer as `Sec-WebSocket-Protocol`; browsers close a socket whose offers were all left
 /// without an answer.

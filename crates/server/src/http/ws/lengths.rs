@@ -16,7 +16,7 @@ use actix_web::{
 };
 use futures_util::Stream;
 
-use sse_broadcaster_actix::internal::Upload;
+use sse_broadcaster_http::Upload;
 
 /// The bits of a frame's second byte that are a length, or say how many bytes it has.
 const LENGTH_BITS: u8 = 0x7F;

@@ -1,14 +1,13 @@
 //! A message that publishes: what `POST /events` takes as JSON, and what it answers.
 
-use actix_web::{dev::RequestHead, http::Method, web};
+use actix_web::web;
 use serde::Serialize;
 
 use sse_broadcaster::event::{Event, EventId};
-use sse_broadcaster_actix::internal::{
-    AppState, BYTE_ORDER_MARK, Fields, Member, Permit, RequestParts, max_json, members, objects,
-    raw, twice, wrong_type,
+use sse_broadcaster_http::{
+    AppState, BYTE_ORDER_MARK, Member, Permit, PublishRequest, Refusal, RequestHead, max_json,
+    members, objects, raw, twice, wrong_type,
 };
-use sse_broadcaster_http::Refusal;
 
 /// Longest message that is read of a client that may not publish, so that it can be told.
 const MAX_REFUSED_BYTES: usize = 64 << 10;
@@ -42,15 +41,11 @@ enum Answer<'a> {
 }
 
 impl Publisher {
-    /// Asked as a POST is. A browser's handshake always has an `Origin`, so that what is asked of GETs
-    /// without one is no question here.
-    pub(super) fn of(request: &RequestHead, state: &web::Data<AppState>) -> Self {
-        let asked = RequestParts {
-            method: &Method::POST,
-            ..RequestParts::from(request)
-        };
+    /// Checked as a POST is. A browser's handshake always has an `Origin`, so that the check of GETs without
+    /// one does not concern it.
+    pub(super) fn of(request: &impl RequestHead, state: &web::Data<AppState>) -> Self {
         Self {
-            permit: state.gate.access.may_publish(asked),
+            permit: state.gate.access().may_publish_by("POST", request),
             state: state.clone(),
         }
     }
@@ -162,12 +157,12 @@ fn events_of(members: Vec<Member<'_>>, max: usize) -> Result<Vec<Event>, Refusal
             (fields, true) => build(fields),
             (_, false) => Err(wrong_type("events", "an array of events")),
         },
-        _ => build(vec![Fields::of_members(members)?]),
+        _ => build(vec![PublishRequest::from_members(members)?]),
     }
 }
 
-fn build(fields: Vec<Fields>) -> Result<Vec<Event>, Refusal> {
-    fields.into_iter().map(Fields::build).collect()
+fn build(fields: Vec<PublishRequest>) -> Result<Vec<Event>, Refusal> {
+    fields.into_iter().map(PublishRequest::build).collect()
 }
 
 #[cfg(test)]

@@ -21,7 +21,8 @@ use super::{
     publish::Publisher,
 };
 use sse_broadcaster::broadcaster::Ended;
-use sse_broadcaster_actix::internal::{Link, Seat};
+use sse_broadcaster_actix::internal::Link;
+use sse_broadcaster_http::AddressSlot;
 
 /// Asked for more only when there is room for it, so that one that does not read is not listened to
 /// either, and nothing piles up for it.
@@ -33,7 +34,7 @@ pub(super) struct Socket {
     /// To have the conversation close; `None` once there are no more events.
     parting: Option<oneshot::Sender<CloseReason>>,
     link: Option<Rc<Link>>,
-    _seat: Option<Seat>,
+    _slot: Option<AddressSlot>,
 }
 
 enum Conversation {
@@ -47,7 +48,7 @@ impl Socket {
         said: (Incoming, Session, Publisher),
         replies: BoxBody,
         link: Option<Rc<Link>>,
-        seat: Option<Seat>,
+        slot: Option<AddressSlot>,
     ) -> Self {
         let (parting, parted) = oneshot::channel();
         let conversation = converse(said, Rc::clone(&events.unanswered), parted);
@@ -57,7 +58,7 @@ impl Socket {
             replies: Some(replies),
             parting: Some(parting),
             link,
-            _seat: seat,
+            _slot: slot,
         }
     }
 

@@ -1,26 +1,30 @@
-//! The fields of a publish, as queries, forms and JSON objects have them, made into an event.
+//! One event as a client sends it.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
 use serde_json::value::RawValue;
 
+use super::json::{JSON_LINE, Member, Topics, data_of, members, twice, wrong_type};
+use crate::{Refusal, parameters::query};
 use sse_broadcaster::{
     event::{Event, MAX_TOPICS},
     internal::Shown,
 };
-use sse_broadcaster_http::{Refusal, query};
 
-/// What a JSON publish looks like, for refusals.
-pub(super) const JSON_LINE: &str = r#"{"topic":"news","event":"update","data":"hello"}"#;
-
-/// An event's fields, not yet looked at but for being each at most once.
+/// One event to publish, as a query, a form, a JSON object or plain text has it: each field is given at most
+/// once, and [`build`](Self::build) checks its value.
+///
+/// ```
+/// use sse_broadcaster_http::PublishRequest;
+///
+/// let query = PublishRequest::from_query("topic=news&retry=5000")?;
+/// let event = PublishRequest::from_text("hello").with_query(&query)?.build()?;
+/// assert_eq!((event.data(), event.topics()[0].as_str()), ("hello", "news"));
+/// # Ok::<(), sse_broadcaster_http::Refusal>(())
+/// ```
 #[derive(Debug, Clone, Default)]
-pub struct Fields {
-    pub topics: Vec<String>,
+pub struct PublishRequest {
+    topics: Vec<String>,
     named: Vec<&'static str>,
     event: Option<String>,
     id: Option<String>,
@@ -28,9 +32,13 @@ pub struct Fields {
     data: Option<String>,
 }
 
-impl Fields {
-    /// Those of the query, which serve every kind of body.
-    pub(super) fn of_query(query: &str) -> Result<Self, Refusal> {
+impl PublishRequest {
+    /// The fields of a query, which go with every kind of body; the data is not among them.
+    ///
+    /// # Errors
+    /// 400 for what is not UTF-8; 422 for a field that is unknown, given twice, or has a `retry` that is no
+    /// number.
+    pub fn from_query(query: &str) -> Result<Self, Refusal> {
         let mut fields = Self::default();
         for pair in query::pairs(query.as_bytes()) {
             let (name, value) = pair.map_err(|_| not_utf8("the query"))?;
@@ -44,7 +52,11 @@ impl Fields {
         Ok(fields)
     }
 
-    pub(super) fn of_form(body: &[u8]) -> Result<Self, Refusal> {
+    /// The fields of a form. `topic` may be repeated, and empty fields but `data` are not given.
+    ///
+    /// # Errors
+    /// As [`from_query`](Self::from_query).
+    pub fn from_form(body: &[u8]) -> Result<Self, Refusal> {
         let mut fields = Self::default();
         for pair in query::pairs(body) {
             let (name, value) = pair.map_err(|_| not_utf8("the form"))?;
@@ -53,21 +65,27 @@ impl Fields {
         Ok(fields)
     }
 
-    pub(super) fn of_text(data: String) -> Self {
+    /// With this text as its data.
+    pub fn from_text(data: impl Into<String>) -> Self {
         Self {
-            data: Some(data),
+            data: Some(data.into()),
             ..Self::default()
         }
     }
 
-    /// Those of an object such as [`JSON_LINE`].
-    pub(super) fn of_json(object: &RawValue) -> Result<Self, Refusal> {
-        Self::of_members(members(object)?)
+    /// The members of an object such as `{"topic":"news","event":"update","data":"hello"}`.
+    ///
+    /// # Errors
+    /// 422 for a member that is unknown, given twice, or of another type.
+    pub fn from_json(object: &RawValue) -> Result<Self, Refusal> {
+        Self::from_members(members(object)?)
     }
 
+    /// The same of members that were read before.
+    ///
     /// # Errors
-    /// 422 for a member that is unknown, or of another type.
-    pub fn of_members(members: Vec<Member<'_>>) -> Result<Self, Refusal> {
+    /// As [`from_json`](Self::from_json).
+    pub fn from_members(members: Vec<Member<'_>>) -> Result<Self, Refusal> {
         let mut fields = Self::default();
         for (name, value) in members {
             fields.set_json(&name, value)?;
@@ -176,12 +194,17 @@ impl Fields {
         Ok(())
     }
 
-    pub(super) fn has_idempotency_key(&self) -> bool {
+    /// Whether an idempotency key is given (the field `id`).
+    #[must_use]
+    pub fn has_idempotency_key(&self) -> bool {
         self.id.is_some()
     }
 
-    /// These of the body, with those of the query; none may be in both.
-    pub(super) fn with_query(mut self, query: &Self) -> Result<Self, Refusal> {
+    /// These fields of the body with those of the query.
+    ///
+    /// # Errors
+    /// 422 for a field that is in both.
+    pub fn with_query(mut self, query: &Self) -> Result<Self, Refusal> {
         for name in &query.named {
             self.once(name)?;
         }
@@ -192,8 +215,10 @@ impl Fields {
         Ok(self)
     }
 
+    /// The event.
+    ///
     /// # Errors
-    /// 422 for a field that is missing or cannot be.
+    /// 422 for data that is missing, and for a field of a value that an event cannot have.
     pub fn build(self) -> Result<Event, Refusal> {
         let data = self.data.ok_or_else(|| {
             let detail =
@@ -217,7 +242,7 @@ impl Fields {
     }
 }
 
-pub(super) fn not_utf8(what: &str) -> Refusal {
+pub(crate) fn not_utf8(what: &str) -> Refusal {
     Refusal::bad_request("invalid_utf8", format!("{what} is not valid UTF-8"))
 }
 
@@ -232,19 +257,6 @@ fn unknown(name: &str, place: &str, known: &str) -> Refusal {
     )
 }
 
-#[must_use]
-pub fn twice(name: &str) -> Refusal {
-    Refusal::unprocessable(
-        "duplicate_field",
-        format!("{name} is given twice; give it once, in the query or in the body: {JSON_LINE}"),
-    )
-}
-
-#[must_use]
-pub fn wrong_type(name: &str, right: &str) -> Refusal {
-    Refusal::unprocessable("wrong_type", format!("{name} is {right}: {JSON_LINE}"))
-}
-
 fn invalid_retry() -> Refusal {
     Refusal::unprocessable(
         "invalid_retry",
@@ -252,113 +264,15 @@ fn invalid_retry() -> Refusal {
     )
 }
 
-/// A string is taken as it is, anything else as compact JSON.
-fn data_of(json: &str) -> Result<String, Refusal> {
-    if json.starts_with('"') {
-        // What is not a string here holds a surrogate on its own, which UTF-8 has no bytes for.
-        return serde_json::from_str(json).map_err(|_| not_utf8("data"));
-    }
-    Ok(compact(json))
-}
-
-/// Valid JSON without the white space between its tokens; numbers stay to the letter.
-fn compact(json: &str) -> String {
-    let (mut in_string, mut escaped) = (false, false);
-    json.chars()
-        .filter(|c| {
-            if in_string {
-                in_string = escaped || *c != '"';
-                escaped = !escaped && *c == '\\';
-                return true;
-            }
-            in_string = *c == '"';
-            !c.is_ascii_whitespace()
-        })
-        .collect()
-}
-
-/// A name in an object, and what it stands for.
-pub type Member<'a> = (String, &'a RawValue);
-
-/// More members than any object has whose members are known and given once.
-const MAX_MEMBERS: usize = 32;
-
-/// The members of an object, in order and with repeats; those past [`MAX_MEMBERS`] are left away, since one
-/// of those before is refused.
-///
-/// # Errors
-/// 422 for what is no object.
-pub fn members(object: &RawValue) -> Result<Vec<Member<'_>>, Refusal> {
-    let Ok(Object(members)) = serde_json::from_str(object.get()) else {
-        let detail = format!("an event is an object, for example {JSON_LINE}");
-        return Err(Refusal::unprocessable("invalid_event_object", detail));
-    };
-    Ok(members)
-}
-
-struct Object<'a>(Vec<Member<'a>>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = Vec<Member<'de>>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                    if members.len() == MAX_MEMBERS {
-                        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                        break;
-                    }
-                }
-                Ok(members)
-            }
-        }
-        deserializer.deserialize_map(Members).map(Object)
-    }
-}
-
-/// The first of an array of strings, one more than an event may have.
-struct Topics(Vec<String>);
-
-impl<'de> Deserialize<'de> for Topics {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Strings;
-        impl<'de> Visitor<'de> for Strings {
-            type Value = Topics;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array of strings")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Topics, A::Error> {
-                let mut topics = Vec::new();
-                while topics.len() <= MAX_TOPICS
-                    && let Some(topic) = seq.next_element()?
-                {
-                    topics.push(topic);
-                }
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Topics(topics))
-            }
-        }
-        deserializer.deserialize_seq(Strings)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fmt;
+
     use super::*;
 
     fn json(text: &str) -> Result<Event, Refusal> {
         let raw: Box<RawValue> = serde_json::from_str(text).unwrap();
-        Fields::of_json(&raw)?.build()
+        PublishRequest::from_json(&raw)?.build()
     }
 
     fn code<T: fmt::Debug>(result: Result<T, Refusal>) -> &'static str {
@@ -377,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_an_object_is_said() {
+    fn each_mistake_in_an_object_has_a_code() {
         assert_eq!(code(json(r#"{"event":"x"}"#)), "no_data");
         assert_eq!(code(json(r#"{"data":"","dat":1}"#)), "unknown_field");
         assert_eq!(code(json(r#"{"data":"","dat":null}"#)), "unknown_field");
@@ -396,7 +310,7 @@ mod tests {
 
     #[test]
     fn a_form_may_repeat_its_topic_and_leave_fields_empty() {
-        let event = Fields::of_form(b"topic=a&topic=b&event=&data=")
+        let event = PublishRequest::from_form(b"topic=a&topic=b&event=&data=")
             .unwrap()
             .build()
             .unwrap();
@@ -405,21 +319,24 @@ mod tests {
     }
 
     #[test]
-    fn the_query_serves_every_body_but_no_field_is_in_both() {
-        let query = Fields::of_query("topic=a&topic=b&retry=5").unwrap();
-        let event = Fields::of_text("x".into())
+    fn the_query_goes_with_every_body_but_no_field_is_in_both() {
+        let query = PublishRequest::from_query("topic=a&topic=b&retry=5").unwrap();
+        let event = PublishRequest::from_text("x")
             .with_query(&query)
             .unwrap()
             .build()
             .unwrap();
         assert_eq!((event.topics().len(), event.retry_ms()), (2, Some(5)));
-        let body = Fields::of_form(b"topic=c&data=").unwrap();
+        let body = PublishRequest::from_form(b"topic=c&data=").unwrap();
         assert_eq!(code(body.with_query(&query)), "duplicate_field");
         assert_eq!(
-            code(Fields::of_query("topics=a&topic=b")),
+            code(PublishRequest::from_query("topics=a&topic=b")),
             "duplicate_field"
         );
-        assert_eq!(code(Fields::of_query("topik=a")), "unknown_field");
-        assert_eq!(code(Fields::of_query("event=%FF")), "invalid_utf8");
+        assert_eq!(code(PublishRequest::from_query("topik=a")), "unknown_field");
+        assert_eq!(
+            code(PublishRequest::from_query("event=%FF")),
+            "invalid_utf8"
+        );
     }
 }

@@ -1,28 +1,25 @@
 //! `/signals/{name}`: a document, read, set, patched and removed, by the conditional requests of RFC
 //! 9110; its entity tag is the position of its last change.
 
-use actix_web::{
-    HttpRequest, HttpResponse, HttpResponseBuilder,
-    http::{
-        Method, StatusCode,
-        header::{self, HeaderName},
-    },
-    web::Payload,
+use bytes::Bytes;
+use futures_util::Stream;
+use http::{
+    StatusCode,
+    header::{self, HeaderValue},
 };
 use percent_encoding::percent_decode_str;
 
 use super::{
-    AppState,
-    body::{Kind, Whole, check_coding, max_object, media_type, read_whole, unsupported},
     conditions::{condition, condition_of_read},
-    cors,
-    error::{no_store, refused},
-    fields::not_utf8,
-    pieces::Pieces,
-    publish::{committing, finish},
+    finish::{committing, finish_read, finish_write},
+};
+use crate::{
+    AppState, Refusal, RequestHead,
+    publish::{BodyKind, check_coding, max_object, media_type, not_utf8},
+    response::{self, Body, EVENT_ID, JSON, Response, insert_id},
+    uploads::read_whole,
 };
 use sse_broadcaster::event::EventId;
-use sse_broadcaster_http::Refusal;
 use sse_broadcaster_signals::{Patch, SignalError, SignalName, Versions, Written, parse};
 
 /// The methods of a document, and of the stream.
@@ -32,10 +29,10 @@ const JSON_PATCH: &str = "application/json-patch+json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// `name` as the path has it.
-pub(super) async fn get(request: &HttpRequest, name: &str, state: &AppState) -> HttpResponse {
-    let answer = async {
+pub(super) async fn get(request: &impl RequestHead, name: &str, state: &AppState) -> Response {
+    let response = async {
         let name = decode(name)?;
-        let condition = condition_of_read(request.headers())?;
+        let condition = condition_of_read(request)?;
         let found = state.signals.text(&name).await?;
         let (text, version) = found.ok_or(SignalError::Missing)?;
         let hold = |versions: &Option<Versions>| versions.as_ref().map(|these| these.hold(version));
@@ -44,29 +41,27 @@ pub(super) async fn get(request: &HttpRequest, name: &str, state: &AppState) -> 
             return Err(SignalError::Changed { version }.into());
         }
         if hold(&condition.matches_none) == Some(true) {
-            return Ok(document(StatusCode::NOT_MODIFIED, version).finish());
+            return Ok(not_modified(version));
         }
-        Ok(document(StatusCode::OK, version)
-            .content_type("application/json")
-            .body(Pieces::of(text)))
+        Ok(document(StatusCode::OK, version, text))
     };
-    let answer: Result<_, Refusal> = answer.await;
-    let mut answer = answer.unwrap_or_else(refused);
-    cors::admit_reader(answer.headers_mut(), &state.gate, request.head());
-    answer
+    finish_read(request, state, response.await)
 }
 
-pub(super) async fn write(
-    request: &HttpRequest,
-    body: Payload,
+pub(super) async fn write<B, E>(
+    request: &impl RequestHead,
+    body: B,
     name: &str,
     state: &AppState,
-) -> HttpResponse {
-    let answer = async {
-        state.gate.access.may_publish(request.head().into())?;
+) -> Response
+where
+    B: Stream<Item = Result<Bytes, E>> + Unpin,
+{
+    let response = async {
+        state.gate.access().may_publish(request)?;
         let name = decode(name)?;
         let change = Change::read(request, body, state).await?;
-        let condition = condition(request.headers())?;
+        let condition = condition(request)?;
         let written = committing(request, async {
             match change {
                 Change::Set(value) => state.signals.set(&name, &condition, value).await,
@@ -74,9 +69,9 @@ pub(super) async fn write(
                 Change::Remove => state.signals.remove(&name, &condition).await,
             }
         });
-        Ok(written_answer(&written.await?))
+        Ok(written_response(&written.await?))
     };
-    finish(request, state, answer.await)
+    finish_write(request, state, response.await)
 }
 
 /// What a write asks for.
@@ -87,28 +82,33 @@ enum Change {
 }
 
 impl Change {
-    async fn read(request: &HttpRequest, body: Payload, state: &AppState) -> Result<Self, Refusal> {
-        let read = async |body| -> Result<Whole, Refusal> {
-            let max = max_object(state.signals.max_document_bytes());
-            read_whole(request, body, max, &state.uploads).await
-        };
-        check_coding(request.headers())?;
-        match *request.method() {
-            Method::DELETE => Ok(Self::Remove),
-            Method::PUT => match Kind::of(request.headers()) {
-                Ok(Kind::Json) => Ok(Self::Set(parse(&read(body).await?.bytes)?)),
-                _ => Err(unsupported(
+    async fn read<B, E>(
+        request: &impl RequestHead,
+        body: B,
+        state: &AppState,
+    ) -> Result<Self, Refusal>
+    where
+        B: Stream<Item = Result<Bytes, E>> + Unpin,
+    {
+        let max = max_object(state.signals.max_document_bytes());
+        let read = |body| read_whole(request, body, max, &state.uploads);
+        check_coding(request)?;
+        match request.method() {
+            "DELETE" => Ok(Self::Remove),
+            "PUT" => match BodyKind::of(request) {
+                Ok(BodyKind::Json) => Ok(Self::Set(parse(&read(body).await?.bytes)?)),
+                _ => Err(Refusal::unsupported_media_type(
                     "a signal is set to a JSON document; add the header: \
                      -H 'Content-Type: application/json'",
                 )),
             },
-            _ => match media_type(request.headers())
+            _ => match media_type(request)
                 .as_ref()
                 .map(|(essence, _)| &essence[..])
             {
                 Some(JSON_PATCH) => Ok(Self::Patch(Patch::json_patch(&read(body).await?.bytes)?)),
                 Some(MERGE_PATCH) => Ok(Self::Patch(Patch::merge_patch(&read(body).await?.bytes)?)),
-                _ => Err(unsupported(
+                _ => Err(Refusal::unsupported_media_type(
                     "a signal is patched by application/merge-patch+json or \
                      application/json-patch+json; say which by the header: \
                      -H 'Content-Type: application/merge-patch+json'",
@@ -124,31 +124,37 @@ fn decode(name: &str) -> Result<SignalName, Refusal> {
     Ok(SignalName::new(&name)?)
 }
 
-fn document(status: StatusCode, version: EventId) -> HttpResponseBuilder {
-    let mut answer = HttpResponse::build(status);
-    answer
-        .insert_header(no_store())
-        .insert_header((header::ETAG, format!("\"{version}\"")));
-    answer
+fn not_modified(version: EventId) -> Response {
+    tagged(response::of(StatusCode::NOT_MODIFIED, Body::Empty), version)
 }
 
-fn written_answer(written: &Written) -> HttpResponse {
-    let mut answer = match &written.document {
-        None => HttpResponse::NoContent().insert_header(no_store()).finish(),
+fn document(status: StatusCode, version: EventId, text: Bytes) -> Response {
+    let mut response = response::with_body(JSON, Body::Bytes(text));
+    *response.status_mut() = status;
+    tagged(response, version)
+}
+
+fn tagged(mut response: Response, version: EventId) -> Response {
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{version}\"")) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+fn written_response(written: &Written) -> Response {
+    let mut response = match &written.document {
+        None => response::of(StatusCode::NO_CONTENT, Body::Empty),
         Some(found) => {
             let status = if written.created {
                 StatusCode::CREATED
             } else {
                 StatusCode::OK
             };
-            document(status, found.version)
-                .content_type("application/json")
-                .body(Pieces::of(found.value.to_string()))
+            document(status, found.version, found.value.to_string().into())
         }
     };
-    if let Some(id) = written.published.and_then(|id| id.to_string().parse().ok()) {
-        let headers = answer.headers_mut();
-        headers.insert(HeaderName::from_static("event-id"), id);
+    if let Some(id) = written.published {
+        insert_id(response.headers_mut(), EVENT_ID, id);
     }
-    answer
+    response
 }

@@ -1,9 +1,7 @@
 //! `If-Match` and `If-None-Match` (RFC 9110, section 13), whose entity tags are versions of documents.
 
-use actix_web::http::header::{HeaderMap, HeaderValue};
-
+use crate::{Refusal, RequestHead};
 use sse_broadcaster::event::EventId;
-use sse_broadcaster_http::Refusal;
 use sse_broadcaster_signals::{Condition, Versions};
 
 /// How tags are compared: by a weak comparison, `W/"1-0"` is `"1-0"`.
@@ -18,28 +16,29 @@ struct Malformed;
 
 /// What must be so of a document that is read. A list of what a cache has is no guard: what is wrong
 /// with it is no reason to refuse the document.
-pub(super) fn condition_of_read(headers: &HeaderMap) -> Result<Condition, Refusal> {
+pub(super) fn condition_of_read(request: &impl RequestHead) -> Result<Condition, Refusal> {
     Ok(Condition {
-        matches: versions(headers, "If-Match", Comparison::Strong)?,
-        matches_none: versions(headers, "If-None-Match", Comparison::Weak).unwrap_or(None),
+        matches: versions(request, "If-Match", Comparison::Strong)?,
+        matches_none: versions(request, "If-None-Match", Comparison::Weak).unwrap_or(None),
     })
 }
 
 /// What must be so of a document that is written.
-pub(super) fn condition(headers: &HeaderMap) -> Result<Condition, Refusal> {
+pub(super) fn condition(request: &impl RequestHead) -> Result<Condition, Refusal> {
     Ok(Condition {
-        matches: versions(headers, "If-Match", Comparison::Strong)?,
-        matches_none: versions(headers, "If-None-Match", Comparison::Weak)?,
+        matches: versions(request, "If-Match", Comparison::Strong)?,
+        matches_none: versions(request, "If-None-Match", Comparison::Weak)?,
     })
 }
 
 /// The versions that a header names, if it is there. A tag that no version has is of none.
 fn versions(
-    headers: &HeaderMap,
+    request: &impl RequestHead,
     name: &str,
     comparison: Comparison,
 ) -> Result<Option<Versions>, Refusal> {
-    let given: Vec<_> = headers.get_all(name).map(HeaderValue::as_bytes).collect();
+    let lower = name.to_ascii_lowercase();
+    let given: Vec<_> = request.header_values(&lower).collect();
     if given.is_empty() {
         return Ok(None);
     }

@@ -1,31 +1,35 @@
 //! A stream of lines, each an event: `application/x-ndjson`.
 
-use actix_web::web::{BytesMut, Payload};
+use bytes::{Bytes, BytesMut};
+use futures_util::Stream;
 
 use super::{
-    AppState,
     body::{json_text, max_object, object},
-    fields::Fields,
-    keys::Permit,
+    request::PublishRequest,
+};
+use crate::{
+    AppState, Permit, Progress, Refusal,
     uploads::{Await, Upload},
 };
 use sse_broadcaster::{
     broadcaster::PublishError,
     event::{Event, EventId},
 };
-use sse_broadcaster_http::{Progress, Refusal};
 
 /// Most streamed lines that are appended in one step.
 const LINES_PER_APPEND: usize = 64;
 
 /// Publishes line by line as they come; the first bad one ends it. How many stand, and the last one's
 /// id.
-pub(super) async fn publish(
-    mut body: Payload,
-    query: &Fields,
+pub(crate) async fn publish<B, E>(
+    mut body: B,
+    query: &PublishRequest,
     state: &AppState,
     permit: &Permit,
-) -> Result<(u64, Option<String>), Refusal> {
+) -> Result<(u64, Option<String>), Refusal>
+where
+    B: Stream<Item = Result<Bytes, E>> + Unpin,
+{
     let mut lines = Lines::new(query, state, permit);
     let mut rest = BytesMut::new();
     let max = max_object(state.broadcaster.options().max_event_bytes);
@@ -63,7 +67,7 @@ pub(super) async fn publish(
 }
 
 struct Lines<'a> {
-    query: &'a Fields,
+    query: &'a PublishRequest,
     state: &'a AppState,
     permit: &'a Permit,
     line: u64,
@@ -72,7 +76,7 @@ struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    fn new(query: &'a Fields, state: &'a AppState, permit: &'a Permit) -> Self {
+    fn new(query: &'a PublishRequest, state: &'a AppState, permit: &'a Permit) -> Self {
         Self {
             query,
             state,

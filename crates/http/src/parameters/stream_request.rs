@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{heartbeat, query, since};
+use super::{heartbeat, query, since};
 use sse_broadcaster::{
     broadcaster::{Broadcaster, Start, SubscribeError, Subscription},
     event::{Format, Invalid, Selector},
@@ -31,7 +31,16 @@ pub const PARAMETERS: [&str; 11] = [
     LAST_ID_NAMES[3],
 ];
 
-/// What a request asks of a stream.
+/// The parameters of a stream of events.
+///
+/// ```
+/// use sse_broadcaster_http::StreamRequest;
+///
+/// let request = StreamRequest::read("topic=news&since=10m", Some(b"1763712000000-42"));
+/// assert!(request.is_ok());
+/// let refused = StreamRequest::read("since=yesterday", None).unwrap_err();
+/// assert_eq!(refused.code(), "invalid_since");
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub struct StreamRequest {
     selector: Selector,
@@ -43,6 +52,7 @@ pub struct StreamRequest {
 }
 
 impl StreamRequest {
+    /// The same, of what this selector admits.
     #[must_use]
     pub fn with_selector(self, selector: Selector) -> Self {
         Self { selector, ..self }
@@ -65,6 +75,8 @@ impl StreamRequest {
         })
     }
 
+    /// Subscribes.
+    ///
     /// # Errors
     /// See [`SubscribeError`].
     pub fn grant(self, broadcaster: &Broadcaster) -> Result<Subscription, SubscribeError> {
@@ -120,17 +132,20 @@ impl StreamRequest {
     }
 }
 
-/// What a request asks of a read of history that ends.
+/// The parameters of a page of history.
 #[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PageRequest {
+    /// Of which topics.
     pub selector: Selector,
+    /// Where it begins.
     pub start: Start,
     /// Most events.
     pub limit: usize,
 }
 
 impl PageRequest {
-    /// As many events as a page has that is not asked for fewer or more, and as many as it can have.
+    /// How many events a page has at most where the request does not say, and where it does.
     const DEFAULT_LIMIT: usize = 1_000;
     const MAX_LIMIT: usize = 10_000;
 

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
 
-/// Both labels come from the program: what clients send adds none.
+/// How many requests were refused. Both labels come from the program: what clients send adds none.
 #[derive(Debug, Default)]
-pub struct Refusals(Mutex<BTreeMap<(u16, &'static str), u64>>);
+pub struct RefusalCounts(Mutex<BTreeMap<(u16, &'static str), u64>>);
 
-impl Refusals {
+impl RefusalCounts {
+    /// Counts one more.
     pub fn count(&self, status: u16, code: &'static str) {
         *self.0.lock().entry((status, code)).or_default() += 1;
     }
 
+    /// Status, code and count, in the order of the first two.
     pub fn counts(&self) -> Vec<((u16, &'static str), u64)> {
         let counts = self.0.lock();
         counts

@@ -11,7 +11,7 @@ use std::{
 
 use parking_lot::RwLock;
 
-use sse_broadcaster_http::Refusal;
+use crate::Refusal;
 
 /// Keys of which a publish needs one; clones are the same ring.
 #[derive(Clone, Default)]
@@ -29,9 +29,13 @@ pub struct Permit(Option<Arc<Key>>);
 
 /// What a new set of keys changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Replaced {
+    /// How many keys there are now.
     pub keys: usize,
+    /// How many of them are new.
     pub added: usize,
+    /// How many were there before and are no more.
     pub removed: usize,
 }
 
@@ -93,11 +97,13 @@ impl KeyRing {
         }
     }
 
+    /// How many keys there are.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.read().len()
     }
 
+    /// Whether there are none, so that nothing is admitted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -118,6 +124,8 @@ impl KeyRing {
 }
 
 impl Permit {
+    /// Checks that the key is still there: for uploads and sockets that outlive their request's head.
+    ///
     /// # Errors
     /// 401 where the key has been removed meanwhile.
     pub fn check(&self) -> Result<(), Refusal> {

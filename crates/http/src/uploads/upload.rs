@@ -1,20 +1,17 @@
-//! What request bodies may take in all: bytes of memory until they are published, and connections while
-//! they are slow to come.
+//! One request body: what it holds, and how long it takes.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use actix_web::web::{Bytes, Payload};
-use futures_util::StreamExt as _;
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt as _};
+use http::StatusCode;
 use tokio::time::{Instant, timeout_at};
 
-use super::body::incomplete;
-use sse_broadcaster_http::Refusal;
+use super::budget::Uploads;
+use crate::{Refusal, RequestHead};
 
 /// How long a body may take in all, but for streamed lines, which come when they come.
 const BODY_TIMEOUT: Duration = Duration::from_secs(300);
@@ -27,53 +24,6 @@ const SLOW_AFTER: Duration = Duration::from_secs(1);
 /// So much of each body is not counted: publishes of the usual size find room however many large ones
 /// there are, and the connections' own buffers are as large.
 const FREE_BYTES: usize = 16 << 10;
-
-/// What all request bodies share.
-#[derive(Debug)]
-pub struct Uploads {
-    limits: UploadLimits,
-    bytes: AtomicUsize,
-    slow: AtomicUsize,
-}
-
-/// How much request bodies may take.
-#[derive(Debug, Clone, Copy)]
-pub struct UploadLimits {
-    /// Bytes that are held in all until they are published, beyond the first 16 KiB of each body.
-    pub bytes: usize,
-    /// How many bodies may be under way that have taken longer than a second.
-    pub slow: usize,
-    /// How long the next of streamed lines may take.
-    pub idle_timeout: Duration,
-}
-
-impl Default for UploadLimits {
-    fn default() -> Self {
-        Self {
-            bytes: 64 << 20,
-            slow: 1_024,
-            idle_timeout: Duration::from_secs(60),
-        }
-    }
-}
-
-impl Uploads {
-    pub(super) fn new(limits: UploadLimits) -> Arc<Self> {
-        Arc::new(Self {
-            limits,
-            bytes: AtomicUsize::new(0),
-            slow: AtomicUsize::new(0),
-        })
-    }
-
-    pub fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    pub fn slow(&self) -> usize {
-        self.slow.load(Ordering::Relaxed)
-    }
-}
 
 /// One body that is being received, or is being published.
 #[derive(Debug)]
@@ -89,9 +39,9 @@ pub struct Upload {
     window: (Instant, usize),
 }
 
-/// What is waited for.
+/// The part of a body that is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Await {
+pub(crate) enum Await {
     /// The whole body, or the rest of a line.
     Rest,
     /// A further line.
@@ -99,6 +49,7 @@ pub(super) enum Await {
 }
 
 impl Upload {
+    /// A body of which nothing has come yet.
     pub fn begin(uploads: &Arc<Uploads>) -> Self {
         let now = Instant::now();
         Self {
@@ -111,7 +62,7 @@ impl Upload {
         }
     }
 
-    /// So many bytes of it are held now.
+    /// Counts that so many bytes of it are held now.
     ///
     /// # Errors
     /// 503 while request bodies hold as much as they may.
@@ -123,7 +74,7 @@ impl Upload {
             let held = bytes.fetch_add(more, Ordering::Relaxed) + more;
             if held > limits.bytes {
                 bytes.fetch_sub(more, Ordering::Relaxed);
-                return Err(full(
+                return Err(Refusal::unavailable(
                     "uploads_full",
                     "request bodies hold as many bytes as allowed; try again in a moment",
                 ));
@@ -136,7 +87,7 @@ impl Upload {
         Ok(())
     }
 
-    /// So many more are.
+    /// Counts so many more.
     ///
     /// # Errors
     /// As [`hold`](Self::hold).
@@ -145,23 +96,27 @@ impl Upload {
         self.hold(self.held + bytes)
     }
 
-    /// A look every [`PART_TIMEOUT`]: whether bytes of the budget are held, and too little has come since.
+    /// Called every [`PART_TIMEOUT`]: whether bytes of the budget are held, and too little has come since the
+    /// last call.
     pub fn is_overdue(&mut self) -> bool {
         let come = std::mem::take(&mut self.window.1);
         self.counted > 0 && come < LEAST_PART
     }
 
     /// A line has ended: the time for the next one begins.
-    pub(super) fn begin_line(&mut self) {
+    pub(crate) fn begin_line(&mut self) {
         self.window = (Instant::now(), 0);
     }
 
     /// The next part of the body.
-    pub(super) async fn next(
+    pub(crate) async fn next<B, E>(
         &mut self,
-        body: &mut Payload,
+        body: &mut B,
         awaited: Await,
-    ) -> Result<Option<Bytes>, Refusal> {
+    ) -> Result<Option<Bytes>, Refusal>
+    where
+        B: Stream<Item = Result<Bytes, E>> + Unpin,
+    {
         let timeout = match awaited {
             Await::Rest => PART_TIMEOUT,
             Await::Line => self.uploads.limits.idle_timeout,
@@ -189,7 +144,7 @@ impl Upload {
     }
 
     /// A whole body has not taken too long in all.
-    pub(super) fn check_age(&self) -> Result<(), Refusal> {
+    pub(crate) fn check_age(&self) -> Result<(), Refusal> {
         if self.begun.elapsed() >= BODY_TIMEOUT {
             return Err(too_slow());
         }
@@ -203,7 +158,7 @@ impl Upload {
         let Uploads { limits, slow, .. } = &*self.uploads;
         if slow.fetch_add(1, Ordering::Relaxed) >= limits.slow {
             slow.fetch_sub(1, Ordering::Relaxed);
-            return Err(full(
+            return Err(Refusal::unavailable(
                 "too_many_uploads",
                 "as many request bodies as allowed are slow to come; try again in a moment",
             ));
@@ -221,13 +176,48 @@ impl Drop for Upload {
     }
 }
 
-fn full(code: &'static str, detail: &str) -> Refusal {
-    Refusal::unavailable(code, detail)
+/// A whole body, which counts as an upload until it is dropped.
+pub(crate) struct Whole {
+    pub(crate) bytes: BytesMut,
+    /// Held until what the body says is published.
+    pub(crate) upload: Upload,
+}
+
+pub(crate) async fn read_whole<B, E>(
+    request: &impl RequestHead,
+    mut body: B,
+    max: usize,
+    uploads: &Arc<Uploads>,
+) -> Result<Whole, Refusal>
+where
+    B: Stream<Item = Result<Bytes, E>> + Unpin,
+{
+    let too_large = || Refusal::too_large(format!("the body is larger than {max} bytes"));
+    let declared = request.header_text("content-length");
+    let declared = declared.and_then(|length| length.parse().ok());
+    if declared.is_some_and(|length: usize| length > max) {
+        return Err(too_large());
+    }
+    let mut bytes = BytesMut::new();
+    let mut upload = Upload::begin(uploads);
+    while let Some(part) = upload.next(&mut body, Await::Rest).await? {
+        upload.check_age()?;
+        if bytes.len() + part.len() > max {
+            return Err(too_large());
+        }
+        upload.hold(bytes.len() + part.len())?;
+        bytes.extend_from_slice(&part);
+    }
+    Ok(Whole { bytes, upload })
+}
+
+fn incomplete() -> Refusal {
+    Refusal::bad_request("incomplete_body", "the body ended before it was complete")
 }
 
 fn too_slow() -> Refusal {
     Refusal::new(
-        http::StatusCode::REQUEST_TIMEOUT,
+        StatusCode::REQUEST_TIMEOUT,
         "body_timeout",
         "the rest of the body did not come in time",
     )
@@ -235,14 +225,12 @@ fn too_slow() -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use std::pin::Pin;
+    use std::convert::Infallible;
 
-    use actix_web::{FromRequest as _, dev, error::PayloadError, test::TestRequest};
-    use futures_util::{Stream, stream};
+    use futures_util::stream;
 
     use super::*;
-
-    type Parts = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
+    use crate::UploadLimits;
 
     #[tokio::test]
     async fn bodies_share_a_budget_but_for_the_first_bytes_of_each() {
@@ -259,20 +247,17 @@ mod tests {
         first.hold(0).unwrap();
         second.hold(FREE_BYTES + 100).unwrap();
         drop((first, second));
-        assert_eq!(uploads.bytes.load(Ordering::Relaxed), 0);
+        assert_eq!(uploads.bytes(), 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_comes_a_byte_at_a_time_is_ended() {
         let byte = || async {
             tokio::time::sleep(Duration::from_secs(5)).await;
-            Some((Ok(Bytes::from_static(b"x")), ()))
+            Some((Ok::<_, Infallible>(Bytes::from_static(b"x")), ()))
         };
-        let payload: Parts = Box::pin(stream::unfold((), move |()| byte()));
-        let mut payload = dev::Payload::Stream { payload };
-        let request = TestRequest::default().to_http_request();
-        let body = Payload::from_request(&request, &mut payload).into_inner();
-        let (mut body, mut taken) = (body.unwrap(), 0);
+        let mut body = Box::pin(stream::unfold((), move |()| byte()));
+        let mut taken = 0;
         let mut upload = Upload::begin(&Uploads::new(UploadLimits::default()));
         let begun = Instant::now();
         let refused = loop {

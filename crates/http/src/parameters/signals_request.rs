@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::{heartbeat, query, stream_request::last_event_id};
+use super::{heartbeat, query, stream_request::last_event_id};
+use crate::Refusal;
 use sse_broadcaster::{
     broadcaster::Subscription,
     event::{Invalid, SignalFormat},
@@ -12,7 +13,7 @@ use sse_broadcaster_signals::{Brought, SignalError, SignalName, Signals};
 /// The parameters of a stream of signals, but for those that it shares with other streams.
 pub const PARAMETERS: [&str; 3] = ["name", "format", "heartbeat"];
 
-/// What a request asks of a stream of signals.
+/// The parameters of a stream of signals.
 #[derive(Debug)]
 pub struct SignalsRequest {
     names: Vec<SignalName>,
@@ -49,10 +50,16 @@ impl SignalsRequest {
         Ok(request)
     }
 
+    /// Subscribes.
+    ///
     /// # Errors
-    /// See [`Signals::subscribe`].
-    pub fn grant(self, signals: &Signals) -> Result<Subscription, SignalError> {
-        let mut subscription = signals.subscribe(&self.names, self.format, self.brought)?;
+    /// 400 for a parameter that cannot be; 503 while nobody can subscribe.
+    pub fn grant(self, signals: &Signals) -> Result<Subscription, Refusal> {
+        let subscribed = signals.subscribe(&self.names, self.format, self.brought);
+        let mut subscription = subscribed.map_err(|error| match error {
+            SignalError::Invalid(invalid) => Refusal::parameter(invalid),
+            other => other.into(),
+        })?;
         if let Some(every) = self.heartbeat {
             subscription.send_heartbeat(every);
         }

@@ -1,0 +1,115 @@
+//! A response of the routes as one of actix-web.
+
+use std::rc::Rc;
+
+use actix_web::{
+    HttpRequest, HttpResponse, HttpResponseBuilder,
+    body::{BodyStream, MessageBody},
+    dev::ResponseHead,
+    http::{
+        ConnectionType, StatusCode,
+        header::{self, HeaderName, HeaderValue},
+    },
+};
+use futures_util::{TryStreamExt as _, stream};
+use sse_broadcaster::history::Unavailable;
+use sse_broadcaster_http::{Body, RefusalNote, Response, is_chunked};
+
+use crate::{
+    head::Head,
+    link::Link,
+    pieces::{Pieces, pieces},
+    stream_body::{ComeBack, StreamBody},
+};
+
+/// The response to this request.
+pub(crate) fn respond(request: &HttpRequest, response: Response) -> HttpResponse {
+    let (parts, body) = response.into_parts();
+    let mut head = head(&parts);
+    match body {
+        Body::Empty => {
+            if is_stream(&parts) {
+                keep_uncompressed(request, &mut head);
+            }
+            head.finish()
+        }
+        Body::Bytes(bytes) => head.body(Pieces::of(bytes)),
+        Body::Page(page) => {
+            let pieces = page.map_ok(|part| stream::iter(pieces::<Unavailable>(part)));
+            head.body(BodyStream::new(pieces.try_flatten()))
+        }
+        Body::Stream(opened) => begin(request, &mut head, |link| StreamBody::new(*opened, link)),
+        Body::ComeBack(retry) => begin(request, &mut head, |link| ComeBack::new(retry, link)),
+    }
+}
+
+/// The beginning of a response without a body.
+#[must_use]
+pub fn head_of(response: http::Response<()>, request: &Head<'_>) -> HttpResponse<()> {
+    let (parts, ()) = response.into_parts();
+    let mut response = head(&parts).finish();
+    if !is_chunked(request) {
+        end_with_connection(response.head_mut());
+    }
+    response.drop_body()
+}
+
+/// The status, headers and reason phrase of a response.
+pub(crate) fn head(parts: &http::response::Parts) -> HttpResponseBuilder {
+    let status = StatusCode::from_u16(parts.status.as_u16());
+    let mut head = HttpResponse::build(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+    for (name, value) in &parts.headers {
+        if name == http::header::CONNECTION {
+            head.force_close();
+            continue;
+        }
+        let name = HeaderName::from_bytes(name.as_str().as_bytes());
+        let value = HeaderValue::from_bytes(value.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, value) {
+            head.append_header((name, value));
+        }
+    }
+    if let Some(refused) = parts.extensions.get::<RefusalNote>() {
+        if let Some(reason) = refused.reason {
+            head.reason(reason);
+        }
+        head.extensions_mut().insert(*refused);
+    }
+    head
+}
+
+fn is_stream(parts: &http::response::Parts) -> bool {
+    let content_type = parts.headers.get(http::header::CONTENT_TYPE);
+    content_type.is_some_and(|content_type| content_type == "text/event-stream")
+}
+
+/// A host's server may compress: that would be one encoder a stream.
+fn keep_uncompressed(request: &HttpRequest, head: &mut HttpResponseBuilder) {
+    if request.conn_data::<Rc<Link>>().is_none() {
+        head.insert_header((header::CONTENT_ENCODING, "identity"));
+    }
+}
+
+/// The response of a stream. HTTP/1.0 knows no chunks: there the connection's end is the body's.
+fn begin<B: MessageBody + 'static>(
+    request: &HttpRequest,
+    head: &mut HttpResponseBuilder,
+    body: impl FnOnce(Option<Rc<Link>>) -> B,
+) -> HttpResponse {
+    keep_uncompressed(request, head);
+    let chunked = is_chunked(&Head::from(request));
+    let link = request.conn_data::<Rc<Link>>().cloned();
+    if let Some(link) = &link {
+        link.begin_stream(chunked);
+    }
+    let mut response = head.body(body(link));
+    if !chunked {
+        end_with_connection(response.head_mut());
+    }
+    response
+}
+
+fn end_with_connection(response: &mut ResponseHead) {
+    response.no_chunking(true);
+    response.set_connection_type(ConnectionType::Close);
+}

@@ -1,0 +1,111 @@
+//! The routes, to mount in an application.
+
+use std::sync::Arc;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    web::{self, Payload, ServiceConfig},
+};
+use sse_broadcaster::broadcaster::Broadcaster;
+use sse_broadcaster_http::{self as http, Access, AppState, Route, UploadLimits};
+
+use crate::{head::Head, response::respond};
+
+/// `/events`, `/signals` and what is under them, and `/topics`, to mount in an application: reading alone,
+/// until it is said who may publish.
+///
+/// ```
+/// use actix_web::{App, http::StatusCode, test};
+/// use sse_broadcaster::{Broadcaster, Memory, Options, history::Retention};
+/// use sse_broadcaster_actix::{Access, Publishers, Routes};
+///
+/// # actix_web::rt::System::new().block_on(async {
+/// let broadcaster = Broadcaster::start(Memory::new(Retention::default()), Options::default())?;
+/// let access = Access::default().publishers(Publishers::Local);
+/// let routes = Routes::with(&broadcaster, access);
+/// let app = test::init_service(App::new().configure(|config| routes.configure(config))).await;
+/// let publish = test::TestRequest::post()
+///     .uri("/events?topic=news")
+///     .insert_header(("host", "localhost"))
+///     .set_payload("hello");
+/// let response = test::call_service(&app, publish.to_request()).await;
+/// assert_eq!(response.status(), StatusCode::OK);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug, Clone)]
+pub struct Routes {
+    state: Arc<AppState>,
+}
+
+impl Routes {
+    /// Reading alone.
+    #[must_use]
+    pub fn new(broadcaster: &Broadcaster) -> Self {
+        Self::with(broadcaster, Access::default())
+    }
+
+    /// With these rules for publishing, pages of other origins, and addresses.
+    #[must_use]
+    pub fn with(broadcaster: &Broadcaster, access: Access) -> Self {
+        Self::with_limits(broadcaster, access, UploadLimits::default())
+    }
+
+    /// And with these bounds of what request bodies may take in all.
+    #[must_use]
+    pub fn with_limits(broadcaster: &Broadcaster, access: Access, uploads: UploadLimits) -> Self {
+        Self {
+            state: Arc::new(AppState::new(broadcaster, access, uploads)),
+        }
+    }
+
+    /// The same before a listener on loopback of this port, or before another one.
+    #[must_use]
+    pub fn before(&self, loopback_port: Option<u16>) -> Self {
+        Self {
+            state: Arc::new(self.state.before(loopback_port)),
+        }
+    }
+
+    /// What the routes share, for routes of an application beside them.
+    #[must_use]
+    pub fn state(&self) -> &Arc<AppState> {
+        &self.state
+    }
+
+    /// For `App::configure` or `Scope::configure`, once per worker.
+    pub fn configure(&self, config: &mut ServiceConfig) {
+        actix_web::rt::spawn(self.state.broadcaster.attend());
+        for route in Route::ALL {
+            let state = web::Data::from(Arc::clone(&self.state));
+            let scope = web::scope(route.path()).app_data(state);
+            let serve = move |request: HttpRequest, body: Payload, state: web::Data<AppState>| {
+                serve(route, request, body, state)
+            };
+            config.service(scope.default_service(web::to(serve)));
+        }
+    }
+}
+
+async fn serve(
+    route: Route,
+    request: HttpRequest,
+    body: Payload,
+    state: web::Data<AppState>,
+) -> HttpResponse {
+    let head = Head::from(&request);
+    let response = http::respond(&state, route, below(&request), &head, body).await;
+    respond(&request, response)
+}
+
+/// What follows the route's name and its slash in the path, as it was sent: what it is decides how it is
+/// decoded.
+fn below(request: &HttpRequest) -> &str {
+    let matched = request.match_info();
+    let processed = matched.as_str().len() - matched.unprocessed().len();
+    // The router decodes no slash, so that segments can be counted in what it has decoded.
+    let segments = matched.as_str()[..processed].matches('/').count();
+    let path = request.uri().path();
+    let rest = path.match_indices('/').nth(segments);
+    rest.map_or("", |(at, _)| &path[at + 1..])
+}

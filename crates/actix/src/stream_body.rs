@@ -1,0 +1,110 @@
+//! The bodies of streams: a subscription, and the beginning of one that is refused.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use actix_web::{
+    body::{BodySize, MessageBody},
+    web::Bytes,
+};
+use sse_broadcaster::broadcaster::{Ended, Subscription};
+use sse_broadcaster_http::{AddressSlot, OpenedStream};
+
+use crate::link::Link;
+
+/// A subscription as the body of a response. Its end is a cut of the connection, where that is ours;
+/// in somebody else's server an error, which does the same after what was written has left.
+pub(crate) struct StreamBody {
+    subscription: Subscription,
+    link: Option<Rc<Link>>,
+    _slot: Option<AddressSlot>,
+}
+
+impl StreamBody {
+    pub(crate) fn new(opened: OpenedStream, link: Option<Rc<Link>>) -> Self {
+        Self {
+            subscription: opened.subscription,
+            link,
+            _slot: opened.slot,
+        }
+    }
+}
+
+impl MessageBody for StreamBody {
+    type Error = Box<dyn std::error::Error>;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let Some(link) = self.link.clone() else {
+            let stream = Pin::new(&mut self.subscription);
+            let next = futures_util::Stream::poll_next(stream, cx);
+            return next.map_err(Into::into);
+        };
+        match self.subscription.poll_piece(cx) {
+            Poll::Ready(Some(bytes)) => {
+                link.set_past(self.subscription.is_past());
+                Poll::Ready(Some(Ok(bytes)))
+            }
+            Poll::Ready(None) => {
+                link.cut();
+                Poll::Pending
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for StreamBody {
+    fn drop(&mut self) {
+        if self.link.as_ref().is_some_and(|link| link.has_stalled()) {
+            self.subscription.ends_as(Ended::Stalled);
+        }
+    }
+}
+
+/// When to come back, and the cut.
+pub(crate) struct ComeBack {
+    retry: Option<Bytes>,
+    link: Option<Rc<Link>>,
+}
+
+impl ComeBack {
+    pub(crate) fn new(retry: Bytes, link: Option<Rc<Link>>) -> Self {
+        Self {
+            retry: Some(retry),
+            link,
+        }
+    }
+}
+
+impl MessageBody for ComeBack {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Infallible>>> {
+        match (self.retry.take(), &self.link) {
+            (Some(retry), _) => Poll::Ready(Some(Ok(retry))),
+            (None, Some(link)) => {
+                link.cut();
+                Poll::Pending
+            }
+            (None, None) => Poll::Ready(None),
+        }
+    }
+}

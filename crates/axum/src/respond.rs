@@ -1,0 +1,64 @@
+//! Streams as the responses of handlers.
+
+use axum::{
+    body::Body,
+    http::{header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use sse_broadcaster::{
+    broadcaster::{Broadcaster, Subscription},
+    event::Selector,
+};
+use sse_broadcaster_http::{
+    Access, EVENT_HEAD, Permit, STREAM_HEADERS, SignalsRequest, StreamRequest, read_parameters,
+};
+use sse_broadcaster_signals::Signals;
+
+use crate::{head::Head, problem::Problem};
+
+/// A stream of what `selector` admits, for a handler that has checked who reads. Where it begins and its
+/// form are read from the request, as `GET /events` of the service does: `Last-Event-ID`, `since`,
+/// `last`, `format`.
+///
+/// # Errors
+/// 400 for a parameter that cannot be; 503 when nobody can subscribe now.
+pub fn subscribe(
+    broadcaster: &Broadcaster,
+    request: &Parts,
+    selector: Selector,
+) -> Result<StreamResponse, Problem> {
+    let stream_request = read_parameters(&Head(request), StreamRequest::read)?;
+    let subscription = stream_request.with_selector(selector).grant(broadcaster)?;
+    Ok(StreamResponse(subscription))
+}
+
+/// A stream of the signals that the request names, as `GET /signals` of the service does: `name`,
+/// `format`.
+///
+/// # Errors
+/// 400 for a parameter that cannot be; 503 when nobody can subscribe now.
+pub fn subscribe_to_signals(signals: &Signals, request: &Parts) -> Result<StreamResponse, Problem> {
+    let signals_request = read_parameters(&Head(request), SignalsRequest::read)?;
+    Ok(StreamResponse(signals_request.grant(signals)?))
+}
+
+/// Checks whether a request to a route of one's own may publish, by the rules of `POST /events`.
+///
+/// # Errors
+/// 401 or 403, with what would be right.
+pub fn may_publish(access: &Access, request: &Parts) -> Result<Permit, Problem> {
+    Ok(access.may_publish(&Head(request))?)
+}
+
+/// A stream as the response of a handler: `200` with `text/event-stream`, until the subscription ends.
+#[derive(Debug)]
+pub struct StreamResponse(pub Subscription);
+
+impl IntoResponse for StreamResponse {
+    fn into_response(self) -> Response {
+        let head = [(EVENT_HEAD, self.0.head().to_string())];
+        let encoding = [(header::CONTENT_ENCODING, "identity")];
+        let body = Body::from_stream(self.0);
+        (STREAM_HEADERS, head, encoding, body).into_response()
+    }
+}

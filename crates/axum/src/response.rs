@@ -1,0 +1,68 @@
+//! A response of the routes as one of axum.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderValue, header},
+    response::Response,
+};
+use futures_util::{Stream, StreamExt as _, stream};
+use sse_broadcaster::broadcaster::Subscription;
+use sse_broadcaster_http::{AddressSlot, OpenedStream};
+
+/// The response, with its body as axum sends it.
+pub(crate) fn respond(response: sse_broadcaster_http::Response) -> Response {
+    use sse_broadcaster_http::Body as From;
+    let (mut parts, body) = response.into_parts();
+    let is_stream = parts
+        .headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|content_type| content_type == "text/event-stream");
+    if is_stream {
+        // A layer that compresses would be one encoder a stream.
+        let identity = HeaderValue::from_static("identity");
+        parts.headers.insert(header::CONTENT_ENCODING, identity);
+    }
+    let body = match body {
+        From::Empty => Body::empty(),
+        From::Bytes(bytes) => Body::from(bytes),
+        From::Page(page) => Body::from_stream(page),
+        From::Stream(opened) => Body::from_stream(StreamBody::from(*opened)),
+        From::ComeBack(retry) => Body::from_stream(come_back(retry)),
+    };
+    Response::from_parts(parts, body)
+}
+
+/// What came, and an error, which cuts the connection: an `EventSource` comes back.
+fn come_back(retry: Bytes) -> impl Stream<Item = Result<Bytes, io::Error>> {
+    let cut = io::Error::other("the stream is refused for now");
+    stream::iter([Ok(retry), Err(cut)]).fuse()
+}
+
+/// A subscription as the body of a response, counted among those of its address until it ends.
+struct StreamBody {
+    subscription: Subscription,
+    _slot: Option<AddressSlot>,
+}
+
+impl From<OpenedStream> for StreamBody {
+    fn from(opened: OpenedStream) -> Self {
+        Self {
+            subscription: opened.subscription,
+            _slot: opened.slot,
+        }
+    }
+}
+
+impl Stream for StreamBody {
+    type Item = <Subscription as Stream>::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut self.subscription).poll_next(cx)
+    }
+}

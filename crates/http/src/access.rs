@@ -1,0 +1,14 @@
+//! Who may publish, whose pages may read, and how many may subscribe: decided here and nowhere else, by every
+//! route that writes or streams.
+
+mod address_limit;
+mod gate;
+mod host;
+mod key_ring;
+mod publish_policy;
+mod rules;
+
+pub use address_limit::AddressSlot;
+pub use gate::Gate;
+pub use key_ring::{KeyRing, Permit, Replaced};
+pub use rules::{Access, Publishers};

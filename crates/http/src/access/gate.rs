@@ -1,0 +1,167 @@
+//! Who may read: under which names, from which pages, and how often from one address.
+
+use std::{net::IpAddr, sync::Arc};
+
+use parking_lot::Mutex;
+
+use super::{
+    address_limit::{AddressLimit, AddressSlot},
+    host::{Authority, HTTP_PORT, is_same_origin},
+    publish_policy::came_through_a_proxy,
+    rules::{Access, Publishers},
+};
+use crate::{Refusal, RequestHead};
+use sse_broadcaster::internal::Shown;
+
+/// Most refused origins that are remembered, so that each is logged once.
+const MAX_LOGGED_ORIGINS: usize = 100;
+
+/// The rules, and what has to be remembered to keep them. Clones remember together.
+#[derive(Debug, Clone, Default)]
+pub struct Gate {
+    access: Access,
+    /// The port of the listener that it stands before, where that is on loopback.
+    loopback_port: Option<u16>,
+    per_address: AddressLimit,
+    logged_origins: Arc<Mutex<Vec<String>>>,
+}
+
+impl Gate {
+    /// With these rules, before a listener that is not on loopback.
+    #[must_use]
+    pub fn new(access: Access) -> Self {
+        Self {
+            access,
+            ..Self::default()
+        }
+    }
+
+    /// The same before a listener on loopback of this port, or before another one.
+    #[must_use]
+    pub fn before(&self, loopback_port: Option<u16>) -> Self {
+        Self {
+            loopback_port,
+            ..self.clone()
+        }
+    }
+
+    /// The rules.
+    #[must_use]
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// Checks the `Host` of a request that reads. A page whose name was pointed at this machine after it had
+    /// loaded reads what its browser takes for the page's own server; only the name tells. A request without
+    /// one comes from no browser.
+    ///
+    /// # Errors
+    /// 403 `foreign_host`.
+    pub fn admit_host(&self, request: &impl RequestHead) -> Result<(), Refusal> {
+        let Some(host) = request.header_text("host") else {
+            return Ok(());
+        };
+        let Access {
+            publish_origins,
+            read_origins,
+            ..
+        } = &self.access;
+        let origins = publish_origins.iter().chain(read_origins);
+        let is_own = self.access.is_own_name(host, origins);
+        let is_any = match &self.access.hosts[..] {
+            [] => self
+                .loopback_port
+                .is_none_or(|port| self.is_proxied(request, host, port)),
+            hosts => hosts.iter().any(|name| name == "*"),
+        };
+        if is_own || is_any {
+            return Ok(());
+        }
+        Err(Refusal::forbidden(
+            "foreign_host",
+            format!(
+                "the Host {} is no name of this server; use its address or localhost, or start the server \
+                 with --host and that name to admit it",
+                Shown(host)
+            ),
+        )
+        .with_reason("the Host is no name of this server; start it with --host and that name"))
+    }
+
+    /// Where it was chosen who may publish, a proxy on this machine may pass on the name under which it is
+    /// reached. A page can add a proxy's header, but its browser writes into `Host` the port that it
+    /// connects to: under the listener's own port it has come without a proxy.
+    fn is_proxied(&self, request: &impl RequestHead, host: &str, port: u16) -> bool {
+        !matches!(self.access.publishers, Publishers::Local)
+            && came_through_a_proxy(request)
+            && Authority::parse(host).is_some_and(|host| host.port_or(HTTP_PORT) != port)
+    }
+
+    /// The origin to admit in a response to a reader, if any.
+    pub(crate) fn reader_origin(&self, request: &impl RequestHead) -> Option<&str> {
+        let origin = request.header_text("origin")?;
+        let admitted = self
+            .access
+            .read_origins
+            .iter()
+            .find(|known| *known == "*" || known.eq_ignore_ascii_case(origin));
+        if admitted.is_none() && !is_same_origin(origin, request.header_text("host")) {
+            self.log_refused(origin);
+        }
+        admitted.map(String::as_str)
+    }
+
+    /// Checks the page of a WebSocket's handshake: a page of any site may open one, and its browser keeps
+    /// nothing from it that comes on one.
+    ///
+    /// # Errors
+    /// 403 `foreign_page` for a page that may not read.
+    pub fn admit_page(&self, request: &impl RequestHead) -> Result<(), Refusal> {
+        let Some(origin) = request.header_text("origin") else {
+            return Ok(());
+        };
+        if is_same_origin(origin, request.header_text("host"))
+            || self.access.is_publish_origin(Some(origin))
+            || self.reader_origin(request).is_some()
+        {
+            return Ok(());
+        }
+        let origin = Shown(origin);
+        Err(Refusal::forbidden(
+            "foreign_page",
+            format!(
+                "a page of {origin} may not read here; start the server with --cors-origin {origin} \
+                 to admit it"
+            ),
+        ))
+    }
+
+    fn log_refused(&self, origin: &str) {
+        let origin = Shown(origin).to_string();
+        let logged = {
+            let mut logged = self.logged_origins.lock();
+            if logged.len() >= MAX_LOGGED_ORIGINS || logged.contains(&origin) {
+                return;
+            }
+            logged.push(origin.clone());
+            logged.len()
+        };
+        log::warn!(
+            "a page of {origin} may not read this server's responses; --cors-origin {origin} would admit it"
+        );
+        if logged == MAX_LOGGED_ORIGINS {
+            log::warn!("{logged} origins were refused; further ones are not logged");
+        }
+    }
+
+    /// Counts a stream of this address until the slot is dropped; `None` where streams are not counted.
+    ///
+    /// # Errors
+    /// 503 `too_many_subscribers` for one more than [`Access::max_per_address`].
+    pub fn admit_address(&self, address: Option<IpAddr>) -> Result<Option<AddressSlot>, Refusal> {
+        let Some((max, address)) = self.access.max_per_address.zip(address) else {
+            return Ok(None);
+        };
+        self.per_address.reserve(address, max).map(Some)
+    }
+}

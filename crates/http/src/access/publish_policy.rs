@@ -1,0 +1,211 @@
+//! Who may publish: whether anybody may, the name, the page, the key, in this order.
+
+use http::Version;
+
+use super::{
+    host::{Authority, is_same_origin, parse_origin},
+    key_ring::{KeyRing, Permit},
+    rules::{Access, Publishers},
+};
+use crate::{Refusal, RequestHead};
+use sse_broadcaster::internal::Shown;
+
+/// Headers by which a request shows that a proxy passed it on.
+const PROXY_HEADERS: [&str; 4] = ["forwarded", "x-real-ip", "via", "cf-connecting-ip"];
+/// Headers by which a browser says that nobody has asked for the request yet.
+const PURPOSE_HEADERS: [&str; 4] = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
+
+fn is_prefetch(request: &impl RequestHead) -> bool {
+    PURPOSE_HEADERS
+        .into_iter()
+        .filter_map(|name| request.header_text(name))
+        .any(|purpose| purpose.contains("prefetch") || purpose.contains("preview"))
+}
+
+pub(super) fn came_through_a_proxy(request: &impl RequestHead) -> bool {
+    let mut names = request.header_names();
+    names.any(|name| PROXY_HEADERS.contains(&name) || name.starts_with("x-forwarded-"))
+}
+
+impl Access {
+    /// Checks whether a request may publish, as `POST /events` does; for routes of an application, too.
+    ///
+    /// # Errors
+    /// 401 or 403, with what would be right.
+    pub fn may_publish(&self, request: &impl RequestHead) -> Result<Permit, Refusal> {
+        self.may_publish_by(request.method(), request)
+    }
+
+    /// The same, as if the request were of this method: a WebSocket's handshake is a `GET`, and publishes as
+    /// a `POST` does.
+    ///
+    /// # Errors
+    /// As [`may_publish`](Self::may_publish).
+    pub fn may_publish_by(
+        &self,
+        method: &str,
+        request: &impl RequestHead,
+    ) -> Result<Permit, Refusal> {
+        if matches!(self.publishers, Publishers::Nobody) {
+            return Err(Refusal::forbidden(
+                "publishing_disabled",
+                "this server takes no events over HTTP (--no-publish)",
+            ));
+        }
+        if let Publishers::Keys(keys) = &self.publishers {
+            return check_key(keys, request);
+        }
+        if is_prefetch(request) {
+            return Err(Refusal::forbidden(
+                "prefetch",
+                "a prefetch publishes nothing",
+            ));
+        }
+        if !self.is_publish_origin(request.header_text("origin")) {
+            check_site(method, request)?;
+            self.check_rebinding(request)?;
+        }
+        if matches!(self.publishers, Publishers::Local) {
+            check_local(request)?;
+        }
+        Ok(Permit::default())
+    }
+
+    pub(super) fn is_publish_origin(&self, origin: Option<&str>) -> bool {
+        origin.is_some_and(|origin| {
+            let admitted = |known: &String| known.eq_ignore_ascii_case(origin);
+            self.publish_origins.iter().any(admitted)
+        })
+    }
+
+    /// A page whose name was pointed at this machine after it had loaded is of the same origin to
+    /// its browser; only the name tells.
+    fn check_rebinding(&self, request: &impl RequestHead) -> Result<(), Refusal> {
+        if request.header_text("origin").is_none()
+            && request.header_text("sec-fetch-site").is_none()
+        {
+            return Ok(());
+        }
+        let host = request.header_text("host").unwrap_or("");
+        if self.is_own_name(host, self.publish_origins.iter()) {
+            return Ok(());
+        }
+        let host = Shown(host);
+        Err(Refusal::forbidden(
+            "foreign_host",
+            format!(
+                "a page under the name {host} may not publish here; start the server with \
+                 --publish-origin and that page's origin (https://{host}), or set a --publish-key"
+            ),
+        ))
+    }
+
+    /// A name that nobody else can point at this server, or that it was given, by these origins too. Ports
+    /// do not matter, since name servers give none.
+    pub(super) fn is_own_name<'a>(
+        &self,
+        host: &str,
+        mut origins: impl Iterator<Item = &'a String>,
+    ) -> bool {
+        Authority::parse(host).is_some_and(|host| {
+            host.is_loopback()
+                || host.is_address()
+                || self.hosts.iter().any(|name| host.has_name(name))
+                || origins.any(|origin| {
+                    parse_origin(origin).is_some_and(|(_, known)| host.is_same_name(&known))
+                })
+        })
+    }
+
+    /// The origin to admit in a response to a publisher, if any.
+    pub(crate) fn publisher_origin(&self, request: &impl RequestHead) -> Option<&str> {
+        let origin = request.header_text("origin")?;
+        let known = self.publish_origins.iter();
+        known
+            .map(String::as_str)
+            .find(|known| known.eq_ignore_ascii_case(origin))
+    }
+}
+
+fn check_key(keys: &KeyRing, request: &impl RequestHead) -> Result<Permit, Refusal> {
+    let brought = request.header("authorization").and_then(bearer);
+    match brought.map(|key| keys.admit(key)) {
+        Some(Some(permit)) => Ok(permit),
+        Some(None) => Err(Refusal::unauthorized(
+            "wrong_key",
+            "the key is wrong; the server was given others (--publish-key)",
+        )),
+        None => Err(Refusal::unauthorized(
+            "key_missing",
+            "publishing needs a key: send the header \"Authorization: Bearer <key>\" with the \
+             server's --publish-key",
+        )),
+    }
+}
+
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, key) = value.split_at_checked(7)?;
+    scheme
+        .eq_ignore_ascii_case(b"bearer ")
+        .then(|| key.trim_ascii())
+        .filter(|key| !key.is_empty())
+}
+
+/// Another site's page may make a browser send a request, but not without a trace of it.
+fn check_site(method: &str, request: &impl RequestHead) -> Result<(), Refusal> {
+    let refused = |detail: &str| Err(Refusal::forbidden("foreign_page", detail));
+    if let Some(site) = request.header_text("sec-fetch-site") {
+        return match site {
+            "same-origin" | "none" => Ok(()),
+            _ => refused(
+                "a page of another site may not publish here; start the server with \
+                 --publish-origin and that page's origin to admit it",
+            ),
+        };
+    }
+    if let Some(origin) = request.header_text("origin") {
+        return if is_same_origin(origin, request.header_text("host")) {
+            Ok(())
+        } else {
+            refused(
+                "the Origin is not this server's own; start the server with --publish-origin and \
+                 that origin to admit it",
+            )
+        };
+    }
+    let agent = request.header_text("user-agent").unwrap_or("");
+    if method == "GET" && agent.contains("Mozilla/") {
+        return refused(
+            "here a browser does not say which page made it send this GET, so it publishes nothing; \
+             send a POST to /events, or use the command: sse-broadcaster publish TEXT",
+        );
+    }
+    Ok(())
+}
+
+fn check_local(request: &impl RequestHead) -> Result<(), Refusal> {
+    let refused = |what: &str| {
+        Err(Refusal::forbidden(
+            "not_local",
+            format!(
+                "{what}, and only programs on this machine may publish here; start the server with \
+                 --publish-key (or --allow-anonymous-publish) to admit others"
+            ),
+        ))
+    };
+    if request.version() < Version::HTTP_11 {
+        return refused("the request came over HTTP/1.0, as proxies send it");
+    }
+    if came_through_a_proxy(request) {
+        return refused("the request came through a proxy");
+    }
+    match request.header_text("host") {
+        Some(host) if Authority::parse(host).is_some_and(|host| host.is_loopback()) => Ok(()),
+        Some(_) => refused("the request's Host is not a name of this machine such as localhost"),
+        None => refused("the request has no Host"),
+    }
+}
+
+#[cfg(test)]
+#[path = "publish_policy_tests.rs"]
+mod tests;

@@ -1,0 +1,131 @@
+//! JSON objects of events, read member by member: repeats are found, and what is kept is bounded.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use super::request::not_utf8;
+use crate::Refusal;
+use sse_broadcaster::event::MAX_TOPICS;
+
+/// What a JSON publish looks like, for refusals.
+pub(super) const JSON_LINE: &str = r#"{"topic":"news","event":"update","data":"hello"}"#;
+
+/// A string is taken as it is, anything else as compact JSON.
+pub(super) fn data_of(json: &str) -> Result<String, Refusal> {
+    if json.starts_with('"') {
+        // What is not a string here holds a surrogate on its own, which UTF-8 has no bytes for.
+        return serde_json::from_str(json).map_err(|_| not_utf8("data"));
+    }
+    Ok(compact(json))
+}
+
+/// Valid JSON without the white space between its tokens; numbers stay to the letter.
+fn compact(json: &str) -> String {
+    let (mut in_string, mut escaped) = (false, false);
+    json.chars()
+        .filter(|c| {
+            if in_string {
+                in_string = escaped || *c != '"';
+                escaped = !escaped && *c == '\\';
+                return true;
+            }
+            in_string = *c == '"';
+            !c.is_ascii_whitespace()
+        })
+        .collect()
+}
+
+/// A name in an object, and what it stands for.
+pub type Member<'a> = (String, &'a RawValue);
+
+/// More members than any object has whose members are known and given once.
+const MAX_MEMBERS: usize = 32;
+
+/// The members of an object, in order and with repeats; those past the 32nd are left away, since one
+/// of those before is refused.
+///
+/// # Errors
+/// 422 for what is no object.
+pub fn members(object: &RawValue) -> Result<Vec<Member<'_>>, Refusal> {
+    let Ok(Object(members)) = serde_json::from_str(object.get()) else {
+        let detail = format!("an event is an object, for example {JSON_LINE}");
+        return Err(Refusal::unprocessable("invalid_event_object", detail));
+    };
+    Ok(members)
+}
+
+struct Object<'a>(Vec<Member<'a>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Vec<Member<'de>>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                    if members.len() == MAX_MEMBERS {
+                        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                        break;
+                    }
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(Members).map(Object)
+    }
+}
+
+/// The first of an array of strings, one more than an event may have.
+pub(super) struct Topics(pub(super) Vec<String>);
+
+impl<'de> Deserialize<'de> for Topics {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Strings;
+        impl<'de> Visitor<'de> for Strings {
+            type Value = Topics;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of strings")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Topics, A::Error> {
+                let mut topics = Vec::new();
+                while topics.len() <= MAX_TOPICS
+                    && let Some(topic) = seq.next_element()?
+                {
+                    topics.push(topic);
+                }
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Topics(topics))
+            }
+        }
+        deserializer.deserialize_seq(Strings)
+    }
+}
+
+/// The refusal of a field that is given twice: 422.
+#[must_use]
+pub fn twice(name: &str) -> Refusal {
+    Refusal::unprocessable(
+        "duplicate_field",
+        format!("{name} is given twice; give it once, in the query or in the body: {JSON_LINE}"),
+    )
+}
+
+/// The refusal of a member of another type than `right`: 422.
+#[must_use]
+pub fn wrong_type(name: &str, right: &str) -> Refusal {
+    Refusal::unprocessable("wrong_type", format!("{name} is {right}: {JSON_LINE}"))
+}

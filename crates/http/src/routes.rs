@@ -1,0 +1,130 @@
+//! The routes: `/events`, `/signals` and what is under them, and `/topics`, whatever framework serves them.
+
+mod conditions;
+mod cors;
+mod events;
+mod finish;
+mod history_page;
+mod names;
+mod signals;
+mod streams;
+
+use bytes::Bytes;
+use futures_util::Stream;
+
+use crate::{
+    AppState, PageFormat, Refusal, RequestHead,
+    response::{self, Body, Response},
+};
+use finish::TEXT;
+
+pub use streams::{StreamKind, grant, is_chunked, open_stream, read_parameters};
+
+/// The first segment of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Route {
+    /// `/events`: streams, pages of history and publishing.
+    Events,
+    /// `/signals`: streams, documents and their names.
+    Signals,
+    /// `/topics`: their names.
+    Topics,
+}
+
+impl Route {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Events, Self::Signals, Self::Topics];
+
+    /// The segment with the slash before it, for example `/events`.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Events => "/events",
+            Self::Signals => "/signals",
+            Self::Topics => "/topics",
+        }
+    }
+}
+
+/// The response to a request. `below` is what follows the route and a slash in the path, as it was sent.
+///
+/// The future may be dropped at any time; what it publishes is then published or not.
+pub async fn respond<B, E>(
+    state: &AppState,
+    route: Route,
+    below: &str,
+    request: &impl RequestHead,
+    body: B,
+) -> Response
+where
+    B: Stream<Item = Result<Bytes, E>> + Unpin,
+{
+    // Publishing checks the name by rules of its own.
+    let publishes = route == Route::Events && !below.is_empty();
+    if matches!(request.method(), "GET" | "HEAD")
+        && !publishes
+        && let Err(refusal) = state.gate.admit_host(request)
+    {
+        return refusal.into();
+    }
+    match route {
+        Route::Events => events(state, below, request, body).await,
+        Route::Signals => signals(state, below, request, body).await,
+        Route::Topics => topics(state, below, request).await,
+    }
+}
+
+async fn events<B, E>(
+    state: &AppState,
+    below: &str,
+    request: &impl RequestHead,
+    body: B,
+) -> Response
+where
+    B: Stream<Item = Result<Bytes, E>> + Unpin,
+{
+    match (request.method(), below) {
+        ("GET" | "HEAD", "") => match PageFormat::of(request) {
+            Some(format) => history_page::respond(request, state, format).await,
+            None => streams::respond(request, state, StreamKind::Events),
+        },
+        ("GET", message) => events::get(request, message, state).await,
+        ("HEAD", _) => response::with_body(TEXT, Body::Empty),
+        ("POST", "") => events::post(request, body, state).await,
+        ("OPTIONS", _) => cors::options(&state.gate, request, events::METHODS),
+        _ => Refusal::method_not_allowed(events::METHODS).into(),
+    }
+}
+
+async fn signals<B, E>(
+    state: &AppState,
+    below: &str,
+    request: &impl RequestHead,
+    body: B,
+) -> Response
+where
+    B: Stream<Item = Result<Bytes, E>> + Unpin,
+{
+    match (request.method(), below) {
+        ("GET" | "HEAD", "") if names::wants_list(request) => names::signals(request, state).await,
+        ("GET" | "HEAD", "") => streams::respond(request, state, StreamKind::Signals),
+        ("GET" | "HEAD", name) => signals::get(request, name, state).await,
+        ("OPTIONS", "") => cors::options(&state.gate, request, signals::STREAM_METHODS),
+        ("OPTIONS", _) => cors::options(&state.gate, request, signals::METHODS),
+        ("PUT" | "PATCH" | "DELETE", name) if !name.is_empty() => {
+            signals::write(request, body, name, state).await
+        }
+        (_, "") => Refusal::method_not_allowed(signals::STREAM_METHODS).into(),
+        _ => Refusal::method_not_allowed(signals::METHODS).into(),
+    }
+}
+
+async fn topics(state: &AppState, below: &str, request: &impl RequestHead) -> Response {
+    match (request.method(), below) {
+        (_, below) if !below.is_empty() => Refusal::not_found().into(),
+        ("GET" | "HEAD", _) => names::topics(request, state).await,
+        ("OPTIONS", _) => cors::options(&state.gate, request, names::METHODS),
+        _ => Refusal::method_not_allowed(names::METHODS).into(),
+    }
+}

@@ -1,0 +1,167 @@
+//! `POST /events` and `GET /events/<msg>`: who may publish, what the body says by its type, and the response.
+
+use bytes::Bytes;
+use futures_util::Stream;
+use http::StatusCode;
+use percent_encoding::percent_decode_str;
+use serde::Serialize;
+
+use super::finish::{TEXT, committing, finish_write};
+use crate::{
+    AppState, PublishRequest, Refusal, RequestHead,
+    accept::{accepted, accepts_event_stream},
+    json_line::json_line,
+    publish::{BodyKind, form, max_json, not_utf8, objects, publish_lines, text},
+    response::{self, EVENT_ID, JSON, Response, insert_id},
+    uploads::{Whole, read_whole},
+};
+use sse_broadcaster::{
+    broadcaster::PublishError,
+    event::{Event, EventId},
+};
+
+/// The methods of `/events`.
+pub(super) const METHODS: &str = "GET, HEAD, POST, OPTIONS";
+
+pub(super) async fn post<B, E>(request: &impl RequestHead, body: B, state: &AppState) -> Response
+where
+    B: Stream<Item = Result<Bytes, E>> + Unpin,
+{
+    let response = async {
+        let permit = state.gate.access().may_publish(request)?;
+        check_accepted(request)?;
+        let query = PublishRequest::from_query(request.query())?;
+        match BodyKind::of(request)? {
+            BodyKind::Lines => {
+                let (count, last_id) = publish_lines(body, &query, state, &permit).await?;
+                Ok(json(
+                    &serde_json::json!({ "count": count, "last_id": last_id }),
+                ))
+            }
+            kind => post_whole(request, body, &query, kind, state).await,
+        }
+    };
+    finish_write(request, state, response.await)
+}
+
+/// Publishes the rest of the path. The response is the tutorial's.
+pub(super) async fn get(request: &impl RequestHead, message: &str, state: &AppState) -> Response {
+    let response = async {
+        state.gate.access().may_publish(request)?;
+        if !state.gate.access().get_publishes {
+            return Err(Refusal::forbidden(
+                "get_publish_disabled",
+                "this server publishes by POST /events only (--no-get-publish)",
+            ));
+        }
+        let data = percent_decode_str(message).decode_utf8();
+        let data = data.map_err(|_| not_utf8("the message"))?;
+        let query = PublishRequest::from_query(request.query())?;
+        let event = PublishRequest::from_text(data)
+            .with_query(&query)?
+            .build()?;
+        let ids = commit(request, state, vec![event]).await?;
+        let mut response = response::with_body(TEXT, "msg sent".to_owned());
+        if let Some(id) = ids.first() {
+            insert_id(response.headers_mut(), EVENT_ID, *id);
+        }
+        Ok(response)
+    };
+    finish_write(request, state, response.await)
+}
+
+/// A subscription that was sent by the wrong method would publish what it carries, which is often nothing.
+fn check_accepted(request: &impl RequestHead) -> Result<(), Refusal> {
+    if !accepts_event_stream(request) {
+        return Ok(());
+    }
+    let takes_json = accepted(request).any(|(essence, _)| {
+        matches!(
+            essence.as_str(),
+            "application/json" | "application/*" | "*/*"
+        )
+    });
+    let length = request.header("content-length");
+    let is_empty = length.map_or(request.header("transfer-encoding").is_none(), |length| {
+        length == b"0"
+    });
+    if takes_json && !is_empty {
+        return Ok(());
+    }
+    let detail = "a POST publishes, and is answered as JSON; subscribe by GET /events, or leave \
+                  text/event-stream out of Accept to publish";
+    Err(Refusal::new(
+        StatusCode::NOT_ACCEPTABLE,
+        "not_acceptable",
+        detail,
+    ))
+}
+
+async fn commit(
+    request: &impl RequestHead,
+    state: &AppState,
+    events: Vec<Event>,
+) -> Result<Vec<EventId>, PublishError> {
+    let appended = committing(request, state.broadcaster.publish(events));
+    Ok(appended.await?.ids)
+}
+
+fn json(body: &impl Serialize) -> Response {
+    response::with_body(JSON, json_line(body))
+}
+
+/// The response to a publish of one event.
+#[derive(Serialize)]
+struct One {
+    id: String,
+}
+
+async fn post_whole<B, E>(
+    request: &impl RequestHead,
+    body: B,
+    query: &PublishRequest,
+    kind: BodyKind,
+    state: &AppState,
+) -> Result<Response, Refusal>
+where
+    B: Stream<Item = Result<Bytes, E>> + Unpin,
+{
+    let max = match kind {
+        BodyKind::Text => state.broadcaster.options().max_event_bytes,
+        _ => max_json(&state.broadcaster),
+    };
+    let Whole {
+        bytes: body,
+        upload: _upload,
+    } = read_whole(request, body, max, &state.uploads).await?;
+    let (events, many) = match kind {
+        BodyKind::Text => {
+            let data = text(body.into())?;
+            (vec![PublishRequest::from_text(data)], false)
+        }
+        BodyKind::Form => (vec![form(&body)?], false),
+        BodyKind::Json | BodyKind::Lines => objects(&body, state.broadcaster.max_batch_events())?,
+    };
+    if many && query.has_idempotency_key() {
+        return Err(Refusal::unprocessable(
+            "duplicate_field",
+            "the id in the query stands for one event; give each object of the array its own",
+        ));
+    }
+    let events = events
+        .into_iter()
+        .map(|event| event.with_query(query)?.build());
+    let events = events.collect::<Result<Vec<Event>, Refusal>>()?;
+    let ids = commit(request, state, events).await?;
+    if many {
+        let ids: Vec<String> = ids.iter().map(EventId::to_string).collect();
+        return Ok(json(&serde_json::json!({ "ids": ids })));
+    }
+    let id = ids.last().copied();
+    let text = id.map(|id| id.to_string()).unwrap_or_default();
+    let mut response = json(&One { id: text });
+    if let Some(id) = id {
+        insert_id(response.headers_mut(), EVENT_ID, id);
+    }
+    Ok(response)
+}

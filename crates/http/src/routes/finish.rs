@@ -1,0 +1,39 @@
+//! What the responses of all routes have in common.
+
+use http::HeaderValue;
+
+use super::cors;
+use crate::{AppState, Refusal, RequestHead, response::Response};
+
+/// The type of text responses.
+pub(super) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+/// Waits for a write, which a client that goes away meanwhile does not undo.
+pub(super) async fn committing<T>(request: &impl RequestHead, write: impl Future<Output = T>) -> T {
+    request.set_committing(true);
+    let written = write.await;
+    request.set_committing(false);
+    written
+}
+
+/// The response to a reader, refused or not.
+pub(super) fn finish_read(
+    request: &impl RequestHead,
+    state: &AppState,
+    response: Result<Response, Refusal>,
+) -> Response {
+    let mut response = response.unwrap_or_else(Response::from);
+    cors::admit_reader(response.headers_mut(), &state.gate, request);
+    response
+}
+
+/// The response to a publisher, refused or not.
+pub(super) fn finish_write(
+    request: &impl RequestHead,
+    state: &AppState,
+    response: Result<Response, Refusal>,
+) -> Response {
+    let mut response = response.unwrap_or_else(Response::from);
+    cors::admit_publisher(response.headers_mut(), &state.gate, request);
+    response
+}
