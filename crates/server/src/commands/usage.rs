@@ -5,12 +5,13 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-/// The reader's own words, without the usage and the pointers that follow them.
+/// The one command that a build can leave out.
+const LOAD_TESTER: &str = "bench";
+
+/// The message of the parser, without the usage and the pointers that follow it.
 pub(super) fn one_line(command: &Command, error: &clap::Error) -> String {
-    // A stray word may be the second half of a key: it is not repeated.
     if error.kind() == ErrorKind::InvalidSubcommand {
-        return "there is no such command; the commands are subscribe, publish, bench and health"
-            .to_owned();
+        return unknown_command(command, error);
     }
     let text = error.render().to_string();
     let sentences = text
@@ -25,6 +26,23 @@ pub(super) fn one_line(command: &Command, error: &clap::Error) -> String {
         Some(name) => format!("{line} ({name} is set in the environment)"),
         None => line,
     }
+}
+
+/// A stray word may be the second half of a key: it is not repeated.
+fn unknown_command(command: &Command, error: &clap::Error) -> String {
+    let word = error.get(ContextKind::InvalidSubcommand);
+    if matches!(word, Some(ContextValue::String(word)) if word == LOAD_TESTER) {
+        return format!(
+            "this program was built without the command {LOAD_TESTER}; build it with the cargo feature \
+             {LOAD_TESTER}, which is on by default"
+        );
+    }
+    let names = command.get_subcommands().map(Command::get_name);
+    let names: Vec<_> = names.filter(|name| *name != "help").collect();
+    format!(
+        "there is no such command; the commands are {}",
+        names.join(", ")
+    )
 }
 
 /// The variable that the refused value may have come from, where it is set.
@@ -68,6 +86,29 @@ mod tests {
             refused(&["--listne", "x"]),
             "unexpected argument '--listne' found; a similar argument exists: '--listen'"
         );
+    }
+
+    #[test]
+    fn an_unknown_command_is_answered_with_those_that_there_are() {
+        let line = refused(&["serve"]);
+        assert!(line.starts_with("there is no such command"), "{line}");
+        for command in ["subscribe", "publish", "health"] {
+            assert!(line.contains(command), "{line}");
+        }
+        assert_eq!(line.contains("bench"), cfg!(feature = "bench"), "{line}");
+    }
+
+    #[test]
+    fn without_its_feature_the_command_bench_is_unknown_with_what_to_do() {
+        let command = Command::new("sse-broadcaster").subcommand(Command::new("publish"));
+        let arguments = ["sse-broadcaster", "bench"];
+        let error = command.clone().try_get_matches_from(arguments).unwrap_err();
+        let line = one_line(&command, &error);
+        assert!(line.contains("without the command bench"), "{line}");
+        assert!(line.contains("feature bench"), "{line}");
+        if cfg!(not(feature = "bench")) {
+            assert_eq!(refused(&["bench"]), line);
+        }
     }
 
     #[test]
