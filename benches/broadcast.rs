@@ -14,8 +14,11 @@ use criterion::{
 };
 use futures_util::StreamExt as _;
 use sse_broadcaster::{
-    Broadcaster, Event, EventId, Format, Memory, Options, Selector, Start, Subscription,
-    event::Stored, history::Retention, sse::Frame,
+    Broadcaster, Event, EventId, Format, Memory, Options, Selector, Start,
+    broadcaster::EncodedStream,
+    encoding::{Sse, encode},
+    event::Stored,
+    history::Retention,
 };
 use tokio::{runtime::Runtime, sync::Notify, task::LocalSet};
 
@@ -46,7 +49,7 @@ fn encoding(c: &mut Criterion) {
                 let id = EventId::new(1_763_712_000_000, 1);
                 let stored = || Arc::new(Stored::new(id, 0, event.clone()));
                 let encode = |stored: Arc<Stored>| {
-                    Frame::of(&stored, format);
+                    encode(&stored, format.encoder());
                     stored
                 };
                 b.iter_batched(stored, encode, BatchSize::SmallInput);
@@ -112,11 +115,11 @@ impl Served {
         }
     }
 
-    fn subscribe(&self, topic: &str, start: Start) -> Subscription {
+    fn subscribe(&self, topic: &str, start: Start) -> EncodedStream {
         let _runtime = self.runtime.enter();
         let selector = Selector::topics(&[topic]).expect("a topic");
-        let subscribed = self.broadcaster.subscribe(selector, Format::Sse, start);
-        subscribed.expect("a subscription")
+        let subscribed = self.broadcaster.subscribe(selector, start);
+        subscribed.expect("a subscription").encoded(&Sse)
     }
 
     /// Has these read from now on, each in a task of its own.

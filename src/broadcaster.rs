@@ -9,11 +9,13 @@
 
 mod blocking;
 mod buffers;
+mod encoded_stream;
 mod error;
 mod history_reader;
 mod index;
 #[cfg(all(test, shuttle))]
 mod interleavings;
+mod item;
 mod polls;
 mod position;
 mod publish_quota;
@@ -44,7 +46,7 @@ use futures_util::future::BoxFuture;
 use tokio::{runtime::Handle, sync::Notify, time::timeout_at};
 
 use crate::{
-    event::{Event, Format, Selector},
+    event::{Event, Selector},
     history::{
         self, Appended, Batch, Bounds, Follower, History, NameKind, NameRange, Names,
         ReservationGuard, RetainedAt, Unavailable, Window,
@@ -56,13 +58,14 @@ use shard::{Attended, Shard};
 use single_flight::ReplaySingleFlight;
 
 pub use buffers::ReplayBuffers;
+pub use encoded_stream::{Disconnected, EncodedStream, MAX_PIECE_BYTES, Part};
 pub use error::{PublishError, StartError, SubscribeError};
 pub use history_reader::{HistoryReader, Missing};
+pub use item::{Events, Item};
 pub use snapshot::{Snapshot, Snapshots};
 pub use start::Start;
 pub use stats::{Ended, Stats};
-pub use subscription::MAX_PIECE_BYTES;
-pub use subscription::{Disconnected, Subscription};
+pub use subscription::Subscription;
 
 /// Fewest events that the window must have room for.
 pub const MIN_WINDOW_EVENTS: usize = 16;
@@ -279,10 +282,9 @@ impl Broadcaster {
     pub fn subscribe(
         &self,
         selector: Selector,
-        format: Format,
         start: Start,
     ) -> Result<Subscription, SubscribeError> {
-        self.open(selector, format, start, None)
+        self.open(selector, start, None)
     }
 
     /// A stream that begins with the state, resumed or not, and is sent it again behind every gap;
@@ -293,16 +295,14 @@ impl Broadcaster {
     pub fn subscribe_to_state(
         &self,
         selector: Selector,
-        format: Format,
         state: Arc<dyn Snapshots>,
     ) -> Result<Subscription, SubscribeError> {
-        self.open(selector, format, Start::Live, Some(state))
+        self.open(selector, Start::Live, Some(state))
     }
 
     fn open(
         &self,
         selector: Selector,
-        format: Format,
         start: Start,
         state: Option<Arc<dyn Snapshots>>,
     ) -> Result<Subscription, SubscribeError> {
@@ -320,7 +320,7 @@ impl Broadcaster {
             return Err(SubscribeError::Full);
         }
         let inner = Arc::clone(&self.inner);
-        let mut subscription = Subscription::new(inner, shard, selector, format, start, state);
+        let mut subscription = Subscription::new(inner, shard, selector, start, state);
         // A publisher may have seen the first of a shard before its place, and waited for that.
         self.inner.quota.freed();
         // A drain that began meanwhile may have passed this one over.

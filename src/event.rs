@@ -23,8 +23,7 @@ pub use names::{
 };
 pub use packed::Fetched;
 pub use selector::{SelectedTopics, Selector};
-pub use stored::SignalFormat;
-pub use stored::{Format, Stored};
+pub use stored::Stored;
 
 /// Most topics that one event may have, and that one subscription may ask for.
 pub const MAX_TOPICS: usize = 100;

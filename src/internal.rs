@@ -10,5 +10,4 @@ pub use crate::{
         times::{Step, Steps},
     },
     shown::Shown,
-    sse::{PING, Update},
 };

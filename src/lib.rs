@@ -3,7 +3,8 @@
 //!
 //! # Layout
 //! - [`event`]: what is published and asked for; can only be built valid.
-//! - [`sse`]: the wire format: frames, encoded at most once per format, and the sender end of a stream.
+//! - [`sse`]: the wire format: fields and blocks, what a stream says about itself, the sender end of a stream.
+//! - [`encoding`]: encoders, one for each format; each event is encoded at most once by each of them.
 //! - [`history`]: the log of events, behind one trait, and the log in memory.
 //! - [`broadcaster`]: publish, subscribe, ping; owns the shards, follows the history.
 //!
@@ -12,9 +13,11 @@
 //!
 //! # One event's way
 //! [`Broadcaster::publish`] → [`history::History::append`] gives its id → the history's window →
-//! a shard's walk wakes the senders that match → [`Subscription`] yields the frame → a socket.
+//! a shard's walk wakes the senders that match → [`Subscription`] yields the event → an
+//! [`Encoder`](encoding::Encoder) → a socket.
 
 pub mod broadcaster;
+pub mod encoding;
 pub mod event;
 pub mod history;
 #[doc(hidden)]
@@ -25,5 +28,6 @@ pub mod stats;
 mod sync;
 
 pub use broadcaster::{Broadcaster, Options, Start, Subscription};
-pub use event::{Event, EventId, Format, Selector, Topic};
+pub use encoding::Format;
+pub use event::{Event, EventId, Selector, Topic};
 pub use history::Memory;

@@ -11,7 +11,8 @@ use datastar::{
 use futures_util::StreamExt;
 use serde_json::json;
 use sse_broadcaster::{
-    Broadcaster, Format, Memory, Options, Selector, Start, Subscription, history::Retention,
+    Broadcaster, Memory, Options, Selector, Start, broadcaster::EncodedStream, encoding::Sse,
+    history::Retention,
 };
 use sse_broadcaster_signals::{Signal, SignalFormat};
 
@@ -25,7 +26,7 @@ const TOPIC: &str = "page";
 
 struct Wire {
     broadcaster: Broadcaster,
-    stream: Subscription,
+    stream: EncodedStream,
     text: String,
 }
 
@@ -35,8 +36,9 @@ impl Wire {
         let broadcaster = Broadcaster::start(history, Options::default()).unwrap();
         let selector = Selector::topics(&[TOPIC]).unwrap();
         let stream = broadcaster
-            .subscribe(selector, Format::Sse, Start::Live)
-            .unwrap();
+            .subscribe(selector, Start::Live)
+            .unwrap()
+            .encoded(&Sse);
         let mut wire = Self {
             broadcaster,
             stream,

@@ -3,8 +3,9 @@
 use actix_web::{App, HttpRequest, http::StatusCode, test as web};
 use futures_util::StreamExt;
 use sse_broadcaster::{
-    Broadcaster, Event, Format, Memory, Options, Selector, Start, Subscription,
-    broadcaster::{PublishError, StartError},
+    Broadcaster, Event, Memory, Options, Selector, Start,
+    broadcaster::{EncodedStream, PublishError, StartError},
+    encoding::Sse,
     history::Retention,
 };
 use sse_broadcaster_actix as actix;
@@ -21,14 +22,15 @@ fn event(data: &str) -> Event {
     Event::builder(data).build().unwrap()
 }
 
-fn subscribe(broadcaster: &Broadcaster) -> Subscription {
+fn subscribe(broadcaster: &Broadcaster) -> EncodedStream {
     let selector = Selector::topics::<&str>(&[]).unwrap();
     broadcaster
-        .subscribe(selector, Format::Sse, Start::Live)
+        .subscribe(selector, Start::Live)
         .unwrap()
+        .encoded(&Sse)
 }
 
-async fn next(stream: &mut Subscription) -> String {
+async fn next(stream: &mut EncodedStream) -> String {
     let item = tokio::time::timeout(support::PATIENCE, stream.next());
     let bytes = item.await.expect("something is due").unwrap().unwrap();
     String::from_utf8(bytes.to_vec()).unwrap()

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use futures_util::StreamExt;
 use sse_broadcaster::{
-    Broadcaster, Event, Memory, Options, Selector, Start, event::Format, history::Retention,
+    Broadcaster, Event, Memory, Options, Selector, Start, encoding::Sse, history::Retention,
 };
 
 use crate::{
@@ -48,8 +48,9 @@ async fn published(broadcaster: &Broadcaster) -> Vec<String> {
     broadcaster.publish(end).await.unwrap();
     let selector = Selector::topics(&[announcer::TOPIC]).unwrap();
     let mut stream = broadcaster
-        .subscribe(selector, Format::Sse, Start::Earliest)
-        .unwrap();
+        .subscribe(selector, Start::Earliest)
+        .unwrap()
+        .encoded(&Sse);
     let mut text = String::new();
     while !text.contains("data: end\n") {
         let bytes = stream.next().await.unwrap().unwrap();

@@ -14,8 +14,9 @@ use datastar::DatastarEvent;
 use futures_util::future::BoxFuture;
 use rusqlite::Connection;
 use sse_broadcaster::{
-    Broadcaster, EventId, Format, Selector, Subscription,
-    broadcaster::{Snapshot, Snapshots, SubscribeError},
+    Broadcaster, EventId, Selector,
+    broadcaster::{EncodedStream, Snapshot, Snapshots, SubscribeError},
+    encoding::Sse,
     event::Invalid,
     history::Unavailable,
 };
@@ -147,13 +148,15 @@ impl<V: View> Feed<V> {
     ///
     /// # Errors
     /// See [`SubscribeError`](sse_broadcaster::broadcaster::SubscribeError).
-    pub fn subscribe(&self) -> Result<Subscription, SubscribeError> {
+    pub fn subscribe(&self) -> Result<EncodedStream, SubscribeError> {
         let Inner {
             broadcaster,
             selector,
             ..
         } = &*self.0;
-        broadcaster.subscribe_to_state(selector.clone(), Format::Sse, Arc::new(self.clone()))
+        let subscription =
+            broadcaster.subscribe_to_state(selector.clone(), Arc::new(self.clone()))?;
+        Ok(subscription.encoded(&Sse))
     }
 
     async fn current(&self) -> Result<(Shown<V::Data>, EventId), Error> {

@@ -172,19 +172,19 @@ impl Lease {
         drop(self.0.split(spare));
     }
 
-    /// These bytes, which count until nobody holds them any more.
-    pub(super) fn hold(mut self, mut bytes: Vec<u8>) -> Bytes {
-        if bytes.capacity() / 4 > bytes.len() / 3 {
-            bytes.shrink_to_fit();
+    /// These bytes, which count by a part of this lease until nobody holds them any more.
+    pub(super) fn hold_apart(&mut self, bytes: Vec<u8>) -> Bytes {
+        let units = bytes.capacity().div_ceil(UNIT).min(self.0.num_permits());
+        match self.0.split(units) {
+            Some(permit) => Bytes::from_owner(Held {
+                bytes,
+                _lease: Lease(permit),
+            }),
+            None => bytes.into(),
         }
-        self.shrink_to(bytes.capacity());
-        Bytes::from_owner(Held {
-            bytes,
-            _lease: self,
-        })
     }
 
-    /// The same for those of these that nobody else holds as well, until the last of them is dropped.
+    /// Has those of these bytes that nobody else holds as well count until the last of them is dropped.
     pub(super) fn hold_unshared(mut self, mut all: Vec<Bytes>) -> Vec<Bytes> {
         let unshared = all.iter().filter(|bytes| bytes.is_unique());
         self.shrink_to(unshared.map(Bytes::len).sum());
@@ -218,9 +218,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_held_counts_until_the_last_slice_of_it_is_dropped() {
         let buffers = ReplayBuffers::new(100 * UNIT, UNIT, &Handle::current());
-        let lease = buffers.lease(60 * UNIT).await.unwrap();
+        let mut lease = buffers.lease(60 * UNIT).await.unwrap();
         assert_eq!(buffers.used(), 60 * UNIT);
-        let mut bytes = lease.hold(vec![0; 10 * UNIT]);
+        let mut bytes = lease.hold_apart(vec![0; 10 * UNIT]);
+        assert_eq!(buffers.used(), 60 * UNIT);
+        drop(lease);
         assert_eq!(buffers.used(), 10 * UNIT);
         let last = bytes.split_off(1);
         drop(bytes);

@@ -4,7 +4,7 @@
 //!
 //! ```sh
 //! RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/shuttle \
-//!     cargo test --no-default-features --lib interleavings
+//!     cargo test -p sse-broadcaster --lib interleavings
 //! ```
 
 use std::{
@@ -23,9 +23,10 @@ use shuttle::{
     thread::{self, JoinHandle},
 };
 
-use super::{Broadcaster, Options, Start, Subscription};
+use super::{Broadcaster, EncodedStream, Options, Start};
 use crate::{
-    event::{Event, EventId, Format, Selector},
+    encoding::Sse,
+    event::{Event, EventId, Selector},
     history::{Memory, Retention},
 };
 
@@ -130,9 +131,12 @@ fn publisher(
     thread::spawn(move || topics.iter().cycle().take(events).map(publish).collect())
 }
 
-fn subscribe(broadcaster: &Broadcaster, topics: Topics, start: Start) -> Subscription {
+fn subscribe(broadcaster: &Broadcaster, topics: Topics, start: Start) -> EncodedStream {
     let selector = Selector::topics(topics).unwrap();
-    broadcaster.subscribe(selector, Format::Sse, start).unwrap()
+    broadcaster
+        .subscribe(selector, start)
+        .unwrap()
+        .encoded(&Sse)
 }
 
 /// What a stream gave: where it began, and its events.
@@ -144,7 +148,7 @@ struct Got {
 }
 
 impl Got {
-    fn read(&mut self, stream: &mut Subscription) {
+    fn read(&mut self, stream: &mut EncodedStream) {
         let bytes = block_on(stream.next()).unwrap().unwrap();
         self.take(str::from_utf8(&bytes).unwrap());
     }
@@ -176,7 +180,7 @@ impl Got {
     }
 }
 
-fn read(mut stream: Subscription) -> Got {
+fn read(mut stream: EncodedStream) -> Got {
     let mut got = Got::default();
     while !got.ended {
         got.read(&mut stream);
@@ -185,7 +189,7 @@ fn read(mut stream: Subscription) -> Got {
 }
 
 /// Reads to the end on a thread of its own.
-fn reader(stream: Subscription) -> JoinHandle<Got> {
+fn reader(stream: EncodedStream) -> JoinHandle<Got> {
     thread::spawn(move || read(stream))
 }
 

@@ -5,12 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-
 use crate::{
     event::EventId,
     history::{LogPosition, Retention, Tail},
-    sse::Frame,
 };
 
 /// Polls per turn of the window.
@@ -34,8 +31,6 @@ pub(crate) struct Positions {
 struct Owed {
     overdue: EventId,
     at: EventId,
-    /// Shared by all that are told.
-    frame: Option<Bytes>,
 }
 
 impl Positions {
@@ -64,11 +59,7 @@ impl Positions {
     }
 
     fn owe(&mut self, at: EventId, overdue: EventId) {
-        self.owed = Some(Owed {
-            overdue,
-            at,
-            frame: None,
-        });
+        self.owed = Some(Owed { overdue, at });
     }
 
     /// The shard has walked this, and no walk is under way. The id at or before which a stream that was
@@ -129,15 +120,9 @@ impl Positions {
         overdue
     }
 
-    /// What a live stream is to be told that was told this id last.
-    pub(crate) fn owed(&mut self, told: EventId) -> Option<(EventId, Bytes)> {
-        let owed = self.owed.as_mut()?;
-        if told > owed.overdue || told >= owed.at {
-            return None;
-        }
-        let frame = owed
-            .frame
-            .get_or_insert_with(|| Frame::position(Some(owed.at)));
-        Some((owed.at, frame.clone()))
+    /// The position that a live stream is owed whose client was last sent this id.
+    pub(crate) fn owed(&self, last_sent: EventId) -> Option<EventId> {
+        let owed = self.owed.as_ref()?;
+        (last_sent <= owed.overdue && last_sent < owed.at).then_some(owed.at)
     }
 }

@@ -17,7 +17,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::{
@@ -84,7 +83,7 @@ pub(crate) enum Next {
     /// One that it does, since it asked for it.
     Heartbeat,
     /// Everything up to this id was sent.
-    Position(EventId, Bytes),
+    Position(EventId),
     /// What comes after the id in the shard's slice; the sender counts as live. With `settled` nothing
     /// else is due, and the waker is registered.
     Live {
@@ -189,12 +188,12 @@ impl Shard {
     }
 
     /// Decides what a stream does next, and keeps its waker when that is nothing.
-    pub(crate) fn next(&self, place: SenderIndex, told: EventId, waker: &Waker) -> Next {
+    pub(crate) fn next(&self, place: SenderIndex, last_sent: EventId, waker: &Waker) -> Next {
         let (next, replaced) = {
             let mut senders = self.senders.lock();
             let state = &mut *self.state.lock();
             let sender = &mut senders[place as usize];
-            sender.told = told;
+            sender.last_sent = last_sent;
             let mut next = self.decide(sender, state);
             sender.has_been_sent(next.as_ref());
             let replaced = match &mut next {
@@ -242,8 +241,8 @@ impl Shard {
         if let Some(Mark::Drain { retry_ms }) = sender.mark {
             return Some(Next::End(Some(Duration::from_millis(retry_ms.into()))));
         }
-        if let Some((at, frame)) = state.positions.owed(sender.told) {
-            return Some(Next::Position(at, frame));
+        if let Some(at) = state.positions.owed(sender.last_sent) {
+            return Some(Next::Position(at));
         }
         sender.takes_ping()
     }
@@ -343,7 +342,7 @@ impl Shard {
 
     /// Wakes the live streams that have heard of nothing since `overdue`: a position is owed to them.
     pub(super) fn tell_position(&self, overdue: EventId) {
-        self.each(|sender| matches!(sender.cursor, Cursor::Live(_)) && sender.told <= overdue);
+        self.each(|sender| matches!(sender.cursor, Cursor::Live(_)) && sender.last_sent <= overdue);
     }
 
     /// A ping or a heartbeat to those to which one falls due, the end for those whose grant is over,

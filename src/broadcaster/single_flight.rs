@@ -2,6 +2,7 @@
 //! network many clients come back at once with the same id.
 
 use std::{
+    any::TypeId,
     collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
@@ -11,11 +12,12 @@ use futures_util::future::{BoxFuture, FutureExt as _, Shared};
 
 use super::{
     buffers::{Lease, ReplayBuffers},
+    item::Events,
     start::Start,
-    window_slice::{self, Batch, CHUNK},
+    window_slice::CHUNK,
 };
 use crate::{
-    event::{EventId, Format, Selector},
+    event::{EventId, Selector},
     history::{Chunk, From, History, Unavailable},
     sync::Mutex,
 };
@@ -26,25 +28,25 @@ const KEPT_FOR: Duration = Duration::from_secs(1);
 /// Most that are kept: of each, a chunk is pinned.
 const MAX_KEPT: usize = 16;
 
-/// What one read found, as the streams of one format are sent it.
+/// What one read found.
 pub(super) struct Replay {
     pub(super) epoch: u64,
     pub(super) after: EventId,
     pub(super) gap: bool,
     pub(super) oldest: Option<EventId>,
     pub(super) read_to: EventId,
-    pub(super) batch: Option<Batch>,
+    pub(super) events: Option<Events>,
 }
 
 impl Replay {
-    pub(super) fn of(chunk: &Chunk, format: Format, lease: Lease) -> Self {
+    pub(super) fn of(chunk: Chunk, lease: Lease) -> Self {
         Self {
             epoch: chunk.epoch,
             after: chunk.after,
             gap: chunk.gap,
             oldest: chunk.oldest,
             read_to: chunk.read_to,
-            batch: window_slice::join_read(&chunk.events, format, lease),
+            events: Events::read(chunk.events, lease),
         }
     }
 }
@@ -59,7 +61,8 @@ pub(super) struct ReplaySingleFlight {
 
 struct Kept {
     selector: Arc<Selector>,
-    format: Format,
+    /// There is room for one encoding of what is read.
+    encoder: Option<TypeId>,
     start: Start,
     begun: Instant,
     locating: Locating,
@@ -71,14 +74,13 @@ impl ReplaySingleFlight {
         &self,
         (history, buffers): (&Arc<dyn History>, &Arc<ReplayBuffers>),
         selector: &Arc<Selector>,
-        format: Format,
+        encoder: Option<TypeId>,
         start: &Start,
     ) -> Locating {
         let locating = || {
             locate(
                 (Arc::clone(history), Arc::clone(buffers)),
                 Arc::clone(selector),
-                format,
                 start.clone(),
             )
         };
@@ -92,7 +94,7 @@ impl ReplaySingleFlight {
         }
         let mut kept = self.kept.lock();
         let found = kept.iter().find(|kept| {
-            kept.format == format
+            kept.encoder == encoder
                 && kept.start == *start
                 && kept.selector == *selector
                 && kept.is_usable(now, bounds.epoch)
@@ -108,7 +110,7 @@ impl ReplaySingleFlight {
         };
         kept.push_back(Kept {
             selector: Arc::clone(selector),
-            format,
+            encoder,
             start: start.clone(),
             begun: now,
             locating: locating.clone(),
@@ -157,14 +159,13 @@ fn position(start: &Start) -> Option<EventId> {
 fn locate(
     (history, buffers): (Arc<dyn History>, Arc<ReplayBuffers>),
     selector: Arc<Selector>,
-    format: Format,
     start: Start,
 ) -> Locating {
     let locating = async move {
         let lease = buffers.lease(buffers.most_encoded(CHUNK)).await?;
         let from = start.from().unwrap_or(From::Earliest);
         let chunk = history.read(from, &selector, CHUNK).await?;
-        Ok(Arc::new(Replay::of(&chunk, format, lease)))
+        Ok(Arc::new(Replay::of(chunk, lease)))
     };
     locating.boxed().shared()
 }

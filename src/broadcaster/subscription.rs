@@ -1,10 +1,11 @@
 //! One subscriber's stream: a cursor in the log, and nothing else kept for it.
 
 use std::{
+    any::TypeId,
     fmt,
     pin::Pin,
     sync::{Arc, atomic::Ordering},
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -14,7 +15,9 @@ use futures_util::{FutureExt, future::BoxFuture, stream::Stream};
 use super::{
     Broadcaster, Inner,
     buffers::Lease,
+    encoded_stream::EncodedStream,
     index::SenderIndex,
+    item::{Events, Item},
     rate_limiter::RateLimiter,
     read_ahead::{self, ReadAhead, Reading},
     reconnects,
@@ -23,64 +26,48 @@ use super::{
     snapshot::{Snapshot, Snapshots},
     start::Start,
     stats::Ended,
-    window_slice::{Batch, CHUNK},
+    window_slice::CHUNK,
 };
 use crate::{
-    event::{EventId, Format, Selector},
+    encoding::{self, Encoder},
+    event::{EventId, Selector},
     history::{Chunk, Unavailable},
-    sse::{self, Frame, MAX_HEARTBEAT, MIN_HEARTBEAT},
+    sse::{MAX_HEARTBEAT, MIN_HEARTBEAT, Notice},
 };
 
-/// Longest piece that is yielded at once: whoever writes it copies it.
-pub const MAX_PIECE_BYTES: usize = 32 << 10;
-/// Up to here pieces are put together, which is cheaper than to write each by itself.
-const MAX_JOINED_BYTES: usize = 4 << 10;
 /// How many parts of its state one stream may be sent in a row before it is cut. More than any state has:
 /// it changes faster than its client reads, or history loses its position again and again; and without
 /// all of it, what follows would be changes of something that the client does not have.
 const MAX_PARTS_IN_A_ROW: u16 = 1_000;
 
-/// The stream was cut, so that its client comes back: because the server drains, its grant is over,
-/// or history is out of reach.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Disconnected;
-
-impl fmt::Display for Disconnected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the stream is cut for its client to come back")
-    }
-}
-
-impl std::error::Error for Disconnected {}
-
-/// The body of one `text/event-stream`, already encoded. Each item is all that is due, up to 32 KiB.
+/// One subscriber: a stream of [`Item`]s, among them the events that it is due, which are shared and not copied.
 ///
 /// # Ending
-/// It never ends by itself but with [`Disconnected`], after a `Pending` that lets what was yielded before be
-/// flushed. Dropping it is all that is needed to unsubscribe.
+/// It ends with `None` where its client is to come back: because the server drains, its grant is over, or history
+/// is out of reach. The last item is then a [`Notice::Reconnect`], except where the grant is over. Dropping it
+/// unsubscribes.
 ///
 /// # Slow readers
 /// While it is not polled nothing is kept for it; polled again it reads on from history. What history
-/// has dropped by then is announced as a `gap`.
+/// has dropped by then is announced as a [`Notice::Gap`].
 #[allow(clippy::struct_excessive_bools, reason = "each stands for itself")]
 pub struct Subscription {
     broadcaster: Arc<Inner>,
     shard: Arc<Shard>,
     place: SenderIndex,
     selector: Arc<Selector>,
-    format: Format,
-    /// The last id that the client was told.
-    told: EventId,
+    /// Who encodes its items, where [`EncodedStream`] does.
+    encoder: Option<TypeId>,
+    /// The last id that the client was sent.
+    last_sent: EventId,
     /// Where history was read to.
     read: EventId,
     stage: Stage,
-    /// What is left of the last that was due.
-    rest: Bytes,
     ended: Ended,
     /// History's head when the stream was opened.
     head: EventId,
-    /// Whether the stream is still to be told that it has come to `head`.
-    tell_head: bool,
+    /// The stream is to be sent that it has come to `head`.
+    announces_head: bool,
     settled: bool,
     /// What was yielded last is of the past, and may be held for this stream alone.
     is_past: bool,
@@ -98,21 +85,19 @@ enum Stage {
     /// The state is being looked up.
     Taking(BoxFuture<'static, Result<(Snapshot, Lease), Unavailable>>),
     /// It is being sent, or, without a position, a part of it.
-    Telling(Box<Telling>),
-    /// The answer has begun; where its events begin is being looked up.
+    SendingState(Box<SendingState>),
+    /// The response has begun; where its events begin is being looked up.
     Locating(Start, Locating),
     Open,
-    /// What is due is sent in pieces, so that what others share is not copied.
-    Sending(std::vec::IntoIter<Bytes>),
+    /// Several items are due, one after the other.
+    Sending(std::vec::IntoIter<Item>),
     /// Behind what the shard holds, further chunks of history are read.
     Replaying(Reading),
-    Disconnected {
-        flushed: bool,
-    },
+    Disconnected,
 }
 
 /// Boxed, since most streams never do.
-struct Telling {
+struct SendingState {
     at: Option<EventId>,
     blocks: std::vec::IntoIter<Bytes>,
 }
@@ -122,28 +107,26 @@ impl Subscription {
         broadcaster: Arc<Inner>,
         shard: Arc<Shard>,
         selector: Selector,
-        format: Format,
         start: Start,
         state: Option<Arc<dyn Snapshots>>,
     ) -> Self {
         let selector = Arc::new(selector);
         let head = broadcaster.window.head().id;
         let live = start == Start::Live && state.is_none();
-        let (place, told) = shard.join(&broadcaster.window, &selector, live);
+        let (place, last_sent) = shard.join(&broadcaster.window, &selector, live);
         Self {
             pace: RateLimiter::new(broadcaster.options.replay_bytes_per_second),
             broadcaster,
             shard,
             place,
             selector,
-            format,
-            told,
-            read: told,
+            encoder: None,
+            last_sent,
+            read: last_sent,
             stage: Stage::Opening(start),
-            rest: Bytes::new(),
             ended: Ended::Gone,
             head,
-            tell_head: false,
+            announces_head: false,
             settled: false,
             is_past: false,
             ahead: ReadAhead::default(),
@@ -151,6 +134,13 @@ impl Subscription {
             parts: 0,
             connected: false,
         }
+    }
+
+    /// The same as the body of a response, written by this encoder.
+    #[must_use]
+    pub fn encoded(mut self, encoder: &'static dyn Encoder) -> EncodedStream {
+        self.encoder = Some(encoding::id(encoder));
+        EncodedStream::new(self, encoder)
     }
 
     /// History's head when the stream was opened: what a replay has to come to.
@@ -162,7 +152,7 @@ impl Subscription {
     /// Has a replay end with a `position`, if no event had the id of [`head`](Self::head) or a later
     /// one, so that its client knows that it has everything up to there.
     pub fn tell_head(&mut self) {
-        self.tell_head = true;
+        self.announces_head = true;
     }
 
     /// Has the stream carry an event `heartbeat` at the latest every so often, within
@@ -172,53 +162,56 @@ impl Subscription {
         self.shard.set_heartbeat(self.place, every);
     }
 
-    /// The next piece of what is due, or `None` when the stream is to be cut.
-    pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let Some(mut due) = ready!(self.poll_due(cx)) else {
-            return Poll::Ready(None);
-        };
-        let piece = due.split_to(due.len().min(MAX_PIECE_BYTES));
-        self.rest = due;
-        Poll::Ready(Some(piece))
-    }
-
-    /// Has what was yielded yielded again, next.
-    pub fn put_back(&mut self, due: Bytes) {
-        self.rest = due;
-    }
-
     /// What was yielded last is of the past, and counts against the budget of replays.
-    pub fn is_past(&self) -> bool {
+    pub(super) fn is_past(&self) -> bool {
         self.is_past
     }
 
     /// Behind what was just yielded nothing is due, and the waker is registered: to poll again before
     /// that is rung would find nothing.
-    pub fn is_settled(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         self.settled
     }
 
-    /// All that is due in one step, never nothing, or `None` when the stream is to be cut.
-    pub fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    /// Something else is about to be sent.
+    pub(super) fn unsettle(&mut self) {
         self.settled = false;
-        if !self.rest.is_empty() {
-            return Poll::Ready(Some(std::mem::take(&mut self.rest)));
+    }
+
+    /// The next poll yields an item at once, which belongs to the same step.
+    pub(super) fn has_items_at_hand(&self) -> bool {
+        matches!(&self.stage, Stage::Sending(items) if items.len() > 0)
+    }
+
+    /// Events that were yielded last were encoded to so many bytes.
+    pub(super) fn has_encoded(&mut self, bytes: usize) {
+        if self.is_past {
+            self.pace.spend(bytes, Instant::now());
         }
+    }
+
+    pub(super) fn count_bytes(&self, bytes: usize) {
+        self.broadcaster.stats.bytes_sent.add(bytes as u64);
+    }
+
+    /// The next item, or `None` when the stream is to be cut.
+    pub(super) fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+        self.settled = false;
         loop {
             self.is_past = !matches!(self.stage, Stage::Open);
             let step = match &mut self.stage {
                 Stage::Opening(start) => {
                     let start = std::mem::take(start);
-                    Step::Send(self.open(start))
+                    self.open(start)
                 }
                 Stage::Taking(taking) => match taking.poll_unpin(cx) {
-                    Poll::Ready(taken) => self.begin_to_tell(taken),
+                    Poll::Ready(taken) => self.has_taken(taken),
                     Poll::Pending => self.meanwhile(cx),
                 },
-                Stage::Telling(telling) => {
-                    let (at, block) = (telling.at, telling.blocks.next());
-                    let tell = block.map(|block| Step::Send(self.count_sent(block)));
-                    tell.unwrap_or_else(|| self.has_told(at))
+                Stage::SendingState(sending) => {
+                    let (at, block) = (sending.at, sending.blocks.next());
+                    let send = block.map(|block| Step::Send(Item::State(block)));
+                    send.unwrap_or_else(|| self.has_sent_state(at))
                 }
                 Stage::Locating(_, reading) => match reading.poll_unpin(cx) {
                     Poll::Ready(read) => self.has_located(read),
@@ -228,62 +221,59 @@ impl Subscription {
                     Poll::Ready(read) => self.has_replayed(read, cx),
                     Poll::Pending => self.meanwhile(cx),
                 },
-                Stage::Sending(pieces) => {
-                    let piece = pieces.next();
-                    let send = piece.map(|piece| Step::Send(self.count_sent(piece)));
+                Stage::Sending(items) => {
+                    let send = items.next().map(Step::Send);
                     send.unwrap_or_else(|| self.has_sent())
                 }
                 Stage::Open => self.step(cx),
-                Stage::Disconnected { .. } => return Poll::Ready(None),
+                Stage::Disconnected => return Poll::Ready(None),
             };
             match step {
-                // In chunks nothing would be the end of the answer.
-                Step::Send(bytes) if bytes.is_empty() => {}
-                Step::Send(bytes) => return Poll::Ready(Some(bytes)),
+                Step::Send(item) => return Poll::Ready(Some(item)),
                 Step::Wait => return Poll::Pending,
                 Step::Again => {}
             }
         }
     }
 
-    fn open(&mut self, start: Start) -> Bytes {
+    fn open(&mut self, start: Start) -> Step {
         let streams = self.broadcaster.subscribers.load(Ordering::Relaxed);
-        let opening = Frame::opening(reconnects::opening(streams));
-        if self.tell_state() {
-            return self.count_sent(opening);
+        let retry = Notice::Retry(reconnects::opening(streams));
+        if self.take_state() {
+            return send(retry);
         }
-        if start == Start::Live {
-            self.stage = Stage::Open;
-            // History was not reached yet, so that there is no position: it is sent with the first.
-            if self.told == EventId::new(0, 0) {
-                return self.count_sent(opening);
-            }
-            self.connected = true;
-            return self.sent([opening, Frame::connected(self.told)].concat());
+        if start != Start::Live {
+            self.locate(start);
+            return send(retry);
         }
-        self.locate(start);
-        self.count_sent(opening)
+        self.stage = Stage::Open;
+        // History was not reached yet, so that there is no position: it is sent with the first.
+        if self.last_sent == EventId::new(0, 0) {
+            return send(retry);
+        }
+        self.connected = true;
+        self.send_all([retry, Notice::Connected(self.last_sent)].map(Item::Notice))
     }
 
     /// What the clock brings while history is read.
     fn meanwhile(&mut self, cx: &mut Context<'_>) -> Step {
         match self.shard.meanwhile(self.place, cx.waker()) {
-            Next::Ping { is_block } => Step::Send(self.ping(is_block)),
-            Next::Heartbeat => Step::Send(self.heartbeat()),
+            Next::Ping { is_block } => self.ping(is_block),
+            Next::Heartbeat => heartbeat(),
             Next::End(retry) => self.end(retry),
             _ => Step::Wait,
         }
     }
 
-    fn begin_to_tell(&mut self, taken: Result<(Snapshot, Lease), Unavailable>) -> Step {
+    fn has_taken(&mut self, taken: Result<(Snapshot, Lease), Unavailable>) -> Step {
         match taken {
             Ok((Snapshot { at, blocks, more }, lease)) => {
                 let at = (!more).then_some(at);
                 let blocks = lease.hold_unshared(blocks).into_iter();
-                self.stage = Stage::Telling(Box::new(Telling { at, blocks }));
+                self.stage = Stage::SendingState(Box::new(SendingState { at, blocks }));
                 Step::Again
             }
-            Err(_) => Step::Send(self.send_away()),
+            Err(_) => self.send_away(),
         }
     }
 
@@ -292,11 +282,11 @@ impl Subscription {
         Step::Again
     }
 
-    fn has_told(&mut self, at: Option<EventId>) -> Step {
+    fn has_sent_state(&mut self, at: Option<EventId>) -> Step {
         if let Some(at) = at {
             return self.locate(Start::After(at.to_string()));
         }
-        self.tell_state();
+        self.take_state();
         Step::Again
     }
 
@@ -304,7 +294,7 @@ impl Subscription {
         let locating = self.broadcaster.replays.locate(
             (&self.broadcaster.history, &self.broadcaster.buffers),
             &self.selector,
-            self.format,
+            self.encoder,
             &start,
         );
         self.stage = Stage::Locating(start, locating);
@@ -316,10 +306,10 @@ impl Subscription {
             return Step::Again;
         };
         match read {
-            // What the state was as of is lost already: it is told anew instead.
-            Ok(replay) if replay.gap && self.tell_state() => Step::Again,
+            // What the state was as of is lost already: it is sent anew instead.
+            Ok(replay) if replay.gap && self.take_state() => Step::Again,
             Ok(replay) => self.begin(&start, &replay),
-            Err(_) => Step::Send(self.send_away()),
+            Err(_) => self.send_away(),
         }
     }
 
@@ -330,10 +320,10 @@ impl Subscription {
     ) -> Step {
         self.stage = Stage::Open;
         let Ok((chunk, lease)) = read else {
-            return Step::Send(self.send_away());
+            return self.send_away();
         };
         self.read_ahead(chunk.read_to, cx);
-        if let Some(step) = self.replay(&Replay::of(&chunk, self.format, lease)) {
+        if let Some(step) = self.replay(&Replay::of(chunk, lease)) {
             return step;
         }
         // A read that found nothing lets others go on: it may be the walk of this very thread that has
@@ -344,11 +334,11 @@ impl Subscription {
 
     /// Has the state sent next, or what is left of it, where the stream is of that kind; or the stream
     /// cut.
-    fn tell_state(&mut self) -> bool {
-        self.tell_state_by(|state| state.take())
+    fn take_state(&mut self) -> bool {
+        self.take_state_by(|state| state.take())
     }
 
-    fn tell_state_by(
+    fn take_state_by(
         &mut self,
         take: impl FnOnce(&dyn Snapshots) -> BoxFuture<'static, Result<Snapshot, Unavailable>>,
     ) -> bool {
@@ -356,7 +346,7 @@ impl Subscription {
             return false;
         };
         if self.parts >= MAX_PARTS_IN_A_ROW {
-            self.stage = Stage::Disconnected { flushed: false };
+            self.stage = Stage::Disconnected;
             self.ended = Ended::Refused;
             return true;
         }
@@ -372,65 +362,65 @@ impl Subscription {
 
     fn begin(&mut self, start: &Start, replay: &Replay) -> Step {
         self.parts = 0;
-        let mut out = Vec::new();
-        if replay.gap {
-            self.broadcaster.stats.gaps.add(1);
-            let requested = start.requested();
-            out.extend_from_slice(&Frame::gap(&requested, replay.after, replay.oldest));
-        }
-        if !std::mem::replace(&mut self.connected, true) {
-            out.extend_from_slice(&Frame::connected(replay.after));
-        }
-        self.told = replay.after;
+        let gap = replay.gap.then(|| self.gap(start.requested(), replay));
+        let is_first = !std::mem::replace(&mut self.connected, true);
+        let connected = is_first.then_some(Notice::Connected(replay.after));
+        self.last_sent = replay.after;
         self.has_read(replay.epoch, replay.read_to, true);
-        let batch = self.take(replay).map(|batch| batch.bytes);
-        let end = self.reached_head(replay);
-        self.send([Some(out.into()), batch, end])
+        let notices = [gap, connected].into_iter().flatten();
+        let items: Vec<_> = notices
+            .map(Item::Notice)
+            .chain(self.found(replay))
+            .collect();
+        self.send_all(items)
     }
 
     fn replay(&mut self, replay: &Replay) -> Option<Step> {
-        if !self.has_read(replay.epoch, replay.read_to, replay.batch.is_some()) {
+        if !self.has_read(replay.epoch, replay.read_to, replay.events.is_some()) {
             return None;
         }
-        let mut out = Vec::new();
+        let mut gap = None;
         if replay.gap {
-            self.broadcaster.stats.gaps.add(1);
-            let requested = self.told.to_string();
-            out.extend_from_slice(&Frame::gap(&requested, replay.after, replay.oldest));
-            self.told = replay.after;
-            if self.tell_state_by(|state| state.take_behind_gap()) {
-                return Some(Step::Send(self.sent(out)));
+            let notice = self.gap(self.last_sent.to_string(), replay);
+            self.last_sent = replay.after;
+            if self.take_state_by(|state| state.take_behind_gap()) {
+                return Some(send(notice));
             }
+            gap = Some(Item::Notice(notice));
         }
-        let batch = self.take(replay).map(|batch| batch.bytes);
-        let end = self.reached_head(replay);
-        let is_any = !out.is_empty() || batch.is_some() || end.is_some();
-        is_any.then(|| self.send([Some(out.into()), batch, end]))
+        let items: Vec<_> = gap.into_iter().chain(self.found(replay)).collect();
+        (!items.is_empty()).then(|| self.send_all(items))
     }
 
-    /// Sends these one behind the other; short ones in one piece.
-    fn send(&mut self, parts: [Option<Bytes>; 3]) -> Step {
-        let mut pieces: Vec<Bytes> = Vec::new();
-        for part in parts.into_iter().flatten().filter(|part| !part.is_empty()) {
-            match pieces.last_mut() {
-                Some(last) if last.len() + part.len() <= MAX_JOINED_BYTES => {
-                    *last = [&last[..], &part].concat().into();
-                }
-                _ => pieces.push(part),
-            }
+    fn gap(&self, requested: String, replay: &Replay) -> Notice {
+        self.broadcaster.stats.gaps.add(1);
+        Notice::Gap {
+            requested,
+            position: replay.after,
+            oldest: replay.oldest,
         }
-        self.stage = Stage::Sending(pieces.into_iter());
+    }
+
+    /// The events that were read, and the end of what there was when the stream began.
+    fn found(&mut self, replay: &Replay) -> impl Iterator<Item = Item> + use<> {
+        let events = self.take(replay).map(Item::Events);
+        events.into_iter().chain(self.reached_head(replay))
+    }
+
+    /// Sends these one behind the other.
+    fn send_all(&mut self, items: impl Into<Vec<Item>>) -> Step {
+        self.stage = Stage::Sending(items.into().into_iter());
         Step::Again
     }
 
-    fn reached_head(&mut self, replay: &Replay) -> Option<Bytes> {
-        if !self.tell_head || replay.read_to < self.head {
+    fn reached_head(&mut self, replay: &Replay) -> Option<Item> {
+        if !self.announces_head || replay.read_to < self.head {
             return None;
         }
-        self.tell_head = false;
-        (self.told < self.head).then(|| {
-            self.told = self.head;
-            Frame::position(Some(self.head))
+        self.announces_head = false;
+        (self.last_sent < self.head).then(|| {
+            self.last_sent = self.head;
+            Item::Notice(Notice::Position(Some(self.head)))
         })
     }
 
@@ -440,58 +430,63 @@ impl Subscription {
             .has_read(window, self.place, (epoch, to), is_sent)
     }
 
-    fn take(&mut self, replay: &Replay) -> Option<Batch> {
+    fn take(&mut self, replay: &Replay) -> Option<Events> {
         self.read = replay.read_to;
-        let batch = replay.batch.clone()?;
-        self.told = batch.last;
-        self.pace.spend(batch.bytes.len(), Instant::now());
-        self.broadcaster.stats.replayed.add(batch.events);
-        self.broadcaster.stats.delivered.add(batch.events);
-        Some(batch)
+        let events = replay.events.clone()?;
+        self.last_sent = events.last_id();
+        self.broadcaster.stats.replayed.add(events.count() as u64);
+        self.broadcaster.stats.delivered.add(events.count() as u64);
+        Some(events)
     }
 
     fn step(&mut self, cx: &mut Context<'_>) -> Step {
-        match self.shard.next(self.place, self.told, cx.waker()) {
+        match self.shard.next(self.place, self.last_sent, cx.waker()) {
             // What the shard holds may end before the head, and what comes next may never match.
-            Next::Wait if self.tell_head && self.read < self.broadcaster.window.head().id => {
-                self.read_on(self.read.max(self.told))
+            Next::Wait if self.announces_head && self.read < self.broadcaster.window.head().id => {
+                self.read_on(self.read.max(self.last_sent))
             }
             Next::Wait => Step::Wait,
-            Next::Ping { is_block } => Step::Send(self.ping(is_block)),
-            Next::Heartbeat => Step::Send(self.heartbeat()),
-            Next::Position(at, frame) => {
-                self.told = at;
-                Step::Send(self.count_sent(frame))
+            Next::Ping { is_block } => self.ping(is_block),
+            Next::Heartbeat => heartbeat(),
+            Next::Position(at) => {
+                self.last_sent = at;
+                send(Notice::Position(Some(at)))
             }
             Next::Live {
                 slice,
                 after,
                 settled,
             } => {
-                let Some(batch) = slice.batch(&self.selector, self.format, after) else {
+                let Some(due) = slice.due(&self.selector, after) else {
                     return Step::Again;
                 };
-                self.told = batch.last;
-                if batch.more {
-                    self.has_read(slice.tail.to.epoch, batch.last, true);
+                self.last_sent = due.events.last_id();
+                if due.more {
+                    self.has_read(slice.tail.to.epoch, self.last_sent, true);
                 }
-                self.settled = settled && !batch.more && !self.tell_head;
-                self.broadcaster.stats.delivered.add(batch.events);
-                Step::Send(self.count_sent(batch.bytes))
+                self.settled = settled && !due.more && !self.announces_head;
+                self.broadcaster
+                    .stats
+                    .delivered
+                    .add(due.events.count() as u64);
+                Step::Send(Item::Events(due.events))
             }
             Next::Read(after) => self.read_on(after),
             Next::Gap(gap) => {
-                let lost = std::mem::replace(&mut self.told, gap.at);
+                let lost = std::mem::replace(&mut self.last_sent, gap.at);
                 self.read = gap.at;
                 if self.state.is_none() && !std::mem::replace(&mut self.connected, true) {
-                    return Step::Send(self.count_sent(Frame::connected(gap.at)));
+                    return send(Notice::Connected(gap.at));
                 }
                 self.head = self.head.min(gap.at);
                 self.broadcaster.stats.gaps.add(1);
                 let oldest = self.broadcaster.history.bounds().oldest;
-                let frame = Frame::gap(&lost.to_string(), gap.at, oldest);
-                self.tell_state_by(|state| state.take_behind_gap());
-                Step::Send(self.count_sent(frame))
+                self.take_state_by(|state| state.take_behind_gap());
+                send(Notice::Gap {
+                    requested: lost.to_string(),
+                    position: gap.at,
+                    oldest,
+                })
             }
             Next::End(retry) => self.end(retry),
         }
@@ -499,34 +494,33 @@ impl Subscription {
 
     /// Begins the end of the stream: the cut, behind a reconnection time where there is one.
     fn end(&mut self, retry: Option<Duration>) -> Step {
-        self.stage = Stage::Disconnected { flushed: false };
+        self.stage = Stage::Disconnected;
         let Some(retry) = retry else {
             return Step::Again;
         };
         self.ended = Ended::Drained;
-        Step::Send(self.come_back(retry))
+        self.reconnect(retry)
     }
 
-    fn come_back(&self, retry: Duration) -> Bytes {
-        self.count_sent(Frame::come_back(retry, self.position()))
-    }
-
-    /// Where the client goes on if it is cut now; `None` before it was told, lest it pass over what it
-    /// came back for.
-    fn position(&self) -> Option<EventId> {
-        self.connected.then_some(self.told)
-    }
-
-    fn ping(&self, is_block: bool) -> Bytes {
-        self.count_sent(if is_block {
-            Frame::position(self.position())
-        } else {
-            Bytes::from_static(sse::PING)
+    fn reconnect(&self, after: Duration) -> Step {
+        send(Notice::Reconnect {
+            after,
+            position: self.position(),
         })
     }
 
-    fn heartbeat(&self) -> Bytes {
-        self.count_sent(Frame::heartbeat(SystemTime::now()))
+    /// Where the client goes on if it is cut now; `None` before it was sent one, lest it pass over what it
+    /// came back for.
+    fn position(&self) -> Option<EventId> {
+        self.connected.then_some(self.last_sent)
+    }
+
+    fn ping(&self, is_block: bool) -> Step {
+        send(if is_block {
+            Notice::Position(self.position())
+        } else {
+            Notice::Ping
+        })
     }
 
     fn read_on(&mut self, after: EventId) -> Step {
@@ -553,19 +547,10 @@ impl Subscription {
     }
 
     /// History is out of reach: the client is to come back later, with the id it has.
-    fn send_away(&mut self) -> Bytes {
-        self.stage = Stage::Disconnected { flushed: false };
+    fn send_away(&mut self) -> Step {
+        self.stage = Stage::Disconnected;
         self.ended = Ended::Refused;
-        self.come_back(Broadcaster::spread_retry())
-    }
-
-    fn sent(&self, bytes: Vec<u8>) -> Bytes {
-        self.count_sent(bytes.into())
-    }
-
-    fn count_sent(&self, bytes: Bytes) -> Bytes {
-        self.broadcaster.stats.bytes_sent.add(bytes.len() as u64);
-        bytes
+        self.reconnect(Broadcaster::spread_retry())
     }
 
     /// What the stream's end is counted as when it is dropped; [`Ended::Gone`] unless said otherwise.
@@ -575,26 +560,29 @@ impl Subscription {
 }
 
 enum Step {
-    Send(Bytes),
+    Send(Item),
     Wait,
     Again,
 }
 
-impl Stream for Subscription {
-    type Item = Result<Bytes, Disconnected>;
+fn send(notice: Notice) -> Step {
+    Step::Send(Item::Notice(notice))
+}
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Some(bytes) = ready!(self.poll_piece(cx)) {
-            return Poll::Ready(Some(Ok(bytes)));
+fn heartbeat() -> Step {
+    send(Notice::Heartbeat(SystemTime::now()))
+}
+
+impl Stream for Subscription {
+    type Item = Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+        let next = self.poll_item(cx);
+        if let Poll::Ready(Some(Item::Events(events))) = &next {
+            events.stay_unencoded();
+            self.has_encoded(events.text_bytes());
         }
-        match &mut self.stage {
-            Stage::Disconnected { flushed } if !*flushed => {
-                *flushed = true;
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            _ => Poll::Ready(Some(Err(Disconnected))),
-        }
+        next
     }
 }
 
@@ -610,8 +598,7 @@ impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription")
             .field("selector", &self.selector)
-            .field("format", &self.format)
-            .field("told", &self.told)
+            .field("last_sent", &self.last_sent)
             .finish_non_exhaustive()
     }
 }

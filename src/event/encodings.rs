@@ -1,13 +1,14 @@
-//! The encoded formats of the events that a window holds: as many bytes as the window has reserved for them.
+//! The encodings of the events that a window holds: as many bytes as the window has reserved for them.
 
 use std::{
+    any::TypeId,
     collections::VecDeque,
     sync::{Arc, Weak},
 };
 
 use parking_lot::Mutex;
 
-use super::{Format, Stored};
+use super::Stored;
 
 /// What an encoding takes beside its bytes: what owns them, and what the allocator rounds up.
 const OVERHEAD_BYTES: usize = 64;
@@ -26,7 +27,7 @@ struct State {
 #[derive(Debug)]
 struct Kept {
     stored: Weak<Stored>,
-    format: Format,
+    encoder: TypeId,
     bytes: usize,
 }
 
@@ -40,13 +41,13 @@ impl Encodings {
 
     /// Notes what was encoded just now, and lets go of older ones for it. The new one stays, however large: it
     /// is about to be sent.
-    pub(super) fn keep(&self, stored: &Arc<Stored>, format: Format, bytes: usize) {
+    pub(super) fn keep(&self, stored: &Arc<Stored>, encoder: TypeId, bytes: usize) {
         let bytes = OVERHEAD_BYTES + bytes + bytes / 8;
         let mut state = self.0.lock();
         state.bytes += bytes;
         state.kept.push_back(Kept {
             stored: Arc::downgrade(stored),
-            format,
+            encoder,
             bytes,
         });
         state.forget(1);
@@ -61,12 +62,12 @@ impl State {
             if stored.is_some() && !is_over {
                 return;
             }
-            let Some(Kept { format, bytes, .. }) = self.kept.pop_front() else {
+            let Some(Kept { encoder, bytes, .. }) = self.kept.pop_front() else {
                 return;
             };
             self.bytes -= bytes;
             if let Some(stored) = stored {
-                stored.forget(format);
+                stored.forget(encoder);
             }
         }
     }
@@ -88,14 +89,14 @@ mod tests {
                 let event = Event::builder("x").build().unwrap();
                 let stored = Arc::new(Stored::new(EventId::new(n, 1), n, event));
                 stored.keep_encodings(&encodings);
-                stored.encoded(Format::Sse, || Bytes::from(vec![0; 300]));
+                stored.encoded(TypeId::of::<u8>(), || Bytes::from(vec![0; 300]));
                 stored
             })
             .collect();
-        let kept = |stored: &Arc<Stored>| stored.is_encoded(Format::Sse);
+        let kept = |stored: &Arc<Stored>| stored.is_encoded(TypeId::of::<u8>());
         assert_eq!(events.iter().filter(|stored| kept(stored)).count(), 2);
         assert!(kept(&events[9]) && kept(&events[8]));
-        events[0].encoded(Format::Json, || Bytes::from(vec![0; 100_000]));
-        assert!(events[0].is_encoded(Format::Json) && !kept(&events[9]));
+        events[0].encoded(TypeId::of::<u16>(), || Bytes::from(vec![0; 100_000]));
+        assert!(events[0].is_encoded(TypeId::of::<u16>()) && !kept(&events[9]));
     }
 }

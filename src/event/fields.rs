@@ -31,7 +31,15 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(crate) fn text(&self) -> &'a str {
+    /// The name, if it has one.
+    #[must_use]
+    pub fn name(&self) -> Option<&'a str> {
+        self.name
+    }
+
+    /// The data.
+    #[must_use]
+    pub fn text(&self) -> &'a str {
         str::from_utf8(self.data).unwrap_or_default()
     }
 

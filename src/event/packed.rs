@@ -103,7 +103,7 @@ fn text<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
 }
 
 /// An event that was fetched from a log for one reader.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Fetched {
     id: EventId,
     time_ms: u64,

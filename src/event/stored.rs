@@ -1,50 +1,24 @@
 use std::{
+    any::TypeId,
     sync::{Arc, OnceLock},
     time::Instant,
 };
 
 use bytes::Bytes;
 use parking_lot::RwLock;
+use smallvec::SmallVec;
 
 use super::{Encodings, Event, EventId};
 
-/// How an event is written on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Format {
-    /// The event's own fields as those of the event stream.
-    #[default]
-    Sse,
-    /// Unnamed events whose data is a JSON object with every field, the topics among them.
-    Json,
-    /// Of the changes of signals alone.
-    Signal(SignalFormat),
-}
-
-/// How the changes of signals are written on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum SignalFormat {
-    /// Unnamed events with `{"name":…,"patch":[…]}`, whose patch is a JSON Patch (RFC 6902).
-    #[default]
-    Patch,
-    /// Events named after their signal, with `{"patch":[…]}`.
-    Event,
-    /// Datastar's `datastar-patch-signals` with a JSON Merge Patch (RFC 7396).
-    Datastar,
-}
-
-/// An encoding, if it is kept.
-type Cell = RwLock<Option<Bytes>>;
-
-/// An event that history took, with its position, and a cell for each format it may be encoded in.
+/// An event that history took, with its position, and what it is encoded to.
 #[derive(Debug)]
 pub struct Stored {
     id: EventId,
     time_ms: u64,
     appended: Instant,
     event: Event,
-    cells: [Cell; 2],
-    /// Those of the formats that only signals have.
-    signal_cells: OnceLock<Box<[Cell; 3]>>,
+    /// What is kept of its encodings, each with its encoder.
+    kept: RwLock<SmallVec<[(TypeId, Bytes); 1]>>,
     /// Which encodings are kept, where these are bounded.
     encodings: OnceLock<Arc<Encodings>>,
 }
@@ -62,8 +36,7 @@ impl Stored {
             time_ms,
             appended,
             event,
-            cells: Default::default(),
-            signal_cells: OnceLock::new(),
+            kept: RwLock::default(),
             encodings: OnceLock::new(),
         }
     }
@@ -96,43 +69,42 @@ impl Stored {
         let _ = self.encodings.set(Arc::clone(encodings));
     }
 
-    /// Its encoding in this format, which is made once for all who ask while it is kept.
+    /// What this encoder makes of it, once for all who ask while it is kept.
     pub(crate) fn encoded(
         self: &Arc<Self>,
-        format: Format,
+        encoder: TypeId,
         encode: impl FnOnce() -> Bytes,
     ) -> Bytes {
-        if let Some(bytes) = &*self.cell(format).read() {
+        if let Some(bytes) = find(&self.kept.read(), encoder) {
             return bytes.clone();
         }
         let bytes = {
-            let mut cell = self.cell(format).write();
-            if let Some(bytes) = &*cell {
+            let mut kept = self.kept.write();
+            if let Some(bytes) = find(&kept, encoder) {
                 return bytes.clone();
             }
-            cell.insert(encode()).clone()
+            let bytes = encode();
+            kept.push((encoder, bytes.clone()));
+            bytes
         };
-        // Behind the cell's lock: what is let go of for it locks cells, too.
+        // Behind the lock: what is let go of for it takes such locks, too.
         if let Some(encodings) = self.encodings.get() {
-            encodings.keep(self, format, bytes.len());
+            encodings.keep(self, encoder, bytes.len());
         }
         bytes
     }
 
-    pub(super) fn forget(&self, format: Format) {
-        *self.cell(format).write() = None;
+    pub(super) fn forget(&self, encoder: TypeId) {
+        self.kept.write().retain(|(of, _)| *of != encoder);
     }
 
     #[cfg(test)]
-    pub(super) fn is_encoded(&self, format: Format) -> bool {
-        self.cell(format).read().is_some()
+    pub(super) fn is_encoded(&self, encoder: TypeId) -> bool {
+        find(&self.kept.read(), encoder).is_some()
     }
+}
 
-    fn cell(&self, format: Format) -> &Cell {
-        match format {
-            Format::Sse => &self.cells[0],
-            Format::Json => &self.cells[1],
-            Format::Signal(format) => &self.signal_cells.get_or_init(Box::default)[format as usize],
-        }
-    }
+fn find(kept: &[(TypeId, Bytes)], encoder: TypeId) -> Option<&Bytes> {
+    let found = kept.iter().find(|(of, _)| *of == encoder);
+    found.map(|(_, bytes)| bytes)
 }

@@ -40,7 +40,7 @@ pub struct Limit {
 }
 
 /// An event that a read found.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Found {
     /// In memory, where others find it too.
     Shared(Arc<Stored>),

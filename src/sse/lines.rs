@@ -2,13 +2,17 @@
 
 use serde::Serialize;
 
-pub(super) fn data_lines(out: &mut Vec<u8>, data: &[u8]) {
+use crate::event::EventId;
+
+/// The data of a block: one field for each of its lines.
+pub fn write_data(out: &mut Vec<u8>, data: &[u8]) {
     for line in lines(data) {
         bytes_field(out, "data", line);
     }
 }
 
-pub(super) fn field(out: &mut Vec<u8>, name: &str, value: &str) {
+/// One field of a block. The value must hold no line end.
+pub fn write_field(out: &mut Vec<u8>, name: &str, value: &str) {
     bytes_field(out, name, value.as_bytes());
 }
 
@@ -16,6 +20,13 @@ fn bytes_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     for part in [name.as_bytes(), b": ", value, b"\n"] {
         out.extend_from_slice(part);
     }
+}
+
+/// Ends the block of an event. The id is the last field: many clients store it when they read its line, before
+/// the event is dispatched, and would resume behind an event that was cut in the middle.
+pub fn end_block(out: &mut Vec<u8>, id: EventId) {
+    write_field(out, "id", id.write(&mut [0; EventId::MAX_CHARS]));
+    out.push(b'\n');
 }
 
 /// CR, LF and CRLF end a line, as in the standard's own parser; nothing else does.
@@ -37,6 +48,7 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-pub(super) fn json(value: &(impl Serialize + ?Sized)) -> String {
+/// On one line. What cannot be serialized is an empty text: no type here is such.
+pub fn json(value: &(impl Serialize + ?Sized)) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }

@@ -12,7 +12,9 @@ use futures_util::{
     future::{BoxFuture, FutureExt, ready},
 };
 use sse_broadcaster::{
-    Broadcaster, Event, EventId, Format, Options, Selector, Start, Subscription,
+    Broadcaster, Event, EventId, Options, Selector, Start,
+    broadcaster::EncodedStream,
+    encoding::Sse,
     event::Stored,
     history::{
         AppendError, Appended, Batch, Bounds, Chunk, From, History, Limit, NameKind, NameRange,
@@ -143,7 +145,7 @@ struct World {
 }
 
 struct Reader {
-    stream: Subscription,
+    stream: EncodedStream,
     topic: &'static str,
     woken: Arc<Flag>,
     parser: Parser,
@@ -209,8 +211,9 @@ impl World {
         Reader {
             stream: self
                 .broadcaster
-                .subscribe(selector, Format::Sse, start)
-                .unwrap(),
+                .subscribe(selector, start)
+                .unwrap()
+                .encoded(&Sse),
             topic,
             woken: Flag::raised(),
             parser: Parser::default(),

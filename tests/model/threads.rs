@@ -13,7 +13,8 @@ use futures_util::{
     future::{join, join_all},
 };
 use sse_broadcaster::{
-    Broadcaster, Event, EventId, Format, Memory, Options, Start, Subscription, history::Retention,
+    Broadcaster, Event, EventId, Format, Memory, Options, Start, broadcaster::EncodedStream,
+    encoding::Sse, history::Retention,
 };
 use tokio::{runtime::Runtime, sync::Barrier, task::yield_now, time::timeout};
 
@@ -91,7 +92,7 @@ impl Subscriber {
         self
     }
 
-    fn subscribe(&mut self) -> Subscription {
+    fn subscribe(&mut self) -> EncodedStream {
         let has_ended = self.stage.has_ended.read().unwrap();
         let start = match &self.chain.last_id {
             Some(id) => Start::After(id.clone()),
@@ -99,14 +100,14 @@ impl Subscriber {
             None => Start::Earliest,
         };
         let broadcaster = &self.stage.broadcaster;
-        let stream = broadcaster.subscribe(self.asks.selector(), self.format, start.clone());
+        let stream = broadcaster.subscribe(self.asks.selector(), start.clone());
         let head = broadcaster.bounds().head;
         self.notes.push(Note::Opened(match start {
             Start::After(id) => Opening::After(id.parse().unwrap()),
             Start::Live => Opening::Fresh(head),
             _ => Opening::Any,
         }));
-        stream.unwrap()
+        stream.unwrap().encoded(self.format.encoder())
     }
 
     async fn connect(&mut self) -> bool {
@@ -180,8 +181,9 @@ async fn pass_by(stage: Arc<Stage>, seed: u64) {
         let start = Start::Last(rng.usize(0..9));
         let broadcaster = &stage.broadcaster;
         let mut stream = broadcaster
-            .subscribe(asks.selector(), Format::Sse, start)
-            .unwrap();
+            .subscribe(asks.selector(), start)
+            .unwrap()
+            .encoded(&Sse);
         for _ in 0..rng.usize(0..4) {
             let _ = timeout(Duration::from_millis(1), stream.next()).await;
         }

@@ -17,7 +17,8 @@ use std::{
 
 use futures_util::StreamExt;
 use sse_broadcaster::{
-    Broadcaster, Event, EventId, Format, Memory, Options, Start, Subscription,
+    Broadcaster, Event, EventId, Format, Memory, Options, Start,
+    broadcaster::EncodedStream,
     broadcaster::PublishError,
     history::{Appended, Retention},
 };
@@ -88,7 +89,7 @@ struct Walker {
 
 /// One connection: the server's end, and what lies between it and the client.
 struct Stream {
-    subscription: Subscription,
+    subscription: EncodedStream,
     woken: Arc<Flag>,
     start: Start,
     fresh_head: EventId,
@@ -411,7 +412,7 @@ impl World {
         let last_id = client.chain.last_id.clone();
         let start = last_id.map_or(client.start.clone(), Start::After);
         let (broadcaster, asks) = (&self.broadcaster, client.asks);
-        let subscribe = || broadcaster.subscribe(asks.selector(), client.format, start.clone());
+        let subscribe = || broadcaster.subscribe(asks.selector(), start.clone());
         let mut subscription = if self.shape.shards > 1 {
             on_a_new_thread(subscribe).unwrap()
         } else {
@@ -420,6 +421,7 @@ impl World {
         if client.tells_head {
             subscription.tell_head();
         }
+        let subscription = subscription.encoded(client.format.encoder());
         client.stream = Some(Stream {
             floor,
             until: client.tells_head.then(|| subscription.head()),

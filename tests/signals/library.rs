@@ -6,8 +6,8 @@ use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sse_broadcaster::{
-    Broadcaster, Event, Memory, Options, Subscription,
-    broadcaster::PublishError,
+    Broadcaster, Event, Memory, Options,
+    broadcaster::{EncodedStream, PublishError},
     history::{History, MAX_RETAINED_VALUES, Retention, SyncPolicy},
 };
 use sse_broadcaster_disk as disk;
@@ -40,13 +40,13 @@ fn name(text: &str) -> SignalName {
 
 /// Somebody who reads.
 struct Reader {
-    stream: Subscription,
+    stream: EncodedStream,
     text: String,
     page: Page,
 }
 
 impl Reader {
-    fn new(stream: Subscription) -> Self {
+    fn new(stream: EncodedStream) -> Self {
         Self {
             stream,
             text: String::new(),

@@ -6,7 +6,7 @@ use actix_web::{
     http::header,
 };
 use sse_broadcaster::{
-    broadcaster::{Broadcaster, Subscription},
+    broadcaster::{Broadcaster, EncodedStream},
     event::Selector,
 };
 use sse_broadcaster_http::{
@@ -36,8 +36,8 @@ pub fn subscribe(
 ) -> Result<StreamResponse, Problem> {
     actix_web::rt::spawn(broadcaster.attend());
     let stream_request = read_parameters(&Head::from(request), StreamRequest::read)?;
-    let subscription = stream_request.with_selector(selector).grant(broadcaster)?;
-    Ok(StreamResponse(subscription))
+    let stream = stream_request.with_selector(selector).grant(broadcaster)?;
+    Ok(StreamResponse(stream))
 }
 
 /// A stream of the signals that the request names, as `GET /signals` does: `name`, `format`.
@@ -61,9 +61,9 @@ pub fn may_publish(access: &Access, request: &HttpRequest) -> Result<Permit, Pro
     Ok(access.may_publish(&Head::from(request))?)
 }
 
-/// A stream as the response of a handler: `200` with `text/event-stream`, until the subscription ends.
+/// A stream as the response of a handler: `200` with `text/event-stream`, until it ends.
 #[derive(Debug)]
-pub struct StreamResponse(pub Subscription);
+pub struct StreamResponse(pub EncodedStream);
 
 impl Responder for StreamResponse {
     type Body = BoxBody;

@@ -11,7 +11,7 @@ use actix_web::{
     body::{BodySize, MessageBody},
     web::Bytes,
 };
-use sse_broadcaster::broadcaster::{Ended, Subscription};
+use sse_broadcaster::broadcaster::{EncodedStream, Ended};
 use sse_broadcaster_http::{AddressSlot, OpenedStream};
 
 use crate::link::Link;
@@ -19,7 +19,7 @@ use crate::link::Link;
 /// A subscription as the body of a response. Its end is a cut of the connection, where that is ours;
 /// in somebody else's server an error, which does the same after what was written has left.
 pub(crate) struct StreamBody {
-    subscription: Subscription,
+    stream: EncodedStream,
     link: Option<Rc<Link>>,
     _slot: Option<AddressSlot>,
 }
@@ -27,7 +27,7 @@ pub(crate) struct StreamBody {
 impl StreamBody {
     pub(crate) fn new(opened: OpenedStream, link: Option<Rc<Link>>) -> Self {
         Self {
-            subscription: opened.subscription,
+            stream: opened.stream,
             link,
             _slot: opened.slot,
         }
@@ -46,13 +46,13 @@ impl MessageBody for StreamBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let Some(link) = self.link.clone() else {
-            let stream = Pin::new(&mut self.subscription);
+            let stream = Pin::new(&mut self.stream);
             let next = futures_util::Stream::poll_next(stream, cx);
             return next.map_err(Into::into);
         };
-        match self.subscription.poll_piece(cx) {
+        match self.stream.poll_piece(cx) {
             Poll::Ready(Some(bytes)) => {
-                link.set_past(self.subscription.is_past());
+                link.set_past(self.stream.is_past());
                 Poll::Ready(Some(Ok(bytes)))
             }
             Poll::Ready(None) => {
@@ -67,7 +67,7 @@ impl MessageBody for StreamBody {
 impl Drop for StreamBody {
     fn drop(&mut self) {
         if self.link.as_ref().is_some_and(|link| link.has_stalled()) {
-            self.subscription.ends_as(Ended::Stalled);
+            self.stream.ends_as(Ended::Stalled);
         }
     }
 }

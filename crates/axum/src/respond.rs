@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use sse_broadcaster::{
-    broadcaster::{Broadcaster, Subscription},
+    broadcaster::{Broadcaster, EncodedStream},
     event::Selector,
 };
 use sse_broadcaster_http::{
@@ -28,8 +28,8 @@ pub fn subscribe(
     selector: Selector,
 ) -> Result<StreamResponse, Problem> {
     let stream_request = read_parameters(&Head(request), StreamRequest::read)?;
-    let subscription = stream_request.with_selector(selector).grant(broadcaster)?;
-    Ok(StreamResponse(subscription))
+    let stream = stream_request.with_selector(selector).grant(broadcaster)?;
+    Ok(StreamResponse(stream))
 }
 
 /// A stream of the signals that the request names, as `GET /signals` of the service does: `name`,
@@ -50,9 +50,9 @@ pub fn may_publish(access: &Access, request: &Parts) -> Result<Permit, Problem> 
     Ok(access.may_publish(&Head(request))?)
 }
 
-/// A stream as the response of a handler: `200` with `text/event-stream`, until the subscription ends.
+/// A stream as the response of a handler: `200` with `text/event-stream`, until it ends.
 #[derive(Debug)]
-pub struct StreamResponse(pub Subscription);
+pub struct StreamResponse(pub EncodedStream);
 
 impl IntoResponse for StreamResponse {
     fn into_response(self) -> Response {

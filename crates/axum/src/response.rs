@@ -12,7 +12,7 @@ use axum::{
     response::Response,
 };
 use futures_util::{Stream, StreamExt as _, stream};
-use sse_broadcaster::broadcaster::Subscription;
+use sse_broadcaster::broadcaster::EncodedStream;
 use sse_broadcaster_http::{AddressSlot, OpenedStream};
 
 /// The response, with its body as axum sends it.
@@ -46,23 +46,23 @@ fn come_back(retry: Bytes) -> impl Stream<Item = Result<Bytes, io::Error>> {
 
 /// A subscription as the body of a response, counted among those of its address until it ends.
 struct StreamBody {
-    subscription: Subscription,
+    stream: EncodedStream,
     _slot: Option<AddressSlot>,
 }
 
 impl From<OpenedStream> for StreamBody {
     fn from(opened: OpenedStream) -> Self {
         Self {
-            subscription: opened.subscription,
+            stream: opened.stream,
             _slot: opened.slot,
         }
     }
 }
 
 impl Stream for StreamBody {
-    type Item = <Subscription as Stream>::Item;
+    type Item = <EncodedStream as Stream>::Item;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Pin::new(&mut self.subscription).poll_next(cx)
+        Pin::new(&mut self.stream).poll_next(cx)
     }
 }

@@ -9,7 +9,7 @@ use http::{
     HeaderName, HeaderValue, StatusCode,
     header::{self, HeaderMap},
 };
-use sse_broadcaster::{broadcaster::Subscription, event::EventId, history::Unavailable};
+use sse_broadcaster::{broadcaster::EncodedStream, event::EventId, history::Unavailable};
 
 /// The headers that every stream's response begins with.
 pub const STREAM_HEADERS: [(&str, &str); 4] = [
@@ -51,7 +51,7 @@ pub type PageBody = Pin<Box<dyn Stream<Item = Result<Bytes, Unavailable>> + Send
 #[derive(Debug)]
 pub struct OpenedStream {
     /// What is sent.
-    pub subscription: Subscription,
+    pub stream: EncodedStream,
     /// To be held until the stream ends.
     pub slot: Option<AddressSlot>,
 }

@@ -4,8 +4,7 @@
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::{SignalError, SignalName, diff::diff, document, numbers::is_identical};
-use sse_broadcaster::internal::Update;
+use super::{SignalError, SignalName, diff::diff, document, numbers::is_identical, update::Update};
 use sse_broadcaster::{
     event::{Event, EventId},
     history::{Batch, Precondition, Retain},

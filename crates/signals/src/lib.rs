@@ -18,6 +18,7 @@ mod condition;
 mod diff;
 mod document;
 mod error;
+mod format;
 mod name;
 mod numbers;
 mod patch;
@@ -26,15 +27,15 @@ mod signal;
 mod single_flight;
 mod state;
 mod store;
+mod update;
 
 pub use condition::{Condition, Versions};
 pub use document::parse;
 pub use document::{Document, MAX_DEPTH, MAX_DOCUMENT_BYTES};
 pub use error::SignalError;
+pub use format::SignalFormat;
 pub use name::{MAX_SIGNAL_NAME_BYTES, SignalName};
 pub use patch::{MAX_OPERATIONS, Patch};
 pub use signal::Signal;
 pub use state::{Brought, MAX_NAMES};
 pub use store::{Signals, Written};
-
-pub use sse_broadcaster::event::SignalFormat;

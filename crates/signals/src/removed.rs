@@ -5,8 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
-use super::SignalName;
-use sse_broadcaster::internal::Update;
+use super::{SignalName, update::Update};
 use sse_broadcaster::{
     broadcaster::{Broadcaster, Start},
     event::{EventId, Selector},

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Brought, Condition, SignalError, SignalFormat, SignalName, Signals, Written};
 use sse_broadcaster::{
-    broadcaster::{Broadcaster, Subscription},
+    broadcaster::{Broadcaster, EncodedStream},
     event::Invalid,
 };
 
@@ -97,7 +97,7 @@ impl<T: Serialize> Signal<T> {
     ///
     /// # Errors
     /// See [`SignalError`].
-    pub fn subscribe(&self, format: SignalFormat) -> Result<Subscription, SignalError> {
+    pub fn subscribe(&self, format: SignalFormat) -> Result<EncodedStream, SignalError> {
         let names = std::slice::from_ref(&self.name);
         self.signals.subscribe(names, format, Brought::default())
     }

@@ -8,14 +8,14 @@ use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::{
-    SignalError, SignalName, Signals,
+    SignalError, SignalFormat, SignalName, Signals,
     removed::Members,
     single_flight::{SignalAt, SingleFlight, StateAt, StateRequest},
+    update::Update,
 };
-use sse_broadcaster::internal::Update;
 use sse_broadcaster::{
-    broadcaster::{Broadcaster, Snapshot, Snapshots, Start, Subscription},
-    event::{EventId, Format, Invalid, MAX_TOPICS, Selector, SignalFormat},
+    broadcaster::{Broadcaster, EncodedStream, Snapshot, Snapshots, Start},
+    event::{EventId, Invalid, MAX_TOPICS, Selector},
     history::Unavailable,
     sse::Frame,
 };
@@ -53,7 +53,7 @@ impl Signals {
         names: &[SignalName],
         format: SignalFormat,
         brought: Brought,
-    ) -> Result<Subscription, SignalError> {
+    ) -> Result<EncodedStream, SignalError> {
         let refused = |code, detail: String| Err(Invalid::new(code, detail).into());
         if names.is_empty() {
             return refused(
@@ -94,11 +94,10 @@ impl Signals {
                 ..Progress::default()
             })),
         };
-        let format = Format::Signal(format);
         let stream = self
             .broadcaster
-            .subscribe_to_state(selector, format, Arc::new(state))?;
-        Ok(stream)
+            .subscribe_to_state(selector, Arc::new(state))?;
+        Ok(stream.encoded(format.encoder()))
     }
 }
 
@@ -234,7 +233,7 @@ struct Part {
 
 impl Part {
     fn document(&mut self, name: &str, format: SignalFormat, document: &Bytes) {
-        let (before, behind) = Update::around(name, format);
+        let (before, behind) = format.around(name);
         self.open.extend_from_slice(&before);
         if document.len() < SHARED_BYTES {
             self.open.extend_from_slice(document);
@@ -305,7 +304,7 @@ impl Client<'_> {
             merge: "null",
             gone: None,
         };
-        gone.write(self.format, &mut part.open);
+        self.format.write(&gone, &mut part.open);
         part.open.push(b'\n');
     }
 }

@@ -4,11 +4,8 @@ use serde_json::Value;
 
 use super::{heartbeat, query, stream_request::last_event_id};
 use crate::Refusal;
-use sse_broadcaster::{
-    broadcaster::Subscription,
-    event::{Invalid, SignalFormat},
-};
-use sse_broadcaster_signals::{Brought, SignalError, SignalName, Signals};
+use sse_broadcaster::{broadcaster::EncodedStream, event::Invalid};
+use sse_broadcaster_signals::{Brought, SignalError, SignalFormat, SignalName, Signals};
 
 /// The parameters of a stream of signals, but for those that it shares with other streams.
 pub const PARAMETERS: [&str; 3] = ["name", "format", "heartbeat"];
@@ -54,16 +51,16 @@ impl SignalsRequest {
     ///
     /// # Errors
     /// 400 for a parameter that cannot be; 503 while nobody can subscribe.
-    pub fn grant(self, signals: &Signals) -> Result<Subscription, Refusal> {
+    pub fn grant(self, signals: &Signals) -> Result<EncodedStream, Refusal> {
         let subscribed = signals.subscribe(&self.names, self.format, self.brought);
-        let mut subscription = subscribed.map_err(|error| match error {
+        let mut stream = subscribed.map_err(|error| match error {
             SignalError::Invalid(invalid) => Refusal::parameter(invalid),
             other => other.into(),
         })?;
         if let Some(every) = self.heartbeat {
-            subscription.send_heartbeat(every);
+            stream.send_heartbeat(every);
         }
-        Ok(subscription)
+        Ok(stream)
     }
 }
 

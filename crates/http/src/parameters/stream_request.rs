@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::{heartbeat, query, since};
 use sse_broadcaster::{
-    broadcaster::{Broadcaster, Start, SubscribeError, Subscription},
-    event::{Format, Invalid, Selector},
+    Format,
+    broadcaster::{Broadcaster, EncodedStream, Start, SubscribeError},
+    encoding::Encoder,
+    event::{Invalid, Selector},
 };
 
 /// The names under which clients send their last id in the query.
@@ -75,20 +77,32 @@ impl StreamRequest {
         })
     }
 
-    /// Subscribes.
+    /// Subscribes, in the format that was asked for.
     ///
     /// # Errors
     /// See [`SubscribeError`].
-    pub fn grant(self, broadcaster: &Broadcaster) -> Result<Subscription, SubscribeError> {
-        let format = self.format.unwrap_or_default();
-        let mut subscription = broadcaster.subscribe(self.selector, format, self.start)?;
+    pub fn grant(self, broadcaster: &Broadcaster) -> Result<EncodedStream, SubscribeError> {
+        let encoder = self.format.unwrap_or_default().encoder();
+        self.grant_to(broadcaster, encoder)
+    }
+
+    /// Subscribes to what this encoder writes.
+    ///
+    /// # Errors
+    /// See [`SubscribeError`].
+    pub fn grant_to(
+        self,
+        broadcaster: &Broadcaster,
+        encoder: &'static dyn Encoder,
+    ) -> Result<EncodedStream, SubscribeError> {
+        let mut subscription = broadcaster.subscribe(self.selector, self.start)?;
         if self.until_head {
             subscription.tell_head();
         }
         if let Some(every) = self.heartbeat {
             subscription.send_heartbeat(every);
         }
-        Ok(subscription)
+        Ok(subscription.encoded(encoder))
     }
 
     /// From the query, and the header `Last-Event-ID` where there is one.

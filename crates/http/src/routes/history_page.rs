@@ -17,6 +17,7 @@ use crate::{
 };
 use sse_broadcaster::{
     broadcaster::{HistoryReader, PublishError},
+    encoding::Json,
     history::{Found, Unavailable},
     sse::Frame,
 };
@@ -111,7 +112,7 @@ fn lines(format: PageFormat, events: &[Found], mut first: bool) -> String {
             PageFormat::Json => ",\n",
         };
         lines.push_str(separator);
-        let json = Frame::json(found.id(), found.time_ms(), &found.fields());
+        let json = Json::text(found.id(), found.time_ms(), &found.fields());
         lines.push_str(&json);
         if format == PageFormat::Lines {
             lines.push('\n');

@@ -14,10 +14,10 @@ use crate::{
     response::{self, Body, OpenedStream, Response},
 };
 use sse_broadcaster::{
-    broadcaster::{Broadcaster, Subscription},
+    broadcaster::{Broadcaster, EncodedStream},
     event::Invalid,
     internal::Shown,
-    sse::Frame,
+    sse::{Frame, Notice},
 };
 
 /// What a stream carries.
@@ -87,11 +87,11 @@ impl Parameters {
 pub fn grant(
     request: &impl RequestHead,
     state: &AppState,
-    subscribe: impl FnOnce() -> Result<Subscription, Refusal>,
+    subscribe: impl FnOnce() -> Result<EncodedStream, Refusal>,
 ) -> Result<OpenedStream, Refusal> {
     let slot = state.gate.admit_address(request.peer_ip())?;
-    let subscription = subscribe()?;
-    Ok(OpenedStream { subscription, slot })
+    let stream = subscribe()?;
+    Ok(OpenedStream { stream, slot })
 }
 
 /// Reads the parameters from the query and the header `Last-Event-ID`.
@@ -126,7 +126,7 @@ fn stream(
     }
     match parameters.grant(request, state) {
         Ok(opened) => {
-            let head = opened.subscription.head();
+            let head = opened.stream.head();
             Ok(response::of_stream(
                 Some(head),
                 Body::Stream(Box::new(opened)),
@@ -146,7 +146,10 @@ fn come_back(request: &impl RequestHead, refusal: Refusal) -> Result<Response, R
     if !passes || !accepts_event_stream(request) {
         return Err(refusal);
     }
-    let retry: Bytes = Frame::come_back(Broadcaster::spread_retry(), None);
+    let retry: Bytes = Frame::notice(&Notice::Reconnect {
+        after: Broadcaster::spread_retry(),
+        position: None,
+    });
     Ok(response::of_stream(None, Body::ComeBack(retry)))
 }
 
@@ -166,7 +169,7 @@ pub fn open_stream(
 ) -> Result<(http::Response<()>, OpenedStream), Refusal> {
     state.gate.admit_host(request)?;
     let opened = Parameters::read(request, kind)?.grant(request, state)?;
-    let mut response = response::of_stream(Some(opened.subscription.head()), Body::Empty);
+    let mut response = response::of_stream(Some(opened.stream.head()), Body::Empty);
     cors::admit_reader(response.headers_mut(), &state.gate, request);
     Ok((response.map(|_| ()), opened))
 }

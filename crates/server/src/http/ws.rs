@@ -3,7 +3,7 @@
 //! ```text
 //! ws/socket.rs        the answer's body: who has the word, and how it ends
 //! ws/events.rs        what is due to the subscriber, as frames in bounded pieces
-//! ws/words.rs         the lines of a stream, read as messages
+//! ws/messages.rs      an event or a notice as a message
 //! ws/conversation.rs  what the client says, and what it is answered
 //! ws/incoming.rs      its frames as whole messages, within bounds; ws/lengths.rs
 //! ws/publish.rs       a message that publishes
@@ -16,9 +16,9 @@ mod conversation;
 mod events;
 mod incoming;
 mod lengths;
+mod messages;
 mod publish;
 mod socket;
-mod words;
 
 use std::{rc::Rc, sync::Arc};
 
@@ -32,7 +32,7 @@ use actix_web::{
     web::{self, Payload, ServiceConfig},
 };
 
-use crate::http::ws::{incoming::Incoming, publish::Publisher, socket::Socket};
+use crate::http::ws::{incoming::Incoming, messages::Messages, publish::Publisher, socket::Socket};
 use sse_broadcaster_actix::{
     AppState, Problem, Refusal,
     internal::{Head, Link, refused},
@@ -73,11 +73,11 @@ fn open(
         Incoming::open(request, body, publisher.max_message_bytes(), &state.uploads)
             .map_err(|error| upgrade_required(&error.to_string()))?;
     let opened = grant(&head, state, || {
-        Ok(stream_request.grant(&state.broadcaster)?)
+        Ok(stream_request.grant_to(&state.broadcaster, &Messages)?)
     });
-    let OpenedStream { subscription, slot } =
+    let OpenedStream { stream, slot } =
         opened.inspect_err(|_| state.broadcaster.count_refused())?;
-    if let Ok(head) = subscription.head().to_string().parse() {
+    if let Ok(head) = stream.head().to_string().parse() {
         let name = header::HeaderName::from_static("event-head");
         answer.headers_mut().insert(name, head);
     }
@@ -87,7 +87,7 @@ fn open(
     }
     let broadcaster = state.broadcaster.clone();
     Ok(answer.map_body(|_, replies| {
-        let events = events::Events::new(subscription, broadcaster);
+        let events = events::Events::new(stream, broadcaster);
         let said = (incoming, session, publisher);
         BoxBody::new(Socket::open(events, said, replies, link, slot))
     }))

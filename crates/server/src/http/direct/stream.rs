@@ -23,7 +23,7 @@ use crate::http::connection::{
     socket,
     stall::{Stall, UncheckedBytes},
 };
-use sse_broadcaster::broadcaster::{Ended, Subscription};
+use sse_broadcaster::broadcaster::{EncodedStream, Ended};
 use sse_broadcaster_http::AddressSlot;
 
 /// Most that is written for one stream before others have their turn.
@@ -34,7 +34,7 @@ const FIRST_WRITE_BYTES: usize = 32 << 10;
 /// A subscriber, and the socket that it is sent to.
 pub(super) struct Stream {
     pub(super) socket: TcpStream,
-    subscription: Subscription,
+    due: EncodedStream,
     waker: Arc<StreamWaker>,
     framing: Framing,
     discarded: Discarded,
@@ -89,7 +89,7 @@ impl Stream {
     ) -> (Self, Vec<u8>) {
         let stream = Self {
             socket,
-            subscription: granted.opened.subscription,
+            due: granted.opened.stream,
             waker,
             framing: if granted.chunked {
                 Framing::Chunks
@@ -114,10 +114,10 @@ impl Stream {
         let mut cx = Context::from_waker(&waker);
         let mut is_pending = false;
         while head.len() < FIRST_WRITE_BYTES {
-            match self.subscription.poll_due(&mut cx) {
+            match self.due.poll_due(&mut cx) {
                 // Shared by others, maybe, so that it is not copied.
                 Poll::Ready(Some(bytes)) if bytes.len() > FIRST_WRITE_BYTES => {
-                    self.subscription.put_back(bytes);
+                    self.due.put_back(bytes);
                     break;
                 }
                 Poll::Ready(Some(bytes)) if self.is_chunked() => append_chunk(&mut head, &bytes),
@@ -148,7 +148,7 @@ impl Stream {
         let mut cx = Context::from_waker(&waker);
         let mut written = 0;
         while written < PER_TURN_BYTES {
-            let bytes = match self.subscription.poll_due(&mut cx) {
+            let bytes = match self.due.poll_due(&mut cx) {
                 Poll::Ready(Some(bytes)) => bytes,
                 Poll::Ready(None) => return self.break_off(),
                 Poll::Pending => return Progress::Idle,
@@ -158,7 +158,7 @@ impl Stream {
             match framer.write(&self.socket, bytes, self.is_chunked()) {
                 Ok(None) => {
                     self.has_written(length);
-                    if self.subscription.is_settled() {
+                    if self.due.is_settled() {
                         return Progress::Idle;
                     }
                 }
@@ -259,8 +259,8 @@ impl Stream {
             let written = full.outgoing.written() as u64;
             full.replay.is_over(written, timeout)
         });
-        if has_stalled || (is_slow && is_wanted && self.subscription.is_past()) {
-            self.subscription.ends_as(Ended::Stalled);
+        if has_stalled || (is_slow && is_wanted && self.due.is_past()) {
+            self.due.ends_as(Ended::Stalled);
             return Progress::Gone;
         }
         match self.full {
@@ -289,7 +289,7 @@ impl Stream {
     /// The kernel, which counts the same time, may be first to see that a stream has stalled.
     fn gone(&mut self, error: &io::Error) -> Progress {
         if error.kind() == io::ErrorKind::TimedOut {
-            self.subscription.ends_as(Ended::Stalled);
+            self.due.ends_as(Ended::Stalled);
         }
         Progress::Gone
     }

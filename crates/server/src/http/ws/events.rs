@@ -4,14 +4,17 @@ use std::{
     cell::Cell,
     rc::Rc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use actix_web::web::{Bytes, BytesMut};
 use actix_ws::{CloseCode, CloseReason};
 
-use super::words::{Lines, Word};
-use sse_broadcaster::broadcaster::{Broadcaster, Subscription};
-use sse_broadcaster::internal::MAX_PIECE_BYTES;
+use sse_broadcaster::{
+    broadcaster::{Broadcaster, EncodedStream, Part},
+    internal::MAX_PIECE_BYTES,
+    sse::Notice,
+};
 
 /// How many pings in a row are left unanswered before the client is given up. They are sent when
 /// nothing else is, and whatever the client sends is an answer.
@@ -38,20 +41,24 @@ impl Unanswered {
 }
 
 pub(super) struct Events {
-    subscription: Subscription,
+    stream: EncodedStream,
     broadcaster: Broadcaster,
-    lines: Lines,
+    /// Messages that are due, each a line.
+    lines: Bytes,
+    /// The reconnection time that the stream said last.
+    retry: Option<Duration>,
     /// What is left of the message whose frame has begun.
     message: Bytes,
     pub(super) unanswered: Rc<Unanswered>,
 }
 
 impl Events {
-    pub(super) fn new(subscription: Subscription, broadcaster: Broadcaster) -> Self {
+    pub(super) fn new(stream: EncodedStream, broadcaster: Broadcaster) -> Self {
         Self {
-            subscription,
+            stream,
             broadcaster,
-            lines: Lines::default(),
+            lines: Bytes::new(),
+            retry: None,
             message: Bytes::new(),
             unanswered: Rc::default(),
         }
@@ -62,8 +69,8 @@ impl Events {
         !self.message.is_empty()
     }
 
-    pub(super) fn subscription(&mut self) -> &mut Subscription {
-        &mut self.subscription
+    pub(super) fn stream(&mut self) -> &mut EncodedStream {
+        &mut self.stream
     }
 
     /// The next piece; an error is why the socket is to be closed.
@@ -77,24 +84,42 @@ impl Events {
                 break;
             }
             self.message = Bytes::new();
-            match self.lines.next() {
-                Some(Word::Event(event)) => self.begin(event, &mut piece),
-                Some(Word::Ours(word)) => self.begin(word.into(), &mut piece),
-                Some(Word::Ping) if self.unanswered.one_more() > MAX_UNANSWERED => {
-                    return Poll::Ready(Err(no_answer()));
-                }
-                Some(Word::Ping) => piece.extend_from_slice(&PING),
-                None => match self.subscription.poll_due(cx) {
-                    Poll::Ready(Some(due)) => self.lines.feed(due),
-                    Poll::Ready(None) if piece.is_empty() => {
-                        return Poll::Ready(Err(self.come_back()));
+            if let Some(message) = self.next_message() {
+                self.begin(message, &mut piece);
+                continue;
+            }
+            match self.stream.poll_part(cx) {
+                Poll::Ready(Some(Part::Notice(Notice::Ping, _))) => {
+                    if self.unanswered.one_more() > MAX_UNANSWERED {
+                        return Poll::Ready(Err(no_answer()));
                     }
-                    Poll::Pending if piece.is_empty() => return Poll::Pending,
-                    Poll::Ready(None) | Poll::Pending => break,
-                },
+                    piece.extend_from_slice(&PING);
+                }
+                Poll::Ready(Some(part)) => self.take(part),
+                Poll::Ready(None) if piece.is_empty() => {
+                    return Poll::Ready(Err(self.come_back()));
+                }
+                Poll::Pending if piece.is_empty() => return Poll::Pending,
+                Poll::Ready(None) | Poll::Pending => break,
             }
         }
         Poll::Ready(Ok(piece.freeze()))
+    }
+
+    fn take(&mut self, part: Part) {
+        if let Part::Notice(Notice::Retry(after) | Notice::Reconnect { after, .. }, _) = &part {
+            self.retry = Some(*after);
+        }
+        self.lines = part.into_bytes();
+    }
+
+    fn next_message(&mut self) -> Option<Bytes> {
+        let Some(end) = memchr::memchr(b'\n', &self.lines) else {
+            // An empty slice would hold on to the whole.
+            self.lines = Bytes::new();
+            return None;
+        };
+        Some(self.lines.split_to(end + 1).slice(..end))
     }
 
     fn begin(&mut self, message: Bytes, piece: &mut BytesMut) {
@@ -112,10 +137,10 @@ impl Events {
         } else {
             (CloseCode::Again, "history is out of reach")
         };
-        let retry = match self.lines.retry_ms {
-            Some(ms) => u128::from(ms),
-            None => Broadcaster::spread_retry().as_millis(),
-        };
+        let retry = self
+            .retry
+            .unwrap_or_else(Broadcaster::spread_retry)
+            .as_millis();
         CloseReason {
             code,
             description: Some(format!(r#"{{"retry":{retry},"detail":"{detail}"}}"#)),

@@ -123,7 +123,7 @@ impl MessageBody for Socket {
         match this.events.poll_piece(cx) {
             Poll::Ready(Ok(piece)) => {
                 if let Some(link) = &this.link {
-                    link.set_past(this.events.subscription().is_past());
+                    link.set_past(this.events.stream().is_past());
                 }
                 return Poll::Ready(Some(Ok(piece)));
             }
@@ -141,7 +141,7 @@ impl MessageBody for Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         if self.link.as_ref().is_some_and(|link| link.has_stalled()) {
-            self.events.subscription().ends_as(Ended::Stalled);
+            self.events.stream().ends_as(Ended::Stalled);
         }
     }
 }

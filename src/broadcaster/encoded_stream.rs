@@ -1,0 +1,203 @@
+//! A subscription on its way to a client: its items as bytes.
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::stream::Stream;
+
+use super::{item::Item, stats::Ended, subscription::Subscription};
+use crate::{encoding::Encoder, event::EventId, sse::Notice};
+
+/// Longest piece that is yielded at once: whoever writes it copies it.
+pub const MAX_PIECE_BYTES: usize = 32 << 10;
+/// Up to here what is at hand is put together, which is cheaper than to write each by itself.
+const MAX_JOINED_BYTES: usize = 4 << 10;
+
+/// The stream was cut, so that its client comes back: because the server drains, its grant is over,
+/// or history is out of reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disconnected;
+
+impl fmt::Display for Disconnected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the stream is cut for its client to come back")
+    }
+}
+
+impl std::error::Error for Disconnected {}
+
+/// What an item is encoded to.
+#[derive(Debug, Clone)]
+pub enum Part {
+    /// Events, one behind the other.
+    Events(Bytes),
+    Notice(Notice, Bytes),
+    State(Bytes),
+}
+
+impl Part {
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Events(bytes) | Self::Notice(_, bytes) | Self::State(bytes) => bytes,
+        }
+    }
+}
+
+/// A [`Subscription`] as the body of a response, by one [`Encoder`]. As a `Stream`, each item is all that is due,
+/// up to 32 KiB.
+///
+/// # Ending
+/// It never ends by itself but with [`Disconnected`], after a `Pending` that lets what was yielded before be
+/// flushed. Dropping it is all that is needed to unsubscribe.
+///
+/// # Slow readers
+/// As with a [`Subscription`]: while it is not polled nothing is kept for it.
+#[derive(Debug)]
+pub struct EncodedStream {
+    subscription: Subscription,
+    encoder: &'static dyn Encoder,
+    /// What is left of the last that was due.
+    remaining: Bytes,
+    flushed: bool,
+}
+
+impl EncodedStream {
+    pub(super) fn new(subscription: Subscription, encoder: &'static dyn Encoder) -> Self {
+        Self {
+            subscription,
+            encoder,
+            remaining: Bytes::new(),
+            flushed: false,
+        }
+    }
+
+    /// History's head when the stream was opened: what a replay has to come to.
+    #[must_use]
+    pub fn head(&self) -> EventId {
+        self.subscription.head()
+    }
+
+    /// What was yielded last is of the past, and counts against the budget of replays.
+    #[must_use]
+    pub fn is_past(&self) -> bool {
+        self.subscription.is_past()
+    }
+
+    /// Behind what was just yielded nothing is due, and the waker is registered: to poll again before
+    /// that is rung would find nothing.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.subscription.is_settled()
+    }
+
+    /// What the stream's end is counted as when it is dropped; [`Ended::Gone`] unless said otherwise.
+    pub fn ends_as(&mut self, ended: Ended) {
+        self.subscription.ends_as(ended);
+    }
+
+    /// See [`Subscription::send_heartbeat`].
+    pub fn send_heartbeat(&mut self, every: Duration) {
+        self.subscription.send_heartbeat(every);
+    }
+
+    /// The next item by itself, or `None` when the stream is to be cut.
+    pub fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<Part>> {
+        let Some(item) = ready!(self.subscription.poll_item(cx)) else {
+            return Poll::Ready(None);
+        };
+        Poll::Ready(Some(match item {
+            Item::Events(events) => {
+                let bytes = events.encoded(self.encoder);
+                self.subscription.has_encoded(bytes.len());
+                Part::Events(self.count_sent(bytes))
+            }
+            Item::Notice(notice) => {
+                let bytes = self.count_sent(self.encoder.notice(&notice));
+                Part::Notice(notice, bytes)
+            }
+            Item::State(bytes) => Part::State(self.count_sent(bytes)),
+        }))
+    }
+
+    /// All that is due in one step, never nothing, or `None` when the stream is to be cut.
+    pub fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if !self.remaining.is_empty() {
+            self.subscription.unsettle();
+            return Poll::Ready(Some(std::mem::take(&mut self.remaining)));
+        }
+        loop {
+            let Some(part) = ready!(self.poll_part(cx)) else {
+                return Poll::Ready(None);
+            };
+            let due = self.join_what_is_at_hand(part.into_bytes(), cx);
+            // In chunks nothing would be the end of the response.
+            if !due.is_empty() {
+                return Poll::Ready(Some(due));
+            }
+        }
+    }
+
+    fn join_what_is_at_hand(&mut self, mut due: Bytes, cx: &mut Context<'_>) -> Bytes {
+        while due.len() < MAX_JOINED_BYTES && self.subscription.has_items_at_hand() {
+            let Poll::Ready(Some(part)) = self.poll_part(cx) else {
+                break;
+            };
+            let next = part.into_bytes();
+            if due.is_empty() {
+                due = next;
+            } else if due.len() + next.len() <= MAX_JOINED_BYTES {
+                due = [due, next].concat().into();
+            } else {
+                self.remaining = next;
+                break;
+            }
+        }
+        due
+    }
+
+    /// The next piece of what is due, or `None` when the stream is to be cut.
+    pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let Some(mut due) = ready!(self.poll_due(cx)) else {
+            return Poll::Ready(None);
+        };
+        let piece = due.split_to(due.len().min(MAX_PIECE_BYTES));
+        self.put_back(due);
+        Poll::Ready(Some(piece))
+    }
+
+    /// Has what was yielded yielded again, next.
+    pub fn put_back(&mut self, due: Bytes) {
+        if self.remaining.is_empty() {
+            self.remaining = due;
+        } else if !due.is_empty() {
+            let behind = std::mem::take(&mut self.remaining);
+            self.remaining = [due, behind].concat().into();
+        }
+    }
+
+    fn count_sent(&self, bytes: Bytes) -> Bytes {
+        self.subscription.count_bytes(bytes.len());
+        bytes
+    }
+}
+
+impl Stream for EncodedStream {
+    type Item = Result<Bytes, Disconnected>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(bytes) = ready!(self.poll_piece(cx)) {
+            return Poll::Ready(Some(Ok(bytes)));
+        }
+        if std::mem::replace(&mut self.flushed, true) {
+            return Poll::Ready(Some(Err(Disconnected)));
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}

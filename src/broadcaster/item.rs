@@ -1,0 +1,189 @@
+//! What a subscription yields.
+
+use std::{any::TypeId, slice, sync::Arc};
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::buffers::Lease;
+use crate::{
+    encoding::{self, Encoder},
+    event::{EventId, Stored},
+    history::Found,
+    sse::{Frame, Notice},
+    sync::Mutex,
+};
+
+/// What a [`Subscription`](super::Subscription) yields.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Item {
+    /// Events that the subscriber is due, oldest first: one, or all that are due in one step.
+    Events(Events),
+    /// What the stream says about itself.
+    Notice(Notice),
+    /// A piece of the state, as the stream's [`Snapshots`](super::Snapshots) encoded it.
+    State(Bytes),
+}
+
+/// Events that a subscriber is due, oldest first; at least one, and about 128 KiB of them or one larger event.
+/// They are shared with other subscribers: to clone them copies no event.
+#[derive(Debug, Clone)]
+pub struct Events(Kind);
+
+#[derive(Debug, Clone)]
+enum Kind {
+    One(Found),
+    Many(Arc<Many>),
+}
+
+#[derive(Debug)]
+struct Many {
+    events: Vec<Found>,
+    joined: Mutex<Joined>,
+}
+
+/// What the events are encoded to, one behind the other, by those encoders that asked.
+#[derive(Debug, Default)]
+struct Joined {
+    encoded: SmallVec<[(TypeId, Bytes); 1]>,
+    /// Room in the budget of replays for the events and for one encoding, where they were read for it.
+    lease: Option<Lease>,
+}
+
+impl Events {
+    /// The one event that is due.
+    pub(super) fn one(stored: &Arc<Stored>) -> Self {
+        Self(Kind::One(Found::Shared(Arc::clone(stored))))
+    }
+
+    /// Those that are due alike to many subscribers; `None` for no events.
+    pub(super) fn due(events: &[&Arc<Stored>]) -> Option<Self> {
+        match events {
+            [] => None,
+            [stored] => Some(Self::one(stored)),
+            _ => {
+                let events = events
+                    .iter()
+                    .map(|stored| Found::Shared(Arc::clone(stored)));
+                Some(Self::many(events.collect(), None))
+            }
+        }
+    }
+
+    /// Those that were read from history; `None` for no events. They count against the budget of replays, but for
+    /// a single event that others share. All who encode them must do so by one encoder, since there is room for
+    /// one encoding.
+    pub(super) fn read(mut events: Vec<Found>, lease: Lease) -> Option<Self> {
+        if events.len() == 1 && matches!(events[0], Found::Shared(_)) {
+            return events.pop().map(|found| Self(Kind::One(found)));
+        }
+        (!events.is_empty()).then(|| Self::many(events, Some(lease)))
+    }
+
+    fn many(events: Vec<Found>, lease: Option<Lease>) -> Self {
+        let joined = Mutex::new(Joined {
+            encoded: SmallVec::new(),
+            lease,
+        });
+        Self(Kind::Many(Arc::new(Many { events, joined })))
+    }
+
+    fn as_slice(&self) -> &[Found] {
+        match &self.0 {
+            Kind::One(found) => slice::from_ref(found),
+            Kind::Many(many) => &many.events,
+        }
+    }
+
+    /// Oldest first.
+    pub fn iter(&self) -> slice::Iter<'_, Found> {
+        self.as_slice().iter()
+    }
+
+    /// How many they are; at least one.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.as_slice().len()
+    }
+
+    /// The id of the newest.
+    #[must_use]
+    pub fn last_id(&self) -> EventId {
+        let last = self.as_slice().last();
+        last.map_or(EventId::new(0, 0), Found::id)
+    }
+
+    pub(super) fn text_bytes(&self) -> usize {
+        self.iter().map(Found::text_bytes).sum()
+    }
+
+    /// One behind the other by this encoder: once for all who ask.
+    pub(super) fn encoded(&self, encoder: &dyn Encoder) -> Bytes {
+        match &self.0 {
+            Kind::One(Found::Shared(stored)) => encoding::encode(stored, encoder),
+            Kind::One(found) => join(slice::from_ref(found), encoder).into(),
+            Kind::Many(many) => many.encoded(encoder),
+        }
+    }
+
+    /// They will not be encoded: what is held for that is free for others.
+    pub(super) fn stay_unencoded(&self) {
+        if let Kind::Many(many) = &self.0 {
+            many.release(&mut many.joined.lock());
+        }
+    }
+}
+
+impl<'a> IntoIterator for &'a Events {
+    type Item = &'a Found;
+    type IntoIter = slice::Iter<'a, Found>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl Many {
+    fn encoded(&self, encoder: &dyn Encoder) -> Bytes {
+        let id = encoding::id(encoder);
+        let mut joined = self.joined.lock();
+        if let Some((_, bytes)) = joined.encoded.iter().find(|(of, _)| *of == id) {
+            return bytes.clone();
+        }
+        let written = join(&self.events, encoder);
+        let bytes = match &mut joined.lease {
+            Some(lease) => lease.hold_apart(written),
+            None => written.into(),
+        };
+        self.release(&mut joined);
+        joined.encoded.push((id, bytes.clone()));
+        bytes
+    }
+
+    /// Holds no more room than the events take.
+    fn release(&self, joined: &mut Joined) {
+        if let Some(lease) = &mut joined.lease {
+            lease.shrink_to(self.events.iter().map(Found::held_bytes).sum());
+        }
+    }
+}
+
+/// What was fetched for one read is encoded for it alone, and kept for nobody else.
+fn join(events: &[Found], encoder: &dyn Encoder) -> Vec<u8> {
+    let text = events.iter().map(Found::text_bytes).sum::<usize>();
+    let mut out = Vec::with_capacity(text + events.len() * Frame::OVERHEAD_BYTES);
+    for found in events {
+        match found {
+            Found::Shared(stored) => out.extend_from_slice(&encoding::encode(stored, encoder)),
+            Found::Fetched(fetched) => {
+                let (id, time_ms) = (fetched.id(), fetched.time_ms());
+                encoder.event(id, time_ms, &fetched.fields(), &mut out);
+            }
+        }
+    }
+    if out.capacity() / 4 > out.len() / 3 {
+        out.shrink_to_fit();
+    }
+    out
+}

@@ -1,0 +1,73 @@
+//! Every field of an event as a JSON object.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde::Serialize;
+
+use super::Encoder;
+use crate::{
+    event::{EventId, Fields},
+    sse::{end_block, json, write_field},
+};
+
+/// Unnamed events whose data is a JSON object with every field, the topics among them.
+#[derive(Debug, Clone, Copy)]
+pub struct Json;
+
+impl Json {
+    /// The event as one line of text. Kept for nobody.
+    #[must_use]
+    pub fn text(id: EventId, time_ms: u64, fields: &Fields<'_>) -> String {
+        #[derive(Serialize)]
+        struct Whole<'a> {
+            id: String,
+            #[serde(rename = "own_id")]
+            idempotency_key: Option<&'a str>,
+            topics: &'a [&'a str],
+            event: Option<&'a str>,
+            data: &'a str,
+            retry: Option<u64>,
+            time: String,
+        }
+        let time = UNIX_EPOCH + Duration::from_millis(time_ms);
+        json(&Whole {
+            id: id.to_string(),
+            idempotency_key: fields.idempotency_key,
+            topics: &fields.topics,
+            event: fields.name,
+            data: fields.text(),
+            retry: fields.retry_ms,
+            time: humantime::format_rfc3339_millis(time).to_string(),
+        })
+    }
+}
+
+impl Encoder for Json {
+    fn event(&self, id: EventId, time_ms: u64, fields: &Fields<'_>, out: &mut Vec<u8>) {
+        write_field(out, "data", &Self::text(id, time_ms, fields));
+        end_block(out, id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        encoding::encode,
+        event::{Event, Stored},
+    };
+
+    #[test]
+    fn the_json_form_holds_every_field_on_one_line() {
+        let event = Event::builder("a\nb")
+            .topic("t")
+            .idempotency_key("mine")
+            .build();
+        let stored = Arc::new(Stored::new(EventId::new(5, 1), 1_000, event.unwrap()));
+        let text = "{\"id\":\"5-1\",\"own_id\":\"mine\",\"topics\":[\"t\"],\"event\":null,\
+             \"data\":\"a\\nb\",\"retry\":null,\"time\":\"1970-01-01T00:00:01.000Z\"}";
+        assert_eq!(encode(&stored, &Json), format!("data: {text}\nid: 5-1\n\n"));
+    }
+}

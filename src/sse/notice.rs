@@ -1,0 +1,33 @@
+use std::time::{Duration, SystemTime};
+
+use crate::event::EventId;
+
+/// What a stream says about itself, between events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// How long to wait before reconnecting when the connection breaks. A stream begins with it.
+    Retry(Duration),
+    /// The stream has begun: what comes after this position follows.
+    Connected(EventId),
+    /// Events are lost between what the client has and `position`, where the stream goes on.
+    Gap {
+        /// What the client asked to go on after, or the last id that it was sent.
+        requested: String,
+        position: EventId,
+        /// The oldest event that history holds, of any topic.
+        oldest: Option<EventId>,
+    },
+    /// Everything due up to here was sent. `None` where the client has no position yet, or keeps the one that it
+    /// brought.
+    Position(Option<EventId>),
+    /// Nothing was due for a while.
+    Ping,
+    /// The same as an event that clients see, for those that asked for it.
+    Heartbeat(SystemTime),
+    /// The last notice of a stream that is about to be cut: when to reconnect, and after which position.
+    Reconnect {
+        after: Duration,
+        position: Option<EventId>,
+    },
+}
