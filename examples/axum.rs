@@ -12,7 +12,7 @@ use axum::{
     serve::ListenerExt as _,
 };
 use sse_broadcaster::{Broadcaster, Event, Memory, Options, Selector, history::Retention};
-use sse_broadcaster_axum::{Problem, StreamResponse, subscribe, subscribe_to_signals};
+use sse_broadcaster_axum::{Problem, Routes, StreamResponse, subscribe, subscribe_to_signals};
 use sse_broadcaster_signals::{Signal, Signals};
 use tokio::{
     net::TcpListener,
@@ -31,7 +31,7 @@ struct Application {
     signals: Signals,
 }
 
-/// An own stream, of one room's topic alone. An application checks here who asks.
+/// A stream of one room's topic alone. An application checks here who reads.
 async fn read(
     State(application): State<Application>,
     Path(room): Path<String>,
@@ -41,7 +41,7 @@ async fn read(
     subscribe(&application.broadcaster, &request, selector)
 }
 
-/// An own route that publishes. An application checks here who may.
+/// A route that publishes. An application checks here who may.
 async fn say(
     State(application): State<Application>,
     Path(room): Path<String>,
@@ -81,13 +81,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let router = Router::new()
         .route("/rooms/{room}", get(read).post(say))
         .route("/signals", get(self::signals))
+        .nest("/live", Routes::new(&broadcaster).router())
         .with_state(application);
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8082".into());
     let listener = TcpListener::bind(&address).await.map_err(|error| {
         format!("cannot listen on {address} ({error}); give another address as the argument")
     })?;
     println!(
-        "http://{}: /rooms/<name>, /signals?name=clock",
+        "http://{}: /rooms/<name>, /signals?name=clock, /live/events?topic=*",
         listener.local_addr()?
     );
     // Small events do not wait for one another.

@@ -29,7 +29,7 @@ async fn readers_only(
     }
 }
 
-/// An own route that publishes.
+/// A route that publishes.
 #[post("/say")]
 async fn say(text: String, broadcaster: web::Data<Broadcaster>) -> Result<impl Responder, Problem> {
     // Errors of the library become responses: 422 for an event that cannot be, 503 while nothing can be kept.
@@ -38,7 +38,7 @@ async fn say(text: String, broadcaster: web::Data<Broadcaster>) -> Result<impl R
     Ok(appended.ids[0].to_string())
 }
 
-/// An own stream, of one room's topic alone.
+/// A stream of one room's topic alone.
 #[get("/rooms/{room}")]
 async fn room(
     request: HttpRequest,

@@ -5,6 +5,7 @@ mod support;
 
 mod axum;
 mod datastar;
+mod frameworks;
 mod history;
 mod library;
 mod model;

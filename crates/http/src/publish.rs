@@ -10,4 +10,3 @@ pub(crate) use body::{BodyKind, check_coding, form, max_object, media_type, text
 pub use json::{Member, members, twice, wrong_type};
 pub(crate) use lines::publish as publish_lines;
 pub use request::PublishRequest;
-pub(crate) use request::not_utf8;

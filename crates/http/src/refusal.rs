@@ -77,6 +77,12 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
     }
 
+    /// 400 for text that is not UTF-8; `what` is its name, for example `the query`.
+    #[must_use]
+    pub fn not_utf8(what: &str) -> Self {
+        Self::bad_request("invalid_utf8", format!("{what} is not valid UTF-8"))
+    }
+
     /// 401: no key, or none that is valid.
     pub fn unauthorized(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, code, detail)

@@ -8,10 +8,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{
-    json::JSON_LINE,
-    request::{PublishRequest, not_utf8},
-};
+use super::{json::JSON_LINE, request::PublishRequest};
 use crate::{Refusal, RequestHead, request::visible_text};
 use sse_broadcaster::broadcaster::Broadcaster;
 
@@ -93,7 +90,7 @@ pub fn max_json(broadcaster: &Broadcaster) -> usize {
 }
 
 pub(crate) fn text(body: Vec<u8>) -> Result<String, Refusal> {
-    String::from_utf8(body).map_err(|_| not_utf8("the body"))
+    String::from_utf8(body).map_err(|_| Refusal::not_utf8("the body"))
 }
 
 /// `curl -d` sends everything as a form; text without any `=` means itself.
@@ -186,7 +183,7 @@ impl<'de> Visitor<'de> for &mut Array {
 /// Text that is JSON, without the byte order mark that may stand before it (RFC 8259, section 8.1).
 pub(crate) fn json_text<'a>(json: &'a [u8], what: &str) -> Result<&'a str, Refusal> {
     let json = json.strip_prefix(BYTE_ORDER_MARK).unwrap_or(json);
-    std::str::from_utf8(json).map_err(|_| not_utf8(what))
+    std::str::from_utf8(json).map_err(|_| Refusal::not_utf8(what))
 }
 
 pub(crate) fn object(text: &str) -> Result<PublishRequest, Refusal> {

@@ -8,7 +8,6 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::request::not_utf8;
 use crate::Refusal;
 use sse_broadcaster::event::MAX_TOPICS;
 
@@ -19,7 +18,7 @@ pub(super) const JSON_LINE: &str = r#"{"topic":"news","event":"update","data":"h
 pub(super) fn data_of(json: &str) -> Result<String, Refusal> {
     if json.starts_with('"') {
         // What is not a string here holds a surrogate on its own, which UTF-8 has no bytes for.
-        return serde_json::from_str(json).map_err(|_| not_utf8("data"));
+        return serde_json::from_str(json).map_err(|_| Refusal::not_utf8("data"));
     }
     Ok(compact(json))
 }

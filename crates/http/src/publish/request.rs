@@ -41,7 +41,7 @@ impl PublishRequest {
     pub fn from_query(query: &str) -> Result<Self, Refusal> {
         let mut fields = Self::default();
         for pair in query::pairs(query.as_bytes()) {
-            let (name, value) = pair.map_err(|_| not_utf8("the query"))?;
+            let (name, value) = pair.map_err(|_| Refusal::not_utf8("the query"))?;
             match name.as_str() {
                 // Datastar adds its signals to every GET.
                 "datastar" => {}
@@ -59,7 +59,7 @@ impl PublishRequest {
     pub fn from_form(body: &[u8]) -> Result<Self, Refusal> {
         let mut fields = Self::default();
         for pair in query::pairs(body) {
-            let (name, value) = pair.map_err(|_| not_utf8("the form"))?;
+            let (name, value) = pair.map_err(|_| Refusal::not_utf8("the form"))?;
             fields.set_text(&name, value, "the form")?;
         }
         Ok(fields)
@@ -240,10 +240,6 @@ impl PublishRequest {
         }
         Ok(event.build()?)
     }
-}
-
-pub(crate) fn not_utf8(what: &str) -> Refusal {
-    Refusal::bad_request("invalid_utf8", format!("{what} is not valid UTF-8"))
 }
 
 fn unknown(name: &str, place: &str, known: &str) -> Refusal {

@@ -11,7 +11,7 @@ use crate::{
     AppState, PublishRequest, Refusal, RequestHead,
     accept::{accepted, accepts_event_stream},
     json_line::json_line,
-    publish::{BodyKind, form, max_json, not_utf8, objects, publish_lines, text},
+    publish::{BodyKind, form, max_json, objects, publish_lines, text},
     response::{self, EVENT_ID, JSON, Response, insert_id},
     uploads::{Whole, read_whole},
 };
@@ -55,7 +55,7 @@ pub(super) async fn get(request: &impl RequestHead, message: &str, state: &AppSt
             ));
         }
         let data = percent_decode_str(message).decode_utf8();
-        let data = data.map_err(|_| not_utf8("the message"))?;
+        let data = data.map_err(|_| Refusal::not_utf8("the message"))?;
         let query = PublishRequest::from_query(request.query())?;
         let event = PublishRequest::from_text(data)
             .with_query(&query)?

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     AppState, Refusal, RequestHead,
-    publish::{BodyKind, check_coding, max_object, media_type, not_utf8},
+    publish::{BodyKind, check_coding, max_object, media_type},
     response::{self, Body, EVENT_ID, JSON, Response, insert_id},
     uploads::read_whole,
 };
@@ -120,7 +120,7 @@ impl Change {
 
 fn decode(name: &str) -> Result<SignalName, Refusal> {
     let name = percent_decode_str(name).decode_utf8();
-    let name = name.map_err(|_| not_utf8("the signal's name"))?;
+    let name = name.map_err(|_| Refusal::not_utf8("the signal's name"))?;
     Ok(SignalName::new(&name)?)
 }
 
