@@ -34,7 +34,7 @@ impl std::error::Error for OpenError {}
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
-    /// Held as long as the log is: the engine's own lock is let go of when it is opened anew.
+    /// Held as long as the log is: the engine's own lock is let go of when it is reopened.
     _lock: File,
 }
 

@@ -70,11 +70,11 @@ impl HighWaterMark {
         ];
         let mut slot = [0; SLOT_BYTES];
         let sum = checksum(&numbers);
-        for (place, number) in slot
+        for (part, number) in slot
             .chunks_exact_mut(8)
             .zip(numbers.into_iter().chain([sum]))
         {
-            place.copy_from_slice(&number.to_be_bytes());
+            part.copy_from_slice(&number.to_be_bytes());
         }
         self.file
             .write_all_at(&slot, (self.turn % SLOTS) * SLOT_BYTES as u64)

@@ -1,4 +1,4 @@
-//! Opens the engine, and does not take a log that is shorter than what was answered.
+//! Opens the engine, and does not take a log that is shorter than what was acknowledged.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -7,10 +7,10 @@ use std::{
 
 use super::{
     Options,
-    append::Log,
     directory::{Directory, OpenError},
     engine::{Fault, Store, check_journal, check_manifests},
     high_water_mark::{HighWater, HighWaterMark},
+    log::Log,
     repair::repair,
 };
 use sse_broadcaster::event::{EventId, Stored};
@@ -91,13 +91,13 @@ pub(super) fn open_engine(
     let standing = &log.standing;
     if high_water.epoch != standing.epoch {
         return Err(Fault::Damaged(
-            "its file head is that of another log".into(),
+            "its file head belongs to another log".into(),
         ));
     }
     match high_water.written.checked_sub(standing.head_number) {
         None | Some(0) => Ok(log),
         Some(missing) => Err(Fault::Damaged(format!(
-            "it ends {missing} events before the last that was answered"
+            "it ends {missing} events before the last that was acknowledged"
         ))),
     }
 }
@@ -117,7 +117,7 @@ pub(super) fn refused(directory: &Directory, fault: &Fault) -> OpenError {
         Fault::Damaged(why) => format!(
             "the log in {path} is damaged: {why}. Restore a copy of the directory; or move it away to \
              begin an empty log, or delete the file head in it to go on with what is left: \
-             subscribers are told of a gap"
+             subscribers receive a gap"
         ),
     })
 }

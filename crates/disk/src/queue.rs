@@ -18,18 +18,24 @@ pub(super) struct Pending {
     waiting: Waiting,
 }
 
-/// Whoever is to be answered.
+/// The publisher that waits for the response.
 pub(super) struct Waiting {
-    hold: ReservationGuard,
-    answer: oneshot::Sender<Answer>,
+    reserved: ReservationGuard,
+    response: oneshot::Sender<Response>,
 }
 
-pub(super) type Answer = Result<Appended, AppendError>;
+pub(super) type Response = Result<Appended, AppendError>;
 
 impl Pending {
-    pub(super) fn new(batch: Batch, hold: ReservationGuard) -> (Self, oneshot::Receiver<Answer>) {
-        let (answer, receiver) = oneshot::channel();
-        (Self::again((batch, Waiting { hold, answer })), receiver)
+    pub(super) fn new(
+        batch: Batch,
+        reserved: ReservationGuard,
+    ) -> (Self, oneshot::Receiver<Response>) {
+        let (response, receiver) = oneshot::channel();
+        (
+            Self::again((batch, Waiting { reserved, response })),
+            receiver,
+        )
     }
 
     /// One that was taken from the queue before.
@@ -45,8 +51,8 @@ impl Pending {
         (self.batch, self.waiting)
     }
 
-    pub(super) fn answer(self, answer: Answer) {
-        self.waiting.answer(answer);
+    pub(super) fn respond(self, response: Response) {
+        self.waiting.respond(response);
     }
 }
 
@@ -55,10 +61,10 @@ fn bytes_of(batch: &Batch) -> u64 {
 }
 
 impl Waiting {
-    pub(super) fn answer(self, answer: Answer) {
-        drop(self.hold);
+    pub(super) fn respond(self, response: Response) {
+        drop(self.reserved);
         // Whoever asked may be gone.
-        let _ = self.answer.send(answer);
+        let _ = self.response.send(response);
     }
 }
 

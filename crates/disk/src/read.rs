@@ -181,13 +181,13 @@ impl Reading<'_> {
             .map(|topic| self.view.of_topic(topic, self.standing.floor, self.end))
             .collect::<Vec<_>>();
         let mut latest = BinaryHeap::new();
-        for (place, ids) in ids.iter_mut().enumerate() {
-            latest.extend(ids.next_back().transpose()?.map(|id| (id, place)));
+        for (index, ids) in ids.iter_mut().enumerate() {
+            latest.extend(ids.next_back().transpose()?.map(|id| (id, index)));
         }
         let (mut left, mut last) = (nth, None);
-        while let Some((id, place)) = latest.pop() {
-            let next = ids[place].next_back().transpose()?;
-            latest.extend(next.map(|id| (id, place)));
+        while let Some((id, index)) = latest.pop() {
+            let next = ids[index].next_back().transpose()?;
+            latest.extend(next.map(|id| (id, index)));
             if last.replace(id) == Some(id) {
                 continue;
             }
@@ -235,13 +235,13 @@ impl Reading<'_> {
             .map(|topic| self.view.of_topic(topic, chunk.after, self.end))
             .collect::<Vec<_>>();
         let mut earliest = BinaryHeap::new();
-        for (place, ids) in ids.iter_mut().enumerate() {
-            earliest.extend(ids.next().transpose()?.map(|id| Reverse((id, place))));
+        for (index, ids) in ids.iter_mut().enumerate() {
+            earliest.extend(ids.next().transpose()?.map(|id| Reverse((id, index))));
         }
         let (mut gathered, mut looked_at, mut last) = (Gathered::new(limit), 0, None);
-        while let Some(Reverse((id, place))) = earliest.pop() {
-            let next = ids[place].next().transpose()?;
-            earliest.extend(next.map(|id| Reverse((id, place))));
+        while let Some(Reverse((id, index))) = earliest.pop() {
+            let next = ids[index].next().transpose()?;
+            earliest.extend(next.map(|id| Reverse((id, index))));
             if last.replace(id) == Some(id) {
                 continue;
             }

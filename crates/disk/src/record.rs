@@ -1,4 +1,4 @@
-//! What is written in the engine: events under their ids, places under topics, own ids, retained
+//! What is written in the engine: events under their ids, places under topics, idempotency keys, retained
 //! values, and where the log stands.
 //!
 //! Numbers are big-endian, so that keys sort as what they stand for.
@@ -76,7 +76,7 @@ pub(super) fn idempotency_index_key(idempotency_key: &str) -> Vec<u8> {
     [b"o", idempotency_key.as_bytes()].concat()
 }
 
-/// What an own id stands for.
+/// What an idempotency key stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Own {
     /// `once`: no other event of this log had it, so that it stands for one position.

@@ -20,7 +20,7 @@ use sse_broadcaster::internal::{Fields, Retained};
 const STEP_BYTES: usize = 4 << 20;
 
 /// Repairs the engine in a directory, because of a fault. `retained`: the values as they were committed last,
-/// where they are still in memory. Answers whether anything was wrong.
+/// where they are still in memory. Returns whether anything was wrong.
 pub(super) fn repair(
     engine: &Path,
     cache_bytes: u64,
@@ -146,7 +146,7 @@ impl Repair<'_> {
         found.end(&standing, &known);
         found.tell();
         standing.bytes = found.bytes;
-        // Which own ids were used before is not known for sure any more.
+        // Which idempotency keys were used before is not known for sure any more.
         standing.spent_overflowed |= self.is_repeated || !self.holes.is_empty();
         let has_lost = !found.lost.is_empty();
         let ranges = LostRanges::new(known.iter().chain(found.lost).collect());

@@ -9,8 +9,8 @@ use parking_lot::RwLock;
 use tokio::sync::Notify;
 
 use super::{
-    append::{Group, Log},
     engine::{Fault, Store},
+    log::{Group, Log},
     lost::LostRanges,
     record::Standing,
 };

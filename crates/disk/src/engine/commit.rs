@@ -44,7 +44,7 @@ impl Commit<'_> {
         }
     }
 
-    /// Its own id is left to [`own`](Self::own) and [`forget`](Self::forget).
+    /// Its idempotency key is left to [`own`](Self::own) and [`forget`](Self::forget).
     pub(crate) fn remove(&mut self, stored: &Stored) {
         let id = stored.id();
         self.delete(&self.store.events, &id_key(id));

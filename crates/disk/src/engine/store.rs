@@ -40,7 +40,7 @@ pub(crate) struct Store {
     db: Database,
     /// Event id → number and event.
     pub(crate) events: Keyspace,
-    /// Topic and event id; own ids.
+    /// Topic and event id; idempotency keys.
     pub(crate) index: Keyspace,
     /// Retained values.
     pub(crate) values: Keyspace,

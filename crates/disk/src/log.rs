@@ -1,0 +1,174 @@
+//! The log as its only writer sees it: assigns ids and knows repeats (`append.rs`), drops the oldest
+//! (`retention.rs`).
+
+mod append;
+mod retention;
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+    time::Instant,
+};
+
+use crate::{
+    engine::{Commit, Fault, Store},
+    high_water_mark::HighWater,
+    lost::LostRanges,
+    record::Standing,
+};
+use sse_broadcaster::internal::{Ids, Retained, Step, Steps, now_ms};
+use sse_broadcaster::{
+    event::{EventId, IdempotencyKey, Stored},
+    history::{AppendError, Appended, Batch, Retention},
+};
+
+pub(super) struct Log {
+    pub(super) store: Arc<Store>,
+    pub(super) standing: Standing,
+    pub(super) retained: Retained,
+    pub(super) lost: LostRanges,
+    /// When the clock went back.
+    pub(super) steps: Steps,
+    /// They are others than the engine has.
+    has_stepped: bool,
+    /// What the clock showed last.
+    newest_ms: u64,
+    ids: Ids,
+    /// The oldest events: the next to be dropped.
+    oldest: VecDeque<(u64, Stored)>,
+}
+
+/// What one commit is to write, and how its batches are to be answered.
+#[derive(Default)]
+pub(super) struct Group {
+    pub(super) stored: Vec<Arc<Stored>>,
+    pub(super) responses: Vec<Result<Appended, AppendError>>,
+    /// Batches whose idempotency keys cannot be read, in their places among the responses; nothing is written of them.
+    pub(super) unread: Vec<(usize, Batch)>,
+    /// The engine was asked to write it.
+    pub(super) attempted: bool,
+    idempotency_keys: HashMap<IdempotencyKey, EventId>,
+    pub(super) retained: HashSet<String>,
+}
+
+impl Log {
+    /// A log with nothing in it.
+    pub(super) fn create(store: Store) -> Result<Self, Fault> {
+        let ids = Ids::new(now_ms());
+        let birth = ids.last();
+        let standing = Standing {
+            epoch: fastrand::u64(..),
+            head: birth,
+            head_number: 0,
+            floor: birth,
+            floor_number: 0,
+            floor_ms: birth.ms(),
+            bytes: 0,
+            spent: 0,
+            spent_overflowed: false,
+        };
+        store.begin().finish(&standing, true)?;
+        Ok(Self {
+            store: Arc::new(store),
+            standing,
+            retained: Retained::default(),
+            lost: LostRanges::default(),
+            steps: Steps::default(),
+            has_stepped: false,
+            newest_ms: 0,
+            ids,
+            oldest: VecDeque::new(),
+        })
+    }
+
+    /// The log that the engine holds, if it holds one.
+    pub(super) fn resume(store: Store) -> Result<Result<Self, Store>, Fault> {
+        let Some(standing) = store.standing()? else {
+            return Ok(Err(store));
+        };
+        let (retained, lost, steps) = (store.retained()?, store.lost()?, store.steps()?);
+        let newest_ms = newest_ms(&store, &standing);
+        Ok(Ok(Self {
+            store: Arc::new(store),
+            ids: Ids::resume(standing.head),
+            standing,
+            retained,
+            lost,
+            steps,
+            has_stepped: false,
+            newest_ms,
+            oldest: VecDeque::new(),
+        }))
+    }
+
+    /// The clock shows this time, behind all events that were taken.
+    fn see_time(&mut self, ms: u64) {
+        if ms < self.newest_ms {
+            let number = self.standing.head_number;
+            self.steps.push(Step { number, ms });
+            self.has_stepped = true;
+        }
+        self.newest_ms = ms;
+    }
+
+    /// What the high-water mark is to hold; `synced`: all of it is safe from a power loss.
+    pub(super) fn high_water(&self, synced: bool) -> HighWater {
+        let written = self.standing.head_number;
+        HighWater {
+            epoch: self.standing.epoch,
+            written,
+            synced: if synced { written } else { 0 },
+        }
+    }
+
+    /// The newest events within these bounds, in order, and the position before them.
+    pub(super) fn newest(&self, window: Retention) -> Result<(EventId, Vec<Arc<Stored>>), Fault> {
+        let view = self.store.view();
+        let floor = self
+            .lost
+            .last()
+            .map_or(self.standing.floor, |lost| lost.to.max(self.standing.floor));
+        let (mut newest, mut bytes, began) = (Vec::new(), 0, Instant::now());
+        for found in view.events(floor, self.standing.head).rev() {
+            let (_, stored) = found?.stored(began)?;
+            bytes += stored.event().most_memory();
+            if newest.len() == window.events || bytes > window.bytes {
+                newest.reverse();
+                return Ok((stored.id(), newest));
+            }
+            newest.push(Arc::new(stored));
+        }
+        newest.reverse();
+        Ok((floor, newest))
+    }
+
+    /// What came after a position that the window holds.
+    pub(super) fn since(&self, after: EventId) -> Result<Vec<Arc<Stored>>, Fault> {
+        let events = self.store.view().events(after, self.standing.head);
+        let began = Instant::now();
+        events
+            .map(|found| Ok(Arc::new(found?.stored(began)?.1)))
+            .collect()
+    }
+
+    /// What a group has changed beside the events: values, and the times of the clock.
+    pub(super) fn write_values(&mut self, commit: &mut Commit<'_>, group: &Group) {
+        if std::mem::take(&mut self.has_stepped) {
+            commit.steps(&self.steps);
+        }
+        for key in &group.retained {
+            commit.retain(key, self.retained.get(key).as_ref());
+        }
+    }
+}
+
+/// When the newest event was taken. Where it cannot be read its id says so, or something later.
+fn newest_ms(store: &Store, standing: &Standing) -> u64 {
+    let newest = store
+        .view()
+        .events(standing.floor, standing.head)
+        .next_back();
+    let record = newest.and_then(Result::ok);
+    let time_ms = record.and_then(|record| Some(record.decode().ok()?.time_ms));
+    time_ms.unwrap_or(standing.head.ms())
+}
