@@ -69,14 +69,14 @@ fn directory() -> TempDir {
 
 fn on_disk(sync: SyncPolicy) -> Log {
     let place = directory();
-    let opened = Disk::open(disk::Options {
-        directory: place.path().join("log"),
-        wait: Duration::ZERO,
-        sync,
-        retention: LOG,
-        window: WINDOW,
-        cache_bytes: 32 << 20,
-    });
+    let opened = Disk::open(
+        disk::Options::new(place.path().join("log"))
+            .wait(Duration::ZERO)
+            .sync(sync)
+            .retention(LOG)
+            .window(WINDOW)
+            .cache_bytes(32 << 20),
+    );
     Log {
         history: Arc::new(opened.expect("a log")),
         _place: Place::Disk(place),
@@ -87,12 +87,12 @@ fn in_redis(runtime: &Runtime) -> Option<Log> {
     let place = directory();
     let server = RedisServer::start(place.path())?;
     let _runtime = runtime.enter();
-    let connected = Redis::connect(RedisOptions {
-        url: format!("redis://127.0.0.1:{}", server.port),
-        prefix: "bench".into(),
-        retention: LOG,
-        window: WINDOW,
-    });
+    let connected = Redis::connect(
+        RedisOptions::new(format!("redis://127.0.0.1:{}", server.port))
+            .prefix("bench")
+            .retention(LOG)
+            .window(WINDOW),
+    );
     let history = Arc::new(connected.expect("a URL"));
     while history.health().is_err() || history.bounds().epoch == 0 {
         std::thread::sleep(Duration::from_millis(5));

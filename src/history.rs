@@ -34,7 +34,7 @@ pub use names::{NameKind, NameRange, Names};
 pub use read::{Chunk, Found, From, Limit};
 pub use retained::{MAX_RETAINED_BYTES, MAX_RETAINED_VALUES, RetainedAt};
 pub use stats::Stats;
-pub use sync_policy::SyncPolicy;
+pub use sync_policy::{InvalidSyncPolicy, SyncPolicy};
 pub use window::LogPosition;
 pub(crate) use window::{Follower, Tail};
 pub use window::{Retention, Window};

@@ -13,13 +13,11 @@ const CACHE_BYTES: u64 = 8 << 20;
 /// # Errors
 /// A sentence that says what is wrong with it.
 pub fn open(directory: &Path) -> Result<Disk, String> {
-    let options = disk::Options {
-        directory: directory.join("log"),
-        wait: WAIT,
-        sync: SyncPolicy::Always,
-        retention: Retention::default(),
-        window: Retention::default(),
-        cache_bytes: CACHE_BYTES,
-    };
+    let options = disk::Options::new(directory.join("log"))
+        .wait(WAIT)
+        .sync(SyncPolicy::Always)
+        .retention(Retention::default())
+        .window(Retention::default())
+        .cache_bytes(CACHE_BYTES);
     Disk::open(options).map_err(|error| error.to_string())
 }

@@ -1,16 +1,77 @@
-//! When what a log on disk has taken is safe from a power loss.
+//! When what a log on disk has appended is safe from a power loss.
 
-use std::{fmt, time::Duration};
+use std::{error::Error, fmt, str::FromStr, time::Duration};
 
-/// Whatever it is, what was answered has reached the kernel, so the end of the process costs nothing.
+/// The shortest interval that is parsed; [`SyncPolicy::Always`] is for less.
+const MIN_INTERVAL: Duration = Duration::from_millis(1);
+
+/// When an append is safe from a power loss. With each of these it has reached the kernel before it is
+/// acknowledged, so that the end of the process loses nothing.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use sse_broadcaster::history::SyncPolicy;
+///
+/// assert_eq!("always".parse(), Ok(SyncPolicy::Always));
+/// assert_eq!("10ms".parse(), Ok(SyncPolicy::Every(Duration::from_millis(10))));
+/// assert!("10".parse::<SyncPolicy>().is_err());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SyncPolicy {
-    /// Before it is answered.
+    /// Before it is acknowledged.
     Always,
-    /// So often. A power loss costs what was answered since.
+    /// Within this interval. A power loss loses what was acknowledged since the last sync.
     Every(Duration),
-    /// When the kernel sees fit, some 30 seconds later by default.
+    /// When the kernel writes it, by default some 30 seconds later.
     Never,
+}
+
+/// A text that is no [`SyncPolicy`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct InvalidSyncPolicy(Reason);
+
+#[derive(Debug, Clone, PartialEq)]
+enum Reason {
+    TooShort,
+    Duration(humantime::DurationError),
+}
+
+impl FromStr for SyncPolicy {
+    type Err = InvalidSyncPolicy;
+
+    /// `always`, `never`, or an interval with a unit that is at least 1 ms, as in `10ms`.
+    fn from_str(text: &str) -> Result<Self, InvalidSyncPolicy> {
+        match text {
+            "always" => Ok(Self::Always),
+            "never" => Ok(Self::Never),
+            "0" => Err(InvalidSyncPolicy(Reason::TooShort)),
+            _ => match humantime::parse_duration(text) {
+                Ok(interval) if interval >= MIN_INTERVAL => Ok(Self::Every(interval)),
+                Ok(_) => Err(InvalidSyncPolicy(Reason::TooShort)),
+                Err(error) => Err(InvalidSyncPolicy(Reason::Duration(error))),
+            },
+        }
+    }
+}
+
+impl fmt::Display for InvalidSyncPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Reason::TooShort => "an interval is at least 1ms; \"always\" syncs each time",
+            Reason::Duration(_) => "\"always\", \"never\", or an interval with a unit, like 10ms",
+        })
+    }
+}
+
+impl Error for InvalidSyncPolicy {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.0 {
+            Reason::TooShort => None,
+            Reason::Duration(error) => Some(error),
+        }
+    }
 }
 
 impl fmt::Display for SyncPolicy {

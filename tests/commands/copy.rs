@@ -38,14 +38,12 @@ fn open(directory: &Path) -> Disk {
         bytes: 64 << 20,
         age: None,
     };
-    let options = disk::Options {
-        directory: directory.to_owned(),
-        wait: Duration::ZERO,
-        sync: SyncPolicy::Always,
-        retention: all,
-        window: all,
-        cache_bytes: 1 << 20,
-    };
+    let options = disk::Options::new(directory)
+        .wait(Duration::ZERO)
+        .sync(SyncPolicy::Always)
+        .retention(all)
+        .window(all)
+        .cache_bytes(1 << 20);
     Disk::open(options).unwrap()
 }
 

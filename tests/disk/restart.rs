@@ -152,14 +152,12 @@ fn open(log: &Log) -> Disk {
         bytes: 1 << 20,
         age: None,
     };
-    let options = disk::Options {
-        directory: log.path(),
-        wait: std::time::Duration::ZERO,
-        sync: SyncPolicy::Always,
-        retention: all,
-        window: Retention { events: 16, ..all },
-        cache_bytes: 1 << 20,
-    };
+    let options = disk::Options::new(log.path())
+        .wait(std::time::Duration::ZERO)
+        .sync(SyncPolicy::Always)
+        .retention(all)
+        .window(Retention { events: 16, ..all })
+        .cache_bytes(1 << 20);
     Disk::open(options).expect("it opens")
 }
 

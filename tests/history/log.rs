@@ -91,24 +91,24 @@ impl Log {
         let history: Arc<dyn History> = match &self.place {
             Place::Memory => Arc::new(Memory::new(window)),
             Place::Disk(directory) => {
-                let opened = Disk::open(disk::Options {
-                    directory: directory.path().join("log"),
-                    wait: Duration::ZERO,
-                    sync: SyncPolicy::Never,
-                    retention: whole,
-                    window,
-                    cache_bytes: 1 << 20,
-                });
+                let opened = Disk::open(
+                    disk::Options::new(directory.path().join("log"))
+                        .wait(Duration::ZERO)
+                        .sync(SyncPolicy::Never)
+                        .retention(whole)
+                        .window(window)
+                        .cache_bytes(1 << 20),
+                );
                 Arc::new(opened.unwrap())
             }
             Place::Redis(server) => {
                 let _runtime = self.runtime.enter();
-                let connected = Redis::connect(RedisOptions {
-                    url: format!("redis://127.0.0.1:{}", server.port),
-                    prefix: "test".into(),
-                    retention: whole,
-                    window,
-                });
+                let connected = Redis::connect(
+                    RedisOptions::new(format!("redis://127.0.0.1:{}", server.port))
+                        .prefix("test")
+                        .retention(whole)
+                        .window(window),
+                );
                 Arc::new(connected.unwrap())
             }
         };

@@ -13,18 +13,16 @@ use crate::{
 };
 
 async fn history(redis: &RedisServer) -> Redis {
-    let options = RedisOptions {
-        url: format!("redis://{}", redis.address()),
-        prefix: "shared".into(),
-        retention: Retention {
+    let options = RedisOptions::new(format!("redis://{}", redis.address()))
+        .prefix("shared")
+        .retention(Retention {
             events: 20,
             ..Retention::default()
-        },
-        window: Retention {
+        })
+        .window(Retention {
             events: 20,
             ..Retention::default()
-        },
-    };
+        });
     let history = Redis::connect(options).expect("a URL");
     history.tried(crate::support::PATIENCE).await;
     wait_for_health(&history).await;

@@ -232,14 +232,14 @@ async fn a_document_outlives_retention_and_a_reader_that_lost_changes_is_sent_it
 
 fn on_disk(directory: &std::path::Path) -> Arc<dyn History> {
     let retention = Retention::default();
-    let opened = Disk::open(disk::Options {
-        directory: directory.join("log"),
-        wait: Duration::ZERO,
-        sync: SyncPolicy::Never,
-        retention,
-        window: retention,
-        cache_bytes: 1 << 20,
-    });
+    let opened = Disk::open(
+        disk::Options::new(directory.join("log"))
+            .wait(Duration::ZERO)
+            .sync(SyncPolicy::Never)
+            .retention(retention)
+            .window(retention)
+            .cache_bytes(1 << 20),
+    );
     Arc::new(opened.unwrap())
 }
 

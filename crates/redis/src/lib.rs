@@ -24,6 +24,7 @@ mod holds;
 mod incoming;
 mod look;
 mod names;
+mod options;
 mod read;
 mod refusal;
 mod script;
@@ -44,35 +45,12 @@ use shared::Shared;
 use sse_broadcaster::event::{EventId, Selector};
 use sse_broadcaster::history::{
     AppendError, Appended, Batch, Bounds, Chunk, From, History, Limit, NameKind, NameRange, Names,
-    ReservationGuard, RetainedAt, Retention, Stats, Unavailable, Window,
+    ReservationGuard, RetainedAt, Stats, Unavailable, Window,
 };
 use tail::Tail;
 
 pub use connection::BadUrl;
-
-/// Where the log is, and what is kept.
-#[derive(Clone)]
-pub struct RedisOptions {
-    /// `redis://user:password@host:6379/0`, or `rediss://`.
-    pub url: String,
-    /// What the log's keys begin with.
-    pub prefix: String,
-    /// Of the whole log; every node has the same.
-    pub retention: Retention,
-    /// Of this node's memory.
-    pub window: Retention,
-}
-
-impl fmt::Debug for RedisOptions {
-    /// Without the URL, which may hold a password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisOptions")
-            .field("prefix", &self.prefix)
-            .field("retention", &self.retention)
-            .field("window", &self.window)
-            .finish_non_exhaustive()
-    }
-}
+pub use options::RedisOptions;
 
 /// See the module.
 pub struct Redis {

@@ -33,7 +33,6 @@ pub struct HistoryConfig {
         long,
         env = "SSE_BROADCASTER_SYNC",
         value_name = "WHEN",
-        value_parser = sync,
         default_value = "always"
     )]
     pub sync: SyncPolicy,
@@ -97,18 +96,6 @@ pub struct HistoryConfig {
     #[arg(long, env = "SSE_BROADCASTER_REPLAY_BUFFER_BYTES", value_name = "SIZE", value_parser = size::parse::<usize>,
           default_value = "64MiB")]
     pub replay_buffer_bytes: usize,
-}
-
-fn sync(text: &str) -> Result<SyncPolicy, String> {
-    match text {
-        "always" => Ok(SyncPolicy::Always),
-        "never" => Ok(SyncPolicy::Never),
-        _ => match duration(text) {
-            Ok(interval) if interval >= Duration::from_millis(1) => Ok(SyncPolicy::Every(interval)),
-            Ok(_) => Err("an interval is at least 1ms; \"always\" syncs each time".into()),
-            Err(_) => Err("\"always\", \"never\", or an interval with a unit, like 10ms".into()),
-        },
-    }
 }
 
 /// Slow enough, the heartbeats of a stream that waits for its turn would be late.

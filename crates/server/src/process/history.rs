@@ -31,14 +31,14 @@ pub(crate) async fn open(config: &Config) -> Result<Opened, ServeError> {
             description: format!("in memory ({events} events, {mebibytes} MiB)"),
         }),
         LogPlace::Disk(directory) => {
-            let disk = Disk::open(sse_broadcaster_disk::Options {
-                directory: directory.to_owned(),
-                wait: config.history.data_dir_wait,
-                sync: config.history.sync,
-                retention,
-                window: config.history.window(),
-                cache_bytes: config.history.cache_bytes,
-            });
+            let disk = Disk::open(
+                sse_broadcaster_disk::Options::new(directory)
+                    .wait(config.history.data_dir_wait)
+                    .sync(config.history.sync)
+                    .retention(retention)
+                    .window(config.history.window())
+                    .cache_bytes(config.history.cache_bytes),
+            );
             let disk = disk.map_err(|error| ServeError::History(error.to_string()))?;
             let held = disk.bounds().events;
             Ok(Opened {
@@ -56,12 +56,10 @@ pub(crate) async fn open(config: &Config) -> Result<Opened, ServeError> {
 
 async fn open_redis(config: &Config, url: &Secret) -> Result<Opened, ServeError> {
     let prefix = &config.history.redis_prefix;
-    let options = RedisOptions {
-        url: url.expose().to_owned(),
-        prefix: prefix.clone(),
-        retention: config.history.retention(),
-        window: config.history.window(),
-    };
+    let options = RedisOptions::new(url.expose())
+        .prefix(prefix.clone())
+        .retention(config.history.retention())
+        .window(config.history.window());
     let redis = Redis::connect(options)
         .map_err(|bad| ServeError::Setting(BadSetting(format!("--redis-url: {bad}"))))?;
     redis.tried(REDIS_WITHIN).await;
