@@ -7,6 +7,9 @@ mod crowd;
 mod endpoint;
 mod figures;
 mod findings;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod html;
 mod lane;
 mod lanes;

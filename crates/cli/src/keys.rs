@@ -91,7 +91,7 @@ impl KeyFile {
     }
 }
 
-fn keys_of(text: &str) -> Vec<(usize, Secret)> {
+pub(crate) fn keys_of(text: &str) -> Vec<(usize, Secret)> {
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let lines = text.lines().map(str::trim).enumerate();
     let keys = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));

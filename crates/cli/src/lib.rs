@@ -3,6 +3,9 @@
 mod backoff;
 pub mod client;
 mod event_stream;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod keys;
 mod lines;

@@ -8,6 +8,9 @@
 
 mod directory;
 mod engine;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod high_water_mark;
 mod log;
 mod lost;

@@ -3,7 +3,7 @@
 
 mod address_limit;
 mod gate;
-mod host;
+pub(crate) mod host;
 mod key_ring;
 mod publish_policy;
 mod rules;

@@ -16,6 +16,9 @@
 
 mod accept;
 mod access;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod json_line;
 mod parameters;
 mod publish;

@@ -1,6 +1,6 @@
 //! What a client publishes: parsed here alone, from a query, a path, a form, text, JSON or lines.
 
-mod body;
+pub(crate) mod body;
 mod json;
 mod lines;
 mod request;

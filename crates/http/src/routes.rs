@@ -1,6 +1,6 @@
 //! The routes: `/events`, `/signals` and what is under them, and `/topics`, whatever framework serves them.
 
-mod conditions;
+pub(crate) mod conditions;
 mod cors;
 mod events;
 mod finish;

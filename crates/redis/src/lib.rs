@@ -20,6 +20,9 @@ mod call;
 mod connection;
 mod entry;
 mod fill;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod holds;
 mod incoming;
 mod look;

@@ -16,7 +16,7 @@ struct Malformed;
 
 /// What must be so of a document that is read. A list of what a cache has is no guard: what is wrong
 /// with it is no reason to refuse the document.
-pub(super) fn condition_of_read(request: &impl RequestHead) -> Result<Condition, Refusal> {
+pub(crate) fn condition_of_read(request: &impl RequestHead) -> Result<Condition, Refusal> {
     Ok(Condition {
         matches: versions(request, "If-Match", Comparison::Strong)?,
         matches_none: versions(request, "If-None-Match", Comparison::Weak).unwrap_or(None),
@@ -24,7 +24,7 @@ pub(super) fn condition_of_read(request: &impl RequestHead) -> Result<Condition,
 }
 
 /// What must be so of a document that is written.
-pub(super) fn condition(request: &impl RequestHead) -> Result<Condition, Refusal> {
+pub(crate) fn condition(request: &impl RequestHead) -> Result<Condition, Refusal> {
     Ok(Condition {
         matches: versions(request, "If-Match", Comparison::Strong)?,
         matches_none: versions(request, "If-None-Match", Comparison::Weak)?,

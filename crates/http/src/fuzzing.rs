@@ -1,0 +1,122 @@
+//! The parsers of foreign input that are private here, for `fuzz/`. A panic is a finding.
+
+#![allow(clippy::missing_panics_doc, reason = "a panic is a finding")]
+
+use std::net::IpAddr;
+
+use http::Version;
+use sse_broadcaster::Event;
+
+use crate::{
+    PublishRequest, Refusal, RequestHead, accepted,
+    access::host::{Authority, is_same_origin, parse_origin},
+    publish::{BodyKind, body},
+    routes::conditions,
+};
+
+const MAX_EVENTS: usize = 100;
+
+/// The body of a publish: as JSON, as a form, as text and line by line, and as a query.
+pub fn publish_body(input: &[u8]) {
+    if let Ok((all, _)) = body::objects(input, MAX_EVENTS) {
+        assert!(all.len() <= MAX_EVENTS);
+        for request in all {
+            check(request.build());
+        }
+    }
+    check(body::form(input).and_then(PublishRequest::build));
+    check(body::text(input.to_vec()).and_then(|text| PublishRequest::from_text(text).build()));
+    for line in input.split(|byte| *byte == b'\n') {
+        let object = body::json_text(line, "the line").and_then(body::object);
+        check(object.and_then(PublishRequest::build));
+    }
+    let (query, body) = split(input);
+    let query = std::str::from_utf8(query).map(PublishRequest::from_query);
+    if let (Ok(Ok(query)), Ok(body)) = (query, body::form(body)) {
+        check(body.with_query(&query).and_then(PublishRequest::build));
+    }
+}
+
+/// What was accepted is what a frame can carry and a log can keep.
+fn check(event: Result<Event, Refusal>) {
+    let Ok(event) = event else { return };
+    let names = event.topics().iter().map(sse_broadcaster::Topic::as_str);
+    let names = names.chain(event.name().map(sse_broadcaster::event::EventName::as_str));
+    for name in names {
+        assert!(!name.chars().any(char::is_control), "{name:?}");
+    }
+    let mut packed = Vec::new();
+    event.pack(&mut packed);
+    let fields = sse_broadcaster::internal::Fields::checked(&packed).expect("it reads back");
+    assert_eq!(Event::unpack(&fields), event);
+}
+
+/// `Origin`, a line feed, `Host`.
+pub fn origin_and_host(input: &[u8]) {
+    let Ok(input) = std::str::from_utf8(input) else {
+        return;
+    };
+    let (origin, host) = input.split_once('\n').unwrap_or((input, ""));
+    let is_same = is_same_origin(origin, Some(host));
+    assert!(!is_same || parse_origin(origin).is_some());
+    let Some(authority) = Authority::parse(host) else {
+        assert!(!is_same);
+        return;
+    };
+    assert!(authority.is_same_name(&authority));
+    let _ = (authority.is_address(), authority.is_loopback());
+    let _ = authority.has_name(origin);
+    let _ = authority.port_or(80);
+}
+
+/// Values of `Accept`, `Content-Type`, `If-Match` and `If-None-Match`, with line feeds between them.
+pub fn headers(input: &[u8]) {
+    let lines = input.split(|byte| *byte == b'\n');
+    // Whoever parses requests lets no others through.
+    let lines = lines.filter(|line| http::HeaderValue::from_bytes(line).is_ok());
+    let head = EveryHeader(lines.collect());
+    for (range, weight) in accepted(&head) {
+        assert!(!range.is_empty() && weight > 0.0);
+    }
+    let _ = BodyKind::of(&head);
+    let _ = conditions::condition(&head);
+    let _ = conditions::condition_of_read(&head);
+}
+
+/// A request in which each header has these values.
+struct EveryHeader<'a>(Vec<&'a [u8]>);
+
+impl RequestHead for EveryHeader<'_> {
+    fn method(&self) -> &'static str {
+        "POST"
+    }
+
+    fn version(&self) -> Version {
+        Version::HTTP_11
+    }
+
+    fn query(&self) -> &'static str {
+        ""
+    }
+
+    fn peer_ip(&self) -> Option<IpAddr> {
+        None
+    }
+
+    fn header(&self, _name: &str) -> Option<&[u8]> {
+        self.0.first().copied()
+    }
+
+    fn header_values<'a>(&'a self, _name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.0.iter().copied()
+    }
+
+    fn header_names(&self) -> impl Iterator<Item = &str> {
+        std::iter::empty()
+    }
+}
+
+fn split(input: &[u8]) -> (&[u8], &[u8]) {
+    let end = input.iter().position(|byte| *byte == b'\n');
+    end.map_or((input, &[]), |end| (&input[..end], &input[end + 1..]))
+}
