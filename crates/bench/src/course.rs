@@ -26,7 +26,7 @@ use super::{
     usage::{Meter, Usage},
     words::count,
 };
-use sse_broadcaster_cli::{Defaults, Failure, complain, signals};
+use sse_broadcaster_cli::{Defaults, Failure, complain, on_end};
 
 /// Subscribers that may be opening at a time.
 const OPENING_AT_ONCE: usize = 256;
@@ -61,7 +61,7 @@ pub(super) fn run(bench: &Bench, defaults: &Defaults) -> Result<Report, Failure>
         Ledger::new(size(bench.publishers), size(bench.topics)),
     ));
     let at_signal = shared.clone();
-    signals::on_end(move || {
+    on_end(move || {
         // What has been measured is still reported; who insists does not wait for that.
         if at_signal.is_stopped.swap(true, Relaxed) {
             process::exit(130);

@@ -13,7 +13,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
 use ureq::http::Uri;
 
-use sse_broadcaster_cli::{Failure, client, target::Target};
+use sse_broadcaster_cli::{Failure, Target, client};
 
 const REACH_LIMIT: Duration = Duration::from_secs(10);
 

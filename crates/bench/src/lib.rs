@@ -1,4 +1,8 @@
-//! `sse-broadcaster bench`: what a server carries, for who has to size one.
+//! The load tester `sse-broadcaster bench`: how many subscribers and events a server carries, at which latency.
+//! It opens streams of any SSE server, publishes to them, and checks that every event arrives once and in
+//! order.
+
+#![deny(missing_docs)]
 
 mod answer;
 mod chunks;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use ureq::{Agent, http::Uri};
 
 use super::settings::Bench;
-use sse_broadcaster_cli::{Failure, client, target::Target, terminal};
+use sse_broadcaster_cli::{Failure, Target, client, terminal};
 
 const TIME_LIMIT: Duration = Duration::from_secs(5);
 /// Most pages of names that are read: a run has as many topics as ten of them hold.

@@ -7,11 +7,7 @@ use ureq::http::HeaderValue;
 
 use super::{endpoint::Endpoint, mark, process::Processes, rate::Rate};
 use sse_broadcaster_cli::{
-    Defaults, Failure, Secret,
-    publish::{self, KEY_FILE_HELP, KEY_HELP},
-    publisher::bearer,
-    size,
-    target::Target,
+    Defaults, Failure, KEY_FILE_HELP, KEY_HELP, Secret, Target, bearer, publish_key, size,
 };
 
 const EXAMPLES: &str = "Examples:
@@ -29,6 +25,7 @@ const MAX_THREADS: u64 = 256;
 const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_EVENT_BYTES: u64 = 16 << 20;
 
+/// Measure what a server carries: latency, losses, CPU and memory for each subscriber
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Bench {
@@ -170,7 +167,7 @@ impl Servers {
             }),
         }?;
         let named = named(&bench.pid)?;
-        let key = publish::key(&bench.key, bench.key_file.as_ref(), defaults)?;
+        let key = publish_key(&bench.key, bench.key_file.as_ref(), defaults)?;
         let bearer = key.as_ref().map(bearer).transpose()?;
         let (from, to) = (Endpoint::reach(&subscribe)?, Endpoint::reach(&publish)?);
         let authorization = match bearer.as_ref().map(HeaderValue::to_str) {

@@ -1,4 +1,4 @@
-//! HTTP as the commands speak it.
+//! The HTTP client of the commands.
 
 use std::{io, time::Duration};
 
@@ -18,8 +18,8 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 /// Most that is read of an answer that is no stream.
 const MAX_ANSWER_BYTES: u64 = 4 << 20;
 
-/// Statuses are for the commands to judge, and a proxy of the environment is not asked for what is
-/// on this machine.
+/// An HTTP client whose statuses are no errors. It uses the proxy of the environment, but not for servers on
+/// this machine.
 pub fn agent(
     target: &Target,
     settings: impl FnOnce(ConfigBuilder<AgentScope>) -> ConfigBuilder<AgentScope>,
@@ -47,6 +47,7 @@ pub(crate) fn why(error: &ureq::Error) -> String {
     }
 }
 
+/// An error of a connection in words for a terminal.
 #[must_use]
 pub fn why_io(error: &io::Error) -> String {
     match error.kind() {
@@ -60,7 +61,7 @@ pub fn why_io(error: &io::Error) -> String {
     }
 }
 
-/// What a server says of a request that it refused; every member may be missing.
+/// The response to a request that a server rejected; every member may be missing.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Problem {
@@ -126,6 +127,7 @@ impl Problem {
             .is_none_or(|code| code == "outcome_unknown")
     }
 
+    /// The detail with its code; empty where the response has neither.
     #[must_use]
     pub fn sentence(&self) -> String {
         let detail = self.detail.as_deref().unwrap_or_default();
@@ -148,6 +150,8 @@ fn location(answer: &Response<Body>) -> Option<&str> {
         .and_then(|location| location.to_str().ok())
 }
 
+/// Reads the body of a response that is no stream, up to 4 MiB.
+///
 /// # Errors
 /// When the connection fails, or the body is too long.
 pub fn body(answer: &mut Response<Body>) -> Result<Vec<u8>, ureq::Error> {

@@ -12,6 +12,7 @@ const EXAMPLES: &str = "Examples:
 
 const TIME_LIMIT: Duration = Duration::from_secs(3);
 
+/// Ask whether the server is alive, for a container's health check
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Health {

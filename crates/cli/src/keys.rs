@@ -10,9 +10,9 @@ use std::{
 use crate::{BadSetting, Secret};
 
 /// A key is guessed by whoever can send requests: 16 hexadecimal digits are 64 bits.
-pub const MIN_KEY_BYTES: usize = 16;
+const MIN_KEY_BYTES: usize = 16;
 /// Each publish is compared with all of them.
-pub const MAX_KEYS: usize = 1_000;
+const MAX_KEYS: usize = 1_000;
 /// Longest key file that is read.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -99,8 +99,10 @@ pub(crate) fn keys_of(text: &str) -> Vec<(usize, Secret)> {
         .collect()
 }
 
+/// Checks a key before a server accepts it.
+///
 /// # Errors
-/// When it is too short, or such that no request can bring it.
+/// When it is too short, or holds what no header can carry.
 pub fn check(key: &Secret) -> Result<(), String> {
     let bytes = key.expose().len();
     if bytes < MIN_KEY_BYTES {

@@ -1,4 +1,10 @@
-//! The client commands: `publish`, `subscribe`, `health`; and what every command has in common.
+//! The client commands of the program `sse-broadcaster`: `publish`, `subscribe` and `health`; and what these have
+//! in common with its server and its load tester.
+//!
+//! Its users are those two, not other programs: a Rust program publishes over HTTP with a client of its
+//! choice.
+
+#![deny(missing_docs)]
 
 mod backoff;
 pub mod client;
@@ -11,26 +17,29 @@ mod keys;
 mod lines;
 pub mod open_files;
 mod outgoing;
-pub mod publish;
+mod publish;
 mod publish_lines;
-pub mod publisher;
+mod publisher;
 mod setting;
 mod signal_list;
-pub mod signals;
+mod signals;
 pub mod size;
 mod subscribe;
 mod subscriber;
-pub mod target;
+mod target;
 pub mod terminal;
 
 use std::io::{self, IsTerminal as _, Write as _};
 
 pub use self::{
     health::Health,
-    keys::{KeyFile, MAX_KEYS, MIN_KEY_BYTES, check as check_key},
-    publish::Publish,
+    keys::{KeyFile, check as check_key},
+    publish::{KEY_FILE_HELP, KEY_HELP, Publish, key as publish_key},
+    publisher::bearer,
     setting::{BadSetting, Defaults, Secret, UNIX, is_loopback},
+    signals::on_end,
     subscribe::Subscribe,
+    target::Target,
     terminal::complain,
 };
 
@@ -38,14 +47,18 @@ pub use self::{
 pub const URL_HELP: &str =
     "The server [default: where --listen or its variable says, http://127.0.0.1:8000]";
 
-/// Why a command did not do its work.
-#[derive(Debug, PartialEq, Eq)]
+/// Why a command failed.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{line}")]
 pub struct Failure {
+    /// The line for standard error.
     pub line: String,
+    /// The exit code of the process.
     pub code: u8,
 }
 
 impl Failure {
+    /// The command failed at its work: exit code 1.
     #[must_use]
     pub fn new(line: impl Into<String>) -> Self {
         Self {
@@ -54,7 +67,7 @@ impl Failure {
         }
     }
 
-    /// It was called in a way that cannot work.
+    /// The command was called in a way that cannot work: exit code 2.
     #[must_use]
     pub fn usage(line: impl Into<String>) -> Self {
         Self {
@@ -64,7 +77,7 @@ impl Failure {
     }
 }
 
-/// Prints one line for each; whoever closed the pipe has read enough.
+/// Prints each as a line to standard output. A closed pipe is no error: its reader has read enough.
 ///
 /// # Errors
 /// When standard output cannot be written.

@@ -21,10 +21,13 @@ const EXAMPLES: &str = "Examples:
   sse-broadcaster subscribe --topic '*' --until head --json --signals |
     sse-broadcaster publish --json --url http://other:8000";
 
+/// The help of `--publish-key`.
 pub const KEY_HELP: &str =
     "Key that the server asks for; of several the first [env: SSE_BROADCASTER_PUBLISH_KEY]";
+/// The help of `--publish-key-file`.
 pub const KEY_FILE_HELP: &str = "File with the key as its first line that is no comment [env: SSE_BROADCASTER_PUBLISH_KEY_FILE]";
 
+/// Publish events, from the command line or from standard input
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Publish {
@@ -111,7 +114,7 @@ impl Publish {
     }
 }
 
-/// The command's own flags come before the settings that the server has.
+/// The key that a command publishes with: of its own flags, else of the settings of the server.
 ///
 /// # Errors
 /// When the file cannot be read, or holds no key.

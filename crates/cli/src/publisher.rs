@@ -179,7 +179,7 @@ fn may_have_arrived(error: &ureq::Error) -> bool {
     }
 }
 
-/// Keys are kept out of what ureq logs, and out of the error.
+/// The header `Authorization` with this key, which is kept out of logs and out of the error.
 ///
 /// # Errors
 /// When no header can carry the key.

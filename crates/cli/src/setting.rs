@@ -5,7 +5,7 @@ use std::{fmt, net::IpAddr, path::PathBuf};
 /// How the path of a Unix socket begins among addresses.
 pub const UNIX: &str = "unix:";
 
-/// What a command takes from the settings of the server where its own flags are not given.
+/// The settings of the server that a command uses where its own flags are not given.
 #[derive(Debug, Clone, Default)]
 pub struct Defaults {
     /// The addresses of `--listen`.
@@ -23,6 +23,7 @@ pub struct Defaults {
 pub struct Secret(String);
 
 impl Secret {
+    /// The value itself.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -49,17 +50,10 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A setting that cannot be: one sentence that says what would be right.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A setting that cannot be used: one sentence that says what would be right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub struct BadSetting(pub String);
-
-impl fmt::Display for BadSetting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for BadSetting {}
 
 /// `127.0.0.0/8`, `::1` and `::ffff:127.0.0.0/104`.
 #[must_use]

@@ -26,6 +26,7 @@ const EXAMPLES: &str = "Examples:
 const INCOMPLETE: &str =
     "what was printed is not all that was there at the start: see the gap above";
 
+/// Print events as they come, and reconnect after a cut
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Subscribe {

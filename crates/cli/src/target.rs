@@ -63,6 +63,7 @@ impl Target {
         })
     }
 
+    /// The whole URL, with what it may hold of secrets.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
@@ -74,7 +75,7 @@ impl Target {
         Some(format!("{}{route}", path.strip_suffix("/events")?))
     }
 
-    /// On this machine, where no proxy of the environment has anything to do.
+    /// Whether the server is on this machine, by its name or address.
     #[must_use]
     pub fn is_local(&self) -> bool {
         self.local

@@ -11,7 +11,10 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use sse_broadcaster_bench::Bench;
 use sse_broadcaster_cli::{Health, Publish, Subscribe, complain};
 
-use crate::config::{Config, Given};
+use crate::{
+    config::{Config, Given},
+    process::serve,
+};
 
 const EXAMPLES: &str = "Examples:
   sse-broadcaster
@@ -20,27 +23,46 @@ const EXAMPLES: &str = "Examples:
   sse-broadcaster publish --topic news 'Hello, world'
   sse-broadcaster bench --subscribers 5000 --rate 20";
 
-/// What was asked for on the command line and in the environment.
+/// The command line with the environment.
 #[derive(Debug, Parser)]
 #[command(
     name = "sse-broadcaster",
     version,
-    about = "Publish once over HTTP; every subscriber gets it, once, in order, also after a \
-             reconnect. Without a command it serves.",
+    about = "Publish once over HTTP; every subscriber gets it exactly once, in order, even across \
+             reconnects. Without a command it serves.",
     after_help = EXAMPLES
 )]
 pub struct Cli {
+    /// The settings of the server.
     #[command(flatten)]
-    pub config: Config,
+    pub(crate) config: Config,
 
     /// Without one: serve.
     #[command(subcommand)]
-    pub command: Option<Command>,
+    command: Option<Command>,
 }
 
+impl Cli {
+    /// Serves, or runs the command. Blocks until either ends; errors go to standard error.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        if let Some(command) = &self.command {
+            return command.run(&self.config);
+        }
+        match serve(&self.config) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                complain(&error.with_sources());
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+/// The commands beside serving.
 #[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Print events as they come, and come back by itself
+enum Command {
+    /// Print events as they come, and reconnect after a cut
     Subscribe(Subscribe),
     /// Publish events, from the command line or from standard input
     Publish(Publish),
@@ -66,9 +88,8 @@ impl Command {
         }
     }
 
-    /// Finds the server, unless told by `--url`, in the settings that the server itself has.
-    #[must_use]
-    pub fn run(&self, config: &Config) -> ExitCode {
+    /// Without `--url` the server is the one that these settings would start.
+    fn run(&self, config: &Config) -> ExitCode {
         let defaults = config.client_defaults();
         let done = match self {
             Self::Subscribe(subscribe) => subscribe.run(&defaults),
@@ -90,7 +111,7 @@ impl Command {
 /// Reads the command line and the environment. Help and version are printed here.
 ///
 /// # Errors
-/// The exit code of a process that has nothing more to do; what was wrong has been said.
+/// The exit code of a process that has nothing more to do; the error was printed.
 pub fn parse() -> Result<Cli, ExitCode> {
     let refuse = |what: &dyn Display| {
         complain(what);

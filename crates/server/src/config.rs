@@ -16,7 +16,7 @@ use sse_broadcaster_cli::{Defaults, size};
 
 pub use given::Given;
 pub use history::{HistoryConfig, LogPlace};
-pub use sse_broadcaster_cli::{BadSetting, KeyFile, Secret, UNIX, is_loopback};
+pub(crate) use sse_broadcaster_cli::{BadSetting, Secret, UNIX, is_loopback};
 
 /// Most worker threads, by the server underneath.
 const MAX_WORKERS: i64 = 512;

@@ -21,15 +21,17 @@
 //! 5. `http/routes/refusals.rs` counts what was refused, and `http/routes/response.rs` tells the connection when
 //!    the response has been made.
 
-pub mod commands;
+#![deny(missing_docs)]
+
+mod commands;
 #[allow(
     rustdoc::bare_urls,
     rustdoc::invalid_html_tags,
     reason = "the comments are the text of --help"
 )]
-pub mod config;
+mod config;
 mod http;
 mod metrics;
 mod process;
 
-pub use process::{ServeError, serve};
+pub use commands::{Cli, parse};

@@ -16,4 +16,4 @@ mod logging;
 mod serve;
 mod signals;
 
-pub use self::{error::ServeError, serve::serve};
+pub(crate) use self::serve::serve;

@@ -39,10 +39,9 @@ fn unknown_command(command: &Command, error: &clap::Error) -> String {
     }
     let names = command.get_subcommands().map(Command::get_name);
     let names: Vec<_> = names.filter(|name| *name != "help").collect();
-    format!(
-        "there is no such command; the commands are {}",
-        names.join(", ")
-    )
+    let (last, others) = names.split_last().unwrap_or((&"", &[]));
+    let others = others.join(", ");
+    format!("there is no such command; the commands are {others} and {last}")
 }
 
 /// The variable that the refused value may have come from, where it is set.

@@ -1,49 +1,105 @@
 //! Why a server does not start, or stops.
 
-use std::{fmt, io, net::SocketAddr, path::PathBuf};
+use std::{error::Error as _, io, net::SocketAddr, path::PathBuf};
 
 use crate::config::BadSetting;
 use sse_broadcaster::broadcaster::StartError;
 
-/// Why the server did not start or stopped.
-#[derive(Debug)]
+/// Why the server did not start, or stopped. The text of a source is not part of the message.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ServeError {
-    Setting(BadSetting),
-    Listen(SocketAddr, io::Error),
-    ListenUnix(PathBuf, io::Error),
-    /// History cannot be opened: what is wrong, and what can be done.
-    History(String),
+    /// A setting cannot be used.
+    #[error(transparent)]
+    Setting(#[from] BadSetting),
+    /// Another program listens on this address.
+    #[error("{0} is in use by another program; choose another address with --listen")]
+    AddressInUse(SocketAddr),
+    /// Another program listens on this Unix socket.
+    #[error("{} is in use by another program; choose another path", .0.display())]
+    SocketInUse(PathBuf),
+    /// The system does not let the server listen on this address.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address, as it was resolved.
+        address: SocketAddr,
+        /// What the system reports.
+        source: io::Error,
+    },
+    /// The system does not let the server listen on this Unix socket.
+    #[error("cannot listen on unix:{}", path.display())]
+    ListenUnix {
+        /// The path of the socket.
+        path: PathBuf,
+        /// What the system reports.
+        source: io::Error,
+    },
+    /// The log on disk cannot be opened.
+    #[error(transparent)]
+    History(#[from] sse_broadcaster_disk::OpenError),
+    /// Memory holds too little of history for the largest event.
+    #[error(
+        "{0}; raise --history-events or --history-bytes (and --window-events or --window-bytes of a \
+         log), or lower --max-event-bytes"
+    )]
+    WindowTooSmall(StartError),
+    /// The broadcaster does not start.
+    #[error(transparent)]
     Start(StartError),
-    Run(io::Error),
+    /// The workers cannot be started.
+    #[error("the server stopped")]
+    Run(#[source] io::Error),
 }
 
-impl fmt::Display for ServeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Setting(bad) => bad.fmt(f),
-            Self::Listen(address, error) if error.kind() == io::ErrorKind::AddrInUse => write!(
-                f,
-                "{address} is in use by another program; choose another address with --listen"
-            ),
-            Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
-            Self::ListenUnix(path, error) if error.kind() == io::ErrorKind::AddrInUse => write!(
-                f,
-                "{} is in use by another program; choose another path",
-                path.display()
-            ),
-            Self::ListenUnix(path, error) => {
-                write!(f, "cannot listen on unix:{}: {error}", path.display())
-            }
-            Self::Start(error @ StartError::WindowTooSmall { .. }) => write!(
-                f,
-                "{error}; raise --history-events or --history-bytes (and --window-events or --window-bytes of a log), or lower \
-                 --max-event-bytes"
-            ),
-            Self::History(why) => f.write_str(why),
-            Self::Start(error) => error.fmt(f),
-            Self::Run(error) => write!(f, "the server stopped: {error}"),
+impl ServeError {
+    pub(crate) fn listen(address: SocketAddr, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::AddressInUse(address),
+            _ => Self::Listen { address, source },
+        }
+    }
+
+    pub(crate) fn listen_unix(path: PathBuf, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::SocketInUse(path),
+            _ => Self::ListenUnix { path, source },
+        }
+    }
+
+    /// The message with those of its sources, in one line.
+    #[must_use]
+    pub fn with_sources(&self) -> String {
+        let sources = std::iter::successors(self.source(), |&error| error.source());
+        sources.fold(self.to_string(), |line, source| format!("{line}: {source}"))
+    }
+}
+
+impl From<StartError> for ServeError {
+    fn from(error: StartError) -> Self {
+        if matches!(error, StartError::WindowTooSmall { .. }) {
+            Self::WindowTooSmall(error)
+        } else {
+            Self::Start(error)
         }
     }
 }
 
-impl std::error::Error for ServeError {}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_keeps_its_source_and_is_reported_with_it() {
+        let address = SocketAddr::from(([192, 0, 2, 1], 80));
+        let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+        let error = ServeError::listen(address, denied());
+        assert_eq!(error.to_string(), "cannot listen on 192.0.2.1:80");
+        assert_eq!(
+            error.with_sources(),
+            format!("cannot listen on 192.0.2.1:80: {}", denied())
+        );
+        let in_use = ServeError::listen(address, io::ErrorKind::AddrInUse.into());
+        assert!(in_use.source().is_none());
+        assert!(in_use.with_sources().contains("--listen"));
+    }
+}

@@ -25,7 +25,7 @@ pub(crate) struct Opened {
 pub(crate) async fn open(config: &Config) -> Result<Opened, ServeError> {
     let retention = config.history.retention();
     let (events, mebibytes) = (retention.events, retention.bytes >> 20);
-    match config.history.place().map_err(ServeError::Setting)? {
+    match config.history.place()? {
         LogPlace::Memory => Ok(Opened {
             history: Arc::new(Memory::new(retention)),
             description: format!("in memory ({events} events, {mebibytes} MiB)"),
@@ -39,7 +39,7 @@ pub(crate) async fn open(config: &Config) -> Result<Opened, ServeError> {
                     .window(config.history.window())
                     .cache_bytes(config.history.cache_bytes),
             );
-            let disk = disk.map_err(|error| ServeError::History(error.to_string()))?;
+            let disk = disk?;
             let held = disk.bounds().events;
             Ok(Opened {
                 history: Arc::new(disk),
@@ -60,8 +60,7 @@ async fn open_redis(config: &Config, url: &Secret) -> Result<Opened, ServeError>
         .prefix(prefix.clone())
         .retention(config.history.retention())
         .window(config.history.window());
-    let redis = Redis::connect(options)
-        .map_err(|bad| ServeError::Setting(BadSetting(format!("--redis-url: {bad}"))))?;
+    let redis = Redis::connect(options).map_err(|bad| BadSetting(format!("--redis-url: {bad}")))?;
     redis.tried(REDIS_WITHIN).await;
     let description = format!("in Redis at {} (prefix {prefix})", redis.address());
     Ok(Opened {

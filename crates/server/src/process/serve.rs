@@ -35,7 +35,7 @@ use sse_broadcaster_cli::{Secret, open_files};
 /// # Errors
 /// When a setting cannot be, an address cannot be bound, or the server fails.
 pub fn serve(config: &Config) -> Result<(), ServeError> {
-    logging::start(config).map_err(ServeError::Setting)?;
+    logging::start(config)?;
     for line in config.without_effect() {
         log::warn!("{line}");
     }
@@ -70,10 +70,8 @@ async fn run(
     );
     let max_connections = connections.public;
     report_unreachable(config, max_connections);
-    let (keys, key_file) = key_file::load(config).map_err(ServeError::Setting)?;
-    config
-        .check_publishing(&addresses, !keys.is_empty())
-        .map_err(ServeError::Setting)?;
+    let (keys, key_file) = key_file::load(config)?;
+    config.check_publishing(&addresses, !keys.is_empty())?;
     let keys: KeyRing = keys.iter().map(Secret::expose).collect();
     let access = access(config, &keys);
     actix_web::rt::spawn(follow_keys(key_file, keys, hangups));
@@ -163,7 +161,7 @@ fn start_broadcaster(
         replay_bytes_per_second: config.history.replay_bytes_per_second,
         replay_buffer_bytes: config.history.replay_buffer_bytes,
     };
-    Broadcaster::on(history, options).map_err(ServeError::Start)
+    Ok(Broadcaster::on(history, options)?)
 }
 
 fn access(config: &Config, keys: &KeyRing) -> Access {

@@ -30,7 +30,7 @@ impl Listeners {
     /// # Errors
     /// When an address cannot be resolved or bound.
     pub fn bind(config: &Config) -> Result<Self, ServeError> {
-        let (public, admin) = config.addresses().map_err(ServeError::Setting)?;
+        let (public, admin) = config.addresses()?;
         let v4_ports: Vec<u16> = public
             .iter()
             .chain(&admin)
@@ -47,7 +47,7 @@ impl Listeners {
         let bind_sockets = |paths: Vec<PathBuf>| {
             let sockets = paths.into_iter().map(|path| {
                 let bound = UnixSocket::bind(&path);
-                bound.map_err(|error| ServeError::ListenUnix(path, error))
+                bound.map_err(|error| ServeError::listen_unix(path, error))
             });
             sockets.collect::<Result<Vec<_>, _>>()
         };
@@ -84,5 +84,5 @@ fn bind(address: SocketAddr, has_v4_at_port: bool) -> Result<TcpListener, ServeE
         socket.listen(BACKLOG)?;
         Ok(socket.into())
     };
-    listen().map_err(|error| ServeError::Listen(address, error))
+    listen().map_err(|error| ServeError::listen(address, error))
 }
