@@ -323,9 +323,8 @@ impl From<SignalError> for Refusal {
             SignalError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             SignalError::Full => StatusCode::INSUFFICIENT_STORAGE,
             SignalError::Contended => StatusCode::SERVICE_UNAVAILABLE,
-            SignalError::Type(_) | SignalError::WouldBlock => {
-                return internal().with_source(error);
-            }
+            // The types of a program, and calls that block, are none of the client's business.
+            _ => return internal().with_source(error),
         };
         Self::new(status, error.code(), error.to_string()).with_source(error)
     }

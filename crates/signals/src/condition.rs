@@ -1,8 +1,9 @@
 use sse_broadcaster::event::EventId;
 
-/// What must be so for a write to be done: the conditional requests of RFC 9110, whose entity tags
-/// are versions here.
+/// The condition of a write: the conditional requests of RFC 9110, whose entity tags are versions here.
+/// By default there is none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Condition {
     /// `If-Match`.
     pub matches: Option<Versions>,
@@ -12,13 +13,16 @@ pub struct Condition {
 
 /// The versions that a condition names.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Versions {
     /// Any that there is.
     Any,
+    /// One of these.
     These(Vec<EventId>),
 }
 
 impl Versions {
+    /// Whether this version is among them.
     #[must_use]
     pub fn hold(&self, version: EventId) -> bool {
         match self {
@@ -47,6 +51,16 @@ impl Condition {
         }
     }
 
+    /// With these of `If-Match` and of `If-None-Match`.
+    #[must_use]
+    pub fn new(matches: Option<Versions>, matches_none: Option<Versions>) -> Self {
+        Self {
+            matches,
+            matches_none,
+        }
+    }
+
+    /// Whether it holds for a document of this version, or for none.
     #[must_use]
     pub fn holds(&self, version: Option<EventId>) -> bool {
         let held = |versions: &Versions| version.is_some_and(|version| versions.hold(version));

@@ -13,7 +13,9 @@ const CHANGE_OVERHEAD_BYTES: usize = 1 << 10;
 
 /// A document, and since when it is so.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Document {
+    /// Any JSON value but with integers of 64 bits at most.
     pub value: Value,
     /// The position of its last change.
     pub version: EventId,

@@ -1,5 +1,3 @@
-use std::fmt;
-
 use sse_broadcaster::{
     broadcaster::{PublishError, SubscribeError},
     event::{EventId, Invalid},
@@ -10,39 +8,70 @@ use super::MAX_DEPTH;
 
 /// Why a signal was not read or changed. Nothing was changed, but for
 /// [`PublishError::OutcomeUnknown`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SignalError {
     /// A name, a document or a patch that cannot be.
-    Invalid(Invalid),
-    /// Not one JSON value.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// Not one JSON value: what is wrong, and where.
+    #[error("{0}")]
     NotJson(String),
     /// There is no such signal.
+    #[error("there is no such signal; PUT one first")]
     Missing,
     /// The document is not of a version that the condition names.
+    #[error("{}", changed(*version))]
     Changed {
+        /// The version that it has; `None` where there is no document.
         version: Option<EventId>,
     },
-    /// A patch does not fit the document.
+    /// A patch does not fit the document: which operation, and why.
+    #[error("{0}")]
     Patch(String),
-    /// The document would be longer than so many bytes.
+    /// The document would be longer than it may be.
+    #[error(
+        "the document would be larger than {max} bytes, nested {MAX_DEPTH} levels at most; \
+         keep parts of it in signals of their own"
+    )]
     TooLarge {
+        /// Most bytes of compact JSON.
         max: usize,
     },
     /// More documents, or bytes of them, than history retains.
+    #[error("{}", AppendError::RetainedFull)]
     Full,
     /// Others changed it each time when it was tried; try again.
+    #[error("others changed the signal each time; try again in a moment")]
     Contended,
-    /// The document is not one of the type that it was asked for as.
+    /// The document is of another type than the [`Signal`](super::Signal).
+    #[error("the document is of another type: {0}")]
     Type(String),
+    /// The change was not published.
+    #[error(transparent)]
     Publish(PublishError),
-    Subscribe(SubscribeError),
-    Unavailable(Unavailable),
+    /// Nobody can subscribe now.
+    #[error(transparent)]
+    Subscribe(#[from] SubscribeError),
+    /// History cannot be reached.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
     /// A blocking call was made from an async context.
+    #[error("{}", PublishError::WouldBlock)]
     WouldBlock,
 }
 
+fn changed(version: Option<EventId>) -> String {
+    match version {
+        None => "there is no such signal to match".to_owned(),
+        Some(version) => format!(
+            "the document is of version \"{version}\"; read it again and repeat the change on it"
+        ),
+    }
+}
+
 impl SignalError {
-    /// Stable, machine-readable.
+    /// Stable and machine-readable, for example `no_such_signal`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -71,57 +100,6 @@ impl SignalError {
                 | Self::Unavailable(_)
                 | Self::Publish(PublishError::Overloaded | PublishError::Unavailable(_))
         )
-    }
-}
-
-impl fmt::Display for SignalError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Invalid(invalid) => invalid.fmt(f),
-            Self::Missing => f.write_str("there is no such signal; PUT one first"),
-            Self::Changed { version: None } => f.write_str("there is no such signal to match"),
-            Self::Changed {
-                version: Some(version),
-            } => write!(
-                f,
-                "the document is of version \"{version}\"; read it again and repeat the change on it"
-            ),
-            Self::Patch(why) | Self::NotJson(why) => f.write_str(why),
-            Self::TooLarge { max } => write!(
-                f,
-                "the document would be larger than {max} bytes, nested {MAX_DEPTH} levels at most; \
-                 keep parts of it in signals of their own"
-            ),
-            Self::Full => AppendError::RetainedFull.fmt(f),
-            Self::Contended => {
-                f.write_str("others changed the signal each time; try again in a moment")
-            }
-            Self::Type(why) => write!(f, "the document is of another type: {why}"),
-            Self::Publish(why) => why.fmt(f),
-            Self::Subscribe(why) => why.fmt(f),
-            Self::Unavailable(why) => why.fmt(f),
-            Self::WouldBlock => PublishError::WouldBlock.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for SignalError {}
-
-impl From<Invalid> for SignalError {
-    fn from(invalid: Invalid) -> Self {
-        Self::Invalid(invalid)
-    }
-}
-
-impl From<Unavailable> for SignalError {
-    fn from(why: Unavailable) -> Self {
-        Self::Unavailable(why)
-    }
-}
-
-impl From<SubscribeError> for SignalError {
-    fn from(why: SubscribeError) -> Self {
-        Self::Subscribe(why)
     }
 }
 

@@ -29,6 +29,7 @@ pub enum SignalFormat {
 }
 
 impl SignalFormat {
+    /// The encoder of streams in this format.
     #[must_use]
     pub fn encoder(self) -> &'static dyn Encoder {
         match self {

@@ -13,6 +13,8 @@
 //! # Numbers
 //! Integers are kept to 64 bits, and refused beyond; others are kept as a double has them.
 
+#![deny(missing_docs)]
+
 mod change;
 mod condition;
 mod diff;

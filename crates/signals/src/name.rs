@@ -16,6 +16,8 @@ pub struct SignalName {
 }
 
 impl SignalName {
+    /// Checks a name.
+    ///
     /// # Errors
     /// `invalid_signal`, with what is wrong.
     pub fn new(text: &str) -> Result<Self, Invalid> {
@@ -41,6 +43,7 @@ impl SignalName {
         Ok(Self { topic })
     }
 
+    /// As it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {
         let topic = self.topic.as_str();

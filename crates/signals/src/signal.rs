@@ -15,6 +15,20 @@ const FOLLOW_RETRY: Duration = Duration::from_secs(1);
 
 /// One signal, as a value of a type of one's own. A handle: clones are the same signal, and so are all
 /// of one name on one history.
+///
+/// ```
+/// use sse_broadcaster::{Broadcaster, Memory, Options, history::Retention};
+/// use sse_broadcaster_signals::Signal;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let broadcaster = Broadcaster::start(Memory::new(Retention::default()), Options::default())?;
+/// let counter = Signal::new(&broadcaster, "counter", 0_u64).await?;
+/// counter.update(|n| *n += 1).await?;
+/// assert_eq!(counter.get().await?, 1);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Signal<T> {
     signals: Signals,
     name: SignalName,
@@ -50,6 +64,7 @@ impl<T: Serialize> Signal<T> {
         })
     }
 
+    /// Under which subscribers read it.
     #[must_use]
     pub fn name(&self) -> &SignalName {
         &self.name

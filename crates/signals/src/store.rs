@@ -25,6 +25,28 @@ const CONTENTION_LIMIT: Duration = Duration::from_secs(5);
 const MAX_BACKOFF: Duration = Duration::from_millis(50);
 
 /// The signals of one history. A handle: clones are the same.
+///
+/// A write whose future is dropped is done or not: read the signal to know.
+///
+/// ```
+/// use serde_json::json;
+/// use sse_broadcaster::{Broadcaster, Memory, Options, history::Retention};
+/// use sse_broadcaster_signals::{Condition, Patch, SignalName, Signals};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let broadcaster = Broadcaster::start(Memory::new(Retention::default()), Options::default())?;
+/// let signals = Signals::new(&broadcaster);
+/// let name: SignalName = "counter".parse()?;
+/// let written = signals.set(&name, &Condition::is_new(), json!({ "n": 1 })).await?;
+/// assert!(written.created);
+/// let patch = Patch::merge_patch(br#"{"n":2}"#)?;
+/// signals.patch(&name, &Condition::default(), &patch).await?;
+/// let document = signals.get(&name).await?.expect("it was set");
+/// assert_eq!(document.value, json!({ "n": 2 }));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Signals {
     pub(super) broadcaster: Broadcaster,
@@ -33,6 +55,7 @@ pub struct Signals {
 
 /// What a write did.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Written {
     /// The document behind it; `None` when it is gone.
     pub document: Option<Document>,
@@ -43,6 +66,7 @@ pub struct Written {
 }
 
 impl Signals {
+    /// Those of this broadcaster's history.
     #[must_use]
     pub fn new(broadcaster: &Broadcaster) -> Self {
         Self {
@@ -51,6 +75,7 @@ impl Signals {
         }
     }
 
+    /// The broadcaster that carries the changes.
     #[must_use]
     pub fn broadcaster(&self) -> &Broadcaster {
         &self.broadcaster
@@ -90,6 +115,8 @@ impl Signals {
         Ok(names)
     }
 
+    /// The document, and its version.
+    ///
     /// # Errors
     /// History cannot be reached.
     pub async fn get(&self, name: &SignalName) -> Result<Option<Document>, SignalError> {

@@ -17,18 +17,18 @@ struct Malformed;
 /// What must be so of a document that is read. A list of what a cache has is no guard: what is wrong
 /// with it is no reason to refuse the document.
 pub(crate) fn condition_of_read(request: &impl RequestHead) -> Result<Condition, Refusal> {
-    Ok(Condition {
-        matches: versions(request, "If-Match", Comparison::Strong)?,
-        matches_none: versions(request, "If-None-Match", Comparison::Weak).unwrap_or(None),
-    })
+    Ok(Condition::new(
+        versions(request, "If-Match", Comparison::Strong)?,
+        versions(request, "If-None-Match", Comparison::Weak).unwrap_or(None),
+    ))
 }
 
 /// What must be so of a document that is written.
 pub(crate) fn condition(request: &impl RequestHead) -> Result<Condition, Refusal> {
-    Ok(Condition {
-        matches: versions(request, "If-Match", Comparison::Strong)?,
-        matches_none: versions(request, "If-None-Match", Comparison::Weak)?,
-    })
+    Ok(Condition::new(
+        versions(request, "If-Match", Comparison::Strong)?,
+        versions(request, "If-None-Match", Comparison::Weak)?,
+    ))
 }
 
 /// The versions that a header names, if it is there. A tag that no version has is of none.
