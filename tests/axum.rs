@@ -1,11 +1,11 @@
-//! Streams as answers of an axum application: the example, over real sockets.
+//! Streams as responses of an axum application: the example, over real sockets.
 
 use serde_json::{Value, json};
 
 use crate::support::Server;
 
 #[test]
-fn a_subscription_is_an_answer_that_resumes() {
+fn a_subscription_is_a_response_that_resumes() {
     let server = Server::example("axum");
     let mut stream = server.subscribe("/rooms/hall");
     assert_eq!(stream.header("content-type"), Some("text/event-stream"));
@@ -31,7 +31,7 @@ fn a_subscription_is_an_answer_that_resumes() {
 }
 
 #[test]
-fn signals_are_an_answer_that_begins_with_the_whole_document() {
+fn signals_are_a_response_that_begins_with_the_whole_document() {
     let server = Server::example("axum");
     let mut stream = server.subscribe("/signals?name=clock");
     let whole: Value = serde_json::from_str(&stream.event().unwrap().data).unwrap();

@@ -119,8 +119,8 @@ async fn mounted_routes_read_only_until_told_who_may_publish() {
     ] {
         let scope = actix_web::web::scope("/api").configure(|config| routes.configure(config));
         let app = web::init_service(App::new().service(scope)).await;
-        let answer = web::call_service(&app, post().set_payload("hello").to_request()).await;
-        assert_eq!(answer.status(), status);
+        let response = web::call_service(&app, post().set_payload("hello").to_request()).await;
+        assert_eq!(response.status(), status);
         let get = web::TestRequest::get().uri("/api/events").to_request();
         let stream = web::call_service(&app, get).await;
         assert_eq!(stream.status(), StatusCode::OK);
@@ -132,11 +132,11 @@ async fn mounted_routes_read_only_until_told_who_may_publish() {
 }
 
 /// The first bytes of a stream, up to this text.
-async fn beginning<B>(answer: actix_web::dev::ServiceResponse<B>, until: &str) -> String
+async fn beginning<B>(response: actix_web::dev::ServiceResponse<B>, until: &str) -> String
 where
     B: actix_web::body::MessageBody + Unpin,
 {
-    let (mut body, mut text) = (answer.into_body(), String::new());
+    let (mut body, mut text) = (response.into_body(), String::new());
     while !text.contains(until) {
         let piece = std::future::poll_fn(|cx| std::pin::Pin::new(&mut body).poll_next(cx));
         let piece = tokio::time::timeout(support::PATIENCE, piece).await;
@@ -147,7 +147,7 @@ where
 }
 
 #[actix_web::test]
-async fn signals_are_mounted_with_the_routes_and_an_answer_of_a_handler_of_ones_own() {
+async fn signals_are_mounted_with_the_routes_and_are_the_response_of_a_handler() {
     let broadcaster = start(Options::default());
     let signals = Signals::new(&broadcaster);
     let counter = Signal::of(&signals, "counter", 1).await.unwrap();
@@ -162,12 +162,12 @@ async fn signals_are_mounted_with_the_routes_and_an_answer_of_a_handler_of_ones_
     let app = web::init_service(app).await;
     let call = |uri: &str| web::TestRequest::get().uri(uri).to_request();
     for uri in ["/own?name=counter", "/signals?name=counter"] {
-        let answer = web::call_service(&app, call(uri)).await;
+        let response = web::call_service(&app, call(uri)).await;
         assert_eq!(
-            answer.headers().get("content-type").unwrap(),
+            response.headers().get("content-type").unwrap(),
             "text/event-stream"
         );
-        let text = beginning(answer, "event: connected").await;
+        let text = beginning(response, "event: connected").await;
         assert!(text.contains(r#""path":"","value":1"#), "{text}");
     }
     counter.set(&2).await.unwrap();
@@ -188,7 +188,7 @@ async fn signals_are_mounted_with_the_routes_and_an_answer_of_a_handler_of_ones_
 }
 
 #[actix_web::test]
-async fn a_route_of_ones_own_checks_who_may_publish_by_the_same_rules() {
+async fn a_route_of_the_application_checks_who_may_publish_by_the_same_rules() {
     let access = Access::default().publishers(Publishers::Local);
     let request = |lines: &[(&'static str, &'static str)]| {
         let mut request = web::TestRequest::post();

@@ -72,7 +72,7 @@ impl ResponseError for Problem {
     }
 }
 
-/// The response that says so.
+/// The response of a refusal.
 #[must_use]
 pub fn refused(refusal: Refusal) -> HttpResponse {
     Problem(refusal).error_response()

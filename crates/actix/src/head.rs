@@ -13,7 +13,7 @@ use sse_broadcaster_http::RequestHead;
 
 use crate::link::Link;
 
-/// The head of a request, and the connection of ours that it came on.
+/// The head of a request, and the server's own connection that it came on.
 #[derive(Debug, Clone, Copy)]
 pub struct Head<'a> {
     head: &'a dev::RequestHead,

@@ -50,12 +50,12 @@ impl Link {
         self.responding.get()
     }
 
-    /// The request has come whole, and history is being asked to keep it, or not any more.
+    /// A complete request is being written to history, or not any more.
     pub(crate) fn set_committing(&self, committing: bool) {
         self.committing.set(committing);
     }
 
-    /// Whether history is being asked to keep what a request brought.
+    /// Whether a request is being written to history.
     pub fn is_committing(&self) -> bool {
         self.committing.get()
     }

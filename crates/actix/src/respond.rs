@@ -23,12 +23,12 @@ pub fn routes(broadcaster: &Broadcaster) -> Routes {
     Routes::new(broadcaster)
 }
 
-/// A stream of what `selector` admits, for a handler that has checked who asks. Where it begins and
+/// A stream of what `selector` admits, for a handler that has checked who reads. Where it begins and
 /// its form are read from the request, as `GET /events` does: `Last-Event-ID`, `since`, `last`,
 /// `format`.
 ///
 /// # Errors
-/// 400 for a parameter that cannot be; 503 when nobody can subscribe now.
+/// 400 for a parameter that cannot be; 503 when no subscription is possible now.
 pub fn subscribe(
     broadcaster: &Broadcaster,
     request: &HttpRequest,
@@ -43,7 +43,7 @@ pub fn subscribe(
 /// A stream of the signals that the request names, as `GET /signals` does: `name`, `format`.
 ///
 /// # Errors
-/// 400 for a parameter that cannot be; 503 when nobody can subscribe now.
+/// 400 for a parameter that cannot be; 503 when no subscription is possible now.
 pub fn subscribe_to_signals(
     signals: &Signals,
     request: &HttpRequest,
@@ -53,7 +53,7 @@ pub fn subscribe_to_signals(
     Ok(StreamResponse(signals_request.grant(signals)?))
 }
 
-/// Checks whether a request to a route of one's own may publish, by the rules of `POST /events`.
+/// Checks whether a request to a route of the application may publish, by the rules of `POST /events`.
 ///
 /// # Errors
 /// 401 or 403, with what would be right.

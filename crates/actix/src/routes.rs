@@ -11,8 +11,8 @@ use sse_broadcaster_http::{self as http, Access, AppState, Route, UploadLimits};
 
 use crate::{head::Head, response::respond};
 
-/// `/events`, `/signals` and what is under them, and `/topics`, to mount in an application: reading alone,
-/// until it is said who may publish.
+/// `/events`, `/signals` and what is under them, and `/topics`, to mount in an application: for reading alone
+/// until [`Access`] admits publishers.
 ///
 /// ```
 /// use actix_web::{App, http::StatusCode, test};
@@ -39,7 +39,7 @@ pub struct Routes {
 }
 
 impl Routes {
-    /// Reading alone.
+    /// For reading alone.
     #[must_use]
     pub fn new(broadcaster: &Broadcaster) -> Self {
         Self::with(broadcaster, Access::default())
@@ -51,7 +51,7 @@ impl Routes {
         Self::with_limits(broadcaster, access, UploadLimits::default())
     }
 
-    /// And with these bounds of what request bodies may take in all.
+    /// With these rules, and these bounds of all request bodies together.
     #[must_use]
     pub fn with_limits(broadcaster: &Broadcaster, access: Access, uploads: UploadLimits) -> Self {
         Self {

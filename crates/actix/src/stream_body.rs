@@ -17,7 +17,7 @@ use sse_broadcaster_http::{AddressSlot, OpenedStream};
 use crate::link::Link;
 
 /// A subscription as the body of a response. Its end is a cut of the connection, where that is ours;
-/// in somebody else's server an error, which does the same after what was written has left.
+/// in a host's server an error, which does the same after what was written has left.
 pub(crate) struct StreamBody {
     stream: EncodedStream,
     link: Option<Rc<Link>>,

@@ -21,7 +21,7 @@ use crate::{head::Head, problem::Problem};
 /// `last`, `format`.
 ///
 /// # Errors
-/// 400 for a parameter that cannot be; 503 when nobody can subscribe now.
+/// 400 for a parameter that cannot be; 503 when no subscription is possible now.
 pub fn subscribe(
     broadcaster: &Broadcaster,
     request: &Parts,
@@ -36,13 +36,13 @@ pub fn subscribe(
 /// `format`.
 ///
 /// # Errors
-/// 400 for a parameter that cannot be; 503 when nobody can subscribe now.
+/// 400 for a parameter that cannot be; 503 when no subscription is possible now.
 pub fn subscribe_to_signals(signals: &Signals, request: &Parts) -> Result<StreamResponse, Problem> {
     let signals_request = read_parameters(&Head(request), SignalsRequest::read)?;
     Ok(StreamResponse(signals_request.grant(signals)?))
 }
 
-/// Checks whether a request to a route of one's own may publish, by the rules of `POST /events`.
+/// Checks whether a request to a route of the application may publish, by the rules of `POST /events`.
 ///
 /// # Errors
 /// 401 or 403, with what would be right.

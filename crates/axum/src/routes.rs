@@ -8,8 +8,8 @@ use sse_broadcaster_http::{self as http, Access, AppState, Route, UploadLimits};
 
 use crate::{head::Head, response::respond};
 
-/// `/events`, `/signals` and what is under them, and `/topics`, to merge or nest into a router: reading alone,
-/// until it is said who may publish. Requests and responses are those of the service.
+/// `/events`, `/signals` and what is under them, and `/topics`, to merge or nest into a router: for reading alone
+/// until [`Access`] admits publishers. Requests and responses are those of the service.
 ///
 /// [`Access::max_per_address`] needs the address of the client: serve by
 /// `into_make_service_with_connect_info::<SocketAddr>()`, or streams are not counted.
@@ -34,7 +34,7 @@ pub struct Routes {
 }
 
 impl Routes {
-    /// Reading alone.
+    /// For reading alone.
     #[must_use]
     pub fn new(broadcaster: &Broadcaster) -> Self {
         Self::with(broadcaster, Access::default())
@@ -46,7 +46,7 @@ impl Routes {
         Self::with_limits(broadcaster, access, UploadLimits::default())
     }
 
-    /// And with these bounds of what request bodies may take in all.
+    /// With these rules, and these bounds of all request bodies together.
     #[must_use]
     pub fn with_limits(broadcaster: &Broadcaster, access: Access, uploads: UploadLimits) -> Self {
         Self {

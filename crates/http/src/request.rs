@@ -27,8 +27,7 @@ pub trait RequestHead {
     /// The names of all headers, in lower case.
     fn header_names(&self) -> impl Iterator<Item = &str>;
 
-    /// Called with `true` before history is asked to keep what the request brought, and with `false`
-    /// behind that: a client that goes away meanwhile does not undo it.
+    /// Called with `true` before the write to history, and with `false` after it: a client that goes away meanwhile does not undo it.
     fn set_committing(&self, _committing: bool) {}
 
     /// As [`header`](Self::header); a value with other bytes than visible ASCII is an empty one.

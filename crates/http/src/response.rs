@@ -39,7 +39,7 @@ pub enum Body {
     Page(PageBody),
     /// A stream of events or signals, until its subscription ends.
     Stream(Box<OpenedStream>),
-    /// The beginning of a stream that says when to come back, behind which the connection is cut: an
+    /// The beginning of a stream, with the time after which to reconnect, behind which the connection is cut: an
     /// `EventSource` that gets 503 stops for good.
     ComeBack(Bytes),
 }
@@ -74,7 +74,7 @@ impl From<String> for Body {
     }
 }
 
-/// What a response that refuses says beside its headers and body.
+/// The code and reason phrase of a response that refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RefusalNote {

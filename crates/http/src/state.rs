@@ -16,7 +16,7 @@ pub struct AppState {
     pub gate: Gate,
     /// What request bodies take.
     pub uploads: Arc<Uploads>,
-    /// How many requests were refused, for who counts them: the routes do not.
+    /// How many requests were refused. The application counts them, the routes do not.
     pub refusals: Arc<RefusalCounts>,
 }
 

@@ -10,7 +10,7 @@ use sse_broadcaster::{
     history::{Batch, Precondition, Retain},
 };
 
-/// The batch that writes the document and tells of the change, if the document is still the one of
+/// The batch that writes the document and publishes the change, if the document is still the one of
 /// `version`.
 pub(super) fn batch(
     name: &SignalName,

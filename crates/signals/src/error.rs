@@ -50,7 +50,7 @@ pub enum SignalError {
     /// The change was not published.
     #[error(transparent)]
     Publish(PublishError),
-    /// Nobody can subscribe now.
+    /// No subscription is possible now.
     #[error(transparent)]
     Subscribe(#[from] SubscribeError),
     /// History cannot be reached.

@@ -12,7 +12,7 @@ use sse_broadcaster::{
 
 use super::update::Update;
 
-/// Says that a signal is gone, in the formats whose clients would take `null` for its value: to
+/// The event of a signal that is gone, in the formats whose clients would take `null` for its value: to
 /// `leptos_sse` a value that its type does not take is the end of all signals of the page.
 const DELETED: &str = "deleted";
 
@@ -81,7 +81,7 @@ fn write_block(
     end_block(out, id);
 }
 
-/// Says that the signal is gone.
+/// The event of a signal that is gone.
 fn write_deleted(name: &str, out: &mut Vec<u8>) {
     write_field(out, "event", DELETED);
     write_field(out, "data", &format!("{{\"name\":{}}}", json(name)));

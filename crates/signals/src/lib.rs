@@ -1,14 +1,14 @@
 //! State kept in sync: JSON documents that every subscriber has whole, and then each change as a patch.
 //!
 //! A document stands in a retained value of the history, written in one step with the event that
-//! tells of the change, and only if nobody else changed it meanwhile. So writers on several threads,
+//! publishes the change, and only if no other program changed it meanwhile. So writers on several threads,
 //! and on several nodes of one history, keep one order and lose no update, and a document outlives
 //! retention and, where history does, restarts.
 //!
 //! # What a subscriber is sent
 //! At every connect, resumed or not, and behind every gap each document whole, as a patch without an
 //! id; then changes in order, each with its id. So no change is ever applied to a wrong base. The
-//! topics of signals begin with `$`, to which nobody else can publish.
+//! topics of signals begin with `$`, to which no client can publish.
 //!
 //! # Numbers
 //! Integers are kept to 64 bits, and refused beyond; others are kept as a double has them.

@@ -14,7 +14,7 @@ const NO_PATH: &str = "its path names nothing in the document";
 /// Most operations of one JSON Patch.
 pub const MAX_OPERATIONS: usize = 500;
 
-/// A change that a writer asks for.
+/// A change of a document: a JSON Patch or a JSON Merge Patch.
 #[derive(Debug, Clone)]
 pub struct Patch(Kind);
 
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_that_fails_says_which_operation_and_why() {
+    fn the_error_of_a_patch_names_the_operation_and_the_reason() {
         let patch = json!([
             {"op": "test", "path": "/a", "value": 1},
             {"op": "remove", "path": "/b"},

@@ -212,6 +212,10 @@ mod tests {
         };
         for pair in steps.windows(2) {
             let [old, new] = [&pair[0], &pair[1]].map(|v| (!v.is_null()).then_some(v));
+            if old.is_none() && new.is_none() {
+                // Nothing is published where there was no document and is none.
+                continue;
+            }
             let batch = change::batch(&names[0], (old, None), new, 100_000).unwrap();
             let event = batch.events.into_iter().next().unwrap();
             let stored = sse_broadcaster::event::Stored::new(EventId::new(1, 1), 1, event);
@@ -224,7 +228,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whoever_missed_changes_is_brought_to_the_document_by_one_merge(
+        fn one_merge_brings_clients_that_missed_changes_to_the_document(
             steps in prop::collection::vec(any_value(), 2..6)
         ) {
             let steps: Vec<Value> = steps.iter().map(without_nulls).collect();

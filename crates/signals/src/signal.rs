@@ -13,7 +13,7 @@ use sse_broadcaster::{
 /// When a value of a stream that could not be written now is tried again.
 const FOLLOW_RETRY: Duration = Duration::from_secs(1);
 
-/// One signal, as a value of a type of one's own. A handle: clones are the same signal, and so are all
+/// One signal, as a value of the program's own type. A handle: clones are the same signal, and so are all
 /// of one name on one history.
 ///
 /// ```
@@ -127,18 +127,18 @@ impl<T: Serialize> Signal<T> {
 }
 
 impl<T: Serialize + DeserializeOwned> Signal<T> {
-    /// The value, of whoever wrote it last.
+    /// The value that was written last.
     ///
     /// # Errors
-    /// [`Missing`](SignalError::Missing) when it was removed, [`Type`](SignalError::Type) when somebody
-    /// wrote what is no `T`; see [`SignalError`].
+    /// [`Missing`](SignalError::Missing) when it was removed, [`Type`](SignalError::Type) when another
+    /// program wrote what is no `T`; see [`SignalError`].
     pub async fn get(&self) -> Result<T, SignalError> {
         let document = self.signals.get(&self.name).await?;
         from_value(document.map(|document| document.value).as_ref())
     }
 
     /// Changes the value, and publishes the change if it is one. `change` may be called more than once:
-    /// each time when somebody else was faster, with what they wrote.
+    /// once more for each write of another program that was faster, with what that wrote.
     ///
     /// # Errors
     /// As [`get`](Self::get) and [`set`](Self::set).

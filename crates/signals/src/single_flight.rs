@@ -25,7 +25,7 @@ const MAX_KEPT_BYTES: usize = 1 << 20;
 
 pub(super) type Taking = Shared<BoxFuture<'static, Result<StateAt, Unavailable>>>;
 
-/// What one stream asks for.
+/// The names and format of one stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StateRequest {
     pub(super) names: Arc<[SignalName]>,

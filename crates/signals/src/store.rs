@@ -81,7 +81,7 @@ impl Signals {
         &self.broadcaster
     }
 
-    /// Longest document that is taken, in bytes of compact JSON.
+    /// Longest document, in bytes of compact JSON.
     #[must_use]
     pub fn max_document_bytes(&self) -> usize {
         document::max_bytes(self.broadcaster.options().max_event_bytes)
@@ -173,7 +173,7 @@ impl Signals {
     }
 
     /// Changes the document by what `change` makes of it; `None` is no document. It may be called more
-    /// than once: each time when somebody else was faster, with what they wrote.
+    /// than once: once more for each write of another program that was faster, with what that wrote.
     ///
     /// # Errors
     /// Those of `change`, and see [`SignalError`].

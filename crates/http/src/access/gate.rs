@@ -52,7 +52,7 @@ impl Gate {
     }
 
     /// Checks the `Host` of a request that reads. A page whose name was pointed at this machine after it had
-    /// loaded reads what its browser takes for the page's own server; only the name tells. A request without
+    /// loaded reads what its browser takes for the page's own server; only the name shows it. A request without
     /// one comes from no browser.
     ///
     /// # Errors

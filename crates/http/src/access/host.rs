@@ -47,7 +47,7 @@ impl<'a> Authority<'a> {
         Authority::parse(name).is_some_and(|other| self.is_same_name(&other))
     }
 
-    /// A literal address is what it says, whatever name servers say.
+    /// Name servers have no influence on a literal address.
     pub(crate) fn is_address(&self) -> bool {
         matches!(self.name, Name::Address(_))
     }

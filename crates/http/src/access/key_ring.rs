@@ -109,7 +109,7 @@ impl KeyRing {
         self.len() == 0
     }
 
-    /// Compares all, so that the time says nothing of which one was near.
+    /// Compares all, so that the time does not depend on which key was near.
     pub(super) fn admit(&self, key: &[u8]) -> Option<Permit> {
         let keys = Arc::clone(&self.0.read());
         let found = keys.iter().fold(None, |found, known| {

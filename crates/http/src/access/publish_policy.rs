@@ -1,4 +1,4 @@
-//! Who may publish: whether anybody may, the name, the page, the key, in this order.
+//! Who may publish. With keys, the key decides; without, the page, the name and the machine, in this order.
 
 use http::Version;
 
@@ -12,7 +12,7 @@ use sse_broadcaster::internal::Shown;
 
 /// Headers by which a request shows that a proxy passed it on.
 const PROXY_HEADERS: [&str; 4] = ["forwarded", "x-real-ip", "via", "cf-connecting-ip"];
-/// Headers by which a browser says that nobody has asked for the request yet.
+/// Headers of requests that a browser sends before its user has done anything.
 const PURPOSE_HEADERS: [&str; 4] = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
 
 fn is_prefetch(request: &impl RequestHead) -> bool {
@@ -79,7 +79,7 @@ impl Access {
     }
 
     /// A page whose name was pointed at this machine after it had loaded is of the same origin to
-    /// its browser; only the name tells.
+    /// its browser; only the name shows it.
     fn check_rebinding(&self, request: &impl RequestHead) -> Result<(), Refusal> {
         if request.header_text("origin").is_none()
             && request.header_text("sec-fetch-site").is_none()

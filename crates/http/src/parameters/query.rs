@@ -45,7 +45,7 @@ fn strict(part: &[u8]) -> Result<String, NotUtf8> {
 }
 
 /// The parameter among `known` that one of another name is probably meant to be: `topics`, `topic[]`,
-/// `Topic` and `topci` are `topic`. Other unknown ones are none of ours: applications add their own.
+/// `Topic` and `topci` are `topic`. Other unknown ones belong to applications.
 #[must_use]
 pub fn misspelt<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let plain = |name: &str| -> String {

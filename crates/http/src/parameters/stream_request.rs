@@ -1,4 +1,4 @@
-//! Where a stream begins and what it asks for, as a request says it, whichever framework has read that.
+//! The parameters of streams of events and of pages of history.
 
 use std::time::Duration;
 
@@ -77,7 +77,7 @@ impl StreamRequest {
         })
     }
 
-    /// Subscribes, in the format that was asked for.
+    /// Subscribes, in the format of the request.
     ///
     /// # Errors
     /// See [`SubscribeError`].

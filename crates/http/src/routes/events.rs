@@ -1,4 +1,4 @@
-//! `POST /events` and `GET /events/<msg>`: who may publish, what the body says by its type, and the response.
+//! `POST /events` and `GET /events/<msg>`: the permission, the body by its type, and the response.
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -88,7 +88,7 @@ fn check_accepted(request: &impl RequestHead) -> Result<(), Refusal> {
     if takes_json && !is_empty {
         return Ok(());
     }
-    let detail = "a POST publishes, and is answered as JSON; subscribe by GET /events, or leave \
+    let detail = "a POST publishes, and its response is JSON; subscribe by GET /events, or leave \
                   text/event-stream out of Accept to publish";
     Err(Refusal::new(
         StatusCode::NOT_ACCEPTABLE,

@@ -74,7 +74,7 @@ where
     finish_write(request, state, response.await)
 }
 
-/// What a write asks for.
+/// The change that a request makes.
 enum Change {
     Set(serde_json::Value),
     Patch(Patch),

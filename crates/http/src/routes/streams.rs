@@ -139,7 +139,7 @@ fn stream(
     }
 }
 
-/// An `EventSource` that gets 503 stops for good: it gets a stream that says when to come back, and is cut.
+/// An `EventSource` that gets 503 stops for good: it gets a stream with the time after which to reconnect, and is cut.
 fn come_back(request: &impl RequestHead, refusal: Refusal) -> Result<Response, Refusal> {
     // What can never be granted is no matter of coming back.
     let passes = refusal.retry_after().is_some();

@@ -1,4 +1,4 @@
-//! Unnamed events with `{"name":…,"patch":[…]}`, as `leptos_sse` and scripts take them.
+//! Unnamed events with `{"name":…,"patch":[…]}`, for `leptos_sse` and scripts.
 
 use sse_broadcaster::{
     encoding::Encoder,
