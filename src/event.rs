@@ -1,6 +1,8 @@
 //! What is published and what is asked for. Every type here can only be built valid, so nothing
 //! behind this module checks for CR, LF, NUL or length again.
 
+#![deny(missing_docs)]
+
 mod encodings;
 mod fields;
 mod id;
@@ -38,6 +40,7 @@ pub struct Invalid {
 }
 
 impl Invalid {
+    /// A refusal with this code, and a sentence that names the value and what is allowed.
     pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
         Self {
             code,
@@ -63,7 +66,26 @@ impl std::error::Error for Invalid {}
 /// Most events have one.
 pub(crate) type Topics = SmallVec<[Topic; 1]>;
 
-/// What is published. Built by [`Event::builder`].
+/// What is published. Built by [`Event::builder`]; it never changes.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use sse_broadcaster::Event;
+///
+/// let event = Event::builder("{\"price\":12}")
+///     .topic("orders")
+///     .topic("orders/42")
+///     .name("changed")
+///     .idempotency_key("order-42-changed-7")
+///     .retry(Duration::from_secs(3))
+///     .build()?;
+/// assert_eq!(event.topics().len(), 2);
+///
+/// let refused = Event::builder("").topic("a\nb").build().unwrap_err();
+/// assert_eq!(refused.code(), "invalid_topic");
+/// # Ok::<_, sse_broadcaster::event::Invalid>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     topics: Topics,
@@ -89,21 +111,31 @@ impl Event {
         &self.topics
     }
 
+    /// The `event:` field; without one an `EventSource` dispatches `message`.
     #[must_use]
     pub fn name(&self) -> Option<&EventName> {
         self.name.as_ref()
     }
 
+    /// As it was published; its line ends become `data:` lines on the wire.
     #[must_use]
     pub fn data(&self) -> &str {
         &self.data
     }
 
+    /// By which a repeated publish is recognized.
     #[must_use]
     pub fn idempotency_key(&self) -> Option<&IdempotencyKey> {
         self.idempotency_key.as_ref()
     }
 
+    /// The reconnection time that the event sets, in whole milliseconds; at most [`MAX_RETRY`].
+    #[must_use]
+    pub fn retry(&self) -> Option<Duration> {
+        self.retry_ms.map(Duration::from_millis)
+    }
+
+    /// The same in milliseconds; at most [`MAX_RETRY`].
     #[must_use]
     pub fn retry_ms(&self) -> Option<u64> {
         self.retry_ms
@@ -122,14 +154,14 @@ impl Event {
         fields::cost(self.names(), self.data.len())
     }
 
-    /// What the event takes in memory, with its places in indexes and the bytes that are reserved for its
+    /// What the event takes in memory, with its entries in indexes and the bytes that are reserved for its
     /// encodings, but for topics that no other event there has.
     pub(crate) fn memory(&self) -> usize {
         let text = |text: &str| TEXT_OVERHEAD_BYTES + text.len();
         let topics = self.topics.iter();
         let name = self.name.as_ref().map(EventName::as_str).map_or(0, text);
         let idempotency_key = self.idempotency_key.as_ref().map_or(0, |idempotency_key| {
-            OWN_ID_OVERHEAD_BYTES + text(idempotency_key.as_str())
+            KEY_OVERHEAD_BYTES + text(idempotency_key.as_str())
         });
         STORED_BYTES
             + topics
@@ -154,7 +186,7 @@ impl Event {
         self.memory() + self.topics.len() * NEW_TOPIC_BYTES
     }
 
-    /// Its topics, name and own id.
+    /// Its topics, name and idempotency key.
     fn names(&self) -> impl Iterator<Item = &str> {
         let topics = self.topics.iter().map(Topic::as_str);
         let name = self.name.as_ref().map(EventName::as_str);
@@ -163,15 +195,16 @@ impl Event {
             .chain(self.idempotency_key.as_ref().map(IdempotencyKey::as_str))
     }
 
+    /// Its fields as text.
     #[must_use]
     pub fn fields(&self) -> Fields<'_> {
         Fields::of(self)
     }
 
-    /// What an event with so many bytes of data, and a topic, name and own id as long as any, takes in memory.
+    /// What an event with so many bytes of data, and a topic, name and idempotency key as long as any, takes in memory.
     #[must_use]
     pub fn largest_memory(data_bytes: usize) -> usize {
-        let names = TOPIC_OVERHEAD_BYTES + NEW_TOPIC_BYTES + OWN_ID_OVERHEAD_BYTES;
+        let names = TOPIC_OVERHEAD_BYTES + NEW_TOPIC_BYTES + KEY_OVERHEAD_BYTES;
         let texts = 3 * TEXT_OVERHEAD_BYTES + 4 * MAX_NAME_BYTES;
         let data = data_bytes + data_bytes / 8;
         STORED_BYTES + names + texts + 2 * data + ENCODED_OVERHEAD_BYTES
@@ -179,17 +212,17 @@ impl Event {
 }
 
 // As the allocator rounds them up, with room for collections that grow by doubling.
-/// An event's place in the window, and what it is kept in beside its text.
+/// An event's entry in the window, and what it is kept in beside its text.
 const STORED_BYTES: usize = 9 * (size_of::<Stored>() + 16) / 8 + 16 + 64;
 /// A text that is shared.
 const TEXT_OVERHEAD_BYTES: usize = 32;
-/// An event's place among a topic's.
+/// An event's entry among a topic's.
 const TOPIC_OVERHEAD_BYTES: usize = size_of::<Topic>() + 16;
-/// A topic that the window has no event of yet: its place, and room for a few events.
+/// A topic that the window has no event of yet: its entry, and room for a few events.
 pub(crate) const NEW_TOPIC_BYTES: usize = 160;
-/// An own id's place among all.
-const OWN_ID_OVERHEAD_BYTES: usize = 96;
-/// What an encoding takes beside the text, and its place among those that are kept.
+/// An idempotency key's entry among all.
+const KEY_OVERHEAD_BYTES: usize = 96;
+/// What an encoding takes beside the text, and its entry among those that are kept.
 const ENCODED_OVERHEAD_BYTES: usize = 64 + 64 + 64;
 
 /// Collects an event's fields as text; [`build`](Self::build) is where all of them are checked.
@@ -211,25 +244,29 @@ impl EventBuilder {
         self
     }
 
+    /// Sets the name, by which pages listen: see [`EventName::new`].
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
+    /// Sets the key by which a repeated publish is recognized: see [`IdempotencyKey::new`].
     #[must_use]
     pub fn idempotency_key(mut self, id: impl Into<String>) -> Self {
         self.idempotency_key = Some(id.into());
         self
     }
 
-    /// The reconnection time that EventSources take over from this event; whole milliseconds.
+    /// Sets the reconnection time that an `EventSource` takes over from this event, in whole milliseconds; at most
+    /// [`MAX_RETRY`].
     #[must_use]
     pub fn retry(mut self, retry: Duration) -> Self {
         self.retry = Some(retry);
         self
     }
 
+    /// Sends the event only to subscribers whose [`Selector`] admits private events.
     #[must_use]
     pub fn private(mut self) -> Self {
         self.private = true;

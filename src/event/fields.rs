@@ -4,16 +4,18 @@ use smallvec::SmallVec;
 
 use super::{Event, EventName, IdempotencyKey, Topic};
 
-/// What an event counts in a log beside its text: ids, pointers, places in indexes.
+/// What an event counts in a log beside its text: ids, pointers, entries in indexes.
 const EVENT_OVERHEAD_BYTES: usize = 256;
 
 /// Borrowed from an [`Event`], or from the bytes that it is packed in.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Fields<'a> {
+    /// At least one.
     pub topics: SmallVec<[&'a str; 1]>,
     pub(crate) name: Option<&'a str>,
     /// UTF-8, which was checked when it was published or read.
     pub(crate) data: &'a [u8],
+    /// See [`Event::idempotency_key`].
     pub idempotency_key: Option<&'a str>,
     pub(crate) retry_ms: Option<u64>,
     pub(crate) private: bool,

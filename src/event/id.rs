@@ -1,8 +1,21 @@
+//! The position of an event.
+
 use std::{fmt, str::FromStr};
 
 use super::Invalid;
 
 /// The position of an event in one history: `<milliseconds>-<sequence>`, strictly increasing.
+///
+/// # Examples
+/// ```
+/// use sse_broadcaster::EventId;
+///
+/// let id: EventId = "1732176000000-42".parse()?;
+/// assert_eq!(id, EventId::new(1_732_176_000_000, 42));
+/// assert!(id < EventId::new(1_732_176_000_001, 0));
+/// assert!("01-1".parse::<EventId>().is_err());
+/// # Ok::<_, sse_broadcaster::event::Invalid>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId {
     ms: u64,
@@ -10,6 +23,7 @@ pub struct EventId {
 }
 
 impl EventId {
+    /// The position with these milliseconds since the Unix epoch and this sequence number.
     #[must_use]
     pub const fn new(ms: u64, seq: u64) -> Self {
         Self { ms, seq }
@@ -22,12 +36,13 @@ impl EventId {
         self.ms
     }
 
+    /// Which of the ids with the same milliseconds it is; the first need not be 0.
     #[must_use]
     pub const fn seq(self) -> u64 {
         self.seq
     }
 
-    /// The greatest position before this one; nothing was given it but by chance.
+    /// The greatest position before this one; no event has it but by chance.
     #[must_use]
     pub fn before(self) -> Self {
         match self.seq.checked_sub(1) {
@@ -45,7 +60,7 @@ impl EventId {
         Self::new(part(middle >> 64), part(middle))
     }
 
-    /// Longest that it is as text.
+    /// Its greatest length as text.
     pub(crate) const MAX_CHARS: usize = 20 + 1 + 20;
 
     /// As text, in this buffer.

@@ -6,14 +6,14 @@ use super::{EventId, Invalid};
 
 /// The topic of events that were published without one, and of subscribers that ask for none.
 pub const DEFAULT_TOPIC: &str = "default";
-/// Longest topic, event name or own id, in bytes of UTF-8.
+/// Longest topic, event name or idempotency key, in bytes of UTF-8.
 pub const MAX_NAME_BYTES: usize = 256;
 /// Event names that only the broadcaster itself sends.
 pub const RESERVED_NAMES: [&str; 4] = ["connected", "gap", "heartbeat", "position"];
 /// Events that an `EventSource` fires when its connection opens or fails.
 pub const EVENT_SOURCE_NAMES: [&str; 2] = ["open", "error"];
 
-/// The one place where text that ends up on a line of the wire is looked at.
+/// The one place where text that ends up on a line of the wire is checked.
 fn check_line(what: &str, code: &'static str, text: &str) -> Result<(), Invalid> {
     if text.is_empty() {
         return Err(Invalid::new(code, format!("{what} is empty")));
@@ -51,6 +51,7 @@ macro_rules! text_type {
                 Self(text.into())
             }
 
+            /// The text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0

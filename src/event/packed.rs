@@ -2,7 +2,7 @@
 //! that it does not need.
 //!
 //! Flags, the reconnection time (u64) where there is one, the number of topics, each topic, the name and
-//! the own id where there are such, each behind its length (u16), and the data; big-endian.
+//! the idempotency key where there are such, each behind its length (u16), and the data; big-endian.
 
 use std::sync::OnceLock;
 
@@ -16,6 +16,7 @@ const OWN: u8 = 4;
 const RETRY: u8 = 8;
 
 impl Event {
+    /// Appends the event to `out`; [`Fields::checked`] reads it back.
     pub fn pack(&self, out: &mut Vec<u8>) {
         let flag = |set: bool, flag| if set { flag } else { 0 };
         out.push(
@@ -122,6 +123,7 @@ impl Fetched {
         }
     }
 
+    /// Its position.
     #[must_use]
     pub fn id(&self) -> EventId {
         self.id
@@ -137,6 +139,7 @@ impl Fetched {
         self.packed.len()
     }
 
+    /// Its fields as text, read where they are packed.
     pub fn fields(&self) -> Fields<'_> {
         Fields::read(&self.packed).unwrap_or_default()
     }

@@ -1,9 +1,25 @@
+//! What a subscription may get.
+
 use std::time::Instant;
 
 use super::Fields;
 use super::{Event, Invalid, Topic, parse_topics};
 
 /// What one subscription may get. Applied by [`Selector::admits`] in replay and live alike.
+///
+/// # Examples
+/// ```
+/// use sse_broadcaster::{Event, Selector};
+///
+/// let selector = Selector::topics(&["orders", "prices"])?;
+/// assert!(selector.admits(&Event::builder("").topic("orders").build()?));
+/// assert!(!selector.admits(&Event::builder("").topic("users").build()?));
+///
+/// let private = Event::builder("").topic("orders").private().build()?;
+/// assert!(!selector.admits(&private));
+/// assert!(selector.with_private().admits(&private));
+/// # Ok::<_, sse_broadcaster::event::Invalid>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Selector {
     asked: SelectedTopics,
@@ -58,13 +74,14 @@ impl Selector {
         self
     }
 
-    /// The grant ends then, and the stream with it (looked at with each ping).
+    /// The grant ends then, and the stream with it (checked with each ping).
     #[must_use]
     pub fn until(mut self, until: Instant) -> Self {
         self.until = Some(until);
         self
     }
 
+    /// The topics that are requested.
     #[must_use]
     pub fn selected(&self) -> &SelectedTopics {
         &self.asked

@@ -1,7 +1,9 @@
+//! An event with its position, and its encodings.
+
 use std::{
     any::TypeId,
     sync::{Arc, OnceLock},
-    time::Instant,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
@@ -10,7 +12,7 @@ use smallvec::SmallVec;
 
 use super::{Encodings, Event, EventId};
 
-/// An event that history took, with its position, and what it is encoded to.
+/// An event of a history, with its position, and what it is encoded to.
 #[derive(Debug)]
 pub struct Stored {
     id: EventId,
@@ -24,11 +26,13 @@ pub struct Stored {
 }
 
 impl Stored {
+    /// An event that has just been appended.
     #[must_use]
     pub fn new(id: EventId, time_ms: u64, event: Event) -> Self {
         Self::appended_at(id, time_ms, event, Instant::now())
     }
 
+    /// An event that this process received at `appended`; `time_ms` as [`time_ms`](Self::time_ms).
     #[must_use]
     pub fn appended_at(id: EventId, time_ms: u64, event: Event, appended: Instant) -> Self {
         Self {
@@ -41,24 +45,32 @@ impl Stored {
         }
     }
 
+    /// Its position.
     #[must_use]
     pub fn id(&self) -> EventId {
         self.id
     }
 
-    /// Milliseconds since the Unix epoch at which history took the event, by the log's clock, which may go
+    /// When history appended the event, by the log's clock, which may go back; to the millisecond.
+    #[must_use]
+    pub fn time(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(self.time_ms)
+    }
+
+    /// Milliseconds since the Unix epoch at which history appended the event, by the log's clock, which may go
     /// back.
     #[must_use]
     pub fn time_ms(&self) -> u64 {
         self.time_ms
     }
 
-    /// When this process got hold of the event.
+    /// When this process received the event.
     #[must_use]
     pub fn appended(&self) -> Instant {
         self.appended
     }
 
+    /// What was published.
     #[must_use]
     pub fn event(&self) -> &Event {
         &self.event

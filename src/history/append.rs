@@ -9,6 +9,7 @@ use crate::event::{Event, EventId};
 /// What is appended in one step.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
+    /// In the order in which they get their ids; at least one.
     pub events: Vec<Event>,
     /// Values to retain, written at the position of the batch's last event.
     pub retain: Vec<Retain>,
@@ -52,20 +53,25 @@ impl fmt::Debug for ReservationGuard {
 /// A value to keep under a key, outside of the events' retention; `None` removes it.
 #[derive(Debug, Clone)]
 pub struct Retain {
+    /// Any text.
     pub key: String,
+    /// `None` removes what is there.
     pub value: Option<Bytes>,
 }
 
 /// The id at which a retained key must have been written; `None`: it must not be there.
 #[derive(Debug, Clone)]
 pub struct Precondition {
+    /// Of the value.
     pub key: String,
+    /// `None`: no value is there.
     pub written_at: Option<EventId>,
 }
 
-/// The positions of a batch's events, in its order. An event whose own id history still holds has
-/// the position of its first publish, and was not stored again.
+/// The positions of a batch's events, in its order. An event whose idempotency key history still
+/// holds has the position of its first publish, and was not appended again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Appended {
+    /// As many as the batch has events.
     pub ids: Vec<EventId>,
 }

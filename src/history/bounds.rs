@@ -9,10 +9,12 @@ pub struct Bounds {
     pub epoch: u64,
     /// The last id that retention dropped, or the log's birth id.
     pub trim_floor: EventId,
+    /// The oldest event, if there is any.
     pub oldest: Option<EventId>,
     /// The last id given, or the birth id.
     pub head: EventId,
+    /// How many events it holds.
     pub events: usize,
-    /// By [`Event::cost`].
+    /// Bytes of these, by [`Event::cost`](crate::Event::cost).
     pub bytes: usize,
 }

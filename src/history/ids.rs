@@ -46,6 +46,7 @@ impl Ids {
         }
     }
 
+    /// The last id given, or the birth id.
     #[must_use]
     pub fn last(&self) -> EventId {
         self.last

@@ -20,10 +20,10 @@ use crate::{
     sync::Mutex,
 };
 
-/// Most own ids of dropped events that are remembered as used, also a part of what history may take. Past it
-/// an own id that is new to this log can no longer be told from one that is used again, so it names no place
+/// Most idempotency keys of dropped events that are remembered as used, also a part of what history may take. Past it
+/// a key that is new to this log can no longer be told from one that is used again, so it names no place
 /// to resume from.
-const MAX_SPENT_OWN_IDS: usize = 1 << 20;
+const MAX_SPENT_KEYS: usize = 1 << 20;
 const SPENT_SHARE: usize = 16;
 /// What remembering one takes.
 const SPENT_BYTES: usize = 20;
@@ -62,6 +62,7 @@ struct Own {
 }
 
 impl Memory {
+    /// An empty history, which is a log of its own.
     #[must_use]
     pub fn new(retention: Retention) -> Self {
         let ids = Ids::new(now_ms());
@@ -82,7 +83,7 @@ impl Memory {
         if batch.events.is_empty() {
             return Err(AppendError::NoEvents);
         }
-        let (stored, ids) = state.place(batch.events, &batch.preconditions, &batch.retain)?;
+        let (stored, ids) = state.assign(batch.events, &batch.preconditions, &batch.retain)?;
         if let Some(last) = stored.last() {
             for retain in batch.retain {
                 state.retained.write(retain, last.id());
@@ -105,7 +106,7 @@ impl Memory {
 
 impl State {
     /// Gives positions, once it is sure that nothing of the batch will be refused.
-    fn place(
+    fn assign(
         &mut self,
         events: Vec<Event>,
         preconditions: &[Precondition],
@@ -153,7 +154,7 @@ impl State {
         }
     }
 
-    fn place_of(&self, idempotency_key: &str) -> Option<EventId> {
+    fn position_of(&self, idempotency_key: &str) -> Option<EventId> {
         let idempotency_key = IdempotencyKey::new(idempotency_key).ok()?;
         self.idempotency_keys
             .get(&idempotency_key)
@@ -162,8 +163,8 @@ impl State {
     }
 }
 
-/// Own ids whose events are gone, as hashes. It errs on the side of "used": a client that brings an
-/// id that stood for two events is told of a gap instead of being moved.
+/// Idempotency keys whose events are gone, as hashes. It errs on the side of "used": a client that brings an
+/// id that stood for two events receives a gap instead of being moved.
 struct Spent {
     most: usize,
     hasher: RandomState,
@@ -174,7 +175,7 @@ struct Spent {
 impl Spent {
     fn within(bytes: usize) -> Self {
         Self {
-            most: MAX_SPENT_OWN_IDS.min(bytes / SPENT_BYTES),
+            most: MAX_SPENT_KEYS.min(bytes / SPENT_BYTES),
             hasher: RandomState::new(),
             hashes: HashSet::new(),
             overflowed: false,
@@ -209,7 +210,7 @@ impl History for Memory {
     fn append(
         &self,
         batch: Batch,
-        _hold: ReservationGuard,
+        _reserved: ReservationGuard,
     ) -> BoxFuture<'_, Result<Appended, AppendError>> {
         ready(self.append_now(batch)).boxed()
     }
@@ -223,7 +224,7 @@ impl History for Memory {
         self.expire();
         let from = match from {
             From::Brought(text) => {
-                let own = self.state.lock().place_of(text);
+                let own = self.state.lock().position_of(text);
                 own.map_or(from, From::After)
             }
             _ => from.by_clock(now_ms()),

@@ -59,6 +59,7 @@ impl NameRange<'_> {
         (first.into_sorted_vec(), more)
     }
 
+    /// Whether this name is in the range, past the limit or not.
     #[must_use]
     pub fn holds(&self, kind: NameKind, name: &str) -> bool {
         let is_listed = kind == NameKind::RetainedKeys || !name.starts_with(RESERVED);

@@ -1,20 +1,24 @@
 //! Where a read begins, how much it takes, and what it finds.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use crate::event::{Event, EventId, Fetched, Fields, Stored};
 
 /// Where a read begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum From<'a> {
-    /// After a position that this process was given by history; it may be one that was skipped.
+    /// After a position that history returned to this process; it may be one that has no event.
     After(EventId),
-    /// After what a client brought: a position or an own id. Not known means a gap.
+    /// After what a client sent: a position or an idempotency key. An unknown one means a gap.
     Brought(&'a str),
-    /// At the first event that history took at or after this time, in milliseconds since the epoch.
+    /// At the first event that was appended at or after this time, in milliseconds since the Unix epoch.
     Since(u64),
-    /// At the first event that history took at most so many milliseconds ago, by the log's own clock.
+    /// At the first event that was appended at most so many milliseconds ago, by the log's own clock.
     Ago(u64),
+    /// At the oldest event.
     Earliest,
     /// At the last so many events that the selector admits.
     Last(usize),
@@ -31,11 +35,12 @@ impl From<'_> {
     }
 }
 
-/// How much one read may take.
+/// How much one read may return.
 #[derive(Debug, Clone, Copy)]
 pub struct Limit {
+    /// How many events.
     pub events: usize,
-    /// By [`Event::cost`].
+    /// Bytes of these, by [`Event::cost`]; the first event may be larger.
     pub bytes: usize,
 }
 
@@ -49,6 +54,7 @@ pub enum Found {
 }
 
 impl Found {
+    /// Its position.
     #[must_use]
     pub fn id(&self) -> EventId {
         match self {
@@ -65,6 +71,12 @@ impl Found {
         }
     }
 
+    /// As [`Stored::time`].
+    #[must_use]
+    pub fn time(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(self.time_ms())
+    }
+
     /// As [`Stored::time_ms`].
     #[must_use]
     pub fn time_ms(&self) -> u64 {
@@ -74,6 +86,7 @@ impl Found {
         }
     }
 
+    /// Its fields as text.
     pub fn fields(&self) -> Fields<'_> {
         match self {
             Self::Shared(stored) => stored.event().fields(),
@@ -89,6 +102,7 @@ impl Found {
         }
     }
 
+    /// The event; one that was fetched is built the first time.
     #[must_use]
     pub fn event(&self) -> &Event {
         match self {
@@ -105,8 +119,9 @@ pub struct Chunk {
     pub epoch: u64,
     /// The position after which was read.
     pub after: EventId,
-    /// Something between what was asked and `after` is lost, or the place was never known.
+    /// Something between the requested position and `after` is lost, or that position was never known.
     pub gap: bool,
+    /// In the order of their ids.
     pub events: Vec<Found>,
     /// Every event up to here that the selector admits is in `events`.
     pub read_to: EventId,

@@ -15,11 +15,13 @@ pub const MAX_RETAINED_BYTES: usize = 64 << 20;
 /// Retained values as of one head.
 #[derive(Debug, Clone)]
 pub struct RetainedAt {
+    /// The last id given by then.
     pub head: EventId,
-    /// In the order of the keys asked for.
+    /// For each key, in their order, its value and the id that it was written at.
     pub values: Vec<Option<(Bytes, EventId)>>,
 }
 
+/// All values that are retained.
 #[derive(Debug, Clone, Default)]
 pub struct Retained {
     values: HashMap<String, (Bytes, EventId)>,
@@ -27,11 +29,13 @@ pub struct Retained {
 }
 
 impl Retained {
+    /// The value under a key, and the id that it was written at.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<(Bytes, EventId)> {
         self.values.get(key).cloned()
     }
 
+    /// One page of the keys.
     #[must_use]
     pub fn keys(&self, range: NameRange<'_>) -> Names {
         let (keys, more) = range.first(NameKind::RetainedKeys, self.values.keys());
@@ -42,6 +46,7 @@ impl Retained {
         }
     }
 
+    /// All keys and values, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &(Bytes, EventId))> {
         self.values.iter().map(|(key, value)| (key.as_str(), value))
     }
@@ -80,6 +85,7 @@ impl Retained {
         Ok(())
     }
 
+    /// Writes or removes a value, at this id.
     pub fn write(&mut self, Retain { key, value }: Retain, at: EventId) {
         if let Some((old, _)) = self.values.remove(&key) {
             self.bytes -= key.len() + old.len();

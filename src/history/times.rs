@@ -12,7 +12,9 @@ const MAX_STEPS: usize = 1_024;
 /// The clock went back: no event up to this number was taken later than at this time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
+    /// Of the last event before the step.
     pub number: u64,
+    /// What the clock showed then, in milliseconds since the Unix epoch.
     pub ms: u64,
 }
 
@@ -21,14 +23,17 @@ pub struct Step {
 pub struct Steps(VecDeque<Step>);
 
 impl Steps {
+    /// Steps that were kept before.
     pub fn of(steps: impl Iterator<Item = Step>) -> Self {
         Self(steps.collect())
     }
 
+    /// The steps, in order.
     pub fn iter(&self) -> impl Iterator<Item = Step> + '_ {
         self.0.iter().copied()
     }
 
+    /// Adds a step, after all before.
     pub fn push(&mut self, step: Step) {
         while self.0.back().is_some_and(|last| last.ms >= step.ms) {
             self.0.pop_back();

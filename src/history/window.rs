@@ -28,6 +28,7 @@ const MAX_LOOKED_AT: usize = 4_096;
 /// How much is kept. Whichever bound is reached first drops the oldest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
+    /// How many events, at least one.
     pub events: usize,
     /// In memory what the events take there; in a log by [`Event::cost`](crate::Event::cost).
     pub bytes: usize,
@@ -48,6 +49,7 @@ impl Default for Retention {
 /// A place in the window, counted from the start of the process, beside its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogPosition {
+    /// Which log it is in.
     pub epoch: u64,
     /// How many events came before, and their bytes.
     pub(crate) number: u64,
@@ -153,6 +155,7 @@ impl Window {
         Self { age: None, ..self }
     }
 
+    /// How much it holds at most.
     #[must_use]
     pub fn retention(&self) -> Retention {
         self.retention
@@ -267,6 +270,7 @@ impl Window {
         )
     }
 
+    /// Behind the newest event.
     pub fn head(&self) -> LogPosition {
         self.log.read().head
     }
@@ -308,6 +312,7 @@ impl Window {
         }
     }
 
+    /// What it holds; bytes are those of memory.
     #[must_use]
     pub fn bounds(&self) -> Bounds {
         let log = self.log.read();

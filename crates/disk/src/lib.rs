@@ -6,6 +6,8 @@
 //! A read goes no further than the window has come, so it never sees what is not as durable as was
 //! promised.
 
+#![deny(missing_docs)]
+
 mod directory;
 mod engine;
 #[cfg(any(test, fuzzing))]
@@ -55,10 +57,27 @@ use sse_broadcaster::internal::now_ms;
 pub use directory::OpenError;
 pub use options::Options;
 
-/// Where the engine logs. Its errors are told by who asked it.
+/// Where the engine logs. Its errors are logged by its callers.
 pub const ENGINE_LOG_TARGETS: [&str; 2] = ["fjall", "lsm_tree"];
 
-/// A history that outlives the process.
+/// A history that outlives the process. One process at a time has a directory.
+///
+/// # Examples
+/// ```
+/// use sse_broadcaster::{Broadcaster, Event, Options};
+/// use sse_broadcaster_disk::Disk;
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let directory = directory.path();
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let history = Disk::open(sse_broadcaster_disk::Options::new(directory.join("log")))?;
+/// let broadcaster = Broadcaster::start(history, Options::default())?;
+/// let appended = broadcaster.publish(Event::builder("hello").build()?).await?;
+/// assert_eq!(broadcaster.bounds().head, appended.ids[0]);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 pub struct Disk {
     directory: PathBuf,
     shared: Arc<Shared>,

@@ -15,6 +15,8 @@
 //! Connections move to a promoted replica one at a time, while the old primary may live on. What the tail
 //! follows decides (`holds.rs`): nothing is acknowledged, or read, that another server took or holds.
 
+#![deny(missing_docs)]
+
 mod append;
 mod call;
 mod connection;
@@ -55,7 +57,21 @@ use tail::Tail;
 pub use connection::BadUrl;
 pub use options::RedisOptions;
 
-/// See the module.
+/// A history that any number of nodes share. Each node has its own `Redis`, with the same options.
+///
+/// # Examples
+/// ```no_run
+/// use std::time::Duration;
+/// use sse_broadcaster::{Broadcaster, Options};
+/// use sse_broadcaster_redis::{Redis, RedisOptions};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let history = Redis::connect(RedisOptions::new("redis://127.0.0.1:6379").prefix("shop"))?;
+/// history.tried(Duration::from_secs(1)).await;
+/// let broadcaster = Broadcaster::start(history, Options::default())?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Redis {
     shared: Arc<Shared>,
     queue: Mutex<Option<mpsc::Sender<Job>>>,
