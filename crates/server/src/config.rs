@@ -59,17 +59,17 @@ pub struct Config {
     #[command(flatten)]
     pub history: HistoryConfig,
 
-    /// How long a publish waits while the server is behind, before it is refused
+    /// How long a publish waits while the server is behind, before it is rejected
     #[arg(long, env = "SSE_BROADCASTER_PUBLISH_WAIT", value_name = "DURATION", value_parser = duration,
           default_value = "5s")]
     pub publish_wait: Duration,
 
-    /// A stream is never sent nothing for longer: a heartbeat comes before
+    /// Longest time without a byte on a stream: a heartbeat is sent before
     #[arg(long, env = "SSE_BROADCASTER_PING_INTERVAL", value_name = "DURATION", value_parser = some_time,
           default_value = "4s")]
     pub ping_interval: Duration,
 
-    /// A client that vanished is noticed after so long, and one that reads next to nothing is cut after
+    /// Time after which a client that vanished is noticed; one that reads next to nothing is cut after
     /// eight times as long
     #[arg(long, env = "SSE_BROADCASTER_STALL_TIMEOUT", value_name = "DURATION", value_parser = some_time,
           default_value = "30s")]
@@ -80,7 +80,7 @@ pub struct Config {
           default_value = "75s")]
     pub keep_alive: Duration,
 
-    /// Most bytes that request bodies may hold in all until they are published, beyond 16 KiB of each
+    /// Memory for all request bodies until they are published, beyond 16 KiB of each
     #[arg(long, env = "SSE_BROADCASTER_UPLOAD_BUFFER_BYTES", value_name = "SIZE", value_parser = size::parse::<usize>,
           default_value = "64MiB")]
     pub upload_buffer_bytes: usize,
@@ -143,7 +143,7 @@ pub struct Config {
     )]
     pub publish_origin: Vec<String>,
 
-    /// Key that every publish must bring as "Authorization: Bearer KEY", of at least 16 characters;
+    /// Key that every publish must have as "Authorization: Bearer KEY", of at least 16 characters;
     /// repeatable, for rotation; the variable takes several by comma. Every user of the machine can
     /// read the flag in the list of processes: prefer the variable or the file
     #[arg(
@@ -160,15 +160,15 @@ pub struct Config {
     #[arg(long, env = "SSE_BROADCASTER_PUBLISH_KEY_FILE", value_name = "FILE")]
     pub publish_key_file: Option<PathBuf>,
 
-    /// Whoever reaches the server may publish, without a key
+    /// Every client that reaches the server may publish, without a key
     #[arg(long, env = "SSE_BROADCASTER_ALLOW_ANONYMOUS_PUBLISH", value_parser = BoolishValueParser::new())]
     pub allow_anonymous_publish: bool,
 
-    /// Nobody may publish over HTTP
+    /// No client may publish over HTTP
     #[arg(long, env = "SSE_BROADCASTER_NO_PUBLISH", value_parser = BoolishValueParser::new())]
     pub no_publish: bool,
 
-    /// Nobody may publish by GET /events/<msg>
+    /// No client may publish by GET /events/<msg>
     #[arg(long, env = "SSE_BROADCASTER_NO_GET_PUBLISH", value_parser = BoolishValueParser::new())]
     pub no_get_publish: bool,
 
@@ -177,16 +177,16 @@ pub struct Config {
           default_value = "0s")]
     pub drain_delay: Duration,
 
-    /// Then: how long streams may take to end, over which their clients come back
+    /// Then: the time over which streams are ended, so that their clients do not reconnect all at once
     #[arg(long, env = "SSE_BROADCASTER_DRAIN_TIME", value_name = "DURATION", value_parser = duration,
           default_value = "10s")]
     pub drain_time: Duration,
 
-    /// What is logged, to standard error: error, warn, info, debug, or a filter as in RUST_LOG
+    /// Level of the log on standard error: error, warn, info, debug, or a filter as in RUST_LOG
     #[arg(long, env = "SSE_BROADCASTER_LOG", value_name = "FILTER")]
     pub log: Option<String>,
 
-    /// How log lines look
+    /// Format of the log lines
     #[arg(
         long,
         env = "SSE_BROADCASTER_LOG_FORMAT",
@@ -199,7 +199,7 @@ pub struct Config {
     pub given: Given,
 }
 
-/// How log lines look.
+/// Format of the log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     Text,
@@ -246,7 +246,7 @@ impl Config {
         (paths(&self.listen), paths(&self.admin_listen))
     }
 
-    /// Refuses to open publishing to whoever reaches a public address unless that was asked for.
+    /// Checks that a public address is only opened for publishing where that was chosen.
     ///
     /// # Errors
     /// The three settings of which one must be chosen, ready to paste.

@@ -11,9 +11,9 @@ use super::{BadSetting, duration};
 use sse_broadcaster::history::{Retention, SyncPolicy};
 use sse_broadcaster_cli::{Secret, size};
 
-/// What memory keeps unless told otherwise: the window, and in memory alone the whole history.
+/// Defaults of events and bytes in memory: of the window, and of a history in memory alone.
 const IN_MEMORY: (usize, usize) = (100_000, 64 << 20);
-/// What a log keeps unless told otherwise.
+/// Defaults of events and bytes in a log.
 const IN_A_LOG: (usize, usize) = (1_000_000, 1 << 30);
 
 #[derive(Debug, Clone, Args)]
@@ -23,12 +23,12 @@ pub struct HistoryConfig {
     #[arg(long, env = "SSE_BROADCASTER_DATA_DIR", value_name = "DIRECTORY")]
     pub data_dir: Option<PathBuf>,
 
-    /// How long to wait at start for another process to let go of the directory
+    /// How long to wait at start for another process to release the directory
     #[arg(long, env = "SSE_BROADCASTER_DATA_DIR_WAIT", value_name = "DURATION", value_parser = duration,
           default_value = "10s")]
     pub data_dir_wait: Duration,
 
-    /// When a publish is on disk: "always" before it is answered, every so often (10ms), or "never"
+    /// When a publish is synced to disk: "always" before the response, at an interval (10ms), or "never"
     #[arg(
         long,
         env = "SSE_BROADCASTER_SYNC",
@@ -37,7 +37,7 @@ pub struct HistoryConfig {
     )]
     pub sync: SyncPolicy,
 
-    /// What the log on disk may keep of itself in memory
+    /// Memory for the cache of the log on disk
     #[arg(long, env = "SSE_BROADCASTER_CACHE_BYTES", value_name = "SIZE", value_parser = size::parse::<u64>,
           default_value = "32MiB")]
     pub cache_bytes: u64,
@@ -51,7 +51,7 @@ pub struct HistoryConfig {
     )]
     pub redis_url: Option<Secret>,
 
-    /// What the log's keys in Redis begin with
+    /// Prefix of the log's keys in Redis
     #[arg(
         long,
         env = "SSE_BROADCASTER_REDIS_PREFIX",
@@ -69,20 +69,20 @@ pub struct HistoryConfig {
     #[arg(long, env = "SSE_BROADCASTER_HISTORY_BYTES", value_name = "SIZE", value_parser = size::parse::<usize>)]
     pub history_bytes: Option<usize>,
 
-    /// How old events may grow, for example 24h [default: any age]
+    /// Greatest age of an event, for example 24h [default: any age]
     #[arg(long, env = "SSE_BROADCASTER_HISTORY_AGE", value_name = "DURATION", value_parser = duration)]
     pub history_age: Option<Duration>,
 
-    /// Most of a log's newest events that memory holds
+    /// Most of a log's newest events that are held in memory
     #[arg(long, env = "SSE_BROADCASTER_WINDOW_EVENTS", value_name = "N", default_value_t = IN_MEMORY.0)]
     pub window_events: usize,
 
-    /// Most bytes of a log's newest events that memory holds
+    /// Most bytes of a log's newest events that are held in memory
     #[arg(long, env = "SSE_BROADCASTER_WINDOW_BYTES", value_name = "SIZE", value_parser = size::parse::<usize>,
           default_value = "64MiB")]
     pub window_bytes: usize,
 
-    /// How fast one stream is given what is past; 0 is as fast as it takes it
+    /// Bytes a second at which one stream is sent events of history; 0 for no bound
     #[arg(
         long,
         env = "SSE_BROADCASTER_REPLAY_BYTES_PER_SECOND",
@@ -92,7 +92,7 @@ pub struct HistoryConfig {
     )]
     pub replay_bytes_per_second: u64,
 
-    /// Most bytes that streams may hold of what is past, in all, until their clients have taken them
+    /// Memory for all events of history that are on their way to clients
     #[arg(long, env = "SSE_BROADCASTER_REPLAY_BUFFER_BYTES", value_name = "SIZE", value_parser = size::parse::<usize>,
           default_value = "64MiB")]
     pub replay_buffer_bytes: usize,

@@ -1,5 +1,5 @@
-//! What stands before all routes of the server: the connection is told when a request is being answered,
-//! so that it hands over no further one, and the client how long it may keep the connection.
+//! Around every route of the server: marks the connection as busy until the response has been made, so that it
+//! hands over no further request; and adds the headers that every response has.
 
 use std::{
     pin::Pin,
@@ -26,7 +26,7 @@ use sse_broadcaster_http::NO_SNIFF;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
-/// What responses tell of how long an idle connection is kept, if it is.
+/// The `Keep-Alive` header of responses: how long an idle connection is kept, if it is.
 pub(crate) fn keep_alive_header(keep_alive: Duration) -> Option<HeaderValue> {
     let seconds = Some(keep_alive.as_secs()).filter(|seconds| *seconds > 0)?;
     HeaderValue::from_str(&format!("timeout={seconds}")).ok()
@@ -45,23 +45,23 @@ where
     if let Some(link) = &link {
         link.begin_response(framing(&request));
     }
-    let answering = Answering(link);
+    let responding = Responding(link);
     let is_kept = request.head().connection_type() == ConnectionType::KeepAlive;
     let keep_alive = keep_alive.filter(|_| is_kept);
-    let answer = next.call(request);
+    let response = next.call(request);
     async move {
-        let mut answer = answer.await?;
-        let is_kept = answer.response().head().keep_alive() && !answering.is_streaming();
+        let mut response = response.await?;
+        let is_kept = response.response().head().keep_alive() && !responding.is_streaming();
         if let Some(keep_alive) = keep_alive.filter(|_| is_kept) {
-            answer.headers_mut().insert(KEEP_ALIVE, keep_alive);
+            response.headers_mut().insert(KEEP_ALIVE, keep_alive);
         }
         let (name, value) = NO_SNIFF;
         let (name, value) = (
             HeaderName::from_static(name),
             HeaderValue::from_static(value),
         );
-        answer.headers_mut().insert(name, value);
-        Ok(answer.map_body(|_, body| answering.until_the_end_of(body)))
+        response.headers_mut().insert(name, value);
+        Ok(response.map_body(|_, body| responding.until_end_of(body)))
     }
 }
 
@@ -87,28 +87,28 @@ fn framing(request: &ServiceRequest) -> Framing {
 }
 
 /// A response is being made, until this is dropped.
-struct Answering(Option<Rc<Link>>);
+struct Responding(Option<Rc<Link>>);
 
-impl Answering {
+impl Responding {
     fn is_streaming(&self) -> bool {
         self.0.as_ref().is_some_and(|link| link.is_streaming())
     }
 
-    fn until_the_end_of<B: MessageBody + 'static>(self, body: B) -> BoxBody {
+    fn until_end_of<B: MessageBody + 'static>(self, body: B) -> BoxBody {
         let body = match body.try_into_bytes() {
             // It is written at once.
             Ok(bytes) if bytes.len() <= MAX_PIECE_BYTES => return BoxBody::new(bytes),
             Ok(bytes) => BoxBody::new(Pieces::of(bytes)),
             Err(body) => body.boxed(),
         };
-        BoxBody::new(Answer {
+        BoxBody::new(RespondingBody {
             body,
-            _answering: self,
+            _responding: self,
         })
     }
 }
 
-impl Drop for Answering {
+impl Drop for Responding {
     fn drop(&mut self) {
         if let Some(link) = &self.0 {
             link.end_response();
@@ -117,12 +117,12 @@ impl Drop for Answering {
 }
 
 /// A body that takes more than one step.
-struct Answer {
+struct RespondingBody {
     body: BoxBody,
-    _answering: Answering,
+    _responding: Responding,
 }
 
-impl MessageBody for Answer {
+impl MessageBody for RespondingBody {
     type Error = <BoxBody as MessageBody>::Error;
 
     fn size(&self) -> BodySize {
