@@ -8,7 +8,7 @@ use http::Version;
 use sse_broadcaster::Event;
 
 use crate::{
-    PublishRequest, Refusal, RequestHead, accepted,
+    PublishMessage, PublishRequest, Refusal, RequestHead, accepted,
     access::host::{Authority, is_same_origin, parse_origin},
     publish::{BodyKind, body},
     routes::conditions,
@@ -16,7 +16,7 @@ use crate::{
 
 const MAX_EVENTS: usize = 100;
 
-/// The body of a publish: as JSON, as a form, as text and line by line, and as a query.
+/// The body of a publish: as JSON, as a WebSocket's message, as a form, as text and line by line, and as a query.
 pub fn publish_body(input: &[u8]) {
     if let Ok((all, _)) = body::objects(input, MAX_EVENTS) {
         assert!(all.len() <= MAX_EVENTS);
@@ -24,6 +24,14 @@ pub fn publish_body(input: &[u8]) {
             check(request.build());
         }
     }
+    let message = PublishMessage::parse(input, MAX_EVENTS);
+    if let Ok(events) = message.events {
+        assert!(events.len() <= MAX_EVENTS);
+        for event in events {
+            check(Ok(event));
+        }
+    }
+    let _ = PublishMessage::reference_of(input);
     check(body::form(input).and_then(PublishRequest::build));
     check(body::text(input.to_vec()).and_then(|text| PublishRequest::from_text(text).build()));
     for line in input.split(|byte| *byte == b'\n') {

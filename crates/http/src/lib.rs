@@ -8,7 +8,7 @@
 //! - [`RequestHead`], [`Response`], [`Refusal`]: what comes and what goes.
 //! - [`Access`], [`Gate`]: who may publish, whose pages may read, how many streams an address has.
 //! - [`StreamRequest`], [`SignalsRequest`], [`PageRequest`]: the parameters of reads.
-//! - [`PublishRequest`]: one event as a client sends it.
+//! - [`PublishRequest`], [`PublishMessage`]: events as a client sends them.
 //! - [`Uploads`]: what request bodies take in all.
 //! - [`respond`]: the routes.
 
@@ -37,9 +37,7 @@ pub use parameters::{
     PARAMETERS, PageRequest, SIGNALS_PARAMETERS, SignalsRequest, StreamRequest, last_event_id,
     query, read_limit,
 };
-pub use publish::{
-    BYTE_ORDER_MARK, Member, PublishRequest, max_json, members, objects, raw, twice, wrong_type,
-};
+pub use publish::{PublishMessage, PublishRequest, max_json};
 pub use refusal::{Progress, Refusal};
 pub use refusal_counts::RefusalCounts;
 pub use request::RequestHead;

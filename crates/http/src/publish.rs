@@ -3,10 +3,11 @@
 pub(crate) mod body;
 mod json;
 mod lines;
+mod message;
 mod request;
 
-pub use body::{BYTE_ORDER_MARK, max_json, objects, raw};
-pub(crate) use body::{BodyKind, check_coding, form, max_object, media_type, text};
-pub use json::{Member, members, twice, wrong_type};
+pub use body::max_json;
+pub(crate) use body::{BodyKind, check_coding, form, max_object, media_type, objects, text};
 pub(crate) use lines::publish as publish_lines;
+pub use message::PublishMessage;
 pub use request::PublishRequest;

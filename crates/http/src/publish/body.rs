@@ -13,7 +13,7 @@ use crate::{Refusal, RequestHead, request::visible_text};
 use sse_broadcaster::broadcaster::Broadcaster;
 
 /// The byte order mark of UTF-8. Windows' editors and some libraries write it before text.
-pub const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+pub(super) const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 /// JSON may spell a byte as `\u0000`, and names come on top.
 const JSON_EXPANSION: usize = 6;
 const JSON_ALLOWANCE: usize = 64 << 10;
@@ -114,7 +114,7 @@ pub(crate) fn form(body: &[u8]) -> Result<PublishRequest, Refusal> {
 ///
 /// # Errors
 /// 400 for text that is no JSON; 413 for too many objects; 422 for a member that cannot be.
-pub fn objects(body: &[u8], max: usize) -> Result<(Vec<PublishRequest>, bool), Refusal> {
+pub(crate) fn objects(body: &[u8], max: usize) -> Result<(Vec<PublishRequest>, bool), Refusal> {
     let body = json_text(body, "the body")?;
     if !body.trim_start().starts_with('[') {
         return Ok((vec![object(body)?], false));
@@ -194,7 +194,7 @@ pub(crate) fn object(text: &str) -> Result<PublishRequest, Refusal> {
 ///
 /// # Errors
 /// 400 for text that is no JSON.
-pub fn raw(text: &str) -> Result<&RawValue, Refusal> {
+pub(super) fn raw(text: &str) -> Result<&RawValue, Refusal> {
     serde_json::from_str(text).map_err(|e| not_json(&e))
 }
 

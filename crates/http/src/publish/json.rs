@@ -40,7 +40,7 @@ fn compact(json: &str) -> String {
 }
 
 /// A name in an object, and what it stands for.
-pub type Member<'a> = (String, &'a RawValue);
+pub(super) type Member<'a> = (String, &'a RawValue);
 
 /// More members than any object has whose members are known and given once.
 const MAX_MEMBERS: usize = 32;
@@ -50,7 +50,7 @@ const MAX_MEMBERS: usize = 32;
 ///
 /// # Errors
 /// 422 for what is no object.
-pub fn members(object: &RawValue) -> Result<Vec<Member<'_>>, Refusal> {
+pub(super) fn members(object: &RawValue) -> Result<Vec<Member<'_>>, Refusal> {
     let Ok(Object(members)) = serde_json::from_str(object.get()) else {
         let detail = format!("an event is an object, for example {JSON_LINE}");
         return Err(Refusal::unprocessable("invalid_event_object", detail));
@@ -116,7 +116,7 @@ impl<'de> Deserialize<'de> for Topics {
 
 /// The refusal of a field that is given twice: 422.
 #[must_use]
-pub fn twice(name: &str) -> Refusal {
+pub(super) fn twice(name: &str) -> Refusal {
     Refusal::unprocessable(
         "duplicate_field",
         format!("{name} is given twice; give it once, in the query or in the body: {JSON_LINE}"),
@@ -125,6 +125,6 @@ pub fn twice(name: &str) -> Refusal {
 
 /// The refusal of a member of another type than `right`: 422.
 #[must_use]
-pub fn wrong_type(name: &str, right: &str) -> Refusal {
+pub(super) fn wrong_type(name: &str, right: &str) -> Refusal {
     Refusal::unprocessable("wrong_type", format!("{name} is {right}: {JSON_LINE}"))
 }

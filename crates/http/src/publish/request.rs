@@ -85,7 +85,7 @@ impl PublishRequest {
     ///
     /// # Errors
     /// As [`from_json`](Self::from_json).
-    pub fn from_members(members: Vec<Member<'_>>) -> Result<Self, Refusal> {
+    pub(super) fn from_members(members: Vec<Member<'_>>) -> Result<Self, Refusal> {
         let mut fields = Self::default();
         for (name, value) in members {
             fields.set_json(&name, value)?;
