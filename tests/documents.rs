@@ -72,11 +72,13 @@ fn the_configuration_page_lists_every_setting_and_no_other() {
 }
 
 /// What makes an error with a code, which is its first string.
-const ERRORS: [&str; 9] = [
-    "bad_parameter(",
+const ERRORS: [&str; 11] = [
     "Problem::new(",
-    "Self::new(",
+    "Refusal::new(",
+    "Self::new(StatusCode",
+    "Self::new(status",
     "bad_request(",
+    "unauthorized(",
     "forbidden(",
     "unprocessable(",
     "Invalid::new(",
