@@ -58,7 +58,7 @@ pub(super) struct Crowd {
     /// Those that may be opening, and until when.
     deadlines: VecDeque<(usize, Instant)>,
     began: Instant,
-    told: u64,
+    reported: u64,
     tally: Tally,
 }
 
@@ -78,7 +78,7 @@ impl Crowd {
             opening: 0,
             deadlines: VecDeque::new(),
             began: Instant::now(),
-            told: 0,
+            reported: 0,
             tally: Tally::new(steps),
             shared,
             place,
@@ -198,19 +198,19 @@ impl Crowd {
                 tally.arrived(mark, &mut standing, &shared.ledger, (now, start));
             }
         };
-        let looked = stream.look(&shared.run, (buffer, is_ending), take, || shared.now());
+        let outcome = stream.look(&shared.run, (buffer, is_ending), take, || shared.now());
         if is_warm && !stream.is_warm {
             stream.is_warm = true;
             shared.warm.fetch_add(1, Relaxed);
         }
         let topic = stream.topic;
-        if looked.has_opened {
+        if outcome.has_opened {
             self.has_opened(topic);
         }
-        if let Some(why) = looked.end {
+        if let Some(why) = outcome.end {
             self.lose(at, &why);
         }
-        looked.has_read
+        outcome.has_read
     }
 
     fn has_opened(&mut self, topic: usize) {
@@ -249,12 +249,12 @@ impl Crowd {
         if has_read {
             shared.last_read.fetch_max(shared.now(), Relaxed);
         }
-        if counts.delivered > self.told {
+        if counts.delivered > self.reported {
             shared
                 .delivered
-                .fetch_add(counts.delivered - self.told, Relaxed);
+                .fetch_add(counts.delivered - self.reported, Relaxed);
             shared.last_delivered.fetch_max(shared.now(), Relaxed);
-            self.told = counts.delivered;
+            self.reported = counts.delivered;
         }
     }
 }

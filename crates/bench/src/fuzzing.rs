@@ -2,7 +2,7 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a panic is a finding")]
 
-use crate::answer::{Body, Head};
+use crate::response::{Body, Head};
 
 /// A response reads the same whether its body comes whole or byte by byte.
 pub fn response(input: &[u8]) {

@@ -9,15 +9,15 @@ use std::{
 };
 
 use super::{
+    format::{bytes, count, millis, number, seconds},
     plots::{self, Column, Curve},
     report::{Moment, Percentiles, Reason, Report},
-    words::{bytes, count, millis, number, seconds},
 };
 use sse_broadcaster_cli::Failure;
 
 const STYLE: &str = include_str!("page.css");
 
-/// A file that is to hold the page, opened before the run, so that a bad name is told at once.
+/// A file that is to hold the page, opened before the run, so that a bad name is an error before it.
 #[derive(Debug)]
 pub(super) struct Page {
     path: PathBuf,

@@ -1,15 +1,15 @@
-//! One publishing connection: a request, its answer, the next request.
+//! One publishing connection: a request, its response, the next request.
 
 use std::io;
 
 use mio::{Interest, Registry, Token};
 
 use super::{
-    answer::{Body, Head, MAX_HEAD_BYTES},
     endpoint::Endpoint,
     limits,
     link::Link,
-    refusal,
+    rejection,
+    response::{Body, Head, MAX_HEAD_BYTES},
 };
 use sse_broadcaster_cli::client;
 
@@ -180,7 +180,7 @@ impl Lane {
             return Answered::Taken;
         }
         let said = self.answer.get(head.length..).unwrap_or_default();
-        let mut why = refusal::sentence(&head, said);
+        let mut why = rejection::sentence(&head, said);
         if head.status == 401 {
             why.push_str("; give the right --publish-key, or set SSE_BROADCASTER_PUBLISH_KEY");
         }

@@ -1,4 +1,4 @@
-//! All publishing connections: begins requests on those that are free, and counts the answers.
+//! All publishing connections: begins requests on those that are free, and counts the responses.
 
 use std::{
     collections::VecDeque,
@@ -24,7 +24,7 @@ use super::{
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// Servers close idle connections, some after five seconds: none is to be closed under a request.
 const IDLE_LIMIT: Duration = Duration::from_secs(4);
-/// How often answers are looked for that do not come.
+/// How often overdue responses are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long a lane rests that was refused, so that refusing is not all that a server does.
 const REFUSED_PAUSE: Duration = Duration::from_millis(10);

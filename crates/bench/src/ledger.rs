@@ -1,5 +1,5 @@
-//! The newest events of each lane, shared by who publishes and who reads: how many subscribers each
-//! has still to reach, when it was begun, and when it was answered.
+//! The newest events of each lane, shared by publishers and readers: how many subscribers each
+//! has still to reach, when its publish began, and when the response came.
 
 use std::sync::{
     OnceLock,
@@ -11,8 +11,8 @@ use std::sync::{
 const MAX_ENTRIES: usize = 1 << 20;
 const MAX_ENTRIES_OF_LANE: usize = 1 << 14;
 
-/// In place of the time of an answer, where the event was not taken, or nobody knows.
-const NOT_TAKEN: u64 = u64::MAX;
+/// In place of the time of a response, where the event was rejected, or its outcome is unknown.
+const NOT_ACCEPTED: u64 = u64::MAX;
 
 #[derive(Debug)]
 pub(super) struct Ledger {
@@ -36,7 +36,7 @@ struct Entry {
     /// that who is late does not count down another event.
     standing: AtomicU64,
     begun: AtomicU64,
-    /// 0 while there is no answer.
+    /// 0 while there is no response.
     answered: AtomicU64,
     /// Those who were cut before it was begun.
     unreachable: AtomicU32,
@@ -46,7 +46,7 @@ struct Entry {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Arrival {
     pub(super) begun: u64,
-    /// Its publisher had the answer then.
+    /// When its publisher had the response.
     pub(super) answered: Option<u64>,
     /// All others have it.
     pub(super) is_last: bool,
@@ -137,7 +137,7 @@ impl Ledger {
     }
 
     pub(super) fn not_taken(&self, lane: u16, sequence: u32) {
-        self.answered(lane, sequence, NOT_TAKEN);
+        self.answered(lane, sequence, NOT_ACCEPTED);
     }
 
     /// Counts one subscriber less; none where the ledger has let go of the event.
@@ -151,7 +151,7 @@ impl Ledger {
         let answered = entry.answered.load(Relaxed);
         Some(Arrival {
             begun: entry.begun.load(Relaxed),
-            answered: (answered != 0 && answered != NOT_TAKEN).then_some(answered),
+            answered: (answered != 0 && answered != NOT_ACCEPTED).then_some(answered),
             is_last: left - 1 == entry.unreachable.load(Relaxed),
         })
     }
@@ -179,7 +179,7 @@ impl Ledger {
         }
         let reached = self.audience(lane, sequence).saturating_sub(left);
         match entry.answered.load(Relaxed) {
-            0 | NOT_TAKEN => Settled {
+            0 | NOT_ACCEPTED => Settled {
                 lacking: 0,
                 unacknowledged: reached.into(),
             },

@@ -4,13 +4,12 @@
 
 #![deny(missing_docs)]
 
-mod answer;
 mod chunks;
-mod course;
 mod crowd;
 mod endpoint;
 mod figures;
-mod findings;
+mod foreign_events;
+mod format;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -22,22 +21,23 @@ mod limits;
 mod link;
 mod mark;
 mod measured;
-mod others;
 mod plots;
 mod process;
 mod progress;
 mod publishers;
 mod rate;
-mod refusal;
+mod rejection;
 mod report;
+mod response;
+mod run;
 mod settings;
 mod shared;
 mod stream;
+mod summary;
 mod table;
 mod tally;
 mod timeline;
 mod usage;
-mod words;
 
 pub use crate::settings::Bench;
 use crate::{html::Page, report::Report};
@@ -50,7 +50,7 @@ impl Bench {
     /// The line for standard error, and the exit code.
     pub fn run(&self, defaults: &Defaults) -> Result<(), Failure> {
         let page = self.html.as_deref().map(Page::open).transpose()?;
-        let report = course::run(self, defaults)?;
+        let report = run::measure(self, defaults)?;
         let printed = self.print(&report);
         let written = page.map_or(Ok(()), |page| page.write(&report));
         printed.and(written)?;

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr};
 
-use super::words::count;
+use super::format::count;
 use sse_broadcaster_cli::client;
 
 const EMFILE: i32 = 24;

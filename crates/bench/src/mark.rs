@@ -32,12 +32,12 @@ pub(super) struct Mark {
 
 /// What is common to all marks of one run.
 #[derive(Debug, Clone)]
-pub(super) struct Run {
+pub(super) struct RunId {
     prefix: [u8; PREFIX],
     search: memmem::Finder<'static>,
 }
 
-impl Run {
+impl RunId {
     pub(super) fn new(id: u64) -> Self {
         let mut prefix = [0; PREFIX];
         let text = format!("Bench-{:012x}-", id & 0xffff_ffff_ffff);
@@ -81,7 +81,7 @@ pub(super) struct Finder {
 }
 
 impl Finder {
-    pub(super) fn feed(&mut self, run: &Run, mut bytes: &[u8], mut take: impl FnMut(Mark)) {
+    pub(super) fn feed(&mut self, run: &RunId, mut bytes: &[u8], mut take: impl FnMut(Mark)) {
         loop {
             if self.found == 0 {
                 let Some(at) = run.search.find(bytes) else {
@@ -111,7 +111,7 @@ impl Finder {
     }
 
     /// Takes what continues the mark, and returns what follows.
-    fn go_on<'a>(&mut self, run: &Run, bytes: &'a [u8]) -> &'a [u8] {
+    fn go_on<'a>(&mut self, run: &RunId, bytes: &'a [u8]) -> &'a [u8] {
         for (at, byte) in bytes.iter().enumerate() {
             if self.found == LENGTH {
                 return &bytes[at..];
@@ -125,7 +125,7 @@ impl Finder {
         &[]
     }
 
-    fn accepts(&mut self, run: &Run, byte: u8) -> bool {
+    fn accepts(&mut self, run: &RunId, byte: u8) -> bool {
         match self.found {
             ..PREFIX => return run.prefix[self.found] == byte,
             LANE_END | SEQUENCE_END => return byte == b'-',
@@ -213,13 +213,13 @@ mod tests {
         },
     ];
 
-    fn text(run: &Run, mark: Mark) -> Vec<u8> {
+    fn text(run: &RunId, mark: Mark) -> Vec<u8> {
         let mut text = vec![0; LENGTH];
         run.write(mark, &mut text);
         text
     }
 
-    fn found(run: &Run, pieces: &[&[u8]]) -> Vec<Mark> {
+    fn found(run: &RunId, pieces: &[&[u8]]) -> Vec<Mark> {
         let (mut finder, mut marks) = (Finder::default(), Vec::new());
         for piece in pieces {
             finder.feed(run, piece, |mark| marks.push(mark));
@@ -228,7 +228,7 @@ mod tests {
     }
 
     /// Marks among things that look like the beginning of one.
-    fn stream(run: &Run) -> Vec<u8> {
+    fn stream(run: &RunId) -> Vec<u8> {
         let [one, two, three] = MARKS.map(|mark| text(run, mark));
         let cut = &one[..30];
         let wrong_digit = [&one[..LENGTH - 1], b"X"].concat();
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn marks_are_found_wherever_the_stream_is_split() {
-        let run = Run::new(0x1234_5678_9abc);
+        let run = RunId::new(0x1234_5678_9abc);
         let stream = stream(&run);
         assert_eq!(found(&run, &[&stream]), MARKS);
         for first in 0..=stream.len() {
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn the_marks_of_another_run_are_passed_over() {
-        let (ours, other) = (Run::new(1), Run::new(2));
+        let (ours, other) = (RunId::new(1), RunId::new(2));
         assert_eq!(found(&ours, &[&stream(&other)]), []);
     }
 }

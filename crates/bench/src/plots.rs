@@ -100,7 +100,7 @@ fn grid(heights: impl Iterator<Item = f64>) -> String {
     heights.map(line).collect()
 }
 
-/// What the pointer is told, column by column.
+/// What is shown at the pointer, column by column.
 fn overlay(columns: &[Column]) -> String {
     let width = SIDE / as_f64(columns.len().max(1));
     let column = |(at, column): (usize, &Column)| {

@@ -10,15 +10,15 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
     figures::per_second,
+    format::{count, number},
     shared::{Shared, nanos},
-    words::{count, number},
 };
 
 const LOOK: &str = "{prefix:>10} [{wide_bar}] {msg}";
 
 pub(super) struct Progress {
     bar: Option<ProgressBar>,
-    /// What was delivered, when that was last looked at.
+    /// When deliveries were last counted, and how many there were.
     before: (Instant, u64),
     rate: f64,
 }

@@ -15,7 +15,7 @@ use super::{
     timeline::Steps,
 };
 
-/// How long answers are waited for, once the user wants no more.
+/// How long responses are waited for, once the user has ended the run.
 const STOPPED_LIMIT: Duration = Duration::from_secs(2);
 /// Until every subscriber has seen one, each topic gets another event so often.
 const WARM_UP_EVERY: Duration = Duration::from_millis(500);
@@ -91,7 +91,7 @@ impl Publishers {
                 return Ok(false);
             }
         }
-        self.await_answers()?;
+        self.await_responses()?;
         self.lanes.outcome.refused = Reasons::default();
         self.lanes.outcome.unanswered = Reasons::default();
         Ok(self.shared.stage() == Stage::Publishing)
@@ -123,14 +123,14 @@ impl Publishers {
             };
             self.lanes.poll(&mut self.events, wait)?;
         }
-        self.await_answers()?;
+        self.await_responses()?;
         self.lanes.outcome.took = Duration::from_nanos(self.shared.now() - start);
         Ok(())
     }
 
     fn publish_due(&mut self, start: u64, elapsed: Duration) {
         let due = self.when.pace.due(elapsed).min(self.when.max_events);
-        // As many as there are lanes, so that answers are looked at in between.
+        // As many as there are lanes, so that responses are read in between.
         for _ in 0..self.lanes.most() {
             if self.begun >= due {
                 return;
@@ -151,7 +151,7 @@ impl Publishers {
         }
     }
 
-    fn await_answers(&mut self) -> io::Result<()> {
+    fn await_responses(&mut self) -> io::Result<()> {
         let began = self.shared.now();
         while self.lanes.is_asking() {
             let waited = Duration::from_nanos(self.shared.now() - began);

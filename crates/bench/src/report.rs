@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::words::count;
+use super::format::count;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Report {

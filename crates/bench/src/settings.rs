@@ -1,4 +1,4 @@
-//! What the command line says, and what it comes to.
+//! The command line, and the servers that it leads to.
 
 use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, thread, time::Duration};
 

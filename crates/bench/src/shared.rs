@@ -8,7 +8,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{ledger::Ledger, mark::Run};
+use super::{ledger::Ledger, mark::RunId};
 
 /// Different reasons that are kept apart.
 const MAX_REASONS: usize = 8;
@@ -39,7 +39,7 @@ const STAGES: [Stage; 5] = [
 pub(super) struct Shared {
     origin: Instant,
     stage: AtomicU8,
-    pub(super) run: Run,
+    pub(super) run: RunId,
     pub(super) ledger: Ledger,
     /// The user wants no more.
     pub(super) is_stopped: AtomicBool,
@@ -67,7 +67,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(run: Run, ledger: Ledger) -> Self {
+    pub(super) fn new(run: RunId, ledger: Ledger) -> Self {
         Self {
             origin: Instant::now(),
             stage: AtomicU8::new(Stage::Opening as u8),

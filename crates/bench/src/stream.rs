@@ -3,10 +3,10 @@
 use std::{io, sync::Arc};
 
 use super::{
-    answer::{Body, Head},
     link::Link,
-    mark::{Finder, Mark, Run},
-    refusal,
+    mark::{Finder, Mark, RunId},
+    rejection,
+    response::{Body, Head},
 };
 use sse_broadcaster_cli::client;
 
@@ -33,7 +33,7 @@ struct Opening {
 
 /// What came of looking at a stream.
 #[derive(Debug, Default)]
-pub(super) struct Looked {
+pub(super) struct ReadOutcome {
     pub(super) has_opened: bool,
     pub(super) has_read: bool,
     /// Why it is at its end.
@@ -63,24 +63,24 @@ impl Stream {
     /// with the time when it was read.
     pub(super) fn look(
         &mut self,
-        run: &Run,
+        run: &RunId,
         (buffer, is_ending): (&mut [u8], bool),
         mut take: impl FnMut(Mark, u64),
         now: impl Fn() -> u64,
-    ) -> Looked {
-        let mut looked = Looked::default();
+    ) -> ReadOutcome {
+        let mut outcome = ReadOutcome::default();
         if let State::Opening(opening) = &mut self.state {
-            looked.end = opening.ask(&mut self.link).err();
+            outcome.end = opening.ask(&mut self.link).err();
         }
-        while looked.end.is_none() {
+        while outcome.end.is_none() {
             match self.link.read(buffer) {
-                Ok(0) => looked.end = Some(self.cut()),
+                Ok(0) => outcome.end = Some(self.cut()),
                 Ok(read) => {
-                    looked.has_read = true;
+                    outcome.has_read = true;
                     let now = now();
                     match self.read(run, &buffer[..read], &mut |mark| take(mark, now)) {
-                        Ok(has_opened) => looked.has_opened |= has_opened,
-                        Err(why) => looked.end = Some(why),
+                        Ok(has_opened) => outcome.has_opened |= has_opened,
+                        Err(why) => outcome.end = Some(why),
                     }
                     if self.link.is_drained_by(read, buffer.len(), is_ending) {
                         break;
@@ -88,10 +88,10 @@ impl Stream {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => looked.end = Some(client::why_io(&error)),
+                Err(error) => outcome.end = Some(client::why_io(&error)),
             }
         }
-        looked
+        outcome
     }
 
     fn cut(&self) -> String {
@@ -104,7 +104,7 @@ impl Stream {
     /// Says whether the stream is open by that.
     fn read(
         &mut self,
-        run: &Run,
+        run: &RunId,
         bytes: &[u8],
         take: &mut impl FnMut(Mark),
     ) -> Result<bool, String> {
@@ -121,7 +121,7 @@ impl Stream {
                 };
                 let rest = opening.head.split_off(head.length);
                 if head.status != 200 || !head.is_event_stream {
-                    return Err(refusal::sentence(&head, &rest));
+                    return Err(rejection::sentence(&head, &rest));
                 }
                 let mut body = head.body;
                 feed(&mut body, &mut self.finder, run, &rest, take)?;
@@ -135,7 +135,7 @@ impl Stream {
 fn feed(
     body: &mut Body,
     finder: &mut Finder,
-    run: &Run,
+    run: &RunId,
     bytes: &[u8],
     take: &mut impl FnMut(Mark),
 ) -> Result<(), String> {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
+    format::{bytes, count, millis, number, seconds},
     report::{Percentiles, Reason, Report, Server},
-    words::{bytes, count, millis, number, seconds},
 };
 
 /// Where the figures of a line begin.

@@ -1,4 +1,4 @@
-//! What one reading thread counts: who got what, how late, and in which order.
+//! What one reading thread counts: which events its subscribers got, how late, and in which order.
 
 use hdrhistogram::Histogram;
 

@@ -1,4 +1,4 @@
-//! The head of an answer, and the body that it announces.
+//! The head of a response, and the body that it announces.
 
 use httparse::{EMPTY_HEADER, Response, Status};
 

@@ -1,4 +1,4 @@
-//! From what was measured to what is reported.
+//! The report of a run, from its measurements.
 
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 

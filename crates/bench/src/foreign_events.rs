@@ -1,4 +1,4 @@
-//! Whether the server holds events of others, which those of a run push out of its history.
+//! Whether the server holds events of other topics, which those of a run would push out of its history.
 
 use std::{
     io::{self, BufRead as _, IsTerminal as _, Write as _},

@@ -1,4 +1,4 @@
-//! The course of a run: open, warm up, publish, wait for what is late.
+//! The stages of a run: open, warm up, publish, wait for what is late.
 
 use std::{
     io, process,
@@ -9,12 +9,13 @@ use std::{
 
 use super::{
     crowd::{Crowd, Share},
+    foreign_events,
+    format::count,
     lanes::{Outcome, Plan},
     ledger::Ledger,
     limits,
-    mark::Run,
+    mark::RunId,
     measured::Measured,
-    others,
     process::{Processes, Used},
     progress::Progress,
     publishers::{Publishers, When},
@@ -24,7 +25,6 @@ use super::{
     tally::Tally,
     timeline::{Steps, step},
     usage::{Meter, Usage},
-    words::count,
 };
 use sse_broadcaster_cli::{Defaults, Failure, complain, on_end};
 
@@ -42,7 +42,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 type Thread<T> = JoinHandle<io::Result<T>>;
 
-struct Course<'a> {
+struct Run<'a> {
     bench: &'a Bench,
     max_events: u64,
     servers: &'a Servers,
@@ -53,11 +53,11 @@ struct Course<'a> {
     client: Meter,
 }
 
-pub(super) fn run(bench: &Bench, defaults: &Defaults) -> Result<Report, Failure> {
+pub(super) fn measure(bench: &Bench, defaults: &Defaults) -> Result<Report, Failure> {
     let servers = Servers::find(bench, defaults)?;
-    let max_events = others::admit(bench, &servers.publish_target)?;
+    let max_events = foreign_events::admit(bench, &servers.publish_target)?;
     let shared = Arc::new(Shared::new(
-        Run::new(fastrand::u64(..)),
+        RunId::new(fastrand::u64(..)),
         Ledger::new(size(bench.publishers), size(bench.topics)),
     ));
     let at_signal = shared.clone();
@@ -67,7 +67,7 @@ pub(super) fn run(bench: &Bench, defaults: &Defaults) -> Result<Report, Failure>
             process::exit(130);
         }
     })?;
-    let mut course = Course {
+    let mut run = Run {
         bench,
         max_events,
         servers: &servers,
@@ -78,29 +78,29 @@ pub(super) fn run(bench: &Bench, defaults: &Defaults) -> Result<Report, Failure>
         client: Meter::new(Some(Processes::own())),
     };
     let began = Instant::now();
-    let crowds = course.open()?;
+    let crowds = run.open()?;
     let opening = began.elapsed();
-    course.settle();
-    let published = course.publish()?;
+    run.settle();
+    let published = run.publish()?;
     shared.enter(Stage::Over);
-    let mut tally = Tally::new(Steps::new(course.step));
+    let mut tally = Tally::new(Steps::new(run.step));
     for crowd in crowds {
         tally.add(&join(crowd)?);
     }
     tally.steps.add(&published.steps);
     let measured = Measured {
         opening,
-        server: course.server.finish(),
-        client: course.client.finish().map(|(_, usage)| usage),
+        server: run.server.finish(),
+        client: run.client.finish().map(|(_, usage)| usage),
         tally,
         published,
         shared,
     };
-    drop(course.progress);
+    drop(run.progress);
     Ok(Report::new(bench, &servers, &measured))
 }
 
-impl Course<'_> {
+impl Run<'_> {
     /// Opens as many as this machine allows.
     fn open(&mut self) -> Result<Vec<Thread<Tally>>, Failure> {
         let asked = size(self.bench.subscribers);
@@ -129,9 +129,9 @@ impl Course<'_> {
             spawn("subscribers", move || crowd.and_then(Crowd::run))
         });
         let crowds = crowds.collect::<Result<_, _>>()?;
-        self.wait_while(|course| {
-            course.progress.opening(&course.shared, all as u64);
-            course.shared.tried.load(Relaxed) < all && !course.shared.is_stopped()
+        self.wait_while(|run| {
+            run.progress.opening(&run.shared, all as u64);
+            run.shared.tried.load(Relaxed) < all && !run.shared.is_stopped()
         });
         self.say_what_is_not_open();
         Ok(crowds)
@@ -160,8 +160,8 @@ impl Course<'_> {
     /// Waits until the streams are idle, to see what they take then.
     fn settle(&mut self) {
         let began = self.shared.now();
-        self.wait_while(|course| {
-            let shared = &course.shared;
+        self.wait_while(|run| {
+            let shared = &run.shared;
             let last = shared.last_read.load(Relaxed).max(began);
             let now = shared.now();
             now < last + nanos(QUIET) && now < began + nanos(QUIET_LIMIT) && !shared.is_stopped()
@@ -178,8 +178,8 @@ impl Course<'_> {
             return Ok(Outcome::new(Steps::new(self.step)));
         }
         let thread = self.warm_up()?;
-        self.wait_while(|course| {
-            course.progress.publishing(&shared, course.bench.duration);
+        self.wait_while(|run| {
+            run.progress.publishing(&shared, run.bench.duration);
             !thread.is_finished()
         });
         self.meter(|usage| &mut usage.published);
@@ -213,8 +213,8 @@ impl Course<'_> {
         let publishers = Publishers::new(shared.clone(), plan, when, Steps::new(self.step));
         let thread = spawn("publishers", move || publishers.and_then(Publishers::run))?;
         let began = Instant::now();
-        self.wait_while(|course| {
-            course.progress.warming_up(&course.shared);
+        self.wait_while(|run| {
+            run.progress.warming_up(&run.shared);
             let all_are_warm = shared.warm.load(Relaxed) >= shared.open.load(Relaxed);
             let is_over = all_are_warm || began.elapsed() > WARM_UP_LIMIT;
             !is_over && !shared.is_stopped() && !thread.is_finished()
@@ -231,9 +231,9 @@ impl Course<'_> {
 
     fn wait_for_the_late(&mut self) {
         let began = self.shared.now();
-        self.wait_while(|course| {
-            let shared = &course.shared;
-            course.progress.waiting(shared);
+        self.wait_while(|run| {
+            let shared = &run.shared;
+            run.progress.waiting(shared);
             let last = shared.last_delivered.load(Relaxed).max(began);
             let has_all = shared.delivered.load(Relaxed) >= shared.possible.load(Relaxed);
             // Where all have come, they may still come twice.

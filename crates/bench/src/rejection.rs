@@ -1,8 +1,8 @@
-//! What a server says of a request that it refused, as one sentence.
+//! Why a server rejected a request, in one sentence.
 
 use ureq::http::StatusCode;
 
-use super::answer::Head;
+use super::response::Head;
 use sse_broadcaster_cli::client::Problem;
 
 /// `body` is what has come of it, which may be cut off.
@@ -23,7 +23,7 @@ pub(super) fn sentence(head: &Head, body: &[u8]) -> String {
 
 fn decoded(head: &Head, body: &[u8]) -> Vec<u8> {
     let mut data = Vec::new();
-    // What cannot be decoded is no problem that could be told.
+    // A body that cannot be decoded has no details.
     let _ = head
         .body
         .clone()
