@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::Notify, time::timeout_at};
 
-use super::shard::Shard;
+use super::{shard::Shard, size::Size};
 use crate::{
     history::Window,
     sync::{
@@ -25,12 +25,6 @@ pub(crate) struct PublishQuota {
     reserved: Mutex<Size>,
     freed: Notify,
     waiting: AtomicUsize,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Size {
-    pub(crate) events: u64,
-    pub(crate) bytes: u64,
 }
 
 impl PublishQuota {

@@ -23,7 +23,7 @@ use super::{
     index::{SenderIndex, TopicIndex},
     polls::Polls,
     position::Positions,
-    publish_quota::Size,
+    size::Size,
     stats::Stats,
     window_slice::WindowSlice,
 };

@@ -42,6 +42,31 @@ const MAX_PARTS_IN_A_ROW: u16 = 1_000;
 
 /// One subscriber: a stream of [`Item`]s, among them the events that it is due, which are shared and not copied.
 ///
+/// ```
+/// use futures_util::StreamExt as _;
+/// use sse_broadcaster::{
+///     Broadcaster, Event, Memory, Options, Selector, Start, broadcaster::Item, history::Retention,
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let broadcaster = Broadcaster::start(Memory::new(Retention::default()), Options::default())?;
+/// let mut subscription = broadcaster.subscribe(Selector::topics(&["news"])?, Start::Live)?;
+/// let published = broadcaster.publish(Event::builder("hello").topic("news").build()?).await?;
+///
+/// while let Some(item) = subscription.next().await {
+///     if let Item::Events(events) = item {
+///         for found in &events {
+///             assert_eq!(found.event().data(), "hello");
+///             assert_eq!(found.id(), published.ids[0]);
+///         }
+///         break;
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Ending
 /// It ends with `None` where its client is to come back: because the server drains, its grant is over, or history
 /// is out of reach. The last item is then a [`Notice::Reconnect`], except where the grant is over. Dropping it
