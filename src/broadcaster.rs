@@ -24,6 +24,7 @@ mod read_ahead;
 mod reconnects;
 mod shard;
 mod single_flight;
+mod size;
 mod snapshot;
 mod start;
 mod stats;
@@ -46,16 +47,17 @@ use futures_util::future::BoxFuture;
 use tokio::{runtime::Handle, sync::Notify, time::timeout_at};
 
 use crate::{
-    event::{Event, Selector},
+    event::{Event, EventId, Selector},
     history::{
-        self, Appended, Batch, Bounds, Follower, History, NameKind, NameRange, Names,
+        self, AppendError, Appended, Batch, Bounds, Follower, History, NameKind, NameRange, Names,
         ReservationGuard, RetainedAt, Unavailable, Window,
     },
 };
 use polls::Polls;
-use publish_quota::{PublishQuota, Size};
+use publish_quota::PublishQuota;
 use shard::{Attended, Shard};
 use single_flight::ReplaySingleFlight;
+use size::Size;
 
 pub use buffers::ReplayBuffers;
 pub use encoded_stream::{Disconnected, EncodedStream, MAX_PIECE_BYTES, Part};
@@ -143,7 +145,8 @@ impl Broadcaster {
     ///
     /// # Errors
     /// [`StartError::NoRuntime`] outside of a runtime; [`StartError::WindowTooSmall`] when the
-    /// window holds fewer than [`MIN_WINDOW_EVENTS`], or [`MIN_WINDOW_LARGEST`] of the largest.
+    /// window holds fewer than [`MIN_WINDOW_EVENTS`], or [`MIN_WINDOW_LARGEST`] of the largest;
+    /// [`StartError::HistoryInUse`] where a broadcaster was started on it before.
     pub fn start(history: impl History, options: Options) -> Result<Self, StartError> {
         Self::on(Arc::new(history), options)
     }
@@ -167,10 +170,13 @@ impl Broadcaster {
         let new_shard = |_| Arc::new(Shard::new(&window, Arc::clone(&stats)));
         let shards: Arc<[Arc<Shard>]> = (0..options.shards.max(1)).map(new_shard).collect();
         let quota = Arc::new(PublishQuota::new(Arc::clone(&window), Arc::clone(&shards)));
-        window.follow(Following {
+        let is_first = window.follow(Following {
             shards: Arc::clone(&shards),
             quota: Arc::downgrade(&quota),
         });
+        if !is_first {
+            return Err(StartError::HistoryInUse);
+        }
         let inner = Arc::new(Inner {
             quota,
             history,
@@ -222,7 +228,30 @@ impl Broadcaster {
         Ok(appended)
     }
 
-    /// The same, from a thread that may wait: one that is not async, or that of
+    /// Publishes one event, and returns its id: that of the first publish where the event repeats one by its
+    /// idempotency key.
+    ///
+    /// ```
+    /// # use sse_broadcaster::{Broadcaster, Event, Memory, Options, history::Retention};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broadcaster = Broadcaster::start(Memory::new(Retention::default()), Options::default())?;
+    /// let event = Event::builder("hello").topic("news").idempotency_key("greeting").build()?;
+    /// let id = broadcaster.publish_one(event.clone()).await?;
+    /// assert_eq!(broadcaster.publish_one(event).await?, id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    pub async fn publish_one(&self, event: Event) -> Result<EventId, PublishError> {
+        let appended = self.publish(event).await?;
+        let id = appended.ids.first().copied();
+        id.ok_or(PublishError::Conflict(AppendError::NoEvents))
+    }
+
+    /// The same as [`publish`](Self::publish), from a thread that may wait: one that is not async, or that of
     /// `tokio::task::spawn_blocking`.
     ///
     /// # Errors
@@ -375,7 +404,12 @@ impl Broadcaster {
 
     /// Ends every stream so that its client comes back: publishing ends, what was published is
     /// delivered, each stream is sent a reconnection time of its own, the more streams the more they
-    /// differ but by no more than `within`, and is cut. Returns once all are gone, or after `within`.
+    /// differ but by no more than `within`, and is cut. Returns once all are gone, or after `within`, when the
+    /// history is closed.
+    ///
+    /// Dropping the future takes nothing back: publishing stays ended, and streams that were asked to end do so
+    /// with what is due to them. Those that were not asked yet stay open, nobody ends them after `within`, and the
+    /// history is not closed. A further call goes on.
     pub async fn drain(&self, within: Duration) {
         let inner = &*self.inner;
         let deadline = Instant::now() + within;
@@ -574,3 +608,14 @@ async fn ping(broadcaster: std::sync::Weak<Inner>, polls: Polls) {
         }
     }
 }
+
+/// What crosses threads.
+const _: () = {
+    const fn is_send<T: Send>() {}
+    const fn is_sync<T: Sync>() {}
+    is_send::<Broadcaster>();
+    is_sync::<Broadcaster>();
+    is_send::<Subscription>();
+    is_send::<EncodedStream>();
+    is_send::<Item>();
+};

@@ -1,12 +1,15 @@
 //! The library as a host uses it: without a server of ours, and inside of an actix-web application.
 
+use std::sync::Arc;
+
 use actix_web::{App, HttpRequest, http::StatusCode, test as web};
 use futures_util::StreamExt;
 use sse_broadcaster::{
-    Broadcaster, Event, Memory, Options, Selector, Start,
-    broadcaster::{EncodedStream, PublishError, StartError},
+    Broadcaster, Event, Memory, Options, Selector, Start, Subscription,
+    broadcaster::{EncodedStream, Item, PublishError, StartError},
     encoding::Sse,
-    history::Retention,
+    history::{History, Retention},
+    sse::Notice,
 };
 use sse_broadcaster_actix as actix;
 use sse_broadcaster_actix::{Access, Problem, Publishers, Routes};
@@ -307,4 +310,72 @@ async fn publish_blocking_works_in_web_block() {
     assert!(published.await.unwrap().is_ok());
     let in_a_handler = broadcaster.publish_blocking(event("hello"));
     assert_eq!(in_a_handler.unwrap_err(), PublishError::WouldBlock);
+}
+
+#[tokio::test]
+async fn a_history_has_one_broadcaster_and_a_second_is_refused() {
+    let history: Arc<dyn History> = Arc::new(Memory::new(Retention::default()));
+    let first = Broadcaster::on(Arc::clone(&history), Options::default());
+    let second = Broadcaster::on(history, Options::default());
+    assert!(first.is_ok());
+    assert_eq!(second.unwrap_err(), StartError::HistoryInUse);
+}
+
+/// The next item of a stream.
+async fn item(stream: &mut Subscription) -> Option<Item> {
+    let item = tokio::time::timeout(support::PATIENCE, stream.next());
+    item.await.expect("something is due")
+}
+
+#[tokio::test]
+async fn a_subscription_yields_events_with_their_ids_and_what_it_says_of_itself() {
+    let broadcaster = Broadcaster::start(Memory::new(Retention::default()), Options::default());
+    let broadcaster = broadcaster.unwrap();
+    let before = broadcaster.publish_one(event("before")).await.unwrap();
+    let selector = || Selector::topics::<&str>(&[]).unwrap();
+    let mut stream = broadcaster.subscribe(selector(), Start::Earliest).unwrap();
+    let Some(Item::Notice(Notice::Retry(_))) = item(&mut stream).await else {
+        panic!("no reconnection time");
+    };
+    let Some(Item::Notice(Notice::Connected(_))) = item(&mut stream).await else {
+        panic!("not connected");
+    };
+    let after = broadcaster.publish_one(event("after")).await.unwrap();
+    let mut found = Vec::new();
+    while found.len() < 2 {
+        if let Some(Item::Events(events)) = item(&mut stream).await {
+            found.extend(
+                events
+                    .iter()
+                    .map(|found| (found.id(), found.event().data().to_owned())),
+            );
+        }
+    }
+    assert_eq!(
+        found,
+        [(before, "before".to_owned()), (after, "after".to_owned())]
+    );
+
+    let lost = Start::After("1-1".to_owned());
+    let mut stream = broadcaster.subscribe(selector(), lost).unwrap();
+    item(&mut stream).await;
+    let Some(Item::Notice(Notice::Gap {
+        requested, oldest, ..
+    })) = item(&mut stream).await
+    else {
+        panic!("no gap");
+    };
+    assert_eq!((requested.as_str(), oldest), ("1-1", Some(before)));
+
+    let draining = broadcaster.clone();
+    let drain = tokio::spawn(async move { draining.drain(support::PATIENCE).await });
+    let mut last = None;
+    while let Some(item) = item(&mut stream).await {
+        last = Some(item);
+    }
+    let Some(Item::Notice(Notice::Reconnect { position, .. })) = last else {
+        panic!("the last item is {last:?}");
+    };
+    assert_eq!(position, Some(after));
+    drain.abort();
 }

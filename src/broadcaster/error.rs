@@ -6,6 +6,7 @@ use crate::history::{AppendError, Unavailable};
 
 /// Why a broadcaster did not start.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StartError {
     /// There is no Tokio runtime here.
     NoRuntime,
@@ -14,6 +15,8 @@ pub enum StartError {
         least_events: usize,
         least_bytes: usize,
     },
+    /// Another broadcaster was started on this history: only one is told of what is published.
+    HistoryInUse,
 }
 
 impl fmt::Display for StartError {
@@ -30,6 +33,9 @@ impl fmt::Display for StartError {
                 f,
                 "the history is too small for the largest event allowed: it needs room for at least \
                  {least_events} events and {least_bytes} bytes"
+            ),
+            Self::HistoryInUse => f.write_str(
+                "another broadcaster was started on this history; clone that one, or open the history again",
             ),
         }
     }

@@ -161,9 +161,9 @@ impl Window {
         self.retention
     }
 
-    /// Only the first follower of a window is told.
-    pub(crate) fn follow(&self, follower: impl Follower + 'static) {
-        let _ = self.follower.set(Box::new(follower));
+    /// A window has one follower; false where it has one already.
+    pub(crate) fn follow(&self, follower: impl Follower + 'static) -> bool {
+        self.follower.set(Box::new(follower)).is_ok()
     }
 
     /// Whether somebody delivers what comes.
