@@ -8,11 +8,11 @@ mod sender;
 
 use std::time::Duration;
 
-pub(crate) use sender::{Cursor, Gap, Heartbeat, Mark};
+pub(crate) use sender::{Cursor, EpochGap, Heartbeat, Mark};
 
 pub use frame::{Frame, PING};
 pub use lines::{end_block, json, write_data, write_field};
-pub use notice::Notice;
+pub use notice::{Gap, Notice};
 pub use sender::Sender;
 
 /// Shortest interval of a visible heartbeat.

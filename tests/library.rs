@@ -356,16 +356,13 @@ async fn a_subscription_yields_events_with_their_ids_and_what_it_says_of_itself(
         [(before, "before".to_owned()), (after, "after".to_owned())]
     );
 
-    let lost = Start::After("1-1".to_owned());
-    let mut stream = broadcaster.subscribe(selector(), lost).unwrap();
+    let unknown = Start::After("1-1".to_owned());
+    let mut stream = broadcaster.subscribe(selector(), unknown).unwrap();
     item(&mut stream).await;
-    let Some(Item::Notice(Notice::Gap {
-        requested, oldest, ..
-    })) = item(&mut stream).await
-    else {
+    let Some(Item::Notice(Notice::Gap(gap))) = item(&mut stream).await else {
         panic!("no gap");
     };
-    assert_eq!((requested.as_str(), oldest), ("1-1", Some(before)));
+    assert_eq!((gap.requested.as_str(), gap.oldest), ("1-1", Some(before)));
 
     let draining = broadcaster.clone();
     let drain = tokio::spawn(async move { draining.drain(support::PATIENCE).await });

@@ -111,18 +111,26 @@ impl EncodedStream {
         let Some(item) = ready!(self.subscription.poll_item(cx)) else {
             return Poll::Ready(None);
         };
+        let bytes = self.encode(&item);
         Poll::Ready(Some(match item {
+            Item::Events(_) => Part::Events(bytes),
+            Item::Notice(notice) => Part::Notice(notice, bytes),
+            Item::State(_) => Part::State(bytes),
+        }))
+    }
+
+    fn encode(&mut self, item: &Item) -> Bytes {
+        let bytes = match item {
             Item::Events(events) => {
                 let bytes = events.encoded(self.encoder);
                 self.subscription.has_encoded(bytes.len());
-                Part::Events(self.count_sent(bytes))
+                bytes
             }
-            Item::Notice(notice) => {
-                let bytes = self.count_sent(self.encoder.notice(&notice));
-                Part::Notice(notice, bytes)
-            }
-            Item::State(bytes) => Part::State(self.count_sent(bytes)),
-        }))
+            Item::Notice(notice) => self.encoder.notice(notice),
+            Item::State(bytes) => bytes.clone(),
+        };
+        self.subscription.count_bytes(bytes.len());
+        bytes
     }
 
     /// All that is due in one step, never nothing, or `None` when the stream is to be cut.
@@ -132,10 +140,11 @@ impl EncodedStream {
             return Poll::Ready(Some(std::mem::take(&mut self.remaining)));
         }
         loop {
-            let Some(part) = ready!(self.poll_part(cx)) else {
+            let Some(item) = ready!(self.subscription.poll_item(cx)) else {
                 return Poll::Ready(None);
             };
-            let due = self.join_what_is_at_hand(part.into_bytes(), cx);
+            let due = self.encode(&item);
+            let due = self.join_what_is_at_hand(due, cx);
             // In chunks nothing would be the end of the response.
             if !due.is_empty() {
                 return Poll::Ready(Some(due));
@@ -145,10 +154,10 @@ impl EncodedStream {
 
     fn join_what_is_at_hand(&mut self, mut due: Bytes, cx: &mut Context<'_>) -> Bytes {
         while due.len() < MAX_JOINED_BYTES && self.subscription.has_items_at_hand() {
-            let Poll::Ready(Some(part)) = self.poll_part(cx) else {
+            let Poll::Ready(Some(item)) = self.subscription.poll_item(cx) else {
                 break;
             };
-            let next = part.into_bytes();
+            let next = self.encode(&item);
             if due.is_empty() {
                 due = next;
             } else if due.len() + next.len() <= MAX_JOINED_BYTES {
@@ -179,11 +188,6 @@ impl EncodedStream {
             let behind = std::mem::take(&mut self.remaining);
             self.remaining = [due, behind].concat().into();
         }
-    }
-
-    fn count_sent(&self, bytes: Bytes) -> Bytes {
-        self.subscription.count_bytes(bytes.len());
-        bytes
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a subscription yields.
 
-use std::{any::TypeId, slice, sync::Arc};
+use std::{any::TypeId, sync::Arc};
 
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -31,9 +31,10 @@ pub enum Item {
 #[derive(Debug, Clone)]
 pub struct Events(Kind);
 
+/// A pointer each: items are moved for every subscriber.
 #[derive(Debug, Clone)]
 enum Kind {
-    One(Found),
+    One(Arc<Stored>),
     Many(Arc<Many>),
 }
 
@@ -54,7 +55,7 @@ struct Joined {
 impl Events {
     /// The one event that is due.
     pub(super) fn one(stored: &Arc<Stored>) -> Self {
-        Self(Kind::One(Found::Shared(Arc::clone(stored))))
+        Self(Kind::One(Arc::clone(stored)))
     }
 
     /// Those that are due alike to many subscribers; `None` for no events.
@@ -74,9 +75,9 @@ impl Events {
     /// Those that were read from history; `None` for no events. They count against the budget of replays, but for
     /// a single event that others share. All who encode them must do so by one encoder, since there is room for
     /// one encoding.
-    pub(super) fn read(mut events: Vec<Found>, lease: Lease) -> Option<Self> {
-        if events.len() == 1 && matches!(events[0], Found::Shared(_)) {
-            return events.pop().map(|found| Self(Kind::One(found)));
+    pub(super) fn read(events: Vec<Found>, lease: Lease) -> Option<Self> {
+        if let [Found::Shared(stored)] = &events[..] {
+            return Some(Self::one(stored));
         }
         (!events.is_empty()).then(|| Self::many(events, Some(lease)))
     }
@@ -89,40 +90,44 @@ impl Events {
         Self(Kind::Many(Arc::new(Many { events, joined })))
     }
 
-    fn as_slice(&self) -> &[Found] {
-        match &self.0 {
-            Kind::One(found) => slice::from_ref(found),
-            Kind::Many(many) => &many.events,
-        }
-    }
-
     /// Oldest first.
-    pub fn iter(&self) -> slice::Iter<'_, Found> {
-        self.as_slice().iter()
+    #[must_use]
+    pub fn iter(&self) -> Iter<'_> {
+        Iter {
+            events: self,
+            next: 0,
+        }
     }
 
     /// How many they are; at least one.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.as_slice().len()
+        match &self.0 {
+            Kind::One(_) => 1,
+            Kind::Many(many) => many.events.len(),
+        }
     }
 
     /// The id of the newest.
     #[must_use]
     pub fn last_id(&self) -> EventId {
-        let last = self.as_slice().last();
-        last.map_or(EventId::new(0, 0), Found::id)
+        match &self.0 {
+            Kind::One(stored) => stored.id(),
+            Kind::Many(many) => many.events.last().map_or(EventId::new(0, 0), Found::id),
+        }
     }
 
     pub(super) fn text_bytes(&self) -> usize {
-        self.iter().map(Found::text_bytes).sum()
+        match &self.0 {
+            Kind::One(stored) => stored.event().data().len(),
+            Kind::Many(many) => many.events.iter().map(Found::text_bytes).sum(),
+        }
     }
 
     /// One behind the other by this encoder: once for all who ask.
     pub(super) fn encoded(&self, encoder: &dyn Encoder) -> Bytes {
         match &self.0 {
-            Kind::One(Found::Shared(stored)) => encoding::encode(stored, encoder),
-            Kind::One(found) => join(slice::from_ref(found), encoder).into(),
+            Kind::One(stored) => encoding::encode(stored, encoder),
             Kind::Many(many) => many.encoded(encoder),
         }
     }
@@ -135,11 +140,31 @@ impl Events {
     }
 }
 
-impl<'a> IntoIterator for &'a Events {
-    type Item = &'a Found;
-    type IntoIter = slice::Iter<'a, Found>;
+/// Events, oldest first. Each shares what the stream holds of it.
+#[derive(Debug, Clone)]
+pub struct Iter<'a> {
+    events: &'a Events,
+    next: usize,
+}
 
-    fn into_iter(self) -> Self::IntoIter {
+impl Iterator for Iter<'_> {
+    type Item = Found;
+
+    fn next(&mut self) -> Option<Found> {
+        let found = match &self.events.0 {
+            Kind::One(stored) => (self.next == 0).then(|| Found::Shared(Arc::clone(stored))),
+            Kind::Many(many) => many.events.get(self.next).cloned(),
+        }?;
+        self.next += 1;
+        Some(found)
+    }
+}
+
+impl<'a> IntoIterator for &'a Events {
+    type Item = Found;
+    type IntoIter = Iter<'a>;
+
+    fn into_iter(self) -> Iter<'a> {
         self.iter()
     }
 }

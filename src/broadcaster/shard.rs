@@ -30,7 +30,7 @@ use super::{
 use crate::{
     event::{EventId, Selector},
     history::{self, Window},
-    sse::{Cursor, Gap, Heartbeat, Mark, Sender},
+    sse::{Cursor, EpochGap, Heartbeat, Mark, Sender},
     sync::{
         Mutex,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -94,7 +94,7 @@ pub(crate) enum Next {
     /// Read on from history.
     Read(EventId),
     /// History went on under another epoch.
-    Gap(Gap),
+    Gap(EpochGap),
     /// Cuts the stream, behind this reconnection time where there is one.
     End(Option<Duration>),
 }

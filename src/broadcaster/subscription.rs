@@ -32,7 +32,7 @@ use crate::{
     encoding::{self, Encoder},
     event::{EventId, Selector},
     history::{Chunk, Unavailable},
-    sse::{MAX_HEARTBEAT, MIN_HEARTBEAT, Notice},
+    sse::{Gap, MAX_HEARTBEAT, MIN_HEARTBEAT, Notice},
 };
 
 /// How many parts of its state one stream may be sent in a row before it is cut. More than any state has:
@@ -419,11 +419,11 @@ impl Subscription {
 
     fn gap(&self, requested: String, replay: &Replay) -> Notice {
         self.broadcaster.stats.gaps.add(1);
-        Notice::Gap {
+        Notice::Gap(Box::new(Gap {
             requested,
             position: replay.after,
             oldest: replay.oldest,
-        }
+        }))
     }
 
     /// The events that were read, and the end of what there was when the stream began.
@@ -507,11 +507,11 @@ impl Subscription {
                 self.broadcaster.stats.gaps.add(1);
                 let oldest = self.broadcaster.history.bounds().oldest;
                 self.take_state_by(|state| state.take_behind_gap());
-                send(Notice::Gap {
+                send(Notice::Gap(Box::new(Gap {
                     requested: lost.to_string(),
                     position: gap.at,
                     oldest,
-                })
+                })))
             }
             Next::End(retry) => self.end(retry),
         }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     event::EventId,
     history::{self, Limit, Window},
-    sse::{Cursor, Gap, Sender},
+    sse::{Cursor, EpochGap, Sender},
 };
 
 /// Most that one walk takes on: every stream that it wakes may hold so much until its socket takes it.
@@ -165,7 +165,7 @@ fn lose(sender: &mut Sender, walk: &Walk<'_>, current: u64) -> Option<Waker> {
     }
     let from = walk.slice.tail.from;
     if ![from.epoch, current].contains(&sender.epoch) {
-        sender.due.gap = Some(Gap { at: from.id });
+        sender.due.gap = Some(EpochGap { at: from.id });
         sender.epoch = from.epoch;
         if sender.cursor != Cursor::Opening {
             return sender.offer(from.id);

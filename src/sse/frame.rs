@@ -33,11 +33,10 @@ impl Frame {
             Notice::Connected(at) => block("connected", Some(*at), &id_data(Some(*at))),
             // Carries the position before the oldest event that is left, so that a cut right behind it
             // neither repeats the gap nor loses what follows.
-            Notice::Gap {
-                requested,
-                position,
-                oldest,
-            } => block("gap", Some(*position), &Self::gap_data(requested, *oldest)),
+            Notice::Gap(gap) => {
+                let data = Self::gap_data(&gap.requested, gap.oldest);
+                block("gap", Some(gap.position), &data)
+            }
             Notice::Position(at) => position(*at),
             Notice::Ping => Bytes::from_static(PING),
             Notice::Heartbeat(now) => heartbeat(*now),
@@ -119,6 +118,7 @@ fn block(name: &str, id: Option<EventId>, data: &str) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sse::Gap;
 
     #[test]
     fn the_data_of_connected_and_position_is_json() {
@@ -152,11 +152,11 @@ mod tests {
 
     #[test]
     fn a_gap_carries_the_position_that_it_goes_on_from() {
-        let gap = Frame::notice(&Notice::Gap {
+        let gap = Frame::notice(&Notice::Gap(Box::new(Gap {
             requested: "\"x\n".to_owned(),
             position: EventId::new(4, 0),
             oldest: None,
-        });
+        })));
         assert_eq!(
             gap,
             "event: gap\ndata: {\"requested\":\"\\\"x\\n\",\"oldest\":null}\nid: 4-0\n\n"

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::event::EventId;
 
 /// The data of a block: one field for each of its lines.
+#[inline]
 pub fn write_data(out: &mut Vec<u8>, data: &[u8]) {
     for line in lines(data) {
         bytes_field(out, "data", line);
@@ -16,6 +17,7 @@ pub fn write_field(out: &mut Vec<u8>, name: &str, value: &str) {
     bytes_field(out, name, value.as_bytes());
 }
 
+#[inline]
 fn bytes_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     for part in [name.as_bytes(), b": ", value, b"\n"] {
         out.extend_from_slice(part);

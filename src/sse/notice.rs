@@ -10,14 +10,8 @@ pub enum Notice {
     Retry(Duration),
     /// The stream has begun: what comes after this position follows.
     Connected(EventId),
-    /// Events are lost between what the client has and `position`, where the stream goes on.
-    Gap {
-        /// What the client asked to go on after, or the last id that it was sent.
-        requested: String,
-        position: EventId,
-        /// The oldest event that history holds, of any topic.
-        oldest: Option<EventId>,
-    },
+    /// Events are lost. Boxed, since gaps are rare and every item is moved for every subscriber.
+    Gap(Box<Gap>),
     /// Everything due up to here was sent. `None` where the client has no position yet, or keeps the one that it
     /// brought.
     Position(Option<EventId>),
@@ -30,4 +24,14 @@ pub enum Notice {
         after: Duration,
         position: Option<EventId>,
     },
+}
+
+/// Events are lost between what the client has and `position`, where the stream goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// What the client asked to go on after, or the last id that it was sent.
+    pub requested: String,
+    pub position: EventId,
+    /// The oldest event that history holds, of any topic.
+    pub oldest: Option<EventId>,
 }

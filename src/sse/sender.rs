@@ -47,7 +47,7 @@ pub(crate) enum Cursor {
 pub(crate) struct Due {
     pub(crate) ping: bool,
     pub(crate) heartbeat: bool,
-    pub(crate) gap: Option<Gap>,
+    pub(crate) gap: Option<EpochGap>,
 }
 
 /// The visible heartbeat that a client asked for.
@@ -57,9 +57,9 @@ pub(crate) struct Heartbeat {
     pub(crate) due: Instant,
 }
 
-/// History went on under another epoch: what was told before is lost, and `at` is where it goes on.
+/// History went on under another epoch: what was sent before is lost, and `at` is where it goes on.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Gap {
+pub(crate) struct EpochGap {
     pub(crate) at: EventId,
 }
 

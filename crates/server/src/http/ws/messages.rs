@@ -58,14 +58,12 @@ impl<'a> Message<'a> {
         match notice {
             Notice::Connected(at) => Some(Self::new("connected", Some(*at), None)),
             Notice::Position(at) => Some(Self::new("position", *at, None)),
-            Notice::Gap {
-                requested,
-                position,
-                oldest,
-            } => {
-                let oldest = oldest.map(|id| id.to_string());
-                let detail = Detail::Gap { requested, oldest };
-                Some(Self::new("gap", Some(*position), Some(detail)))
+            Notice::Gap(gap) => {
+                let detail = Detail::Gap {
+                    requested: &gap.requested,
+                    oldest: gap.oldest.map(|id| id.to_string()),
+                };
+                Some(Self::new("gap", Some(gap.position), Some(detail)))
             }
             Notice::Heartbeat(now) => {
                 let time = rfc3339(*now);
@@ -99,6 +97,7 @@ mod tests {
     use sse_broadcaster::{
         encoding::encode,
         event::{Event, Stored},
+        sse::Gap,
     };
 
     use super::*;
@@ -106,10 +105,12 @@ mod tests {
     #[test]
     fn notices_are_messages_that_no_event_can_be_taken_for() {
         let (at, oldest) = (EventId::new(4, 0), EventId::new(5, 1));
-        let gap = |requested: &str, oldest| Notice::Gap {
-            requested: requested.to_owned(),
-            position: at,
-            oldest,
+        let gap = |requested: &str, oldest| {
+            Notice::Gap(Box::new(Gap {
+                requested: requested.to_owned(),
+                position: at,
+                oldest,
+            }))
         };
         let after = Duration::from_secs(2);
         for (notice, message) in [
