@@ -85,10 +85,9 @@ async fn read(signals: Signals, form: SignalFormat, done: Arc<AtomicBool>, seed:
         if form == SignalFormat::Datastar && rng.u8(..4) == 0 {
             held = Some(page.held());
         }
-        let brought = Brought {
-            last_event_id: page.last_id.clone(),
-            held: held.clone(),
-        };
+        let brought = Brought::default()
+            .last_event_id(page.last_id.clone())
+            .held(held.clone());
         let mut stream = signals.subscribe(&names(), form, brought).unwrap();
         let mut text = String::new();
         page.connected = false;

@@ -34,12 +34,30 @@ const SHARED_BYTES: usize = 4 << 10;
 /// What a client holds already, as far as that is known. It is sent everything in any case; but a merge
 /// patch takes away only what it names.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Brought {
     /// The last id of an earlier stream.
     pub last_event_id: Option<String>,
     /// Its signals, as Datastar sends them. Datastar sends them anew when a tab is shown again, but not
     /// when it reconnects: there they are as old as its first request.
     pub held: Option<Value>,
+}
+
+impl Brought {
+    /// Sets the last id of an earlier stream.
+    #[must_use]
+    pub fn last_event_id(self, last_event_id: Option<String>) -> Self {
+        Self {
+            last_event_id,
+            ..self
+        }
+    }
+
+    /// Sets the signals that it holds.
+    #[must_use]
+    pub fn held(self, held: Option<Value>) -> Self {
+        Self { held, ..self }
+    }
 }
 
 impl Signals {

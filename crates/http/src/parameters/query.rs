@@ -6,7 +6,9 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode;
 
 /// A part that was not UTF-8.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not valid UTF-8")]
+#[non_exhaustive]
 pub struct NotUtf8;
 
 /// The pairs, in order, decoded; `+` is a space.

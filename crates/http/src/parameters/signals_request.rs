@@ -28,10 +28,7 @@ impl SignalsRequest {
         let mut request = Self {
             names: Vec::new(),
             format: SignalFormat::default(),
-            brought: Brought {
-                last_event_id: last_event_id(query, header_id),
-                held: None,
-            },
+            brought: Brought::default().last_event_id(last_event_id(query, header_id)),
             heartbeat: None,
         };
         let pairs = query::lossy_pairs(query.as_bytes());
@@ -50,7 +47,7 @@ impl SignalsRequest {
     /// Subscribes.
     ///
     /// # Errors
-    /// 400 for a parameter that cannot be; 503 while nobody can subscribe.
+    /// 400 for a parameter that cannot be; 503 while no subscription is possible.
     pub fn grant(self, signals: &Signals) -> Result<EncodedStream, Refusal> {
         let subscribed = signals.subscribe(&self.names, self.format, self.brought);
         let mut stream = subscribed.map_err(|error| match error {
