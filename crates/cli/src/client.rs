@@ -15,8 +15,8 @@ use super::target::Target;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait that a server may ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
-/// Most that is read of an answer that is no stream.
-const MAX_ANSWER_BYTES: u64 = 4 << 20;
+/// Most that is read of a response that is no stream.
+const MAX_RESPONSE_BYTES: u64 = 4 << 20;
 
 /// An HTTP client whose statuses are no errors. It uses the proxy of the environment, but not for servers on
 /// this machine.
@@ -76,25 +76,25 @@ pub struct Problem {
     pub(crate) retry_after: Option<Duration>,
 }
 
-/// Reads a refusal: `application/problem+json`, or whatever else a machine in between answers.
-pub(crate) fn problem(answer: &mut Response<Body>) -> Problem {
-    let is_problem = content_type(answer) == "application/problem+json";
-    let mut problem: Problem = match body(answer) {
+/// Reads a rejection: `application/problem+json`, or what a proxy in between sends.
+pub(crate) fn problem(response: &mut Response<Body>) -> Problem {
+    let is_problem = content_type(response) == "application/problem+json";
+    let mut problem: Problem = match body(response) {
         Ok(body) if is_problem => serde_json::from_slice(&body).unwrap_or_default(),
         _ => Problem::default(),
     };
-    problem.retry_after = retry_after(answer);
+    problem.retry_after = retry_after(response);
     if problem.detail.is_none() {
-        problem.detail = Some(match location(answer) {
+        problem.detail = Some(match location(response) {
             Some(location) => format!("the server is at {location}: give that as --url"),
-            None => format!("the server answered {}", answer.status()),
+            None => format!("the server answered {}", response.status()),
         });
     }
     problem
 }
 
-fn retry_after(answer: &Response<Body>) -> Option<Duration> {
-    let header = answer.headers().get(header::RETRY_AFTER)?;
+fn retry_after(response: &Response<Body>) -> Option<Duration> {
+    let header = response.headers().get(header::RETRY_AFTER)?;
     let seconds = header.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
 }
@@ -138,15 +138,15 @@ impl Problem {
     }
 }
 
-pub(crate) fn content_type(answer: &Response<Body>) -> &str {
-    answer.body().mime_type().unwrap_or_default()
+pub(crate) fn content_type(response: &Response<Body>) -> &str {
+    response.body().mime_type().unwrap_or_default()
 }
 
-fn location(answer: &Response<Body>) -> Option<&str> {
-    answer
+fn location(response: &Response<Body>) -> Option<&str> {
+    response
         .headers()
         .get(header::LOCATION)
-        .filter(|_| answer.status().is_redirection())
+        .filter(|_| response.status().is_redirection())
         .and_then(|location| location.to_str().ok())
 }
 
@@ -154,7 +154,7 @@ fn location(answer: &Response<Body>) -> Option<&str> {
 ///
 /// # Errors
 /// When the connection fails, or the body is too long.
-pub fn body(answer: &mut Response<Body>) -> Result<Vec<u8>, ureq::Error> {
-    let config = answer.body_mut().with_config();
-    config.limit(MAX_ANSWER_BYTES).read_to_vec()
+pub fn body(response: &mut Response<Body>) -> Result<Vec<u8>, ureq::Error> {
+    let config = response.body_mut().with_config();
+    config.limit(MAX_RESPONSE_BYTES).read_to_vec()
 }

@@ -33,16 +33,16 @@ impl Health {
         let agent = client::agent(&target, |config| {
             config.max_redirects(0).timeout_global(Some(TIME_LIMIT))
         });
-        let answer = agent
+        let response = agent
             .get(target.url())
             .call()
             .map_err(|error| Failure::new(format!("{target}: {}", client::why(&error))))?;
-        if answer.status() == 200 {
+        if response.status() == 200 {
             return Ok(());
         }
         Err(Failure::new(format!(
             "{target} answered {}",
-            answer.status()
+            response.status()
         )))
     }
 }

@@ -1,4 +1,4 @@
-//! The limit of open files, raised at start by whoever has many sockets.
+//! The limit of open files, raised at start by the server and the load tester.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

@@ -206,10 +206,10 @@ impl<'a> LinePublisher<'a> {
                 }
             }
             Refused::Unsent { why, is_passing } => {
-                Attempt::without_answer(why, is_passing, Outcome::Unsent)
+                Attempt::without_response(why, is_passing, Outcome::Unsent)
             }
-            Refused::Unknown(why) => Attempt::without_answer(why, true, Outcome::Unknown),
-            Refused::Foreign(why) => Attempt::without_answer(why, false, Outcome::Unknown),
+            Refused::Unknown(why) => Attempt::without_response(why, true, Outcome::Unknown),
+            Refused::Foreign(why) => Attempt::without_response(why, false, Outcome::Unknown),
         })
     }
 
@@ -245,7 +245,7 @@ impl<'a> LinePublisher<'a> {
 }
 
 impl Attempt {
-    fn without_answer(why: String, is_passing: bool, outcome: Outcome) -> Self {
+    fn without_response(why: String, is_passing: bool, outcome: Outcome) -> Self {
         Self {
             why,
             published: 0,

@@ -18,7 +18,7 @@ use super::{
 use crate::Secret;
 
 /// A server that is behind lets publishers wait, each line of a body anew.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Shorter than servers keep an idle connection, so that none is closed under a request.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -52,9 +52,9 @@ pub(crate) enum Refused {
     },
     /// Nothing of it has reached the server.
     Unsent { why: String, is_passing: bool },
-    /// Nobody knows: there was no answer.
+    /// The outcome is unknown: there was no response.
     Unknown(String),
-    /// Nobody knows: what answered is no server of this kind.
+    /// The outcome is unknown: the response is not that of such a server.
     Foreign(String),
 }
 
@@ -64,7 +64,7 @@ impl Publisher {
             config
                 // A POST that follows a redirect may arrive as a GET, which is a subscriber.
                 .max_redirects(0)
-                .timeout_recv_response(Some(ANSWER_TIMEOUT))
+                .timeout_recv_response(Some(RESPONSE_TIMEOUT))
                 .max_idle_age(IDLE_TIMEOUT)
         });
         Ok(Self {
@@ -80,8 +80,8 @@ impl Publisher {
 
     pub(crate) fn post(&self, content_type: &str, body: &[u8]) -> Result<Taken, Refused> {
         let request = self.agent.post(self.target.url());
-        let mut answer = self.send(request.content_type(content_type), body)?;
-        let body = client::body(&mut answer).map_err(|error| self.unanswered(&error))?;
+        let mut response = self.send(request.content_type(content_type), body)?;
+        let body = client::body(&mut response).map_err(|error| self.unanswered(&error))?;
         serde_json::from_slice(&body).map_err(|_| {
             Refused::Foreign(format!(
                 "{} does not answer as a publish does; is the URL right?",

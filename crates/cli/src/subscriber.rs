@@ -89,7 +89,7 @@ impl Subscriber {
     ) -> Result<(), Failure> {
         loop {
             let end = match self.open() {
-                Ok(answer) => self.read(answer, &mut take),
+                Ok(response) => self.read(response, &mut take),
                 Err(end) => {
                     self.backoff.failed();
                     end
@@ -113,11 +113,11 @@ impl Subscriber {
 
     fn read(
         &mut self,
-        answer: Response<Body>,
+        response: Response<Body>,
         take: &mut impl FnMut(Received) -> Option<End>,
     ) -> End {
-        self.head = self.head.or_else(|| head(&answer));
-        let reader = BufReader::new(answer.into_body().into_reader());
+        self.head = self.head.or_else(|| head(&response));
+        let reader = BufReader::new(response.into_body().into_reader());
         let mut stream = EventStream::new(reader, &self.last_id);
         let mut is_first = true;
         let end = loop {
@@ -178,16 +178,16 @@ impl Subscriber {
         } else if let Ok(id) = HeaderValue::from_bytes(self.last_id.as_bytes()) {
             request = request.header("last-event-id", id);
         }
-        let answer = request.call();
-        let mut answer =
-            answer.map_err(|error| self.failed(client::may_pass(&error), client::why(&error)))?;
-        let status = answer.status();
+        let response = request.call();
+        let mut response =
+            response.map_err(|error| self.failed(client::may_pass(&error), client::why(&error)))?;
+        let status = response.status();
         if status != StatusCode::OK {
             let passing = client::is_passing(status);
-            return Err(self.failed(passing, client::problem(&mut answer).sentence()));
+            return Err(self.failed(passing, client::problem(&mut response).sentence()));
         }
-        match client::content_type(&answer) {
-            "text/event-stream" => Ok(answer),
+        match client::content_type(&response) {
+            "text/event-stream" => Ok(response),
             other => {
                 let why = format!("this is no event stream but {other:?}; is the URL right?");
                 Err(self.failed(false, why))
@@ -206,7 +206,7 @@ impl Subscriber {
     }
 }
 
-fn head(answer: &Response<Body>) -> Option<EventId> {
-    let head = answer.headers().get("event-head")?;
+fn head(response: &Response<Body>) -> Option<EventId> {
+    let head = response.headers().get("event-head")?;
     head.to_str().ok()?.parse().ok()
 }

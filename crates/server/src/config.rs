@@ -1,22 +1,19 @@
 //! Every setting of the server, as a flag and as a variable `SSE_BROADCASTER_*`. Defaults serve.
 
+mod addresses;
 mod given;
 mod history;
 mod keys;
 mod origin;
 
-use std::{
-    net::{SocketAddr, ToSocketAddrs},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, builder::BoolishValueParser};
 use sse_broadcaster_cli::{Defaults, size};
 
 pub use given::Given;
 pub use history::{HistoryConfig, LogPlace};
-pub(crate) use sse_broadcaster_cli::{BadSetting, Secret, UNIX, is_loopback};
+pub(crate) use sse_broadcaster_cli::{BadSetting, Secret};
 
 /// Most worker threads, by the server underneath.
 const MAX_WORKERS: i64 = 512;
@@ -219,69 +216,6 @@ fn some_time(text: &str) -> Result<Duration, String> {
         time if time < Duration::from_millis(10) => Err("at least 10ms".to_owned()),
         time => Ok(time),
     }
-}
-
-impl Config {
-    /// The addresses of `--listen` and of `--admin-listen`.
-    ///
-    /// # Errors
-    /// When one cannot be resolved.
-    pub fn addresses(&self) -> Result<(Vec<SocketAddr>, Vec<SocketAddr>), BadSetting> {
-        let public = resolve("--listen", &self.listen)?;
-        if public.is_empty() && self.sockets().0.is_empty() {
-            return Err(BadSetting(
-                "--listen is empty: give an address and a port, for example 127.0.0.1:8000".into(),
-            ));
-        }
-        Ok((public, resolve("--admin-listen", &self.admin_listen)?))
-    }
-
-    /// The Unix sockets of `--listen` and of `--admin-listen`.
-    #[must_use]
-    pub fn sockets(&self) -> (Vec<PathBuf>, Vec<PathBuf>) {
-        let paths = |texts: &[String]| {
-            let paths = texts.iter().filter_map(|text| text.strip_prefix(UNIX));
-            paths.map(PathBuf::from).collect()
-        };
-        (paths(&self.listen), paths(&self.admin_listen))
-    }
-
-    /// Checks that a public address is only opened for publishing where that was chosen.
-    ///
-    /// # Errors
-    /// The three settings of which one must be chosen, ready to paste.
-    pub fn check_publishing(
-        &self,
-        addresses: &[SocketAddr],
-        has_keys: bool,
-    ) -> Result<(), BadSetting> {
-        let chosen = has_keys || self.allow_anonymous_publish || self.no_publish;
-        match addresses.iter().find(|address| !is_loopback(address.ip())) {
-            Some(public) if !chosen => Err(BadSetting(format!(
-                "{public} can be reached from other machines: say who may publish. With a key, such \
-                 as openssl rand -hex 32 prints: --publish-key-file FILE or \
-                 SSE_BROADCASTER_PUBLISH_KEY=… in the environment; anybody: \
-                 --allow-anonymous-publish or SSE_BROADCASTER_ALLOW_ANONYMOUS_PUBLISH=true; nobody: \
-                 --no-publish or SSE_BROADCASTER_NO_PUBLISH=true"
-            ))),
-            _ => Ok(()),
-        }
-    }
-}
-
-fn resolve(flag: &str, texts: &[String]) -> Result<Vec<SocketAddr>, BadSetting> {
-    let mut addresses = Vec::new();
-    let is_address = |text: &&String| !text.is_empty() && !text.starts_with(UNIX);
-    for text in texts.iter().filter(is_address) {
-        let found = text.to_socket_addrs().map_err(|_| {
-            BadSetting(format!(
-                "{flag} {text}: give an address and a port, for example 127.0.0.1:8000, or unix: and a path"
-            ))
-        })?;
-        addresses.extend(found);
-    }
-    addresses.dedup();
-    Ok(addresses)
 }
 
 impl Config {
