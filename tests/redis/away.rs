@@ -1,4 +1,4 @@
-//! Redis that is away, from the start or for a while: what is refused, what stays, and what is said.
+//! Redis that is unreachable, from the start or for a while: what is refused, what stays, and what is logged.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::{
 fn a_node_starts_without_redis_says_so_and_goes_on_once_it_is_there() {
     let mut redis = RedisServer::prepare(&DURABLE);
     let mut node = node(redis.address(), &[]);
-    assert!(node.log().contains("is away"), "{}", node.log());
+    assert!(node.log().contains("is unreachable"), "{}", node.log());
     assert_eq!(history_of(&node), "unavailable");
     assert_eq!(publish(node.address, "refused"), Published::Refused);
     let mut fresh = node.subscribe("/events?topic=t");
@@ -22,7 +22,7 @@ fn a_node_starts_without_redis_says_so_and_goes_on_once_it_is_there() {
     assert!(resumed.retry >= Some(2_000) && resumed.last_id.is_empty());
     redis.run();
     wait_until("history is there", || history_of(&node) == "ok");
-    node.wait_for_log("is there");
+    node.wait_for_log("has recovered");
     // It is told of a position once there is one, and so of no gap that is none.
     let connected = fresh.next().unwrap();
     assert_eq!(connected.name, "connected");
@@ -35,7 +35,7 @@ fn a_node_starts_without_redis_says_so_and_goes_on_once_it_is_there() {
         assert_eq!(stream.next().unwrap().data, "first");
     }
     assert_eq!(
-        node.log().matches("is away").count(),
+        node.log().matches("is unreachable").count(),
         1,
         "said once: {}",
         node.log()
@@ -116,6 +116,6 @@ fn a_password_is_used_and_never_shown() {
     node.publish("t", "x");
     assert!(node.log().contains("/3 (prefix"), "{}", node.log());
     let mut wrong = crate::redis::nodes::node(redis.address(), &[]);
-    assert!(wrong.log().contains("is away"), "{}", wrong.log());
+    assert!(wrong.log().contains("is unreachable"), "{}", wrong.log());
     assert!(!format!("{}{}", node.log(), wrong.log()).contains("secret"));
 }

@@ -1,10 +1,11 @@
 //! The directory of a log: who has it, which format it is in, and what lies where.
 
 use std::{
-    fmt,
+    error::Error,
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write as _},
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -16,20 +17,32 @@ use super::{
 /// The format that this version writes. It reads format 1 too, which has no time beside an id.
 const FORMAT: u32 = 2;
 const FORMAT_NAME: &str = "sse-broadcaster log";
-/// How often it is tried whether another process has let go.
+/// How often the lock is tried while another process holds it.
 const TRY_AGAIN: Duration = Duration::from_millis(50);
 
 /// Why a log cannot be opened: one sentence for the operator, with the choice there is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenError(pub(super) String);
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{sentence}")]
+pub struct OpenError {
+    sentence: String,
+    source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
-impl std::error::Error for OpenError {}
+impl OpenError {
+    pub(super) fn new(sentence: impl Into<String>) -> Self {
+        Self {
+            sentence: sentence.into(),
+            source: None,
+        }
+    }
+
+    pub(super) fn caused_by(self, source: impl Error + Send + Sync + 'static) -> Self {
+        Self {
+            source: Some(Arc::new(source)),
+            ..self
+        }
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Directory {
@@ -40,13 +53,13 @@ pub(super) struct Directory {
 
 impl Directory {
     pub(super) fn open(path: &Path, wait: Duration) -> Result<Self, OpenError> {
-        let cannot = |error| cannot_write(path, &error);
+        let cannot = |error| cannot_write(path, error);
         private::create_directory(path).map_err(cannot)?;
         let file = path.join("lock");
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false);
         let lock = private::open(&file, &mut options);
-        let lock = lock.map_err(|error| cannot_write(&file, &error))?;
+        let lock = lock.map_err(|error| cannot_write(&file, error))?;
         acquire(&lock, path, wait)?;
         let directory = Self {
             path: path.to_owned(),
@@ -68,12 +81,12 @@ impl Directory {
     pub(super) fn high_water_mark(&self) -> Result<(HighWaterMark, Option<HighWater>), OpenError> {
         let file = self.path.join("head");
         HighWaterMark::open(&file).map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidData => OpenError(format!(
+            io::ErrorKind::InvalidData => OpenError::new(format!(
                 "{} is damaged, which says how far the log has come: restore a copy of the whole \
                  directory, or delete this file to go on with the log as it is",
                 file.display()
             )),
-            _ => cannot_write(&file, &error),
+            _ => cannot_write(&file, error),
         })
     }
 
@@ -86,12 +99,12 @@ impl Directory {
                 match number.and_then(|number| number.parse::<u32>().ok()) {
                     Some(FORMAT) => Ok(()),
                     Some(1) => self.upgrade(&file),
-                    Some(newer) if newer > FORMAT => Err(OpenError(format!(
+                    Some(newer) if newer > FORMAT => Err(OpenError::new(format!(
                         "--data-dir {} was written by a newer version (format {newer}; this one \
                          knows {FORMAT}): run that version, or give another directory",
                         self.path.display()
                     ))),
-                    _ => Err(OpenError(format!(
+                    _ => Err(OpenError::new(format!(
                         "{} does not say {FORMAT_NAME} {FORMAT}: restore a copy of the directory, or \
                          give another one",
                         file.display()
@@ -99,17 +112,17 @@ impl Directory {
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.create(&file),
-            Err(error) => Err(cannot_write(&file, &error)),
+            Err(error) => Err(cannot_write(&file, error)),
         }
     }
 
     fn create(&self, format: &Path) -> Result<(), OpenError> {
-        let cannot = |error| cannot_write(&self.path, &error);
+        let cannot = |error| cannot_write(&self.path, error);
         let known = ["lock", "lost+found"];
         for entry in fs::read_dir(&self.path).map_err(cannot)? {
             let name = entry.map_err(cannot)?.file_name();
             if !known.iter().any(|known| name == *known) {
-                return Err(OpenError(format!(
+                return Err(OpenError::new(format!(
                     "--data-dir {} holds files, but no log (which has a file named format): give a \
                      directory of its own, which may be one that does not exist yet",
                     self.path.display()
@@ -117,7 +130,7 @@ impl Directory {
             }
         }
         let written = write_format(format).and_then(|()| self.sync());
-        written.map_err(|error| cannot_write(format, &error))
+        written.map_err(|error| cannot_write(format, error))
     }
 
     /// From here on older versions do not take the log, which could not read what is written.
@@ -131,7 +144,7 @@ impl Directory {
             fs::rename(&new, format)?;
             self.sync()
         };
-        replace().map_err(|error| cannot_write(format, &error))
+        replace().map_err(|error| cannot_write(format, error))
     }
 
     /// Makes the names of its files safe from a power loss.
@@ -162,28 +175,29 @@ fn acquire(lock: &File, path: &Path, wait: Duration) -> Result<(), OpenError> {
             Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
                 if !std::mem::replace(&mut waiting, true) {
                     log::info!(
-                        "waiting, at most {wait:?}, for another process to let go of {}",
+                        "waiting, at most {wait:?}, for another process to release {}",
                         path.display()
                     );
                 }
                 std::thread::sleep(TRY_AGAIN);
             }
             Err(TryLockError::WouldBlock) => {
-                return Err(OpenError(format!(
+                return Err(OpenError::new(format!(
                     "--data-dir {} is in use by another process: stop that one, or give another \
                      directory; --data-dir-wait says how long to wait for it",
                     path.display()
                 )));
             }
-            Err(TryLockError::Error(error)) => return Err(cannot_write(path, &error)),
+            Err(TryLockError::Error(error)) => return Err(cannot_write(path, error)),
         }
     }
 }
 
-fn cannot_write(path: &Path, error: &io::Error) -> OpenError {
-    OpenError(format!(
+fn cannot_write(path: &Path, error: io::Error) -> OpenError {
+    OpenError::new(format!(
         "{} cannot be written: {error}; --data-dir wants a directory that the server's user may write \
          to, on a disk with room",
         path.display()
     ))
+    .caused_by(error)
 }

@@ -115,7 +115,9 @@ impl Disk {
             Arc::clone(&shared),
             Arc::clone(&queue),
         );
-        let cannot = |error| OpenError(format!("threads of the log cannot start: {error}"));
+        let cannot = |error: std::io::Error| {
+            OpenError::new(format!("threads of the log cannot start: {error}")).caused_by(error)
+        };
         let readers = Readers::start().map_err(cannot)?;
         let thread = std::thread::Builder::new().name("history".into());
         let thread = thread.spawn(move || writer.run()).map_err(cannot)?;

@@ -32,7 +32,7 @@ pub(super) fn open_log(
     high_water: Option<HighWater>,
 ) -> Result<Opened, OpenError> {
     let path = directory.path().display();
-    let refused = |fault| refused(directory, &fault);
+    let refused = |fault| refused(directory, fault);
     let log = open_engine(directory, options, high_water).map_err(refused)?;
     let opened = match look(log, options) {
         Err(fault @ Fault::Damaged(_)) => {
@@ -44,12 +44,16 @@ pub(super) fn open_log(
     };
     let opened = opened.map_err(refused)?;
     let synced = opened.log.store.sync();
-    synced.map_err(|fault| OpenError(format!("{path} cannot be written: {fault}")))?;
+    synced.map_err(|fault| {
+        OpenError::new(format!("{path} cannot be written: {fault}")).caused_by(fault)
+    })?;
     let note = mark
         .advance(opened.log.high_water(true))
         .and_then(|()| mark.sync());
     let note = note.and_then(|()| directory.sync());
-    note.map_err(|error| OpenError(format!("{path} cannot be written: {error}")))?;
+    note.map_err(|error| {
+        OpenError::new(format!("{path} cannot be written: {error}")).caused_by(error)
+    })?;
     Ok(opened)
 }
 
@@ -103,9 +107,9 @@ pub(super) fn open_engine(
 }
 
 /// Why the log is not taken, with the choice there is.
-pub(super) fn refused(directory: &Directory, fault: &Fault) -> OpenError {
+pub(super) fn refused(directory: &Directory, fault: Fault) -> OpenError {
     let path = directory.path().display();
-    OpenError(match fault {
+    let sentence = match &fault {
         Fault::Version => format!(
             "the files in {path} are of another version of the engine: run the version that wrote \
              them, or give another directory"
@@ -119,5 +123,6 @@ pub(super) fn refused(directory: &Directory, fault: &Fault) -> OpenError {
              begin an empty log, or delete the file head in it to go on with what is left: \
              subscribers receive a gap"
         ),
-    })
+    };
+    OpenError::new(sentence).caused_by(fault)
 }

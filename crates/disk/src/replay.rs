@@ -37,7 +37,7 @@ impl Disk {
         };
         match self.read_store(read).await {
             Ok(chunk) => Ok(chunk),
-            Err(Fault::Io(why)) => Err(Unavailable::new(why)),
+            Err(fault @ Fault::Io(_)) => Err(unavailable(fault)),
             Err(fault) => Ok(self.pass_over(&fault.to_string(), floor)),
         }
     }
@@ -53,7 +53,7 @@ impl Disk {
             names::topics(store, range)
         };
         let names = self.read_store(read).await;
-        names.map_err(|fault| Unavailable::new(fault.to_string()))
+        names.map_err(unavailable)
     }
 
     /// Has a thread read, again once what it met is repaired.
@@ -83,7 +83,7 @@ impl Disk {
         read: Arc<impl Fn(&Shared, &Store) -> Result<T, Fault> + Send + Sync + 'static>,
     ) -> Result<T, Fault> {
         let shared = Arc::clone(&self.shared);
-        let answer = self.readers.read(move || {
+        let result = self.readers.read(move || {
             let store = shared.store()?;
             // The engine meets some damage with a panic.
             let read = catch_unwind(AssertUnwindSafe(|| read(&shared, &store)));
@@ -95,14 +95,14 @@ impl Disk {
             }
             read
         });
-        answer.await.unwrap_or(Err(Fault::Stopped))
+        result.await.unwrap_or(Err(Fault::Stopped))
     }
 
     /// What cannot be read is lost: the reader receives a gap, and goes on with what memory holds.
     fn pass_over(&self, why: &str, floor: EventId) -> Chunk {
         if !self.has_complained.swap(true, Ordering::Relaxed) {
             log::error!(
-                "the log in {} is damaged: {why}. Subscribers that ask for older events are told of a \
+                "the log in {} is damaged: {why}. Subscribers that ask for older events receive a \
                  gap; restore a copy of the directory",
                 self.directory.display()
             );
@@ -118,6 +118,10 @@ impl Disk {
             oldest: bounds.oldest,
         }
     }
+}
+
+fn unavailable(fault: Fault) -> Unavailable {
+    Unavailable::new(fault.to_string()).with_source(fault)
 }
 
 /// What a thread of its own can take along.

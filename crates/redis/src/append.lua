@@ -1,14 +1,14 @@
 -- Appends batches, each whole or not at all, and drops what retention no longer keeps.
 -- KEYS: log, meta, own, spent, retained, topics.
--- ARGV: epoch; the server's run id; '1' where there are own ids; most events, bytes and milliseconds of age
+-- ARGV: epoch; the server's run id; '1' where there are idempotency keys; most events, bytes and milliseconds of age
 -- (0: any); most retained values and bytes; the beginning of the topics' keys; how many batches. Per batch: how
--- many expectations and, each, key and id ('': not there); how many values and, each, key, '1' or '0' (removed),
--- value; how many events and, each, topics, data, own id, further fields.
--- Answers {'epoch', the current one}, {'server'} where another server than the one that the log names was
--- reached, {'lost'} where retained values are gone, {'own'} where the index of own ids is; or per batch its
+-- many preconditions and, each, key and id ('': not there); how many values and, each, key, '1' or '0' (removed),
+-- value; how many events and, each, topics, data, idempotency key, further fields.
+-- Returns {'epoch', the current one}, {'server'} where another server than the one that the log names was
+-- reached, {'lost'} where retained values are gone, {'own'} where the index of idempotency keys is; or per batch its
 -- id or ids ('=' before one that was there already), {'conflict', key, id} or {'full'}.
 --
--- An entry is topics, data and, where there are any, own id, further fields; and, where the clock is behind the
+-- An entry is topics, data and, where there are any, idempotency key, further fields; and, where the clock is behind the
 -- ids, the time and nothing: up to three pairs of name and value.
 local call = redis.call
 local log, meta, own, spent, retained, topic_counts = unpack(KEYS)
@@ -47,7 +47,7 @@ local function cost(topics, data, own_id, more)
   return 256 + 2 * (#topics + #data + #own_id + #more)
 end
 
--- Where an own id is marked as used in a Bloom filter of 2 MiB: it errs on the side of "used".
+-- Where an idempotency key is marked as used in a Bloom filter of 2 MiB: it errs on the side of "used".
 local function marks(own_id)
   local hash = redis.sha1hex(own_id)
   local bits = {}
@@ -55,7 +55,7 @@ local function marks(own_id)
   return bits
 end
 
--- Whether the filter can tell: where it was lost, any own id may have been used.
+-- Whether the filter can tell: where it was lost, any idempotency key may have been used.
 local function is_filtered()
   if used == '1' and call('EXISTS', spent) == 0 then used = 'lost' end
   return used == '1'
@@ -170,7 +170,7 @@ local function next_id()
   return string.format('%.0f-%.0f', last_ms, last_sequence)
 end
 
--- Answers the id, or nil and the error, before which nothing was written.
+-- Returns the id, or nil and the error, before which nothing was written.
 local function add(...)
   local id = redis.pcall('XADD', log, next_id(), ...)
   if type(id) ~= 'table' then return id end
@@ -242,7 +242,7 @@ local function append(batch)
   return batch.count == 1 and ids[1] or ids
 end
 
--- Forgets what an entry left elsewhere; answers what it cost.
+-- Forgets what an entry left elsewhere; returns what it cost.
 local function forget(entry, touched)
   local fields = entry[2]
   local topics, data, own_id, more = fields[1], fields[2], fields[3] or '', fields[4] or ''

@@ -27,7 +27,7 @@ use sse_broadcaster::{
 };
 
 /// How long an append may take, whatever becomes of it.
-pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+pub(super) const RESPONSE_WITHIN: Duration = Duration::from_secs(1);
 /// Most appends that wait to be sent.
 pub(super) const MAX_WAITING: usize = 8_192;
 /// Calls that are under way at once.
@@ -47,7 +47,7 @@ const WAITING: u8 = 0;
 const SENT: u8 = 1;
 const WITHDRAWN: u8 = 2;
 
-type Answer = Result<Appended, AppendError>;
+type Response = Result<Appended, AppendError>;
 
 /// A batch on its way.
 pub(crate) struct Job {
@@ -56,27 +56,27 @@ pub(crate) struct Job {
     publisher: Publisher,
 }
 
-/// Who waits for the answer, and what is kept reserved for it.
+/// The publisher that waits for the response, and what is kept reserved for it.
 struct Publisher {
-    hold: ReservationGuard,
-    answer: oneshot::Sender<Answer>,
+    reserved: ReservationGuard,
+    response: oneshot::Sender<Response>,
 }
 
 impl Publisher {
     /// The hold ends with it: these events never come, or nobody can say whether.
-    fn answer(self, answer: Answer) {
-        let _ = self.answer.send(answer);
+    fn respond(self, response: Response) {
+        let _ = self.response.send(response);
     }
 
     /// Acknowledges what was stored, if the tail follows where; where it does not yet, waits for it until
     /// the deadline.
     async fn settle(self, shared: &Shared, at: Landed, outcome: Result<Outcome, Unexpected>) {
-        let (mut hold, unsent) = (self.hold, self.answer);
+        let (mut hold, unsent) = (self.reserved, self.response);
         let (ids, last, stored) = match outcome {
             Ok(Outcome::Kept(ids, last, stored)) => (ids, last, stored),
             Ok(Outcome::Refused(why)) => return drop(unsent.send(Err(why))),
             Err(Unexpected) => {
-                let why = outcome_unknown(shared, "the reply makes no sense");
+                let why = outcome_unknown(shared, "the reply cannot be decoded");
                 return drop(unsent.send(Err(why)));
             }
         };
@@ -127,39 +127,39 @@ impl Job {
     }
 }
 
-/// Queues a batch and waits for its answer, at most [`ANSWER_WITHIN`].
+/// Queues a batch and waits for its response, at most [`RESPONSE_WITHIN`].
 pub(super) async fn append(
     shared: &Shared,
     queue: &mpsc::Sender<Job>,
     batch: Batch,
-    hold: ReservationGuard,
-) -> Answer {
+    reserved: ReservationGuard,
+) -> Response {
     if batch.events.is_empty() {
         return Err(AppendError::NoEvents);
     }
-    let deadline = tokio::time::Instant::now() + ANSWER_WITHIN;
+    let deadline = tokio::time::Instant::now() + RESPONSE_WITHIN;
     if !shared.follows() {
         return Err(AppendError::Unavailable(shared.unavailable()));
     }
     let connection = shared.connection(&shared.appends).await;
     connection.map_err(AppendError::Unavailable)?;
     let stage = Arc::new(AtomicU8::new(WAITING));
-    let (answer, answered) = oneshot::channel();
+    let (response, received) = oneshot::channel();
     let job = Job {
         batch,
         stage: Arc::clone(&stage),
-        publisher: Publisher { hold, answer },
+        publisher: Publisher { reserved, response },
     };
     let asked = async {
         queue.send(job).await.ok()?;
-        answered.await.ok()
+        received.await.ok()
     };
-    if let Ok(Some(answer)) = timeout_at(deadline, asked).await {
-        return answer;
+    if let Ok(Some(response)) = timeout_at(deadline, asked).await {
+        return response;
     }
     match stage.compare_exchange(WAITING, WITHDRAWN, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => Err(AppendError::Unavailable(Unavailable::new(format!(
-            "{} has not answered for {ANSWER_WITHIN:?}",
+            "{} has not responded for {RESPONSE_WITHIN:?}",
             shared.address
         )))),
         Err(_) => Err(outcome_unknown(shared, "the reply is late")),
@@ -257,12 +257,12 @@ async fn send(shared: Arc<Shared>, jobs: Vec<Job>, permit: OwnedSemaphorePermit)
         }
         Err(Failure::Refused(why)) => {
             for publisher in publishers {
-                publisher.answer(Err(AppendError::Unavailable(Unavailable::new(why.clone()))));
+                publisher.respond(Err(AppendError::Unavailable(Unavailable::new(why.clone()))));
             }
         }
         Err(Failure::Unknown(why)) => {
             for publisher in publishers {
-                publisher.answer(Err(outcome_unknown(&shared, &why)));
+                publisher.respond(Err(outcome_unknown(&shared, &why)));
             }
         }
     }
@@ -280,7 +280,7 @@ fn admit(shared: &Shared, job: Job) -> Option<(Batch, Publisher)> {
     if job.arguments() > MAX_CALL_ARGUMENTS {
         let why = format!("{} takes no batch of so many parts", shared.address);
         job.publisher
-            .answer(Err(AppendError::Unavailable(Unavailable::new(why))));
+            .respond(Err(AppendError::Unavailable(Unavailable::new(why))));
         return None;
     }
     Some((job.batch, job.publisher))
@@ -289,6 +289,6 @@ fn admit(shared: &Shared, job: Job) -> Option<(Batch, Publisher)> {
 fn refuse(shared: &Shared, jobs: Vec<Job>) {
     for job in jobs {
         job.publisher
-            .answer(Err(AppendError::Unavailable(shared.unavailable())));
+            .respond(Err(AppendError::Unavailable(shared.unavailable())));
     }
 }

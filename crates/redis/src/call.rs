@@ -20,7 +20,7 @@ use sse_broadcaster::{
 /// How often a call is made anew because the epoch is another, or because something was lost. It was
 /// refused each time.
 const MAX_EPOCHS: usize = 3;
-/// How long a lost index of own ids is restored before publishes are refused until it is whole, and the
+/// How long a lost index of idempotency keys is restored before publishes are refused until it is whole, and the
 /// events and bytes that one call goes through.
 const REPAIR_WITHIN: Duration = Duration::from_millis(500);
 const REPAIR_STEP: (usize, usize) = (4_096, 4 << 20);
@@ -123,7 +123,7 @@ async fn restore_idempotency_keys(
     epoch: u64,
 ) -> Result<(), Failure> {
     shared.warn_once(
-        "has lost its index of own ids, which is restored from the log: it was deleted or evicted",
+        "has lost its index of idempotency keys, which is restored from the log: it was deleted or evicted",
     );
     let keys = &shared.keys;
     let mut step = script::REPAIR.call(&[&keys.log, &keys.meta, &keys.own]);
@@ -138,7 +138,7 @@ async fn restore_idempotency_keys(
         }
         if Instant::now() > until {
             return Err(Failure::Refused(
-                "its index of own ids was lost and is being restored".into(),
+                "its index of idempotency keys was lost and is being restored".into(),
             ));
         }
     }
@@ -183,7 +183,7 @@ fn command(shared: &Shared, epoch: u64, server: Server, batches: &[Batch]) -> Cm
     call
 }
 
-/// What one batch was answered.
+/// The response to one batch.
 pub(super) enum Outcome {
     /// The ids, and the last of those that were stored now, with their number.
     Kept(Vec<EventId>, Option<EventId>, u64),

@@ -24,26 +24,15 @@ use parking_lot::Mutex;
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 /// How long a reply may take on a connection that nothing blocks.
 pub(super) const REPLY_WITHIN: Duration = Duration::from_secs(1);
-/// How often an idle connection is asked whether it still answers.
+/// How often an idle connection is checked for a response.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 const SHORTEST_BACKOFF: Duration = Duration::from_millis(50);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
 
-/// The URL of Redis cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The URL or the prefix of Redis cannot be used. It has no source, since that may repeat the password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}; write redis://user:password@host:6379/0, or rediss:// for TLS")]
 pub struct BadUrl(pub(super) String);
-
-impl fmt::Display for BadUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}; write redis://user:password@host:6379/0, or rediss:// for TLS",
-            self.0
-        )
-    }
-}
-
-impl std::error::Error for BadUrl {}
 
 /// Where Redis is. What it shows of itself is free of the password.
 #[derive(Clone)]

@@ -18,7 +18,7 @@ pub(super) struct Unexpected;
 
 impl std::convert::From<Unexpected> for RedisError {
     fn from(_: Unexpected) -> Self {
-        (ErrorKind::UnexpectedReturnType, "a reply makes no sense").into()
+        (ErrorKind::UnexpectedReturnType, "a reply cannot be decoded").into()
     }
 }
 
@@ -56,7 +56,7 @@ fn more(event: &Event) -> String {
     [name, &retry, private].join("\n")
 }
 
-/// One entry, as Redis gives it: topics, data and, where there are any, own id, further fields, time and
+/// One entry, as Redis gives it: topics, data and, where there are any, idempotency key, further fields, time and
 /// nothing.
 pub(super) struct Entry {
     pub(super) id: EventId,

@@ -2,7 +2,7 @@
 -- KEYS: log, meta, topics. ARGV: epoch; the id, or '(' and the id to be before it; most events; most bytes; the
 -- beginning of the topics' keys; the topics, none for all.
 -- An index that was lost is not used: then entries of all topics are answered.
--- Answers {'epoch'}, or {birth, floor, whether these are all, entries}.
+-- Returns {'epoch'}, or {birth, floor, whether these are all, entries}.
 local call = redis.call
 local log, meta, topic_counts = KEYS[1], KEYS[2], KEYS[3]
 local last, max_events, max_bytes, topic_keys = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]

@@ -9,7 +9,7 @@
 //! # Losing
 //! Redis does not tell a reader that its place was trimmed, or that the log is another one. So every
 //! look of the tail says which epoch the log is of, how far it was trimmed, and whether the entry that
-//! was seen last is there (`look.rs`). Where it is not, a new epoch begins, and every stream is told.
+//! was seen last is there (`look.rs`). Where it is not, a new epoch begins, and every stream receives a gap.
 //!
 //! # Moving
 //! Connections move to a promoted replica one at a time, while the old primary may live on. What the tail
@@ -100,7 +100,7 @@ impl Redis {
                 "the prefix of the keys is some text without braces".into(),
             ));
         }
-        // Of no log yet: a stream that begins now is told of a gap when there is one.
+        // Of no log yet: a stream that begins now receives a gap when there is one.
         let window = Window::new(window, 0, EventId::new(0, 0)).aged_elsewhere();
         let keys = Keys::new(&prefix);
         let shared = Arc::new(Shared::new(address, keys, retention, window));
@@ -149,12 +149,12 @@ impl History for Redis {
     fn append(
         &self,
         batch: Batch,
-        hold: ReservationGuard,
+        reserved: ReservationGuard,
     ) -> BoxFuture<'_, Result<Appended, AppendError>> {
         let queue = self.queue.lock().clone();
         async move {
             match queue {
-                Some(queue) => append::append(&self.shared, &queue, batch, hold).await,
+                Some(queue) => append::append(&self.shared, &queue, batch, reserved).await,
                 None => Err(AppendError::Unavailable(Unavailable::new("it is closed"))),
             }
         }

@@ -116,11 +116,11 @@ impl Look {
         let Some(newest) = seen else { return false };
         let is_announced =
             |(server, id): &(Server, EventId)| *server == place.server && *id >= newest;
-        let is_held = newest == place.id && self.is_here(place);
+        let is_held = newest == place.id && self.is_reached(place);
         !is_held && !self.seen.iter().any(is_announced)
     }
 
-    fn is_here(&self, place: &TailPosition) -> bool {
+    fn is_reached(&self, place: &TailPosition) -> bool {
         let here = self.here.as_ref().map(Entry::fingerprint);
         here.is_some_and(|here| place.fingerprint.is_none_or(|known| known == here))
     }
@@ -135,7 +135,7 @@ impl Look {
         }
         if self.here.is_some() {
             // A log that went back may have given the id anew.
-            return if self.is_here(place) {
+            return if self.is_reached(place) {
                 Verdict::Same
             } else {
                 Verdict::Lost

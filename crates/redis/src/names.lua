@@ -1,6 +1,6 @@
 -- The newest id of each topic, or the one that each retained value was written at.
 -- KEYS: retained. ARGV: the beginning of the topics' keys ('': retained keys); the names.
--- Answers an id or false for each.
+-- Returns an id or false for each.
 local call = redis.call
 local ids = {}
 for i = 2, #ARGV do

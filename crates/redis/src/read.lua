@@ -3,7 +3,7 @@
 -- 'before' or 'earliest') and its value; the last id; most events; most bytes; the beginning of the topics' keys;
 -- the topics, none for all.
 -- An index that was lost, or does not go back so far, is not used: then entries of all topics are answered.
--- Answers {'epoch'}, or {after, '1' for a gap, the oldest or '', read to, entries}.
+-- Returns {'epoch'}, or {after, '1' for a gap, the oldest or '', read to, entries}.
 local call = redis.call
 local log, meta, own, topic_counts = unpack(KEYS)
 local kind, value, last = ARGV[2], ARGV[3], ARGV[4]
@@ -120,7 +120,7 @@ local function take(entry)
   for _, field in ipairs(entry[2]) do size = size + #field end
 end
 
--- Answers the last id that was looked at, or nil when that was all.
+-- Returns the last id that was looked at, or nil when that was all.
 local function read_all(after)
   local from, step = '(' .. after, math.min(max_events, 16)
   while not is_full() do

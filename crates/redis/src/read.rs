@@ -33,7 +33,7 @@ const STEP_BACK: (usize, usize) = (512, 1 << 20);
 /// Where a read begins, as the script takes it.
 enum Begin {
     After(EventId),
-    /// A position or an own id, or the empty text for what can be neither.
+    /// A position or an idempotency key, or the empty text for what can be neither.
     Brought(String),
     Since(u64),
     /// By the clock of Redis.
@@ -105,7 +105,7 @@ pub(super) async fn ask(shared: &Shared, call: &Cmd) -> Result<Value, Unavailabl
 }
 
 pub(super) fn nonsense(shared: &Shared) -> Unavailable {
-    Unavailable::new(format!("{}: a reply makes no sense", shared.address))
+    Unavailable::new(format!("{}: a reply cannot be decoded", shared.address))
 }
 
 fn add_topics(call: &mut Cmd, selector: &Selector) {

@@ -1,4 +1,4 @@
--- Restores the index of own ids from the log, a bounded part at each call, where it was lost.
+-- Restores the index of idempotency keys from the log, a bounded part at each call, where it was lost.
 -- KEYS: log, meta, own. ARGV: epoch; most events, and bytes, of one part.
 -- Returns {'1'} when it is whole.
 local call = redis.call

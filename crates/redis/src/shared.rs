@@ -53,7 +53,7 @@ pub(super) struct Shared {
     /// Connections with numbers below this one are not for the tail any more.
     left: AtomicU64,
     leave: Notify,
-    /// What the operator was told of Redis' settings.
+    /// What was logged of Redis' settings.
     warned: Mutex<HashSet<&'static str>>,
     /// The tail has looked at the log: in a new epoch, or for the first time.
     pub(super) looked: Notify,
@@ -72,7 +72,7 @@ enum Reach {
     /// Nothing was tried yet.
     Unknown,
     Here,
-    Away(String),
+    Unreachable(String),
 }
 
 impl Shared {
@@ -130,20 +130,20 @@ impl Shared {
         }
     }
 
-    /// Redis cannot be reached: said once.
-    pub(super) fn is_away(&self, why: &str) {
-        let before = std::mem::replace(&mut *self.reach.lock(), Reach::Away(why.to_owned()));
-        if !matches!(before, Reach::Away(_)) {
+    /// Redis cannot be reached: logged once.
+    pub(super) fn is_unreachable(&self, why: &str) {
+        let before = std::mem::replace(&mut *self.reach.lock(), Reach::Unreachable(why.to_owned()));
+        if !matches!(before, Reach::Unreachable(_)) {
             log::warn!(
-                "history at {} is away ({why}): open streams stay, publishes are refused until it is \
-                 there; trying on",
+                "history at {} is unreachable ({why}): open streams stay open, publishes are refused until it \
+                 recovers; it is retried",
                 self.address
             );
         }
     }
 
     /// The tail follows the log (again).
-    pub(super) fn is_here(&self) {
+    pub(super) fn is_reached(&self) {
         let before = std::mem::replace(&mut *self.reach.lock(), Reach::Here);
         if matches!(before, Reach::Here) {
             return;
@@ -151,9 +151,9 @@ impl Shared {
         self.appends.try_now();
         self.reads.try_now();
         self.looked.notify_waiters();
-        if let Reach::Away(_) = before {
+        if let Reach::Unreachable(_) = before {
             self.stats.reconnects.add(1);
-            log::info!("history at {} is there", self.address);
+            log::info!("history at {} has recovered", self.address);
         }
     }
 
@@ -169,7 +169,9 @@ impl Shared {
 
     pub(super) fn unavailable(&self) -> Unavailable {
         match &*self.reach.lock() {
-            Reach::Away(why) => Unavailable::new(format!("{} is away: {why}", self.address)),
+            Reach::Unreachable(why) => {
+                Unavailable::new(format!("{} is unreachable: {why}", self.address))
+            }
             _ => Unavailable::new(format!("{} is not reached yet", self.address)),
         }
     }
@@ -297,7 +299,7 @@ impl Shared {
         let current = super::entry::number(current)?;
         if current == epoch && is_lossy {
             log::warn!(
-                "history at {} is not what it was: a new epoch begins, and open streams are told of a gap",
+                "history at {} is not what it was: a new epoch begins, and open streams receive a gap",
                 self.address
             );
         }

@@ -42,7 +42,7 @@ pub(super) struct Tail {
     step: usize,
     /// Entries of the last look at most.
     asked: usize,
-    /// The newest that had been answered before the last look.
+    /// The newest that had been acknowledged before the last look.
     promised: Option<EventId>,
     pub(super) has_warned: bool,
 }
@@ -68,7 +68,7 @@ impl Tail {
         loop {
             let Err(error) = self.try_follow(&mut backoff).await;
             self.shared.holds.disconnected();
-            self.shared.is_away(&error.to_string());
+            self.shared.is_unreachable(&error.to_string());
             self.shared.looked.notify_waiters();
             sleep(backoff.next()).await;
         }
@@ -87,7 +87,7 @@ impl Tail {
         loop {
             let is_settled = self.follow_look(look, &mut connection).await?;
             backoff.reset();
-            self.shared.is_here();
+            self.shared.is_reached();
             look = if is_settled {
                 self.wait(&mut connection).await?
             } else {
@@ -230,7 +230,7 @@ impl Tail {
             Verdict::Overtaken(floor) => {
                 log::warn!(
                     "history at {} was trimmed past this node: it goes on behind {floor}, and streams \
-                     that stood before are told of a gap",
+                     that stood before receive a gap",
                     self.shared.address
                 );
                 self.skip_to(floor);
@@ -254,7 +254,7 @@ impl Tail {
         Ok(true)
     }
 
-    /// Whether something that was answered to a publisher is not there where it should be.
+    /// Whether something that was acknowledged is not there where it should be.
     fn misses(&self, place: &TailPosition, look: &Look) -> bool {
         let ids: Vec<_> = look.entries.iter().map(|entry| entry.id).collect();
         let last = ids.last().copied().unwrap_or(place.id);
@@ -278,7 +278,7 @@ impl Tail {
     fn restart(&mut self, look: &Look) {
         let (epoch, id) = (look.epoch, look.birth);
         log::warn!(
-            "history at {} goes on as another log, behind {id}: open streams are told of a gap",
+            "history at {} goes on as another log, behind {id}: open streams receive a gap",
             self.shared.address
         );
         self.shared.window.restart(epoch, id);

@@ -1,32 +1,26 @@
 //! Why the engine did not do what was requested.
 
-use std::{fmt, io};
+use std::io;
 
 use fjall::LsmError;
 
 use crate::record::Damaged;
 
 /// A request that the engine did not carry out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Fault {
     /// What was read cannot have been written.
+    #[error("{0}")]
     Damaged(String),
     /// A format that this engine does not know.
+    #[error("the engine's files are of another version")]
     Version,
-    /// Refused by the disk: full, gone, read-only; or in use by another process.
+    /// An error of the disk: full, gone, read-only; or in use by another process.
+    #[error("{0}")]
     Io(String),
-    /// The engine takes nothing more: an earlier write failed, or it met damage in the background.
+    /// The engine accepts nothing more: an earlier write failed, or it met damage in the background.
+    #[error("an earlier write has failed")]
     Stopped,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Damaged(why) | Self::Io(why) => f.write_str(why),
-            Self::Version => f.write_str("the engine's files are of another version"),
-            Self::Stopped => f.write_str("an earlier write has failed"),
-        }
-    }
 }
 
 impl From<fjall::Error> for Fault {
