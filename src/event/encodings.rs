@@ -10,8 +10,9 @@ use parking_lot::Mutex;
 
 use super::Stored;
 
-/// What an encoding takes beside its bytes: what owns them, and what the allocator rounds up.
-const OVERHEAD_BYTES: usize = 64;
+/// What an encoding takes beside its bytes: what owns them, its entries here and beside its event, and what the
+/// allocator rounds up.
+const OVERHEAD_BYTES: usize = 128;
 
 /// Oldest first: what was encoded last is likely to be asked for again.
 #[derive(Debug, Default)]

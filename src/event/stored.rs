@@ -107,7 +107,10 @@ impl Stored {
     }
 
     pub(super) fn forget(&self, encoder: TypeId) {
-        self.kept.write().retain(|(of, _)| *of != encoder);
+        let mut kept = self.kept.write();
+        kept.retain(|(of, _)| *of != encoder);
+        // A list of two has its own allocation, which one does not need.
+        kept.shrink_to_fit();
     }
 
     #[cfg(test)]
