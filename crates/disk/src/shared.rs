@@ -55,6 +55,20 @@ pub(super) struct Known {
 }
 
 impl Current {
+    /// An open log that takes events.
+    fn of(log: &Log, oldest: Option<EventId>) -> Self {
+        Self {
+            store: Some(Arc::clone(&log.store)),
+            is_in_repair: false,
+            refusing: None,
+            standing: log.standing,
+            oldest,
+            retained: log.retained.clone(),
+            lost: Arc::new(log.lost.clone()),
+            steps: Arc::new(log.steps.clone()),
+        }
+    }
+
     fn why(&self) -> Unavailable {
         let refusing = self.refusing.clone();
         refusing.unwrap_or_else(|| Unavailable::new("the log is closed"))
@@ -66,16 +80,7 @@ impl Shared {
         Self {
             window,
             stats: Stats::default(),
-            current: RwLock::new(Current {
-                store: Some(Arc::clone(&log.store)),
-                is_in_repair: false,
-                refusing: None,
-                standing: log.standing,
-                oldest,
-                retained: log.retained.clone(),
-                lost: Arc::new(log.lost.clone()),
-                steps: Arc::new(log.steps.clone()),
-            }),
+            current: RwLock::new(Current::of(log, oldest)),
             is_damaged: AtomicBool::new(false),
             repaired: Notify::new(),
         }
@@ -182,17 +187,7 @@ impl Shared {
     }
 
     pub(super) fn reopen(&self, log: &Log, oldest: Option<EventId>) {
-        let current = &mut *self.current.write();
-        *current = Current {
-            store: Some(Arc::clone(&log.store)),
-            is_in_repair: false,
-            refusing: None,
-            standing: log.standing,
-            oldest,
-            retained: log.retained.clone(),
-            lost: Arc::new(log.lost.clone()),
-            steps: Arc::new(log.steps.clone()),
-        };
+        *self.current.write() = Current::of(log, oldest);
     }
 
     /// True the first time.
