@@ -229,7 +229,7 @@ fn seeks(c: &mut Criterion) {
                 let id = BenchmarkId::new(format!("{name}, {what}"), events);
                 group.bench_function(id, |b| {
                     b.iter(|| {
-                        let read = log.history.read(From::Brought(&middle), selector, few);
+                        let read = log.history.read(From::LastEventId(&middle), selector, few);
                         runtime.block_on(read).expect("a chunk")
                     });
                 });

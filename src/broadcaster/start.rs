@@ -28,7 +28,7 @@ impl Start {
     pub(super) fn from(&self) -> Option<From<'_>> {
         match self {
             Self::Live => None,
-            Self::After(id) => Some(From::Brought(id)),
+            Self::After(id) => Some(From::LastEventId(id)),
             Self::Since(ms) => Some(From::Since(*ms)),
             Self::Ago(age) => Some(From::Ago(
                 u64::try_from(age.as_millis()).unwrap_or(u64::MAX),

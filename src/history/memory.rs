@@ -223,7 +223,7 @@ impl History for Memory {
     ) -> BoxFuture<'a, Result<Chunk, Unavailable>> {
         self.expire();
         let from = match from {
-            From::Brought(text) => {
+            From::LastEventId(text) => {
                 let own = self.state.lock().position_of(text);
                 own.map_or(from, From::After)
             }

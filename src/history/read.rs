@@ -13,7 +13,7 @@ pub enum From<'a> {
     /// After a position that history returned to this process; it may be one that has no event.
     After(EventId),
     /// After what a client sent: a position or an idempotency key. An unknown one means a gap.
-    Brought(&'a str),
+    LastEventId(&'a str),
     /// At the first event that was appended at or after this time, in milliseconds since the Unix epoch.
     Since(u64),
     /// At the first event that was appended at most so many milliseconds ago, by the log's own clock.
@@ -49,7 +49,7 @@ pub struct Limit {
 pub enum Found {
     /// In memory, where others find it too.
     Shared(Arc<Stored>),
-    /// Brought from somewhere else for this read alone.
+    /// Fetched from the log for this read alone.
     Fetched(Fetched),
 }
 

@@ -476,7 +476,7 @@ impl Log {
         let index_after = |id: EventId| self.events.partition_point(|stored| stored.id() <= id);
         match from {
             From::After(id) => (index_after(id), id < self.floor.id),
-            From::Brought(text) => match text.parse() {
+            From::LastEventId(text) => match text.parse() {
                 Ok(id) => {
                     let index = index_after(id);
                     let known = self.id_before(index) == id;
@@ -511,7 +511,7 @@ impl Log {
     fn holds(&self, from: From<'_>, selector: &Selector) -> bool {
         match from {
             From::After(id) => id >= self.floor.id,
-            From::Brought(_) => !self.locate(from, selector).1,
+            From::LastEventId(_) => !self.locate(from, selector).1,
             From::Since(ms) => self.trimmed_ms.is_some_and(|trimmed| trimmed < ms),
             // The log's clock may be another.
             From::Ago(_) | From::Earliest => false,
@@ -714,14 +714,14 @@ mod tests {
             push(&window, number, &["a"]);
         }
         let read = |from| window.read(from, &topics(&["a"]), ALL);
-        let lost = read(From::Brought("1-1"));
+        let lost = read(From::LastEventId("1-1"));
         assert!(lost.gap);
         assert_eq!((lost.after, ids(&lost)), (id(2), vec![3, 4]));
-        assert!(!read(From::Brought("2-1")).gap);
-        assert!(!read(From::Brought("4-1")).gap);
-        assert!(read(From::Brought("3-2")).gap);
-        assert!(read(From::Brought("5-1")).gap);
-        assert!(read(From::Brought("garbage")).gap);
+        assert!(!read(From::LastEventId("2-1")).gap);
+        assert!(!read(From::LastEventId("4-1")).gap);
+        assert!(read(From::LastEventId("3-2")).gap);
+        assert!(read(From::LastEventId("5-1")).gap);
+        assert!(read(From::LastEventId("garbage")).gap);
         assert!(read(From::After(id(1))).gap);
         assert!(read(From::Since(2)).gap);
         assert!(!read(From::Since(3)).gap);

@@ -56,10 +56,10 @@ pub fn an_idempotency_key_is_a_place_to_resume_from(log: fn(Size) -> Log) {
     let log = log(LARGE);
     log.append(named("a")).unwrap();
     let after = log.publish("x", "after");
-    let chunk = log.read(From::Brought("a"), &Selector::all(), ALL);
+    let chunk = log.read(From::LastEventId("a"), &Selector::all(), ALL);
     assert!(!chunk.gap);
     assert_eq!(ids(&chunk), [after]);
-    assert!(log.read(From::Brought("b"), &Selector::all(), ALL).gap);
+    assert!(log.read(From::LastEventId("b"), &Selector::all(), ALL).gap);
 }
 
 pub fn an_idempotency_key_whose_event_was_dropped_is_stored_anew_and_names_no_place(
@@ -70,10 +70,10 @@ pub fn an_idempotency_key_whose_event_was_dropped_is_stored_anew_and_names_no_pl
     for _ in 0..16 {
         log.publish("x", "pushes it out");
     }
-    assert!(log.read(From::Brought("a"), &Selector::all(), ALL).gap);
+    assert!(log.read(From::LastEventId("a"), &Selector::all(), ALL).gap);
     let second = log.append(named("a")).unwrap();
     assert!(second.ids[0] > first.ids[0]);
-    assert!(log.read(From::Brought("a"), &Selector::all(), ALL).gap);
+    assert!(log.read(From::LastEventId("a"), &Selector::all(), ALL).gap);
     assert_eq!(log.append(named("a")).unwrap(), second);
 }
 
@@ -88,7 +88,10 @@ pub fn idempotency_keys_are_found_again_after_a_restart(log: fn(Size) -> Log) {
         return;
     }
     assert_eq!(log.append(named("a")).unwrap(), first);
-    assert!(!log.read(From::Brought("a"), &Selector::all(), ALL).gap);
+    assert!(!log.read(From::LastEventId("a"), &Selector::all(), ALL).gap);
     log.append(named("gone")).unwrap();
-    assert!(log.read(From::Brought("gone"), &Selector::all(), ALL).gap);
+    assert!(
+        log.read(From::LastEventId("gone"), &Selector::all(), ALL)
+            .gap
+    );
 }

@@ -27,7 +27,7 @@ pub fn what_was_never_known_is_a_gap(log: fn(Size) -> Log) {
         "18446744073709551615-0",
     ] {
         for selector in [Selector::all(), Selector::topics(&["a"]).unwrap()] {
-            let chunk = log.read(From::Brought(unknown), &selector, ALL);
+            let chunk = log.read(From::LastEventId(unknown), &selector, ALL);
             assert!(chunk.gap, "{unknown}");
             assert_eq!(ids(&chunk), [first, second], "{unknown}");
         }
@@ -43,7 +43,7 @@ pub fn the_birth_of_a_log_is_known(log: fn(Size) -> Log) {
     );
     let birth = bounds.head.to_string();
     let first = log.publish("a", "1");
-    let chunk = log.read(From::Brought(&birth), &Selector::all(), ALL);
+    let chunk = log.read(From::LastEventId(&birth), &Selector::all(), ALL);
     assert_eq!((chunk.gap, ids(&chunk)), (false, vec![first]));
     assert_ne!(birth, "0-0");
 }
@@ -60,7 +60,7 @@ pub fn what_retention_dropped_is_a_gap_and_the_floor_is_not(log: fn(Size) -> Log
     let floor = all[150 - bounds.events - 1];
     assert_eq!((bounds.trim_floor, bounds.head), (floor, all[149]));
     for selector in [Selector::all(), Selector::topics(&["a"]).unwrap()] {
-        let lost = log.read(From::Brought(&all[0].to_string()), &selector, ALL);
+        let lost = log.read(From::LastEventId(&all[0].to_string()), &selector, ALL);
         assert_eq!(
             (lost.gap, lost.after, ids(&lost)),
             (true, floor, kept.to_vec())
@@ -70,7 +70,7 @@ pub fn what_retention_dropped_is_a_gap_and_the_floor_is_not(log: fn(Size) -> Log
             (lost.gap, lost.after, ids(&lost)),
             (true, floor, kept.to_vec())
         );
-        let known = log.read(From::Brought(&floor.to_string()), &selector, ALL);
+        let known = log.read(From::LastEventId(&floor.to_string()), &selector, ALL);
         assert_eq!((known.gap, ids(&known)), (false, kept.to_vec()));
         assert_eq!(ids(&log.read(From::Earliest, &selector, ALL)), kept);
     }
@@ -104,7 +104,7 @@ pub fn ids_of_another_log_are_not_known(log: fn(Size) -> Log) {
     // A sequence begins at random in each log.
     let known = theirs.iter().filter(|id| {
         !other
-            .read(From::Brought(&id.to_string()), &Selector::all(), ALL)
+            .read(From::LastEventId(&id.to_string()), &Selector::all(), ALL)
             .gap
     });
     assert_eq!(known.count(), 0);
@@ -137,11 +137,23 @@ pub fn a_restart_loses_nothing_and_repeats_nothing(log: fn(Size) -> Log) {
     assert_eq!(after, before);
     assert_eq!(log.window().bounds().events, SMALL.window);
     assert_eq!(log.window().bounds().head, all[129]);
-    let chunk = log.read(From::Brought(&all[100].to_string()), &Selector::all(), ALL);
+    let chunk = log.read(
+        From::LastEventId(&all[100].to_string()),
+        &Selector::all(),
+        ALL,
+    );
     assert_eq!((chunk.gap, ids(&chunk)), (false, all[101..].to_vec()));
-    let chunk = log.read(From::Brought(&all[35].to_string()), &Selector::all(), ALL);
+    let chunk = log.read(
+        From::LastEventId(&all[35].to_string()),
+        &Selector::all(),
+        ALL,
+    );
     assert_eq!((chunk.gap, ids(&chunk)), (false, all[36..].to_vec()));
     all.push(log.publish("a", "one more"));
-    let chunk = log.read(From::Brought(&all[129].to_string()), &Selector::all(), ALL);
+    let chunk = log.read(
+        From::LastEventId(&all[129].to_string()),
+        &Selector::all(),
+        ALL,
+    );
     assert_eq!((chunk.gap, ids(&chunk)), (false, all[130..].to_vec()));
 }

@@ -161,13 +161,13 @@ pub fn what_is_older_than_the_window_is_read_from_the_log(log: fn(Size) -> Log) 
     let all: Vec<_> = filled.iter().map(|(id, _)| *id).collect();
     assert_eq!(log.read_all(From::Earliest, &Selector::all(), limit), all);
     let brought = all[500].to_string();
-    let after = log.read_all(From::Brought(&brought), &Selector::all(), limit);
+    let after = log.read_all(From::LastEventId(&brought), &Selector::all(), limit);
     assert_eq!(after, all[501..]);
     assert_eq!(
         log.read_all(From::After(all[10]), &topics(&["b"]), limit),
         of(&filled[11..], &["b"])
     );
-    let chunk = log.read(From::Brought(&brought), &topics(&["b"]), limit);
+    let chunk = log.read(From::LastEventId(&brought), &topics(&["b"]), limit);
     assert_eq!(
         (chunk.gap, chunk.after, chunk.oldest),
         (false, all[500], Some(all[0]))

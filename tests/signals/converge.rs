@@ -12,7 +12,9 @@ use std::{
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use sse_broadcaster::{Broadcaster, Event, Memory, Options, history::Retention};
-use sse_broadcaster_signals::{Brought, Condition, SignalError, SignalFormat, SignalName, Signals};
+use sse_broadcaster_signals::{
+    ClientState, Condition, SignalError, SignalFormat, SignalName, Signals,
+};
 
 use crate::{
     signals::page::{Page, blocks},
@@ -85,7 +87,7 @@ async fn read(signals: Signals, form: SignalFormat, done: Arc<AtomicBool>, seed:
         if form == SignalFormat::Datastar && rng.u8(..4) == 0 {
             held = Some(page.held());
         }
-        let brought = Brought::default()
+        let brought = ClientState::default()
             .last_event_id(page.last_id.clone())
             .held(held.clone());
         let mut stream = signals.subscribe(&names(), form, brought).unwrap();

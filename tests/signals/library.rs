@@ -13,7 +13,7 @@ use sse_broadcaster::{
 use sse_broadcaster_disk as disk;
 use sse_broadcaster_disk::Disk;
 use sse_broadcaster_signals::{
-    Brought, Condition, Patch, Signal, SignalError, SignalFormat, SignalName, Signals,
+    ClientState, Condition, Patch, Signal, SignalError, SignalFormat, SignalName, Signals,
 };
 
 use crate::{
@@ -133,7 +133,7 @@ async fn several_signals_share_a_stream_and_each_is_there_before_any_change() {
     let one = Signal::of(&signals, "one", 1).await.unwrap();
     let two = Signal::of(&signals, "two", vec!["a"]).await.unwrap();
     let names = [name("two"), name("one"), name("three"), name("two")];
-    let stream = signals.subscribe(&names, SignalFormat::Patch, Brought::default());
+    let stream = signals.subscribe(&names, SignalFormat::Patch, ClientState::default());
     let mut reader = Reader::new(stream.unwrap());
     reader.until_held(json!({"one": 1, "two": ["a"]})).await;
     one.set(&5).await.unwrap();
@@ -306,10 +306,10 @@ async fn what_cannot_be_is_refused_and_changes_nothing() {
     assert_eq!(typed.get().await.unwrap_err().code(), "wrong_type");
     let updated = typed.update(|count| count.value += 1).await;
     assert_eq!(updated.unwrap_err().code(), "wrong_type");
-    let none = signals.subscribe(&[], SignalFormat::Patch, Brought::default());
+    let none = signals.subscribe(&[], SignalFormat::Patch, ClientState::default());
     assert_eq!(none.unwrap_err().code(), "no_signals");
     let many: Vec<_> = (0..101).map(|n| name(&n.to_string())).collect();
-    let many = signals.subscribe(&many, SignalFormat::Patch, Brought::default());
+    let many = signals.subscribe(&many, SignalFormat::Patch, ClientState::default());
     assert_eq!(many.unwrap_err().code(), "too_many_signals");
     broadcaster.drain(Duration::ZERO).await;
     assert_eq!(
@@ -329,7 +329,7 @@ async fn a_state_that_is_told_in_parts_is_right_although_it_changes_meanwhile() 
         signals.set(name, &any, document).await.unwrap();
     }
     let form = SignalFormat::Patch;
-    let stream = signals.subscribe(&names, form, Brought::default());
+    let stream = signals.subscribe(&names, form, ClientState::default());
     let mut reader = Reader::new(stream.unwrap());
     let mut rng = fastrand::Rng::with_seed(7);
     let mut pieces = 0;

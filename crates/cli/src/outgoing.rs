@@ -162,7 +162,7 @@ pub(crate) fn json_line(line: &[u8], key: Option<&str>) -> Result<Line, String> 
     })
 }
 
-/// Whether it is an object with a member `signal`. Most lines are told apart without being parsed.
+/// Whether it is an object with a member `signal`. Most lines are ruled out without being parsed.
 fn is_signal(line: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Kind {

@@ -75,7 +75,7 @@ impl Reading<'_> {
         Ok(match from {
             From::After(id) if id >= floor => (id, false),
             From::After(_) => (floor, true),
-            From::Brought(text) => self.known(text)?.map_or((floor, true), |id| (id, false)),
+            From::LastEventId(text) => self.known(text)?.map_or((floor, true), |id| (id, false)),
             From::Since(ms) => {
                 let gap = self.standing.has_dropped() && self.standing.floor_ms >= ms;
                 (self.before_time(ms)?, gap)

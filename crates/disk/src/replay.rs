@@ -126,14 +126,14 @@ fn unavailable(fault: Fault) -> Unavailable {
 
 /// What a thread of its own can take along.
 enum OwnedFrom {
-    Brought(String),
+    LastEventId(String),
     Other(From<'static>),
 }
 
 impl OwnedFrom {
     fn new(from: From<'_>) -> Self {
         Self::Other(match from {
-            From::Brought(text) => return Self::Brought(text.to_owned()),
+            From::LastEventId(text) => return Self::LastEventId(text.to_owned()),
             From::After(id) => From::After(id),
             From::Since(ms) => From::Since(ms),
             From::Ago(ms) => From::Ago(ms),
@@ -144,7 +144,7 @@ impl OwnedFrom {
 
     fn get(&self) -> From<'_> {
         match self {
-            Self::Brought(text) => From::Brought(text),
+            Self::LastEventId(text) => From::LastEventId(text),
             Self::Other(from) => *from,
         }
     }

@@ -34,7 +34,7 @@ const STEP_BACK: (usize, usize) = (512, 1 << 20);
 enum Begin {
     After(EventId),
     /// A position or an idempotency key, or the empty text for what can be neither.
-    Brought(String),
+    LastEventId(String),
     Since(u64),
     /// By the clock of Redis.
     Ago(u64),
@@ -59,7 +59,7 @@ pub(super) async fn read(
         let head = (bounds.epoch, bounds.head);
         let begin = match from {
             From::After(id) => Some(Begin::After(id)),
-            From::Brought(text) => Some(Begin::Brought(brought(text))),
+            From::LastEventId(text) => Some(Begin::LastEventId(last_event_id(text))),
             From::Since(ms) => Some(Begin::Since(ms)),
             From::Ago(ms) => Some(Begin::Ago(ms)),
             From::Earliest => Some(Begin::Earliest),
@@ -76,7 +76,7 @@ pub(super) async fn read(
     Err(shared.unavailable())
 }
 
-fn brought(text: &str) -> String {
+fn last_event_id(text: &str) -> String {
     if let Ok(id) = text.parse::<EventId>() {
         return id.to_string();
     }
@@ -127,7 +127,7 @@ async fn read_from(
     let keys = &shared.keys;
     let (kind, value) = match begin {
         Begin::After(id) => ("after", id.to_string()),
-        Begin::Brought(text) => ("brought", text.clone()),
+        Begin::LastEventId(text) => ("brought", text.clone()),
         Begin::Since(ms) => ("since", ms.to_string()),
         Begin::Ago(ms) => ("ago", ms.to_string()),
         Begin::Before(id) => ("before", id.to_string()),

@@ -39,5 +39,5 @@ pub use format::SignalFormat;
 pub use name::{MAX_SIGNAL_NAME_BYTES, SignalName};
 pub use patch::{MAX_OPERATIONS, Patch};
 pub use signal::Signal;
-pub use state::{Brought, MAX_NAMES};
+pub use state::{ClientState, MAX_NAMES};
 pub use store::{Signals, Written};

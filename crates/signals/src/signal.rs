@@ -4,7 +4,7 @@ use futures_util::stream::{Stream, StreamExt as _};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{Brought, Condition, SignalError, SignalFormat, SignalName, Signals, Written};
+use super::{ClientState, Condition, SignalError, SignalFormat, SignalName, Signals, Written};
 use sse_broadcaster::{
     broadcaster::{Broadcaster, EncodedStream},
     event::Invalid,
@@ -114,7 +114,8 @@ impl<T: Serialize> Signal<T> {
     /// See [`SignalError`].
     pub fn subscribe(&self, format: SignalFormat) -> Result<EncodedStream, SignalError> {
         let names = std::slice::from_ref(&self.name);
-        self.signals.subscribe(names, format, Brought::default())
+        self.signals
+            .subscribe(names, format, ClientState::default())
     }
 
     fn block_on<R>(

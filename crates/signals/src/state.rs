@@ -35,7 +35,7 @@ const SHARED_BYTES: usize = 4 << 10;
 /// patch takes away only what it names.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
-pub struct Brought {
+pub struct ClientState {
     /// The last id of an earlier stream.
     pub last_event_id: Option<String>,
     /// Its signals, as Datastar sends them. Datastar sends them anew when a tab is shown again, but not
@@ -43,7 +43,7 @@ pub struct Brought {
     pub held: Option<Value>,
 }
 
-impl Brought {
+impl ClientState {
     /// Sets the last id of an earlier stream.
     #[must_use]
     pub fn last_event_id(self, last_event_id: Option<String>) -> Self {
@@ -70,7 +70,7 @@ impl Signals {
         &self,
         names: &[SignalName],
         format: SignalFormat,
-        brought: Brought,
+        client: ClientState,
     ) -> Result<EncodedStream, SignalError> {
         let refused = |code, detail: String| Err(Invalid::new(code, detail).into());
         if names.is_empty() {
@@ -106,9 +106,9 @@ impl Signals {
             names: names.into(),
             format,
             progress: Arc::new(Mutex::new(Progress {
-                is_resumed: brought.last_event_id.is_some(),
-                since: brought.last_event_id.map(Arc::from),
-                held: brought.held,
+                is_resumed: client.last_event_id.is_some(),
+                since: client.last_event_id.map(Arc::from),
+                held: client.held,
                 ..Progress::default()
             })),
         };

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{heartbeat, query, stream_request::last_event_id};
 use crate::Refusal;
 use sse_broadcaster::{broadcaster::EncodedStream, event::Invalid};
-use sse_broadcaster_signals::{Brought, SignalError, SignalFormat, SignalName, Signals};
+use sse_broadcaster_signals::{ClientState, SignalError, SignalFormat, SignalName, Signals};
 
 /// The parameters of a stream of signals, but for those that it shares with other streams.
 pub const PARAMETERS: [&str; 3] = ["name", "format", "heartbeat"];
@@ -15,7 +15,7 @@ pub const PARAMETERS: [&str; 3] = ["name", "format", "heartbeat"];
 pub struct SignalsRequest {
     names: Vec<SignalName>,
     format: SignalFormat,
-    brought: Brought,
+    client: ClientState,
     heartbeat: Option<Duration>,
 }
 
@@ -28,7 +28,7 @@ impl SignalsRequest {
         let mut request = Self {
             names: Vec::new(),
             format: SignalFormat::default(),
-            brought: Brought::default().last_event_id(last_event_id(query, header_id)),
+            client: ClientState::default().last_event_id(last_event_id(query, header_id)),
             heartbeat: None,
         };
         let pairs = query::lossy_pairs(query.as_bytes());
@@ -37,7 +37,7 @@ impl SignalsRequest {
                 "name" => request.names.push(SignalName::new(&value)?),
                 "format" => request.format = read_format(&value)?,
                 "heartbeat" => request.heartbeat = Some(heartbeat::read(&value)?),
-                "datastar" => request.brought.held = serde_json::from_str::<Value>(&value).ok(),
+                "datastar" => request.client.held = serde_json::from_str::<Value>(&value).ok(),
                 _ => {}
             }
         }
@@ -49,7 +49,7 @@ impl SignalsRequest {
     /// # Errors
     /// 400 for a parameter that cannot be; 503 while no subscription is possible.
     pub fn grant(self, signals: &Signals) -> Result<EncodedStream, Refusal> {
-        let subscribed = signals.subscribe(&self.names, self.format, self.brought);
+        let subscribed = signals.subscribe(&self.names, self.format, self.client);
         let mut stream = subscribed.map_err(|error| match error {
             SignalError::Invalid(invalid) => Refusal::parameter(invalid),
             other => other.into(),

@@ -45,7 +45,7 @@ pub(super) type Member<'a> = (String, &'a RawValue);
 /// More members than any object has whose members are known and given once.
 const MAX_MEMBERS: usize = 32;
 
-/// The members of an object, in order and with repeats; those past the 32nd are left away, since one
+/// The members of an object, in order and with repeats; those past the 32nd are left out, since one
 /// of those before is refused.
 ///
 /// # Errors

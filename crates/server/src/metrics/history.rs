@@ -60,7 +60,7 @@ fn encode_log(out: &mut Out<'_, '_>, stats: &history::Stats) -> fmt::Result {
     )?;
     out.counter(
         "history_reconnects",
-        "How often a log that was away is there again",
+        "How often a log that was unreachable has recovered",
         stats.reconnects.get(),
     )?;
     out.gauge(

@@ -9,7 +9,7 @@ use leptos_wire::{
 };
 use serde::{Deserialize, Serialize};
 use sse_broadcaster::{Broadcaster, Memory, Options, history::Retention};
-use sse_broadcaster_signals::{Brought, Condition, Patch, SignalFormat, SignalName, Signals};
+use sse_broadcaster_signals::{ClientState, Condition, Patch, SignalFormat, SignalName, Signals};
 
 /// So that nothing hangs: far above what any test takes.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -89,7 +89,7 @@ impl Server {
     fn stream(&self, names: &[SignalName]) -> Messages {
         let stream = self
             .signals
-            .subscribe(names, SignalFormat::default(), Brought::default());
+            .subscribe(names, SignalFormat::default(), ClientState::default());
         Messages::new(stream.unwrap())
     }
 }
