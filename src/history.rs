@@ -15,8 +15,10 @@ mod error;
 pub(crate) mod ids;
 mod memory;
 mod names;
+mod position;
 mod read;
 pub(crate) mod retained;
+mod retention;
 mod stats;
 mod sync_policy;
 pub(crate) mod times;
@@ -33,13 +35,14 @@ pub use bounds::Bounds;
 pub use error::{AppendError, Unavailable};
 pub use memory::Memory;
 pub use names::{NameKind, NameRange, Names};
+pub use position::LogPosition;
 pub use read::{Chunk, Found, From, Limit};
 pub use retained::{MAX_RETAINED_BYTES, MAX_RETAINED_VALUES, RetainedAt};
+pub use retention::Retention;
 pub use stats::Stats;
 pub use sync_policy::{InvalidSyncPolicy, SyncPolicy};
-pub use window::LogPosition;
+pub use window::Window;
 pub(crate) use window::{Follower, Tail};
-pub use window::{Retention, Window};
 
 /// A log of events. Implementations know nothing of subscribers: live delivery comes from the window that
 /// [`tail`](Self::tail) returns, replay from [`read`](Self::read).

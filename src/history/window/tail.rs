@@ -1,0 +1,66 @@
+//! What a shard's walk takes of the window.
+
+use std::sync::Arc;
+
+use super::log::Log;
+use crate::{
+    event::Stored,
+    history::{Limit, LogPosition},
+};
+
+/// The events after a position.
+#[derive(Debug, Clone)]
+pub(crate) struct Tail {
+    pub(crate) from: LogPosition,
+    pub(crate) to: LogPosition,
+    pub(crate) events: Vec<Arc<Stored>>,
+    /// The position that was asked for is before the trim floor or of another epoch; `from` is where the
+    /// events begin instead.
+    pub(crate) lost: bool,
+}
+
+impl Log {
+    /// The events after `position`: as many as fit the limit, and at least one if there is one.
+    pub(super) fn after(&self, position: LogPosition, limit: Limit) -> Tail {
+        let (from, lost) = if position.epoch != self.head().epoch {
+            (self.head(), true)
+        } else if position.number < self.floor().number {
+            (self.floor(), true)
+        } else {
+            (position, false)
+        };
+        let skip = self.index(from.number);
+        let (mut events, mut bytes) = (Vec::new(), 0);
+        let mut to = from;
+        for stored in self.events.range(skip..).take(limit.events) {
+            bytes += stored.event().cost();
+            if bytes > limit.bytes && !events.is_empty() {
+                break;
+            }
+            to.pass(stored);
+            events.push(Arc::clone(stored));
+        }
+        Tail {
+            from,
+            to,
+            events,
+            lost,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::history::window::fixtures::{ALL, id, log, push};
+
+    #[test]
+    fn a_position_of_another_epoch_is_lost_and_goes_on_at_the_head() {
+        let mut log = log();
+        push(&mut log, 8, &["a"]);
+        let position = log.head();
+        log.restart(2, id(3));
+        let tail = log.after(position, ALL);
+        assert!(tail.lost);
+        assert_eq!((tail.from.id, tail.to.id), (id(3), id(3)));
+    }
+}
