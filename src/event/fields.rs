@@ -7,6 +7,21 @@ use super::{Event, EventName, IdempotencyKey, Topic};
 /// What an event counts in a log beside its text: ids, pointers, entries in indexes.
 const EVENT_OVERHEAD_BYTES: usize = 256;
 
+impl Event {
+    /// Its fields as text.
+    #[must_use]
+    pub fn fields(&self) -> Fields<'_> {
+        Fields::of(self)
+    }
+
+    /// What the event counts against the bounds in bytes of a log, and of a read: its text twice, and a fixed
+    /// overhead.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        cost(self.names(), self.data.len())
+    }
+}
+
 /// Borrowed from an [`Event`], or from the bytes that it is packed in.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Fields<'a> {

@@ -2,8 +2,7 @@
 
 use std::time::Instant;
 
-use super::Fields;
-use super::{Event, Invalid, Topic, parse_topics};
+use super::{Event, Fields, Invalid, Topic, topics::parse_topics};
 
 /// What one subscription may get. Applied by [`Selector::admits`] in replay and live alike.
 ///

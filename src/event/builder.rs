@@ -1,0 +1,177 @@
+//! Builds events, and checks their fields.
+
+use std::time::Duration;
+
+use super::{
+    Event, EventName, IdempotencyKey, Invalid, Topic,
+    topics::{Topics, parse_topics},
+};
+
+/// Longest reconnection time that an event may set.
+pub const MAX_RETRY: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Event {
+    /// An event with this data; CR, LF and CRLF in it are line ends and become `data:` lines.
+    pub fn builder(data: impl Into<String>) -> EventBuilder {
+        EventBuilder {
+            data: data.into(),
+            ..EventBuilder::default()
+        }
+    }
+}
+
+/// Collects an event's fields as text; [`build`](Self::build) is where all of them are checked.
+#[derive(Debug, Clone, Default)]
+pub struct EventBuilder {
+    data: String,
+    topics: Vec<String>,
+    name: Option<String>,
+    idempotency_key: Option<String>,
+    retry: Option<Duration>,
+    private: bool,
+}
+
+impl EventBuilder {
+    /// Adds a topic; without any the event has [`DEFAULT_TOPIC`](super::DEFAULT_TOPIC).
+    #[must_use]
+    pub fn topic(mut self, topic: impl Into<String>) -> Self {
+        self.topics.push(topic.into());
+        self
+    }
+
+    /// Sets the name, by which pages listen: see [`EventName::new`].
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sets the key by which a repeated publish is recognized: see [`IdempotencyKey::new`].
+    #[must_use]
+    pub fn idempotency_key(mut self, id: impl Into<String>) -> Self {
+        self.idempotency_key = Some(id.into());
+        self
+    }
+
+    /// Sets the reconnection time that an `EventSource` takes over from this event, in whole milliseconds; at most
+    /// [`MAX_RETRY`].
+    #[must_use]
+    pub fn retry(mut self, retry: Duration) -> Self {
+        self.retry = Some(retry);
+        self
+    }
+
+    /// Sends the event only to subscribers whose [`Selector`] admits private events.
+    #[must_use]
+    pub fn private(mut self) -> Self {
+        self.private = true;
+        self
+    }
+
+    /// # Errors
+    /// The first field that cannot be part of an event: see [`Topic::new`], [`EventName::new`],
+    /// [`IdempotencyKey::new`]; `reserved_topic` for a topic that begins with `$`, `too_many_topics` past
+    /// [`MAX_TOPICS`](super::MAX_TOPICS), `invalid_retry` past [`MAX_RETRY`].
+    pub fn build(self) -> Result<Event, Invalid> {
+        let topics = parse_topics(&self.topics)?;
+        if let Some(topic) = topics.iter().find(|t| t.is_system()) {
+            return Err(Invalid::new(
+                "reserved_topic",
+                format!(
+                    "the topic {topic} begins with $, which only the server itself publishes to"
+                ),
+            ));
+        }
+        self.build_on(topics)
+    }
+
+    /// The same on topics of our own, which nobody else can publish to.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub fn build_ours(self) -> Result<Event, Invalid> {
+        let topics = parse_topics(&self.topics)?;
+        self.build_on(topics)
+    }
+
+    fn build_on(self, mut topics: Topics) -> Result<Event, Invalid> {
+        if topics.is_empty() {
+            topics.push(Topic::default());
+        }
+        if self.retry.is_some_and(|retry| retry > MAX_RETRY) {
+            return Err(Invalid::new(
+                "invalid_retry",
+                format!(
+                    "retry is at most {} milliseconds, a day",
+                    MAX_RETRY.as_millis()
+                ),
+            ));
+        }
+        Ok(Event {
+            topics,
+            name: self.name.as_deref().map(EventName::new).transpose()?,
+            data: self.data.into(),
+            idempotency_key: self
+                .idempotency_key
+                .as_deref()
+                .map(IdempotencyKey::new)
+                .transpose()?,
+            retry_ms: self
+                .retry
+                .map(|r| u64::try_from(r.as_millis()).unwrap_or(u64::MAX)),
+            private: self.private,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt;
+
+    use super::*;
+    use crate::event::{EVENT_SOURCE_NAMES, RESERVED_NAMES};
+
+    fn code<T: fmt::Debug>(result: Result<T, Invalid>) -> &'static str {
+        result.unwrap_err().code()
+    }
+
+    #[test]
+    fn an_event_without_a_topic_has_the_default_one() {
+        let event = Event::builder("hello").build().unwrap();
+        assert_eq!(event.topics(), [Topic::default()]);
+    }
+
+    #[test]
+    fn line_ends_and_nul_are_refused_in_every_field_of_a_line() {
+        for bad in ["a\rb", "a\nb", "a\0b", "\u{85}", ""] {
+            assert_eq!(code(Event::builder("").topic(bad).build()), "invalid_topic");
+            assert_eq!(code(Event::builder("").name(bad).build()), "invalid_event");
+            assert_eq!(
+                code(Event::builder("").idempotency_key(bad).build()),
+                "invalid_id"
+            );
+        }
+    }
+
+    #[test]
+    fn reserved_names_and_topics_cannot_be_published() {
+        for name in RESERVED_NAMES.into_iter().chain(EVENT_SOURCE_NAMES) {
+            assert_eq!(
+                code(Event::builder("").name(name).build()),
+                "reserved_event"
+            );
+        }
+        assert_eq!(
+            code(Event::builder("").topic("$x").build()),
+            "reserved_topic"
+        );
+        assert_eq!(
+            code(Event::builder("").topic("a*").build()),
+            "invalid_topic"
+        );
+        assert_eq!(
+            code(Event::builder("").topic("{a}").build()),
+            "invalid_topic"
+        );
+    }
+}
