@@ -49,7 +49,7 @@ pub struct Config {
     #[arg(long, env = "SSE_BROADCASTER_WORKERS", value_parser = clap::value_parser!(u16).range(1..=MAX_WORKERS))]
     pub workers: Option<u16>,
 
-    /// Serve streams through actix's dispatcher, which takes ten times the memory for each
+    /// Serve streams through actix's dispatcher, which takes 14 times the memory for each
     #[arg(long, env = "SSE_BROADCASTER_NO_DIRECT", value_parser = BoolishValueParser::new())]
     pub no_direct: bool,
 
