@@ -1,5 +1,6 @@
 //! The commands of the documents, as their readers run them: in order, by a shell, with the program on a
-//! port of its own in place of 8000.
+//! port of its own in place of 8000. Some pages are followed from the first command to the last. Of all
+//! others, each command needs at least a rule that says which test runs it.
 
 use std::{
     fs,
@@ -14,9 +15,10 @@ use tempfile::TempDir;
 
 use crate::support::{PATIENCE, Server, command};
 
-/// What a document's commands publish, and all its subscribers get.
-const PUBLISHED: &str = "data: hello";
 const ADDRESS: &str = "127.0.0.1:8000";
+/// What some pages write in its place.
+const ELLIPSIS: &str = "…/";
+const KEY: &str = "key-of-the-documents";
 
 enum Step<'a> {
     /// Starts the program with these arguments, in place of the one before.
@@ -30,16 +32,55 @@ enum Step<'a> {
 
 impl<'a> Step<'a> {
     fn of(line: &'a str) -> Self {
-        let words: Vec<_> = line.split(' ').collect();
+        let settings = |word: &&str| word.contains('=') && !word.starts_with('-');
+        let words: Vec<_> = line.split(' ').skip_while(settings).collect();
         match words[..] {
             ["cargo", "run", "--release"] => Self::Start(""),
+            ["cargo", "run", "--", ..] => Self::Start(&line["cargo run --".len()..]),
+            ["cargo", "run" | "test", "--example", ..] | ["sqlite3", ..] => {
+                Self::Elsewhere("tests/examples/run", "it runs the examples")
+            }
+            ["cargo", "bench", ..] => Self::Elsewhere("benches", "a benchmark"),
             ["cargo", "install", "--path", path] => {
                 Self::Elsewhere(path, "the build is that of these tests")
             }
-            ["sse-broadcaster", ..] => Self::Start(line["sse-broadcaster".len()..].trim()),
+            ["sse-broadcaster", "bench", ..] => {
+                Self::Elsewhere("tests/commands/bench.rs", "it takes long")
+            }
+            [
+                "sse-broadcaster",
+                "subscribe",
+                ..,
+                "|",
+                "sse-broadcaster",
+                "publish",
+                "--json",
+                "--url",
+                _,
+            ] => Self::Elsewhere("tests/commands/copy.rs", "it needs two servers"),
+            ["tail", ..] => Self::Elsewhere("tests/commands/publish_input.rs", "it has no end"),
+            ["sse-broadcaster", "subscribe", ..] if !line.contains("--until head") => {
+                Self::Subscribe
+            }
+            ["sse-broadcaster", "subscribe" | "publish" | "health", ..] => Self::Run,
+            ["sse-broadcaster", ..] => Self::Start(
+                line.split_once("sse-broadcaster")
+                    .map_or("", |(_, arguments)| arguments.trim()),
+            ),
             ["scripts/test", ..] => Self::Elsewhere("scripts/test", "it runs this test"),
-            ["docker", ..] => {
+            [script, ..] if script.starts_with("scripts/") || script.starts_with("tests/") => {
+                Self::Elsewhere(script, "a script of its own")
+            }
+            ["docker", "compose", ..] => Self::Elsewhere(
+                "tests/clients/compose.test.mjs",
+                "it runs these nodes without docker",
+            ),
+            ["docker" | "kubectl" | "export", ..] => {
                 Self::Elsewhere("Dockerfile", "scripts/test container runs the image")
+            }
+            ["sudo", ..] => Self::Elsewhere("tests/disk/private.rs", "it changes the machine"),
+            ["curl", ..] if line.contains(":8080/") || line.contains(":3000/") => {
+                Self::Elsewhere("tests/examples/run", "it runs the examples")
             }
             ["curl", "-N", ..] => Self::Subscribe,
             ["curl", ..] => Self::Run,
@@ -53,11 +94,12 @@ fn commands(document: &str) -> Vec<String> {
     let mut commands = Vec::new();
     for block in document.split("```sh\n").skip(1) {
         let block = block.split("```").next().expect("a block");
-        let lines = block.replace("\\\n", " ");
+        let lines = block.replace("\\\n", " ").replace("|\n", "| ");
         commands.extend(
             lines
                 .lines()
-                .map(|line| line.split(" #").next().unwrap_or(line).trim().to_owned())
+                .map(|line| line.split(" #").next().unwrap_or(line))
+                .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
                 .filter(|line| !line.is_empty()),
         );
     }
@@ -67,11 +109,20 @@ fn commands(document: &str) -> Vec<String> {
 /// A subscriber of a document, which ends with its handle.
 struct Subscriber {
     command: String,
-    curl: Child,
+    program: Child,
     lines: mpsc::Receiver<String>,
 }
 
 impl Subscriber {
+    /// Waits for what the document's commands send to all subscribers.
+    fn expect_published(&self) {
+        self.expect(match &self.command {
+            signals if signals.contains("/signals") => "event: deleted",
+            curl if curl.starts_with("curl") => "data: hello",
+            _ => "hello",
+        });
+    }
+
     fn expect(&self, text: &str) {
         loop {
             match self.lines.recv_timeout(PATIENCE) {
@@ -85,8 +136,8 @@ impl Subscriber {
 
 impl Drop for Subscriber {
     fn drop(&mut self) {
-        let _ = self.curl.kill();
-        let _ = self.curl.wait();
+        let _ = self.program.kill();
+        let _ = self.program.wait();
     }
 }
 
@@ -98,13 +149,18 @@ struct Follower {
 }
 
 impl Follower {
-    fn follow(document: &str) -> Self {
+    fn follow(file: &str) -> Self {
+        Self::follow_with(None, file)
+    }
+
+    /// Follows a page that begins with a server running.
+    fn follow_with(server: Option<Server>, file: &str) -> Self {
         let mut follower = Self {
             directory: tempfile::tempdir().unwrap(),
-            server: None,
+            server,
             subscribers: Vec::new(),
         };
-        let commands = commands(document);
+        let commands = commands(&document(file));
         assert!(!commands.is_empty(), "no command was found");
         for line in &commands {
             match Step::of(line) {
@@ -133,12 +189,26 @@ impl Follower {
 
     fn shell(&self, line: &str) -> Command {
         let server = self.server.as_ref().expect("a server was started before");
-        assert!(line.contains(ADDRESS), "{line:?} is not for {ADDRESS}");
-        let line = line.replace(ADDRESS, &server.address.to_string());
+        let address = server.address.to_string();
+        let named = line.contains(ADDRESS) || line.contains(ELLIPSIS);
+        assert!(
+            named || !line.starts_with("curl"),
+            "{line:?} is not for {ADDRESS}"
+        );
+        let script = line
+            .replace(ADDRESS, &address)
+            .replace(ELLIPSIS, &format!("http://{address}/"))
+            .replacen("curl ", "curl --no-progress-meter --fail ", 1);
+        let program = Path::new(env!("CARGO_BIN_EXE_sse-broadcaster"));
+        let programs = program.parent().expect("a directory").display();
+        let path = std::env::var("PATH").unwrap_or_default();
         let mut shell = Command::new("sh");
         shell
             .arg("-euc")
-            .arg(line.replacen("curl ", "exec curl --no-progress-meter --fail ", 1))
+            .arg(format!("exec {script}"))
+            .env("PATH", format!("{programs}:{path}"))
+            .env("SSE_BROADCASTER_LISTEN", address)
+            .env("SSE_BROADCASTER_PUBLISH_KEY", KEY)
             .current_dir(self.directory.path())
             .stdin(Stdio::null());
         shell
@@ -146,8 +216,8 @@ impl Follower {
 
     /// Returns when the stream has begun.
     fn subscribe(&mut self, line: &str) {
-        let mut curl = self.shell(line).stdout(Stdio::piped()).spawn().unwrap();
-        let output = BufReader::new(curl.stdout.take().expect("a pipe"));
+        let mut program = self.shell(line).stdout(Stdio::piped()).spawn().unwrap();
+        let output = BufReader::new(program.stdout.take().expect("a pipe"));
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
             for line in output.lines().map_while(Result::ok) {
@@ -158,10 +228,13 @@ impl Follower {
         });
         let subscriber = Subscriber {
             command: line.to_owned(),
-            curl,
+            program,
             lines,
         };
-        subscriber.expect("event: connected");
+        // The command prints events alone.
+        if line.starts_with("curl") {
+            subscriber.expect("event: connected");
+        }
         self.subscribers.push(subscriber);
     }
 
@@ -172,7 +245,7 @@ impl Follower {
 
     fn expect_published(&mut self) {
         for subscriber in self.subscribers.drain(..) {
-            subscriber.expect(PUBLISHED);
+            subscriber.expect_published();
         }
     }
 }
@@ -189,7 +262,7 @@ fn document(file: &str) -> String {
 
 #[test]
 fn the_commands_of_the_readme_work() {
-    let follower = Follower::follow(&document("README.md"));
+    let follower = Follower::follow("README.md");
     let server = follower.server.expect("it starts a server");
     let counter = server.get("/signals/counter").json();
     assert_eq!(counter["value"], 1, "{counter}");
@@ -197,7 +270,47 @@ fn the_commands_of_the_readme_work() {
 
 #[test]
 fn the_commands_of_getting_started_work() {
-    let follower = Follower::follow(&document("docs/getting-started.md"));
+    let follower = Follower::follow("docs/getting-started.md");
     let kept = follower.directory.path().join("log");
     assert!(kept.is_dir(), "--data-dir makes its directory");
+}
+
+#[test]
+fn the_commands_of_publishing_work() {
+    let server = Server::start(&["--publish-key", KEY]);
+    let follower = Follower::follow_with(Some(server), "docs/publishing.md");
+    let copied = fs::read_to_string(follower.directory.path().join("events.ndjson")).unwrap();
+    assert!(copied.contains("order-7/3"), "{copied}");
+}
+
+#[test]
+fn the_commands_of_subscribing_and_of_signals_work() {
+    Follower::follow_with(Some(Server::start(&[])), "docs/subscribing.md");
+    Follower::follow_with(Some(Server::start(&[])), "docs/signals.md");
+}
+
+#[test]
+fn every_command_of_every_page_is_run_by_a_test() {
+    let listed = fs::read_dir(root("docs")).unwrap();
+    let mut pages: Vec<_> = listed.map(|entry| entry.unwrap().path()).collect();
+    pages.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
+    // Run by whoever has the right to publish versions.
+    pages.retain(|path| !path.ends_with("releasing.md"));
+    pages.extend(
+        [
+            "README.md",
+            "CONTRIBUTING.md",
+            "examples/posts/README.md",
+            "examples/stats/README.md",
+            "examples/counter/README.md",
+        ]
+        .map(root),
+    );
+    for page in pages {
+        for line in commands(&fs::read_to_string(&page).unwrap()) {
+            if let Step::Elsewhere(file, _) = Step::of(&line) {
+                assert!(root(file).exists(), "{line:?} of {page:?} needs {file}");
+            }
+        }
+    }
 }
