@@ -71,6 +71,29 @@ fn the_configuration_page_lists_every_setting_and_no_other() {
     assert_eq!(settings, listed);
 }
 
+#[test]
+fn the_configuration_page_has_the_default_of_each_setting() {
+    let page = include_str!("../docs/configuration.md");
+    let mut compared = 0;
+    for (name, text) in sources() {
+        if !name.starts_with("crates/server/src/config") {
+            continue;
+        }
+        for setting in text.split("env = \"SSE_BROADCASTER_").skip(1) {
+            let (variable, rest) = setting.split_once('"').unwrap();
+            let Some((_, default)) = rest.split_once("default_value = \"") else {
+                continue;
+            };
+            let default = default.split('"').next().unwrap();
+            let flag = variable.to_lowercase().replace('_', "-");
+            let row = format!("\n| `--{flag}` | `{default}` |");
+            assert!(page.contains(&row), "no row begins with {row:?}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 10, "{compared} settings with a default");
+}
+
 /// What makes an error with a code, which is its first string.
 const ERRORS: [&str; 11] = [
     "Problem::new(",
