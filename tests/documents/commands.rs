@@ -35,6 +35,10 @@ impl<'a> Step<'a> {
         let settings = |word: &&str| word.contains('=') && !word.starts_with('-');
         let words: Vec<_> = line.split(' ').skip_while(settings).collect();
         match words[..] {
+            _ if line.contains("docker compose") => Self::Elsewhere(
+                "tests/clients/compose.test.mjs",
+                "it runs these nodes without docker",
+            ),
             ["cargo", "run", "--release"] => Self::Start(""),
             ["cargo", "run", "--", ..] => Self::Start(&line["cargo run --".len()..]),
             ["cargo", "run" | "test", "--example", ..] | ["sqlite3", ..] => {
@@ -71,10 +75,6 @@ impl<'a> Step<'a> {
             [script, ..] if script.starts_with("scripts/") || script.starts_with("tests/") => {
                 Self::Elsewhere(script, "a script of its own")
             }
-            ["docker", "compose", ..] => Self::Elsewhere(
-                "tests/clients/compose.test.mjs",
-                "it runs these nodes without docker",
-            ),
             ["docker" | "kubectl" | "export", ..] => {
                 Self::Elsewhere("Dockerfile", "scripts/test container runs the image")
             }
