@@ -97,12 +97,10 @@ impl Served {
     fn new() -> Self {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_all().build().expect("a runtime");
-        let options = Options {
-            shards: 1,
-            ping_interval: Duration::from_secs(3_600),
-            replay_bytes_per_second: 0,
-            ..Options::default()
-        };
+        let options = Options::default()
+            .shards(1)
+            .ping_interval(Duration::from_secs(3_600))
+            .replay_bytes_per_second(0);
         let broadcaster = {
             let _runtime = runtime.enter();
             Broadcaster::start(Memory::new(Retention::default()), options).expect("it starts")

@@ -1,143 +1,95 @@
 //! Publish once, deliver to all. A [`Broadcaster`] owns one shard per worker thread, and each shard
 //! holds its subscribers in a `parking_lot::Mutex<Vec<sse::Sender>>` (`broadcaster/shard.rs`, which
-//! has the rules of that lock). Shards follow the history: an append rings their bells, their walks
-//! tell the senders that match, and each sender's [`Subscription`] takes all that is due to it.
+//! has the rules of that lock). Shards follow the history: an append notifies them, their walks
+//! wake the senders that match, and each sender's [`Subscription`] takes all that is due to it.
 //!
 //! # Falling behind
 //! A subscriber is a cursor in the log. One that reads slowly reads on from history and costs nobody
-//! anything. A *server* that is behind makes its publishers wait, and never cuts a subscriber.
+//! anything. A *server* that lags makes its publishers wait, and never cuts a subscriber.
 
 mod blocking;
-mod buffers;
+mod drain;
 mod encoded_stream;
 mod error;
+mod follower;
 mod history_reader;
-mod index;
+mod inner;
 #[cfg(all(test, shuttle))]
 mod interleavings;
 mod item;
+mod options;
+mod ping;
 mod polls;
-mod position;
+mod publish;
 mod publish_quota;
-mod rate_limiter;
-mod read_ahead;
 mod reconnects;
+mod replay;
 mod shard;
-mod single_flight;
 mod size;
 mod snapshot;
 mod start;
 mod stats;
+mod subscriber_count;
 mod subscription;
-mod walk;
-mod window_slice;
+mod thread_shards;
+mod walks;
 
 use std::{
-    cell::RefCell,
-    fmt,
     future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant},
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
 };
 
-use futures_util::future::BoxFuture;
-use tokio::{runtime::Handle, sync::Notify, time::timeout_at};
+use tokio::runtime::Handle;
 
+use self::{
+    follower::Following, inner::Inner, polls::Polls, publish_quota::PublishQuota,
+    replay::ReplayReader, shard::Shard, subscriber_count::SubscriberCount,
+    thread_shards::ThreadShards,
+};
 use crate::{
-    event::{Event, EventId, Selector},
-    history::{
-        self, AppendError, Appended, Batch, Bounds, Follower, History, NameKind, NameRange, Names,
-        ReservationGuard, RetainedAt, Unavailable, Window,
-    },
+    event::Selector,
+    history::{self, Bounds, History, NameKind, NameRange, Names, RetainedAt, Unavailable},
 };
-use polls::Polls;
-use publish_quota::PublishQuota;
-use shard::{Attended, Shard};
-use single_flight::ReplaySingleFlight;
-use size::Size;
 
-pub use buffers::ReplayBuffers;
 pub use encoded_stream::{Disconnected, EncodedStream, MAX_PIECE_BYTES, Part};
 pub use error::{PublishError, StartError, SubscribeError};
 pub use history_reader::{HistoryReader, Missing};
 pub use item::{Events, Item};
+pub use options::{MIN_WINDOW_EVENTS, MIN_WINDOW_LARGEST, Options};
+pub use replay::buffers::ReplayBuffers;
 pub use snapshot::{Snapshot, Snapshots};
 pub use start::Start;
 pub use stats::{Ended, Stats};
 pub use subscription::Subscription;
 
-/// Fewest events that the window must have room for.
-pub const MIN_WINDOW_EVENTS: usize = 16;
-/// How many events of the largest size the window must have room for.
-pub const MIN_WINDOW_LARGEST: usize = 8;
-/// A batch is at most this part of the window.
-const BATCH_SHARE: usize = 4;
-
-/// How a broadcaster behaves. Durations of zero mean "at once" but for `ping_interval`, which has a
-/// millisecond at least.
+/// Publishes events, and has subscribers for them: see the [module](self). A handle: clones are the same
+/// broadcaster, which ends with the last of them and of its subscriptions.
+///
+/// ```
+/// use futures_util::StreamExt as _;
+/// use sse_broadcaster::{
+///     Broadcaster, Event, Memory, Options, Selector, Start, encoding::Sse, history::Retention,
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let broadcaster = Broadcaster::start(Memory::new(Retention::default()), Options::default())?;
+///
+/// // The body of a response to an `EventSource`.
+/// let subscription = broadcaster.subscribe(Selector::topics(&["news"])?, Start::Live)?;
+/// let mut body = subscription.encoded(&Sse);
+/// assert!(body.next().await.unwrap()?.starts_with(b"retry: "));
+///
+/// broadcaster.publish_one(Event::builder("hello").topic("news").build()?).await?;
+/// let sent = body.next().await.unwrap()?;
+/// assert!(sent.starts_with(b"data: hello\nid: "));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
-pub struct Options {
-    /// How many threads serve subscribers; each gets a shard of its own. At least one.
-    pub shards: usize,
-    /// Longest time for which a stream is sent nothing.
-    pub ping_interval: Duration,
-    /// How long a publish waits for room while this server is behind.
-    pub publish_wait: Duration,
-    /// Longest data of one event, in bytes.
-    pub max_event_bytes: usize,
-    pub max_subscribers: usize,
-    /// How fast one stream is given what is past, beyond its first megabyte; 0 is as fast as it
-    /// takes it. What is live is not held back.
-    pub replay_bytes_per_second: u64,
-    /// Most bytes that are held in all of what was read of the past for streams, until their clients
-    /// have taken it. Reads wait while there is no room.
-    pub replay_buffer_bytes: usize,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            shards: std::thread::available_parallelism().map_or(2, Into::into),
-            ping_interval: Duration::from_secs(4),
-            publish_wait: Duration::from_secs(5),
-            max_event_bytes: 1 << 20,
-            max_subscribers: usize::MAX,
-            replay_bytes_per_second: 20_000_000,
-            replay_buffer_bytes: 64 << 20,
-        }
-    }
-}
-
-/// See the module. A handle: clones are the same broadcaster, which ends with the last of them and
-/// of its subscriptions.
-#[derive(Clone)]
 pub struct Broadcaster {
     inner: Arc<Inner>,
-}
-
-struct Inner {
-    history: Arc<dyn History>,
-    window: Arc<Window>,
-    shards: Arc<[Arc<Shard>]>,
-    /// Threads that were given a shard so far.
-    threads: AtomicUsize,
-    quota: Arc<PublishQuota>,
-    replays: ReplaySingleFlight,
-    buffers: Arc<ReplayBuffers>,
-    stats: Arc<Stats>,
-    options: Options,
-    subscribers: AtomicUsize,
-    left: Notify,
-    draining: AtomicBool,
-    runtime: Handle,
-}
-
-thread_local! {
-    /// Which shard of which broadcaster this thread's subscribers belong to.
-    static SHARDS: RefCell<Vec<(std::sync::Weak<Inner>, usize)>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Broadcaster {
@@ -158,14 +110,7 @@ impl Broadcaster {
     pub fn on(history: Arc<dyn History>, options: Options) -> Result<Self, StartError> {
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         let window = history.tail();
-        let least_bytes = MIN_WINDOW_LARGEST * Event::largest_memory(options.max_event_bytes);
-        let retention = window.retention();
-        if retention.events < MIN_WINDOW_EVENTS || retention.bytes < least_bytes {
-            return Err(StartError::WindowTooSmall {
-                least_events: MIN_WINDOW_EVENTS,
-                least_bytes,
-            });
-        }
+        options.check_window(window.retention())?;
         let stats = Arc::new(Stats::default());
         let new_shard = |_| Arc::new(Shard::new(&window, Arc::clone(&stats)));
         let shards: Arc<[Arc<Shard>]> = (0..options.shards.max(1)).map(new_shard).collect();
@@ -178,130 +123,22 @@ impl Broadcaster {
             return Err(StartError::HistoryInUse);
         }
         let inner = Arc::new(Inner {
-            quota,
+            replays: ReplayReader::new(Arc::clone(&history), &options, &runtime),
             history,
             window,
-            shards,
-            threads: AtomicUsize::new(0),
-            replays: ReplaySingleFlight::default(),
-            buffers: ReplayBuffers::new(
-                options.replay_buffer_bytes,
-                options.max_event_bytes,
-                &runtime,
-            ),
+            shards: ThreadShards::new(shards),
+            quota,
+            subscribers: SubscriberCount::new(options.max_subscribers),
             stats,
-            subscribers: AtomicUsize::new(0),
-            left: Notify::new(),
-            draining: AtomicBool::new(false),
-            runtime,
             options,
+            runtime,
+            draining: AtomicBool::new(false),
         });
-        inner.runtime.spawn(ping(
-            Arc::downgrade(&inner),
-            Polls::new(inner.options.ping_interval),
-        ));
+        let polls = Polls::new(inner.options.ping_interval);
+        inner
+            .runtime
+            .spawn(ping::ping(Arc::downgrade(&inner), polls));
         Ok(Self { inner })
-    }
-
-    /// Publishes a batch in one step: all of it or nothing. Answers when it is in history; it is
-    /// delivered also when this future is dropped after that.
-    ///
-    /// # Errors
-    /// See [`PublishError`]. While the server is behind it waits, at most `publish_wait`.
-    pub async fn publish(&self, batch: impl Into<Batch>) -> Result<Appended, PublishError> {
-        let called = Instant::now();
-        let batch = batch.into();
-        let size = self.size_of(&batch)?;
-        let inner = &*self.inner;
-        let reservation = inner.quota.reserve(size, inner.options.publish_wait).await;
-        let reservation = reservation.ok_or(PublishError::Overloaded)?;
-        // Asked behind the reservation, which a drain waits for.
-        if self.is_draining() {
-            return Err(PublishError::Draining);
-        }
-        let appended = inner
-            .history
-            .append(batch, ReservationGuard::new(reservation))
-            .await?;
-        inner.stats.published.add(appended.ids.len() as u64);
-        inner.stats.publish_latency.observe(called.elapsed());
-        Ok(appended)
-    }
-
-    /// Publishes one event, and returns its id: that of the first publish where the event repeats one by its
-    /// idempotency key.
-    ///
-    /// ```
-    /// # use sse_broadcaster::{Broadcaster, Event, Memory, Options, history::Retention};
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let broadcaster = Broadcaster::start(Memory::new(Retention::default()), Options::default())?;
-    /// let event = Event::builder("hello").topic("news").idempotency_key("greeting").build()?;
-    /// let id = broadcaster.publish_one(event.clone()).await?;
-    /// assert_eq!(broadcaster.publish_one(event).await?, id);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// As [`publish`](Self::publish).
-    pub async fn publish_one(&self, event: Event) -> Result<EventId, PublishError> {
-        let appended = self.publish(event).await?;
-        let id = appended.ids.first().copied();
-        id.ok_or(PublishError::Conflict(AppendError::NoEvents))
-    }
-
-    /// The same as [`publish`](Self::publish), from a thread that may wait: one that is not async, or that of
-    /// `tokio::task::spawn_blocking`.
-    ///
-    /// # Errors
-    /// As [`publish`](Self::publish), and [`PublishError::WouldBlock`] in an async context.
-    pub fn publish_blocking(&self, batch: impl Into<Batch>) -> Result<Appended, PublishError> {
-        let published = self.block_on(self.publish(batch));
-        published.unwrap_or(Err(PublishError::WouldBlock))
-    }
-
-    /// What becomes of the future; `None` in an async context, where it must not be waited for.
-    pub fn block_on<F: Future>(&self, future: F) -> Option<F::Output> {
-        blocking::may_block().then(|| self.inner.runtime.block_on(future))
-    }
-
-    /// What streams hold of the past.
-    #[must_use]
-    pub fn replay_buffers(&self) -> &Arc<ReplayBuffers> {
-        &self.inner.buffers
-    }
-
-    /// Most events that are taken in one batch.
-    #[must_use]
-    pub fn max_batch_events(&self) -> usize {
-        self.inner.window.retention().events / BATCH_SHARE
-    }
-
-    /// Most bytes of events, by [`Event::most_memory`], that are taken in one batch.
-    #[must_use]
-    pub fn max_batch_bytes(&self) -> usize {
-        self.inner.window.retention().bytes / BATCH_SHARE
-    }
-
-    fn size_of(&self, batch: &Batch) -> Result<Size, PublishError> {
-        let max = self.inner.options.max_event_bytes;
-        let lengths = batch.events.iter().map(|event| event.data().len());
-        if let Some(bytes) = lengths.max().filter(|bytes| *bytes > max) {
-            return Err(PublishError::EventTooLarge { bytes, max });
-        }
-        let (max_events, max_bytes) = (self.max_batch_events(), self.max_batch_bytes());
-        let bytes = batch.events.iter().map(Event::most_memory).sum::<usize>();
-        if batch.events.len() > max_events || bytes > max_bytes {
-            return Err(PublishError::BatchTooLarge {
-                max_events,
-                max_bytes,
-            });
-        }
-        Ok(Size {
-            events: batch.events.len() as u64,
-            bytes: bytes as u64,
-        })
     }
 
     /// A stream for one subscriber, served by this thread's shard.
@@ -338,21 +175,19 @@ impl Broadcaster {
         if self.is_draining() {
             return Err(SubscribeError::Draining);
         }
-        let shard = Arc::clone(self.shard_of_this_thread());
+        let shard = Arc::clone(self.inner.shards.of_this_thread());
         if !shard.is_attended() {
             let runtime = Handle::try_current().map_err(|_| SubscribeError::NoRuntime)?;
             runtime.spawn(self.attend());
         }
-        let taken = self.inner.subscribers.fetch_add(1, Ordering::SeqCst);
-        if taken >= self.inner.options.max_subscribers {
-            self.inner.has_left();
+        if !self.inner.subscribers.join() {
             return Err(SubscribeError::Full);
         }
         let inner = Arc::clone(&self.inner);
         let mut subscription = Subscription::new(inner, shard, selector, start, state);
-        // A publisher may have seen the first of a shard before its place, and waited for that.
+        // A publisher may have seen that the shard has a subscriber before it moved its position there, and waited.
         self.inner.quota.freed();
-        // A drain that began meanwhile may have passed this one over.
+        // A drain that began meanwhile may have passed over this one.
         if self.is_draining() {
             subscription.ends_as(Ended::Refused);
             return Err(SubscribeError::Draining);
@@ -360,88 +195,15 @@ impl Broadcaster {
         Ok(subscription)
     }
 
-    /// The walks of this thread's shard, to be spawned on the thread that polls its subscriptions:
-    /// there a wake costs least, and subscriptions are polled before the next walk. Subscribing
-    /// spawns it where nobody did. It ends with the broadcaster.
-    pub fn attend(&self) -> impl Future<Output = ()> + Send + 'static {
-        let shard = Arc::clone(self.shard_of_this_thread());
-        let inner = Arc::downgrade(&self.inner);
-        let duty = shard.attend().map(|attended| Duty {
-            _attended: attended,
-            _freed: Freed(inner.clone()),
-        });
-        async move {
-            let Some(_duty) = duty else { return };
-            while let Some(inner) = inner.upgrade() {
-                if shard.walk(&inner.window).await {
-                    inner.quota.freed();
-                    // Those that were woken first: what they take now, the next walk need not.
-                    tokio::task::yield_now().await;
-                } else {
-                    drop(inner);
-                    shard.bell.notified().await;
-                }
-            }
-        }
+    /// Runs the future to its end; `None` in an async context, which must not wait for it.
+    pub fn block_on<F: Future>(&self, future: F) -> Option<F::Output> {
+        blocking::may_block().then(|| self.inner.runtime.block_on(future))
     }
 
-    fn shard_of_this_thread(&self) -> &Arc<Shard> {
-        let inner = &self.inner;
-        let index = SHARDS.with_borrow_mut(|known| {
-            known.retain(|(broadcaster, _)| broadcaster.strong_count() > 0);
-            let found = known
-                .iter()
-                .find(|(broadcaster, _)| std::ptr::eq(broadcaster.as_ptr(), Arc::as_ptr(inner)));
-            if let Some((_, index)) = found {
-                return *index;
-            }
-            let index = inner.threads.fetch_add(1, Ordering::Relaxed) % inner.shards.len();
-            known.push((Arc::downgrade(inner), index));
-            index
-        });
-        &inner.shards[index]
-    }
-
-    /// Ends every stream so that its client comes back: publishing ends, what was published is
-    /// delivered, each stream is sent a reconnection time of its own, the more streams the more they
-    /// differ but by no more than `within`, and is cut. Returns once all are gone, or after `within`, when the
-    /// history is closed.
-    ///
-    /// Dropping the future takes nothing back: publishing stays ended, and streams that were asked to end do so
-    /// with what is due to them. Those that were not asked yet stay open, nobody ends them after `within`, and the
-    /// history is not closed. A further call goes on.
-    pub async fn drain(&self, within: Duration) {
-        let inner = &*self.inner;
-        let deadline = Instant::now() + within;
-        inner.draining.store(true, Ordering::SeqCst);
-        while !inner.quota.is_free() && Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        let streams = inner.subscribers.load(Ordering::SeqCst);
-        for shard in inner.shards.iter() {
-            shard.drain(|| reconnects::drained(streams, within), deadline);
-        }
-        let _ = timeout_at(deadline.into(), async {
-            loop {
-                let left = inner.left.notified();
-                tokio::pin!(left);
-                left.as_mut().enable();
-                if inner.subscribers.load(Ordering::SeqCst) == 0 {
-                    return;
-                }
-                left.await;
-            }
-        })
-        .await;
-        for shard in inner.shards.iter() {
-            shard.wake_all();
-        }
-        inner.history.close().await;
-    }
-
+    /// What streams hold of history.
     #[must_use]
-    pub fn is_draining(&self) -> bool {
-        self.inner.draining.load(Ordering::SeqCst)
+    pub fn replay_buffers(&self) -> &Arc<ReplayBuffers> {
+        self.inner.replays.buffers()
     }
 
     #[must_use]
@@ -467,8 +229,7 @@ impl Broadcaster {
     pub async fn retained(&self, keys: &[&str]) -> Result<RetainedAt, Unavailable> {
         let mut retained = self.inner.history.retained(keys).await?;
         let found = retained.values.iter_mut().flatten();
-        self.inner
-            .buffers
+        self.replay_buffers()
             .hold_fetched(found.map(|(value, _)| value))?;
         Ok(retained)
     }
@@ -497,7 +258,7 @@ impl Broadcaster {
         self.inner.history.stats()
     }
 
-    /// Whether history can take a publish now, as far as it knows.
+    /// Whether history can take a publish now, as of its last contact with what it is kept in.
     ///
     /// # Errors
     /// Why not.
@@ -511,101 +272,15 @@ impl Broadcaster {
         self.inner.quota.lag().events
     }
 
-    /// A reconnection time for one that is sent away: not everybody comes back at once.
+    /// A reconnection time for a client that is refused: not all come back at once.
     #[must_use]
     pub fn spread_retry() -> Duration {
         reconnects::refused()
     }
 
-    /// Counts one that was sent away at the door.
+    /// Counts a client that was refused before it subscribed.
     pub fn count_refused(&self) {
         self.inner.stats.count_end(Ended::Refused);
-    }
-}
-
-struct Following {
-    shards: Arc<[Arc<Shard>]>,
-    quota: std::sync::Weak<PublishQuota>,
-}
-
-impl Follower for Following {
-    fn pushed(&self) {
-        for shard in self.shards.iter().filter(|shard| shard.is_occupied()) {
-            shard.bell.notify_one();
-        }
-    }
-
-    fn room(&self, events: u64, bytes: u64) -> BoxFuture<'_, ()> {
-        let quota = self.quota.upgrade();
-        Box::pin(async move {
-            if let Some(quota) = quota {
-                quota.wait_for(Size { events, bytes }).await;
-            }
-        })
-    }
-}
-
-/// What walks a shard. Where it ends, nobody waits for that shard any more, and then publishers are
-/// told: the fields are dropped in this order.
-struct Duty {
-    _attended: Attended,
-    _freed: Freed,
-}
-
-struct Freed(std::sync::Weak<Inner>);
-
-impl Drop for Freed {
-    fn drop(&mut self) {
-        if let Some(inner) = self.0.upgrade() {
-            inner.quota.freed();
-        }
-    }
-}
-
-impl Inner {
-    fn has_left(&self) {
-        if self.subscribers.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.left.notify_waiters();
-        }
-        // A shard that nobody is left on makes no publisher wait.
-        self.quota.freed();
-    }
-}
-
-impl fmt::Debug for Broadcaster {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Broadcaster")
-            .field("options", &self.inner.options)
-            .field("stats", &self.inner.stats)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        // For the walks to see that it is over.
-        for shard in self.shards.iter() {
-            shard.bell.notify_one();
-        }
-    }
-}
-
-/// Pings quiet streams and prunes those that are stale, until the broadcaster is gone.
-async fn ping(broadcaster: std::sync::Weak<Inner>, polls: Polls) {
-    let mut ticks = tokio::time::interval(polls.every);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    ticks.tick().await;
-    loop {
-        ticks.tick().await;
-        let Some(inner) = broadcaster.upgrade() else {
-            return;
-        };
-        // Drops what has grown too old while nobody publishes.
-        let _ = inner.history.bounds();
-        inner.replays.forget(Instant::now());
-        for shard in inner.shards.iter() {
-            shard.prune_stale(Instant::now(), polls);
-        }
     }
 }
 

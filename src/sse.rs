@@ -5,10 +5,12 @@ mod frame;
 mod lines;
 mod notice;
 mod sender;
+mod timers;
 
 use std::time::Duration;
 
-pub(crate) use sender::{Cursor, EpochGap, Heartbeat, Mark};
+pub(crate) use sender::{Cursor, Ending};
+pub(crate) use timers::Ping;
 
 pub use frame::{Frame, PING};
 pub use lines::{end_block, json, write_data, write_field};

@@ -239,10 +239,7 @@ async fn say(
 
 #[actix_web::test]
 async fn an_error_of_the_library_in_an_actix_handler_is_a_problem_with_its_stable_code() {
-    let broadcaster = start(Options {
-        max_event_bytes: 1_000,
-        ..Options::default()
-    });
+    let broadcaster = start(Options::default().max_event_bytes(1_000));
     let signals = Signals::new(&broadcaster);
     let app = App::new()
         .app_data(actix_web::web::Data::new(broadcaster.clone()))

@@ -75,10 +75,7 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<(), String> {
     let directory = arguments.settings.data_dir(NAME)?;
     let database = Database::open(&directory.join("stats.sqlite")).map_err(|e| e.to_string())?;
-    let options = Options {
-        max_subscribers: MAX_SUBSCRIBERS,
-        ..Options::default()
-    };
+    let options = Options::default().max_subscribers(MAX_SUBSCRIBERS);
     // What streams are sent is the database's state, whole: a log of it need not outlive the process.
     let broadcaster = Broadcaster::start(Memory::new(Retention::default()), options)
         .map_err(|error| error.to_string())?;

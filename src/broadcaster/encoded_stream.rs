@@ -11,7 +11,11 @@ use bytes::Bytes;
 use futures_util::stream::Stream;
 
 use super::{item::Item, stats::Ended, subscription::Subscription};
-use crate::{encoding::Encoder, event::EventId, sse::Notice};
+use crate::{
+    encoding::{self, Encoder},
+    event::EventId,
+    sse::Notice,
+};
 
 /// Longest piece that is yielded at once: whoever writes it copies it.
 pub const MAX_PIECE_BYTES: usize = 32 << 10;
@@ -67,16 +71,21 @@ pub struct EncodedStream {
     flushed: bool,
 }
 
-impl EncodedStream {
-    pub(super) fn new(subscription: Subscription, encoder: &'static dyn Encoder) -> Self {
-        Self {
-            subscription,
+impl Subscription {
+    /// The same as the body of a response, written by this encoder.
+    #[must_use]
+    pub fn encoded(mut self, encoder: &'static dyn Encoder) -> EncodedStream {
+        self.set_encoder(encoding::id(encoder));
+        EncodedStream {
+            subscription: self,
             encoder,
             remaining: Bytes::new(),
             flushed: false,
         }
     }
+}
 
+impl EncodedStream {
     /// History's head when the stream was opened: what a replay has to come to.
     #[must_use]
     pub fn head(&self) -> EventId {

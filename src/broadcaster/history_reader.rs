@@ -1,8 +1,13 @@
 //! Reads of history that end, for clients that want what there is and no stream.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
-use super::{Broadcaster, Inner, Start, buffers::Lease, rate_limiter::RateLimiter};
+use super::{
+    Broadcaster,
+    inner::Inner,
+    replay::{buffers::Lease, rate_limiter::RateLimiter},
+    start::Start,
+};
 use crate::{
     event::{EventId, Selector},
     history::{Chunk, Found, From, Limit, Unavailable},
@@ -20,7 +25,7 @@ const ENCODED: usize = 7;
 /// A bounded read of history, chunk by chunk: see [`Broadcaster::read_history`].
 #[derive(Debug)]
 pub struct HistoryReader {
-    broadcaster: Broadcaster,
+    inner: Arc<Inner>,
     selector: Selector,
     epoch: u64,
     /// As of the first chunk: what is published while it reads is left to the next read.
@@ -62,7 +67,7 @@ impl Broadcaster {
     ) -> Result<HistoryReader, Unavailable> {
         let bounds = self.bounds();
         let mut reader = HistoryReader {
-            broadcaster: self.clone(),
+            inner: Arc::clone(&self.inner),
             selector,
             epoch: bounds.epoch,
             head: bounds.head,
@@ -72,7 +77,7 @@ impl Broadcaster {
             events: Vec::new(),
             remaining: max_events.max(1),
             ended: false,
-            pace: RateLimiter::new(self.options().replay_bytes_per_second),
+            pace: self.inner.replays.rate_limiter(),
             lease: None,
         };
         let from = start.from().unwrap_or(From::After(bounds.head));
@@ -120,9 +125,7 @@ impl HistoryReader {
             events: CHUNK.events.min(self.remaining),
             ..CHUNK
         };
-        let Inner {
-            history, buffers, ..
-        } = &*self.broadcaster.inner;
+        let (history, buffers) = (&self.inner.history, self.inner.replays.buffers());
         self.lease = None;
         let mut lease = buffers.lease(buffers.most_encoded(limit)).await?;
         let chunk = history.read(from, &self.selector, limit).await?;

@@ -93,11 +93,7 @@ fn start() -> Broadcaster {
         events: WINDOW,
         ..Retention::default()
     });
-    let options = Options {
-        shards: 1,
-        max_event_bytes: 16,
-        ..Options::default()
-    };
+    let options = Options::default().shards(1).max_event_bytes(16);
     Broadcaster::start(memory, options).unwrap()
 }
 

@@ -5,7 +5,7 @@ use std::{any::TypeId, sync::Arc};
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::buffers::Lease;
+use super::replay::buffers::Lease;
 use crate::{
     encoding::{self, Encoder},
     event::{EventId, Stored},

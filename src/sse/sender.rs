@@ -1,77 +1,50 @@
 //! The broadcaster's end of a stream, of which each shard holds those that it serves.
 
-use std::{
-    sync::Arc,
-    task::Waker,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, task::Waker};
 
+use super::timers::Timers;
 use crate::event::{EventId, Selector};
 
-/// The broadcaster's end of one stream: what it asked for, and the place in the log that it is at.
-/// Nothing else is kept for a subscriber; no queue.
+/// The broadcaster's end of one stream: what it asked for, and its cursor in the log. Nothing else is kept for
+/// a subscriber; no queue.
 #[derive(Debug)]
 pub struct Sender {
     pub(crate) selector: Arc<Selector>,
-    /// The log that the cursor is a place in.
+    /// The log that the cursor is a position in.
     pub(crate) epoch: u64,
     pub(crate) cursor: Cursor,
     /// The last id that the client was sent: where it resumes if its stream is cut now.
     pub(crate) last_sent: EventId,
-    pub(crate) due: Due,
-    pub(crate) mark: Option<Mark>,
-    /// Boxed, since few streams ask for it.
-    pub(crate) heartbeat: Option<Box<Heartbeat>>,
-    /// Counted among those that are behind: a walk found it still unpolled.
-    pub(crate) behind: bool,
-    /// Looks since something was sent.
-    pub(crate) quiet: u16,
-    /// Pings since a block was sent.
-    pub(crate) pings: u8,
+    /// History went on under another epoch: what was sent before is lost, and this is where it goes on.
+    pub(crate) gap: Option<EventId>,
+    pub(crate) ending: Option<Ending>,
+    pub(crate) timers: Timers,
+    /// Counted among those that lag: a walk found it still unpolled.
+    pub(crate) is_lagging: bool,
     waker: Option<Waker>,
 }
 
 /// Where a sender is in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cursor {
-    /// Its history has not been looked up yet: it is not live, and not behind anything known.
+    /// Where its stream begins has not been looked up yet.
     Opening,
-    /// At its shard's cursor; this is how far it had come itself when it got there.
+    /// At its shard's position. Everything up to this one was sent, or not asked for, when it got there.
     Live(EventId),
-    /// Before it: it was woken, or its socket is full, or it replays.
-    At(EventId),
+    /// Before its shard's position: it was woken for what comes after this one, or its socket is full, or it
+    /// replays.
+    Due(EventId),
 }
 
-/// What a sender is owed beside events, once it has been polled.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Due {
-    pub(crate) ping: bool,
-    pub(crate) heartbeat: bool,
-    pub(crate) gap: Option<EpochGap>,
-}
-
-/// The visible heartbeat that a client asked for.
-#[derive(Debug)]
-pub(crate) struct Heartbeat {
-    pub(crate) every: Duration,
-    pub(crate) due: Instant,
-}
-
-/// History went on under another epoch: what was sent before is lost, and `at` is where it goes on.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct EpochGap {
-    pub(crate) at: EventId,
-}
-
-/// How a sender ends.
+/// How a stream ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mark {
+pub(crate) enum Ending {
     /// What is due, then this reconnection time, then the cut. Past its shard's deadline without what
     /// is due.
     Drain { retry_ms: u32 },
     /// The grant is over: cut at once.
     Expired,
-    /// The stream is gone; the place is swept once no walk can visit it.
+    /// The stream was dropped; its index is free once no walk can visit it.
     Gone,
 }
 
@@ -87,24 +60,42 @@ impl Sender {
             epoch,
             cursor,
             last_sent,
-            due: Due::default(),
-            mark: None,
-            heartbeat: None,
-            behind: false,
-            quiet: 0,
-            pings: 0,
+            gap: None,
+            ending: None,
+            timers: Timers::default(),
+            is_lagging: false,
             waker: None,
         }
     }
 
     pub(crate) fn is_gone(&self) -> bool {
-        self.mark == Some(Mark::Gone)
+        self.ending == Some(Ending::Gone)
     }
 
-    /// Tells the stream that something after `from` is due to it. A stream that is polled takes
-    /// nothing by itself: being unpolled is its "full", so its cursor stays behind until it has been.
+    /// Whether nothing is due to it beside events. A `position` wakes it when it falls due.
+    pub(crate) fn is_settled(&self) -> bool {
+        matches!(self.cursor, Cursor::Live(_))
+            && self.ending.is_none()
+            && self.gap.is_none()
+            && !self.timers.is_due()
+    }
+
+    /// Has its stream begin in this epoch, the one that history was read in; but where that had been replaced
+    /// before a walk announced another, the gap to that one stands.
+    pub(crate) fn begin_in(&mut self, epoch: u64, current: u64) {
+        match self.gap {
+            Some(at) if ![self.epoch, current].contains(&epoch) => self.cursor = Cursor::Due(at),
+            _ => {
+                self.epoch = epoch;
+                self.gap = None;
+            }
+        }
+    }
+
+    /// Wakes the stream for what comes after `from`. A stream takes nothing by itself: until it is polled,
+    /// which a full socket prevents, its cursor stays where it is.
     pub(crate) fn offer(&mut self, from: EventId) -> Option<Waker> {
-        self.cursor = Cursor::At(from);
+        self.cursor = Cursor::Due(from);
         self.waker.take()
     }
 

@@ -98,10 +98,7 @@ pub fn what_is_reserved_is_given_back_when_it_is_in_the_window(log: fn(Size) -> 
         ..LARGE
     });
     let _runtime = log.runtime.enter();
-    let options = Options {
-        max_event_bytes: 1_000,
-        ..Options::default()
-    };
+    let options = Options::default().max_event_bytes(1_000);
     let broadcaster = Broadcaster::on(Arc::clone(log.history()), options).unwrap();
     // Many times what may be reserved at once.
     for n in 0..400 {

@@ -159,11 +159,7 @@ impl World {
             .build()
             .unwrap();
         let history = Replaced::new();
-        let options = Options {
-            shards: 1,
-            max_event_bytes: 100,
-            ..Options::default()
-        };
+        let options = Options::default().shards(1).max_event_bytes(100);
         let guard = runtime.enter();
         let broadcaster = Broadcaster::start(history.clone(), options).unwrap();
         drop(guard);

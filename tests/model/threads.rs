@@ -200,13 +200,11 @@ impl Stage {
             ..Retention::default()
         });
         let birth = birth(&memory);
-        let options = Options {
-            shards,
-            publish_wait: LONG,
-            ping_interval: Duration::from_millis(5),
-            max_event_bytes: 1_000,
-            ..Options::default()
-        };
+        let options = Options::default()
+            .shards(shards)
+            .publish_wait(LONG)
+            .ping_interval(Duration::from_millis(5))
+            .max_event_bytes(1_000);
         Arc::new(Self {
             broadcaster: Broadcaster::start(memory, options).unwrap(),
             birth,

@@ -188,13 +188,11 @@ impl World {
             gate: Gate::default(),
         };
         let (gate, log) = (history.gate.clone(), Log::new(birth(&history)));
-        let options = Options {
-            shards: shape.shards,
-            ping_interval: PING_INTERVAL,
-            publish_wait: PUBLISH_WAIT,
-            max_event_bytes: shape.data_bytes,
-            ..Options::default()
-        };
+        let options = Options::default()
+            .shards(shape.shards)
+            .ping_interval(PING_INTERVAL)
+            .publish_wait(PUBLISH_WAIT)
+            .max_event_bytes(shape.data_bytes);
         let guard = runtime.enter();
         let broadcaster = Broadcaster::start(history, options).unwrap();
         drop(guard);
@@ -419,7 +417,7 @@ impl World {
             subscribe().unwrap()
         };
         if client.tells_head {
-            subscription.tell_head();
+            subscription.announce_head();
         }
         let subscription = subscription.encoded(client.format.encoder());
         client.stream = Some(Stream {

@@ -151,11 +151,9 @@ async fn every_page_converges_wherever_its_cuts_fall_and_whatever_is_lost_under_
         events: 32,
         ..Retention::default()
     };
-    let options = Options {
-        max_event_bytes: 64 << 10,
-        publish_wait: PATIENCE,
-        ..Options::default()
-    };
+    let options = Options::default()
+        .max_event_bytes(64 << 10)
+        .publish_wait(PATIENCE);
     let broadcaster = Broadcaster::start(Memory::new(retention), options).unwrap();
     let signals = Signals::new(&broadcaster);
     let done = Arc::new(AtomicBool::new(false));

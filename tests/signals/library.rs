@@ -27,10 +27,7 @@ struct Count {
 }
 
 fn start(retention: Retention) -> Broadcaster {
-    let options = Options {
-        max_event_bytes: 64 << 10,
-        ..Options::default()
-    };
+    let options = Options::default().max_event_bytes(64 << 10);
     Broadcaster::start(Memory::new(retention), options).unwrap()
 }
 

@@ -97,7 +97,7 @@ impl StreamRequest {
     ) -> Result<EncodedStream, SubscribeError> {
         let mut subscription = broadcaster.subscribe(self.selector, self.start)?;
         if self.until_head {
-            subscription.tell_head();
+            subscription.announce_head();
         }
         if let Some(every) = self.heartbeat {
             subscription.send_heartbeat(every);

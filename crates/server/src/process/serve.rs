@@ -150,17 +150,18 @@ fn start_broadcaster(
     history: Arc<dyn History>,
     max_connections: usize,
 ) -> Result<Broadcaster, ServeError> {
-    let options = Options {
-        shards: workers::count(config),
-        ping_interval: config.ping_interval,
-        publish_wait: config.publish_wait,
-        max_event_bytes: config.max_event_bytes,
-        max_subscribers: config
-            .max_subscribers
-            .unwrap_or_else(|| limits::max_streams(max_connections)),
-        replay_bytes_per_second: config.history.replay_bytes_per_second,
-        replay_buffer_bytes: config.history.replay_buffer_bytes,
-    };
+    let options = Options::default()
+        .shards(workers::count(config))
+        .ping_interval(config.ping_interval)
+        .publish_wait(config.publish_wait)
+        .max_event_bytes(config.max_event_bytes)
+        .max_subscribers(
+            config
+                .max_subscribers
+                .unwrap_or_else(|| limits::max_streams(max_connections)),
+        )
+        .replay_bytes_per_second(config.history.replay_bytes_per_second)
+        .replay_buffer_bytes(config.history.replay_buffer_bytes);
     Ok(Broadcaster::on(history, options)?)
 }
 

@@ -1,15 +1,15 @@
-//! Which places of a shard ask for which topic, so that a publish costs by what it matches.
+//! Which senders of a shard subscribe to which topic, so that a publish costs by what it matches.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::event::{EventId, SelectedTopics, Selector, Topic};
 use crate::history::Tail;
 
-/// A sender's place in its shard's list.
-pub(crate) type SenderIndex = u32;
+/// A sender's index in its shard's list.
+pub(in crate::broadcaster) type SenderIndex = u32;
 
 #[derive(Default)]
-pub(crate) struct TopicIndex {
+pub(super) struct TopicIndex {
     all: SenderIndexes,
     topics: HashMap<Topic, SenderIndexes>,
 }
@@ -22,16 +22,16 @@ struct SenderIndexes {
 }
 
 impl SenderIndexes {
-    fn insert(&mut self, selector: &Selector, place: SenderIndex) {
-        self.any.push(place);
+    fn insert(&mut self, selector: &Selector, index: SenderIndex) {
+        self.any.push(index);
         if selector.admits_private() {
-            self.private.push(place);
+            self.private.push(index);
         }
     }
 
     fn retain(&mut self, mut is_kept: impl FnMut(SenderIndex) -> bool) {
-        self.any.retain(|place| is_kept(*place));
-        self.private.retain(|place| is_kept(*place));
+        self.any.retain(|index| is_kept(*index));
+        self.private.retain(|index| is_kept(*index));
     }
 
     fn for_event(&self, private: bool) -> &[SenderIndex] {
@@ -40,25 +40,25 @@ impl SenderIndexes {
 }
 
 impl TopicIndex {
-    pub(crate) fn insert(&mut self, selector: &Selector, place: SenderIndex) {
+    pub(super) fn insert(&mut self, selector: &Selector, index: SenderIndex) {
         match selector.selected() {
-            SelectedTopics::All => self.all.insert(selector, place),
+            SelectedTopics::All => self.all.insert(selector, index),
             SelectedTopics::Topics(topics) => {
                 for topic in topics {
-                    if let Some(places) = self.topics.get_mut(topic) {
-                        places.insert(selector, place);
+                    if let Some(senders) = self.topics.get_mut(topic) {
+                        senders.insert(selector, index);
                     } else {
-                        let mut places = SenderIndexes::default();
-                        places.insert(selector, place);
-                        self.topics.insert(topic.clone(), places);
+                        let mut senders = SenderIndexes::default();
+                        senders.insert(selector, index);
+                        self.topics.insert(topic.clone(), senders);
                     }
                 }
             }
         }
     }
 
-    /// Forgets the places for which `is_gone`, which had these selectors.
-    pub(crate) fn sweep<'a>(
+    /// Forgets the senders for which `is_gone`, which had these selectors.
+    pub(super) fn sweep<'a>(
         &mut self,
         selectors: impl Iterator<Item = &'a Selector>,
         is_gone: impl Fn(SenderIndex) -> bool,
@@ -71,21 +71,21 @@ impl TopicIndex {
             }
         }
         if all {
-            self.all.retain(|place| !is_gone(place));
+            self.all.retain(|index| !is_gone(index));
         }
         for topic in touched {
-            if let Some(places) = self.topics.get_mut(topic) {
-                places.retain(|place| !is_gone(place));
-                if places.any.is_empty() {
+            if let Some(senders) = self.topics.get_mut(topic) {
+                senders.retain(|index| !is_gone(index));
+                if senders.any.is_empty() {
                     self.topics.remove(topic);
                 }
             }
         }
     }
 
-    /// The places that something in `tail` matches, each with the position right before its first
-    /// match: a place may come more than once, its earliest position first.
-    pub(crate) fn matches(&self, tail: &Tail) -> Vec<(SenderIndex, EventId)> {
+    /// The senders that something in `tail` matches, each with the position right before its first
+    /// match: a sender may come more than once, its earliest position first.
+    pub(super) fn matches(&self, tail: &Tail) -> Vec<(SenderIndex, EventId)> {
         let mut seen: HashSet<(&Topic, bool)> = HashSet::new();
         let mut all_seen = [self.all.any.is_empty(); 2];
         let mut matches = Vec::new();
@@ -96,15 +96,15 @@ impl TopicIndex {
                 if !topic.is_system()
                     && !std::mem::replace(&mut all_seen[usize::from(private)], true)
                 {
-                    let places = self.all.for_event(private);
-                    matches.extend(places.iter().map(|place| (*place, before)));
+                    let senders = self.all.for_event(private);
+                    matches.extend(senders.iter().map(|index| (*index, before)));
                 }
                 if self.topics.is_empty() || !seen.insert((topic, private)) {
                     continue;
                 }
-                if let Some(places) = self.topics.get(topic) {
-                    let places = places.for_event(private);
-                    matches.extend(places.iter().map(|place| (*place, before)));
+                if let Some(senders) = self.topics.get(topic) {
+                    let senders = senders.for_event(private);
+                    matches.extend(senders.iter().map(|index| (*index, before)));
                 }
             }
             before = stored.id();
@@ -167,7 +167,7 @@ mod tests {
         let mut index = TopicIndex::default();
         let selector = Selector::topics(&["a", "b"]).unwrap();
         index.insert(&selector, 1);
-        index.sweep([&selector].into_iter(), |place| place == 1);
+        index.sweep([&selector].into_iter(), |index| index == 1);
         assert!(index.topics.is_empty());
         assert!(index.matches(&tail(&["a"])).is_empty());
     }

@@ -10,15 +10,11 @@ use std::{
 
 use futures_util::future::{BoxFuture, FutureExt as _, Shared};
 
-use super::{
-    buffers::{Lease, ReplayBuffers},
-    item::Events,
-    start::Start,
-    window_slice::CHUNK,
-};
+use super::{buffers::ReplayBuffers, found::Replay};
 use crate::{
+    broadcaster::{size::CHUNK, start::Start},
     event::{EventId, Selector},
-    history::{Chunk, From, History, Unavailable},
+    history::{From, History, Unavailable},
     sync::Mutex,
 };
 
@@ -28,30 +24,8 @@ const KEPT_FOR: Duration = Duration::from_secs(1);
 /// Most that are kept: of each, a chunk is pinned.
 const MAX_KEPT: usize = 16;
 
-/// What one read found.
-pub(super) struct Replay {
-    pub(super) epoch: u64,
-    pub(super) after: EventId,
-    pub(super) gap: bool,
-    pub(super) oldest: Option<EventId>,
-    pub(super) read_to: EventId,
-    pub(super) events: Option<Events>,
-}
-
-impl Replay {
-    pub(super) fn of(chunk: Chunk, lease: Lease) -> Self {
-        Self {
-            epoch: chunk.epoch,
-            after: chunk.after,
-            gap: chunk.gap,
-            oldest: chunk.oldest,
-            read_to: chunk.read_to,
-            events: Events::read(chunk.events, lease),
-        }
-    }
-}
-
-pub(super) type Locating = Shared<BoxFuture<'static, Result<Arc<Replay>, Unavailable>>>;
+pub(in crate::broadcaster) type Locating =
+    Shared<BoxFuture<'static, Result<Arc<Replay>, Unavailable>>>;
 
 /// The first reads of streams that resumed lately.
 #[derive(Default)]

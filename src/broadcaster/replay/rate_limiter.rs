@@ -7,28 +7,28 @@ const BURST_BYTES: u64 = 1 << 20;
 
 /// Bytes per second with a burst. Zero is no bound.
 #[derive(Debug)]
-pub(super) struct RateLimiter {
+pub(in crate::broadcaster) struct RateLimiter {
     bytes_per_second: u64,
     /// When all that was given would have been given at the pace.
     paid: Instant,
 }
 
 impl RateLimiter {
-    pub(super) fn new(bytes_per_second: u64) -> Self {
+    pub(in crate::broadcaster) fn new(bytes_per_second: u64) -> Self {
         Self {
             bytes_per_second,
             paid: Instant::now(),
         }
     }
 
-    pub(super) fn spend(&mut self, bytes: usize, now: Instant) {
+    pub(in crate::broadcaster) fn spend(&mut self, bytes: usize, now: Instant) {
         if self.bytes_per_second > 0 {
             self.paid = self.paid.max(now) + self.time_of(bytes as u64);
         }
     }
 
     /// Until when the next is to wait.
-    pub(super) fn wait(&self, now: Instant) -> Option<Instant> {
+    pub(in crate::broadcaster) fn wait(&self, now: Instant) -> Option<Instant> {
         if self.bytes_per_second == 0 {
             return None;
         }

@@ -1,20 +1,14 @@
-//! What a walk is about, as its streams take it.
+//! The slice of the window that a walk is about, and what each stream is sent of it.
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::item::Events;
 use crate::{
+    broadcaster::{item::Events, size::CHUNK},
     event::{EventId, Selector, Stored},
-    history::{Limit, LogPosition, Tail},
+    history::{LogPosition, Tail},
     sync::Mutex,
 };
 
-/// How much a stream takes in one step, live or from history: a reader that stops reading pins no
-/// more than this of what others have long had.
-pub(super) const CHUNK: Limit = Limit {
-    events: if cfg!(all(test, shuttle)) { 2 } else { 256 },
-    bytes: 128 << 10,
-};
 /// Most steps that are kept for others to share.
 const MAX_STEPS: usize = 64;
 
@@ -44,24 +38,38 @@ impl WindowSlice {
         }
     }
 
-    pub(super) fn nothing(place: LogPosition) -> Self {
+    pub(super) fn nothing(position: LogPosition) -> Self {
         Self::new(Tail {
-            from: place,
-            to: place,
+            from: position,
+            to: position,
             events: Vec::new(),
             lost: false,
         })
     }
 
-    fn after(&self, after: EventId) -> (usize, &[Arc<Stored>]) {
+    pub(super) fn epoch(&self) -> u64 {
+        self.tail.to.epoch
+    }
+
+    /// The position before its first event.
+    pub(super) fn from(&self) -> EventId {
+        self.tail.from.id
+    }
+
+    /// Its events that come after this position.
+    pub(super) fn after(&self, after: EventId) -> &[Arc<Stored>] {
+        &self.tail.events[self.index_after(after)..]
+    }
+
+    fn index_after(&self, after: EventId) -> usize {
         let events = &self.tail.events;
-        let first = events.partition_point(|stored| stored.id() <= after);
-        (first, &events[first..])
+        events.partition_point(|stored| stored.id() <= after)
     }
 
     /// The position right before the first event after `after` that the selector admits.
     pub(super) fn next(&self, selector: &Selector, after: EventId) -> Option<EventId> {
-        let (first, events) = self.after(after);
+        let first = self.index_after(after);
+        let events = &self.tail.events[first..];
         let admitted = |stored: &Arc<Stored>| selector.admits(stored.event());
         let next = first + events.iter().position(admitted)?;
         let before = match next.checked_sub(1) {
@@ -73,18 +81,11 @@ impl WindowSlice {
 
     /// What comes after `after` and the selector admits, up to [`CHUNK`].
     pub(super) fn due(&self, selector: &Arc<Selector>, after: EventId) -> Option<Due> {
-        let (_, events) = self.after(after);
-        if let [stored] = events {
-            return selector.admits(stored.event()).then(|| Due {
-                events: Events::one(stored),
-                more: false,
-            });
-        }
         let key = (Arc::clone(selector), after);
         if let Some(due) = self.steps.lock().get(&key) {
             return Some(due.clone());
         }
-        let (admitted, more) = admitted(events, selector);
+        let (admitted, more) = admitted(self.after(after), selector);
         let events = Events::due(&admitted)?;
         let due = Due { events, more };
         let mut steps = self.steps.lock();

@@ -1,44 +1,40 @@
-//! One walk of a shard: what came since the last is taken on at once, and its senders are told in
-//! bounded holds of the lock. See `shard.rs` for the lock's rules.
+//! One walk of a shard: it takes a slice of what came since the last, and wakes the senders that match in bounded
+//! holds of the lock. See `shard.rs` for the lock's rules.
 
 use std::{sync::Arc, task::Waker};
 
-use super::{
-    index::SenderIndex,
-    shard::{Shard, VISITS_PER_LOCK},
-    window_slice::WindowSlice,
-};
+use super::{Shard, VISITS_PER_LOCK, index::SenderIndex, slice::WindowSlice};
 use crate::{
     event::EventId,
-    history::{self, Limit, Window},
-    sse::{Cursor, EpochGap, Sender},
+    history::{Limit, LogPosition, Window},
+    sse::{Cursor, Sender},
 };
 
-/// Most that one walk takes on: every stream that it wakes may hold so much until its socket takes it.
+/// Most that one walk is about: every stream that it wakes may hold so much until its socket takes it.
 const PER_WALK: Limit = Limit {
     events: if cfg!(all(test, shuttle)) { 2 } else { 1_024 },
     bytes: 128 << 10,
 };
 
-/// How often a walk takes the lock before others have their turn. What it does is short beside what
-/// those that it wakes will do: were it as often interrupted, the walk of another topic's event would
-/// wait for most of their writes.
+/// How often a walk takes the lock before it yields to other tasks. Its own work is short beside that of the
+/// streams that it wakes: if it yielded after each hold, the walk of another topic's event would wait for most of
+/// their writes.
 const HOLDS_PER_TURN: usize = if cfg!(all(test, shuttle)) { 1 } else { 16 };
 
-pub(super) struct Walk<'a> {
+struct Walk<'a> {
     shard: &'a Shard,
     window: &'a Window,
-    /// `None`: everybody, since what they stand before is lost.
+    /// `None`: all senders, since what comes after their cursors is lost.
     matches: Option<Vec<(SenderIndex, EventId)>>,
     next: usize,
     is_done: bool,
     slice: Arc<WindowSlice>,
-    before: history::LogPosition,
+    before: LogPosition,
 }
 
 impl Shard {
-    /// Tells everybody concerned of what came since the last walk; false when nothing had come.
-    pub(crate) async fn walk(&self, window: &Window) -> bool {
+    /// Wakes all senders that match what came since the last walk; false when nothing had come.
+    pub(in crate::broadcaster) async fn walk(&self, window: &Window) -> bool {
         let Some(mut walk) = self.begin(window) else {
             return false;
         };
@@ -52,25 +48,25 @@ impl Shard {
         true
     }
 
-    pub(super) fn begin<'a>(&'a self, window: &'a Window) -> Option<Walk<'a>> {
+    fn begin<'a>(&'a self, window: &'a Window) -> Option<Walk<'a>> {
         let _senders = self.senders.lock();
         let state = &mut *self.state.lock();
         if !self.is_occupied() {
-            self.move_to(state, window.head());
+            self.skip_to(state, window.head());
             return None;
         }
-        let tail = window.after(state.place, PER_WALK);
+        let tail = window.after(state.position, PER_WALK);
         if tail.events.is_empty() && !tail.lost {
             return None;
         }
-        let before = state.place;
+        let before = state.position;
         if tail.to.epoch != before.epoch {
             state.positions.forget();
         }
         let matches = (!tail.lost).then(|| state.index.matches(&tail));
-        state.place = tail.to;
+        state.position = tail.to;
         state.slice = Arc::new(WindowSlice::new(tail));
-        state.walking = true;
+        state.is_walking = true;
         Some(Walk {
             shard: self,
             window,
@@ -83,7 +79,7 @@ impl Shard {
     }
 
     /// Visits the next senders; false when there are no more.
-    pub(super) fn visit(&self, walk: &mut Walk<'_>) -> bool {
+    fn visit(&self, walk: &mut Walk<'_>) -> bool {
         let mut wakers = Vec::new();
         let mut senders = self.senders.lock();
         let first = walk.next;
@@ -93,8 +89,8 @@ impl Shard {
         };
         walk.next = end.min(first + VISITS_PER_LOCK);
         if let Some(matches) = &walk.matches {
-            for (place, from) in &matches[first..walk.next] {
-                let sender = &mut senders[*place as usize];
+            for (index, from) in &matches[first..walk.next] {
+                let sender = &mut senders[*index as usize];
                 wakers.extend(self.offer(sender, *from, walk));
             }
         } else {
@@ -114,17 +110,17 @@ impl Shard {
             return None;
         }
         match sender.cursor {
-            // It has some of this, or all: by a replay that read further than the walks had come, or
-            // by a poll since this walk first came by.
+            // It was sent some of this, or all: by a replay that read further than the walks had come, or
+            // by a poll since this walk visited it first.
             Cursor::Live(read) if from < read => {
                 let from = walk.slice.next(&sender.selector, read)?;
                 sender.offer(from)
             }
             Cursor::Live(_) => sender.offer(from),
-            Cursor::At(id) => {
-                // Not what this very walk has just told it.
-                if id < walk.before.id && !std::mem::replace(&mut sender.behind, true) {
-                    self.stats.behind.add(1);
+            Cursor::Due(id) => {
+                // Not where this very walk has just woken it.
+                if id < walk.before.id {
+                    self.count_lagging(sender);
                 }
                 None
             }
@@ -136,11 +132,11 @@ impl Shard {
         let overdue = {
             let senders = self.senders.lock();
             let state = &mut *self.state.lock();
-            state.walking = false;
+            state.is_walking = false;
             state.sweep(&senders);
-            self.has_walked_to(state.place);
-            // Elsewhere it starts anew, with who joined when everybody had left.
-            let is_here = state.place == walk.slice.tail.to;
+            self.has_walked_to(state.position);
+            // Elsewhere the shard was empty meanwhile, and began anew with the next that joined.
+            let is_here = state.position == walk.slice.tail.to;
             is_here
                 .then(|| state.positions.walked(&walk.slice.tail))
                 .flatten()
@@ -151,21 +147,21 @@ impl Shard {
                 .observe(stored.appended().elapsed());
         }
         if let Some(overdue) = overdue {
-            self.tell_position(overdue);
+            self.wake_overdue(overdue);
         }
     }
 }
 
-/// What senders stood before is not in the window any more: those of another epoch are set to where
-/// that goes on, after a gap; the others read on from history, which knows what is lost.
-/// What has begun in the `current` epoch already is left to the walk that comes to that.
+/// What comes after a sender's cursor is not in the window any more. In another epoch it goes on where that does,
+/// behind a gap; in the same one it reads on from history, which finds out what is lost. A sender that has begun in
+/// the `current` epoch already is left to the walk that comes to that.
 fn lose(sender: &mut Sender, walk: &Walk<'_>, current: u64) -> Option<Waker> {
     if sender.is_gone() {
         return None;
     }
     let from = walk.slice.tail.from;
     if ![from.epoch, current].contains(&sender.epoch) {
-        sender.due.gap = Some(EpochGap { at: from.id });
+        sender.gap = Some(from.id);
         sender.epoch = from.epoch;
         if sender.cursor != Cursor::Opening {
             return sender.offer(from.id);
@@ -177,14 +173,14 @@ fn lose(sender: &mut Sender, walk: &Walk<'_>, current: u64) -> Option<Waker> {
             sender.offer(read.max(walk.before.id))
         }
         Cursor::Live(read) => sender.offer(read),
-        Cursor::At(_) => sender.wake(),
+        Cursor::Due(_) => sender.wake(),
         Cursor::Opening => None,
     }
 }
 
 impl Drop for Walk<'_> {
-    /// Goes to the end also where the task that walks is dropped in the middle: nobody else will tell
-    /// the rest of what this walk has taken on.
+    /// Goes to the end also where the task that walks is dropped in the middle: no other walk visits the rest for
+    /// this slice.
     fn drop(&mut self) {
         let shard = self.shard;
         while !self.is_done {

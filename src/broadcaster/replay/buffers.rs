@@ -42,7 +42,11 @@ pub struct ReplayBuffers {
 }
 
 impl ReplayBuffers {
-    pub(super) fn new(bytes: usize, max_event_bytes: usize, runtime: &Handle) -> Arc<Self> {
+    pub(in crate::broadcaster) fn new(
+        bytes: usize,
+        max_event_bytes: usize,
+        runtime: &Handle,
+    ) -> Arc<Self> {
         let units = u32::try_from(bytes / UNIT).unwrap_or(u32::MAX).max(1);
         let units = units.min(u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
         Arc::new(Self {
@@ -55,12 +59,12 @@ impl ReplayBuffers {
     }
 
     /// Most that one read may find, as a log keeps it.
-    pub(super) fn most_read(&self, limit: Limit) -> usize {
+    pub(in crate::broadcaster) fn most_read(&self, limit: Limit) -> usize {
         limit.bytes.max(self.max_event_bytes + NAMES)
     }
 
     /// The same, and encoded.
-    pub(super) fn most_encoded(&self, limit: Limit) -> usize {
+    pub(in crate::broadcaster) fn most_encoded(&self, limit: Limit) -> usize {
         (1 + EXPANSION) * self.most_read(limit)
     }
 
@@ -81,7 +85,7 @@ impl ReplayBuffers {
     }
 
     /// Waits for room, in order of asking.
-    pub(super) async fn lease(&self, bytes: usize) -> Result<Lease, Unavailable> {
+    pub(in crate::broadcaster) async fn lease(&self, bytes: usize) -> Result<Lease, Unavailable> {
         if let Some(lease) = self.try_lease(bytes) {
             return Ok(lease);
         }
@@ -109,7 +113,7 @@ impl ReplayBuffers {
     }
 
     /// Only where others would still find half of the budget.
-    pub(super) fn lease_spare(&self, bytes: usize) -> Option<Lease> {
+    pub(in crate::broadcaster) fn lease_spare(&self, bytes: usize) -> Option<Lease> {
         let spare = (self.free.available_permits() * UNIT).saturating_sub(bytes);
         (spare >= self.units as usize * UNIT / 2)
             .then(|| self.try_lease(bytes))
@@ -117,7 +121,7 @@ impl ReplayBuffers {
     }
 
     /// Counts those of these values that were fetched for this caller alone.
-    pub(super) fn hold_fetched<'a>(
+    pub(in crate::broadcaster) fn hold_fetched<'a>(
         &self,
         values: impl Iterator<Item = &'a mut Bytes>,
     ) -> Result<(), Unavailable> {
@@ -134,7 +138,7 @@ impl ReplayBuffers {
     }
 
     /// The same for more, or nothing of it.
-    pub(super) fn grow(&self, mut lease: Lease, bytes: usize) -> Option<Lease> {
+    pub(in crate::broadcaster) fn grow(&self, mut lease: Lease, bytes: usize) -> Option<Lease> {
         let missing = self.units_of(bytes) as usize;
         let missing = missing.saturating_sub(lease.0.num_permits()) * UNIT;
         lease.0.merge(self.try_lease(missing)?.0);
@@ -164,16 +168,16 @@ impl Drop for Waiting<'_> {
 
 /// A part of the budget, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Lease(OwnedSemaphorePermit);
+pub(in crate::broadcaster) struct Lease(OwnedSemaphorePermit);
 
 impl Lease {
-    pub(super) fn shrink_to(&mut self, bytes: usize) {
+    pub(in crate::broadcaster) fn shrink_to(&mut self, bytes: usize) {
         let spare = self.0.num_permits().saturating_sub(bytes.div_ceil(UNIT));
         drop(self.0.split(spare));
     }
 
     /// These bytes, which count by a part of this lease until nobody holds them any more.
-    pub(super) fn hold_apart(&mut self, bytes: Vec<u8>) -> Bytes {
+    pub(in crate::broadcaster) fn hold_apart(&mut self, bytes: Vec<u8>) -> Bytes {
         let units = bytes.capacity().div_ceil(UNIT).min(self.0.num_permits());
         match self.0.split(units) {
             Some(permit) => Bytes::from_owner(Held {
@@ -185,7 +189,7 @@ impl Lease {
     }
 
     /// Has those of these bytes that nobody else holds as well count until the last of them is dropped.
-    pub(super) fn hold_unshared(mut self, mut all: Vec<Bytes>) -> Vec<Bytes> {
+    pub(in crate::broadcaster) fn hold_unshared(mut self, mut all: Vec<Bytes>) -> Vec<Bytes> {
         let unshared = all.iter().filter(|bytes| bytes.is_unique());
         self.shrink_to(unshared.map(Bytes::len).sum());
         let lease = Arc::new(self);

@@ -1,0 +1,124 @@
+use std::time::Duration;
+
+use super::error::StartError;
+use crate::{event::Event, history::Retention};
+
+/// Fewest events that the window must have room for.
+pub const MIN_WINDOW_EVENTS: usize = 16;
+/// How many events of the largest size the window must have room for.
+pub const MIN_WINDOW_LARGEST: usize = 8;
+
+/// How a broadcaster behaves. Durations of zero mean "at once" but for `ping_interval`, which has a
+/// millisecond at least.
+///
+/// ```
+/// use std::time::Duration;
+/// use sse_broadcaster::Options;
+///
+/// let options = Options::default()
+///     .ping_interval(Duration::from_secs(10))
+///     .max_event_bytes(64 << 10);
+/// assert_eq!(options.max_event_bytes, 65_536);
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Options {
+    /// How many threads serve subscribers; each has a shard of its own. At least one; as many as the machine
+    /// has processors unless set.
+    pub shards: usize,
+    /// Longest time for which a stream is sent nothing; 4 s.
+    pub ping_interval: Duration,
+    /// How long a publish waits for room while this server lags; 5 s.
+    pub publish_wait: Duration,
+    /// Longest data of one event, in bytes; 1 MiB.
+    pub max_event_bytes: usize,
+    /// Most subscribers at once; without a limit unless set.
+    pub max_subscribers: usize,
+    /// How many bytes per second one stream is sent of history, beyond its first megabyte; 0 is no limit. Live
+    /// events are not held back. 20 MB/s.
+    pub replay_bytes_per_second: u64,
+    /// Most bytes that are held in all of what was read of history for streams, until their clients have taken
+    /// it; 64 MiB. Reads wait while there is no room.
+    pub replay_buffer_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            shards: std::thread::available_parallelism().map_or(2, Into::into),
+            ping_interval: Duration::from_secs(4),
+            publish_wait: Duration::from_secs(5),
+            max_event_bytes: 1 << 20,
+            max_subscribers: usize::MAX,
+            replay_bytes_per_second: 20_000_000,
+            replay_buffer_bytes: 64 << 20,
+        }
+    }
+}
+
+/// The fields, as a builder.
+impl Options {
+    #[must_use]
+    pub fn shards(self, shards: usize) -> Self {
+        Self { shards, ..self }
+    }
+
+    #[must_use]
+    pub fn ping_interval(self, ping_interval: Duration) -> Self {
+        Self {
+            ping_interval,
+            ..self
+        }
+    }
+
+    #[must_use]
+    pub fn publish_wait(self, publish_wait: Duration) -> Self {
+        Self {
+            publish_wait,
+            ..self
+        }
+    }
+
+    #[must_use]
+    pub fn max_event_bytes(self, max_event_bytes: usize) -> Self {
+        Self {
+            max_event_bytes,
+            ..self
+        }
+    }
+
+    #[must_use]
+    pub fn max_subscribers(self, max_subscribers: usize) -> Self {
+        Self {
+            max_subscribers,
+            ..self
+        }
+    }
+
+    #[must_use]
+    pub fn replay_bytes_per_second(self, replay_bytes_per_second: u64) -> Self {
+        Self {
+            replay_bytes_per_second,
+            ..self
+        }
+    }
+
+    #[must_use]
+    pub fn replay_buffer_bytes(self, replay_buffer_bytes: usize) -> Self {
+        Self {
+            replay_buffer_bytes,
+            ..self
+        }
+    }
+
+    pub(super) fn check_window(&self, window: Retention) -> Result<(), StartError> {
+        let least_bytes = MIN_WINDOW_LARGEST * Event::largest_memory(self.max_event_bytes);
+        if window.events < MIN_WINDOW_EVENTS || window.bytes < least_bytes {
+            return Err(StartError::WindowTooSmall {
+                least_events: MIN_WINDOW_EVENTS,
+                least_bytes,
+            });
+        }
+        Ok(())
+    }
+}

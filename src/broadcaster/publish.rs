@@ -1,0 +1,105 @@
+use std::time::Instant;
+
+use super::{Broadcaster, PublishError, size::Size};
+use crate::{
+    event::{Event, EventId},
+    history::{AppendError, Appended, Batch, ReservationGuard},
+};
+
+/// A batch is at most this part of the window.
+const BATCH_SHARE: usize = 4;
+
+impl Broadcaster {
+    /// Publishes a batch in one step: all of it or nothing. Returns when it is in history; it is
+    /// delivered also when this future is dropped after that.
+    ///
+    /// # Errors
+    /// See [`PublishError`]. While the server lags it waits, at most `publish_wait`.
+    pub async fn publish(&self, batch: impl Into<Batch>) -> Result<Appended, PublishError> {
+        let called = Instant::now();
+        let batch = batch.into();
+        let size = self.size_of(&batch)?;
+        let inner = &*self.inner;
+        let reservation = inner
+            .quota
+            .reserve(size, inner.options.publish_wait)
+            .await
+            .ok_or(PublishError::Overloaded)?;
+        // Checked behind the reservation, which a drain waits for.
+        if self.is_draining() {
+            return Err(PublishError::Draining);
+        }
+        let appended = inner
+            .history
+            .append(batch, ReservationGuard::new(reservation))
+            .await?;
+        inner.stats.published.add(appended.ids.len() as u64);
+        inner.stats.publish_latency.observe(called.elapsed());
+        Ok(appended)
+    }
+
+    /// Publishes one event, and returns its id: that of the first publish where the event repeats one by its
+    /// idempotency key.
+    ///
+    /// ```
+    /// # use sse_broadcaster::{Broadcaster, Event, Memory, Options, history::Retention};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broadcaster = Broadcaster::start(Memory::new(Retention::default()), Options::default())?;
+    /// let event = Event::builder("hello").topic("news").idempotency_key("greeting").build()?;
+    /// let id = broadcaster.publish_one(event.clone()).await?;
+    /// assert_eq!(broadcaster.publish_one(event).await?, id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    pub async fn publish_one(&self, event: Event) -> Result<EventId, PublishError> {
+        let appended = self.publish(event).await?;
+        let id = appended.ids.first().copied();
+        id.ok_or(PublishError::Conflict(AppendError::NoEvents))
+    }
+
+    /// The same as [`publish`](Self::publish), from a thread that may wait: one that is not async, or that of
+    /// `tokio::task::spawn_blocking`.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish), and [`PublishError::WouldBlock`] in an async context.
+    pub fn publish_blocking(&self, batch: impl Into<Batch>) -> Result<Appended, PublishError> {
+        let published = self.block_on(self.publish(batch));
+        published.unwrap_or(Err(PublishError::WouldBlock))
+    }
+
+    /// Most events that are taken in one batch.
+    #[must_use]
+    pub fn max_batch_events(&self) -> usize {
+        self.inner.window.retention().events / BATCH_SHARE
+    }
+
+    /// Most bytes of events, by [`Event::most_memory`], that are taken in one batch.
+    #[must_use]
+    pub fn max_batch_bytes(&self) -> usize {
+        self.inner.window.retention().bytes / BATCH_SHARE
+    }
+
+    fn size_of(&self, batch: &Batch) -> Result<Size, PublishError> {
+        let max = self.inner.options.max_event_bytes;
+        let lengths = batch.events.iter().map(|event| event.data().len());
+        if let Some(bytes) = lengths.max().filter(|bytes| *bytes > max) {
+            return Err(PublishError::EventTooLarge { bytes, max });
+        }
+        let (max_events, max_bytes) = (self.max_batch_events(), self.max_batch_bytes());
+        let bytes = batch.events.iter().map(Event::most_memory).sum::<usize>();
+        if batch.events.len() > max_events || bytes > max_bytes {
+            return Err(PublishError::BatchTooLarge {
+                max_events,
+                max_bytes,
+            });
+        }
+        Ok(Size {
+            events: batch.events.len() as u64,
+            bytes: bytes as u64,
+        })
+    }
+}

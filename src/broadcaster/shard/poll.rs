@@ -1,0 +1,305 @@
+//! What a stream does next when it is polled. Its cursor, and the last id that its client was sent, move here.
+
+use std::{
+    sync::Arc,
+    task::Waker,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Shard, ShardState,
+    index::SenderIndex,
+    slice::{Due, WindowSlice},
+};
+use crate::{
+    broadcaster::{item::Events, replay::found::ReadTo},
+    event::{EventId, Selector},
+    history::Window,
+    sse::{Cursor, Ending, Ping, Sender},
+};
+
+/// What a polled stream has to do next.
+pub(in crate::broadcaster) enum Next {
+    /// Nothing is due; the waker is registered. Everything up to `complete_to` was sent or not asked for, where
+    /// that is known.
+    Wait {
+        complete_to: Option<EventId>,
+    },
+    Ping(Ping),
+    /// The heartbeat that its client asked for.
+    Heartbeat,
+    /// Everything up to this id was sent.
+    Position(EventId),
+    /// With `settled` nothing else is due, and the waker is registered.
+    Send {
+        events: Events,
+        settled: bool,
+    },
+    /// Read on from history.
+    Read {
+        after: EventId,
+    },
+    /// History went on under another epoch.
+    Gap {
+        last_sent: EventId,
+        at: EventId,
+    },
+    /// Cuts the stream, behind this reconnection time where there is one.
+    End {
+        retry: Option<Duration>,
+    },
+}
+
+enum Decision {
+    Next(Next),
+    /// The sender counts as live. What comes after this id in the slice, several events, is looked at outside of
+    /// the lock.
+    Several(Arc<WindowSlice>, EventId),
+}
+
+impl Decision {
+    /// Nothing else is due, so that the stream is to be woken for what comes.
+    fn is_last(&self) -> bool {
+        matches!(
+            self,
+            Self::Next(Next::Wait { .. } | Next::Send { settled: true, .. })
+        )
+    }
+}
+
+impl Shard {
+    /// Decides what a stream does next, and keeps its waker when that is nothing. What is returned counts as
+    /// sent.
+    pub(in crate::broadcaster) fn next(
+        &self,
+        index: SenderIndex,
+        selector: &Arc<Selector>,
+        waker: &Waker,
+    ) -> Next {
+        loop {
+            let (decision, replaced) = {
+                let mut senders = self.senders.lock();
+                let state = &mut *self.state.lock();
+                let sender = &mut senders[index as usize];
+                let decision = self.decide(sender, state);
+                let replaced = if decision.is_last() {
+                    sender.register(waker)
+                } else {
+                    None
+                };
+                (decision, replaced)
+            };
+            drop(replaced);
+            match decision {
+                Decision::Next(next) => return next,
+                Decision::Several(slice, after) => {
+                    if let Some(due) = slice.due(selector, after) {
+                        let settled = self.has_sent(index, &due, slice.epoch(), waker);
+                        let events = due.events;
+                        return Next::Send { events, settled };
+                    }
+                }
+            }
+        }
+    }
+
+    fn decide(&self, sender: &mut Sender, state: &mut ShardState) -> Decision {
+        if let Some(end) = state.must_end_now(sender) {
+            return Decision::Next(end);
+        }
+        if let Some(at) = sender.gap.take() {
+            let last_sent = sender.has_been_sent(at);
+            return Decision::Next(Next::Gap { last_sent, at });
+        }
+        if sender.timers.take_heartbeat() {
+            return Decision::Next(Next::Heartbeat);
+        }
+        // One of the two is in an older epoch: the walk that announces the other wakes this stream.
+        if sender.epoch != state.position.epoch {
+            return Decision::Next(Next::Wait { complete_to: None });
+        }
+        if let Cursor::Due(id) = sender.cursor {
+            if id < state.slice.from() {
+                return Decision::Next(Next::Read { after: id });
+            }
+            self.count_caught_up(sender);
+            sender.cursor = Cursor::Live(id.max(state.position.id));
+            match state.slice.after(id) {
+                [] => {}
+                // Live streams are mostly sent one event at a time: that takes one hold of the lock.
+                [stored] => {
+                    if sender.selector.admits(stored.event()) {
+                        sender.has_been_sent(stored.id());
+                        let settled = sender.is_settled();
+                        let events = Events::one(stored);
+                        return Decision::Next(Next::Send { events, settled });
+                    }
+                }
+                _ => return Decision::Several(Arc::clone(&state.slice), id),
+            }
+        }
+        Decision::Next(state.due_beside_events(sender))
+    }
+
+    /// These events are sent. True where nothing else is due and the waker is registered.
+    fn has_sent(&self, index: SenderIndex, due: &Due, epoch: u64, waker: &Waker) -> bool {
+        let (settled, replaced) = {
+            let mut senders = self.senders.lock();
+            let sender = &mut senders[index as usize];
+            let last = due.events.last_id();
+            sender.has_been_sent(last);
+            if due.more {
+                self.move_cursor(sender, &self.state.lock(), ReadTo { epoch, id: last });
+            }
+            let settled = sender.is_settled();
+            let replaced = if settled {
+                sender.register(waker)
+            } else {
+                None
+            };
+            (settled, replaced)
+        };
+        drop(replaced);
+        settled
+    }
+
+    /// What is due to a stream by the clock while it waits for history, between two blocks. Otherwise
+    /// its waker is kept.
+    pub(in crate::broadcaster) fn next_while_reading(
+        &self,
+        index: SenderIndex,
+        waker: &Waker,
+    ) -> Next {
+        let (next, replaced) = {
+            let mut senders = self.senders.lock();
+            let state = self.state.lock();
+            let sender = &mut senders[index as usize];
+            let next = state.must_end_now(sender);
+            let next = next.or_else(|| sender.timers.take_heartbeat().then_some(Next::Heartbeat));
+            match next.or_else(|| sender.timers.take_ping().map(Next::Ping)) {
+                Some(next) => (next, None),
+                None => (Next::Wait { complete_to: None }, sender.register(waker)),
+            }
+        };
+        drop(replaced);
+        next
+    }
+
+    /// A stream begins: history was read up to here, and `sent` is the last id that it is sent with that.
+    pub(in crate::broadcaster) fn has_begun(
+        &self,
+        window: &Window,
+        index: SenderIndex,
+        read_to: ReadTo,
+        sent: EventId,
+    ) {
+        let mut senders = self.senders.lock();
+        let state = self.state.lock();
+        let sender = &mut senders[index as usize];
+        sender.has_been_sent(sent);
+        if sender.cursor == Cursor::Opening {
+            sender.begin_in(read_to.epoch, window.head().epoch);
+        }
+        self.move_cursor(sender, &state, read_to);
+    }
+
+    /// History was read up to here, and `sent` is the last id that the stream is sent with that, if any is. The
+    /// last id that it was sent before; `None` where that was in another epoch, so that what was read follows
+    /// on nothing: a gap announces where to go on.
+    pub(in crate::broadcaster) fn has_read(
+        &self,
+        index: SenderIndex,
+        read_to: ReadTo,
+        sent: Option<EventId>,
+    ) -> Option<EventId> {
+        let mut senders = self.senders.lock();
+        let state = self.state.lock();
+        let sender = &mut senders[index as usize];
+        if !self.move_cursor(sender, &state, read_to) {
+            return None;
+        }
+        let last_sent = sender.last_sent;
+        if let Some(sent) = sent {
+            sender.has_been_sent(sent);
+        }
+        Some(last_sent)
+    }
+
+    /// Sets the cursor to what was read, right before what is due, so that history overtakes it only with that.
+    /// False where that was read in another epoch.
+    fn move_cursor(&self, sender: &mut Sender, state: &ShardState, read_to: ReadTo) -> bool {
+        let ReadTo { epoch, id } = read_to;
+        if sender.gap.is_some() || sender.epoch != epoch {
+            return false;
+        }
+        if epoch != state.position.epoch || id < state.slice.from() {
+            sender.cursor = Cursor::Due(id);
+            return true;
+        }
+        self.count_caught_up(sender);
+        let next = state.slice.next(&sender.selector, id);
+        sender.cursor = next.map_or(Cursor::Live(id), Cursor::Due);
+        true
+    }
+
+    /// The last id that the client was sent.
+    pub(in crate::broadcaster) fn last_sent(&self, index: SenderIndex) -> EventId {
+        self.senders.lock()[index as usize].last_sent
+    }
+
+    /// Has the client sent this position, unless it was sent it or a later one.
+    pub(in crate::broadcaster) fn reach(&self, index: SenderIndex, position: EventId) -> bool {
+        let sender = &mut self.senders.lock()[index as usize];
+        let is_new = sender.last_sent < position;
+        if is_new {
+            sender.has_been_sent(position);
+        }
+        is_new
+    }
+}
+
+impl Sender {
+    /// A block was sent, the last with this id. Returns the id before.
+    fn has_been_sent(&mut self, last: EventId) -> EventId {
+        self.timers.sent_block();
+        std::mem::replace(&mut self.last_sent, last)
+    }
+}
+
+impl ShardState {
+    fn must_end_now(&self, sender: &Sender) -> Option<Next> {
+        match sender.ending? {
+            Ending::Expired | Ending::Gone => Some(Next::End { retry: None }),
+            Ending::Drain { retry_ms } => {
+                (self.drain_deadline? <= Instant::now()).then(|| end_after(retry_ms))
+            }
+        }
+    }
+
+    /// What is due to a sender of the shard's epoch that was sent all events.
+    fn due_beside_events(&self, sender: &mut Sender) -> Next {
+        if let Some(Ending::Drain { retry_ms }) = sender.ending {
+            return end_after(retry_ms);
+        }
+        if let Some(at) = self.positions.due(sender.last_sent) {
+            sender.has_been_sent(at);
+            return Next::Position(at);
+        }
+        if let Some(ping) = sender.timers.take_ping() {
+            return Next::Ping(ping);
+        }
+        let complete_to = match sender.cursor {
+            // Senders that a walk has not visited yet lack what it is about.
+            Cursor::Live(id) if self.is_walking => Some(id),
+            Cursor::Live(id) => Some(id.max(self.position.id)),
+            Cursor::Opening | Cursor::Due(_) => None,
+        };
+        Next::Wait { complete_to }
+    }
+}
+
+fn end_after(retry_ms: u32) -> Next {
+    Next::End {
+        retry: Some(Duration::from_millis(retry_ms.into())),
+    }
+}

@@ -1,0 +1,103 @@
+//! What comes next on a stream that is open, as its shard decides.
+
+use std::{
+    task::Context,
+    time::{Duration, SystemTime},
+};
+
+use super::{Stage, Step, Subscription};
+use crate::{
+    broadcaster::{Broadcaster, item::Item, shard::poll::Next, stats::Ended},
+    event::EventId,
+    sse::{Gap, Notice, Ping},
+};
+
+impl Subscription {
+    /// What the shard has next.
+    pub(super) fn next(&mut self, cx: &mut Context<'_>) -> Step {
+        match self.shard.next(self.index, &self.selector, cx.waker()) {
+            Next::Send { events, settled } => {
+                self.settled = settled && !self.announces_head;
+                self.inner.stats.delivered.add(events.count() as u64);
+                Step::Send(Item::Events(events))
+            }
+            Next::Wait {
+                complete_to: Some(at),
+            } if self.announces_head => self.come_to_head(at),
+            Next::Read { after } => self.read_on(after),
+            Next::Position(at) => send(Notice::Position(Some(at))),
+            Next::Gap { last_sent, at } => self.pass_gap(last_sent, at),
+            timed => self.by_clock(&timed),
+        }
+    }
+
+    /// What the clock brings while history is read.
+    pub(super) fn wait_for_history(&mut self, cx: &mut Context<'_>) -> Step {
+        let next = self.shard.next_while_reading(self.index, cx.waker());
+        self.by_clock(&next)
+    }
+
+    fn by_clock(&mut self, next: &Next) -> Step {
+        match next {
+            Next::Ping(Ping::Comment) => send(Notice::Ping),
+            Next::Ping(Ping::Block) => send(Notice::Position(self.position())),
+            Next::Heartbeat => send(Notice::Heartbeat(SystemTime::now())),
+            Next::End { retry: Some(retry) } => self.end(Ended::Drained, *retry),
+            Next::End { retry: None } => {
+                self.stage = Stage::Disconnected;
+                Step::Again
+            }
+            _ => Step::Wait,
+        }
+    }
+
+    /// History went on in another epoch.
+    fn pass_gap(&mut self, last_sent: EventId, at: EventId) -> Step {
+        if self.state.is_none() && !std::mem::replace(&mut self.connected, true) {
+            return send(Notice::Connected(at));
+        }
+        self.head = self.head.min(at);
+        let oldest = self.inner.history.bounds().oldest;
+        self.read_state_behind_gap();
+        send(self.gap(last_sent.to_string(), at, oldest))
+    }
+
+    pub(super) fn gap(
+        &self,
+        requested: String,
+        position: EventId,
+        oldest: Option<EventId>,
+    ) -> Notice {
+        self.inner.stats.gaps.add(1);
+        Notice::Gap(Box::new(Gap {
+            requested,
+            position,
+            oldest,
+        }))
+    }
+
+    /// Ends the stream with a time after which its client is to come back.
+    fn end(&mut self, ended: Ended, after: Duration) -> Step {
+        self.stage = Stage::Disconnected;
+        self.ended = ended;
+        send(Notice::Reconnect {
+            after,
+            position: self.position(),
+        })
+    }
+
+    /// History cannot be reached: the client is to come back later, with the id that it has.
+    pub(super) fn refuse(&mut self) -> Step {
+        self.end(Ended::Refused, Broadcaster::spread_retry())
+    }
+
+    /// Where the client goes on if it is cut now; `None` before it was sent a position, so that it keeps the one
+    /// that it came with.
+    fn position(&self) -> Option<EventId> {
+        self.connected.then(|| self.shard.last_sent(self.index))
+    }
+}
+
+pub(super) fn send(notice: Notice) -> Step {
+    Step::Send(Item::Notice(notice))
+}
