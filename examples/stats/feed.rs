@@ -183,11 +183,7 @@ impl<V: View> Snapshots for Feed<V> {
         let feed = self.clone();
         Box::pin(async move {
             match feed.current().await {
-                Ok((Shown { blocks, .. }, at)) => Ok(Snapshot {
-                    at,
-                    blocks,
-                    more: false,
-                }),
+                Ok((Shown { blocks, .. }, at)) => Ok(Snapshot::last(at, blocks)),
                 Err(error) => Err(Unavailable::new(error.to_string())),
             }
         })

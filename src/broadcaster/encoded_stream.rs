@@ -37,6 +37,7 @@ impl std::error::Error for Disconnected {}
 
 /// What an item is encoded to.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Part {
     /// Events, one behind the other.
     Events(Bytes),

@@ -46,6 +46,7 @@ pub struct HistoryReader {
 
 /// What is missing before the first event of a read.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Missing {
     /// Where the read was to begin, as far as that can be named.
     pub requested: String,

@@ -20,6 +20,7 @@ pub trait Snapshots: Send + Sync + 'static {
 
 /// State as of a position.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Snapshot {
     /// Of the last part, a position that history gave: each change up to it is in the state, and those
     /// after it are sent behind it, in order. Where some of these may be in the state, too, they must do
@@ -31,4 +32,26 @@ pub struct Snapshot {
     /// There is more, to be asked for once this has been written: a client that does not read pins one
     /// part alone. What changed meanwhile of parts that were sent is for a later part to tell.
     pub more: bool,
+}
+
+impl Snapshot {
+    /// The whole state, or its last part.
+    #[must_use]
+    pub fn last(at: EventId, blocks: Vec<Bytes>) -> Self {
+        Self {
+            at,
+            blocks,
+            more: false,
+        }
+    }
+
+    /// A part that others follow.
+    #[must_use]
+    pub fn part(at: EventId, blocks: Vec<Bytes>) -> Self {
+        Self {
+            at,
+            blocks,
+            more: true,
+        }
+    }
 }

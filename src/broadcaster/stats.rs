@@ -4,6 +4,7 @@ use crate::stats::{Count, Latency};
 
 /// Why a stream ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Ended {
     /// The client went away, or its grant was over.
     Gone,

@@ -232,11 +232,8 @@ impl Progress {
                 ..Self::default()
             };
         }
-        Snapshot {
-            at: now.head,
-            blocks: part.finish(),
-            more,
-        }
+        let of_state = if more { Snapshot::part } else { Snapshot::last };
+        of_state(now.head, part.finish())
     }
 }
 

@@ -32,7 +32,7 @@ impl From<PublishError> for Refusal {
                 "the event may have been kept or not; publish it again with an id of your own, \
                  which is stored once",
             ),
-            PublishError::WouldBlock => internal(),
+            _ => internal(),
         };
         refusal.with_source(error)
     }
