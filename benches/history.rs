@@ -23,20 +23,9 @@ use tokio::runtime::Runtime;
 use self::redis::RedisServer;
 
 const DATA_BYTES: usize = 100;
-const CHUNK: Limit = Limit {
-    events: 256,
-    bytes: 128 << 10,
-};
-const WINDOW: Retention = Retention {
-    events: 4_096,
-    bytes: 64 << 20,
-    age: None,
-};
-const LOG: Retention = Retention {
-    events: 20_000_000,
-    bytes: 1 << 40,
-    age: None,
-};
+const CHUNK: Limit = Limit::new(256, 128 << 10);
+const WINDOW: Retention = Retention::new().events(4_096);
+const LOG: Retention = Retention::new().events(20_000_000).bytes(1 << 40);
 
 fn event(n: usize) -> Event {
     let topic = format!("topic {}", n % 1_000);
@@ -208,10 +197,7 @@ fn replays(c: &mut Criterion) {
 
 fn seeks(c: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
-    let few = Limit {
-        events: 10,
-        ..CHUNK
-    };
+    let few = CHUNK.events(10);
     let topic = Selector::topics(&["topic 7"]).expect("a topic");
     let mut group = c.benchmark_group("ten events of a log");
     for events in [10_000, 100_000, 1_000_000] {

@@ -50,6 +50,7 @@ pub fn encode(stored: &Arc<Stored>, encoder: &dyn Encoder) -> Bytes {
 
 /// What `?format=` chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Format {
     /// The event's own fields as those of the event stream.
     #[default]

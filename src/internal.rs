@@ -3,9 +3,10 @@
 
 pub use crate::{
     broadcaster::{MAX_PIECE_BYTES, ReplayBuffers},
+    clock::{from_unix_ms, now_ms, unix_ms, whole_ms},
     event::{Fields, SIGNAL_TOPICS},
     history::{
-        ids::{Ids, first_sequence, now_ms},
+        ids::{Ids, first_sequence},
         retained::Retained,
         times::{Step, Steps},
     },

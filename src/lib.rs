@@ -17,6 +17,7 @@
 //! [`Encoder`](encoding::Encoder) → a socket.
 
 pub mod broadcaster;
+mod clock;
 pub mod encoding;
 pub mod event;
 pub mod history;

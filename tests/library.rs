@@ -49,10 +49,7 @@ fn starting_outside_of_a_runtime_is_an_error_that_says_so() {
 
 #[tokio::test]
 async fn a_window_too_small_for_the_largest_event_is_refused_at_the_start() {
-    let retention = Retention {
-        events: 15,
-        ..Retention::default()
-    };
+    let retention = Retention::new().events(15);
     let started = Broadcaster::start(Memory::new(retention), Options::default());
     assert!(matches!(
         started.unwrap_err(),

@@ -1,6 +1,6 @@
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use crate::history::From;
+use crate::{clock, history::From};
 
 /// Longest text that a gap repeats of what a client brought.
 const MAX_REQUESTED_CHARS: usize = 256;
@@ -14,9 +14,9 @@ pub enum Start {
     /// After what a client brought as its last id: a position, an own id, or anything at all, which
     /// is a gap.
     After(String),
-    /// At the first event that was taken at or after this time, in milliseconds since the Unix epoch.
-    Since(u64),
-    /// At the first event that was taken at most so long ago, by the log's own clock.
+    /// At the first event that was appended at or after this time, rounded down to the millisecond.
+    Since(SystemTime),
+    /// At the first event that was appended at most so long ago, by the log's own clock.
     Ago(Duration),
     /// At the oldest event there is.
     Earliest,
@@ -29,10 +29,8 @@ impl Start {
         match self {
             Self::Live => None,
             Self::After(id) => Some(From::LastEventId(id)),
-            Self::Since(ms) => Some(From::Since(*ms)),
-            Self::Ago(age) => Some(From::Ago(
-                u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
-            )),
+            Self::Since(time) => Some(From::Since(*time)),
+            Self::Ago(age) => Some(From::Ago(*age)),
             Self::Earliest => Some(From::Earliest),
             Self::Last(count) => Some(From::Last(*count)),
         }
@@ -42,10 +40,7 @@ impl Start {
     pub fn requested(&self) -> String {
         match self {
             Self::After(id) => id.chars().take(MAX_REQUESTED_CHARS).collect(),
-            Self::Since(ms) => {
-                let time = std::time::UNIX_EPOCH + Duration::from_millis(*ms);
-                humantime::format_rfc3339_millis(time).to_string()
-            }
+            Self::Since(time) => clock::rfc3339(*time),
             Self::Ago(age) => humantime::format_duration(*age).to_string(),
             Self::Live | Self::Earliest | Self::Last(_) => String::new(),
         }

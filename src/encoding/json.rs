@@ -1,11 +1,10 @@
 //! Every field of an event as a JSON object.
 
-use std::time::{Duration, UNIX_EPOCH};
-
 use serde::Serialize;
 
 use super::Encoder;
 use crate::{
+    clock::{from_unix_ms, rfc3339},
     event::{EventId, Fields},
     sse::{end_block, json, write_field},
 };
@@ -29,7 +28,6 @@ impl Json {
             retry: Option<u64>,
             time: String,
         }
-        let time = UNIX_EPOCH + Duration::from_millis(time_ms);
         json(&Whole {
             id: id.to_string(),
             idempotency_key: fields.idempotency_key,
@@ -37,7 +35,7 @@ impl Json {
             event: fields.name,
             data: fields.text(),
             retry: fields.retry_ms,
-            time: humantime::format_rfc3339_millis(time).to_string(),
+            time: rfc3339(from_unix_ms(time_ms)),
         })
     }
 }

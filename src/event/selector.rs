@@ -26,8 +26,10 @@ pub struct Selector {
     until: Option<Instant>,
 }
 
-/// The topics that a subscription asks for.
+/// The topics that a subscription asks for. A history that does not know a variant reads all events, and asks
+/// [`Selector::admits`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum SelectedTopics {
     /// Every topic but the broadcaster's own.
     All,

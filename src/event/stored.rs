@@ -3,7 +3,7 @@
 use std::{
     any::TypeId,
     sync::{Arc, OnceLock},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime},
 };
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use parking_lot::RwLock;
 use smallvec::SmallVec;
 
 use super::{Encodings, Event, EventId};
+use crate::clock::from_unix_ms;
 
 /// An event of a history, with its position, and what it is encoded to.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl Stored {
     /// When history appended the event, by the log's clock, which may go back; to the millisecond.
     #[must_use]
     pub fn time(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_millis(self.time_ms)
+        from_unix_ms(self.time_ms)
     }
 
     /// Milliseconds since the Unix epoch at which history appended the event, by the log's clock, which may go

@@ -6,24 +6,73 @@ use bytes::Bytes;
 
 use crate::event::{Event, EventId};
 
-/// What is appended in one step.
+/// What is appended in one step: events, and values to retain with them.
+///
+/// # Examples
+/// ```
+/// use sse_broadcaster::{
+///     Broadcaster, Event, Memory, Options,
+///     broadcaster::PublishError,
+///     history::{Batch, Precondition, Retain, Retention},
+/// };
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let broadcaster = Broadcaster::start(Memory::new(Retention::default()), Options::default())?;
+/// let price = |data: &str| Event::builder(data).topic("price").build();
+///
+/// // Events alone are batches, too.
+/// let appended = broadcaster.publish(vec![price("11")?, price("12")?]).await?;
+/// assert_eq!(appended.ids.len(), 2);
+///
+/// // An event, and the value that it stands for, unless another publisher has written that value meanwhile.
+/// let write = |data: &'static str, written_at| {
+///     let batch = Batch::from(price(data)?)
+///         .retain(Retain::new("price", Some(data.into())))
+///         .precondition(Precondition::new("price", written_at));
+///     Ok::<_, Box<dyn std::error::Error>>(batch)
+/// };
+/// let first = broadcaster.publish(write("13", None)?).await?;
+/// let late = broadcaster.publish(write("14", None)?).await;
+/// assert!(matches!(late, Err(PublishError::Conflict(_))));
+/// broadcaster.publish(write("14", Some(first.ids[0]))?).await?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Batch {
     /// In the order in which they get their ids; at least one.
     pub events: Vec<Event>,
     /// Values to retain, written at the position of the batch's last event.
     pub retain: Vec<Retain>,
-    /// What must be so, or nothing is written.
+    /// What has to hold, or nothing is written.
     pub preconditions: Vec<Precondition>,
 }
 
-impl std::convert::From<Event> for Batch {
+impl Batch {
+    /// Adds a value to retain, or to remove. Of several for one key the last counts.
+    #[must_use]
+    pub fn retain(mut self, retain: Retain) -> Self {
+        self.retain.push(retain);
+        self
+    }
+
+    /// Adds a condition without which nothing is written.
+    #[must_use]
+    pub fn precondition(mut self, precondition: Precondition) -> Self {
+        self.preconditions.push(precondition);
+        self
+    }
+}
+
+impl From<Event> for Batch {
     fn from(event: Event) -> Self {
         vec![event].into()
     }
 }
 
-impl std::convert::From<Vec<Event>> for Batch {
+impl From<Vec<Event>> for Batch {
     fn from(events: Vec<Event>) -> Self {
         Self {
             events,
@@ -50,8 +99,9 @@ impl fmt::Debug for ReservationGuard {
     }
 }
 
-/// A value to keep under a key, outside of the events' retention; `None` removes it.
+/// A value to keep under a key, outside of the events' retention, or to remove.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Retain {
     /// Any text.
     pub key: String,
@@ -59,13 +109,34 @@ pub struct Retain {
     pub value: Option<Bytes>,
 }
 
-/// The id at which a retained key must have been written; `None`: it must not be there.
+impl Retain {
+    /// Writes this value under the key; `None` removes what is there.
+    pub fn new(key: impl Into<String>, value: Option<Bytes>) -> Self {
+        Self {
+            key: key.into(),
+            value,
+        }
+    }
+}
+
+/// The id at which a retained value must have been written.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Precondition {
-    /// Of the value.
+    /// The key of the value.
     pub key: String,
-    /// `None`: no value is there.
+    /// `None`: there must be no value.
     pub written_at: Option<EventId>,
+}
+
+impl Precondition {
+    /// The value under the key must have been written at this id; `None`: there must be no value.
+    pub fn new(key: impl Into<String>, written_at: Option<EventId>) -> Self {
+        Self {
+            key: key.into(),
+            written_at,
+        }
+    }
 }
 
 /// The positions of a batch's events, in its order. An event whose idempotency key history still

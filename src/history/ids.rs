@@ -1,7 +1,5 @@
 //! Ids that never go back, whatever the clock does.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use crate::event::EventId;
 
 /// Below this the first sequence number of each millisecond is drawn, leaving room to count on.
@@ -63,13 +61,6 @@ impl Ids {
         self.skip = 0;
         self.last
     }
-}
-
-/// Milliseconds since the Unix epoch.
-#[must_use]
-pub fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

@@ -12,10 +12,11 @@ use futures_util::future::{BoxFuture, FutureExt, ready};
 use super::{
     AppendError, Appended, Batch, Bounds, Chunk, From, History, Limit, NameKind, NameRange, Names,
     Precondition, ReservationGuard, Retain, RetainedAt, Retention, Unavailable, Window,
-    ids::{Ids, now_ms},
+    ids::Ids,
     retained::Retained,
 };
 use crate::{
+    clock::now_ms,
     event::{Event, EventId, IdempotencyKey, Selector, Stored},
     sync::Mutex,
 };
@@ -227,7 +228,7 @@ impl History for Memory {
                 let own = self.state.lock().position_of(text);
                 own.map_or(from, From::After)
             }
-            _ => from.by_clock(now_ms()),
+            _ => from,
         };
         ready(Ok(self.window.read(from, selector, limit))).boxed()
     }

@@ -7,8 +7,9 @@ use crate::event::EventId;
 /// How the topics begin that only the server publishes to.
 const RESERVED: char = '$';
 
-/// What is listed.
+/// What is listed. A history has no names of a kind that it does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum NameKind {
     /// Topics of the events that are held, but for those that begin with `$`.
     Topics,
@@ -18,12 +19,13 @@ pub enum NameKind {
 
 /// Which names of a kind are listed, in the order of their bytes.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct NameRange<'a> {
-    /// How they begin.
+    /// How they begin; empty, the default, for any.
     pub prefix: &'a str,
-    /// The name that they come after; empty for the first.
+    /// The name that they come after; empty, the default, for the first.
     pub after: &'a str,
-    /// Most of them.
+    /// Most names.
     pub limit: usize,
 }
 
@@ -36,7 +38,31 @@ pub struct Names {
     pub more: bool,
 }
 
-impl NameRange<'_> {
+impl<'a> NameRange<'a> {
+    /// The first so many names.
+    #[must_use]
+    pub const fn new(limit: usize) -> Self {
+        Self {
+            prefix: "",
+            after: "",
+            limit,
+        }
+    }
+
+    /// Sets [`prefix`](Self::prefix).
+    #[must_use]
+    pub const fn prefix(mut self, prefix: &'a str) -> Self {
+        self.prefix = prefix;
+        self
+    }
+
+    /// Sets [`after`](Self::after).
+    #[must_use]
+    pub const fn after(mut self, after: &'a str) -> Self {
+        self.after = after;
+        self
+    }
+
     /// The first of these names, in order, and whether there are more.
     pub(super) fn first<N: AsRef<str> + Ord>(
         &self,
@@ -75,11 +101,7 @@ mod tests {
     fn the_first_names_of_a_range_come_in_order_whatever_the_order_they_are_found_in() {
         let names = ["b", "$x", "ab", "c", "a", "abc", "aa"];
         let first = |prefix, after, limit| {
-            let range = NameRange {
-                prefix,
-                after,
-                limit,
-            };
+            let range = NameRange::new(limit).prefix(prefix).after(after);
             range.first(NameKind::Topics, names.into_iter())
         };
         assert_eq!(

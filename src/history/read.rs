@@ -5,19 +5,24 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use crate::event::{Event, EventId, Fetched, Fields, Stored};
+use crate::{
+    clock::from_unix_ms,
+    event::{Event, EventId, Fetched, Fields, Stored},
+};
 
-/// Where a read begins.
+/// Where a read begins. A history has to know all of these, so that the enum is exhaustive: a variant that is added
+/// breaks each history until it reads from there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum From<'a> {
     /// After a position that history returned to this process; it may be one that has no event.
     After(EventId),
     /// After what a client sent: a position or an idempotency key. An unknown one means a gap.
     LastEventId(&'a str),
-    /// At the first event that was appended at or after this time, in milliseconds since the Unix epoch.
-    Since(u64),
-    /// At the first event that was appended at most so many milliseconds ago, by the log's own clock.
-    Ago(u64),
+    /// At the first event that was appended at or after this time. Events have their times to the millisecond, to
+    /// which it is rounded down.
+    Since(SystemTime),
+    /// At the first event that was appended at most so long ago, by the log's own clock.
+    Ago(Duration),
     /// At the oldest event.
     Earliest,
     /// At the last so many events that the selector admits.
@@ -25,11 +30,11 @@ pub enum From<'a> {
 }
 
 impl From<'_> {
-    /// The same by a clock that shows this time.
+    /// [`Ago`](Self::Ago) as [`Since`](Self::Since), by a clock that shows this time; others as they are.
     #[must_use]
-    pub fn by_clock(self, now_ms: u64) -> Self {
+    pub fn by_clock(self, now: SystemTime) -> Self {
         match self {
-            Self::Ago(ms) => Self::Since(now_ms.saturating_sub(ms)),
+            Self::Ago(age) => Self::Since(now.checked_sub(age).unwrap_or(UNIX_EPOCH)),
             from => from,
         }
     }
@@ -37,15 +42,39 @@ impl From<'_> {
 
 /// How much one read may return.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Limit {
-    /// How many events.
+    /// Most events.
     pub events: usize,
-    /// Bytes of these, by [`Event::cost`]; the first event may be larger.
+    /// Most bytes of these, by [`Event::cost`]; the first event may be larger.
     pub bytes: usize,
+}
+
+impl Limit {
+    /// At most so many events, and so many bytes of them.
+    #[must_use]
+    pub const fn new(events: usize, bytes: usize) -> Self {
+        Self { events, bytes }
+    }
+
+    /// Sets [`events`](Self::events).
+    #[must_use]
+    pub const fn events(mut self, events: usize) -> Self {
+        self.events = events;
+        self
+    }
+
+    /// Sets [`bytes`](Self::bytes).
+    #[must_use]
+    pub const fn bytes(mut self, bytes: usize) -> Self {
+        self.bytes = bytes;
+        self
+    }
 }
 
 /// An event that a read found.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Found {
     /// In memory, where others find it too.
     Shared(Arc<Stored>),
@@ -74,7 +103,7 @@ impl Found {
     /// As [`Stored::time`].
     #[must_use]
     pub fn time(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_millis(self.time_ms())
+        from_unix_ms(self.time_ms())
     }
 
     /// As [`Stored::time_ms`].

@@ -4,6 +4,7 @@ use crate::stats::{Count, Latency};
 
 /// What a history counts about itself; what it does not have stays zero.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Stats {
     /// From the beginning of a commit until it is as durable as was promised.
     pub commit_latency: Latency,

@@ -17,8 +17,9 @@ use std::{
 
 use futures_util::future::BoxFuture;
 
-use super::{Bounds, Chunk, From, Limit, LogPosition, NameRange, Names, Retention, ids::now_ms};
+use super::{Bounds, Chunk, From, Limit, LogPosition, NameRange, Names, Retention};
 use crate::{
+    clock::now_ms,
     event::{EventId, Selector, Stored},
     sync::{
         RwLock,
@@ -163,10 +164,7 @@ impl Window {
     }
 
     fn own_retention(&self) -> Retention {
-        Retention {
-            age: self.age,
-            ..self.retention
-        }
+        self.retention.age(self.age)
     }
 
     fn publish_head(&self, head: LogPosition) {

@@ -33,11 +33,7 @@ fn publish_with_idempotency_key(server: &Server, data: &str) -> String {
 
 /// What no command can write or read yet: it is for who embeds the library.
 fn open(directory: &Path) -> Disk {
-    let all = Retention {
-        events: 1_000,
-        bytes: 64 << 20,
-        age: None,
-    };
+    let all = Retention::new().events(1_000);
     let options = disk::Options::new(directory)
         .wait(Duration::ZERO)
         .sync(SyncPolicy::Always)
@@ -49,14 +45,7 @@ fn open(directory: &Path) -> Disk {
 
 async fn hide(disk: Disk, value: &'static str) {
     let private = Event::builder(value).topic("hidden").private().build();
-    let batch = Batch {
-        events: vec![private.unwrap()],
-        retain: vec![Retain {
-            key: "key".into(),
-            value: Some(value.into()),
-        }],
-        ..Batch::default()
-    };
+    let batch = Batch::from(private.unwrap()).retain(Retain::new("key", Some(value.into())));
     disk.append(batch, ReservationGuard::default())
         .await
         .unwrap();
@@ -66,10 +55,7 @@ async fn hide(disk: Disk, value: &'static str) {
 /// The private event's id and data, and the retained value.
 async fn hidden(disk: Disk) -> (String, String, String) {
     let selector = Selector::topics(&["hidden"]).unwrap().with_private();
-    let limit = Limit {
-        events: 9,
-        bytes: 1 << 20,
-    };
+    let limit = Limit::new(9, 1 << 20);
     let read = disk.read(From::Earliest, &selector, limit).await.unwrap();
     let [event] = &read.events[..] else {
         panic!("{read:?}")

@@ -147,16 +147,12 @@ fn a_server_that_was_told_to_stop_leaves_a_log_that_opens() {
 }
 
 fn open(log: &Log) -> Disk {
-    let all = Retention {
-        events: 1_000,
-        bytes: 1 << 20,
-        age: None,
-    };
+    let all = Retention::new().events(1_000).bytes(1 << 20);
     let options = disk::Options::new(log.path())
         .wait(std::time::Duration::ZERO)
         .sync(SyncPolicy::Always)
         .retention(all)
-        .window(Retention { events: 16, ..all })
+        .window(all.events(16))
         .cache_bytes(1 << 20);
     Disk::open(options).expect("it opens")
 }
@@ -165,21 +161,14 @@ fn open(log: &Log) -> Disk {
 async fn retained_values_are_there_again_and_are_expected_as_they_were_written() {
     let log = Log::new();
     let event = || sse_broadcaster::Event::builder("x").build().unwrap();
-    let retain = |key: &str, value: Option<&'static str>| Retain {
-        key: key.into(),
-        value: value.map(|value| value.as_bytes().into()),
-    };
+    let retain = |key: &str, value: Option<&'static str>| Retain::new(key, value.map(Into::into));
     let disk = open(&log);
     let mut at = Vec::new();
-    for values in [
-        vec![retain("kept", Some("old")), retain("removed", Some("x"))],
-        vec![retain("kept", Some("new")), retain("removed", None)],
+    for [kept, removed] in [
+        [retain("kept", Some("old")), retain("removed", Some("x"))],
+        [retain("kept", Some("new")), retain("removed", None)],
     ] {
-        let batch = Batch {
-            events: vec![event()],
-            retain: values,
-            ..Batch::default()
-        };
+        let batch = Batch::from(event()).retain(kept).retain(removed);
         at.extend(
             disk.append(batch, ReservationGuard::default())
                 .await
@@ -195,14 +184,8 @@ async fn retained_values_are_there_again_and_are_expected_as_they_were_written()
     assert_eq!(found.head, at[1]);
     assert_eq!(found.values, [Some(("new".into(), at[1])), None, None]);
     for (written_at, is_right) in [(at[0], false), (at[1], true)] {
-        let batch = Batch {
-            events: vec![event()],
-            preconditions: vec![Precondition {
-                key: "kept".into(),
-                written_at: Some(written_at),
-            }],
-            ..Batch::default()
-        };
+        let expected = Precondition::new("kept", Some(written_at));
+        let batch = Batch::from(event()).precondition(expected);
         assert_eq!(
             disk.append(batch, ReservationGuard::default())
                 .await

@@ -40,14 +40,9 @@ pub fn an_idempotency_key_that_stands_twice_in_a_batch_is_stored_once(log: fn(Si
 pub fn repeats_alone_write_nothing_whatever_they_expect(log: fn(Size) -> Log) {
     let log = log(LARGE);
     let first = log.append(named("a")).unwrap();
-    let repeat = Batch {
-        events: vec![named("a")],
-        retain: vec![crate::history::retained::value("key", "v")],
-        preconditions: vec![Precondition {
-            key: "other".into(),
-            written_at: Some(first.ids[0]),
-        }],
-    };
+    let repeat = Batch::from(named("a"))
+        .retain(crate::history::retained::value("key", "v"))
+        .precondition(Precondition::new("other", Some(first.ids[0])));
     assert_eq!(log.append(repeat).unwrap(), first);
     assert_eq!(crate::history::retained::get(&log, "key"), None);
 }

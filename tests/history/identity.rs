@@ -1,5 +1,7 @@
 //! Which log it is, and what is told of what it has lost.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use sse_broadcaster::{EventId, Selector, history::From};
 
 use crate::history::log::{ALL, LARGE, Log, Size, ids};
@@ -74,7 +76,8 @@ pub fn what_retention_dropped_is_a_gap_and_the_floor_is_not(log: fn(Size) -> Log
         assert_eq!((known.gap, ids(&known)), (false, kept.to_vec()));
         assert_eq!(ids(&log.read(From::Earliest, &selector, ALL)), kept);
     }
-    assert!(log.read(From::Since(floor.ms()), &Selector::all(), ALL).gap);
+    let at_the_floor = From::Since(UNIX_EPOCH + Duration::from_millis(floor.ms()));
+    assert!(log.read(at_the_floor, &Selector::all(), ALL).gap);
 }
 
 pub fn bytes_bound_a_log_too(log: fn(Size) -> Log) {

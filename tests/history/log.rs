@@ -20,10 +20,7 @@ use crate::{
     support::wait_until,
 };
 
-pub const ALL: Limit = Limit {
-    events: usize::MAX,
-    bytes: usize::MAX,
-};
+pub const ALL: Limit = Limit::new(usize::MAX, usize::MAX);
 
 /// What a log keeps, and what of it is in memory, in events.
 #[derive(Debug, Clone, Copy)]
@@ -82,11 +79,7 @@ impl Log {
     }
 
     fn open(&mut self) {
-        let retention = |events| Retention {
-            events,
-            bytes: self.size.bytes,
-            age: None,
-        };
+        let retention = |events| Retention::new().events(events).bytes(self.size.bytes);
         let (whole, window) = (retention(self.size.log), retention(self.size.window));
         let history: Arc<dyn History> = match &self.place {
             Place::Memory => Arc::new(Memory::new(window)),

@@ -2,20 +2,16 @@
 
 use sse_broadcaster::{
     EventId,
-    history::{NameKind, NameRange, Names},
+    history::{Batch, NameKind, NameRange, Names},
 };
 
 use crate::{
-    history::log::{LARGE, Log, Size},
+    history::log::{LARGE, Log, Size, event},
     history::retained::value,
 };
 
 fn list(log: &Log, kind: NameKind, prefix: &str, after: &str, limit: usize) -> Names {
-    let range = NameRange {
-        prefix,
-        after,
-        limit,
-    };
+    let range = NameRange::new(limit).prefix(prefix).after(after);
     let names = log.history().names(kind, range);
     log.runtime.block_on(names).unwrap()
 }
@@ -84,11 +80,7 @@ pub fn retained_keys_are_listed_with_the_id_they_were_written_at(log: fn(Size) -
     let log = log(LARGE);
     let mut written = Vec::new();
     for key in ["k 1", "$k", "k"] {
-        let batch = sse_broadcaster::history::Batch {
-            events: vec![crate::history::log::event("a", "x")],
-            retain: vec![value(key, "a value")],
-            preconditions: Vec::new(),
-        };
+        let batch = Batch::from(event("a", "x")).retain(value(key, "a value"));
         written.push((key.to_owned(), log.append(batch).unwrap().ids[0]));
     }
     written.sort();

@@ -2,12 +2,12 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime},
 };
 
 use sse_broadcaster::{
     Event, EventId, Selector,
-    history::{From, Limit, ReservationGuard},
+    history::{From, ReservationGuard},
 };
 
 use crate::{
@@ -64,11 +64,11 @@ pub fn small_chunks_give_the_same_as_one_read(log: fn(Size) -> Log) {
     let filled = fill(&log, 400);
     for wanted in [&["a"][..], &["b", "d"], &["a", "b", "c", "d"]] {
         for events in [1, 7, 64] {
-            let limit = Limit { events, ..ALL };
+            let limit = ALL.events(events);
             let read = log.read_all(From::Earliest, &topics(wanted), limit);
             assert_eq!(read, of(&filled, wanted), "{wanted:?} by {events}");
         }
-        let limit = Limit { bytes: 700, ..ALL };
+        let limit = ALL.bytes(700);
         let read = log.read_all(From::Earliest, &topics(wanted), limit);
         assert_eq!(read, of(&filled, wanted), "{wanted:?} by bytes");
     }
@@ -131,18 +131,16 @@ pub fn the_last_so_many_are_those_that_match(log: fn(Size) -> Log) {
 
 pub fn a_time_finds_what_was_taken_since(log: fn(Size) -> Log) {
     let log = log(BEHIND);
-    let now = || {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        u64::try_from(since.as_millis()).unwrap()
-    };
     fill(&log, 100);
-    let before = now();
-    wait_until("a later millisecond", || now() > before + 1);
-    let since = now();
+    let before = SystemTime::now();
+    wait_until("a later millisecond", || {
+        SystemTime::now() > before + Duration::from_millis(2)
+    });
+    let since = SystemTime::now();
     let later: Vec<_> = fill(&log, 20).into_iter().map(|(id, _)| id).collect();
     let chunk = log.read(From::Since(since), &Selector::all(), ALL);
     assert_eq!((ids(&chunk), chunk.gap), (later, false));
-    let future = now() + u64::try_from(Duration::from_secs(3_600).as_millis()).unwrap();
+    let future = SystemTime::now() + Duration::from_secs(3_600);
     assert!(
         log.read(From::Since(future), &Selector::all(), ALL)
             .events
@@ -157,7 +155,7 @@ pub fn what_is_older_than_the_window_is_read_from_the_log(log: fn(Size) -> Log) 
         // In memory alone the window is the log.
         return;
     }
-    let limit = Limit { events: 50, ..ALL };
+    let limit = ALL.events(50);
     let all: Vec<_> = filled.iter().map(|(id, _)| *id).collect();
     assert_eq!(log.read_all(From::Earliest, &Selector::all(), limit), all);
     let brought = all[500].to_string();
@@ -206,7 +204,7 @@ pub fn fields_come_back_as_they_were(log: fn(Size) -> Log) {
     let empty = Event::builder("").build().unwrap();
     let appended = log.append(vec![full.clone(), empty.clone()]).unwrap();
     for _ in 0..2 {
-        let chunk = log.read(From::Earliest, &Selector::all(), Limit { events: 2, ..ALL });
+        let chunk = log.read(From::Earliest, &Selector::all(), ALL.events(2));
         if ids(&chunk) != appended.ids {
             // In memory alone they are gone by now.
             return;
@@ -231,7 +229,7 @@ fn counts_back_on_disk(count: usize) {
     while ids.len() <= count {
         ids.extend(log.append(vec![event.clone(); BATCH]).unwrap().ids);
     }
-    let first = Limit { events: 1, ..ALL };
+    let first = ALL.events(1);
     let chunk = log.read(From::Last(count), &Selector::all(), first);
     assert_eq!(chunk.events[0].id(), ids[ids.len() - count]);
 }

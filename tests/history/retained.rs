@@ -15,31 +15,20 @@ use crate::{
 };
 
 pub fn value(key: &str, value: &str) -> Retain {
-    Retain {
-        key: key.into(),
-        value: Some(value.to_owned().into()),
-    }
+    Retain::new(key, Some(value.to_owned().into()))
 }
 
 fn removal(key: &str) -> Retain {
-    Retain {
-        key: key.into(),
-        value: None,
-    }
+    Retain::new(key, None)
 }
 
 fn batch(retain: Vec<Retain>, preconditions: Vec<(&str, Option<EventId>)>) -> Batch {
-    let preconditions = preconditions
-        .into_iter()
-        .map(|(key, written_at)| Precondition {
-            key: key.into(),
-            written_at,
-        });
-    Batch {
-        events: vec![event("a", "1"), event("a", "2")],
-        retain,
-        preconditions: preconditions.collect(),
+    let mut batch = Batch::from(vec![event("a", "1"), event("a", "2")]);
+    batch.retain = retain;
+    for (key, written_at) in preconditions {
+        batch = batch.precondition(Precondition::new(key, written_at));
     }
+    batch
 }
 
 pub fn get(log: &Log, key: &str) -> Option<(String, EventId)> {
@@ -168,10 +157,7 @@ pub fn values_have_a_bound(log: fn(Size) -> Log) {
 
 pub fn a_value_comes_with_an_event(log: fn(Size) -> Log) {
     let log = log(LARGE);
-    let alone = Batch {
-        retain: vec![value("k", "x")],
-        ..Batch::default()
-    };
+    let alone = Batch::default().retain(value("k", "x"));
     assert_eq!(log.append(alone), Err(AppendError::NoEvents));
     assert_eq!(get(&log, "k"), None);
 }

@@ -47,10 +47,7 @@ struct Replaced {
 
 impl Replaced {
     fn new() -> Self {
-        let retention = Retention {
-            events: WINDOW,
-            ..Retention::default()
-        };
+        let retention = Retention::new().events(WINDOW);
         let birth = EventId::new(1_000, 0);
         Self {
             window: Arc::new(Window::new(retention, 0, birth)),

@@ -1,5 +1,7 @@
 //! What must be seen, from a plain list of what was published.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use sse_broadcaster::{Event, EventId, Format, Selector};
 
 use crate::model::wire::Block;
@@ -51,6 +53,11 @@ pub struct Published {
     pub data: String,
     /// What it takes in memory, but for topics that no other event has.
     pub memory: usize,
+}
+
+/// When an event with this id was published.
+pub fn time(id: EventId) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(id.ms())
 }
 
 impl Published {
@@ -250,6 +257,7 @@ impl Reader {
         match self.format {
             Format::Sse => assert_eq!(data, next.data),
             Format::Json => assert!(data.contains(&format!("\"data\":\"{}\"", next.data))),
+            format => panic!("the model does not read {format:?}"),
         }
         self.at = Some(id);
     }

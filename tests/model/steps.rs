@@ -12,7 +12,7 @@ use sse_broadcaster::{Format, Start};
 
 use crate::{
     model::gate::Reads,
-    model::oracle::{Asks, EVERY_TOPIC, idempotency_key},
+    model::oracle::{Asks, EVERY_TOPIC, idempotency_key, time},
     model::seed::seed,
     model::world::{New, Shape, World},
 };
@@ -231,7 +231,7 @@ fn start(world: &World, from: &Begin) -> Start {
             let garbage = ["", "1-1", "99999999999999-7", "\u{fc}ber\n"];
             Start::After(garbage[usize::from(which)].into())
         }
-        Begin::Since(by) => Start::Since(world.log.before(back(by)).ms()),
+        Begin::Since(by) => Start::Since(time(world.log.before(back(by)))),
         Begin::Earliest => Start::Earliest,
         Begin::Last(count) => Start::Last(count),
     }

@@ -195,10 +195,7 @@ async fn pass_by(stage: Arc<Stage>, seed: u64) {
 impl Stage {
     /// For so many subscribers beside those that pass by, one on each thread.
     fn new(shards: usize, subscribers: usize) -> Arc<Self> {
-        let memory = Memory::new(Retention {
-            events: WINDOW,
-            ..Retention::default()
-        });
+        let memory = Memory::new(Retention::new().events(WINDOW));
         let birth = birth(&memory);
         let options = Options::default()
             .shards(shards)

@@ -178,11 +178,10 @@ impl World {
             .start_paused(true)
             .build()
             .unwrap();
-        let retention = Retention {
-            events: shape.events,
-            bytes: shape.bytes,
-            age: shape.age,
-        };
+        let retention = Retention::new()
+            .events(shape.events)
+            .bytes(shape.bytes)
+            .age(shape.age);
         let history = Gated {
             memory: Memory::new(retention),
             gate: Gate::default(),
@@ -511,8 +510,9 @@ impl World {
                 }
             }
             Start::Ago(_) => unreachable!("the model has no clock"),
-            Start::Since(ms) => {
-                let first = self.log.events.partition_point(|event| event.id.ms() < *ms);
+            Start::Since(time) => {
+                let is_before = |event: &Published| oracle::time(event.id) < *time;
+                let first = self.log.events.partition_point(is_before);
                 Opening::At {
                     gap: first < self.dropped,
                     at: self.log.before(first.max(self.dropped)),

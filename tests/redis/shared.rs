@@ -15,14 +15,8 @@ use crate::{
 async fn history(redis: &RedisServer) -> Redis {
     let options = RedisOptions::new(format!("redis://{}", redis.address()))
         .prefix("shared")
-        .retention(Retention {
-            events: 20,
-            ..Retention::default()
-        })
-        .window(Retention {
-            events: 20,
-            ..Retention::default()
-        });
+        .retention(Retention::new().events(20))
+        .window(Retention::new().events(20));
     let history = Redis::connect(options).expect("a URL");
     history.tried(crate::support::PATIENCE).await;
     wait_for_health(&history).await;
@@ -36,17 +30,10 @@ async fn wait_for_health(history: &Redis) {
 }
 
 fn writing(value: &str, written_at: Option<EventId>) -> Batch {
-    Batch {
-        events: vec![Event::builder(value).build().unwrap()],
-        retain: vec![Retain {
-            key: "key".into(),
-            value: Some(Bytes::copy_from_slice(value.as_bytes())),
-        }],
-        preconditions: vec![Precondition {
-            key: "key".into(),
-            written_at,
-        }],
-    }
+    let retained = Bytes::copy_from_slice(value.as_bytes());
+    Batch::from(Event::builder(value).build().unwrap())
+        .retain(Retain::new("key", Some(retained)))
+        .precondition(Precondition::new("key", written_at))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -147,10 +147,7 @@ fn without_nulls(value: &Value) -> Value {
 async fn every_page_converges_wherever_its_cuts_fall_and_whatever_is_lost_under_it() {
     let seed = fastrand::u64(..);
     println!("seed {seed}");
-    let retention = Retention {
-        events: 32,
-        ..Retention::default()
-    };
+    let retention = Retention::new().events(32);
     let options = Options::default()
         .max_event_bytes(64 << 10)
         .publish_wait(PATIENCE);

@@ -197,10 +197,7 @@ fn threads_that_are_not_async_write_too_and_no_update_is_lost() {
 
 #[tokio::test]
 async fn a_document_outlives_retention_and_a_reader_that_lost_changes_is_sent_it_whole() {
-    let broadcaster = start(Retention {
-        events: 64,
-        ..Retention::default()
-    });
+    let broadcaster = start(Retention::new().events(64));
     let counter = Signal::new(&broadcaster, "counter", Count { value: 0 })
         .await
         .unwrap();

@@ -34,6 +34,7 @@ use std::{
     path::PathBuf,
     sync::{Arc, atomic::AtomicBool},
     thread::JoinHandle,
+    time::SystemTime,
 };
 
 use futures_util::future::{BoxFuture, FutureExt, ready};
@@ -52,7 +53,6 @@ use sse_broadcaster::history::{
     AppendError, Appended, Batch, Bounds, Chunk, From, History, Limit, NameKind, NameRange, Names,
     ReservationGuard, RetainedAt, Stats, Unavailable, Window,
 };
-use sse_broadcaster::internal::now_ms;
 
 pub use directory::OpenError;
 pub use options::Options;
@@ -159,7 +159,7 @@ impl History for Disk {
         selector: &'a Selector,
         limit: Limit,
     ) -> BoxFuture<'a, Result<Chunk, Unavailable>> {
-        let from = from.by_clock(now_ms());
+        let from = from.by_clock(SystemTime::now());
         if let Some(mut chunk) = self.shared.window.read_held(from, selector, limit) {
             chunk.oldest = self.shared.bounds().oldest;
             return ready(Ok(chunk)).boxed();
@@ -186,6 +186,7 @@ impl History for Disk {
         match kind {
             NameKind::Topics => self.topics(range).boxed(),
             NameKind::RetainedKeys => ready(Ok(self.shared.retained_keys(range))).boxed(),
+            _ => ready(Ok(Names::default())).boxed(),
         }
     }
 

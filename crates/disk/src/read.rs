@@ -1,6 +1,6 @@
 //! Reads of what is older than the window: each a seek, and then what it yields.
 
-use std::{cmp::Reverse, collections::BinaryHeap};
+use std::{cmp::Reverse, collections::BinaryHeap, time::SystemTime};
 
 use bytes::Bytes;
 
@@ -9,10 +9,10 @@ use super::{
     record::{Kept, Own, Standing},
     shared::Known,
 };
-use sse_broadcaster::internal::now_ms;
 use sse_broadcaster::{
     event::{EventId, Fetched, SelectedTopics, Selector, Topic},
     history::{Chunk, Found, From, Limit},
+    internal::unix_ms,
 };
 
 /// Most events that one read looks at, so that none takes long.
@@ -53,8 +53,8 @@ pub(super) fn read(
         oldest: known.oldest,
     };
     match selector.selected() {
-        SelectedTopics::All => reading.all(&mut chunk, limit)?,
         SelectedTopics::Topics(topics) => reading.of_topics(topics, &mut chunk, limit)?,
+        _ => reading.all(&mut chunk, limit)?,
     }
     Ok(chunk)
 }
@@ -76,11 +76,12 @@ impl Reading<'_> {
             From::After(id) if id >= floor => (id, false),
             From::After(_) => (floor, true),
             From::LastEventId(text) => self.known(text)?.map_or((floor, true), |id| (id, false)),
-            From::Since(ms) => {
+            From::Since(time) => {
+                let ms = unix_ms(time);
                 let gap = self.standing.has_dropped() && self.standing.floor_ms >= ms;
                 (self.before_time(ms)?, gap)
             }
-            From::Ago(_) => return self.locate(from.by_clock(now_ms())),
+            From::Ago(_) => return self.locate(from.by_clock(SystemTime::now())),
             From::Earliest => (floor, false),
             From::Last(count) => (self.before_last(count)?, false),
         })
@@ -151,8 +152,8 @@ impl Reading<'_> {
             return Ok(self.end);
         };
         let first = match self.selector.selected() {
-            SelectedTopics::All => self.nth_last(nth)?,
             SelectedTopics::Topics(topics) => self.nth_last_of(topics, nth)?,
+            _ => self.nth_last(nth)?,
         };
         first.map_or(Ok(floor), |first| self.before(first))
     }

@@ -45,11 +45,7 @@ impl Disk {
     pub(super) async fn topics(&self, range: NameRange<'_>) -> Result<Names, Unavailable> {
         let (prefix, after, limit) = (range.prefix.to_owned(), range.after.to_owned(), range.limit);
         let read = move |_: &Shared, store: &Store| {
-            let range = NameRange {
-                prefix: &prefix,
-                after: &after,
-                limit,
-            };
+            let range = NameRange::new(limit).prefix(&prefix).after(&after);
             names::topics(store, range)
         };
         let names = self.read_store(read).await;
@@ -135,8 +131,8 @@ impl OwnedFrom {
         Self::Other(match from {
             From::LastEventId(text) => return Self::LastEventId(text.to_owned()),
             From::After(id) => From::After(id),
-            From::Since(ms) => From::Since(ms),
-            From::Ago(ms) => From::Ago(ms),
+            From::Since(time) => From::Since(time),
+            From::Ago(age) => From::Ago(age),
             From::Earliest => From::Earliest,
             From::Last(count) => From::Last(count),
         })

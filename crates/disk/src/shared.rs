@@ -165,9 +165,8 @@ impl Shared {
         }
         for key in &group.retained {
             let (value, at) = log.retained.get(key).unzip();
-            let key = key.clone();
             let at = at.unwrap_or(log.standing.head);
-            current.retained.write(Retain { key, value }, at);
+            current.retained.write(Retain::new(key, value), at);
         }
     }
 

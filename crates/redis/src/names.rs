@@ -36,6 +36,7 @@ pub(super) async fn names(
                 first.take(key);
             }
         }
+        _ => return Ok(Names::default()),
     }
     let more = first.more;
     let names: Vec<String> = first.names.into_iter().collect();
@@ -124,7 +125,7 @@ async fn ids(
     let mut call: Cmd = script::NAMES.call(&[&shared.keys.retained]);
     call.arg(match kind {
         NameKind::Topics => shared.keys.topic.as_str(),
-        NameKind::RetainedKeys => "",
+        _ => "",
     });
     call.arg(names);
     let ids = entry::list(ask(shared, &call).await?);

@@ -15,13 +15,11 @@ use super::{
 use sse_broadcaster::{
     event::{EventId, IdempotencyKey, SelectedTopics, Selector},
     history::{Chunk, Found, From, Limit, RetainedAt, Unavailable},
+    internal::{unix_ms, whole_ms},
 };
 
 /// Most that one call may ask Redis for, which has others to serve.
-const MOST: Limit = Limit {
-    events: 65_536,
-    bytes: 16 << 20,
-};
+const MOST: Limit = Limit::new(65_536, 16 << 20);
 
 /// How long a read waits for the tail to hear of an epoch that Redis has already.
 const EPOCH_WITHIN: Duration = Duration::from_secs(2);
@@ -60,8 +58,8 @@ pub(super) async fn read(
         let begin = match from {
             From::After(id) => Some(Begin::After(id)),
             From::LastEventId(text) => Some(Begin::LastEventId(last_event_id(text))),
-            From::Since(ms) => Some(Begin::Since(ms)),
-            From::Ago(ms) => Some(Begin::Ago(ms)),
+            From::Since(time) => Some(Begin::Since(unix_ms(time))),
+            From::Ago(age) => Some(Begin::Ago(whole_ms(age))),
             From::Earliest => Some(Begin::Earliest),
             From::Last(count) => find_last(shared, head, selector, count).await?,
         };

@@ -32,18 +32,10 @@ pub(super) fn batch(
         gone: gone.as_deref(),
     };
     let event = Event::builder(update.data()).topic(name.topic());
-    let key = name.topic().to_owned();
-    Ok(Batch {
-        events: vec![event.build_ours()?],
-        retain: vec![Retain {
-            key: key.clone(),
-            value: document.map(Bytes::from),
-        }],
-        preconditions: vec![Precondition {
-            key,
-            written_at: version,
-        }],
-    })
+    let batch = Batch::from(event.build_ours()?)
+        .retain(Retain::new(name.topic(), document.map(Bytes::from)))
+        .precondition(Precondition::new(name.topic(), version));
+    Ok(batch)
 }
 
 /// The patch is no longer than the one that replaces everything.

@@ -103,12 +103,8 @@ impl Signals {
     pub async fn names(&self, range: NameRange<'_>) -> Result<Names, SignalError> {
         let topic = |name: &str| format!("{SIGNAL_TOPICS}{name}");
         let (prefix, after) = (topic(range.prefix), topic(range.after));
-        let keys = self.broadcaster.retained_keys(NameRange {
-            prefix: &prefix,
-            after: &after,
-            limit: range.limit,
-        });
-        let mut names = keys.await?;
+        let range = range.prefix(&prefix).after(&after);
+        let mut names = self.broadcaster.retained_keys(range).await?;
         for (name, _) in &mut names.found {
             name.drain(..SIGNAL_TOPICS.len());
         }

@@ -8,10 +8,7 @@ use crate::{
     history::Limit,
 };
 
-pub(super) const ALL: Limit = Limit {
-    events: 1_000,
-    bytes: usize::MAX,
-};
+pub(super) const ALL: Limit = Limit::new(1_000, usize::MAX);
 
 pub(super) fn id(number: u64) -> EventId {
     EventId::new(number, 1)

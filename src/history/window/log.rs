@@ -224,10 +224,7 @@ mod tests {
 
     #[test]
     fn bytes_bound_the_window_too() {
-        let retention = Retention {
-            bytes: 1_000,
-            ..Retention::default()
-        };
+        let retention = Retention::new().bytes(1_000);
         let mut log = Log::new(1, EventId::new(0, 0));
         for number in 1..=50 {
             push(&mut log, number, &["a"]);

@@ -1,11 +1,12 @@
 //! Reads of the window from a position, an id, a time, or the last so many events.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use super::log::Log;
 use crate::{
+    clock::unix_ms,
     event::{EventId, SelectedTopics, Selector, Topic},
-    history::{Chunk, Found, From, Limit, ids::now_ms},
+    history::{Chunk, Found, From, Limit},
 };
 
 /// Most events that one read checks, so that no read holds the lock for long.
@@ -60,7 +61,9 @@ impl Log {
         match from {
             From::After(id) => id >= self.floor().id,
             From::LastEventId(_) => !self.locate(from, selector).1,
-            From::Since(ms) => self.trimmed_ms.is_some_and(|trimmed| trimmed < ms),
+            From::Since(time) => self
+                .trimmed_ms
+                .is_some_and(|trimmed| trimmed < unix_ms(time)),
             // The log's clock may be another.
             From::Ago(_) | From::Earliest => false,
             From::Last(count) => self.find_last(count, selector).is_some(),
@@ -79,11 +82,12 @@ impl Log {
                 }
                 Err(_) => (0, true),
             },
-            From::Since(ms) => {
+            From::Since(time) => {
+                let ms = unix_ms(time);
                 let index = self.index_at(ms);
                 (index, self.trimmed_ms.is_some_and(|trimmed| trimmed >= ms))
             }
-            From::Ago(_) => self.locate(from.by_clock(now_ms()), selector),
+            From::Ago(_) => self.locate(from.by_clock(SystemTime::now()), selector),
             From::Earliest => (0, false),
             From::Last(count) => (self.find_last(count, selector).unwrap_or(0), false),
         }
@@ -157,9 +161,12 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::{
-        Retention,
-        window::fixtures::{ALL, id, log, push},
+    use crate::{
+        clock::from_unix_ms,
+        history::{
+            Retention,
+            window::fixtures::{ALL, id, log, push},
+        },
     };
 
     fn topics(topics: &[&str]) -> Selector {
@@ -206,8 +213,7 @@ mod tests {
             let whole = log.read(From::Earliest, &selector, ALL);
             let (mut pieces, mut at) = (Vec::new(), From::Earliest);
             loop {
-                let limit = Limit { events: 7, ..ALL };
-                let chunk = log.read(at, &selector, limit);
+                let chunk = log.read(at, &selector, ALL.events(7));
                 pieces.extend(ids(&chunk));
                 at = From::After(chunk.read_to);
                 if chunk.read_to == id(300) {
@@ -224,11 +230,7 @@ mod tests {
         for number in 1..=4 {
             push(&mut log, number, &["a"]);
         }
-        let retention = Retention {
-            events: 2,
-            ..Retention::default()
-        };
-        log.trim(retention, 4);
+        log.trim(Retention::new().events(2), 4);
         let read = |from| log.read(from, &topics(&["a"]), ALL);
         let lost = read(From::LastEventId("1-1"));
         assert!(lost.gap);
@@ -239,8 +241,8 @@ mod tests {
         assert!(read(From::LastEventId("5-1")).gap);
         assert!(read(From::LastEventId("garbage")).gap);
         assert!(read(From::After(id(1))).gap);
-        assert!(read(From::Since(2)).gap);
-        assert!(!read(From::Since(3)).gap);
+        assert!(read(From::Since(from_unix_ms(2))).gap);
+        assert!(!read(From::Since(from_unix_ms(3))).gap);
         assert!(!read(From::Earliest).gap);
     }
 }

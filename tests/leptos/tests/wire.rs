@@ -198,11 +198,7 @@ async fn a_page_that_is_cut_all_the_time_shows_documents_in_their_order_and_at_l
 }
 
 /// The fewest that history can be told to keep.
-const SHORT: Retention = Retention {
-    events: 16,
-    bytes: 64 << 20,
-    age: None,
-};
+const SHORT: Retention = Retention::new().events(16);
 
 #[tokio::test]
 async fn a_page_behind_which_history_has_gone_on_is_given_the_documents_whole_again() {

@@ -134,8 +134,7 @@ impl Store {
             let (key, value) = item.into_inner()?;
             let key = str::from_utf8(&key[1..]).map_err(|_| Damaged)?.to_owned();
             let (value, at) = decode_retained(&value)?;
-            let value = Some(value);
-            retained.write(Retain { key, value }, at);
+            retained.write(Retain::new(key, Some(value)), at);
         }
         Ok(retained)
     }

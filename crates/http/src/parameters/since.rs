@@ -9,7 +9,7 @@ use jiff::{
 use sse_broadcaster::{
     broadcaster::Start,
     event::{EventId, Invalid},
-    internal::Shown,
+    internal::{Shown, from_unix_ms},
 };
 
 /// Bare numbers from here on are seconds of the Unix epoch (March 1973). A smaller one is more likely
@@ -36,12 +36,16 @@ pub(super) fn read(text: &str) -> Result<Start, Invalid> {
         return Ok(Start::After(text.to_owned()));
     }
     if text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
-        return epoch(text).map(Start::Since);
+        return epoch(text).map(since);
     }
     if let Ok(ago) = humantime::parse_duration(text) {
         return Ok(Start::Ago(ago));
     }
-    time(text).map(Start::Since).ok_or_else(|| invalid(text))
+    time(text).map(since).ok_or_else(|| invalid(text))
+}
+
+fn since(ms: u64) -> Start {
+    Start::Since(from_unix_ms(ms))
 }
 
 fn invalid(text: &str) -> Invalid {
@@ -147,14 +151,16 @@ fn with_small_year(text: &str) -> Option<(i64, String)> {
 mod tests {
     use std::time::Duration;
 
+    use sse_broadcaster::internal::unix_ms;
+
     use super::*;
 
     /// 2026-11-28T22:00:14.734Z.
     const MS: u64 = 1_795_903_214_734;
 
-    fn since(text: &str) -> Option<u64> {
+    fn since_ms(text: &str) -> Option<u64> {
         match read(text).ok()? {
-            Start::Since(ms) => Some(ms),
+            Start::Since(time) => Some(unix_ms(time)),
             other => panic!("{text}: {other:?}"),
         }
     }
@@ -193,7 +199,7 @@ mod tests {
             "1795903214734",
             "1795903214734.935",
         ] {
-            assert_eq!(since(text), Some(MS), "{text}");
+            assert_eq!(since_ms(text), Some(MS), "{text}");
         }
     }
 
@@ -212,7 +218,7 @@ mod tests {
             ("2026-11-28T23+01:00", MS - 14_734),
             ("2026-11-28", MS - 14_734 - 22 * 3_600_000),
         ] {
-            assert_eq!(since(text), Some(ms), "{text}");
+            assert_eq!(since_ms(text), Some(ms), "{text}");
         }
     }
 
@@ -232,7 +238,7 @@ mod tests {
             (" 275760-09-13T00:00:00.000Z", LATEST_MS),
             ("+12000-02-29T00:00Z", LATEST_MS),
         ] {
-            assert_eq!(since(text), Some(ms), "{text}");
+            assert_eq!(since_ms(text), Some(ms), "{text}");
         }
     }
 

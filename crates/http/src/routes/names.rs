@@ -79,10 +79,8 @@ impl Page {
     }
 
     fn range(&self) -> NameRange<'_> {
-        NameRange {
-            prefix: &self.prefix,
-            after: &self.after,
-            limit: self.limit.unwrap_or(MAX_LIMIT),
-        }
+        NameRange::new(self.limit.unwrap_or(MAX_LIMIT))
+            .prefix(&self.prefix)
+            .after(&self.after)
     }
 }

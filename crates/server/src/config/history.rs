@@ -120,22 +120,19 @@ impl HistoryConfig {
             Ok(LogPlace::Memory) => IN_MEMORY,
             _ => IN_A_LOG,
         };
-        Retention {
-            events: self.history_events.unwrap_or(events),
-            bytes: self.history_bytes.unwrap_or(bytes),
-            age: self.history_age,
-        }
+        Retention::new()
+            .events(self.history_events.unwrap_or(events))
+            .bytes(self.history_bytes.unwrap_or(bytes))
+            .age(self.history_age)
     }
 
     /// What memory holds of a log.
     #[must_use]
     pub fn window(&self) -> Retention {
         let whole = self.retention();
-        Retention {
-            events: self.window_events.min(whole.events),
-            bytes: self.window_bytes.min(whole.bytes),
-            age: whole.age,
-        }
+        whole
+            .events(self.window_events.min(whole.events))
+            .bytes(self.window_bytes.min(whole.bytes))
     }
 
     /// Where the log is; a setting that is empty counts as not set.
