@@ -1,4 +1,4 @@
-//! How what is due to a subscriber is written for its client: one [`Encoder`] for each format.
+//! Writes what a subscriber is due for its client: one [`Encoder`] for each format.
 //!
 //! An encoder is a type without state. Each event is encoded at most once by each of them, whatever the number
 //! of subscribers, and what many subscribers are due is joined once.
@@ -16,15 +16,49 @@ use crate::{
     sse::{Frame, Notice},
 };
 
-/// Writes events, and what a stream says about itself, for one kind of client.
+/// Writes events and notices of a stream for one kind of client. Encodings are shared by the type of the encoder, so
+/// two values of one type must write the same.
 ///
-/// Encodings are shared by the type of the encoder, so two values of one type must write the same.
+/// # Examples
+/// Events as lines of text, without notices:
+/// ```
+/// use bytes::Bytes;
+/// use sse_broadcaster::{
+///     Broadcaster, Event, EventId, Memory, Options, Selector, Start,
+///     encoding::Encoder, event::Fields, history::Retention, sse::Notice,
+/// };
+///
+/// #[derive(Debug)]
+/// struct Lines;
+///
+/// impl Encoder for Lines {
+///     fn event(&self, id: EventId, _time_ms: u64, fields: &Fields<'_>, out: &mut Vec<u8>) {
+///         let line = format!("{id} {}\n", fields.text().escape_debug());
+///         out.extend_from_slice(line.as_bytes());
+///     }
+///
+///     fn notice(&self, _: &Notice) -> Bytes {
+///         Bytes::new()
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// use futures_util::StreamExt;
+///
+/// let broadcaster = Broadcaster::start(Memory::new(Retention::default()), Options::default())?;
+/// let mut lines = broadcaster.subscribe(Selector::all(), Start::Live)?.encoded(&Lines);
+/// let id = broadcaster.publish_one(Event::builder("hello").build()?).await?;
+/// assert_eq!(lines.next().await, Some(Ok(format!("{id} hello\n").into())));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 pub trait Encoder: Any + fmt::Debug + Send + Sync {
-    /// Writes one event behind `out`. `time_ms` is when history took it, in milliseconds since the Unix epoch.
+    /// Appends one event to `out`. `time_ms` is when history appended it, in milliseconds since the Unix epoch.
     fn event(&self, id: EventId, time_ms: u64, fields: &Fields<'_>, out: &mut Vec<u8>);
 
-    /// What the stream says about itself; nothing where clients of this kind are not told. As blocks of an event
-    /// stream unless the encoder says otherwise.
+    /// What the stream says about itself; empty where clients of this kind are not told. By default the blocks of an
+    /// event stream.
     fn notice(&self, notice: &Notice) -> Bytes {
         Frame::notice(notice)
     }
@@ -36,7 +70,7 @@ pub(crate) fn id(encoder: &dyn Encoder) -> TypeId {
     encoder.type_id()
 }
 
-/// The event by this encoder: encoded when it is first asked for, and shared by all afterwards.
+/// The event by this encoder: encoded at the first call, and shared by later ones.
 pub fn encode(stored: &Arc<Stored>, encoder: &dyn Encoder) -> Bytes {
     stored.encoded(id(encoder), || {
         let fields = stored.event().fields();
@@ -60,6 +94,7 @@ pub enum Format {
 }
 
 impl Format {
+    /// The encoder of this format.
     #[must_use]
     pub fn encoder(self) -> &'static dyn Encoder {
         match self {

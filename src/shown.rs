@@ -1,11 +1,11 @@
-//! What others sent, as it may be shown in a log or an error: escaped, and of a bounded length.
+//! Text from outside, as a log or an error may show it: escaped, and of a bounded length.
 
 use std::fmt::{self, Write as _};
 
 /// Most bytes of it that are shown; what is left away is marked.
 pub(crate) const MAX_SHOWN_BYTES: usize = 256;
 
-/// Text that came from outside. Control characters, quotes and what is not ASCII are escaped, so that it
+/// Text that came from outside, as at most 256 bytes. Control characters, quotes and what is not ASCII are escaped, so that it
 /// can neither begin a line of its own nor steer a terminal.
 #[derive(Debug, Clone, Copy)]
 pub struct Shown<'a>(pub &'a str);

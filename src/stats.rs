@@ -1,15 +1,16 @@
-//! Numbers that every room counts in, as atomics: reading them takes no lock.
+//! Counters and latencies, as atomics: reading them takes no lock.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
-/// A number that goes up, or up and down.
+/// A number that goes up, or up and down. It wraps around past `u64::MAX`.
 #[derive(Debug, Default)]
 pub struct Count(AtomicU64);
 
 impl Count {
+    /// Adds to it.
     pub fn add(&self, n: u64) {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
@@ -18,10 +19,12 @@ impl Count {
         self.0.fetch_sub(n, Ordering::Relaxed);
     }
 
+    /// Replaces it.
     pub fn set(&self, n: u64) {
         self.0.store(n, Ordering::Relaxed);
     }
 
+    /// What it is now; other threads may be changing it.
     #[must_use]
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
@@ -43,6 +46,7 @@ pub struct Latency {
 }
 
 impl Latency {
+    /// Counts one duration, in whole microseconds.
     pub fn observe(&self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let bucket = LATENCY_BOUNDS_MICROS.partition_point(|bound| *bound < micros);
@@ -50,11 +54,13 @@ impl Latency {
         self.sum_micros.add(micros);
     }
 
-    /// How many fell into each bucket, the one without a bound last.
+    /// How many durations were in each bucket of [`LATENCY_BOUNDS_MICROS`], each without those below it; the last
+    /// bucket has no bound.
     pub fn buckets(&self) -> impl Iterator<Item = u64> {
         self.buckets.iter().map(Count::get)
     }
 
+    /// The sum of all durations, in whole microseconds.
     #[must_use]
     pub fn sum(&self) -> Duration {
         Duration::from_micros(self.sum_micros.get())

@@ -14,7 +14,8 @@ use crate::{
 pub struct Json;
 
 impl Json {
-    /// The event as one line of text. Kept for nobody.
+    /// The event as one line of text, which is not kept for others. `time_ms` is when history appended it, in
+    /// milliseconds since the Unix epoch.
     #[must_use]
     pub fn text(id: EventId, time_ms: u64, fields: &Fields<'_>) -> String {
         #[derive(Serialize)]
