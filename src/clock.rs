@@ -54,9 +54,6 @@ mod tests {
             rfc3339(UNIX_EPOCH - Duration::from_secs(1)),
             "1970-01-01T00:00:00.000Z"
         );
-        assert_eq!(
-            rfc3339(from_unix_ms(u64::MAX)),
-            "9999-12-31T23:59:59.999Z"
-        );
+        assert_eq!(rfc3339(from_unix_ms(u64::MAX)), "9999-12-31T23:59:59.999Z");
     }
 }

@@ -1,18 +1,14 @@
 //! History in memory alone: the window is the history.
 
-use std::{
-    collections::{HashMap, HashSet},
-    fmt,
-    hash::{BuildHasher, RandomState},
-    sync::Arc,
-};
+mod dropped_keys;
+
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use futures_util::future::{BoxFuture, FutureExt, ready};
 
 use super::{
     AppendError, Appended, Batch, Bounds, Chunk, From, History, Limit, NameKind, NameRange, Names,
-    Precondition, ReservationGuard, Retain, RetainedAt, Retention, Unavailable, Window,
-    ids::Ids,
+    Precondition, ReservationGuard, Retain, RetainedAt, Retention, Unavailable, Window, ids::Ids,
     retained::Retained,
 };
 use crate::{
@@ -20,14 +16,7 @@ use crate::{
     event::{Event, EventId, IdempotencyKey, Selector, Stored},
     sync::Mutex,
 };
-
-/// Most idempotency keys of dropped events that are remembered as used, also a part of what history may take. Past it
-/// a key that is new to this log can no longer be told from one that is used again, so it names no place
-/// to resume from.
-const MAX_SPENT_KEYS: usize = 1 << 20;
-const SPENT_SHARE: usize = 16;
-/// What remembering one takes.
-const SPENT_BYTES: usize = 20;
+use dropped_keys::DroppedKeys;
 
 /// A history that ends with the process.
 ///
@@ -51,15 +40,16 @@ pub struct Memory {
 
 struct State {
     ids: Ids,
-    idempotency_keys: HashMap<IdempotencyKey, Own>,
-    spent: Spent,
+    keys: HashMap<IdempotencyKey, Keyed>,
+    dropped_keys: DroppedKeys,
     retained: Retained,
 }
 
-struct Own {
+/// The event that has an idempotency key.
+struct Keyed {
     id: EventId,
-    /// No other event of this epoch had it, so that it stands for one position.
-    once: bool,
+    /// No event before it had the key, so that a client may resume after the key.
+    is_first: bool,
 }
 
 impl Memory {
@@ -72,8 +62,8 @@ impl Memory {
             window: Arc::new(window),
             state: Mutex::new(State {
                 ids,
-                idempotency_keys: HashMap::new(),
-                spent: Spent::within(retention.bytes / SPENT_SHARE),
+                keys: HashMap::new(),
+                dropped_keys: DroppedKeys::new(retention.bytes),
                 retained: Retained::default(),
             }),
         }
@@ -106,7 +96,8 @@ impl Memory {
 }
 
 impl State {
-    /// Gives positions, once it is sure that nothing of the batch will be refused.
+    /// Gives ids to the events that are not repeats, once nothing of the batch can be refused any more. Returns
+    /// these events, and one id for each event of the batch.
     fn assign(
         &mut self,
         events: Vec<Event>,
@@ -114,9 +105,8 @@ impl State {
         retain: &[Retain],
     ) -> Result<(Vec<Arc<Stored>>, Vec<EventId>), AppendError> {
         let is_repeat = |event: &Event| {
-            let idempotency_key = event.idempotency_key();
-            idempotency_key
-                .is_some_and(|idempotency_key| self.idempotency_keys.contains_key(idempotency_key))
+            let key = event.idempotency_key();
+            key.is_some_and(|key| self.keys.contains_key(key))
         };
         if !events.iter().all(is_repeat) {
             self.retained.check(preconditions, retain)?;
@@ -125,19 +115,15 @@ impl State {
         let mut stored = Vec::with_capacity(events.len());
         let mut ids = Vec::with_capacity(events.len());
         for event in events {
-            let idempotency_key = event.idempotency_key().cloned();
-            if let Some(first) = idempotency_key
-                .as_ref()
-                .and_then(|idempotency_key| self.idempotency_keys.get(idempotency_key))
-            {
+            let key = event.idempotency_key();
+            if let Some(first) = key.and_then(|key| self.keys.get(key)) {
                 ids.push(first.id);
                 continue;
             }
             let id = self.ids.next(now);
-            if let Some(idempotency_key) = idempotency_key {
-                let once = !self.spent.may_hold(&idempotency_key);
-                self.idempotency_keys
-                    .insert(idempotency_key, Own { id, once });
+            if let Some(key) = key.cloned() {
+                let is_first = !self.dropped_keys.may_hold(&key);
+                self.keys.insert(key, Keyed { id, is_first });
             }
             ids.push(id);
             stored.push(Arc::new(Stored::new(id, now, event)));
@@ -146,56 +132,20 @@ impl State {
     }
 
     fn forget(&mut self, dropped: &[Arc<Stored>]) {
-        for idempotency_key in dropped
+        for key in dropped
             .iter()
             .filter_map(|stored| stored.event().idempotency_key())
         {
-            self.idempotency_keys.remove(idempotency_key);
-            self.spent.insert(idempotency_key);
+            self.keys.remove(key);
+            self.dropped_keys.insert(key);
         }
     }
 
-    fn position_of(&self, idempotency_key: &str) -> Option<EventId> {
-        let idempotency_key = IdempotencyKey::new(idempotency_key).ok()?;
-        self.idempotency_keys
-            .get(&idempotency_key)
-            .filter(|own| own.once)
-            .map(|own| own.id)
-    }
-}
-
-/// Idempotency keys whose events are gone, as hashes. It errs on the side of "used": a client that brings an
-/// id that stood for two events receives a gap instead of being moved.
-struct Spent {
-    most: usize,
-    hasher: RandomState,
-    hashes: HashSet<u64>,
-    overflowed: bool,
-}
-
-impl Spent {
-    fn within(bytes: usize) -> Self {
-        Self {
-            most: MAX_SPENT_KEYS.min(bytes / SPENT_BYTES),
-            hasher: RandomState::new(),
-            hashes: HashSet::new(),
-            overflowed: false,
-        }
-    }
-
-    fn may_hold(&self, idempotency_key: &IdempotencyKey) -> bool {
-        self.overflowed || self.hashes.contains(&self.hasher.hash_one(idempotency_key))
-    }
-
-    fn insert(&mut self, idempotency_key: &IdempotencyKey) {
-        if self.overflowed {
-            return;
-        }
-        self.hashes.insert(self.hasher.hash_one(idempotency_key));
-        if self.hashes.len() > self.most {
-            self.overflowed = true;
-            self.hashes = HashSet::new();
-        }
+    /// The position that an idempotency key stands for, where that is certain.
+    fn position_of(&self, key: &str) -> Option<EventId> {
+        let key = IdempotencyKey::new(key).ok()?;
+        let keyed = self.keys.get(&key).filter(|keyed| keyed.is_first)?;
+        Some(keyed.id)
     }
 }
 
@@ -225,8 +175,8 @@ impl History for Memory {
         self.expire();
         let from = match from {
             From::LastEventId(text) => {
-                let own = self.state.lock().position_of(text);
-                own.map_or(from, From::After)
+                let position = self.state.lock().position_of(text);
+                position.map_or(from, From::After)
             }
             _ => from,
         };
