@@ -22,7 +22,7 @@ pub(crate) struct Encodings(Mutex<State>);
 struct State {
     kept: VecDeque<Kept>,
     bytes: usize,
-    most: usize,
+    max: usize,
 }
 
 #[derive(Debug)]
@@ -33,15 +33,15 @@ struct Kept {
 }
 
 impl Encodings {
-    /// How many bytes may be kept from now on.
-    pub(crate) fn bound(&self, most: usize) {
+    /// Sets how many bytes may be kept, and drops the oldest encodings past it.
+    pub(crate) fn set_max(&self, bytes: usize) {
         let mut state = self.0.lock();
-        state.most = most;
-        state.forget(0);
+        state.max = bytes;
+        state.drop_oldest(0);
     }
 
-    /// Notes what was encoded just now, and lets go of older ones for it. The new one stays, however large: it
-    /// is about to be sent.
+    /// Counts an encoding that was just made, and drops the oldest past the bound. The new one stays, however large:
+    /// it is about to be sent.
     pub(super) fn keep(&self, stored: &Arc<Stored>, encoder: TypeId, bytes: usize) {
         let bytes = OVERHEAD_BYTES + bytes + bytes / 8;
         let mut state = self.0.lock();
@@ -51,15 +51,17 @@ impl Encodings {
             encoder,
             bytes,
         });
-        state.forget(1);
+        state.drop_oldest(1);
     }
 }
 
 impl State {
-    fn forget(&mut self, at_least: usize) {
+    /// Drops the oldest encodings while there are too many bytes of them, but keeps so many; and those of events
+    /// that are gone.
+    fn drop_oldest(&mut self, at_least: usize) {
         while let Some(oldest) = self.kept.front() {
             let stored = oldest.stored.upgrade();
-            let is_over = self.bytes > self.most && self.kept.len() > at_least;
+            let is_over = self.bytes > self.max && self.kept.len() > at_least;
             if stored.is_some() && !is_over {
                 return;
             }
@@ -84,7 +86,7 @@ mod tests {
     #[test]
     fn the_oldest_encodings_go_when_there_are_too_many_bytes_of_them_and_the_newest_stays() {
         let encodings = Arc::new(Encodings::default());
-        encodings.bound(1_000);
+        encodings.set_max(1_000);
         let events: Vec<_> = (1..=10)
             .map(|n| {
                 let event = Event::builder("x").build().unwrap();

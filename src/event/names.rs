@@ -46,7 +46,7 @@ macro_rules! text_type {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// Of one that was checked when it was made.
+            /// A text that was checked before it was stored.
             pub(super) fn unchecked(text: &str) -> Self {
                 Self(text.into())
             }
@@ -104,14 +104,14 @@ impl Topic {
         Ok(())
     }
 
-    /// Topics that begin with `$` are the broadcaster's own: nobody can publish to them, and `*`
-    /// does not ask for them.
+    /// Whether it begins with `$`. Such a topic is the broadcaster's own: clients cannot publish to it, and `*` does
+    /// not select it.
     #[must_use]
     pub fn is_system(&self) -> bool {
         Self::is_system_text(&self.0)
     }
 
-    pub(super) fn is_system_text(text: &str) -> bool {
+    pub(crate) fn is_system_text(text: &str) -> bool {
         text.starts_with('$')
     }
 }
@@ -152,7 +152,7 @@ impl EventName {
         Ok(Self(text.into()))
     }
 
-    /// Of a stored event as well: it may have a name that has been reserved since it was published.
+    /// What holds for stored events, too: the name may have been reserved since it was published.
     pub(super) fn check(text: &str) -> Result<(), Invalid> {
         check_line("the event name", "invalid_event", text)
     }

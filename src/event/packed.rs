@@ -1,4 +1,4 @@
-//! Events as bytes, as a log keeps them: fields are read in place, so that a replay builds no event
+//! Events as bytes, as a log keeps them. Fields are read in place, so that a replay builds no event
 //! that it does not need.
 //!
 //! Flags, the reconnection time (u64) where there is one, the number of topics, each topic, the name and
@@ -12,7 +12,7 @@ use super::{Event, EventId, EventName, Fields, IdempotencyKey, Topic};
 
 const PRIVATE: u8 = 1;
 const NAMED: u8 = 2;
-const OWN: u8 = 4;
+const KEYED: u8 = 4;
 const RETRY: u8 = 8;
 
 impl Event {
@@ -22,7 +22,7 @@ impl Event {
         out.push(
             flag(self.private, PRIVATE)
                 | flag(self.name.is_some(), NAMED)
-                | flag(self.idempotency_key.is_some(), OWN)
+                | flag(self.idempotency_key.is_some(), KEYED)
                 | flag(self.retry_ms.is_some(), RETRY),
         );
         if let Some(retry) = self.retry_ms {
@@ -37,7 +37,7 @@ impl Event {
         out.extend_from_slice(self.data.as_bytes());
     }
 
-    /// An event that was published before, so topics of the server's own may be among its own.
+    /// The event with these fields, which were checked when it was published; its topics may begin with `$`.
     pub fn unpack(fields: &Fields<'_>) -> Self {
         let topics = fields.topics.iter();
         Self {
@@ -84,7 +84,7 @@ impl<'a> Fields<'a> {
         if has(NAMED) {
             fields.name = Some(text(&mut rest)?);
         }
-        if has(OWN) {
+        if has(KEYED) {
             fields.idempotency_key = Some(text(&mut rest)?);
         }
         fields.data = rest;
@@ -144,7 +144,7 @@ impl Fetched {
         Fields::read(&self.packed).unwrap_or_default()
     }
 
-    /// Built when it is first asked for.
+    /// The event, which is built at the first call.
     pub fn event(&self) -> &Event {
         self.event
             .get_or_init(|| Event::unpack(&self.fields()).into())

@@ -1,10 +1,10 @@
-//! What a subscription may get.
+//! Which events a subscription gets.
 
 use std::time::Instant;
 
 use super::{Event, Fields, Invalid, Topic, topics::parse_topics};
 
-/// What one subscription may get. Applied by [`Selector::admits`] in replay and live alike.
+/// Which events one subscription gets: those that [`Selector::admits`], in replay and live alike.
 ///
 /// # Examples
 /// ```
@@ -21,7 +21,7 @@ use super::{Event, Fields, Invalid, Topic, topics::parse_topics};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Selector {
-    asked: SelectedTopics,
+    topics: SelectedTopics,
     private: bool,
     until: Option<Instant>,
 }
@@ -31,20 +31,20 @@ pub struct Selector {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SelectedTopics {
-    /// Every topic but the broadcaster's own.
+    /// Every topic but those that begin with `$`.
     All,
     /// Sorted, without repeats, at least one.
     Topics(Box<[Topic]>),
 }
 
 impl Selector {
-    /// Asks for everything that is granted, as `?topic=*` does.
+    /// All topics but those that begin with `$`, as `?topic=*`.
     #[must_use]
     pub fn all() -> Self {
         Self::of(SelectedTopics::All)
     }
 
-    /// Asks for these topics; `*` among them asks for all, none asks for [`DEFAULT_TOPIC`](super::DEFAULT_TOPIC).
+    /// These topics. `*` among them stands for all, and no topic for [`DEFAULT_TOPIC`](super::DEFAULT_TOPIC).
     ///
     /// # Errors
     /// See [`Topic::new`]; `too_many_topics` past [`MAX_TOPICS`](super::MAX_TOPICS).
@@ -60,22 +60,23 @@ impl Selector {
         Ok(Self::of(SelectedTopics::Topics(topics.into_boxed_slice())))
     }
 
-    fn of(asked: SelectedTopics) -> Self {
+    fn of(topics: SelectedTopics) -> Self {
         Self {
-            asked,
+            topics,
             private: false,
             until: None,
         }
     }
 
-    /// Admits private events of the topics asked for, too.
+    /// Admits private events of these topics, too.
     #[must_use]
     pub fn with_private(mut self) -> Self {
         self.private = true;
         self
     }
 
-    /// The grant ends then, and the stream with it (checked with each ping).
+    /// Ends the grant, and with it the stream, at this time. It is checked with each ping, so that the stream may last
+    /// up to a `ping_interval` longer.
     #[must_use]
     pub fn until(mut self, until: Instant) -> Self {
         self.until = Some(until);
@@ -85,7 +86,7 @@ impl Selector {
     /// The topics that are requested.
     #[must_use]
     pub fn selected(&self) -> &SelectedTopics {
-        &self.asked
+        &self.topics
     }
 
     pub(crate) fn admits_private(&self) -> bool {
@@ -113,10 +114,10 @@ impl Selector {
         if private && !self.private {
             return false;
         }
-        match &self.asked {
+        match &self.topics {
             SelectedTopics::All => topics.any(|topic| !Topic::is_system_text(topic)),
-            SelectedTopics::Topics(asked) => {
-                topics.any(|topic| asked.iter().any(|asked| asked.as_str() == topic))
+            SelectedTopics::Topics(selected) => {
+                topics.any(|topic| selected.iter().any(|one| one.as_str() == topic))
             }
         }
     }

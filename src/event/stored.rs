@@ -1,4 +1,4 @@
-//! An event with its position, and its encodings.
+//! An event of a history: its id, its time and its encodings.
 
 use std::{
     any::TypeId,
@@ -13,16 +13,16 @@ use smallvec::SmallVec;
 use super::{Encodings, Event, EventId};
 use crate::clock::from_unix_ms;
 
-/// An event of a history, with its position, and what it is encoded to.
+/// An event of a history, with its id and time, and the encodings that are kept of it.
 #[derive(Debug)]
 pub struct Stored {
     id: EventId,
     time_ms: u64,
     appended: Instant,
     event: Event,
-    /// What is kept of its encodings, each with its encoder.
+    /// The encodings that are kept, each with its encoder.
     kept: RwLock<SmallVec<[(TypeId, Bytes); 1]>>,
-    /// Which encodings are kept, where these are bounded.
+    /// Counts its encodings against the window's bound; not set for an event that is in no window.
     encodings: OnceLock<Arc<Encodings>>,
 }
 
@@ -77,12 +77,12 @@ impl Stored {
         &self.event
     }
 
-    /// Has its encodings counted among these, from the first one on.
+    /// Counts its encodings among these, from the first one on.
     pub(crate) fn keep_encodings(&self, encodings: &Arc<Encodings>) {
         let _ = self.encodings.set(Arc::clone(encodings));
     }
 
-    /// What this encoder makes of it, once for all who ask while it is kept.
+    /// Its encoding by this encoder: made at the first call, and shared while it is kept.
     pub(crate) fn encoded(
         self: &Arc<Self>,
         encoder: TypeId,
@@ -100,7 +100,7 @@ impl Stored {
             kept.push((encoder, bytes.clone()));
             bytes
         };
-        // Behind the lock: what is let go of for it takes such locks, too.
+        // Without the lock: to drop other encodings takes the locks of their events.
         if let Some(encodings) = self.encodings.get() {
             encodings.keep(self, encoder, bytes.len());
         }

@@ -1,4 +1,4 @@
-//! Ids that never go back, whatever the clock does.
+//! Ids that always increase, whatever the clock does.
 
 use crate::event::EventId;
 
@@ -15,10 +15,10 @@ pub fn first_sequence() -> u64 {
 #[derive(Debug)]
 pub struct Ids {
     last: EventId,
-    /// Where the sequence begins in each millisecond, random per epoch: two logs never give the same
-    /// id, so an id of another log is not taken for one of this.
+    /// Where the sequence begins in each millisecond, random per epoch, so that an id of another log is not taken for
+    /// one of this.
     first_sequence: u64,
-    /// How far the next id skips where it cannot have a later millisecond than the last.
+    /// Is added to the sequence of the next id, where that has the same millisecond as the last.
     skip: u64,
 }
 
@@ -33,8 +33,8 @@ impl Ids {
         }
     }
 
-    /// Goes on after the last id that is known. Later ones may have been given and lost with the
-    /// power, and are not given again, whatever the clock says.
+    /// Goes on after the last id that is known. Later ids may have been given and lost in a power loss, and are not
+    /// given again, whatever the clock shows.
     #[must_use]
     pub fn resume(last: EventId) -> Self {
         Self {

@@ -2,10 +2,7 @@
 
 use std::collections::BinaryHeap;
 
-use crate::event::EventId;
-
-/// How the topics begin that only the server publishes to.
-const RESERVED: char = '$';
+use crate::event::{EventId, Topic};
 
 /// What is listed. A history has no names of a kind that it does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +85,7 @@ impl<'a> NameRange<'a> {
     /// Whether this name is in the range, past the limit or not.
     #[must_use]
     pub fn holds(&self, kind: NameKind, name: &str) -> bool {
-        let is_listed = kind == NameKind::RetainedKeys || !name.starts_with(RESERVED);
+        let is_listed = kind == NameKind::RetainedKeys || !Topic::is_system_text(name);
         is_listed && name.starts_with(self.prefix) && name > self.after
     }
 }

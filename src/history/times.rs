@@ -1,15 +1,15 @@
-//! When events were taken, however the clock jumped: an event's own time is what the clock showed, and where
-//! that went back, the events before were taken no later than what it showed then.
+//! When events were appended, however the clock jumped. An event's own time is what the clock showed; where the clock
+//! went back, the events before were appended no later than at the time that it showed then.
 //!
-//! Without it, events that were taken while the clock was ahead would keep everything behind them from growing
-//! old, and hide from a read by time where it begins.
+//! Without this, events that were appended while the clock was ahead would keep the events after them from expiring,
+//! and a read by time could not halve its way to where it begins.
 
 use std::collections::VecDeque;
 
-/// Most that are kept; past it the oldest is forgotten, and its events are as old as the next one allows.
+/// Most steps that are kept. Past it the oldest is dropped, and its events are as old as the next step allows.
 const MAX_STEPS: usize = 1_024;
 
-/// The clock went back: no event up to this number was taken later than at this time.
+/// The clock went back: no event up to this number was appended later than at this time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
     /// Of the last event before the step.
@@ -51,7 +51,7 @@ impl Steps {
         self.0.get(next).map_or(ms, |step| step.ms.min(ms))
     }
 
-    /// Forgets what concerns no event behind this number; true if that was something.
+    /// Drops the steps that concern no event after this number; true if there were any.
     pub fn drop_to(&mut self, number: u64) -> bool {
         let over = self.0.partition_point(|step| step.number <= number);
         self.0.drain(..over);

@@ -156,7 +156,7 @@ impl Log {
             };
             dropped.push(stored);
         }
-        self.encodings.bound(self.reserved_bytes);
+        self.encodings.set_max(self.reserved_bytes);
         dropped
     }
 
@@ -213,7 +213,7 @@ impl Log {
         self.clock_ms = 0;
         self.steps.clear();
         (self.held_bytes, self.reserved_bytes) = (0, 0);
-        self.encodings.bound(0);
+        self.encodings.set_max(0);
     }
 }
 
