@@ -1,0 +1,119 @@
+//! Equal values share one allocation for as long as anybody holds it.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher as _, Hash},
+    sync::{Arc, LazyLock, Weak},
+};
+
+use foldhash::fast::RandomState;
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+
+/// Most values that one table knows of. Further ones are not shared, and cost memory of their own.
+const MAX_SHARED: usize = 200_000;
+/// Dead entries are swept once a table has this many, and then whenever it has doubled.
+const FIRST_SWEEP: usize = 1_024;
+
+/// A table of weak references.
+pub(crate) struct Interner<T>(LazyLock<Mutex<Table<T>>>);
+
+struct Table<T> {
+    hasher: RandomState,
+    /// By hash, so that a value is stored only once, in its `Arc`.
+    values: HashMap<u64, SmallVec<[Weak<T>; 1]>, RandomState>,
+    len: usize,
+    sweep_at: usize,
+}
+
+impl<T: Hash> Interner<T> {
+    pub(crate) const fn new() -> Self {
+        Self(LazyLock::new(|| Mutex::new(Table::new())))
+    }
+
+    /// The value for `key` that is held already, if any. `key` hashes as the value does.
+    pub(crate) fn find(
+        &self,
+        key: &(impl Hash + ?Sized),
+        is_it: impl Fn(&T) -> bool,
+    ) -> Option<Arc<T>> {
+        let table = self.0.lock();
+        let hash = table.hasher.hash_one(key);
+        table.find(hash, is_it)
+    }
+
+    /// `value`, or the equal one that is held already.
+    pub(crate) fn intern(&self, value: T) -> Arc<T>
+    where
+        T: Eq,
+    {
+        let mut table = self.0.lock();
+        let hash = table.hasher.hash_one(&value);
+        if let Some(shared) = table.find(hash, |held| *held == value) {
+            return shared;
+        }
+        let shared = Arc::new(value);
+        table.insert(hash, &shared);
+        shared
+    }
+}
+
+impl<T> Table<T> {
+    fn new() -> Self {
+        Self {
+            hasher: RandomState::default(),
+            values: HashMap::default(),
+            len: 0,
+            sweep_at: FIRST_SWEEP,
+        }
+    }
+
+    fn find(&self, hash: u64, is_it: impl Fn(&T) -> bool) -> Option<Arc<T>> {
+        let held = self.values.get(&hash)?;
+        held.iter()
+            .filter_map(Weak::upgrade)
+            .find(|value| is_it(value))
+    }
+
+    fn insert(&mut self, hash: u64, value: &Arc<T>) {
+        if self.len >= self.sweep_at {
+            self.sweep();
+        }
+        if self.len < MAX_SHARED {
+            let of_hash = self.values.entry(hash).or_default();
+            of_hash.push(Arc::downgrade(value));
+            self.len += 1;
+        }
+    }
+
+    fn sweep(&mut self) {
+        self.len = 0;
+        self.values.retain(|_, held| {
+            held.retain(|value| value.strong_count() > 0);
+            self.len += held.len();
+            !held.is_empty()
+        });
+        self.sweep_at = FIRST_SWEEP.max(2 * self.len).min(MAX_SHARED);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_values_share_one_allocation_and_dead_ones_are_swept() {
+        static TABLE: Interner<String> = Interner::new();
+        let one = TABLE.intern("one".to_owned());
+        assert!(Arc::ptr_eq(&one, &TABLE.intern("one".to_owned())));
+        let found = TABLE.find(&"one", |held| held == "one").unwrap();
+        assert!(Arc::ptr_eq(&one, &found));
+        for n in 0..10 * FIRST_SWEEP {
+            TABLE.intern(n.to_string());
+        }
+        let table = TABLE.0.lock();
+        assert!(table.len <= FIRST_SWEEP + 1, "{} entries", table.len);
+        drop(table);
+        assert!(Arc::ptr_eq(&one, &TABLE.intern("one".to_owned())));
+    }
+}

@@ -1,0 +1,325 @@
+//! Patterns of topics.
+//!
+//! | pattern | matches |
+//! |---|---|
+//! | `*` | every topic |
+//! | a text | the topic that is equal to it, byte for byte |
+//! | a URI template (RFC 6570), `https://example.com/books/{id}` | its expansions, and the text itself |
+//! | a URL pattern (WHATWG), `/books/:id` | URLs, read relative to a base URL |
+//!
+//! A template or URL pattern is compiled once for as long as anybody holds it, however many use it. Matching
+//! takes time linear in the length of the topic, whatever the pattern.
+//!
+//! ```
+//! use sse_broadcaster_access::pattern::{BaseUrl, Pattern, PatternSet};
+//!
+//! let template = Pattern::selector("https://example.com/users/{id}/notes")?;
+//! assert!(template.matches("https://example.com/users/17/notes"));
+//! assert!(!template.matches("https://example.com/users/17/8/notes"));
+//!
+//! let base = BaseUrl::parse("https://hub.example.com/")?;
+//! let books = Pattern::url_pattern("/books/:id", Some(&base))?;
+//! assert!(books.matches("https://hub.example.com/books/1"));
+//! assert!(books.matches("/books/1"));
+//! assert!(!books.matches("/books/1/reviews"));
+//!
+//! let set = PatternSet::new([template, books, Pattern::selector("prices")?])?;
+//! assert!(set.matches("prices"));
+//! assert!(!set.matches("price"));
+//! # Ok::<_, sse_broadcaster_access::PatternError>(())
+//! ```
+
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
+
+use serde_json::{Value, json};
+
+use crate::intern::Interner;
+
+mod affixes;
+mod error;
+#[cfg(test)]
+mod expansion_tests;
+mod index;
+mod memo;
+#[cfg(test)]
+mod pattern_tests;
+mod set;
+mod template;
+#[cfg(test)]
+mod template_tests;
+mod text;
+mod url;
+
+pub use error::PatternError;
+pub use index::{PatternIndex, Slot};
+pub use set::PatternSet;
+pub use text::has_control_or_format;
+pub use url::BaseUrl;
+
+use template::Template;
+use url::UrlPattern;
+
+/// Longest text of a pattern, in bytes.
+pub const MAX_PATTERN_BYTES: usize = 4_096;
+/// Longest topic that a template or URL pattern can match, in bytes. Longer ones match only `*` and themselves.
+pub const MAX_MATCHED_TOPIC_BYTES: usize = 4_096;
+/// Largest compiled template, and largest compiled component of a URL pattern, in bytes.
+pub const MAX_COMPILED_BYTES: usize = 256 << 10;
+/// Most patterns in one set.
+pub const MAX_PATTERNS: usize = 1_000;
+/// Most matchers in one subscription, and most topics in one token, of Mercure 1.0.
+pub const MAX_MATCHERS: usize = 100;
+/// Most variables in one URI template.
+pub const MAX_VARIABLES: usize = 32;
+
+/// Which topics: one pattern. Cloning copies a pointer; equal templates and URL patterns share one compilation.
+#[derive(Clone)]
+pub struct Pattern(Arc<Compiled>);
+
+/// What a [`Pattern`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PatternKind {
+    /// `*`: every topic.
+    All,
+    /// One topic.
+    Exact,
+    /// The expansions of a URI template, and its text.
+    Template,
+    /// URLs.
+    UrlPattern,
+}
+
+struct Compiled {
+    text: Box<str>,
+    matcher: Matcher,
+}
+
+enum Matcher {
+    All,
+    Exact,
+    Template(Template),
+    UrlPattern(Box<UrlPattern>),
+}
+
+static COMPILED: Interner<Compiled> = Interner::new();
+
+impl Pattern {
+    /// `*`, which matches every topic.
+    #[must_use]
+    pub fn all() -> Self {
+        Self::uncompiled("*", Matcher::All)
+    }
+
+    /// The topic that is equal to `text`, even if that is `*` or has braces.
+    ///
+    /// # Errors
+    /// An empty or too long text, or one with control or format characters.
+    pub fn exact(text: &str) -> Result<Self, PatternError> {
+        text::check(text)?;
+        Ok(Self::uncompiled(text, Matcher::Exact))
+    }
+
+    /// `*`; or, if `text` is a URI template with at least one `{`, its expansions; or the topic equal to
+    /// `text`. An invalid template is just a text.
+    ///
+    /// # Errors
+    /// An empty or too long text, one with control or format characters, or a template that compiles to more
+    /// than [`MAX_COMPILED_BYTES`] or has more than [`MAX_VARIABLES`].
+    pub fn selector(text: &str) -> Result<Self, PatternError> {
+        text::check(text)?;
+        if text == "*" {
+            return Ok(Self::all());
+        }
+        if !text.contains('{') {
+            return Ok(Self::uncompiled(text, Matcher::Exact));
+        }
+        if let Some(known) = Self::known(PatternKind::Template, text, None) {
+            return Ok(known);
+        }
+        Ok(match Template::compile(text)? {
+            Some(template) => Self::compiled(text, Matcher::Template(template)),
+            None => Self::uncompiled(text, Matcher::Exact),
+        })
+    }
+
+    /// A WHATWG URL pattern, case-sensitive. A relative one, and topics that are relative URLs, are read
+    /// against `base`; without it both must be absolute. `*` matches every topic, URL or not.
+    ///
+    /// # Errors
+    /// An empty or too long text, one with control or format characters, one that is no URL pattern, one that
+    /// is relative without a base, or one that compiles to more than [`MAX_COMPILED_BYTES`].
+    pub fn url_pattern(text: &str, base: Option<&BaseUrl>) -> Result<Self, PatternError> {
+        text::check(text)?;
+        if text == "*" {
+            return Ok(Self::all());
+        }
+        if let Some(known) = Self::known(PatternKind::UrlPattern, text, base) {
+            return Ok(known);
+        }
+        let pattern = UrlPattern::compile(text, base)?;
+        Ok(Self::compiled(text, Matcher::UrlPattern(Box::new(pattern))))
+    }
+
+    /// From JSON as in our own claim: a string, as [`selector`](Self::selector) reads it; or an object with
+    /// the one member `exact` or `urlpattern`.
+    ///
+    /// # Errors
+    /// [`PatternError::NotAPattern`] for anything else, and as the constructors.
+    pub fn from_json(value: &Value, base: Option<&BaseUrl>) -> Result<Self, PatternError> {
+        let member = match value {
+            Value::String(text) => return Self::selector(text),
+            Value::Object(object) if object.len() == 1 => object.iter().next(),
+            _ => None,
+        };
+        match member.map(|(name, text)| (name.as_str(), text)) {
+            Some(("exact", Value::String(text))) => Self::exact(text),
+            Some(("urlpattern", Value::String(text))) => Self::url_pattern(text, base),
+            _ => Err(PatternError::NotAPattern),
+        }
+    }
+
+    /// As [`from_json`](Self::from_json) reads it, given the same base.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        match self.kind() {
+            PatternKind::Exact if *self.0.text == *"*" || self.0.text.contains('{') => {
+                json!({ "exact": self.text() })
+            }
+            PatternKind::UrlPattern => json!({ "urlpattern": self.text() }),
+            _ => json!(self.text()),
+        }
+    }
+
+    /// Whether it matches the topic.
+    #[must_use]
+    pub fn matches(&self, topic: &str) -> bool {
+        match &self.0.matcher {
+            Matcher::All => true,
+            Matcher::Exact => *self.0.text == *topic,
+            Matcher::Template(template) => {
+                *self.0.text == *topic || is_short(topic) && template.matches(topic)
+            }
+            Matcher::UrlPattern(pattern) => is_short(topic) && pattern.matches(topic),
+        }
+    }
+
+    fn matches_url(&self, url: &url::TopicUrl) -> bool {
+        match &self.0.matcher {
+            Matcher::UrlPattern(pattern) => pattern.matches_url(url),
+            _ => false,
+        }
+    }
+
+    /// The text that it was made from.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.0.text
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn kind(&self) -> PatternKind {
+        match &self.0.matcher {
+            Matcher::All => PatternKind::All,
+            Matcher::Exact => PatternKind::Exact,
+            Matcher::Template(_) => PatternKind::Template,
+            Matcher::UrlPattern(_) => PatternKind::UrlPattern,
+        }
+    }
+
+    /// The base of a URL pattern.
+    #[must_use]
+    pub fn base(&self) -> Option<&BaseUrl> {
+        match &self.0.matcher {
+            Matcher::UrlPattern(pattern) => pattern.base(),
+            _ => None,
+        }
+    }
+
+    /// The one that is held already.
+    fn known(kind: PatternKind, text: &str, base: Option<&BaseUrl>) -> Option<Self> {
+        let is_it = |held: &Compiled| identity(held) == (kind, text, base);
+        COMPILED.find(&(kind, text, base), is_it).map(Self)
+    }
+
+    fn compiled(text: &str, matcher: Matcher) -> Self {
+        let text = text.into();
+        Self(COMPILED.intern(Compiled { text, matcher }))
+    }
+
+    fn uncompiled(text: &str, matcher: Matcher) -> Self {
+        let text = text.into();
+        Self(Arc::new(Compiled { text, matcher }))
+    }
+}
+
+fn is_short(topic: &str) -> bool {
+    topic.len() <= MAX_MATCHED_TOPIC_BYTES
+}
+
+/// By which patterns are equal, ordered and hashed.
+fn identity(pattern: &Compiled) -> (PatternKind, &str, Option<&BaseUrl>) {
+    let (kind, base) = match &pattern.matcher {
+        Matcher::All => (PatternKind::All, None),
+        Matcher::Exact => (PatternKind::Exact, None),
+        Matcher::Template(_) => (PatternKind::Template, None),
+        Matcher::UrlPattern(pattern) => (PatternKind::UrlPattern, pattern.base()),
+    };
+    (kind, &pattern.text, base)
+}
+
+impl PartialEq for Compiled {
+    fn eq(&self, other: &Self) -> bool {
+        identity(self) == identity(other)
+    }
+}
+
+impl Eq for Compiled {}
+
+impl Hash for Compiled {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        identity(self).hash(state);
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
+}
+
+impl Eq for Pattern {}
+
+impl Hash for Pattern {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl Ord for Pattern {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        identity(&self.0).cmp(&identity(&other.0))
+    }
+}
+
+impl PartialOrd for Pattern {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}({:?})", self.kind(), self.text())
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}

@@ -1,0 +1,299 @@
+//! WHATWG URL patterns, on the crate `urlpattern`, with a bound on what they compile to.
+
+use std::{
+    cell::RefCell,
+    fmt,
+    hash::{Hash, Hasher},
+    sync::{Arc, OnceLock},
+};
+
+use regex::Regex;
+use url::Url;
+use urlpattern::{
+    UrlPatternInit, UrlPatternOptions,
+    matcher::{InnerMatcher, Matcher},
+    regexp::RegExp,
+};
+
+use super::{MAX_COMPILED_BYTES, PatternError};
+
+/// What relative URL patterns and topics are relative to, for example the URL of the server.
+#[derive(Clone)]
+pub struct BaseUrl(Arc<Url>);
+
+impl BaseUrl {
+    /// An absolute URL.
+    ///
+    /// # Errors
+    /// Anything else.
+    pub fn parse(text: &str) -> Result<Self, PatternError> {
+        let url = Url::parse(text).ok().filter(|url| !url.cannot_be_a_base());
+        url.map(|url| Self(Arc::new(url)))
+            .ok_or_else(|| PatternError::InvalidBaseUrl(text.to_owned()))
+    }
+
+    /// The URL, normalized.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl PartialEq for BaseUrl {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
+}
+
+impl Eq for BaseUrl {}
+
+impl Hash for BaseUrl {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl Ord for BaseUrl {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.cmp(&other.0)
+    }
+}
+
+impl PartialOrd for BaseUrl {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Debug for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BaseUrl({:?})", self.as_str())
+    }
+}
+
+/// The regular expression of a component. It tells whether it matches, not what its groups hold.
+#[derive(Debug)]
+struct Bounded {
+    text: String,
+    /// Compiled when it is first needed, if it is sure to be valid: of most components it never is.
+    regex: OnceLock<Option<Regex>>,
+}
+
+impl Bounded {
+    fn compile(text: &str) -> Option<Regex> {
+        let mut builder = regex::RegexBuilder::new(text);
+        builder.size_limit(MAX_COMPILED_BYTES);
+        builder.dfa_size_limit(MAX_COMPILED_BYTES);
+        builder.build().ok()
+    }
+}
+
+impl RegExp for Bounded {
+    fn syntax() -> urlpattern::RegexSyntax {
+        urlpattern::RegexSyntax::Rust
+    }
+
+    fn parse(text: &str, _flags: &str, _force_eval: bool) -> Result<Self, ()> {
+        // What `*` and `:name` become. What the pattern's author wrote as such is in parentheses, too.
+        let others = text.replace("(.*)", "").replace("([^/]+?)", "");
+        let regex = if others.contains('(') {
+            OnceLock::from(Some(Self::compile(text).ok_or(())?))
+        } else {
+            OnceLock::new()
+        };
+        let text = text.to_owned();
+        Ok(Self { text, regex })
+    }
+
+    fn matches<'a>(&self, text: &'a str) -> Option<Vec<Option<&'a str>>> {
+        let regex = self.regex.get_or_init(|| Self::compile(&self.text));
+        regex.as_ref()?.is_match(text).then(Vec::new)
+    }
+
+    fn pattern_string(&self) -> &str {
+        &self.text
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Component {
+    Pathname,
+    Hostname,
+    Protocol,
+    Port,
+    Search,
+    Hash,
+    Username,
+    Password,
+}
+
+/// A compiled URL pattern.
+pub(super) struct UrlPattern {
+    base: Option<BaseUrl>,
+    /// Those that do not match everything, the most selective ones first.
+    components: Box<[(Component, Matcher<Bounded>)]>,
+    /// With what the [key](TopicUrl::key) of each URL that matches begins and ends.
+    affixes: (Box<[u8]>, Box<[u8]>),
+}
+
+impl UrlPattern {
+    pub(super) fn compile(text: &str, base: Option<&BaseUrl>) -> Result<Self, PatternError> {
+        let invalid = |why: urlpattern::Error| match why {
+            urlpattern::Error::RegExp(()) => PatternError::InvalidUrlPattern {
+                text: text.to_owned(),
+                why: "a regular expression in it is invalid, or compiles to too much".to_owned(),
+            },
+            why => PatternError::InvalidUrlPattern {
+                text: text.to_owned(),
+                why: why.to_string(),
+            },
+        };
+        let base_url = base.map(|base| (*base.0).clone());
+        let init =
+            UrlPatternInit::parse_constructor_string::<Bounded>(text, base_url).map_err(invalid)?;
+        let parsed = urlpattern::UrlPattern::<Bounded>::parse(init, UrlPatternOptions::default())
+            .map_err(invalid)?;
+        let prefix = key_prefix(
+            &parsed.protocol.matcher,
+            &parsed.hostname.matcher,
+            &parsed.pathname.matcher,
+        );
+        let suffix = parsed.pathname.matcher.suffix.as_bytes().into();
+        let mut components = vec![
+            (Component::Pathname, parsed.pathname.matcher),
+            (Component::Hostname, parsed.hostname.matcher),
+            (Component::Protocol, parsed.protocol.matcher),
+            (Component::Port, parsed.port.matcher),
+            (Component::Search, parsed.search.matcher),
+            (Component::Hash, parsed.hash.matcher),
+            (Component::Username, parsed.username.matcher),
+            (Component::Password, parsed.password.matcher),
+        ];
+        components.retain(|(_, matcher)| !matches_all(matcher));
+        Ok(Self {
+            base: base.cloned(),
+            components: components.into(),
+            affixes: (prefix.into(), suffix),
+        })
+    }
+
+    pub(super) fn base(&self) -> Option<&BaseUrl> {
+        self.base.as_ref()
+    }
+
+    pub(super) fn affixes(&self) -> (&[u8], &[u8]) {
+        (&self.affixes.0, &self.affixes.1)
+    }
+
+    pub(super) fn matches(&self, topic: &str) -> bool {
+        TopicUrl::with(self.base.as_ref(), topic, |url| {
+            url.is_some_and(|url| self.matches_url(url))
+        })
+    }
+
+    pub(super) fn matches_url(&self, url: &TopicUrl) -> bool {
+        let matches = |(component, matcher): &(Component, Matcher<Bounded>)| {
+            matcher.matches(url.component(*component)).is_some()
+        };
+        self.components.iter().all(matches)
+    }
+}
+
+fn matches_all(matcher: &Matcher<Bounded>) -> bool {
+    let is_bare = matcher.prefix.is_empty() && matcher.suffix.is_empty();
+    let is_any = matches!(
+        matcher.inner,
+        InnerMatcher::SingleCapture {
+            filter: None,
+            allow_empty: true
+        }
+    );
+    is_bare && is_any
+}
+
+fn key_prefix(
+    protocol: &Matcher<Bounded>,
+    hostname: &Matcher<Bounded>,
+    pathname: &Matcher<Bounded>,
+) -> Vec<u8> {
+    let mut key = Vec::new();
+    for (matcher, end) in [(protocol, "\0"), (hostname, "\0"), (pathname, "")] {
+        if let InnerMatcher::Literal { literal } = &matcher.inner {
+            key.extend_from_slice(literal.as_bytes());
+            key.extend_from_slice(end.as_bytes());
+        } else {
+            key.extend_from_slice(matcher.prefix.as_bytes());
+            break;
+        }
+    }
+    key
+}
+
+/// A topic as a URL.
+pub(super) struct TopicUrl {
+    url: Url,
+    /// Protocol, host and path, for finding the patterns that may match.
+    key: Vec<u8>,
+}
+
+/// The last topic that was parsed by a thread: many patterns are asked about one topic in turn.
+struct Last {
+    base: Option<BaseUrl>,
+    topic: String,
+    url: Option<TopicUrl>,
+}
+
+thread_local! {
+    static LAST: RefCell<Option<Last>> = const { RefCell::new(None) };
+}
+
+impl TopicUrl {
+    /// Calls `f` with the topic as a URL, if it is one. `f` must not call this again.
+    pub(super) fn with<R>(
+        base: Option<&BaseUrl>,
+        topic: &str,
+        f: impl FnOnce(Option<&Self>) -> R,
+    ) -> R {
+        LAST.with(|last| {
+            // A topic within a topic, which does not happen: parsed apart.
+            let Ok(mut last) = last.try_borrow_mut() else {
+                return f(Self::parse(base, topic).as_ref());
+            };
+            let is_it = |last: &Last| last.topic == topic && last.base.as_ref() == base;
+            if !last.as_ref().is_some_and(is_it) {
+                *last = Some(Last {
+                    base: base.cloned(),
+                    topic: topic.to_owned(),
+                    url: Self::parse(base, topic),
+                });
+            }
+            f(last.as_ref().and_then(|last| last.url.as_ref()))
+        })
+    }
+
+    fn parse(base: Option<&BaseUrl>, topic: &str) -> Option<Self> {
+        let base = base.map(|base| &*base.0);
+        let url = Url::options().base_url(base).parse(topic).ok()?;
+        let host = url.host_str().unwrap_or_default();
+        let key = format!("{}\0{host}\0{}", url.scheme(), url.path()).into_bytes();
+        Some(Self { url, key })
+    }
+
+    pub(super) fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    fn component(&self, component: Component) -> &str {
+        let url = &self.url;
+        match component {
+            Component::Pathname => url.path(),
+            Component::Hostname => url.host_str().unwrap_or_default(),
+            Component::Protocol => url.scheme(),
+            Component::Port => url::quirks::port(url),
+            Component::Search => url.query().unwrap_or_default(),
+            Component::Hash => url.fragment().unwrap_or_default(),
+            Component::Username => url.username(),
+            Component::Password => url.password().unwrap_or_default(),
+        }
+    }
+}
