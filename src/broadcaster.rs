@@ -206,11 +206,13 @@ impl Broadcaster {
         self.inner.replays.buffers()
     }
 
+    /// What this broadcaster has counted since its start.
     #[must_use]
     pub fn stats(&self) -> &Stats {
         &self.inner.stats
     }
 
+    /// The options that it was started with.
     #[must_use]
     pub fn options(&self) -> &Options {
         &self.inner.options
@@ -222,10 +224,11 @@ impl Broadcaster {
         self.inner.history.bounds()
     }
 
-    /// Values that were retained, as of one position.
+    /// The value under each of these keys and the id that it was written at, in their order, as of one position.
+    /// Dropping the future has no effect.
     ///
     /// # Errors
-    /// History cannot be reached.
+    /// History cannot be reached, or there is no room for the values in [`Options::replay_buffer_bytes`].
     pub async fn retained(&self, keys: &[&str]) -> Result<RetainedAt, Unavailable> {
         let mut retained = self.inner.history.retained(keys).await?;
         let found = retained.values.iter_mut().flatten();
@@ -235,7 +238,7 @@ impl Broadcaster {
     }
 
     /// The topics whose events history holds, but for those that begin with `$`, in the order of their
-    /// bytes, each with the id of its newest event.
+    /// bytes, each with the id of its newest event. Dropping the future has no effect.
     ///
     /// # Errors
     /// History cannot be reached.
@@ -243,7 +246,8 @@ impl Broadcaster {
         self.inner.history.names(NameKind::Topics, range).await
     }
 
-    /// The keys of retained values, likewise, each with the id that its value was written at.
+    /// The keys of retained values, in the order of their bytes, each with the id that its value was written at.
+    /// Dropping the future has no effect.
     ///
     /// # Errors
     /// History cannot be reached.

@@ -1,8 +1,6 @@
 //! What is published and what is asked for. Every type here can only be built valid, so nothing
 //! behind this module checks for CR, LF, NUL or length again.
 
-#![deny(missing_docs)]
-
 mod builder;
 mod encodings;
 mod fields;

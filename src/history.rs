@@ -7,8 +7,6 @@
 //! What retention dropped is never passed over in silence: a read from before the trim floor sets
 //! [`Chunk::gap`], and goes on at the oldest event.
 
-#![deny(missing_docs)]
-
 mod append;
 mod bounds;
 mod error;

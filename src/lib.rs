@@ -16,6 +16,8 @@
 //! a shard's walk wakes the senders that match → [`Subscription`] yields the event → an
 //! [`Encoder`](encoding::Encoder) → a socket.
 
+#![deny(missing_docs)]
+
 pub mod broadcaster;
 mod clock;
 pub mod encoding;

@@ -41,11 +41,14 @@ impl std::error::Error for Disconnected {}
 pub enum Part {
     /// Events, one behind the other.
     Events(Bytes),
+    /// A notice, and what it is encoded to.
     Notice(Notice, Bytes),
+    /// A piece of the state.
     State(Bytes),
 }
 
 impl Part {
+    /// The bytes alone.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         match self {

@@ -56,13 +56,14 @@ impl Default for Options {
     }
 }
 
-/// The fields, as a builder.
 impl Options {
+    /// Sets [`shards`](Self::shards).
     #[must_use]
     pub fn shards(self, shards: usize) -> Self {
         Self { shards, ..self }
     }
 
+    /// Sets [`ping_interval`](Self::ping_interval).
     #[must_use]
     pub fn ping_interval(self, ping_interval: Duration) -> Self {
         Self {
@@ -71,6 +72,7 @@ impl Options {
         }
     }
 
+    /// Sets [`publish_wait`](Self::publish_wait).
     #[must_use]
     pub fn publish_wait(self, publish_wait: Duration) -> Self {
         Self {
@@ -79,6 +81,7 @@ impl Options {
         }
     }
 
+    /// Sets [`max_event_bytes`](Self::max_event_bytes).
     #[must_use]
     pub fn max_event_bytes(self, max_event_bytes: usize) -> Self {
         Self {
@@ -87,6 +90,7 @@ impl Options {
         }
     }
 
+    /// Sets [`max_subscribers`](Self::max_subscribers).
     #[must_use]
     pub fn max_subscribers(self, max_subscribers: usize) -> Self {
         Self {
@@ -95,6 +99,7 @@ impl Options {
         }
     }
 
+    /// Sets [`replay_bytes_per_second`](Self::replay_bytes_per_second).
     #[must_use]
     pub fn replay_bytes_per_second(self, replay_bytes_per_second: u64) -> Self {
         Self {
@@ -103,6 +108,7 @@ impl Options {
         }
     }
 
+    /// Sets [`replay_buffer_bytes`](Self::replay_buffer_bytes).
     #[must_use]
     pub fn replay_buffer_bytes(self, replay_buffer_bytes: usize) -> Self {
         Self {

@@ -11,8 +11,7 @@ pub enum Start {
     /// With what is published from now on.
     #[default]
     Live,
-    /// After what a client brought as its last id: a position, an own id, or anything at all, which
-    /// is a gap.
+    /// After what a client sent as its last id: a position or an idempotency key. Anything else is a gap.
     After(String),
     /// At the first event that was appended at or after this time, rounded down to the millisecond.
     Since(SystemTime),
@@ -20,7 +19,7 @@ pub enum Start {
     Ago(Duration),
     /// At the oldest event there is.
     Earliest,
-    /// At the last so many events that match.
+    /// At the last so many events that the selector admits; 0 is the same as the head of history.
     Last(usize),
 }
 
@@ -36,6 +35,8 @@ impl Start {
         }
     }
 
+    /// The start as a gap names it: what a client brought, at most 256 characters of it, a time or an age; empty for
+    /// the others.
     #[must_use]
     pub fn requested(&self) -> String {
         match self {

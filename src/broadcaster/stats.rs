@@ -12,24 +12,31 @@ pub enum Ended {
     Stalled,
     /// The server is going away.
     Drained,
-    /// It was sent away at the door: a limit was reached, or the server was draining.
+    /// It was refused: a limit was reached, or the server was draining.
     Refused,
 }
 
 /// Counters of one broadcaster since its start.
 #[derive(Debug, Default)]
 pub struct Stats {
+    /// Subscriptions that are open now.
     pub subscribers: Count,
+    /// Subscriptions that were opened.
     pub subscribed: Count,
     pub(crate) ended: [Count; 4],
+    /// Subscriptions that are behind now: a walk found them not polled since the one before.
     pub behind: Count,
+    /// Events of publishes that succeeded, repeats included.
     pub published: Count,
+    /// Events that subscriptions yielded, live and from history.
     pub delivered: Count,
+    /// Bytes that encoded streams yielded.
     pub bytes_sent: Count,
-    /// Delivered from history, not live.
+    /// Events of `delivered` that were read from history.
     pub replayed: Count,
+    /// Gaps that streams were sent.
     pub gaps: Count,
-    /// From the call of publish to its answer.
+    /// From the call of publish to its return, of those that succeeded.
     pub publish_latency: Latency,
     /// From an event's append to the last sender of a shard that it was offered to.
     pub fan_out_latency: Latency,
@@ -40,6 +47,7 @@ impl Stats {
         self.ended[ended as usize].add(1);
     }
 
+    /// How many streams have ended for this reason.
     #[must_use]
     pub fn ended(&self, ended: Ended) -> u64 {
         self.ended[ended as usize].get()

@@ -1,3 +1,5 @@
+//! What a stream says about itself.
+
 use std::time::{Duration, SystemTime};
 
 use crate::event::EventId;
@@ -21,7 +23,9 @@ pub enum Notice {
     Heartbeat(SystemTime),
     /// The last notice of a stream that is about to be cut: when to reconnect, and after which position.
     Reconnect {
+        /// How long to wait before reconnecting.
         after: Duration,
+        /// Where the client resumes; `None` where it has no position yet.
         position: Option<EventId>,
     },
 }
@@ -31,6 +35,7 @@ pub enum Notice {
 pub struct Gap {
     /// What the client asked to go on after, or the last id that it was sent.
     pub requested: String,
+    /// Where the stream goes on: after this position.
     pub position: EventId,
     /// The oldest event that history holds, of any topic.
     pub oldest: Option<EventId>,
