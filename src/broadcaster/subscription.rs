@@ -60,12 +60,12 @@ use crate::{
 ///
 /// # Ending
 /// It ends with `None` where its client is to come back: because the server drains, its grant is over, or history
-/// is out of reach. The last item is then a [`Notice::Reconnect`], except where the grant is over. Dropping it
+/// is out of reach. The last item is then a [`Notice::Reconnect`](crate::sse::Notice::Reconnect), except where the grant is over. Dropping it
 /// unsubscribes.
 ///
 /// # Slow readers
 /// While it is not polled nothing is kept for it; polled again it reads on from history. What history
-/// has dropped by then is announced as a [`Notice::Gap`].
+/// has dropped by then is announced as a [`Notice::Gap`](crate::sse::Notice::Gap).
 #[allow(clippy::struct_excessive_bools, reason = "each stands for itself")]
 pub struct Subscription {
     inner: Arc<Inner>,

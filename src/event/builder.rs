@@ -61,7 +61,7 @@ impl EventBuilder {
         self
     }
 
-    /// Sends the event only to subscribers whose [`Selector`] admits private events.
+    /// Sends the event only to subscribers whose [`Selector`](super::Selector) admits private events.
     #[must_use]
     pub fn private(mut self) -> Self {
         self.private = true;

@@ -1,9 +1,10 @@
 //! Why a value cannot be part of an event.
 
-use std::fmt;
+use thiserror::Error;
 
 /// Why a value cannot be part of an event: a stable code and a sentence for whoever sent it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{detail}")]
 pub struct Invalid {
     code: &'static str,
     detail: String,
@@ -24,11 +25,3 @@ impl Invalid {
         self.code
     }
 }
-
-impl fmt::Display for Invalid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.detail)
-    }
-}
-
-impl std::error::Error for Invalid {}

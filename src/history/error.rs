@@ -1,15 +1,18 @@
 //! Why a history did not do what was requested.
 
-use std::{error::Error, fmt, sync::Arc};
+use std::{error, fmt, sync::Arc};
+
+use thiserror::Error;
 
 use super::{MAX_RETAINED_BYTES, MAX_RETAINED_VALUES};
 use crate::event::EventId;
 
 /// Why an append failed. Nothing was appended, but for [`AppendError::OutcomeUnknown`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AppendError {
     /// A retained key was written at another id than expected.
+    #[error("the value {key} was changed by another writer")]
     Conflict {
         /// The first such key.
         key: String,
@@ -17,38 +20,19 @@ pub enum AppendError {
         written_at: Option<EventId>,
     },
     /// The retained values would outgrow [`MAX_RETAINED_VALUES`] or [`MAX_RETAINED_BYTES`].
+    #[error(
+        "at most {MAX_RETAINED_VALUES} values of {MAX_RETAINED_BYTES} bytes in all are retained"
+    )]
     RetainedFull,
     /// A batch without events cannot retain anything.
+    #[error("a value is retained together with an event only")]
     NoEvents,
     /// Nothing was kept.
+    #[error(transparent)]
     Unavailable(Unavailable),
     /// It may have been kept: the reply was lost, or a sync failed.
+    #[error(transparent)]
     OutcomeUnknown(Unavailable),
-}
-
-impl fmt::Display for AppendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Conflict { key, .. } => {
-                write!(f, "the value {key} was changed by another writer")
-            }
-            Self::RetainedFull => write!(
-                f,
-                "at most {MAX_RETAINED_VALUES} values of {MAX_RETAINED_BYTES} bytes in all are retained"
-            ),
-            Self::NoEvents => f.write_str("a value is retained together with an event only"),
-            Self::Unavailable(why) | Self::OutcomeUnknown(why) => why.fmt(f),
-        }
-    }
-}
-
-impl Error for AppendError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Unavailable(why) | Self::OutcomeUnknown(why) => why.source(),
-            Self::Conflict { .. } | Self::RetainedFull | Self::NoEvents => None,
-        }
-    }
 }
 
 /// A history that cannot be reached, or cannot do what was requested now. The reason is for the operator's log,
@@ -56,7 +40,7 @@ impl Error for AppendError {
 #[derive(Debug, Clone)]
 pub struct Unavailable {
     reason: String,
-    source: Option<Arc<dyn Error + Send + Sync>>,
+    source: Option<Arc<dyn error::Error + Send + Sync>>,
 }
 
 impl Unavailable {
@@ -69,9 +53,9 @@ impl Unavailable {
         }
     }
 
-    /// Keeps the error that was the reason, for [`Error::source`].
+    /// Keeps the error that was the reason, for [`source`](error::Error::source).
     #[must_use]
-    pub fn with_source(mut self, source: impl Error + Send + Sync + 'static) -> Self {
+    pub fn with_source(mut self, source: impl error::Error + Send + Sync + 'static) -> Self {
         self.source = Some(Arc::new(source));
         self
     }
@@ -98,8 +82,36 @@ impl fmt::Display for Unavailable {
     }
 }
 
-impl Error for Unavailable {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
+impl error::Error for Unavailable {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         Some(&**self.source.as_ref()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{error::Error as _, io};
+
+    use super::*;
+    use crate::broadcaster::PublishError;
+
+    #[test]
+    fn every_error_around_an_unavailable_history_has_the_source_of_that() {
+        let why = Unavailable::new("the disk is full").with_source(io::Error::other("ENOSPC"));
+        let errors: [&dyn error::Error; 4] = [
+            &why,
+            &AppendError::Unavailable(why.clone()),
+            &PublishError::Unavailable(why.clone()),
+            &PublishError::OutcomeUnknown(why.clone()),
+        ];
+        for error in errors {
+            assert_eq!(
+                error.to_string(),
+                "history is unavailable: the disk is full"
+            );
+            let source = error.source().expect("a source");
+            assert!(source.is::<io::Error>(), "{source:?}");
+        }
+        assert!(AppendError::NoEvents.source().is_none());
     }
 }

@@ -1,6 +1,8 @@
 //! When what a log on disk has appended is safe from a power loss.
 
-use std::{error::Error, fmt, str::FromStr, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
+
+use thiserror::Error;
 
 /// The shortest interval that is parsed; [`SyncPolicy::Always`] is for less.
 const MIN_INTERVAL: Duration = Duration::from_millis(1);
@@ -29,13 +31,16 @@ pub enum SyncPolicy {
 }
 
 /// A text that is no [`SyncPolicy`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Error)]
+#[error(transparent)]
 pub struct InvalidSyncPolicy(Reason);
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Error)]
 enum Reason {
+    #[error("an interval is at least 1ms; \"always\" syncs each time")]
     TooShort,
-    Duration(humantime::DurationError),
+    #[error("\"always\", \"never\", or an interval with a unit, like 10ms")]
+    Duration(#[source] humantime::DurationError),
 }
 
 impl FromStr for SyncPolicy {
@@ -52,24 +57,6 @@ impl FromStr for SyncPolicy {
                 Ok(_) => Err(InvalidSyncPolicy(Reason::TooShort)),
                 Err(error) => Err(InvalidSyncPolicy(Reason::Duration(error))),
             },
-        }
-    }
-}
-
-impl fmt::Display for InvalidSyncPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            Reason::TooShort => "an interval is at least 1ms; \"always\" syncs each time",
-            Reason::Duration(_) => "\"always\", \"never\", or an interval with a unit, like 10ms",
-        })
-    }
-}
-
-impl Error for InvalidSyncPolicy {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.0 {
-            Reason::TooShort => None,
-            Reason::Duration(error) => Some(error),
         }
     }
 }
