@@ -1,5 +1,5 @@
-//! What a change is to those who have the document before it: in the language of JSON Patch, and in
-//! that of JSON Merge Patch, which cannot be made from the other without the document.
+//! A change of a document, as a JSON Patch and as a JSON Merge Patch. Neither can be made from the other
+//! without the document.
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -10,8 +10,8 @@ use sse_broadcaster::{
     history::{Batch, Precondition, Retain},
 };
 
-/// The batch that writes the document and publishes the change, if the document is still the one of
-/// `version`.
+/// The batch that writes the document and publishes the change, on condition that the document still has
+/// this version.
 pub(super) fn batch(
     name: &SignalName,
     (old, version): (Option<&Value>, Option<EventId>),
@@ -38,15 +38,16 @@ pub(super) fn batch(
     Ok(batch)
 }
 
-/// The patch is no longer than the one that replaces everything.
+/// The JSON Patch and the JSON Merge Patch. The JSON Patch is never longer than the one that replaces the
+/// whole document.
 fn between(old: &Value, new: &Value, document: &str) -> (String, String) {
     let replaced = Update::whole(document);
     let patch = diff(old, new, replaced.len()).unwrap_or(replaced);
     (patch, merge_diff(old, new).to_string())
 }
 
-/// What merges into the old value and makes the new one of it (RFC 7396). A member that is `null` in
-/// the new one is absent behind it: the format cannot say otherwise.
+/// The JSON Merge Patch from the old value to the new one (RFC 7396). A member that is `null` in the new one
+/// is absent at the client: the format cannot express it.
 fn merge_diff(old: &Value, new: &Value) -> Value {
     let (Value::Object(old), Value::Object(new)) = (old, new) else {
         return new.clone();
@@ -61,8 +62,8 @@ fn merge_diff(old: &Value, new: &Value) -> Value {
     Value::Object(gone.chain(changed).collect())
 }
 
-/// The members that a merge takes away without a name, each with `null`: those of an object that
-/// another value replaces, or that is removed as a whole. Of the end of a signal always some text.
+/// The members that a merge removes without naming them, each with `null`: those of an object that another
+/// value replaces, or that is removed as a whole. Always some text where the signal is removed.
 fn gone(old: &Value, new: Option<&Value>) -> Option<String> {
     let none = || new.is_none().then(Map::new);
     let members = replaced(old, new).or_else(none)?;
@@ -73,7 +74,7 @@ fn replaced(old: &Value, new: Option<&Value>) -> Option<Map<String, Value>> {
     let Value::Object(old) = old else { return None };
     let Some(Value::Object(new)) = new else {
         let names = old.iter().map(|(key, old)| {
-            // An object without members is one name like any other.
+            // An object without members counts as one name.
             let members = replaced(old, None).filter(|members| !members.is_empty());
             (key.clone(), members.map_or(Value::Null, Value::Object))
         });
@@ -112,7 +113,7 @@ pub(super) mod tests {
         })
     }
 
-    /// As it is behind a merge: members that are null are absent.
+    /// The value after a merge: members that are null are absent.
     pub(crate) fn without_nulls(value: &Value) -> Value {
         match value {
             Value::Object(members) => members
@@ -126,7 +127,7 @@ pub(super) mod tests {
 
     proptest! {
         #[test]
-        fn a_change_makes_the_new_document_of_the_old_one(old in any_value(), new in any_value()) {
+        fn a_json_patch_makes_the_new_document_of_the_old_one(old in any_value(), new in any_value()) {
             let text = new.to_string();
             let (patch, merge) = between(&old, &new, &text);
             prop_assert!(patch.len() <= Update::whole(&text).len());
@@ -137,7 +138,7 @@ pub(super) mod tests {
         }
 
         #[test]
-        fn a_merge_makes_it_too_but_for_members_that_are_null(old in any_value(), new in any_value()) {
+        fn a_merge_patch_makes_the_new_document_except_for_null_members(old in any_value(), new in any_value()) {
             let (old, new) = (without_nulls(&old), without_nulls(&new));
             let mut merged = old.clone();
             json_patch::merge(&mut merged, &merge_diff(&old, &new));
@@ -146,7 +147,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_patch_that_is_longer_than_the_document_gives_way_to_it() {
+    fn a_json_patch_that_would_be_longer_than_the_document_replaces_the_whole_document() {
         let (old, new) = (json!((0..100).collect::<Vec<_>>()), json!([7]));
         let (patch, _) = between(&old, &new, "[7]");
         assert_eq!(patch, r#"[{"op":"replace","path":"","value":[7]}]"#);

@@ -1,7 +1,26 @@
 use sse_broadcaster::event::EventId;
 
-/// The condition of a write: the conditional requests of RFC 9110, whose entity tags are versions here.
-/// By default there is none.
+/// The condition of a write, as conditional requests have it (RFC 9110), with versions for entity tags. By
+/// default there is none.
+///
+/// ```
+/// use serde_json::json;
+/// use sse_broadcaster::{Broadcaster, Memory, Options, history::Retention};
+/// use sse_broadcaster_signals::{Condition, SignalName, Signals};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let broadcaster = Broadcaster::start(Memory::new(Retention::default()), Options::default())?;
+/// let signals = Signals::new(&broadcaster);
+/// let name: SignalName = "counter".parse()?;
+/// let first = signals.set(&name, &Condition::is_new(), json!(1)).await?;
+/// let version = first.document.expect("it was set").version;
+/// signals.set(&name, &Condition::is(version), json!(2)).await?;
+/// let outdated = signals.set(&name, &Condition::is(version), json!(3)).await;
+/// assert_eq!(outdated.unwrap_err().code(), "changed");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Condition {
@@ -15,7 +34,7 @@ pub struct Condition {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Versions {
-    /// Any that there is.
+    /// Any version: the document exists.
     Any,
     /// One of these.
     These(Vec<EventId>),
@@ -51,7 +70,7 @@ impl Condition {
         }
     }
 
-    /// With these of `If-Match` and of `If-None-Match`.
+    /// The versions of `If-Match` and of `If-None-Match`.
     #[must_use]
     pub fn new(matches: Option<Versions>, matches_none: Option<Versions>) -> Self {
         Self {
@@ -60,7 +79,7 @@ impl Condition {
         }
     }
 
-    /// Whether it holds for a document of this version, or for none.
+    /// Whether the condition holds for a document of this version; `None` is no document.
     #[must_use]
     pub fn holds(&self, version: Option<EventId>) -> bool {
         let held = |versions: &Versions| version.is_some_and(|version| versions.hold(version));
@@ -73,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_condition_is_judged_by_the_version_that_there_is() {
+    fn a_condition_is_checked_against_the_version_of_the_document() {
         let (one, two) = (EventId::new(1, 0), EventId::new(2, 0));
         assert!(Condition::default().holds(None) && Condition::default().holds(Some(one)));
         assert!(Condition::is(one).holds(Some(one)));

@@ -1,4 +1,4 @@
-//! What makes one document of another, as a JSON Patch that is never longer than it may be.
+//! The JSON Patch from one document to another, with a bound on its length.
 
 use std::fmt::Write as _;
 
@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::numbers::is_identical;
 
-/// The patch of `add`, `remove` and `replace` that makes `new` of `old`; `None` once it is longer than
-/// so many bytes. It is written as it is found: as a list of operations, each with its path, it can be
-/// as large as the square of a document with a long key above a long array.
+/// The patch of `add`, `remove` and `replace` from `old` to `new`; `None` once it is longer than `max_bytes`.
+/// It is written while the documents are compared. Collecting the operations first, each with its path,
+/// could take the square of the memory of a document with a long key above a long array.
 pub(super) fn diff(old: &Value, new: &Value, max_bytes: usize) -> Option<String> {
     let mut patch = Patch {
         text: String::from("["),
@@ -22,7 +22,7 @@ pub(super) fn diff(old: &Value, new: &Value, max_bytes: usize) -> Option<String>
 
 struct Patch {
     text: String,
-    /// Where it is, as a JSON Pointer.
+    /// The JSON Pointer of the values that are compared.
     path: String,
     max_bytes: usize,
 }
@@ -49,7 +49,7 @@ impl Patch {
                 for (at, new) in new.iter().enumerate().skip(old.len()) {
                     self.at(&at.to_string(), |patch| patch.operate("add", Some(new)))?;
                 }
-                // Those behind it take its place.
+                // Each removal moves the later items one place forward, to the same index.
                 for _ in new.len()..old.len() {
                     let at = new.len().to_string();
                     self.at(&at, |patch| patch.operate("remove", None))?;
@@ -61,7 +61,7 @@ impl Patch {
         }
     }
 
-    /// Does it one level down.
+    /// Calls `change` one level down.
     fn at(&mut self, token: &str, change: impl FnOnce(&mut Self) -> Option<()>) -> Option<()> {
         let above = self.path.len();
         self.path.push('/');
@@ -101,7 +101,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_what_the_library_finds_that_clients_know(old in any_value(), new in any_value()) {
+        fn a_patch_equals_that_of_the_json_patch_library(old in any_value(), new in any_value()) {
             let known = serde_json::to_string(&json_patch::diff(&old, &new)).unwrap();
             let (exact, found) = (known.len(), diff(&old, &new, known.len()));
             prop_assert_eq!(found.as_ref(), Some(&known));
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_key_above_a_long_array_does_not_make_a_square_of_the_document() {
+    fn a_long_key_above_a_long_array_does_not_take_the_square_of_the_documents_memory() {
         let of = |n: u8| json!({ "k".repeat(100_000): vec![n; 100_000] });
         let (old, new) = (of(1), of(2));
         // The paths alone would be ten gigabytes.

@@ -3,43 +3,52 @@ use serde_json::Value;
 use super::{SignalError, numbers::check_integers};
 use sse_broadcaster::event::{EventId, Invalid};
 
-/// Longest document, in bytes of compact JSON; less where an event may have less than four times of it.
+/// Longest document, in bytes of compact JSON; a quarter of the longest event where that is less.
 pub const MAX_DOCUMENT_BYTES: usize = 250_000;
 /// Deepest nesting of arrays and objects.
 pub const MAX_DEPTH: usize = 64;
-/// What the event of a change has beside the new document, which it may hold in two languages, and the
-/// names of what the old one had, each with a `null`.
+/// Most bytes that the event of a change has beside the new document, which it may hold in two formats, and
+/// the names of the old one's members, each with a `null`.
 const CHANGE_OVERHEAD_BYTES: usize = 1 << 10;
 
-/// A document, and since when it is so.
+/// A document and its version.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Document {
-    /// Any JSON value but with integers of 64 bits at most.
+    /// Any JSON value, with integers of at most 64 bits.
     pub value: Value,
     /// The position of its last change.
     pub version: EventId,
 }
 
-/// Longest document where the data of an event may have so many bytes.
+/// Longest document where the data of an event has at most `max_event_bytes`.
 pub(super) fn max_bytes(max_event_bytes: usize) -> usize {
     let quarter = max_event_bytes.saturating_sub(CHANGE_OVERHEAD_BYTES) / 4;
     quarter.min(MAX_DOCUMENT_BYTES)
 }
 
-/// JSON text of a writer as a value.
+/// Parses a JSON document as a writer sends it: UTF-8, with or without a byte order mark.
 ///
 /// # Errors
-/// When it is no JSON, nests too deeply, or holds an integer beyond 64 bits.
+/// `invalid_json` for text that is not JSON, or nested more than 127 levels; `integer_too_large` for an
+/// integer beyond 64 bits.
+///
+/// ```
+/// use sse_broadcaster_signals::parse;
+///
+/// assert_eq!(parse(b"{\"n\":1}").unwrap()["n"], 1);
+/// assert_eq!(parse(b"{").unwrap_err().code(), "invalid_json");
+/// assert_eq!(parse(b"18446744073709551616").unwrap_err().code(), "integer_too_large");
+/// ```
 pub fn parse(text: &[u8]) -> Result<Value, SignalError> {
     let value = read(text)?;
     check_integers(text)?;
     Ok(value)
 }
 
-/// JSON text as a value.
+/// Parses a stored document, whose integers were checked when it was written.
 pub(super) fn read(text: &[u8]) -> Result<Value, SignalError> {
-    // A byte order mark may stand before it (RFC 8259, section 8.1).
+    // Parsers may ignore a byte order mark (RFC 8259, section 8.1).
     let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
     serde_json::from_slice(text).map_err(|error| {
         SignalError::NotJson(format!(
@@ -65,8 +74,8 @@ pub(super) fn too_deep() -> SignalError {
     SignalError::Invalid(Invalid::new("too_deep", detail))
 }
 
-/// How deeply arrays and objects are nested. Of what was parsed, or is within [`MAX_DEPTH`] already,
-/// so that it does not exhaust the stack.
+/// How deeply arrays and objects are nested. Call it only for parsed values, or those within [`MAX_DEPTH`]:
+/// deeper ones could exhaust the stack.
 pub(super) fn depth(value: &Value) -> usize {
     match value {
         Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
@@ -80,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_too_deep_or_too_long_or_no_json_is_refused() {
+    fn a_document_that_is_too_deep_too_long_or_not_json_is_rejected() {
         let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
         let parsed = |text: &str| parse(text.as_bytes());
         assert!(write(&parsed(&nested(MAX_DEPTH)).unwrap(), 1_000).is_ok());

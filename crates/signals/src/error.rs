@@ -11,25 +11,25 @@ use super::MAX_DEPTH;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignalError {
-    /// A name, a document or a patch that cannot be.
+    /// A name, a document or a patch is not valid.
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// Not one JSON value: what is wrong, and where.
+    /// The text is not one JSON value: what is wrong, and where.
     #[error("{0}")]
     NotJson(String),
     /// There is no such signal.
     #[error("there is no such signal; PUT one first")]
     Missing,
-    /// The document is not of a version that the condition names.
+    /// The version of the document does not meet the condition.
     #[error("{}", changed(*version))]
     Changed {
-        /// The version that it has; `None` where there is no document.
+        /// The version of the document; `None` where there is none.
         version: Option<EventId>,
     },
     /// A patch does not fit the document: which operation, and why.
     #[error("{0}")]
     Patch(String),
-    /// The document would be longer than it may be.
+    /// The document would be too long.
     #[error(
         "the document would be larger than {max} bytes, nested {MAX_DEPTH} levels at most; \
          keep parts of it in signals of their own"
@@ -38,13 +38,13 @@ pub enum SignalError {
         /// Most bytes of compact JSON.
         max: usize,
     },
-    /// More documents, or bytes of them, than history retains.
+    /// History retains as many documents, or bytes of them, as it may.
     #[error("{}", AppendError::RetainedFull)]
     Full,
-    /// Others changed it each time when it was tried; try again.
+    /// Other writers changed the signal between reading and writing, for 5 seconds; try again.
     #[error("others changed the signal each time; try again in a moment")]
     Contended,
-    /// The document is of another type than the [`Signal`](super::Signal).
+    /// The document does not fit the type of the [`Signal`](super::Signal).
     #[error("the document is of another type: {0}")]
     Type(String),
     /// The change was not published.
@@ -71,7 +71,7 @@ fn changed(version: Option<EventId>) -> String {
 }
 
 impl SignalError {
-    /// Stable and machine-readable, for example `no_such_signal`.
+    /// The stable, machine-readable code, for example `no_such_signal`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -91,7 +91,7 @@ impl SignalError {
         }
     }
 
-    /// Whether the same may be done a moment later.
+    /// Whether the same call may succeed a moment later.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         matches!(

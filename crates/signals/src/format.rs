@@ -1,8 +1,10 @@
-//! The formats of a stream of signals: an encoder each.
+//! The formats of a stream of signals, one file each, and the encoder that they share.
 
 mod datastar;
 mod event;
 mod patch;
+
+use std::fmt;
 
 use sse_broadcaster::{
     encoding::Encoder,
@@ -10,22 +12,44 @@ use sse_broadcaster::{
     sse::{end_block, json, write_field},
 };
 
+use self::{datastar::DatastarFormat, event::EventFormat, patch::PatchFormat};
 use super::update::Update;
 
-/// The event of a signal that is gone, in the formats whose clients would take `null` for its value: to
-/// `leptos_sse` a value that its type does not take is the end of all signals of the page.
+/// The event of a removed signal, in the formats whose clients would read `null` as its value: `leptos_sse`
+/// stops updating every signal of the page at a value that does not fit the type.
 const DELETED: &str = "deleted";
 
 /// How the changes of signals are written on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum SignalFormat {
-    /// Unnamed events with `{"name":…,"patch":[…]}`, whose patch is a JSON Patch (RFC 6902).
+    /// Unnamed events with `{"name":…,"patch":[…]}`, whose patch is a JSON Patch (RFC 6902). A removed
+    /// signal is an event named `deleted`.
     #[default]
     Patch,
-    /// Events named after their signal, with `{"patch":[…]}`.
+    /// Events named after their signal, with `{"patch":[…]}`. A removed signal is an event named `deleted`.
     Event,
-    /// Datastar's `datastar-patch-signals` with a JSON Merge Patch (RFC 7396).
+    /// Datastar's `datastar-patch-signals` with a JSON Merge Patch (RFC 7396). A removed signal is `null`.
     Datastar,
+}
+
+/// Writes one change in one format. Each format is a type of its own, because encodings are shared by the
+/// type of their encoder.
+trait ChangeFormat: fmt::Debug + Send + Sync + 'static {
+    /// Appends the fields of the block, but neither its id nor the blank line that ends it.
+    fn write(&self, update: &Update<'_>, out: &mut Vec<u8>);
+}
+
+#[derive(Debug)]
+struct SignalEncoder<F>(F);
+
+impl<F: ChangeFormat> Encoder for SignalEncoder<F> {
+    fn event(&self, id: EventId, _: u64, fields: &Fields<'_>, out: &mut Vec<u8>) {
+        if let Some(update) = Update::of(fields) {
+            self.0.write(&update, out);
+        }
+        end_block(out, id);
+    }
 }
 
 impl SignalFormat {
@@ -33,25 +57,25 @@ impl SignalFormat {
     #[must_use]
     pub fn encoder(self) -> &'static dyn Encoder {
         match self {
-            Self::Patch => &patch::PatchEncoder,
-            Self::Event => &event::EventEncoder,
-            Self::Datastar => &datastar::DatastarEncoder,
+            Self::Patch => &SignalEncoder(PatchFormat),
+            Self::Event => &SignalEncoder(EventFormat),
+            Self::Datastar => &SignalEncoder(DatastarFormat),
         }
     }
 
-    /// Writes the fields of the block of a change; the id and the blank line behind them are the caller's.
+    /// Appends the fields of the block of a change, but neither its id nor the blank line that ends it.
     pub(crate) fn write(self, update: &Update<'_>, out: &mut Vec<u8>) {
         match self {
-            Self::Patch => patch::write(update, out),
-            Self::Event => event::write(update, out),
-            Self::Datastar => datastar::write(update, out),
+            Self::Patch => PatchFormat.write(update, out),
+            Self::Event => EventFormat.write(update, out),
+            Self::Datastar => DatastarFormat.write(update, out),
         }
     }
 
-    /// The block without an id that makes a document of whatever there is, but for the document: what is
-    /// written before it, and behind it.
-    pub(crate) fn around(self, name: &str) -> (Vec<u8>, Vec<u8>) {
-        // No name holds it, since it is a control character.
+    /// What is written before and after a document in the block without an id that replaces whatever the
+    /// client has by that document.
+    pub(crate) fn around_document(self, name: &str) -> (Vec<u8>, Vec<u8>) {
+        // Names hold no control characters, so this occurs once.
         const DOCUMENT: &str = "\u{1}";
         let update = Update {
             name,
@@ -62,26 +86,13 @@ impl SignalFormat {
         let mut before = Vec::new();
         self.write(&update, &mut before);
         before.push(b'\n');
-        let place = memchr::memchr(DOCUMENT.as_bytes()[0], &before).unwrap_or(before.len());
-        let behind = before.split_off(place);
-        (before, behind.get(1..).unwrap_or_default().to_vec())
+        let at = memchr::memchr(DOCUMENT.as_bytes()[0], &before).unwrap_or(before.len());
+        let after = before.split_off(at);
+        (before, after.get(1..).unwrap_or_default().to_vec())
     }
 }
 
-/// The block of an event that holds a change, with its id.
-fn write_block(
-    write: fn(&Update<'_>, &mut Vec<u8>),
-    id: EventId,
-    fields: &Fields<'_>,
-    out: &mut Vec<u8>,
-) {
-    if let Some(update) = Update::of(fields) {
-        write(&update, out);
-    }
-    end_block(out, id);
-}
-
-/// The event of a signal that is gone.
+/// The event of a removed signal.
 fn write_deleted(name: &str, out: &mut Vec<u8>) {
     write_field(out, "event", DELETED);
     write_field(out, "data", &format!("{{\"name\":{}}}", json(name)));
@@ -107,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_written_in_the_language_of_each_client() {
+    fn a_change_is_written_in_each_format() {
         let update = Update {
             name: "a\"b",
             patch: r#"[{"op":"remove","path":"/x"}]"#,
@@ -129,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_signal_is_no_value_to_clients_that_know_types() {
+    fn a_removed_signal_is_a_deleted_event_except_for_datastar() {
         let gone = Update {
             name: "a",
             patch: "",

@@ -3,13 +3,23 @@ use std::{fmt, str::FromStr};
 use sse_broadcaster::event::{Invalid, MAX_NAME_BYTES, RESERVED_NAMES, Topic};
 use sse_broadcaster::internal::SIGNAL_TOPICS;
 
-/// Longest name of a signal, in bytes of UTF-8: a topic's, without what marks it as a signal's.
+/// Longest name of a signal, in bytes of UTF-8: that of a topic, without the prefix of signals.
 pub const MAX_SIGNAL_NAME_BYTES: usize = MAX_NAME_BYTES - SIGNAL_TOPICS.len();
-/// What a stream of signals calls other events.
-const TAKEN: &str = "deleted";
+/// The name of an event that streams of signals use for themselves.
+const DELETED: &str = "deleted";
 
-/// What a signal is called: 1 to [`MAX_SIGNAL_NAME_BYTES`] bytes without control characters, `*` or
-/// `{`, and none of the names that a stream of signals gives to events of its own.
+/// The name of a signal: 1 to [`MAX_SIGNAL_NAME_BYTES`] bytes of UTF-8 without control characters, `*` or
+/// `{`. The names of events that streams use for themselves are reserved: `connected`, `deleted`, `gap`,
+/// `heartbeat`, `position`.
+///
+/// ```
+/// use sse_broadcaster_signals::SignalName;
+///
+/// let name: SignalName = "counter".parse()?;
+/// assert_eq!(name.as_str(), "counter");
+/// assert_eq!(SignalName::new("gap").unwrap_err().code(), "invalid_signal");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SignalName {
     topic: Topic,
@@ -19,7 +29,7 @@ impl SignalName {
     /// Checks a name.
     ///
     /// # Errors
-    /// `invalid_signal`, with what is wrong.
+    /// `invalid_signal`, with the reason.
     pub fn new(text: &str) -> Result<Self, Invalid> {
         let refused =
             |why: &str| Invalid::new("invalid_signal", format!("the signal's name {why}"));
@@ -29,7 +39,7 @@ impl SignalName {
                 text.len()
             )));
         }
-        if text == TAKEN || RESERVED_NAMES.contains(&text) {
+        if text == DELETED || RESERVED_NAMES.contains(&text) {
             return Err(refused(&format!(
                 "{text} is what a stream calls an event of its own; choose another one"
             )));
@@ -43,7 +53,7 @@ impl SignalName {
         Ok(Self { topic })
     }
 
-    /// As it was given.
+    /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         let topic = self.topic.as_str();
@@ -75,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_one_that_a_line_of_the_wire_can_hold_and_no_event_of_ours() {
+    fn a_signal_name_fits_into_one_line_and_is_not_the_name_of_a_reserved_event() {
         for name in ["counter", "$x", "a/b", "Zähler", "with space"] {
             assert_eq!(SignalName::new(name).unwrap().as_str(), name);
         }

@@ -1,14 +1,14 @@
-//! What makes two numbers the same, and which integers are kept.
+//! Equality of numbers, and the check for integers that fit in 64 bits.
 
 use serde_json::{Number, Value};
 
 use super::SignalError;
 use sse_broadcaster::event::Invalid;
 
-/// Longest integer that a sentence repeats.
+/// Most characters of an integer that an error message repeats.
 const MAX_SHOWN: usize = 40;
 
-/// Whether both are written alike: unlike in `==`, `-0.0` is not `0.0`.
+/// Whether both have the same JSON text: unlike with `==`, `-0.0` is not `0.0`.
 pub(super) fn is_identical(one: &Value, other: &Value) -> bool {
     compare(one, other, &|one, other| {
         let sign = |number: &Number| number.as_f64().map(f64::is_sign_negative);
@@ -16,7 +16,7 @@ pub(super) fn is_identical(one: &Value, other: &Value) -> bool {
     })
 }
 
-/// Whether both are equal as RFC 6902, section 4.6 has it: numbers by their values, exactly.
+/// Whether both are equal by RFC 6902, section 4.6: numbers by their exact values.
 pub(super) fn is_equal(one: &Value, other: &Value) -> bool {
     compare(one, other, &|one, other| {
         one == other || integer(one).is_some_and(|value| integer(other) == Some(value))
@@ -41,7 +41,7 @@ fn compare(one: &Value, other: &Value, numbers: &impl Fn(&Number, &Number) -> bo
     }
 }
 
-/// The number where it is a whole one; a double that is not within an `i128` equals none but itself.
+/// The number where it is whole. A double outside of an `i128` equals only itself.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "whole and within the bounds"
@@ -58,7 +58,7 @@ fn integer(number: &Number) -> Option<i128> {
     (value.fract() == 0.0 && value.abs() < BOUND).then_some(value as i128)
 }
 
-/// Refuses integers that would become doubles, of a text that is valid JSON.
+/// Rejects integers that would become doubles. `text` has to be valid JSON.
 pub(super) fn check_integers(text: &[u8]) -> Result<(), SignalError> {
     let mut rest = text;
     while let Some(at) = rest
@@ -94,7 +94,7 @@ fn end_of_string(text: &[u8]) -> usize {
 }
 
 fn check_integer(number: &[u8]) -> Result<(), SignalError> {
-    // Shorter ones fit, and a zero with a sign is a double as it is.
+    // Shorter integers fit.
     if number.len() < 19 || number.iter().any(|b| matches!(b, b'.' | b'e' | b'E')) {
         return Ok(());
     }
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_equal_by_their_values_and_nested_ones_too() {
+    fn numbers_are_equal_by_value_also_when_nested() {
         for (one, other) in [
             (json!(1), json!(1.0)),
             (json!(0), json!(-0.0)),
@@ -145,14 +145,14 @@ mod tests {
     }
 
     #[test]
-    fn a_zero_with_another_sign_is_another_number_where_a_change_is_looked_for() {
+    fn a_zero_with_another_sign_is_a_change() {
         assert!(!is_identical(&json!({"a": [0.0]}), &json!({"a": [-0.0]})));
         assert!(is_identical(&json!([-0.0, 1]), &json!([-0.0, 1])));
         assert!(!is_identical(&json!(1), &json!(1.0)));
     }
 
     #[test]
-    fn integers_beyond_64_bits_are_found_wherever_they_stand_but_not_in_strings() {
+    fn integers_beyond_64_bits_are_rejected_anywhere_except_in_strings() {
         let check = |text: &str| {
             serde_json::from_str::<Value>(text).unwrap();
             check_integers(text.as_bytes())

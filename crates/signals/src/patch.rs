@@ -1,4 +1,4 @@
-//! What a writer wants changed: RFC 6902 or RFC 7396.
+//! Patches that writers send: JSON Patch (RFC 6902) and JSON Merge Patch (RFC 7396).
 
 use json_patch::{PatchErrorKind, PatchOperation, jsonptr::Pointer, patch_unsafe};
 use serde_json::Value;
@@ -11,10 +11,20 @@ use super::{
 use sse_broadcaster::{event::Invalid, shown::Shown};
 
 const NO_PATH: &str = "its path names nothing in the document";
-/// Most operations of one JSON Patch.
+/// Most operations in one JSON Patch.
 pub const MAX_OPERATIONS: usize = 500;
 
 /// A change of a document: a JSON Patch or a JSON Merge Patch.
+///
+/// ```
+/// use serde_json::json;
+/// use sse_broadcaster_signals::Patch;
+///
+/// let patch = Patch::json_patch(br#"[{"op":"replace","path":"/n","value":2}]"#)?;
+/// assert_eq!(patch.apply(json!({ "n": 1 }))?, json!({ "n": 2 }));
+/// assert_eq!(patch.apply(json!([])).unwrap_err().code(), "patch_failed");
+/// # Ok::<(), sse_broadcaster_signals::SignalError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Patch(Kind);
 
@@ -28,12 +38,13 @@ impl Patch {
     /// A JSON Patch, `application/json-patch+json`.
     ///
     /// # Errors
-    /// `invalid_json`, `invalid_patch`.
+    /// `invalid_json`, `integer_too_large`; `invalid_patch` for text that is not an array of operations, or
+    /// for more than [`MAX_OPERATIONS`].
     pub fn json_patch(text: &[u8]) -> Result<Self, SignalError> {
         let invalid = |detail: String| SignalError::Invalid(Invalid::new("invalid_patch", detail));
         let operations: Vec<PatchOperation> =
             serde_json::from_value(parse(text)?).map_err(|error| {
-                // It quotes what it does not know.
+                // It may quote any text of the patch.
                 let error = error.to_string();
                 let error = Shown(&error);
                 invalid(format!(
@@ -43,7 +54,7 @@ impl Patch {
             })?;
         if operations.len() > MAX_OPERATIONS {
             return Err(invalid(format!(
-                "the patch has {} operations; at most {MAX_OPERATIONS} are taken",
+                "the patch has {} operations; at most {MAX_OPERATIONS} are accepted",
                 operations.len()
             )));
         }
@@ -53,12 +64,12 @@ impl Patch {
     /// A JSON Merge Patch, `application/merge-patch+json`.
     ///
     /// # Errors
-    /// `invalid_json`.
+    /// `invalid_json`, `integer_too_large`.
     pub fn merge_patch(text: &[u8]) -> Result<Self, SignalError> {
         Ok(Self(Kind::Merge(parse(text)?)))
     }
 
-    /// The document behind it.
+    /// The document after the patch.
     ///
     /// # Errors
     /// [`SignalError::Patch`] when a `test` fails or a path is missing; `too_deep`, `too_large`.
@@ -74,45 +85,13 @@ impl Patch {
     }
 }
 
-/// One operation after the other, since copies of copies could outgrow the memory, and the stack,
-/// before there is a document to measure.
+/// Applies one operation after the other, checking each first: copies of copies could exhaust the memory and
+/// the stack before there is a document to check.
 fn apply(operations: &[PatchOperation], mut document: Value) -> Result<Value, SignalError> {
-    let mut copied = 0;
+    let mut copied_bytes = 0;
     for (at, operation) in operations.iter().enumerate() {
-        match operation {
-            PatchOperation::Copy(copy) => {
-                copied += placed(&document, &copy.from, &copy.path)?.to_string().len();
-                if copied > MAX_DOCUMENT_BYTES {
-                    return Err(SignalError::TooLarge {
-                        max: MAX_DOCUMENT_BYTES,
-                    });
-                }
-            }
-            PatchOperation::Move(moved) => {
-                placed(&document, &moved.from, &moved.path)?;
-            }
-            PatchOperation::Add(add) => nests(&add.path, &add.value)?,
-            PatchOperation::Replace(replace) => nests(&replace.path, &replace.value)?,
-            PatchOperation::Remove(_) | PatchOperation::Test(_) => {}
-        }
-        let done = match operation {
-            PatchOperation::Test(test) => match document.pointer(test.path.as_str()) {
-                Some(value) if is_equal(value, &test.value) => Ok(()),
-                Some(_) => Err("the document has another value there"),
-                None => Err(NO_PATH),
-            },
-            other => {
-                let patched = patch_unsafe(&mut document, std::slice::from_ref(other));
-                patched.map_err(|error| match error.kind {
-                    PatchErrorKind::InvalidFromPointer => {
-                        "its \"from\" names nothing in the document"
-                    }
-                    PatchErrorKind::CannotMoveInsideItself => "a value cannot be moved into itself",
-                    _ => NO_PATH,
-                })
-            }
-        };
-        done.map_err(|why| {
+        check_growth(&document, operation, &mut copied_bytes)?;
+        apply_one(&mut document, operation).map_err(|why| {
             let detail = format!(
                 "operation {at} of the patch ({}) fails: {why}",
                 brief(operation)
@@ -123,25 +102,63 @@ fn apply(operations: &[PatchOperation], mut document: Value) -> Result<Value, Si
     Ok(document)
 }
 
-/// The value that is put at `path`; an absent one is left for the operation to say.
+fn check_growth(
+    document: &Value,
+    operation: &PatchOperation,
+    copied_bytes: &mut usize,
+) -> Result<(), SignalError> {
+    match operation {
+        PatchOperation::Copy(copy) => {
+            *copied_bytes += placed(document, &copy.from, &copy.path)?.to_string().len();
+            if *copied_bytes > MAX_DOCUMENT_BYTES {
+                return Err(SignalError::TooLarge {
+                    max: MAX_DOCUMENT_BYTES,
+                });
+            }
+            Ok(())
+        }
+        PatchOperation::Move(moved) => placed(document, &moved.from, &moved.path).map(drop),
+        PatchOperation::Add(add) => check_depth(&add.path, &add.value),
+        PatchOperation::Replace(replace) => check_depth(&replace.path, &replace.value),
+        PatchOperation::Remove(_) | PatchOperation::Test(_) => Ok(()),
+    }
+}
+
+fn apply_one(document: &mut Value, operation: &PatchOperation) -> Result<(), &'static str> {
+    if let PatchOperation::Test(test) = operation {
+        return match document.pointer(test.path.as_str()) {
+            Some(value) if is_equal(value, &test.value) => Ok(()),
+            Some(_) => Err("the document has another value there"),
+            None => Err(NO_PATH),
+        };
+    }
+    let patched = patch_unsafe(document, std::slice::from_ref(operation));
+    patched.map_err(|error| match error.kind {
+        PatchErrorKind::InvalidFromPointer => "its \"from\" names nothing in the document",
+        PatchErrorKind::CannotMoveInsideItself => "a value cannot be moved into itself",
+        _ => NO_PATH,
+    })
+}
+
+/// The value that the operation puts at `path`. That there is none at `from` is reported by the operation.
 fn placed<'a>(
     document: &'a Value,
     from: &Pointer,
     path: &Pointer,
 ) -> Result<&'a Value, SignalError> {
     let value = document.pointer(from.as_str()).unwrap_or(&Value::Null);
-    nests(path, value)?;
+    check_depth(path, value)?;
     Ok(value)
 }
 
-fn nests(path: &Pointer, value: &Value) -> Result<(), SignalError> {
+fn check_depth(path: &Pointer, value: &Value) -> Result<(), SignalError> {
     if path.count() + depth(value) > MAX_DEPTH {
         return Err(too_deep());
     }
     Ok(())
 }
 
-/// What an operation does and where, cut to what a sentence can hold.
+/// The operation and its path, cut to the length of a message.
 fn brief(operation: &PatchOperation) -> String {
     let name = match operation {
         PatchOperation::Add(_) => "add",
@@ -185,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn copies_of_copies_outgrow_neither_memory_nor_stack() {
+    fn copies_of_copies_exhaust_neither_memory_nor_stack() {
         let doubling = json!({"op": "copy", "from": "", "path": "/a"});
         let deep = vec![doubling; 100];
         let refused = patched(&Value::from(deep), json!({})).unwrap_err();
@@ -206,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_patch_is_refused_with_one_that_is() {
+    fn text_that_is_not_a_json_patch_is_rejected_with_an_example() {
         for text in [
             "{}",
             "[1]",

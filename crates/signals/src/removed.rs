@@ -1,5 +1,5 @@
-//! What was removed from documents since a position. A JSON Merge Patch takes away only what it names
-//! with `null`, so a client that comes back with an older document has to be sent these names.
+//! The members that were removed from documents since a position. A JSON Merge Patch removes only the members
+//! that it names with `null`, so a client that reconnects with an older document has to be sent these names.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -12,13 +12,13 @@ use sse_broadcaster::{
     history::{Found, Unavailable},
 };
 
-/// Most changes, and bytes of them, that are read for one client. Behind that its state is unknown.
+/// Most changes, and bytes of them, that are read for one client. Beyond that its state is unknown.
 const MAX_CHANGES: usize = 20_000;
 const MAX_CHANGES_BYTES: usize = 4 << 20;
 /// Most members that are remembered as removed, and bytes of their names.
 const MAX_MEMBERS: usize = 10_000;
 const MAX_MEMBERS_BYTES: usize = 256 << 10;
-/// How often, and how long each time, a read waits for the documents' position to come into the window.
+/// How often, and how long each time, a read waits until the window has the position of the documents.
 const MAX_WAITS: u32 = 200;
 const WAIT: Duration = Duration::from_millis(5);
 
@@ -26,7 +26,7 @@ const WAIT: Duration = Duration::from_millis(5);
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Members(BTreeMap<String, Members>);
 
-/// What became of one signal since a position.
+/// What was removed from one signal since a position.
 #[derive(Debug, Default)]
 pub(super) struct Removed {
     /// The signal itself was removed at least once.
@@ -44,8 +44,8 @@ struct Remaining {
 }
 
 impl Members {
-    /// The members of objects that a client holds. An empty text is what Datastar itself makes of a
-    /// member that an expression reads and that is not there.
+    /// The members of objects that a client holds. Empty strings are left out: Datastar creates one for each
+    /// member that an expression reads and that does not exist.
     pub(super) fn held(value: &Value) -> Self {
         let Value::Object(members) = value else {
             return Self::default();
@@ -57,7 +57,7 @@ impl Members {
         )
     }
 
-    /// Adds what the merge names with `null`, and the objects above it.
+    /// Adds the members that the merge names with `null`, and the objects above them.
     fn add(&mut self, merge: &Value, remaining: &mut Remaining) -> Result<(), Unknown> {
         let Value::Object(merge) = merge else {
             return Ok(());
@@ -77,29 +77,29 @@ impl Members {
         Ok(())
     }
 
-    /// The document with `null` for those of them that it does not have; `None` where it has all.
+    /// The document with `null` for the members that it does not have; `None` where it has them all.
     pub(super) fn merged_with(&self, document: &[u8]) -> Option<String> {
         if self.0.is_empty() || !document.starts_with(b"{") {
             return None;
         }
         let mut value = serde_json::from_slice(document).ok()?;
-        self.name_in(&mut value).then(|| value.to_string())
+        self.add_nulls(&mut value).then(|| value.to_string())
     }
 
-    fn name_in(&self, value: &mut Value) -> bool {
+    fn add_nulls(&self, value: &mut Value) -> bool {
         let Value::Object(members) = value else {
             return false;
         };
-        let mut named = false;
+        let mut added = false;
         for (key, below) in &self.0 {
             if let Some(value) = members.get_mut(key) {
-                named |= below.name_in(value);
+                added |= below.add_nulls(value);
             } else {
                 members.insert(key.clone(), Value::Null);
-                named = true;
+                added = true;
             }
         }
-        named
+        added
     }
 }
 
@@ -112,8 +112,8 @@ impl Remaining {
     }
 }
 
-/// What was removed of these signals after the position that a client brought, up to `until` at least;
-/// by name, in their order. `Unknown` where history no longer holds it all, or it is too much.
+/// What was removed from each of these signals after the client's last id, up to `until` at least, in the
+/// order of the names. `Unknown` where history no longer holds all changes, or they exceed a bound.
 pub(super) async fn since(
     broadcaster: &Broadcaster,
     names: &Arc<[SignalName]>,
@@ -141,13 +141,13 @@ pub(super) async fn since(
     let mut bytes = 0;
     while let Some(changes) = reading.next().await? {
         bytes += changes.iter().map(Found::text_bytes).sum::<usize>();
-        let taken = changes
+        let recorded = changes
             .iter()
-            .try_for_each(|change| take(change, names, &mut removed, &mut remaining));
-        if bytes > MAX_CHANGES_BYTES || taken.is_err() {
+            .try_for_each(|change| record(change, names, &mut removed, &mut remaining));
+        if bytes > MAX_CHANGES_BYTES || recorded.is_err() {
             return Ok(Err(Unknown));
         }
-        // In memory nothing else would let others go on.
+        // Reading from memory never waits: without this, other tasks of the thread would.
         tokio::task::yield_now().await;
     }
     if reading.has_more() {
@@ -156,7 +156,7 @@ pub(super) async fn since(
     Ok(Ok(removed))
 }
 
-/// On a log, documents may be newer than what came into the window.
+/// With a log on disk or in Redis, documents may be newer than the window.
 async fn is_in_window(broadcaster: &Broadcaster, id: EventId) -> bool {
     for _ in 0..MAX_WAITS {
         if broadcaster.bounds().head >= id {
@@ -167,7 +167,7 @@ async fn is_in_window(broadcaster: &Broadcaster, id: EventId) -> bool {
     false
 }
 
-fn take(
+fn record(
     change: &Found,
     names: &[SignalName],
     removed: &mut [Removed],
@@ -179,11 +179,11 @@ fn take(
     let removed = at.ok().and_then(|at| removed.get_mut(at)).ok_or(Unknown)?;
     if update.patch.is_empty() {
         removed.whole = true;
-        // Written by a version that did not keep its members.
+        // Written by a version that did not record the members of a removed signal.
         update.gone.ok_or(Unknown)?;
     }
     for names in [Some(update.merge), update.gone].into_iter().flatten() {
-        // Most changes remove nothing: they are not parsed.
+        // Most changes remove nothing and need not be parsed.
         if memchr::memmem::find(names.as_bytes(), b"null").is_some() {
             let names = serde_json::from_str(names).map_err(|_| Unknown)?;
             removed.members.add(&names, remaining)?;
@@ -213,14 +213,14 @@ mod tests {
         for pair in steps.windows(2) {
             let [old, new] = [&pair[0], &pair[1]].map(|v| (!v.is_null()).then_some(v));
             if old.is_none() && new.is_none() {
-                // Nothing is published where there was no document and is none.
+                // Nothing is published where there was no document before, and is none now.
                 continue;
             }
             let batch = change::batch(&names[0], (old, None), new, 100_000).unwrap();
             let event = batch.events.into_iter().next().unwrap();
             let stored = sse_broadcaster::event::Stored::new(EventId::new(1, 1), 1, event);
             let found = Found::Shared(Arc::new(stored));
-            take(&found, &names, &mut removed, &mut remaining).unwrap();
+            record(&found, &names, &mut removed, &mut remaining).unwrap();
         }
         let [removed] = removed;
         removed
@@ -242,16 +242,16 @@ mod tests {
         }
 
         #[test]
-        fn whoever_tells_what_it_holds_is_brought_to_the_document_too(held in any_value(), new in any_value()) {
+        fn one_merge_brings_clients_that_send_the_signals_they_hold_to_the_document(held in any_value(), new in any_value()) {
             let (held, new) = (without_nulls(&held), without_nulls(&new));
             let text = new.to_string();
             let merge = Members::held(&held).merged_with(text.as_bytes());
             let merge: Value = serde_json::from_str(&merge.unwrap_or(text)).unwrap();
             let mut merged = held.clone();
             json_patch::merge(&mut merged, &merge);
-            // What is an empty text at the client may be there as one.
-            let is_there = |value: &Value| Members::held(value);
-            prop_assert_eq!(is_there(&without_nulls(&merged)), is_there(&new));
+            // An empty string at the client may stay.
+            let members = |value: &Value| Members::held(value);
+            prop_assert_eq!(members(&without_nulls(&merged)), members(&new));
         }
     }
 
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_is_there_again_is_not_named_with_null() {
+    fn a_member_that_was_added_again_is_not_named_with_null() {
         let steps = [
             json!({"a": 1, "b": {"x": 1}}),
             json!({"b": {"y": 1}}),

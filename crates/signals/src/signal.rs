@@ -10,11 +10,16 @@ use sse_broadcaster::{
     event::Invalid,
 };
 
-/// When a value of a stream that could not be written now is tried again.
+/// How long `follow` waits before it retries a value.
 const FOLLOW_RETRY: Duration = Duration::from_secs(1);
 
-/// One signal, as a value of the program's own type. A handle: clones are the same signal, and so are all
-/// of one name on one history.
+/// One signal, as a value of a type of your own. A handle: clones are the same signal, and so are all of one
+/// name on one history.
+///
+/// The bounds are those of [the crate](crate): a value whose JSON is longer or nested deeper is an error.
+///
+/// # Cancellation
+/// A write whose future is dropped may or may not have been done: [`get`](Self::get) tells.
 ///
 /// ```
 /// use sse_broadcaster::{Broadcaster, Memory, Options, history::Retention};
@@ -24,8 +29,12 @@ const FOLLOW_RETRY: Duration = Duration::from_secs(1);
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let broadcaster = Broadcaster::start(Memory::new(Retention::default()), Options::default())?;
 /// let counter = Signal::new(&broadcaster, "counter", 0_u64).await?;
+/// counter.set(&7).await?;
 /// counter.update(|n| *n += 1).await?;
-/// assert_eq!(counter.get().await?, 1);
+/// assert_eq!(counter.get().await?, 8);
+///
+/// // A value that is the same publishes nothing.
+/// assert_eq!(counter.set(&8).await?.published, None);
 /// # Ok(())
 /// # }
 /// ```
@@ -36,10 +45,12 @@ pub struct Signal<T> {
 }
 
 impl<T: Serialize> Signal<T> {
-    /// The signal of this name, with `initial` as its value if it has none yet.
+    /// The signal of this name, with `initial` as its value if it has none yet. A value that it has already
+    /// stays, whatever its type: [`get`](Self::get) checks that.
     ///
     /// # Errors
-    /// `invalid_signal` for a name that cannot be; see [`SignalError`].
+    /// `invalid_signal` for a name that is not valid, `invalid_value` for a value that JSON cannot express; see
+    /// [`SignalError`].
     pub async fn new(
         broadcaster: &Broadcaster,
         name: &str,
@@ -48,10 +59,10 @@ impl<T: Serialize> Signal<T> {
         Self::of(&Signals::new(broadcaster), name, initial).await
     }
 
-    /// The same, of signals that others use as well.
+    /// The same as [`new`](Self::new), with [`Signals`] that are shared.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// Those of [`new`](Self::new).
     pub async fn of(signals: &Signals, name: &str, initial: T) -> Result<Self, SignalError> {
         let name = SignalName::new(name)?;
         let initial = to_value(&initial)?;
@@ -64,16 +75,16 @@ impl<T: Serialize> Signal<T> {
         })
     }
 
-    /// Under which subscribers read it.
+    /// The name by which clients subscribe to it.
     #[must_use]
     pub fn name(&self) -> &SignalName {
         &self.name
     }
 
-    /// Makes this the value, and publishes the change if it is one.
+    /// Sets the value, and publishes the change if there is one.
     ///
     /// # Errors
-    /// See [`SignalError`].
+    /// Those of [`Signals::set`], and `invalid_value` for a value that JSON cannot express.
     pub async fn set(&self, value: &T) -> Result<Written, SignalError> {
         let value = to_value(value)?;
         self.signals
@@ -81,20 +92,34 @@ impl<T: Serialize> Signal<T> {
             .await
     }
 
-    /// The same, from a thread that may wait: one that is not async, or that of
+    /// [`set`](Self::set) for a thread that may block: one outside of the runtime, or one of
     /// `tokio::task::spawn_blocking`.
     ///
     /// # Errors
-    /// As [`set`](Self::set), and [`SignalError::WouldBlock`] in an async context.
+    /// Those of [`set`](Self::set), and [`SignalError::WouldBlock`] in an async context.
     pub fn set_blocking(&self, value: &T) -> Result<Written, SignalError> {
         self.block_on(self.set(value))
     }
 
-    /// Takes over each value of a stream, until it ends. While history cannot be reached the stream
-    /// waits, and the value is tried again.
+    /// Sets each value of a stream, in order, until the stream ends. While history is unreachable or
+    /// overloaded, the value is retried every second, and the stream is not polled.
     ///
     /// # Errors
-    /// Of a value that cannot be written at any time: see [`SignalError`].
+    /// Those of [`set`](Self::set) that are not [temporary](SignalError::is_temporary): the stream is then
+    /// dropped.
+    ///
+    /// ```
+    /// # use sse_broadcaster::{Broadcaster, Memory, Options, history::Retention};
+    /// # use sse_broadcaster_signals::Signal;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broadcaster = Broadcaster::start(Memory::new(Retention::default()), Options::default())?;
+    /// let counter = Signal::new(&broadcaster, "counter", 0).await?;
+    /// counter.follow(futures_util::stream::iter(1..=3)).await?;
+    /// assert_eq!(counter.get().await?, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn follow(&self, values: impl Stream<Item = T>) -> Result<(), SignalError> {
         let mut values = std::pin::pin!(values);
         while let Some(value) = values.next().await {
@@ -108,10 +133,12 @@ impl<T: Serialize> Signal<T> {
         Ok(())
     }
 
-    /// A stream of this signal alone.
+    /// A stream of this signal alone: its value whole, then each change. See [`Signals::subscribe`], which
+    /// has an example.
     ///
     /// # Errors
-    /// See [`SignalError`].
+    /// [`Subscribe`](SignalError::Subscribe) while no subscription is possible; `invalid_signal` where
+    /// [`SignalFormat::Event`] cannot carry the name.
     pub fn subscribe(&self, format: SignalFormat) -> Result<EncodedStream, SignalError> {
         let names = std::slice::from_ref(&self.name);
         self.signals
@@ -128,21 +155,21 @@ impl<T: Serialize> Signal<T> {
 }
 
 impl<T: Serialize + DeserializeOwned> Signal<T> {
-    /// The value that was written last.
+    /// The current value.
     ///
     /// # Errors
-    /// [`Missing`](SignalError::Missing) when it was removed, [`Type`](SignalError::Type) when another
-    /// program wrote what is no `T`; see [`SignalError`].
+    /// [`Missing`](SignalError::Missing) where the signal was removed, [`Type`](SignalError::Type) where its
+    /// document does not fit `T`, [`Unavailable`](SignalError::Unavailable) while history is unreachable.
     pub async fn get(&self) -> Result<T, SignalError> {
         let document = self.signals.get(&self.name).await?;
         from_value(document.map(|document| document.value).as_ref())
     }
 
-    /// Changes the value, and publishes the change if it is one. `change` may be called more than once:
-    /// once more for each write of another program that was faster, with what that wrote.
+    /// Changes the value, and publishes the change if there is one. No update is lost: `change` is called
+    /// again, with the newer value, each time another writer was faster.
     ///
     /// # Errors
-    /// As [`get`](Self::get) and [`set`](Self::set).
+    /// Those of [`get`](Self::get) and of [`set`](Self::set).
     pub async fn update(&self, mut change: impl FnMut(&mut T)) -> Result<Written, SignalError> {
         let changed = |old: Option<&Value>| {
             let mut value = from_value(old)?;
@@ -153,11 +180,11 @@ impl<T: Serialize + DeserializeOwned> Signal<T> {
         self.signals.write(&self.name, &condition, changed).await
     }
 
-    /// The same, from a thread that may wait: one that is not async, or that of
+    /// [`update`](Self::update) for a thread that may block: one outside of the runtime, or one of
     /// `tokio::task::spawn_blocking`.
     ///
     /// # Errors
-    /// As [`update`](Self::update), and [`SignalError::WouldBlock`] in an async context.
+    /// Those of [`update`](Self::update), and [`SignalError::WouldBlock`] in an async context.
     pub fn update_blocking(&self, change: impl FnMut(&mut T)) -> Result<Written, SignalError> {
         self.block_on(self.update(change))
     }
@@ -165,7 +192,7 @@ impl<T: Serialize + DeserializeOwned> Signal<T> {
 
 fn to_value<T: Serialize>(value: &T) -> Result<Value, SignalError> {
     serde_json::to_value(value).map_err(|error| {
-        let detail = format!("the value has no form in JSON: {error}");
+        let detail = format!("the value cannot be written as JSON: {error}");
         SignalError::Invalid(Invalid::new("invalid_value", detail))
     })
 }

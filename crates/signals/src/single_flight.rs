@@ -1,7 +1,8 @@
-//! Documents that were read for one stream, for others that ask for the same.
+//! Single flight: documents that are read for one stream are shared with others that ask for the same.
 
 use std::{
     collections::VecDeque,
+    fmt,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,21 +18,22 @@ use super::{
 use sse_broadcaster::{broadcaster::Broadcaster, event::EventId, history::Unavailable};
 
 /// How long documents are kept for others that ask for the same, if nothing is published meanwhile: after
-/// a restart many come at once.
+/// a restart many clients come back at once.
 const KEPT_FOR: Duration = Duration::from_secs(1);
-/// Most that are kept so, and how large each is.
-const MAX_KEPT: usize = 8;
+/// Most reads that are kept.
+const MAX_READS: usize = 8;
+/// Larger states are not kept once they are read.
 const MAX_KEPT_BYTES: usize = 1 << 20;
 
-pub(super) type Taking = Shared<BoxFuture<'static, Result<StateAt, Unavailable>>>;
+pub(super) type Reading = Shared<BoxFuture<'static, Result<StateAt, Unavailable>>>;
 
-/// The names and format of one stream.
+/// What one stream needs to read. Equal requests share one read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StateRequest {
     pub(super) names: Arc<[SignalName]>,
     /// The id up to which its client may hold documents.
     pub(super) since: Option<Arc<str>>,
-    /// Its client merges: what was removed has to be named.
+    /// Its client merges: removed members have to be named.
     pub(super) merges: bool,
 }
 
@@ -48,7 +50,7 @@ pub(super) struct StateAt {
 #[derive(Debug)]
 pub(super) struct SignalAt {
     pub(super) document: Option<(Bytes, EventId)>,
-    /// The document with `null` for what was removed; `None` where that is the same.
+    /// The document with `null` for removed members; `None` where that is the document itself.
     pub(super) merge: Option<Bytes>,
     /// The signal itself was removed since.
     pub(super) removed: bool,
@@ -64,89 +66,90 @@ impl StateAt {
     }
 }
 
-/// What was read lately for streams that ask for the same.
+/// The reads of the last second.
 #[derive(Default)]
 pub(super) struct SingleFlight {
-    kept: Mutex<VecDeque<Kept>>,
+    reads: Mutex<VecDeque<RecentRead>>,
 }
 
-struct Kept {
+struct RecentRead {
     request: StateRequest,
-    /// The log, and its head, when it was begun.
-    of: (u64, EventId),
+    /// The epoch and the head of the history when the read began.
+    begun_at: (u64, EventId),
     begun: Instant,
-    taking: Taking,
+    reading: Reading,
 }
 
-impl Kept {
-    fn is_usable(&self, now: Instant, of: (u64, EventId)) -> bool {
-        let is_kept = match self.taking.peek() {
+impl RecentRead {
+    fn is_usable(&self, now: Instant, at: (u64, EventId)) -> bool {
+        let is_kept = match self.reading.peek() {
             None => true,
             Some(Ok(state)) => state.bytes() <= MAX_KEPT_BYTES,
             Some(Err(_)) => false,
         };
-        self.of == of && is_kept && now.duration_since(self.begun) < KEPT_FOR
+        self.begun_at == at && is_kept && now.duration_since(self.begun) < KEPT_FOR
     }
 }
 
-impl std::fmt::Debug for SingleFlight {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for SingleFlight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SingleFlight")
     }
 }
 
 impl SingleFlight {
-    pub(super) fn take(
+    pub(super) fn read(
         self: &Arc<Self>,
         broadcaster: &Broadcaster,
         request: &StateRequest,
-    ) -> Taking {
+    ) -> Reading {
         let (now, bounds) = (Instant::now(), broadcaster.bounds());
-        let of = (bounds.epoch, bounds.head);
-        let mut old = Vec::new();
-        let mut kept = self.kept.lock();
-        while kept.front().is_some_and(|kept| !kept.is_usable(now, of)) {
-            old.extend(kept.pop_front());
+        let at = (bounds.epoch, bounds.head);
+        // Dropped after the lock: they may hold large documents.
+        let mut outdated = Vec::new();
+        let mut reads = self.reads.lock();
+        while reads.front().is_some_and(|read| !read.is_usable(now, at)) {
+            outdated.extend(reads.pop_front());
         }
-        let found = kept
+        let same = reads
             .iter()
-            .find(|kept| kept.request == *request && kept.is_usable(now, of));
-        if let Some(found) = found {
-            return found.taking.clone();
+            .find(|read| read.request == *request && read.is_usable(now, at));
+        if let Some(same) = same {
+            return same.reading.clone();
         }
-        let taking = self
-            .read(broadcaster.clone(), request.clone())
+        let reading = self
+            .read_anew(broadcaster.clone(), request.clone())
             .boxed()
             .shared();
-        if kept.len() < MAX_KEPT {
-            kept.push_back(Kept {
+        if reads.len() < MAX_READS {
+            reads.push_back(RecentRead {
                 request: request.clone(),
-                of,
+                begun_at: at,
                 begun: now,
-                taking: taking.clone(),
+                reading: reading.clone(),
             });
         }
-        drop(kept);
-        drop(old);
-        taking
+        drop(reads);
+        drop(outdated);
+        reading
     }
 
-    fn read(
+    fn read_anew(
         self: &Arc<Self>,
         broadcaster: Broadcaster,
         request: StateRequest,
     ) -> impl Future<Output = Result<StateAt, Unavailable>> + use<> {
         let single_flight = Arc::downgrade(self);
         async move {
-            let state = read(&broadcaster, &request).await?;
+            let state = read_state(&broadcaster, &request).await?;
             if state.bytes() > MAX_KEPT_BYTES
                 && let Some(single_flight) = single_flight.upgrade()
             {
-                // Not kept until somebody else happens to ask.
-                let mut kept = single_flight.kept.lock();
-                let large = kept.iter().position(|kept| kept.request == request);
-                let large = large.and_then(|at| kept.remove(at));
-                drop(kept);
+                // Large documents do not wait in memory for the next request.
+                let mut reads = single_flight.reads.lock();
+                let large = reads.iter().position(|read| read.request == request);
+                let large = large.and_then(|at| reads.remove(at));
+                drop(reads);
                 drop(large);
             }
             Ok(state)
@@ -154,15 +157,18 @@ impl SingleFlight {
     }
 }
 
-async fn read(broadcaster: &Broadcaster, request: &StateRequest) -> Result<StateAt, Unavailable> {
+async fn read_state(
+    broadcaster: &Broadcaster,
+    request: &StateRequest,
+) -> Result<StateAt, Unavailable> {
     let names = &request.names;
     let keys: Vec<&str> = names.iter().map(SignalName::topic).collect();
     let retained = broadcaster.retained(&keys).await?;
-    // Those who do not merge replace what they hold: they need to know of ends alone.
-    let asks = request.merges || retained.values.iter().any(Option::is_none);
+    // Clients that do not merge replace what they hold: they need to know of removed signals only.
+    let needs_removed = request.merges || retained.values.iter().any(Option::is_none);
     let removed = match &request.since {
-        // Behind the documents: what is removed later may be named, and what was earlier must be.
-        Some(id) if asks => removed::since(broadcaster, names, id, retained.head).await?,
+        // After the documents were read: what is removed later may be named, what was removed earlier must be.
+        Some(id) if needs_removed => removed::since(broadcaster, names, id, retained.head).await?,
         _ => Err(Unknown),
     };
     let is_known = removed.is_ok();

@@ -1,4 +1,4 @@
-//! Reading and writing documents.
+//! Reading and writing documents by name.
 
 use std::{
     sync::Arc,
@@ -19,14 +19,20 @@ use sse_broadcaster::{
     history::{AppendError, NameRange, Names},
 };
 
-/// How long a write is tried again while others write the same document.
+/// How long a write is retried while others write the same document.
 const CONTENTION_LIMIT: Duration = Duration::from_secs(5);
-/// Longest wait between two tries, once they go on failing.
+/// Longest wait between two attempts.
 const MAX_BACKOFF: Duration = Duration::from_millis(50);
 
-/// The signals of one history. A handle: clones are the same.
+/// The signals of one history, by name. A handle: clones are the same, and share the reads of documents for
+/// streams. For one signal with a type of its own, see [`Signal`](super::Signal).
 ///
-/// A write whose future is dropped is done or not: read the signal to know.
+/// # Ordering
+/// All writes of one history have one order. A write takes effect only on the document that it has read;
+/// where another writer was faster, it is repeated on the new one.
+///
+/// # Cancellation
+/// A write whose future is dropped may or may not have been done: read the signal to know.
 ///
 /// ```
 /// use serde_json::json;
@@ -53,20 +59,20 @@ pub struct Signals {
     pub(super) single_flight: Arc<SingleFlight>,
 }
 
-/// What a write did.
+/// The result of a write.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Written {
-    /// The document behind it; `None` when it is gone.
+    /// The document after the write; `None` where it was removed.
     pub document: Option<Document>,
-    /// There was none before.
+    /// There was no document before.
     pub created: bool,
-    /// The position of the change; `None` where everything was so already, and nothing was published.
+    /// The position of the change; `None` where the write changed nothing, and so published nothing.
     pub published: Option<EventId>,
 }
 
 impl Signals {
-    /// Those of this broadcaster's history.
+    /// The signals in the history of this broadcaster.
     #[must_use]
     pub fn new(broadcaster: &Broadcaster) -> Self {
         Self {
@@ -75,31 +81,32 @@ impl Signals {
         }
     }
 
-    /// The broadcaster that carries the changes.
+    /// The broadcaster that publishes the changes.
     #[must_use]
     pub fn broadcaster(&self) -> &Broadcaster {
         &self.broadcaster
     }
 
-    /// Longest document, in bytes of compact JSON.
+    /// Longest document, in bytes of compact JSON: a quarter of the longest event, at most
+    /// [`MAX_DOCUMENT_BYTES`](super::MAX_DOCUMENT_BYTES).
     #[must_use]
     pub fn max_document_bytes(&self) -> usize {
         document::max_bytes(self.broadcaster.options().max_event_bytes)
     }
 
-    /// The document as compact JSON, and its version.
+    /// The document as compact JSON, and its version; `None` where there is none.
     ///
     /// # Errors
-    /// History cannot be reached.
+    /// [`Unavailable`](SignalError::Unavailable) while history is unreachable.
     pub async fn text(&self, name: &SignalName) -> Result<Option<(Bytes, EventId)>, SignalError> {
         let mut retained = self.broadcaster.retained(&[name.topic()]).await?;
         Ok(retained.values.pop().flatten())
     }
 
-    /// The names of the signals there are, in the order of their bytes, each with its version.
+    /// The names of the existing signals, in the order of their bytes, each with its version.
     ///
     /// # Errors
-    /// History cannot be reached.
+    /// [`Unavailable`](SignalError::Unavailable) while history is unreachable.
     pub async fn names(&self, range: NameRange<'_>) -> Result<Names, SignalError> {
         let topic = |name: &str| format!("{SIGNAL_TOPICS}{name}");
         let (prefix, after) = (topic(range.prefix), topic(range.after));
@@ -111,10 +118,10 @@ impl Signals {
         Ok(names)
     }
 
-    /// The document, and its version.
+    /// The document and its version; `None` where there is none.
     ///
     /// # Errors
-    /// History cannot be reached.
+    /// [`Unavailable`](SignalError::Unavailable) while history is unreachable.
     pub async fn get(&self, name: &SignalName) -> Result<Option<Document>, SignalError> {
         let text = self.text(name).await?;
         text.map(|(text, version)| {
@@ -124,10 +131,12 @@ impl Signals {
         .transpose()
     }
 
-    /// Makes this the document.
+    /// Sets the document, whatever it was, and publishes the change if there is one.
     ///
     /// # Errors
-    /// See [`SignalError`].
+    /// [`Changed`](SignalError::Changed) where the condition does not hold, [`TooLarge`](SignalError::TooLarge)
+    /// and `too_deep` for a document beyond the bounds, [`Full`](SignalError::Full) where history retains no
+    /// more, [`Contended`](SignalError::Contended) after 5 seconds of other writers; see [`SignalError`].
     pub async fn set(
         &self,
         name: &SignalName,
@@ -138,10 +147,11 @@ impl Signals {
             .await
     }
 
-    /// Changes the document that there is.
+    /// Patches the document, and publishes the change if there is one.
     ///
     /// # Errors
-    /// See [`SignalError`]; [`Missing`](SignalError::Missing) where there is none.
+    /// [`Missing`](SignalError::Missing) where there is no document, [`Patch`](SignalError::Patch) where the
+    /// patch does not fit it, and those of [`set`](Self::set).
     pub async fn patch(
         &self,
         name: &SignalName,
@@ -155,10 +165,10 @@ impl Signals {
         self.write(name, condition, change).await
     }
 
-    /// Removes the document.
+    /// Removes the document, and publishes that.
     ///
     /// # Errors
-    /// See [`SignalError`]; [`Missing`](SignalError::Missing) where there is none.
+    /// [`Missing`](SignalError::Missing) where there is no document, and those of [`set`](Self::set).
     pub async fn remove(
         &self,
         name: &SignalName,
@@ -168,11 +178,11 @@ impl Signals {
         self.write(name, condition, change).await
     }
 
-    /// Changes the document by what `change` makes of it; `None` is no document. It may be called more
-    /// than once: once more for each write of another program that was faster, with what that wrote.
+    /// Replaces the document by the result of `change`; `None` is no document. `change` is called again, with
+    /// the newer document, each time another writer was faster.
     ///
     /// # Errors
-    /// Those of `change`, and see [`SignalError`].
+    /// Those of `change`, and those of [`set`](Self::set).
     pub async fn write(
         &self,
         name: &SignalName,
@@ -218,7 +228,7 @@ impl Signals {
                 Err(PublishError::Conflict(AppendError::Conflict { .. }))
                     if begun.elapsed() < CONTENTION_LIMIT =>
                 {
-                    // Not in step with the others.
+                    // At random, so that competing writers do not collide again.
                     tokio::time::sleep(backoff.mul_f32(fastrand::f32())).await;
                     backoff = (backoff * 2).min(MAX_BACKOFF);
                 }

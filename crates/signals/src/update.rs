@@ -1,27 +1,27 @@
-//! What has become of a signal, as history holds it.
+//! The change of a signal, as history stores it.
 
 use sse_broadcaster::{event::Fields, internal::SIGNAL_TOPICS};
 
-/// The patch that replaces whatever there is, up to the value.
+/// The patch that replaces the whole document, up to its value.
 const WHOLE: &str = r#"[{"op":"replace","path":"","value":"#;
 const WHOLE_END: &str = "}]";
 
-/// What has become of a signal, in both of the languages that clients understand. JSON text without
-/// line ends, so that an event's data can hold one on each line.
+/// The change of a signal, in both patch formats. Each is JSON text without line ends, and takes one line of
+/// the event's data.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Update<'a> {
     pub(crate) name: &'a str,
-    /// A JSON Patch; empty when the signal is gone.
+    /// A JSON Patch; empty where the signal was removed.
     pub(crate) patch: &'a str,
     /// The value of the signal's member in a JSON Merge Patch.
     pub(crate) merge: &'a str,
-    /// The members that the merge takes away without a name, each with `null`; of the end of a signal
-    /// always there. It is not sent: it is read for clients that come back.
+    /// The members that the merge removes without naming them, each with `null`; always some text where the
+    /// signal was removed. Clients are not sent it: it is read when a client reconnects.
     pub(crate) gone: Option<&'a str>,
 }
 
 impl<'a> Update<'a> {
-    /// As an event holds it that [`data`](Self::data) was made for.
+    /// Reads the fields of an event whose data [`data`](Self::data) wrote.
     pub(crate) fn of(fields: &'a Fields<'_>) -> Option<Self> {
         let topic = fields.topics.first()?;
         let mut lines = fields.text().split('\n');
@@ -33,7 +33,7 @@ impl<'a> Update<'a> {
         })
     }
 
-    /// What an event's data is to be.
+    /// The data of the event that stores the change.
     pub(crate) fn data(&self) -> String {
         let mut data = format!("{}\n{}", self.patch, self.merge);
         if let Some(gone) = self.gone {
@@ -43,7 +43,7 @@ impl<'a> Update<'a> {
         data
     }
 
-    /// The patch that makes this document of whatever there is.
+    /// The JSON Patch that replaces the whole document.
     pub(crate) fn whole(document: &str) -> String {
         [WHOLE, document, WHOLE_END].concat()
     }

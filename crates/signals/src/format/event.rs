@@ -1,29 +1,20 @@
 //! Events named after their signal, with `{"patch":[…]}`.
 
-use sse_broadcaster::{
-    encoding::Encoder,
-    event::{EventId, Fields},
-    sse::write_field,
-};
+use sse_broadcaster::sse::write_field;
 
-use super::{write_block, write_deleted};
+use super::{ChangeFormat, write_deleted};
 use crate::update::Update;
 
 #[derive(Debug)]
-pub(crate) struct EventEncoder;
+pub(super) struct EventFormat;
 
-impl Encoder for EventEncoder {
-    fn event(&self, id: EventId, _: u64, fields: &Fields<'_>, out: &mut Vec<u8>) {
-        write_block(write, id, fields, out);
+impl ChangeFormat for EventFormat {
+    fn write(&self, update: &Update<'_>, out: &mut Vec<u8>) {
+        let Update { name, patch, .. } = update;
+        if patch.is_empty() {
+            return write_deleted(name, out);
+        }
+        write_field(out, "event", name);
+        write_field(out, "data", &format!("{{\"patch\":{patch}}}"));
     }
-}
-
-/// The fields of the block, but for the id.
-pub(crate) fn write(update: &Update<'_>, out: &mut Vec<u8>) {
-    let Update { name, patch, .. } = update;
-    if patch.is_empty() {
-        return write_deleted(name, out);
-    }
-    write_field(out, "event", name);
-    write_field(out, "data", &format!("{{\"patch\":{patch}}}"));
 }
