@@ -1,4 +1,4 @@
-//! Whether the server holds events of other topics, which those of a run would push out of its history.
+//! Protects a server with events of other topics, which the events of a run would push out of its history.
 
 use std::{
     io::{self, BufRead as _, IsTerminal as _, Write as _},
@@ -8,13 +8,13 @@ use std::{
 use serde::Deserialize;
 use ureq::{Agent, http::Uri};
 
-use super::settings::Bench;
+use crate::settings::Bench;
 use sse_broadcaster_cli::{Failure, Target, client, terminal};
 
 const TIME_LIMIT: Duration = Duration::from_secs(5);
-/// Most pages of names that are read: a run has as many topics as ten of them hold.
+/// Most pages of topics that are read: ten of them hold as many topics as a run may have.
 const MAX_PAGES: usize = 12;
-/// What is published at most where others have events there, unless more is asked for.
+/// Most events that are published to a server with events of other topics, unless `--max-events` is given.
 const MAX_EVENTS_BESIDE_OTHERS: u64 = 10_000;
 
 #[derive(Debug, Deserialize)]
@@ -28,27 +28,27 @@ struct Topic {
     name: String,
 }
 
-/// How many events a run may publish, once whoever started it knows what that costs others.
-pub(super) fn admit(bench: &Bench, target: &Target) -> Result<u64, Failure> {
+/// How many events a run may publish. Where it could push out events of other topics, the user has to agree.
+pub(crate) fn allowed_events(bench: &Bench, target: &Target) -> Result<u64, Failure> {
     let Some(other) = find(bench, target) else {
         return Ok(bench.max_events.unwrap_or(u64::MAX));
     };
     let most = bench.max_events.unwrap_or(MAX_EVENTS_BESIDE_OTHERS);
-    let why = format!(
+    let reason = format!(
         "{target} holds events of other topics ({}), and up to {most} events of this run can push \
          them out of its history",
         terminal::one_line(&other)
     );
-    if bench.yes || confirm(&why)? {
+    if bench.yes || confirm(&reason)? {
         Ok(most)
     } else {
         Err(Failure::usage(format!(
-            "{why}: measure another server, or give --yes"
+            "{reason}: measure another server, or give --yes"
         )))
     }
 }
 
-/// A topic of somebody else; none where the server has none, or is of another kind.
+/// A topic of other programs; `None` where there is none, or the server has no list of topics.
 fn find(bench: &Bench, target: &Target) -> Option<String> {
     let list = list_url(target)?;
     let agent = client::agent(target, |config| {
@@ -74,7 +74,7 @@ fn read(agent: &Agent, list: &str, after: &str) -> Option<Page> {
     serde_json::from_slice(&client::body(&mut response).ok()?).ok()
 }
 
-/// Of this run, or of one before it.
+/// Whether it is a topic of this run, or of an earlier one.
 fn is_own(bench: &Bench, name: &str) -> bool {
     let number = name.strip_prefix(&bench.topic);
     number.is_some_and(|rest| {
@@ -83,7 +83,7 @@ fn is_own(bench: &Bench, name: &str) -> bool {
     })
 }
 
-/// Beside the route of events.
+/// The list of topics, next to the route of events.
 fn list_url(target: &Target) -> Option<String> {
     let uri: Uri = target.url().parse().ok()?;
     let path = uri.path().trim_end_matches('/').strip_suffix("/events")?;
@@ -94,19 +94,19 @@ fn list_url(target: &Target) -> Option<String> {
     ))
 }
 
-/// Asks where there is somebody to ask.
+/// Asks the user on a terminal; elsewhere the answer is no.
 fn confirm(why: &str) -> Result<bool, Failure> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Ok(false);
     }
-    let asked = || -> io::Result<String> {
+    let ask = || -> io::Result<String> {
         write!(io::stderr(), "sse-broadcaster: {why}. Go on? [y/N] ")?;
         io::stderr().flush()?;
         let mut answer = String::new();
         io::stdin().lock().read_line(&mut answer)?;
         Ok(answer)
     };
-    let answer = asked().map_err(|error| Failure::new(format!("the terminal: {error}")))?;
+    let answer = ask().map_err(|error| Failure::new(format!("the terminal: {error}")))?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn topics_of_earlier_runs_are_nobody_elses() {
+    fn topics_of_earlier_runs_are_not_those_of_other_programs() {
         let bench = bench(&["--topic", "b"]);
         for (name, own) in [
             ("b", true),
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_is_beside_the_route_of_events() {
+    fn the_list_of_topics_is_next_to_the_route_of_events() {
         for (url, list) in [
             ("http://h", Some("http://h/topics")),
             (

@@ -1,9 +1,9 @@
-//! Figures in a readable form.
+//! Numbers, times and sizes for people.
 
 use std::time::Duration;
 
 /// `1234567` as `1,234,567`.
-pub(super) fn count(number: u64) -> String {
+pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -20,12 +20,12 @@ pub(super) fn count(number: u64) -> String {
     clippy::cast_sign_loss,
     reason = "it is rounded, and not below zero"
 )]
-pub(super) fn whole(number: f64) -> String {
+pub(crate) fn whole(number: f64) -> String {
     count(number.round() as u64)
 }
 
-/// With as many digits behind the point as say something.
-pub(super) fn number(number: f64) -> String {
+/// With three significant digits, or all digits before the point.
+pub(crate) fn number(number: f64) -> String {
     match number {
         ..0.0 => format!("-{}", self::number(-number)),
         ..0.0005 => "0".to_owned(),
@@ -36,7 +36,7 @@ pub(super) fn number(number: f64) -> String {
     }
 }
 
-pub(super) fn millis(millis: f64) -> String {
+pub(crate) fn millis(millis: f64) -> String {
     if millis < 1.0 {
         format!("{} µs", number(millis * 1_000.0))
     } else if millis < 1_000.0 {
@@ -46,11 +46,11 @@ pub(super) fn millis(millis: f64) -> String {
     }
 }
 
-pub(super) fn seconds(time: Duration) -> String {
+pub(crate) fn seconds(time: Duration) -> String {
     format!("{} s", number(time.as_secs_f64()))
 }
 
-pub(super) fn bytes(bytes: f64) -> String {
+pub(crate) fn bytes(bytes: f64) -> String {
     const KIB: f64 = 1024.0;
     if bytes.abs() < KIB * KIB {
         format!("{} KiB", number(bytes / KIB))

@@ -2,9 +2,9 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a panic is a finding")]
 
-use crate::response::{Body, Head};
+use crate::http::response::{Body, Head};
 
-/// A response reads the same whether its body comes whole or byte by byte.
+/// A response is read alike whether its body comes whole or byte by byte.
 pub fn response(input: &[u8]) {
     let Ok(Some(head)) = Head::read(input) else {
         return;
@@ -14,7 +14,7 @@ pub fn response(input: &[u8]) {
     assert_eq!(read(head.body, rest.chunks(1)), whole);
 }
 
-/// What was read of a body, and whether it made sense and is complete.
+/// The data of a body, whether it was well-formed, and whether it is complete.
 fn read<'a>(mut body: Body, pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, bool, bool) {
     let mut data = Vec::new();
     for piece in pieces {

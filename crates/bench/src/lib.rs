@@ -1,46 +1,42 @@
 //! The load tester `sse-broadcaster bench`: how many subscribers and events a server carries, at which latency.
-//! It opens streams of any SSE server, publishes to them, and checks that every event arrives once and in
-//! order.
+//!
+//! It opens streams of any SSE server, publishes to it, and checks that every event arrives exactly once and in
+//! order. Each event carries a marker, by which subscribers recognize it in any format.
+//!
+//! - `run`: the stages of a run (open subscribers, warm up, publish, wait for late deliveries).
+//! - `subscribe`: groups of subscribers, a thread each, and what they count.
+//! - `publish`: the publishing connections, and the thread that schedules them.
+//! - `event_tracker`: what both share about each event; `run_state`: what all threads share.
+//! - `http`: the client that never blocks. `usage`: CPU and memory of the server.
+//! - `report`: the measurements as a table, JSON, or a page with plots.
 
 #![deny(missing_docs)]
 
-mod chunks;
-mod crowd;
-mod endpoint;
-mod figures;
+mod event_tracker;
 mod foreign_events;
 mod format;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
-mod html;
-mod lane;
-mod lanes;
-mod ledger;
+mod http;
 mod limits;
-mod link;
-mod mark;
-mod measured;
-mod plots;
-mod process;
+mod marker;
+mod measurements;
 mod progress;
-mod publishers;
-mod rate;
-mod rejection;
+mod publish;
+mod ratios;
+mod reasons;
 mod report;
-mod response;
 mod run;
+mod run_state;
+mod servers;
 mod settings;
-mod shared;
-mod stream;
-mod summary;
-mod table;
-mod tally;
+mod subscribe;
 mod timeline;
 mod usage;
 
+use crate::report::{Page, Report};
 pub use crate::settings::Bench;
-use crate::{html::Page, report::Report};
 use sse_broadcaster_cli::{Defaults, Failure, print};
 
 impl Bench {

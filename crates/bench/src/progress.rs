@@ -1,4 +1,4 @@
-//! A bar on standard error, where that is a terminal.
+//! A progress bar on standard error, where that is a terminal.
 
 use std::{
     io::{self, IsTerminal as _},
@@ -8,15 +8,15 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{
-    figures::per_second,
+use crate::{
     format::{count, number},
-    shared::{Shared, nanos},
+    ratios::per_second,
+    run_state::{RunState, nanos},
 };
 
-const LOOK: &str = "{prefix:>10} [{wide_bar}] {msg}";
+const TEMPLATE: &str = "{prefix:>10} [{wide_bar}] {msg}";
 
-pub(super) struct Progress {
+pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     /// When deliveries were last counted, and how many there were.
     before: (Instant, u64),
@@ -24,9 +24,9 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let bar = io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template(LOOK);
+            let style = ProgressStyle::with_template(TEMPLATE);
             let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::new(0).with_style(style.progress_chars("=> "))
         });
@@ -37,30 +37,30 @@ impl Progress {
         }
     }
 
-    pub(super) fn opening(&mut self, shared: &Shared, asked: u64) {
-        let tried = shared.tried.load(Relaxed) as u64;
-        let open = shared.open.load(Relaxed) as u64;
-        self.show("opening", tried, asked, || {
-            format!("{} of {}", count(open), count(asked))
+    pub(crate) fn opening(&mut self, state: &RunState, total: u64) {
+        let tried = state.tried.load(Relaxed) as u64;
+        let open = state.open.load(Relaxed) as u64;
+        self.show("opening", tried, total, || {
+            format!("{} of {}", count(open), count(total))
         });
     }
 
-    pub(super) fn warming_up(&mut self, shared: &Shared) {
+    pub(crate) fn warming_up(&mut self, state: &RunState) {
         let (warm, open) = (
-            shared.warm.load(Relaxed) as u64,
-            shared.open.load(Relaxed) as u64,
+            state.warm.load(Relaxed) as u64,
+            state.open.load(Relaxed) as u64,
         );
         self.show("warming up", warm, open, String::new);
     }
 
-    pub(super) fn publishing(&mut self, shared: &Shared, duration: Duration) {
-        let started = shared.started.load(Relaxed);
+    pub(crate) fn publishing(&mut self, state: &RunState, duration: Duration) {
+        let started = state.started.load(Relaxed);
         let elapsed = if started == 0 {
             0
         } else {
-            shared.now() - started
+            state.now() - started
         };
-        let delivered = shared.delivered.load(Relaxed);
+        let delivered = state.delivered.load(Relaxed);
         let (then, before) = self.before;
         if then.elapsed() > Duration::from_millis(500) {
             self.rate = per_second(delivered - before, then.elapsed());
@@ -72,9 +72,9 @@ impl Progress {
         });
     }
 
-    pub(super) fn waiting(&mut self, shared: &Shared) {
-        let expected = shared.possible.load(Relaxed);
-        let delivered = shared.delivered.load(Relaxed);
+    pub(crate) fn waiting(&mut self, state: &RunState) {
+        let expected = state.possible.load(Relaxed);
+        let delivered = state.delivered.load(Relaxed);
         self.show("waiting", delivered, expected, || {
             format!("{} of {}", count(delivered), count(expected))
         });
@@ -89,11 +89,11 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away, for a line to be said.
-    pub(super) fn aside<T>(&self, say: impl FnOnce() -> T) -> T {
+    /// Hides the bar while a line is printed.
+    pub(crate) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
         match &self.bar {
-            Some(bar) => bar.suspend(say),
-            None => say(),
+            Some(bar) => bar.suspend(print),
+            None => print(),
         }
     }
 }

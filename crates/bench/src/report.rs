@@ -1,140 +1,146 @@
-//! What a run has shown. Its fields, by their names, are what `--json` prints: they stay.
+//! The report of a run. `--json` prints its fields by their names, which therefore stay.
+
+mod build;
+mod html;
+mod plots;
+mod table;
 
 use serde::Serialize;
 
-use super::format::count;
+pub(crate) use self::html::Page;
+use crate::format::count;
 
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
-    pub(super) url: String,
-    pub(super) publish_url: String,
-    pub(super) settings: Settings,
-    /// The user ended it before its time.
-    pub(super) ended_early: bool,
-    pub(super) subscribers: Subscribers,
-    pub(super) events: Events,
-    pub(super) deliveries: Deliveries,
-    pub(super) latency_ms: Latencies,
-    pub(super) server: Option<Server>,
-    pub(super) client: Client,
-    pub(super) timeline: Vec<Moment>,
+pub(crate) struct Report {
+    pub(crate) url: String,
+    pub(crate) publish_url: String,
+    pub(crate) settings: Settings,
+    /// The user ended the run before its time.
+    pub(crate) ended_early: bool,
+    pub(crate) subscribers: Subscribers,
+    pub(crate) events: Events,
+    pub(crate) deliveries: Deliveries,
+    pub(crate) latency_ms: Latencies,
+    pub(crate) server: Option<Server>,
+    pub(crate) client: Client,
+    pub(crate) timeline: Vec<Moment>,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Settings {
-    pub(super) subscribers: u64,
-    /// None as fast as they are answered.
-    pub(super) rate: Option<f64>,
-    pub(super) publishers: u64,
-    pub(super) duration_s: f64,
-    pub(super) size: u64,
-    pub(super) topic: String,
-    pub(super) topics: u64,
-    pub(super) threads: u64,
+pub(crate) struct Settings {
+    pub(crate) subscribers: u64,
+    /// Events a second; `None` as fast as responses come.
+    pub(crate) rate: Option<f64>,
+    pub(crate) publishers: u64,
+    pub(crate) duration_s: f64,
+    pub(crate) size: u64,
+    pub(crate) topic: String,
+    pub(crate) topics: u64,
+    pub(crate) threads: u64,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Reason {
-    pub(super) why: String,
-    pub(super) count: u64,
+pub(crate) struct Reason {
+    pub(crate) why: String,
+    pub(crate) count: u64,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Subscribers {
-    pub(super) asked: u64,
-    pub(super) opened: u64,
-    pub(super) opening_s: f64,
-    pub(super) not_opened: Vec<Reason>,
+pub(crate) struct Subscribers {
+    pub(crate) asked: u64,
+    pub(crate) opened: u64,
+    pub(crate) opening_s: f64,
+    pub(crate) not_opened: Vec<Reason>,
     /// Streams that ended while the run went on.
-    pub(super) cut: Vec<Reason>,
+    pub(crate) cut: Vec<Reason>,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Events {
-    /// Answered as taken.
-    pub(super) published: u64,
-    pub(super) per_second: f64,
-    pub(super) refused: Vec<Reason>,
-    /// Nobody knows whether they were taken.
-    pub(super) unanswered: Vec<Reason>,
+pub(crate) struct Events {
+    /// Accepted by the server.
+    pub(crate) published: u64,
+    pub(crate) per_second: f64,
+    pub(crate) refused: Vec<Reason>,
+    /// There was no response: whether they were accepted is unknown.
+    pub(crate) unanswered: Vec<Reason>,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Deliveries {
-    /// One of each published event to each subscriber of its topic.
-    pub(super) expected: u64,
-    pub(super) delivered: u64,
-    pub(super) per_second: f64,
-    pub(super) missing: u64,
-    pub(super) duplicated: u64,
-    pub(super) out_of_order: u64,
-    /// Of a topic that the subscriber had not asked for.
-    pub(super) unasked: u64,
-    /// Of events whose publish was refused, or not answered.
-    pub(super) unacknowledged: u64,
+pub(crate) struct Deliveries {
+    /// One for each accepted event and subscriber of its topic.
+    pub(crate) expected: u64,
+    pub(crate) delivered: u64,
+    pub(crate) per_second: f64,
+    pub(crate) missing: u64,
+    pub(crate) duplicated: u64,
+    pub(crate) out_of_order: u64,
+    /// Of a topic that the subscriber has not subscribed to.
+    pub(crate) unasked: u64,
+    /// Of events that were rejected, or whose outcome is unknown.
+    pub(crate) unacknowledged: u64,
 }
 
-/// None where nothing was measured.
+/// `None` where nothing was measured.
 #[derive(Debug, Serialize)]
-pub(super) struct Latencies {
+pub(crate) struct Latencies {
     /// From publish to the arrival at a subscriber.
-    pub(super) arrival: Option<Percentiles>,
+    pub(crate) arrival: Option<Percentiles>,
     /// From publish to the arrival at the last subscriber of an event.
-    pub(super) last: Option<Percentiles>,
-    /// From publish to its answer.
-    pub(super) answer: Option<Percentiles>,
+    pub(crate) last: Option<Percentiles>,
+    /// From publish to its response.
+    pub(crate) answer: Option<Percentiles>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(super) struct Percentiles {
-    pub(super) p50: f64,
-    pub(super) p90: f64,
-    pub(super) p99: f64,
-    pub(super) p999: f64,
-    pub(super) max: f64,
+pub(crate) struct Percentiles {
+    pub(crate) p50: f64,
+    pub(crate) p90: f64,
+    pub(crate) p99: f64,
+    pub(crate) p999: f64,
+    pub(crate) max: f64,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Server {
-    pub(super) pids: Vec<u32>,
-    pub(super) connect_us_per_subscriber: Option<f64>,
-    pub(super) user_us_per_delivery: Option<f64>,
-    pub(super) system_us_per_delivery: Option<f64>,
-    /// Cores that it kept busy while events were published.
-    pub(super) cores: Option<f64>,
-    pub(super) memory_bytes_before: u64,
-    pub(super) memory_bytes_idle: u64,
-    pub(super) memory_bytes_at_end: u64,
-    pub(super) memory_bytes_per_subscriber: Option<f64>,
+pub(crate) struct Server {
+    pub(crate) pids: Vec<u32>,
+    pub(crate) connect_us_per_subscriber: Option<f64>,
+    pub(crate) user_us_per_delivery: Option<f64>,
+    pub(crate) system_us_per_delivery: Option<f64>,
+    /// How many cores it kept busy while events were published.
+    pub(crate) cores: Option<f64>,
+    pub(crate) memory_bytes_before: u64,
+    pub(crate) memory_bytes_idle: u64,
+    pub(crate) memory_bytes_at_end: u64,
+    pub(crate) memory_bytes_per_subscriber: Option<f64>,
 }
 
-/// This command itself.
+/// What the load tester itself used.
 #[derive(Debug, Serialize)]
-pub(super) struct Client {
-    pub(super) cpu_us_per_delivery: Option<f64>,
-    pub(super) cores: Option<f64>,
-    pub(super) memory_bytes: Option<u64>,
+pub(crate) struct Client {
+    pub(crate) cpu_us_per_delivery: Option<f64>,
+    pub(crate) cores: Option<f64>,
+    pub(crate) memory_bytes: Option<u64>,
 }
 
 /// One step of the time in which events were published.
 #[derive(Debug, Serialize)]
-pub(super) struct Moment {
-    pub(super) at_s: f64,
-    pub(super) published_per_second: f64,
-    pub(super) delivered_per_second: f64,
-    pub(super) arrival_ms: Option<Percentiles>,
+pub(crate) struct Moment {
+    pub(crate) at_s: f64,
+    pub(crate) published_per_second: f64,
+    pub(crate) delivered_per_second: f64,
+    pub(crate) arrival_ms: Option<Percentiles>,
 }
 
 impl Report {
-    /// Why the server has not done what was asked of it, if it has not.
-    pub(super) fn failure(&self) -> Option<String> {
+    /// Why the run has failed, if it has.
+    pub(crate) fn failure(&self) -> Option<String> {
         let Deliveries {
             missing,
             duplicated,
             out_of_order,
             ..
         } = self.deliveries;
-        let refused = self
+        let rejection = self
             .events
             .refused
             .first()
@@ -145,7 +151,7 @@ impl Report {
             return Some(format!("nothing could be opened: {why}"));
         }
         if self.events.published == 0 {
-            let why = refused.map_or("ended early", |reason| &reason.why);
+            let why = rejection.map_or("ended early", |reason| &reason.why);
             return Some(format!("nothing could be published: {why}"));
         }
         let wrong: Vec<String> = [
@@ -162,7 +168,7 @@ impl Report {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     fn reason(why: &str, count: u64) -> Vec<Reason> {
@@ -172,7 +178,7 @@ pub(super) mod tests {
         }]
     }
 
-    /// A run in which everything went wrong a little.
+    /// A run in which some of everything failed.
     pub(crate) fn sample() -> Report {
         let percentiles = Percentiles {
             p50: 0.25,
@@ -205,8 +211,8 @@ pub(super) mod tests {
             events: Events {
                 published: 5,
                 per_second: 0.5,
-                refused: reason("the server answered 503 Service Unavailable", 1),
-                unanswered: reason("no answer in time", 3),
+                refused: reason("the server responded 503 Service Unavailable", 1),
+                unanswered: reason("no response in time", 3),
             },
             deliveries: Deliveries {
                 expected: 99_500,
@@ -244,15 +250,15 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_failed_is_said_in_one_line_and_what_is_worse_comes_first() {
+    fn a_failure_is_one_line_and_the_worst_reason_comes_first() {
         let mut report = sample();
         let failure = |report: &Report| report.failure().unwrap_or_default();
         assert_eq!(failure(&report), "deliveries: 100 missing, 7 out of order");
         (report.deliveries.missing, report.deliveries.out_of_order) = (0, 0);
         assert_eq!(report.failure(), None);
         report.events.published = 0;
-        let refused = "nothing could be published: the server answered 503 Service Unavailable";
-        assert_eq!(failure(&report), refused);
+        let rejected = "nothing could be published: the server responded 503 Service Unavailable";
+        assert_eq!(failure(&report), rejected);
         report.subscribers.opened = 0;
         assert_eq!(
             failure(&report),

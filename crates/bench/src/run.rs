@@ -1,4 +1,4 @@
-//! The stages of a run: open, warm up, publish, wait for what is late.
+//! The stages of a run: open subscribers, warm up, publish, wait for late deliveries.
 
 use std::{
     io, process,
@@ -7,38 +7,36 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    crowd::{Crowd, Share},
+use crate::{
+    event_tracker::EventTracker,
     foreign_events,
     format::count,
-    lanes::{Outcome, Plan},
-    ledger::Ledger,
     limits,
-    mark::RunId,
-    measured::Measured,
-    process::{Processes, Used},
+    marker::RunId,
+    measurements::Measurements,
     progress::Progress,
-    publishers::{Publishers, When},
+    publish::{PublishPlan, PublishStats, Schedule, Scheduler},
     report::Report,
-    settings::{Bench, Servers, size},
-    shared::{Shared, Stage, nanos},
-    tally::Tally,
-    timeline::{Steps, step},
-    usage::{Meter, Usage},
+    run_state::{RunState, Stage, nanos},
+    servers::Servers,
+    settings::{Bench, size},
+    subscribe::{DeliveryStats, GroupSettings, SubscriberGroup},
+    timeline::{Timeline, step_length},
+    usage::{ProcessUsage, Processes, StageUsage, UsageMeter},
 };
 use sse_broadcaster_cli::{Defaults, Failure, complain, on_end};
 
-/// Subscribers that may be opening at a time.
+/// How many subscribers may be opening at a time.
 const OPENING_AT_ONCE: usize = 256;
-/// Streams are idle when nothing has come on any of them for so long; they are given so long to be it.
-const QUIET: Duration = Duration::from_millis(200);
-const QUIET_LIMIT: Duration = Duration::from_secs(3);
-/// How long to wait until every subscriber has seen an event of the warm-up.
+/// Streams are idle once nothing has come on any of them for this long; they are waited for up to the limit.
+const IDLE_AFTER: Duration = Duration::from_millis(200);
+const IDLE_LIMIT: Duration = Duration::from_secs(3);
+/// How long to wait until every subscriber has received an event of the warm-up.
 const WARM_UP_LIMIT: Duration = Duration::from_secs(5);
-/// What is late is waited for until nothing has come for so long, and at most so long.
-const LATE_QUIET: Duration = Duration::from_secs(2);
+/// Late deliveries are waited for until none has come for this long, and at most up to the limit.
+const LATE_AFTER: Duration = Duration::from_secs(2);
 const LATE_LIMIT: Duration = Duration::from_secs(60);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 type Thread<T> = JoinHandle<io::Result<T>>;
 
@@ -46,23 +44,23 @@ struct Run<'a> {
     bench: &'a Bench,
     max_events: u64,
     servers: &'a Servers,
-    shared: Arc<Shared>,
+    state: Arc<RunState>,
     step: Duration,
     progress: Progress,
-    server: Meter,
-    client: Meter,
+    server: UsageMeter,
+    client: UsageMeter,
 }
 
-pub(super) fn measure(bench: &Bench, defaults: &Defaults) -> Result<Report, Failure> {
+pub(crate) fn measure(bench: &Bench, defaults: &Defaults) -> Result<Report, Failure> {
     let servers = Servers::find(bench, defaults)?;
-    let max_events = foreign_events::admit(bench, &servers.publish_target)?;
-    let shared = Arc::new(Shared::new(
+    let max_events = foreign_events::allowed_events(bench, &servers.publish_target)?;
+    let state = Arc::new(RunState::new(
         RunId::new(fastrand::u64(..)),
-        Ledger::new(size(bench.publishers), size(bench.topics)),
+        EventTracker::new(size(bench.publishers), size(bench.topics)),
     ));
-    let at_signal = shared.clone();
+    let at_signal = state.clone();
     on_end(move || {
-        // What has been measured is still reported; who insists does not wait for that.
+        // The first signal ends the run with a report, the second ends the process.
         if at_signal.is_stopped.swap(true, Relaxed) {
             process::exit(130);
         }
@@ -71,75 +69,79 @@ pub(super) fn measure(bench: &Bench, defaults: &Defaults) -> Result<Report, Fail
         bench,
         max_events,
         servers: &servers,
-        shared: shared.clone(),
-        step: step(bench.duration, bench.rate.rate()),
+        state: state.clone(),
+        step: step_length(bench.duration, bench.rate.rate()),
         progress: Progress::new(),
-        server: Meter::new(servers.processes.clone()),
-        client: Meter::new(Some(Processes::own())),
+        server: UsageMeter::new(servers.processes.clone()),
+        client: UsageMeter::new(Some(Processes::own())),
     };
     let began = Instant::now();
-    let crowds = run.open()?;
+    let groups = run.open()?;
     let opening = began.elapsed();
-    run.settle();
+    run.wait_until_idle();
     let published = run.publish()?;
-    shared.enter(Stage::Over);
-    let mut tally = Tally::new(Steps::new(run.step));
-    for crowd in crowds {
-        tally.add(&join(crowd)?);
+    state.enter(Stage::Over);
+    let mut deliveries = DeliveryStats::new(Timeline::new(run.step));
+    for group in groups {
+        deliveries.add(&join(group)?);
     }
-    tally.steps.add(&published.steps);
-    let measured = Measured {
+    deliveries.timeline.add(&published.timeline);
+    let measurements = Measurements {
         opening,
         server: run.server.finish(),
         client: run.client.finish().map(|(_, usage)| usage),
-        tally,
+        deliveries,
         published,
-        shared,
+        state,
     };
     drop(run.progress);
-    Ok(Report::new(bench, &servers, &measured))
+    Ok(Report::new(bench, &servers, &measurements))
 }
 
 impl Run<'_> {
-    /// Opens as many as this machine allows.
-    fn open(&mut self) -> Result<Vec<Thread<Tally>>, Failure> {
-        let asked = size(self.bench.subscribers);
+    /// Opens as many subscribers as the limits of this machine allow.
+    fn open(&mut self) -> Result<Vec<Thread<DeliveryStats>>, Failure> {
+        let wanted = size(self.bench.subscribers);
         let open_files = sse_broadcaster_cli::open_files::raise_limit();
         let most = limits::most_subscribers(open_files, size(self.bench.publishers));
-        let all = asked.min(most);
-        if all < asked {
+        let total = wanted.min(most);
+        if total < wanted {
             let why = limits::why_no_more_files(open_files);
-            let mut not_opened = self.shared.not_opened.lock();
-            not_opened.add(&why, (asked - all) as u64);
+            let mut not_opened = self.state.not_opened.lock();
+            not_opened.add(&why, (wanted - total) as u64);
         }
         self.meter(|usage| &mut usage.before);
+        let groups = self.spawn_groups(total)?;
+        self.wait_while(|run| {
+            run.progress.opening(&run.state, total as u64);
+            run.state.tried.load(Relaxed) < total && !run.state.is_stopped()
+        });
+        self.warn_of_unopened();
+        Ok(groups)
+    }
+
+    fn spawn_groups(&self, total: usize) -> Result<Vec<Thread<DeliveryStats>>, Failure> {
         let threads = size(self.bench.threads());
         let requests = self.servers.subscribe_requests(&self.bench.topic_names());
-        let crowds = (0..threads).map(|number| {
-            let share = Share {
-                count: all.saturating_sub(number).div_ceil(threads),
+        let groups = (0..threads).map(|number| {
+            let settings = GroupSettings {
+                subscribers: total.saturating_sub(number).div_ceil(threads),
                 first: number,
                 step: threads,
                 at_once: OPENING_AT_ONCE.div_ceil(threads),
-                lanes: size(self.bench.publishers),
+                publishers: size(self.bench.publishers),
                 requests: requests.clone(),
             };
-            let (shared, place) = (self.shared.clone(), self.servers.subscribe.clone());
-            let crowd = Crowd::new(shared, place, share, Steps::new(self.step));
-            spawn("subscribers", move || crowd.and_then(Crowd::run))
+            let (state, endpoint) = (self.state.clone(), self.servers.subscribe.clone());
+            let group = SubscriberGroup::new(state, endpoint, settings, Timeline::new(self.step));
+            spawn("subscribers", move || group.and_then(SubscriberGroup::run))
         });
-        let crowds = crowds.collect::<Result<_, _>>()?;
-        self.wait_while(|run| {
-            run.progress.opening(&run.shared, all as u64);
-            run.shared.tried.load(Relaxed) < all && !run.shared.is_stopped()
-        });
-        self.say_what_is_not_open();
-        Ok(crowds)
+        groups.collect()
     }
 
-    fn say_what_is_not_open(&self) {
-        let not_opened = self.shared.not_opened.lock().clone();
-        let open = self.shared.open.load(Relaxed) as u64;
+    fn warn_of_unopened(&self) {
+        let not_opened = self.state.not_opened.lock().clone();
+        let open = self.state.open.load(Relaxed) as u64;
         if open == 0 || not_opened.count() == 0 {
             return;
         }
@@ -154,74 +156,62 @@ impl Run<'_> {
             count(self.bench.subscribers),
             whys.join("; ")
         );
-        self.progress.aside(|| complain(&line));
+        self.progress.suspend(|| complain(&line));
     }
 
-    /// Waits until the streams are idle, to see what they take then.
-    fn settle(&mut self) {
-        let began = self.shared.now();
+    /// Waits until the streams are idle, to measure what idle streams use.
+    fn wait_until_idle(&mut self) {
+        let began = self.state.now();
         self.wait_while(|run| {
-            let shared = &run.shared;
-            let last = shared.last_read.load(Relaxed).max(began);
-            let now = shared.now();
-            now < last + nanos(QUIET) && now < began + nanos(QUIET_LIMIT) && !shared.is_stopped()
+            let state = &run.state;
+            let last = state.last_read.load(Relaxed).max(began);
+            let now = state.now();
+            now < last + nanos(IDLE_AFTER) && now < began + nanos(IDLE_LIMIT) && !state.is_stopped()
         });
         self.meter(|usage| &mut usage.idle);
         self.meter(|usage| &mut usage.at_start);
     }
 
-    fn publish(&mut self) -> Result<Outcome, Failure> {
-        let shared = self.shared.clone();
-        if shared.open.load(Relaxed) == 0 || shared.is_stopped() {
+    fn publish(&mut self) -> Result<PublishStats, Failure> {
+        let state = self.state.clone();
+        if state.open.load(Relaxed) == 0 || state.is_stopped() {
             self.meter(|usage| &mut usage.published);
             self.meter(|usage| &mut usage.at_end);
-            return Ok(Outcome::new(Steps::new(self.step)));
+            return Ok(PublishStats::new(Timeline::new(self.step)));
         }
         let thread = self.warm_up()?;
         self.wait_while(|run| {
-            run.progress.publishing(&shared, run.bench.duration);
+            run.progress.publishing(&state, run.bench.duration);
             !thread.is_finished()
         });
         self.meter(|usage| &mut usage.published);
-        shared.enter(Stage::Waiting);
-        self.wait_for_the_late();
+        state.enter(Stage::Waiting);
+        self.wait_for_late_deliveries();
         self.meter(|usage| &mut usage.at_end);
-        let outcome = join(thread)?;
-        if outcome.is_bounded {
+        let published = join(thread)?;
+        if published.is_bounded {
             let most = count(self.max_events);
             let line = format!("ended after {most} events; --max-events sets another bound");
-            self.progress.aside(|| complain(&line));
+            self.progress.suspend(|| complain(&line));
         }
-        Ok(outcome)
+        Ok(published)
     }
 
-    /// Returns when the thread that publishes has begun the run, or has found that it cannot.
-    fn warm_up(&mut self) -> Result<Thread<Outcome>, Failure> {
-        let (bench, shared) = (self.bench, self.shared.clone());
-        shared.enter(Stage::WarmUp);
-        let plan = Plan {
-            place: self.servers.publish.clone(),
-            heads: self.servers.publish_heads(&bench.topic_names(), bench.size),
-            size: size(bench.size),
-            lanes: size(bench.publishers),
-        };
-        let when = When {
-            pace: bench.rate,
-            duration: bench.duration,
-            max_events: self.max_events,
-        };
-        let publishers = Publishers::new(shared.clone(), plan, when, Steps::new(self.step));
-        let thread = spawn("publishers", move || publishers.and_then(Publishers::run))?;
+    /// Returns once the publishing thread has begun the run, or has found that it cannot.
+    fn warm_up(&mut self) -> Result<Thread<PublishStats>, Failure> {
+        self.state.enter(Stage::WarmUp);
+        let thread = self.spawn_scheduler()?;
         let began = Instant::now();
         self.wait_while(|run| {
-            run.progress.warming_up(&run.shared);
-            let all_are_warm = shared.warm.load(Relaxed) >= shared.open.load(Relaxed);
+            let state = &run.state;
+            run.progress.warming_up(state);
+            let all_are_warm = state.warm.load(Relaxed) >= state.open.load(Relaxed);
             let is_over = all_are_warm || began.elapsed() > WARM_UP_LIMIT;
-            !is_over && !shared.is_stopped() && !thread.is_finished()
+            !is_over && !state.is_stopped() && !thread.is_finished()
         });
         self.meter(|usage| &mut usage.at_start);
-        let is_to_end = thread.is_finished() || shared.is_stopped();
-        shared.enter(if is_to_end {
+        let has_to_end = thread.is_finished() || self.state.is_stopped();
+        self.state.enter(if has_to_end {
             Stage::Waiting
         } else {
             Stage::Publishing
@@ -229,29 +219,47 @@ impl Run<'_> {
         Ok(thread)
     }
 
-    fn wait_for_the_late(&mut self) {
-        let began = self.shared.now();
+    fn spawn_scheduler(&self) -> Result<Thread<PublishStats>, Failure> {
+        let bench = self.bench;
+        let plan = PublishPlan {
+            endpoint: self.servers.publish.clone(),
+            request_heads: self.servers.publish_heads(&bench.topic_names(), bench.size),
+            data_bytes: size(bench.size),
+            publishers: size(bench.publishers),
+        };
+        let schedule = Schedule {
+            rate: bench.rate,
+            duration: bench.duration,
+            max_events: self.max_events,
+        };
+        let timeline = Timeline::new(self.step);
+        let scheduler = Scheduler::new(self.state.clone(), plan, schedule, timeline);
+        spawn("publishers", move || scheduler.and_then(Scheduler::run))
+    }
+
+    fn wait_for_late_deliveries(&mut self) {
+        let began = self.state.now();
         self.wait_while(|run| {
-            let shared = &run.shared;
-            run.progress.waiting(shared);
-            let last = shared.last_delivered.load(Relaxed).max(began);
-            let has_all = shared.delivered.load(Relaxed) >= shared.possible.load(Relaxed);
-            // Where all have come, they may still come twice.
-            let quiet = if has_all { QUIET } else { LATE_QUIET };
-            let now = shared.now();
+            let state = &run.state;
+            run.progress.waiting(state);
+            let last = state.last_delivered.load(Relaxed).max(began);
+            let has_all = state.delivered.load(Relaxed) >= state.possible.load(Relaxed);
+            // Even when all have been delivered, duplicates may still come.
+            let quiet = if has_all { IDLE_AFTER } else { LATE_AFTER };
+            let now = state.now();
             now < last + nanos(quiet) && now < began + nanos(LATE_LIMIT)
         });
     }
 
     fn wait_while(&mut self, mut condition: impl FnMut(&mut Self) -> bool) {
         while condition(self) {
-            thread::sleep(LOOK_EVERY);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 
-    fn meter(&mut self, turn: impl Fn(&mut Usage) -> &mut Used) {
-        self.server.read(&turn);
-        self.client.read(&turn);
+    fn meter(&mut self, boundary: impl Fn(&mut StageUsage) -> &mut ProcessUsage) {
+        self.server.read(&boundary);
+        self.client.read(&boundary);
     }
 }
 
@@ -260,12 +268,12 @@ fn spawn<T: Send + 'static>(
     run: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<Thread<T>, Failure> {
     let thread = thread::Builder::new().name(name.to_owned()).spawn(run);
-    thread.map_err(|error| Failure::new(format!("a thread: {error}")))
+    thread.map_err(|error| Failure::new(format!("a thread could not be started: {error}")))
 }
 
 fn join<T>(thread: Thread<T>) -> Result<T, Failure> {
     match thread.join() {
         Ok(done) => done.map_err(|error| Failure::new(error.to_string())),
-        Err(_) => Err(Failure::new("a thread has failed")),
+        Err(_) => Err(Failure::new("a thread has panicked")),
     }
 }

@@ -1,31 +1,32 @@
-//! What happened in each step of the run, for the plots.
+//! What was published and delivered in each step of the run, for the plots.
 
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-/// Most steps while publishing goes on.
+/// Most steps while events are published.
 const MAX_STEPS: u128 = 60;
-/// What comes still later is added to the last step.
+/// What arrives later is added to the last of so many steps.
 const MAX_STEPS_IN_ALL: usize = 4 * 60;
-const LENGTHS: [u64; 12] = [
+const STEP_LENGTHS_MS: [u64; 12] = [
     100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000, 300_000, 600_000, 1_800_000,
 ];
-/// Longest latency that is told from a longer one: ten minutes, in microseconds.
-const LONGEST: u64 = 600_000_000;
+/// Longest latency that histograms tell apart from longer ones: ten minutes, in microseconds.
+const MAX_LATENCY: u64 = 600_000_000;
 
 /// A histogram of latencies in microseconds, exact to three digits.
-pub(super) fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, LONGEST, 3).expect("the bounds are in order")
+pub(crate) fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, MAX_LATENCY, 3).expect("the bounds are in order")
 }
 
-/// Small, because each step has one.
+/// Exact to two digits and small, because each step has one.
 fn rough_histogram() -> Histogram<u32> {
-    Histogram::new_with_bounds(1, LONGEST, 2).expect("the bounds are in order")
+    Histogram::new_with_bounds(1, MAX_LATENCY, 2).expect("the bounds are in order")
 }
 
-/// How long a step is: some events of a slow rate should be in each, as many in each if that can be.
-pub(super) fn step(duration: Duration, events_a_second: Option<f64>) -> Duration {
+/// The length of a step, so that each holds some events even at a low rate, and all hold equally many where
+/// that is possible.
+pub(crate) fn step_length(duration: Duration, events_a_second: Option<f64>) -> Duration {
     let some_events = events_a_second.map_or(Duration::ZERO, |rate| {
         Duration::try_from_secs_f64(2.0 / rate).unwrap_or(Duration::MAX)
     });
@@ -35,39 +36,39 @@ pub(super) fn step(duration: Duration, events_a_second: Option<f64>) -> Duration
     let is_even = |length: &Duration| {
         events_a_second.is_none_or(|rate| (rate * length.as_secs_f64()).fract() == 0.0)
     };
-    let lengths = LENGTHS.into_iter().map(Duration::from_millis);
+    let lengths = STEP_LENGTHS_MS.into_iter().map(Duration::from_millis);
     let two: Vec<_> = lengths.filter(fits).take(2).collect();
     let even = two.iter().copied().find(is_even);
     let any = two.first().copied();
     even.or(any).unwrap_or(duration.max(Duration::from_secs(1)))
 }
 
-/// One thread's part of each step.
+/// What one thread, or all together, counted in each step.
 #[derive(Debug)]
-pub(super) struct Steps {
+pub(crate) struct Timeline {
     /// Nanoseconds.
     length: u64,
     steps: Vec<Step>,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Step {
-    pub(super) published: u64,
-    /// Latencies of all that arrived in it.
-    pub(super) arrivals: Histogram<u32>,
+pub(crate) struct Step {
+    pub(crate) published: u64,
+    /// Latencies of all arrivals in the step, in microseconds.
+    pub(crate) arrivals: Histogram<u32>,
 }
 
-impl Steps {
-    pub(super) fn new(length: Duration) -> Self {
+impl Timeline {
+    pub(crate) fn new(length: Duration) -> Self {
         Self {
             length: u64::try_from(length.as_nanos()).unwrap_or(u64::MAX).max(1),
             steps: Vec::new(),
         }
     }
 
-    /// The step that holds a moment, in nanoseconds since publishing began.
-    pub(super) fn at(&mut self, moment: u64) -> &mut Step {
-        let at = usize::try_from(moment / self.length).unwrap_or(usize::MAX);
+    /// The step at a time in nanoseconds since publishing began.
+    pub(crate) fn at(&mut self, time: u64) -> &mut Step {
+        let at = usize::try_from(time / self.length).unwrap_or(usize::MAX);
         self.step(at.min(MAX_STEPS_IN_ALL - 1))
     }
 
@@ -82,7 +83,7 @@ impl Steps {
         &mut self.steps[at]
     }
 
-    pub(super) fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         for (at, step) in other.steps.iter().enumerate() {
             let own = self.step(at);
             own.published += step.published;
@@ -92,11 +93,11 @@ impl Steps {
         }
     }
 
-    pub(super) fn length(&self) -> Duration {
+    pub(crate) fn length(&self) -> Duration {
         Duration::from_nanos(self.length)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Step> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter()
     }
 }
@@ -106,20 +107,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_is_a_round_time_that_holds_some_events() {
+    fn a_step_has_a_round_length_and_holds_some_events() {
         let seconds = Duration::from_secs;
-        assert_eq!(step(seconds(10), None), Duration::from_millis(200));
-        assert_eq!(step(seconds(10), Some(2.0)), seconds(1));
-        assert_eq!(step(seconds(10), Some(5.0)), seconds(1));
-        assert_eq!(step(seconds(600), Some(1e6)), seconds(10));
-        assert_eq!(step(seconds(10), Some(1e-9)), seconds(10));
+        assert_eq!(step_length(seconds(10), None), Duration::from_millis(200));
+        assert_eq!(step_length(seconds(10), Some(2.0)), seconds(1));
+        assert_eq!(step_length(seconds(10), Some(5.0)), seconds(1));
+        assert_eq!(step_length(seconds(600), Some(1e6)), seconds(10));
+        assert_eq!(step_length(seconds(10), Some(1e-9)), seconds(10));
     }
 
     #[test]
-    fn the_steps_of_threads_add_up_and_what_comes_late_is_in_the_last() {
+    fn timelines_of_threads_are_added_and_late_arrivals_count_in_the_last_step() {
         let (mut one, mut other) = (
-            Steps::new(Duration::from_secs(1)),
-            Steps::new(Duration::from_secs(1)),
+            Timeline::new(Duration::from_secs(1)),
+            Timeline::new(Duration::from_secs(1)),
         );
         one.at(0).published += 2;
         other.at(1_500_000_000).published += 3;

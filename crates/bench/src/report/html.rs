@@ -1,4 +1,4 @@
-//! The report as one page, which asks for nothing from anywhere.
+//! The report as one HTML page, which loads nothing from anywhere.
 
 use std::{
     fmt::Write as _,
@@ -9,23 +9,24 @@ use std::{
 };
 
 use super::{
-    format::{bytes, count, millis, number, seconds},
+    Moment, Percentiles, Reason, Report,
     plots::{self, Column, Curve},
-    report::{Moment, Percentiles, Reason, Report},
 };
+use crate::format::{bytes, count, millis, number, seconds};
 use sse_broadcaster_cli::Failure;
 
 const STYLE: &str = include_str!("page.css");
 
-/// A file that is to hold the page, opened before the run, so that a bad name is an error before it.
+/// The file of the page. It is opened before the run, so that a path that cannot be written is reported before
+/// the run.
 #[derive(Debug)]
-pub(super) struct Page {
+pub(crate) struct Page {
     path: PathBuf,
     file: File,
 }
 
 impl Page {
-    pub(super) fn open(path: &Path) -> Result<Self, Failure> {
+    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
         let file = OpenOptions::new()
             .create(true)
             .write(true)
@@ -39,7 +40,7 @@ impl Page {
         })
     }
 
-    pub(super) fn write(mut self, report: &Report) -> Result<(), Failure> {
+    pub(crate) fn write(mut self, report: &Report) -> Result<(), Failure> {
         let page = page(report);
         let written = self.file.set_len(0);
         let written = written.and_then(|()| self.file.write_all(page.as_bytes()));
@@ -89,8 +90,12 @@ fn tiles(report: &Report) -> String {
         &count(deliveries.missing),
         "missing",
     );
-    let unlike = deliveries.duplicated + deliveries.out_of_order;
-    tile(wrong(unlike), &count(unlike), "duplicated or out of order");
+    let wrong_order = deliveries.duplicated + deliveries.out_of_order;
+    tile(
+        wrong(wrong_order),
+        &count(wrong_order),
+        "duplicated or out of order",
+    );
     if let Some(server) = &report.server {
         if let (Some(user), Some(system)) =
             (server.user_us_per_delivery, server.system_us_per_delivery)
@@ -168,7 +173,7 @@ fn tables(report: &Report) -> String {
         let name = match name {
             "subscriber" => "to a subscriber",
             "last one" => "to the last subscriber",
-            _ => "to the answer",
+            _ => "to the response",
         };
         let _ = writeln!(latencies, "<tr><td>{name}</td>{}</tr>", cells.concat());
     }
@@ -235,9 +240,11 @@ fn counts(report: &Report) -> Vec<(&'static str, String)> {
 
 fn settings(report: &Report) -> Vec<(&'static str, String)> {
     let of = &report.settings;
-    let rate = of.rate.map_or("as fast as answered".to_owned(), |rate| {
-        format!("{rate} events/s")
-    });
+    let rate = of
+        .rate
+        .map_or("as fast as responses come".to_owned(), |rate| {
+            format!("{rate} events/s")
+        });
     vec![
         ("server", report.url.clone()),
         ("published to", report.publish_url.clone()),

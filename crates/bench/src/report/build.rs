@@ -1,21 +1,21 @@
-//! The report of a run, from its measurements.
+//! Makes the report of a run from its measurements.
 
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use hdrhistogram::{Counter, Histogram};
 
 use super::{
-    figures::{cores, each, micros_each, per_second},
-    measured::Measured,
-    process::Processes,
-    report::{
-        Client, Deliveries, Events, Latencies, Moment, Percentiles, Reason, Report, Server,
-        Settings, Subscribers,
-    },
-    settings::{Bench, Servers},
-    shared::Reasons,
-    timeline::Steps,
-    usage::Usage,
+    Client, Deliveries, Events, Latencies, Moment, Percentiles, Reason, Report, Server, Settings,
+    Subscribers,
+};
+use crate::{
+    measurements::Measurements,
+    ratios::{cores, each, micros_each, per_second},
+    reasons::Reasons,
+    servers::Servers,
+    settings::Bench,
+    timeline::Timeline,
+    usage::{Processes, StageUsage},
 };
 
 impl Settings {
@@ -34,37 +34,37 @@ impl Settings {
 }
 
 impl Deliveries {
-    fn of(measured: &Measured) -> Self {
-        let Measured {
-            shared,
-            tally,
+    fn of(measurements: &Measurements) -> Self {
+        let Measurements {
+            state,
+            deliveries,
             published,
             ..
-        } = measured;
-        let counts = tally.counts;
-        let mut settled = published.settled;
-        settled.add(shared.ledger.settle_all());
-        let began = shared.started.load(Relaxed);
-        let took = shared.last_delivered.load(Relaxed).saturating_sub(began);
+        } = measurements;
+        let counts = deliveries.counts;
+        let mut untracked = published.untracked;
+        untracked.add(state.tracker.stop_tracking_all());
+        let began = state.started.load(Relaxed);
+        let took = state.last_delivered.load(Relaxed).saturating_sub(began);
         Self {
-            expected: shared.expected.load(Relaxed),
+            expected: state.expected.load(Relaxed),
             delivered: counts.delivered,
             per_second: per_second(counts.delivered, Duration::from_nanos(took)),
-            // What came after the ledger had given it up was not missing.
-            missing: settled.lacking.saturating_sub(counts.late),
+            // An event that arrived once it was no longer tracked is not missing.
+            missing: untracked.missing.saturating_sub(counts.late),
             duplicated: counts.duplicated,
             out_of_order: counts.out_of_order,
             unasked: counts.unasked,
-            unacknowledged: settled.unacknowledged,
+            unacknowledged: untracked.unacknowledged,
         }
     }
 }
 
 impl Percentiles {
-    pub(super) fn of<T: Counter>(micros: &Histogram<T>) -> Option<Self> {
+    pub(crate) fn of<T: Counter>(micros: &Histogram<T>) -> Option<Self> {
         #[allow(clippy::cast_precision_loss, reason = "ten minutes are far from that")]
         let millis = |value: u64| value as f64 / 1_000.0;
-        // A bucket ends behind the longest that lies in it.
+        // The upper bound of a bucket may be above the longest latency in it.
         let at = |quantile| millis(micros.value_at_quantile(quantile).min(micros.max()));
         (!micros.is_empty()).then(|| Self {
             p50: at(0.5),
@@ -79,12 +79,12 @@ impl Percentiles {
 impl Server {
     fn new(
         Processes(pids): &Processes,
-        usage: &Usage,
+        usage: &StageUsage,
         subscribers: u64,
         deliveries: u64,
         took: Duration,
     ) -> Self {
-        let Usage {
+        let StageUsage {
             before,
             idle,
             at_start,
@@ -109,7 +109,7 @@ impl Server {
 }
 
 impl Client {
-    fn new(usage: Option<Usage>, deliveries: u64, took: Duration) -> Self {
+    fn new(usage: Option<StageUsage>, deliveries: u64, took: Duration) -> Self {
         let run = usage.map(|usage| usage.at_end.since(&usage.at_start));
         let published = usage.map(|usage| usage.published.since(&usage.at_start));
         Self {
@@ -121,46 +121,46 @@ impl Client {
 }
 
 impl Report {
-    pub(super) fn new(bench: &Bench, servers: &Servers, measured: &Measured) -> Self {
-        let Measured {
-            shared,
+    pub(crate) fn new(bench: &Bench, servers: &Servers, measurements: &Measurements) -> Self {
+        let Measurements {
+            state,
             server,
-            tally,
+            deliveries,
             published,
             ..
-        } = measured;
-        let opened = shared.ledger.subscribers();
-        let delivered = tally.counts.delivered;
-        let of_server = |(processes, usage): &(Processes, Usage)| {
+        } = measurements;
+        let opened = state.tracker.subscribers();
+        let delivered = deliveries.counts.delivered;
+        let of_server = |(processes, usage): &(Processes, StageUsage)| {
             Server::new(processes, usage, opened, delivered, published.took)
         };
         Self {
             url: servers.shown[0].clone(),
             publish_url: servers.shown[1].clone(),
             settings: Settings::of(bench),
-            ended_early: shared.is_stopped(),
+            ended_early: state.is_stopped(),
             subscribers: Subscribers {
                 asked: bench.subscribers,
                 opened,
-                opening_s: measured.opening.as_secs_f64(),
-                not_opened: reasons(&shared.not_opened.lock()),
-                cut: reasons(&shared.cut.lock()),
+                opening_s: measurements.opening.as_secs_f64(),
+                not_opened: reasons(&state.not_opened.lock()),
+                cut: reasons(&state.cut.lock()),
             },
             events: Events {
                 published: published.published,
                 per_second: per_second(published.published, published.took),
-                refused: reasons(&published.refused),
-                unanswered: reasons(&published.unanswered),
+                refused: reasons(&published.rejected),
+                unanswered: reasons(&published.no_response),
             },
-            deliveries: Deliveries::of(measured),
+            deliveries: Deliveries::of(measurements),
             latency_ms: Latencies {
-                arrival: Percentiles::of(&tally.arrivals),
-                last: Percentiles::of(&tally.lasts),
-                answer: Percentiles::of(&published.answers),
+                arrival: Percentiles::of(&deliveries.arrivals),
+                last: Percentiles::of(&deliveries.last_arrivals),
+                answer: Percentiles::of(&published.response_times),
             },
             server: server.as_ref().map(of_server),
-            client: Client::new(measured.client, delivered, published.took),
-            timeline: timeline(&tally.steps),
+            client: Client::new(measurements.client, delivered, published.took),
+            timeline: moments(&deliveries.timeline),
         }
     }
 }
@@ -174,9 +174,9 @@ fn reasons(of: &Reasons) -> Vec<Reason> {
     sorted.map(reason).collect()
 }
 
-fn timeline(steps: &Steps) -> Vec<Moment> {
-    let length = steps.length();
-    let moments = (0..).zip(steps.iter()).map(|(number, step)| Moment {
+fn moments(timeline: &Timeline) -> Vec<Moment> {
+    let length = timeline.length();
+    let moments = (0..).zip(timeline.iter()).map(|(number, step)| Moment {
         at_s: (length * number).as_secs_f64(),
         published_per_second: per_second(step.published, length),
         delivered_per_second: per_second(step.arrivals.len(), length),

@@ -1,56 +1,59 @@
-//! One subscriber: asks, reads the head of the answer, then looks for marks in what comes.
+//! One subscriber: sends its request, reads the head of the response, then finds markers in the stream.
 
 use std::{io, sync::Arc};
 
-use super::{
-    link::Link,
-    mark::{Finder, Mark, RunId},
-    rejection,
-    response::{Body, Head},
+use crate::{
+    http::{
+        connection::Connection,
+        rejection,
+        response::{Body, Head},
+    },
+    marker::{Marker, MarkerFinder, RunId},
 };
 use sse_broadcaster_cli::client;
 
-pub(super) struct Stream {
-    pub(super) link: Link,
+pub(super) struct Subscriber {
+    connection: Connection,
     pub(super) topic: usize,
     state: State,
-    finder: Finder,
-    /// Has got an event of the warm-up.
+    finder: MarkerFinder,
+    /// It has received an event of the warm-up.
     pub(super) is_warm: bool,
 }
 
 enum State {
-    /// Boxed, because a stream that is open has none of it.
+    /// Boxed, because an open stream has none of it.
     Opening(Box<Opening>),
     Open(Body),
 }
 
 struct Opening {
     request: Arc<[u8]>,
+    /// How many bytes of the request have been sent.
     written: usize,
     head: Vec<u8>,
 }
 
-/// What came of looking at a stream.
+/// What reading a stream has changed.
 #[derive(Debug, Default)]
 pub(super) struct ReadOutcome {
     pub(super) has_opened: bool,
     pub(super) has_read: bool,
-    /// Why it is at its end.
+    /// Why the stream has ended.
     pub(super) end: Option<String>,
 }
 
-impl Stream {
-    pub(super) fn new(link: Link, topic: usize, request: Arc<[u8]>) -> Self {
+impl Subscriber {
+    pub(super) fn new(connection: Connection, topic: usize, request: Arc<[u8]>) -> Self {
         Self {
-            link,
+            connection,
             topic,
             state: State::Opening(Box::new(Opening {
                 request,
                 written: 0,
                 head: Vec::new(),
             })),
-            finder: Finder::default(),
+            finder: MarkerFinder::default(),
             is_warm: false,
         }
     }
@@ -59,30 +62,33 @@ impl Stream {
         matches!(self.state, State::Open(_))
     }
 
-    /// Does what can be done now, with a buffer that all streams share; gives what it finds to `take`,
-    /// with the time when it was read.
-    pub(super) fn look(
+    /// Writes and reads as much as is possible without waiting, by a buffer that all subscribers share. Calls
+    /// `found` for each marker, with the time when it was read.
+    pub(super) fn on_ready(
         &mut self,
         run: &RunId,
         (buffer, is_ending): (&mut [u8], bool),
-        mut take: impl FnMut(Mark, u64),
+        mut found: impl FnMut(Marker, u64),
         now: impl Fn() -> u64,
     ) -> ReadOutcome {
         let mut outcome = ReadOutcome::default();
         if let State::Opening(opening) = &mut self.state {
-            outcome.end = opening.ask(&mut self.link).err();
+            let written = self
+                .connection
+                .write_more(&opening.request, &mut opening.written);
+            outcome.end = written.err().map(|error| client::why_io(&error));
         }
         while outcome.end.is_none() {
-            match self.link.read(buffer) {
+            match self.connection.read(buffer) {
                 Ok(0) => outcome.end = Some(self.cut()),
                 Ok(read) => {
                     outcome.has_read = true;
                     let now = now();
-                    match self.read(run, &buffer[..read], &mut |mark| take(mark, now)) {
+                    match self.read(run, &buffer[..read], &mut |marker| found(marker, now)) {
                         Ok(has_opened) => outcome.has_opened |= has_opened,
                         Err(why) => outcome.end = Some(why),
                     }
-                    if self.link.is_drained_by(read, buffer.len(), is_ending) {
+                    if self.connection.is_drained_by(read, buffer.len(), is_ending) {
                         break;
                     }
                 }
@@ -96,26 +102,26 @@ impl Stream {
 
     fn cut(&self) -> String {
         match self.state {
-            State::Opening(_) => "the connection was cut before an answer came".to_owned(),
+            State::Opening(_) => "the connection was cut before the response came".to_owned(),
             State::Open(_) => "the stream was cut".to_owned(),
         }
     }
 
-    /// Says whether the stream is open by that.
+    /// Whether these bytes have opened the stream.
     fn read(
         &mut self,
         run: &RunId,
         bytes: &[u8],
-        take: &mut impl FnMut(Mark),
+        found: &mut impl FnMut(Marker),
     ) -> Result<bool, String> {
         match &mut self.state {
             State::Open(body) => {
-                feed(body, &mut self.finder, run, bytes, take)?;
+                feed(body, &mut self.finder, run, bytes, found)?;
                 Ok(false)
             }
             State::Opening(opening) => {
                 opening.head.extend_from_slice(bytes);
-                let not_http = |_| "the answer is no HTTP".to_owned();
+                let not_http = |_| "the response is not HTTP".to_owned();
                 let Some(head) = Head::read(&opening.head).map_err(not_http)? else {
                     return Ok(false);
                 };
@@ -124,7 +130,7 @@ impl Stream {
                     return Err(rejection::sentence(&head, &rest));
                 }
                 let mut body = head.body;
-                feed(&mut body, &mut self.finder, run, &rest, take)?;
+                feed(&mut body, &mut self.finder, run, &rest, found)?;
                 self.state = State::Open(body);
                 Ok(true)
             }
@@ -134,29 +140,15 @@ impl Stream {
 
 fn feed(
     body: &mut Body,
-    finder: &mut Finder,
+    finder: &mut MarkerFinder,
     run: &RunId,
     bytes: &[u8],
-    take: &mut impl FnMut(Mark),
+    found: &mut impl FnMut(Marker),
 ) -> Result<(), String> {
-    let fed = body.feed(bytes, |data| finder.feed(run, data, &mut *take));
-    fed.map_err(|_| "the stream is not what its head says".to_owned())?;
+    let fed = body.feed(bytes, |data| finder.feed(run, data, &mut *found));
+    fed.map_err(|_| "the body of the stream is not as its head announced".to_owned())?;
     if body.is_done() {
         return Err("the stream ended".to_owned());
     }
     Ok(())
-}
-
-impl Opening {
-    fn ask(&mut self, link: &mut Link) -> Result<(), String> {
-        while self.written < self.request.len() {
-            match link.write(&self.request[self.written..]) {
-                Ok(written) => self.written += written,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(client::why_io(&error)),
-            }
-        }
-        Ok(())
-    }
 }

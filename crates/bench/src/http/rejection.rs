@@ -5,19 +5,19 @@ use ureq::http::StatusCode;
 use super::response::Head;
 use sse_broadcaster_cli::client::Problem;
 
-/// `body` is what has come of it, which may be cut off.
-pub(super) fn sentence(head: &Head, body: &[u8]) -> String {
+/// `body` is what has been received of it, which may be incomplete.
+pub(crate) fn sentence(head: &Head, body: &[u8]) -> String {
     if head.status == 200 {
-        return "this is no event stream; is the URL right?".to_owned();
+        return "this is not an event stream; is the URL right?".to_owned();
     }
     let status = StatusCode::from_u16(head.status);
     let status = status.map_or_else(|_| head.status.to_string(), |status| status.to_string());
     let problem = serde_json::from_slice::<Problem>(&decoded(head, body)).unwrap_or_default();
-    let said = problem.sentence();
+    let detail = problem.sentence();
     match &head.location {
-        _ if !said.is_empty() => format!("the server answered {status}: {said}"),
-        Some(location) => format!("the server answered {status}: it is at {location}"),
-        None => format!("the server answered {status}"),
+        _ if !detail.is_empty() => format!("the server responded {status}: {detail}"),
+        Some(location) => format!("the server responded {status}: it is at {location}"),
+        None => format!("the server responded {status}"),
     }
 }
 
@@ -35,31 +35,36 @@ fn decoded(head: &Head, body: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    fn said(text: &str) -> String {
+    fn sentence_of(text: &str) -> String {
         let head = Head::read(text.as_bytes()).unwrap().unwrap();
         sentence(&head, &text.as_bytes()[head.length..])
     }
 
     #[test]
-    fn a_refusal_is_its_status_and_its_detail() {
+    fn a_rejection_is_reported_with_its_status_and_its_detail() {
         let problem = "{\"code\":\"overloaded\",\"detail\":\"the server is behind\"}";
         let length = problem.len();
         assert_eq!(
-            said(&format!(
+            sentence_of(&format!(
                 "HTTP/1.1 503 Service Unavailable\r\nContent-Length: {length}\r\n\r\n{problem}"
             )),
-            "the server answered 503 Service Unavailable: the server is behind (overloaded)"
+            "the server responded 503 Service Unavailable: the server is behind (overloaded)"
         );
         assert_eq!(
-            said(
+            sentence_of(
                 "HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n4\r\noops\r\n0\r\n\r\n"
             ),
-            "the server answered 404 Not Found"
+            "the server responded 404 Not Found"
         );
         assert_eq!(
-            said("HTTP/1.1 301 Moved\r\nLocation: https://host/\r\nContent-Length: 0\r\n\r\n"),
-            "the server answered 301 Moved Permanently: it is at https://host/"
+            sentence_of(
+                "HTTP/1.1 301 Moved\r\nLocation: https://host/\r\nContent-Length: 0\r\n\r\n"
+            ),
+            "the server responded 301 Moved Permanently: it is at https://host/"
         );
-        assert!(said("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").contains("no event stream"));
+        assert!(
+            sentence_of("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                .contains("not an event stream")
+        );
     }
 }

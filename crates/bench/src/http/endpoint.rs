@@ -1,4 +1,4 @@
-//! Where connections lead, found once for all of them.
+//! The address, TLS settings and path of a URL, resolved once for all connections.
 
 use std::{
     fmt::Write as _,
@@ -17,30 +17,30 @@ use sse_broadcaster_cli::{Failure, Target, client};
 
 const REACH_LIMIT: Duration = Duration::from_secs(10);
 
-/// One route of a server, at an address that has accepted a connection.
+/// One URL, at an address that has accepted a connection.
 #[derive(Clone)]
-pub(super) struct Endpoint {
-    pub(super) address: SocketAddr,
-    pub(super) tls: Option<Tls>,
+pub(crate) struct Endpoint {
+    pub(crate) address: SocketAddr,
+    pub(crate) tls: Option<Tls>,
     authority: String,
     path_and_query: String,
-    /// Of a URL with a user in it.
+    /// The `Authorization` of a user in the URL.
     basic: Option<String>,
 }
 
 #[derive(Clone)]
-pub(super) struct Tls {
-    pub(super) config: Arc<ClientConfig>,
-    pub(super) name: ServerName<'static>,
+pub(crate) struct Tls {
+    pub(crate) config: Arc<ClientConfig>,
+    pub(crate) name: ServerName<'static>,
 }
 
 impl Endpoint {
-    pub(super) fn reach(target: &Target) -> Result<Self, Failure> {
+    pub(crate) fn reach(target: &Target) -> Result<Self, Failure> {
         let cannot = |why: String| Failure::new(format!("{target}: {why}"));
         let uri: Uri = target
             .url()
             .parse()
-            .map_err(|_| cannot("a bad URL".to_owned()))?;
+            .map_err(|_| cannot("the URL is not valid".to_owned()))?;
         let is_secure = uri.scheme_str() == Some("https");
         let host = uri.host().unwrap_or_default();
         let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -70,8 +70,8 @@ impl Endpoint {
         })
     }
 
-    /// The first lines of a request; further ones, and the blank line, are the caller's to add.
-    pub(super) fn request(&self, method: &str, topic: &str) -> String {
+    /// The first lines of a request; the caller adds further ones, and the blank line.
+    pub(crate) fn request(&self, method: &str, topic: &str) -> String {
         let mut path = self.path_and_query.clone();
         if !topic.is_empty() {
             path.push(if path.contains('?') { '&' } else { '?' });
@@ -86,8 +86,8 @@ impl Endpoint {
         )
     }
 
-    /// What the URL's user is told by, where it has one.
-    pub(super) fn authorization(&self) -> String {
+    /// The header for a user in the URL; empty without one.
+    pub(crate) fn authorization(&self) -> String {
         let mut line = String::new();
         if let Some(basic) = &self.basic {
             let _ = write!(line, "Authorization: {basic}\r\n");
@@ -96,7 +96,7 @@ impl Endpoint {
     }
 }
 
-/// The first address of the host that accepts.
+/// The first address of the host that accepts a connection.
 fn reachable(host: &str, port: u16) -> io::Result<SocketAddr> {
     let mut failed = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
     for address in (host, port).to_socket_addrs()? {
@@ -119,7 +119,7 @@ impl Tls {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if roots.is_empty() {
-            return Err("this system has no root certificates to check https by".to_owned());
+            return Err("this system has no root certificates, which https needs".to_owned());
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
@@ -141,7 +141,7 @@ mod tests {
 
     use super::*;
 
-    fn place(listener: &TcpListener, user: &str, path: &str) -> Endpoint {
+    fn endpoint(listener: &TcpListener, user: &str, path: &str) -> Endpoint {
         let url = format!("http://{user}{}{path}", listener.local_addr().unwrap());
         let target = Target::new(Some(&url), [].iter(), "/events").unwrap();
         Endpoint::reach(&target).unwrap()
@@ -151,7 +151,7 @@ mod tests {
     fn a_request_names_the_topic_in_the_query() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let first_line = |path, topic| {
-            let request = place(&listener, "", path).request("GET", topic);
+            let request = endpoint(&listener, "", path).request("GET", topic);
             request.lines().next().unwrap().to_owned()
         };
         assert_eq!(
@@ -165,11 +165,11 @@ mod tests {
     #[test]
     fn a_user_of_the_url_is_sent_as_authorization_and_not_as_host() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let place = place(&listener, "me:p%40ss@", "");
+        let endpoint = endpoint(&listener, "me:p%40ss@", "");
         assert_eq!(
-            place.authorization(),
+            endpoint.authorization(),
             "Authorization: Basic bWU6cEBzcw==\r\n"
         );
-        assert!(place.request("GET", "").contains("\r\nHost: 127.0.0.1:"));
+        assert!(endpoint.request("GET", "").contains("\r\nHost: 127.0.0.1:"));
     }
 }

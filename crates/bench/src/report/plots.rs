@@ -1,30 +1,30 @@
-//! Curves and bars over time, as HTML with SVG inside. Text is HTML, so that it keeps its size
-//! however wide the page is.
+//! Curves and bars over time, as HTML with SVG inside. Labels are HTML, so that they keep their size on pages of
+//! any width.
 
 use std::fmt::Write as _;
 
-/// The picture's own units, which the page stretches.
+/// The side of the view box, which the page stretches.
 const SIDE: f64 = 1_000.0;
-/// At most one more than so many.
+/// There is at most one label more.
 const X_LABELS: f64 = 5.0;
 const Y_LABELS: u32 = 4;
 
-/// One moment of a plot: where it is in time, and what is said of it.
-pub(super) struct Column {
-    pub(super) at_s: f64,
-    pub(super) title: String,
+/// One step of a plot: when it began, and its tooltip.
+pub(crate) struct Column {
+    pub(crate) at_s: f64,
+    pub(crate) title: String,
 }
 
-pub(super) struct Curve {
-    pub(super) name: &'static str,
-    /// Of the style sheet.
-    pub(super) class: &'static str,
-    /// One for each column; none where nothing was measured.
-    pub(super) values: Vec<Option<f64>>,
+pub(crate) struct Curve {
+    pub(crate) name: &'static str,
+    /// A class of the style sheet.
+    pub(crate) class: &'static str,
+    /// One for each column; `None` where nothing was measured.
+    pub(crate) values: Vec<Option<f64>>,
 }
 
 /// Milliseconds on a logarithmic axis.
-pub(super) fn curves(columns: &[Column], curves: &[Curve]) -> String {
+pub(crate) fn curves(columns: &[Column], curves: &[Curve]) -> String {
     let all = || {
         curves
             .iter()
@@ -61,7 +61,7 @@ pub(super) fn curves(columns: &[Column], curves: &[Curve]) -> String {
 }
 
 /// Figures on an axis from zero.
-pub(super) fn bars(columns: &[Column], values: &[f64]) -> String {
+pub(crate) fn bars(columns: &[Column], values: &[f64]) -> String {
     let highest = values.iter().fold(0.0, |a: f64, b| a.max(*b));
     let top = round_up(highest, &ROUND_IN_QUARTERS);
     let labels = || (0..=Y_LABELS).map(|at| f64::from(at) / f64::from(Y_LABELS));
@@ -100,7 +100,7 @@ fn grid(heights: impl Iterator<Item = f64>) -> String {
     heights.map(line).collect()
 }
 
-/// What is shown at the pointer, column by column.
+/// The tooltips of the columns.
 fn overlay(columns: &[Column]) -> String {
     let width = SIDE / as_f64(columns.len().max(1));
     let column = |(at, column): (usize, &Column)| {
@@ -123,7 +123,7 @@ fn points(values: &[Option<f64>], columns: usize, height: impl Fn(f64) -> f64) -
         };
         let x = (as_f64(at) + 0.5) / as_f64(columns.max(1)) * SIDE;
         let y = (1.0 - height(*value)) * SIDE;
-        // A point by itself is a line to itself, whose round ends are seen.
+        // A line from a point to itself shows its round ends, so that a single point is visible.
         let start = if is_drawing { "" } else { "M" };
         let _ = match start {
             "M" => write!(path, "M{x:.1} {y:.1}L{x:.1} {y:.1}"),
@@ -183,7 +183,7 @@ impl Decades {
         (value.max(0.001).log10() - self.from) / (self.to - self.from)
     }
 
-    /// The powers of ten, and something between them where there are few.
+    /// The powers of ten, and steps between them where there are few.
     fn labels(&self) -> impl Iterator<Item = (f64, f64)> {
         let between: &[f64] = if self.to - self.from <= 2.0 {
             &[1.0, 2.0, 5.0]
@@ -193,17 +193,17 @@ impl Decades {
         let powers = std::iter::successors(Some(self.from), |at| Some(at + 1.0));
         let powers = powers.take_while(|at| *at <= self.to);
         let values = powers.flat_map(|at| between.iter().map(move |part| part * 10f64.powf(at)));
-        let places = values.map(|value| (self.height(value), value));
-        places.take_while(|(height, _)| *height <= 1.0 + f64::EPSILON)
+        let labels = values.map(|value| (self.height(value), value));
+        labels.take_while(|(height, _)| *height <= 1.0 + f64::EPSILON)
     }
 }
 
 /// Round numbers up to ten.
 const ROUND: [f64; 4] = [1.0, 2.0, 5.0, 10.0];
-/// Those of which also a quarter is one.
+/// Round numbers whose quarters are round, too.
 const ROUND_IN_QUARTERS: [f64; 11] = [1.0, 1.2, 1.6, 2.0, 2.4, 3.2, 4.0, 5.0, 6.0, 8.0, 10.0];
 
-/// The next of these, with zeros before or behind it.
+/// The next number of `to`, times a power of ten.
 fn round_up(value: f64, to: &[f64]) -> f64 {
     if value <= 0.0 {
         return 1.0;
@@ -221,7 +221,7 @@ fn millis_label(value: f64) -> String {
     }
 }
 
-/// With the digits that it has, and no more than three behind the point.
+/// With at most three decimals.
 fn label(value: f64) -> String {
     let short = |value: f64, unit: &str| format!("{}{unit}", (value * 1_000.0).round() / 1_000.0);
     match value {

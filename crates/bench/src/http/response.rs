@@ -2,32 +2,32 @@
 
 use httparse::{EMPTY_HEADER, Response, Status};
 
-use super::chunks::Chunks;
+use super::chunked::Chunked;
 
 /// Longest head that is read.
-pub(super) const MAX_HEAD_BYTES: usize = 16 << 10;
+pub(crate) const MAX_HEAD_BYTES: usize = 16 << 10;
 const MAX_HEADERS: usize = 100;
 
-/// What was read is no HTTP.
+/// The bytes are not HTTP.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct NotHttp;
+pub(crate) struct NotHttp;
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Head {
-    pub(super) status: u16,
-    pub(super) body: Body,
-    pub(super) is_event_stream: bool,
-    /// Nothing else can be asked on this connection.
-    pub(super) closes: bool,
-    /// Where a redirect leads.
-    pub(super) location: Option<String>,
-    /// Of the head, up to the body.
-    pub(super) length: usize,
+pub(crate) struct Head {
+    pub(crate) status: u16,
+    pub(crate) body: Body,
+    pub(crate) is_event_stream: bool,
+    /// No other request can follow on this connection.
+    pub(crate) closes: bool,
+    /// The `Location` of a redirect.
+    pub(crate) location: Option<String>,
+    /// Bytes of the head, up to the body.
+    pub(crate) length: usize,
 }
 
 impl Head {
-    /// Reads the head at the start of `bytes`; none while it is not complete.
-    pub(super) fn read(bytes: &[u8]) -> Result<Option<Self>, NotHttp> {
+    /// Reads the head at the start of `bytes`; `None` while it is not complete.
+    pub(crate) fn read(bytes: &[u8]) -> Result<Option<Self>, NotHttp> {
         let mut skipped = 0;
         loop {
             let mut headers = [EMPTY_HEADER; MAX_HEADERS];
@@ -38,7 +38,7 @@ impl Head {
                 return if too_long { Err(NotHttp) } else { Ok(None) };
             };
             skipped += length;
-            // One that only announces another.
+            // An informational response (1xx) precedes the final one.
             if !(100..200).contains(&status) {
                 return Ok(Some(Self::of(&response, status, skipped)));
             }
@@ -55,8 +55,8 @@ impl Head {
         };
         let body = if matches!(status, 204 | 304) {
             Body::Length(0)
-        } else if ends_with(value("transfer-encoding"), "chunked") {
-            Body::Chunked(Chunks::default())
+        } else if last_is(value("transfer-encoding"), "chunked") {
+            Body::Chunked(Chunked::default())
         } else {
             value("content-length")
                 .parse()
@@ -80,44 +80,44 @@ impl Head {
     }
 }
 
-fn ends_with(text: &str, end: &str) -> bool {
+fn last_is(text: &str, end: &str) -> bool {
     let last = text.rsplit(',').next().unwrap_or("");
     last.trim().eq_ignore_ascii_case(end)
 }
 
 /// What is still to come of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Body {
+pub(crate) enum Body {
     Length(u64),
-    Chunked(Chunks),
+    Chunked(Chunked),
     UntilClose,
 }
 
 impl Body {
-    /// Gives the data in `bytes` to `take`, and returns how many bytes were of this body.
-    pub(super) fn feed(
+    /// Passes the data in `bytes` to `consume`, and returns how many bytes belong to this body.
+    pub(crate) fn feed(
         &mut self,
         bytes: &[u8],
-        mut take: impl FnMut(&[u8]),
+        mut consume: impl FnMut(&[u8]),
     ) -> Result<usize, NotHttp> {
         match self {
-            Self::Chunked(chunks) => chunks.feed(bytes, take).map_err(|_| NotHttp),
+            Self::Chunked(chunked) => chunked.feed(bytes, consume).map_err(|_| NotHttp),
             Self::UntilClose => {
-                take(bytes);
+                consume(bytes);
                 Ok(bytes.len())
             }
             Self::Length(left) => {
                 let most = usize::try_from(*left).unwrap_or(usize::MAX);
                 let data = &bytes[..bytes.len().min(most)];
-                take(data);
+                consume(data);
                 *left -= data.len() as u64;
                 Ok(data.len())
             }
         }
     }
 
-    pub(super) fn is_done(&self) -> bool {
-        matches!(self, Self::Length(0) | Self::Chunked(Chunks::Done))
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self, Self::Length(0) | Self::Chunked(Chunked::Done))
     }
 }
 
@@ -130,16 +130,16 @@ mod tests {
     }
 
     #[test]
-    fn a_head_says_what_its_body_is_and_whether_another_request_may_follow() {
+    fn a_head_tells_the_length_of_the_body_and_whether_the_connection_closes() {
         let stream = head(
             "HTTP/1.1 200 OK\r\nContent-Type: Text/Event-Stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n1",
         );
         assert!(stream.is_event_stream && !stream.closes);
-        assert_eq!(stream.body, Body::Chunked(Chunks::default()));
-        let answer =
+        assert_eq!(stream.body, Body::Chunked(Chunked::default()));
+        let continued =
             head("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc");
         assert_eq!(
-            (answer.status, answer.body, answer.closes),
+            (continued.status, continued.body, continued.closes),
             (200, Body::Length(3), false)
         );
         let none = head("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_http_and_a_head_without_end_are_refused() {
+    fn bytes_that_are_not_http_and_a_head_without_end_are_rejected() {
         assert_eq!(Head::read(b"+PONG\r\n\r\n"), Err(NotHttp));
         let endless = format!("HTTP/1.1 200 OK\r\nA: {}", "b".repeat(MAX_HEAD_BYTES));
         assert_eq!(Head::read(endless.as_bytes()), Err(NotHttp));

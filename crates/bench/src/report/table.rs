@@ -2,18 +2,16 @@
 
 use std::time::Duration;
 
-use super::{
-    format::{bytes, count, millis, number, seconds},
-    report::{Percentiles, Reason, Report, Server},
-};
+use super::{Percentiles, Reason, Report, Server};
+use crate::format::{bytes, count, millis, number, seconds};
 
-/// Where the figures of a line begin.
-const NAMES: usize = 13;
-const NAME: usize = 25;
-const CELL: usize = 11;
+/// The columns of a line: the name of its group, its own name, and the figures.
+const GROUP_WIDTH: usize = 13;
+const NAMES_WIDTH: usize = 25;
+const CELL_WIDTH: usize = 11;
 
 impl Report {
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines = vec![self.title(), String::new()];
         lines.extend(self.subscriber_lines());
         lines.extend(self.event_lines());
@@ -24,15 +22,18 @@ impl Report {
         lines
     }
 
-    pub(super) fn title(&self) -> String {
+    pub(crate) fn title(&self) -> String {
         format!("{}: {}", self.url, self.settings_line())
     }
 
-    pub(super) fn settings_line(&self) -> String {
+    pub(crate) fn settings_line(&self) -> String {
         let settings = &self.settings;
         let rate = match settings.rate {
             Some(rate) => format!("{rate} events/s"),
-            None => format!("as fast as answered over {}", count(settings.publishers)),
+            None => format!(
+                "as fast as responses come over {}",
+                count(settings.publishers)
+            ),
         };
         let topics = match settings.topics {
             1 => String::new(),
@@ -104,10 +105,13 @@ impl Report {
 
     fn latency_lines(&self) -> Vec<String> {
         let of = &self.latency_ms;
-        let names = ["p50", "p90", "p99", "p99.9", "max"].map(|name| format!("{name:>CELL$}"));
+        let names =
+            ["p50", "p90", "p99", "p99.9", "max"].map(|name| format!("{name:>CELL_WIDTH$}"));
         let mut lines = vec![line("latency", "", &names.concat())];
         for (name, percentiles) in self.latencies() {
-            let cells = percentiles.cells().map(|cell| format!("{cell:>CELL$}"));
+            let cells = percentiles
+                .cells()
+                .map(|cell| format!("{cell:>CELL_WIDTH$}"));
             lines.push(line("", name, &cells.concat()));
         }
         if of.arrival.is_none() && of.answer.is_none() {
@@ -116,7 +120,7 @@ impl Report {
         lines
     }
 
-    pub(super) fn latencies(&self) -> Vec<(&'static str, Percentiles)> {
+    pub(crate) fn latencies(&self) -> Vec<(&'static str, Percentiles)> {
         let of = &self.latency_ms;
         let all = [
             ("subscriber", of.arrival),
@@ -141,7 +145,7 @@ impl Report {
 }
 
 impl Percentiles {
-    pub(super) fn cells(self) -> [String; 5] {
+    pub(crate) fn cells(self) -> [String; 5] {
         [self.p50, self.p90, self.p99, self.p999, self.max].map(millis)
     }
 }
@@ -155,7 +159,7 @@ impl Server {
         lines
     }
 
-    pub(super) fn rows(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn rows(&self) -> Vec<(&'static str, String)> {
         let mut rows = Vec::new();
         if let Some(micros) = self.connect_us_per_subscriber {
             rows.push(("CPU to open", format!("{} µs a subscriber", number(micros))));
@@ -185,9 +189,9 @@ impl Server {
     }
 }
 
-fn line(names: &str, name: &str, text: &str) -> String {
-    let name = format!("{names:NAMES$}{name}");
-    format!("{name:NAME$} {text}").trim_end().to_owned()
+fn line(group: &str, name: &str, text: &str) -> String {
+    let names = format!("{group:GROUP_WIDTH$}{name}");
+    format!("{names:NAMES_WIDTH$} {text}").trim_end().to_owned()
 }
 
 fn reason_lines(name: &str, reasons: &[Reason]) -> Vec<String> {
@@ -208,8 +212,8 @@ subscribers  opened       19,900 of 30,000 in 1.50 s
              not opened   10,100: connection refused
              cut          2: the stream was cut
 events       published    5, 0.500 a second
-             refused      1: the server answered 503 Service Unavailable
-             unanswered   3: no answer in time
+             refused      1: the server responded 503 Service Unavailable
+             unanswered   3: no response in time
 deliveries   delivered    99,400 of 99,500, 9,940 a second
              missing      100
              duplicated   0
@@ -225,7 +229,7 @@ server       process      7, 8
              memory       1.50 KiB a subscriber, 30.0 MiB at the end";
 
     #[test]
-    fn the_table_holds_all_that_is_known_and_no_line_for_what_is_not() {
+    fn the_table_holds_all_figures_and_no_line_without_one() {
         assert_eq!(sample().lines().join("\n"), TABLE);
     }
 }

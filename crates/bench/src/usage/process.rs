@@ -1,4 +1,4 @@
-//! What a process on this machine has used, as `/proc` has it; on other systems nothing is known.
+//! What processes on this machine have used, read from `/proc`; unknown on systems without it.
 
 use std::{
     fs,
@@ -8,28 +8,28 @@ use std::{
     time::Duration,
 };
 
-/// The kernel counts CPU time in these, whatever its own ticks are.
+/// The unit of CPU times in `/proc`, whatever the tick of the kernel is.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Processes that together are the server.
+/// The processes that together are the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Processes(pub(super) Vec<u32>);
+pub(crate) struct Processes(pub(crate) Vec<u32>);
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Used {
-    pub(super) user: Duration,
-    pub(super) system: Duration,
+pub(crate) struct ProcessUsage {
+    pub(crate) user: Duration,
+    pub(crate) system: Duration,
     /// Bytes.
-    pub(super) resident: u64,
+    pub(crate) resident: u64,
 }
 
 impl Processes {
-    pub(super) fn own() -> Self {
+    pub(crate) fn own() -> Self {
         Self(vec![process::id()])
     }
 
-    /// All who listen at this address, which is this machine's; none if that cannot be seen.
-    pub(super) fn listening_at(address: SocketAddr) -> Option<Self> {
+    /// The processes that listen at this address of this machine; `None` where they cannot be determined.
+    pub(crate) fn listening_at(address: SocketAddr) -> Option<Self> {
         let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(fs::read_to_string);
         let listeners = tables
             .iter()
@@ -44,16 +44,16 @@ impl Processes {
         }
         let all = fs::read_dir("/proc").ok()?.flatten();
         let numbers = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        let mut holders: Vec<u32> = numbers.filter(|pid| holds_one(*pid, &sockets)).collect();
-        holders.sort_unstable();
-        (!holders.is_empty()).then_some(Self(holders))
+        let mut found: Vec<u32> = numbers.filter(|pid| has_socket(*pid, &sockets)).collect();
+        found.sort_unstable();
+        (!found.is_empty()).then_some(Self(found))
     }
 
-    /// What they have used so far; none if one of them cannot be seen.
-    pub(super) fn used(&self) -> Option<Used> {
-        let mut sum = Used::default();
+    /// What they have used so far; `None` where that of one process cannot be read.
+    pub(crate) fn usage(&self) -> Option<ProcessUsage> {
+        let mut sum = ProcessUsage::default();
         for pid in &self.0 {
-            let used = used(*pid)?;
+            let used = usage_of(*pid)?;
             sum.user += used.user;
             sum.system += used.system;
             sum.resident += used.resident;
@@ -62,13 +62,13 @@ impl Processes {
     }
 }
 
-impl Used {
-    pub(super) fn cpu(&self) -> Duration {
+impl ProcessUsage {
+    pub(crate) fn cpu(&self) -> Duration {
         self.user + self.system
     }
 
-    /// The time used since then; memory is as it is now.
-    pub(super) fn since(&self, before: &Self) -> Self {
+    /// The CPU time used since `before`, and the memory of now.
+    pub(crate) fn since(&self, before: &Self) -> Self {
         Self {
             user: self.user.saturating_sub(before.user),
             system: self.system.saturating_sub(before.system),
@@ -77,11 +77,11 @@ impl Used {
     }
 }
 
-fn used(pid: u32) -> Option<Used> {
+fn usage_of(pid: u32) -> Option<ProcessUsage> {
     let file = |name| fs::read_to_string(format!("/proc/{pid}/{name}")).ok();
     let (user, system) = times(&file("stat")?)?;
     let resident = resident(&file("status")?)?;
-    Some(Used {
+    Some(ProcessUsage {
         user,
         system,
         resident,
@@ -89,7 +89,7 @@ fn used(pid: u32) -> Option<Used> {
 }
 
 fn times(stat: &str) -> Option<(Duration, Duration)> {
-    // The name of the program, in parentheses, may hold anything.
+    // The name of the program, in parentheses, may hold spaces and parentheses.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let mut next = || Some(TICK * fields.next()?.parse().ok()?);
     Some((next()?, next()?))
@@ -103,16 +103,16 @@ fn resident(status: &str) -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// The inode of a socket that listens at this address, or at all of this machine's.
+/// The inode of a socket that listens at this address, or at all addresses of this machine.
 fn listener_at(line: &str, address: SocketAddr) -> Option<&str> {
     const LISTENING: &str = "0A";
     let fields: Vec<&str> = line.split_whitespace().collect();
     let (local, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
     let (ip, port) = local.split_once(':')?;
     let ip = ip_of(ip)?.to_canonical();
-    let is_there = ip.is_unspecified() || ip == address.ip().to_canonical();
+    let matches = ip.is_unspecified() || ip == address.ip().to_canonical();
     let port = u16::from_str_radix(port, 16).ok()?;
-    (*state == LISTENING && port == address.port() && is_there).then_some(*inode)
+    (*state == LISTENING && port == address.port() && matches).then_some(*inode)
 }
 
 /// An address as the kernel prints it: words of four bytes in this machine's order.
@@ -128,13 +128,13 @@ fn ip_of(hex: &str) -> Option<IpAddr> {
     <[u8; 16]>::try_from(bytes).ok().map(Into::into)
 }
 
-fn holds_one(pid: u32, sockets: &[String]) -> bool {
+fn has_socket(pid: u32, sockets: &[String]) -> bool {
     let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else {
         return false;
     };
     open.flatten().any(|file| {
-        let is_one = |of: &Path| sockets.iter().any(|socket| of == Path::new(socket));
-        fs::read_link(file.path()).is_ok_and(|of| is_one(&of))
+        let is_found = |of: &Path| sockets.iter().any(|socket| of == Path::new(socket));
+        fs::read_link(file.path()).is_ok_and(|of| is_found(&of))
     })
 }
 
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_behind_the_name_whatever_that_is() {
+    fn cpu_times_are_read_after_the_program_name_whatever_it_holds() {
         let stat = "7 (a) b (c) S 1 7 7 0 -1 4194560 99 0 0 0 12 345 0 0 20 0 4 0 1 2 3";
         let expected = (Duration::from_millis(120), Duration::from_millis(3_450));
         assert_eq!(times(stat), Some(expected));
@@ -190,11 +190,11 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn who_listens_here_is_this_process() {
+    fn the_process_that_listens_here_is_found() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let found = Processes::listening_at(listener.local_addr().unwrap());
-        // So may others for a moment: what another test has forked and not yet started.
+        // A child that another test has just forked may hold the socket, too.
         assert!(found.unwrap().0.contains(&process::id()));
-        assert!(Processes::own().used().unwrap().resident > 0);
+        assert!(Processes::own().usage().unwrap().resident > 0);
     }
 }

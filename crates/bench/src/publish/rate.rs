@@ -2,13 +2,13 @@
 
 use std::{str::FromStr, time::Duration};
 
-/// More than any server takes over one connection each.
+/// Events a second; no server reaches it.
 const MAX_RATE: f64 = 10_000_000.0;
 
-/// What `--rate` says.
+/// The rate of `--rate`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Rate {
-    /// The next as soon as one was answered.
+pub(crate) enum Rate {
+    /// Each publisher sends the next event as soon as it has a response.
     Max,
     /// Events a second.
     Every(f64),
@@ -29,22 +29,22 @@ impl FromStr for Rate {
 }
 
 impl Rate {
-    /// How many events are to have begun by then.
+    /// How many events are due by then.
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "it is rounded, and not below zero"
     )]
-    pub(super) fn due(self, elapsed: Duration) -> u64 {
+    pub(crate) fn due(self, elapsed: Duration) -> u64 {
         match self {
             Self::Max => u64::MAX,
             Self::Every(rate) => (elapsed.as_secs_f64() * rate).floor() as u64 + 1,
         }
     }
 
-    /// When an event is due, counted from 0.
+    /// When the event of this number is due, counted from 0.
     #[allow(clippy::cast_precision_loss, reason = "no run has so many")]
-    pub(super) fn time_of(self, event: u64) -> Duration {
+    pub(crate) fn time_of(self, event: u64) -> Duration {
         match self {
             Self::Max => Duration::ZERO,
             Self::Every(rate) => {
@@ -53,7 +53,7 @@ impl Rate {
         }
     }
 
-    pub(super) fn rate(self) -> Option<f64> {
+    pub(crate) fn rate(self) -> Option<f64> {
         match self {
             Self::Max => None,
             Self::Every(rate) => Some(rate),
@@ -67,14 +67,14 @@ mod tests {
 
     #[test]
     fn the_first_event_is_due_at_once_and_the_others_evenly() {
-        let pace: Rate = "4".parse().unwrap();
-        let due = [0, 249, 251, 999, 1_001].map(|ms| pace.due(Duration::from_millis(ms)));
+        let rate: Rate = "4".parse().unwrap();
+        let due = [0, 249, 251, 999, 1_001].map(|ms| rate.due(Duration::from_millis(ms)));
         assert_eq!(due, [1, 1, 2, 4, 5]);
-        assert_eq!(pace.time_of(4), Duration::from_secs(1));
+        assert_eq!(rate.time_of(4), Duration::from_secs(1));
     }
 
     #[test]
-    fn a_rate_that_says_nothing_is_refused() {
+    fn a_rate_that_is_no_number_or_out_of_range_is_rejected() {
         for bad in ["0", "-1", "NaN", "inf", "1e9", "fast", ""] {
             assert!(bad.parse::<Rate>().is_err(), "{bad}");
         }

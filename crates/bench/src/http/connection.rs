@@ -1,4 +1,4 @@
-//! One connection that never waits, with TLS or without.
+//! One connection that never blocks, with TLS or without.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -11,27 +11,27 @@ use socket2::SockRef;
 
 use super::endpoint::{Endpoint, Tls};
 
-pub(super) enum Link {
+pub(crate) enum Connection {
     Plain(TcpStream),
     Secure(Box<Secure>),
 }
 
-pub(super) struct Secure {
+pub(crate) struct Secure {
     socket: TcpStream,
     session: ClientConnection,
 }
 
-/// Whether an event tells that nothing comes behind what is there.
-pub(super) fn is_ending(event: &Event) -> bool {
+/// Whether nothing will come after what can be read now.
+pub(crate) fn is_ending(event: &Event) -> bool {
     event.is_read_closed() || event.is_error()
 }
 
-impl Link {
+impl Connection {
     /// Begins to connect.
-    pub(super) fn open(place: &Endpoint) -> io::Result<Self> {
-        let socket = TcpStream::connect(place.address)?;
+    pub(crate) fn open(endpoint: &Endpoint) -> io::Result<Self> {
+        let socket = TcpStream::connect(endpoint.address)?;
         socket.set_nodelay(true)?;
-        let Some(Tls { config, name }) = &place.tls else {
+        let Some(Tls { config, name }) = &endpoint.tls else {
             return Ok(Self::Plain(socket));
         };
         let session = ClientConnection::new(config.clone(), name.clone());
@@ -39,35 +39,48 @@ impl Link {
         Ok(Self::Secure(Box::new(Secure { socket, session })))
     }
 
-    pub(super) fn socket(&mut self) -> &mut TcpStream {
+    pub(crate) fn socket(&mut self) -> &mut TcpStream {
         match self {
             Self::Plain(socket) => socket,
             Self::Secure(secure) => &mut secure.socket,
         }
     }
 
-    /// Ends by a reset: thousands of ports that linger behind an orderly end would be missing to the
-    /// next run.
-    pub(super) fn leave_no_port_behind(&mut self) -> io::Result<()> {
+    /// Closes by a reset when dropped: after an orderly close, thousands of ports would linger in `TIME_WAIT`, and
+    /// be missing to the next run.
+    pub(crate) fn close_by_reset(&mut self) -> io::Result<()> {
         SockRef::from(&*self.socket()).set_linger(Some(Duration::ZERO))
     }
 
-    /// Fails with `WouldBlock` when nothing more is there now; 0 is the end.
-    pub(super) fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+    /// Fails with `WouldBlock` when nothing can be read now; 0 is the end.
+    pub(crate) fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(socket) => socket.read(into),
             Self::Secure(secure) => secure.read(into),
         }
     }
 
-    /// Whether a read that gave so many of so many bytes has left nothing: what comes later is told
-    /// by a new event. An end that this event told of already is not told again.
-    pub(super) fn is_drained_by(&self, read: usize, room: usize, is_ending: bool) -> bool {
+    /// Whether a read of `read` bytes into `room` bytes has left nothing: what comes later is a new event. The
+    /// end of the stream is not, if this event announced it.
+    pub(crate) fn is_drained_by(&self, read: usize, room: usize, is_ending: bool) -> bool {
         matches!(self, Self::Plain(_)) && read < room && !is_ending
     }
 
-    /// Fails with `WouldBlock` when nothing more can be taken now, also while it connects.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    /// Writes what is left of `bytes` after the first `written` ones, as far as that does not block.
+    pub(crate) fn write_more(&mut self, bytes: &[u8], written: &mut usize) -> io::Result<()> {
+        while *written < bytes.len() {
+            match self.write(&bytes[*written..]) {
+                Ok(count) => *written += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails with `WouldBlock` when nothing can be written now, also while connecting.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = match self {
             Self::Plain(socket) => socket.write(bytes),
             Self::Secure(secure) => secure.write(bytes),
@@ -91,7 +104,7 @@ impl Secure {
                 return Ok(0);
             }
             let processed = self.session.process_new_packets();
-            // An alert, where it was refused.
+            // Sends the alert where the certificate was rejected.
             self.flush()?;
             processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         }
@@ -110,7 +123,7 @@ impl Secure {
         while self.session.wants_write() {
             match self.session.write_tls(&mut self.socket) {
                 Ok(_) => {}
-                Err(error) if is_too_early(&error) => return Ok(()),
+                Err(error) if would_block(&error) => return Ok(()),
                 Err(error) => return Err(error),
             }
         }
@@ -118,7 +131,7 @@ impl Secure {
     }
 }
 
-fn is_too_early(error: &io::Error) -> bool {
+fn would_block(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::NotConnected
