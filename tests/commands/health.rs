@@ -38,7 +38,7 @@ fn a_server_that_does_not_answer_is_not_healthy() {
     let running = Running::start(&["health", "--url", &fake.url()]);
     let (_connection, _) = fake.request();
     let line = running.end().failed(1);
-    assert!(line.ends_with("no answer in time"), "{line}");
+    assert!(line.ends_with("no response in time"), "{line}");
 }
 
 #[test]

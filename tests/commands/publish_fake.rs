@@ -156,14 +156,14 @@ fn a_refusal_is_its_detail_and_its_code_in_one_line() {
 #[test]
 fn an_answer_from_something_in_between_is_told_by_its_status() {
     let line = complaint(&["x"], "502 Bad Gateway", "text/html", "<h1>oops</h1>");
-    assert_eq!(line, "the server answered 502 Bad Gateway");
+    assert_eq!(line, "the server responded 502 Bad Gateway");
     let line = complaint(
         &["x"],
         "503 Service Unavailable",
         "application/problem+json",
         "{",
     );
-    assert_eq!(line, "the server answered 503 Service Unavailable");
+    assert_eq!(line, "the server responded 503 Service Unavailable");
 }
 
 #[test]

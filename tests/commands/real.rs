@@ -86,7 +86,7 @@ fn a_stream_that_is_cut_goes_on_without_a_loss_or_a_repeat() {
     let again = crate::support::command(&["--listen", &address]);
     let server = Server::spawn(again);
     let gap = running.complaint_with("gap: history no longer holds");
-    assert!(gap.contains("going on at"), "{gap}");
+    assert!(gap.contains("continuing at"), "{gap}");
     server.publish("default", "two");
     assert_eq!(running.line(), "two");
 }

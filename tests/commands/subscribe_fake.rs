@@ -103,7 +103,7 @@ fn a_gap_is_told_on_standard_error() {
     assert_eq!(running.line(), "x");
     assert_eq!(
         running.complaint(),
-        "sse-broadcaster: gap: history no longer holds what follows 4-0; going on at 7-0"
+        "sse-broadcaster: gap: history no longer holds the events after 4-0; continuing at 7-0"
     );
 }
 
@@ -118,7 +118,7 @@ fn a_server_that_is_away_is_waited_for_and_told_of_once() {
     assert_eq!(running.line(), "back");
     let away = running.complaint();
     assert!(
-        away.contains("answered 503") && away.ends_with("trying on"),
+        away.contains("responded 503") && away.ends_with("retrying"),
         "{away}"
     );
     assert!(running.complaint().ends_with("connected"));

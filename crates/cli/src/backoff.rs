@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-/// Until a server sets one.
+/// The reconnection time until the server sets one.
 const RETRY: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const SHORTEST_PAUSE_AFTER_A_FAILURE: Duration = Duration::from_millis(500);
 
-/// What the server asked for; after failures twice as long each time, up to a bound, and at random so
-/// that not all come back at once.
+/// The pause before the next attempt: the reconnection time of the server, doubled after each failure up to a
+/// bound, with a random part so that not all clients reconnect at once.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     retry: Duration,
-    /// In a row, after which no server said when to come back.
+    /// Failures in a row since the server last set a reconnection time.
     failures: u32,
-    /// Of the next pause, where a server refused for so long.
+    /// The `Retry-After` of the last rejection.
     shortest: Duration,
 }
 
@@ -29,18 +29,18 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The server says when to come back.
+    /// The server has set the reconnection time.
     pub(crate) fn set_retry(&mut self, retry: Duration) {
         self.retry = retry;
         self.failures = 0;
     }
 
-    /// The server refuses for so long.
+    /// The server has rejected a request with `Retry-After`.
     pub(crate) fn set_shortest(&mut self, shortest: Duration) {
         self.shortest = shortest;
     }
 
-    pub(crate) fn worked(&mut self) {
+    pub(crate) fn succeeded(&mut self) {
         self.failures = 0;
         self.shortest = Duration::ZERO;
     }
@@ -49,7 +49,7 @@ impl Backoff {
         self.failures = self.failures.saturating_add(1);
     }
 
-    /// `chance` is from 0 to 1.
+    /// How long to wait. `chance` is a random number from 0 to 1.
     pub(crate) fn pause(&self, chance: f64) -> Duration {
         if self.failures == 0 {
             return self.retry;
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_cut_it_comes_back_when_the_server_asked_it_to() {
+    fn after_a_cut_the_pause_is_the_reconnection_time() {
         let retry = Duration::from_millis(70);
         assert_eq!(pause(retry, 0, 0.9), retry);
         assert_eq!(pause(Duration::ZERO, 0, 0.9), Duration::ZERO);
@@ -92,24 +92,24 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_is_never_shorter_than_the_server_asked_for() {
+    fn a_pause_is_never_shorter_than_the_reconnection_time() {
         let retry = Duration::from_secs(3600);
         assert_eq!(pause(retry, 3, 0.0), retry);
         assert!(pause(Duration::ZERO, 1, 0.0) >= Duration::from_millis(500));
     }
 
     #[test]
-    fn a_stream_that_worked_makes_good_all_failures_before_it() {
+    fn a_success_resets_the_count_of_failures() {
         let mut backoff = Backoff::default();
         backoff.failed();
         backoff.failed();
         assert!(backoff.pause(1.0) > RETRY);
-        backoff.worked();
+        backoff.succeeded();
         assert_eq!(backoff.pause(1.0), RETRY);
     }
 
     #[test]
-    fn a_server_that_says_when_to_come_back_is_taken_at_its_word() {
+    fn a_reconnection_time_from_the_server_resets_the_count_of_failures() {
         let mut backoff = Backoff::default();
         backoff.failed();
         backoff.set_retry(Duration::from_secs(40));

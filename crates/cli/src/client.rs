@@ -13,13 +13,13 @@ use ureq::{
 use super::target::Target;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest wait that a server may ask for.
+/// Longest `Retry-After` that is followed.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
-/// Most that is read of a response that is no stream.
+/// Most bytes that are read of a response that is no stream.
 const MAX_RESPONSE_BYTES: u64 = 4 << 20;
 
-/// An HTTP client whose statuses are no errors. It uses the proxy of the environment, but not for servers on
-/// this machine.
+/// An HTTP client that returns responses of every status. It uses the proxy of the environment, but not for
+/// servers on this machine.
 pub fn agent(
     target: &Target,
     settings: impl FnOnce(ConfigBuilder<AgentScope>) -> ConfigBuilder<AgentScope>,
@@ -35,19 +35,19 @@ pub fn agent(
     settings(config).build().new_agent()
 }
 
-/// The error in words for a terminal.
+/// Describes an error of a request.
 pub(crate) fn why(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Io(error) => why_io(error),
         ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
-            "cannot be reached in time".to_owned()
+            "no connection in time".to_owned()
         }
-        ureq::Error::Timeout(_) => "no answer in time".to_owned(),
+        ureq::Error::Timeout(_) => "no response in time".to_owned(),
         other => other.to_string(),
     }
 }
 
-/// An error of a connection in words for a terminal.
+/// Describes an error of a connection.
 #[must_use]
 pub fn why_io(error: &io::Error) -> String {
     match error.kind() {
@@ -55,28 +55,28 @@ pub fn why_io(error: &io::Error) -> String {
         io::ErrorKind::ConnectionReset
         | io::ErrorKind::BrokenPipe
         | io::ErrorKind::UnexpectedEof => "the connection was cut".to_owned(),
-        // So TLS reports what it cannot accept.
-        io::ErrorKind::InvalidData => format!("no https that holds: {error}"),
+        // TLS reports certificates and messages that it rejects as invalid data.
+        io::ErrorKind::InvalidData => format!("the TLS connection failed: {error}"),
         _ => error.to_string(),
     }
 }
 
-/// The response to a request that a server rejected; every member may be missing.
+/// The body of a rejection, `application/problem+json`; every member may be missing.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Problem {
     detail: Option<String>,
     code: Option<String>,
-    /// Of a body of lines: where it was refused, and what stands.
+    /// For a body of lines: the line that was rejected, and what was published before it.
     pub(crate) line: Option<u64>,
     pub(crate) count: u64,
     pub(crate) last_id: Option<String>,
-    /// When to try again.
+    /// How long to wait before the next attempt.
     #[serde(skip)]
     pub(crate) retry_after: Option<Duration>,
 }
 
-/// Reads a rejection: `application/problem+json`, or what a proxy in between sends.
+/// Reads a rejection: `application/problem+json`, or any response of a proxy in between.
 pub(crate) fn problem(response: &mut Response<Body>) -> Problem {
     let is_problem = content_type(response) == "application/problem+json";
     let mut problem: Problem = match body(response) {
@@ -87,7 +87,7 @@ pub(crate) fn problem(response: &mut Response<Body>) -> Problem {
     if problem.detail.is_none() {
         problem.detail = Some(match location(response) {
             Some(location) => format!("the server is at {location}: give that as --url"),
-            None => format!("the server answered {}", response.status()),
+            None => format!("the server responded {}", response.status()),
         });
     }
     problem
@@ -99,8 +99,8 @@ fn retry_after(response: &Response<Body>) -> Option<Duration> {
     Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
 }
 
-/// Whether time may mend what this status says.
-pub(crate) fn is_passing(status: StatusCode) -> bool {
+/// Whether the same request may succeed later, after this status.
+pub(crate) fn is_temporary_status(status: StatusCode) -> bool {
     status.is_server_error()
         || matches!(
             status,
@@ -108,10 +108,10 @@ pub(crate) fn is_passing(status: StatusCode) -> bool {
         )
 }
 
-/// Whether time may mend what kept a request from its response.
-pub(crate) fn may_pass(error: &ureq::Error) -> bool {
+/// Whether the same request may succeed later, after this error.
+pub(crate) fn is_temporary(error: &ureq::Error) -> bool {
     match error {
-        // A certificate that does not hold.
+        // A certificate that was rejected.
         ureq::Error::Io(error) => error.kind() != io::ErrorKind::InvalidData,
         ureq::Error::Timeout(_) | ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => true,
         _ => false,
@@ -119,8 +119,8 @@ pub(crate) fn may_pass(error: &ureq::Error) -> bool {
 }
 
 impl Problem {
-    /// Whether what was sent may have been kept all the same. What has no code may come from a proxy
-    /// that lost its server.
+    /// Whether the request may have been published all the same. A rejection without a code may come from a
+    /// proxy that lost its server.
     pub(crate) fn is_outcome_unknown(&self) -> bool {
         self.code
             .as_deref()

@@ -1,4 +1,4 @@
-//! Reads the WHATWG's event stream.
+//! A parser of event streams, as the WHATWG specifies it.
 
 use std::{
     io::{self, BufRead},
@@ -32,7 +32,7 @@ pub(crate) struct EventStream<R> {
 }
 
 impl<R: BufRead> EventStream<R> {
-    /// `last_id` stays the last id until the stream brings one.
+    /// `last_id` is the last id until the stream sets one.
     pub(crate) fn new(reader: R, last_id: &str) -> Self {
         Self {
             reader,
@@ -57,10 +57,10 @@ impl<R: BufRead> EventStream<R> {
         self.retry
     }
 
-    /// The next message; none at the stream's end, which drops what is not complete.
+    /// The next message; `None` at the end of the stream, where an incomplete message is dropped.
     ///
     /// # Errors
-    /// The reader's, and `InvalidData` for an event without bounds.
+    /// Those of the reader, and `InvalidData` for an event of more than 64 MiB.
     pub(crate) fn next(&mut self) -> io::Result<Option<Message>> {
         while self.read_line()? {
             let line = std::mem::take(&mut self.line);
@@ -69,7 +69,7 @@ impl<R: BufRead> EventStream<R> {
                     return Ok(Some(message));
                 }
             } else {
-                self.take_field(&String::from_utf8_lossy(&line));
+                self.read_field(&String::from_utf8_lossy(&line));
             }
             // The allocation is kept for the next line.
             self.line = line;
@@ -78,7 +78,7 @@ impl<R: BufRead> EventStream<R> {
         Ok(None)
     }
 
-    /// Whether there was a whole line; it is left in `line` without its end.
+    /// Reads a line into `line`, without its end; false at the end of the stream.
     fn read_line(&mut self) -> io::Result<bool> {
         loop {
             let bytes = match self.reader.fill_buf() {
@@ -122,7 +122,7 @@ impl<R: BufRead> EventStream<R> {
         }
     }
 
-    fn take_field(&mut self, line: &str) {
+    fn read_field(&mut self, line: &str) {
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_line_end_is_one_also_when_a_read_ends_within_it() {
+    fn lf_cr_and_crlf_end_a_line_also_when_a_read_ends_within_a_crlf() {
         /// Gives one byte at a time.
         struct Slow<'a>(&'a [u8]);
         impl Read for Slow<'_> {
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_unknown_fields_and_what_is_cut_are_no_messages() {
+    fn comments_unknown_fields_and_incomplete_blocks_are_no_messages() {
         assert_eq!(
             data(": ping\ndata: a\nfoo: b\n : c\ndata : d\n\n: ping\n"),
             ["a"]
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_id_of_the_stream_before_stays_until_there_is_another() {
+    fn the_last_id_of_the_previous_stream_stays_until_there_is_another() {
         let mut stream = EventStream::new(&b"data: x\n\n"[..], "7-0");
         assert_eq!(stream.next().unwrap().unwrap().data, "x");
         assert_eq!(stream.last_id(), "7-0");
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_without_bounds_is_an_error() {
+    fn an_event_that_is_too_long_is_an_error() {
         let endless = io::repeat(b'x');
         let mut stream = EventStream::new(BufReader::new(endless), "");
         let error = stream.next().unwrap_err();

@@ -5,13 +5,14 @@
 use std::io::BufReader;
 
 use crate::{
+    event_json::EventFields,
     event_stream::{EventStream, Message},
+    input_line::InputLine,
     keys,
-    outgoing::{Common, json_line, text_line},
     target::Target,
 };
 
-/// An event stream reads the same whatever pieces it comes in.
+/// An event stream is read alike whatever pieces it comes in.
 pub fn event_stream(input: &[u8]) {
     let whole = read_stream(input, input.len().max(1));
     for piece_bytes in [1, 3] {
@@ -29,14 +30,17 @@ fn read_stream(input: &[u8], piece_bytes: usize) -> (Vec<Message>, String) {
     (messages, stream.last_id().to_owned())
 }
 
-/// A line that `publish` reads, as text and as JSON, becomes one line or is refused.
+/// A line that `publish` reads, as text and as JSON, becomes one line or is rejected.
 pub fn publish_line(input: &[u8]) {
     let line = input.split(|byte| *byte == b'\n').next().unwrap_or(input);
-    let common = Common {
+    let fields = EventFields {
         topics: &[],
         event: None,
     };
-    let lines = [text_line(common, line, Some("key")), json_line(line, None)];
+    let lines = [
+        InputLine::from_text(fields, line, Some("key")),
+        InputLine::from_json(line, None),
+    ];
     for line in lines.into_iter().flatten() {
         if line.signal.is_none() {
             let end = line.body.iter().position(|byte| *byte == b'\n');

@@ -12,7 +12,7 @@ const EXAMPLES: &str = "Examples:
 
 const TIME_LIMIT: Duration = Duration::from_secs(3);
 
-/// Ask whether the server is alive, for a container's health check
+/// Check whether the server is alive, for a container's health check
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Health {
@@ -27,7 +27,7 @@ impl Health {
     /// # Errors
     /// The line for standard error, and the exit code.
     pub fn run(&self, defaults: &Defaults) -> Result<(), Failure> {
-        // An address for administration takes health away from the others.
+        // With an address for administration, the others do not serve the health check.
         let listens = defaults.admin_listen.iter().chain(&defaults.listen);
         let target = Target::new(self.url.as_deref(), listens, "/health/live")?;
         let agent = client::agent(&target, |config| {
@@ -41,7 +41,7 @@ impl Health {
             return Ok(());
         }
         Err(Failure::new(format!(
-            "{target} answered {}",
+            "{target} responded {}",
             response.status()
         )))
     }

@@ -1,26 +1,33 @@
-//! The client commands of the program `sse-broadcaster`: `publish`, `subscribe` and `health`; and what these have
-//! in common with its server and its load tester.
+//! The client commands of the program `sse-broadcaster`: `publish`, `subscribe` and `health`; and what they share
+//! with its server and its load tester.
 //!
-//! Its users are those two, not other programs: a Rust program publishes over HTTP with a client of its
-//! choice.
+//! - `publish` sends texts with one request (`event_json`), or standard input line by line (`lines`,
+//!   `input_line`, `publish_lines`), by `publisher`.
+//! - `subscribe` reads a stream (`event_stream`) that reconnects (`subscriber`, `backoff`).
+//! - Shared: [`Target`] (URLs), [`client`] (HTTP), [`KeyFile`], [`size`], [`terminal`].
+//!
+//! Only the server and the load tester use this crate. Other Rust programs publish over HTTP with a client of
+//! their choice.
 
 #![deny(missing_docs)]
 
 mod backoff;
 pub mod client;
+mod event_json;
 mod event_stream;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod health;
+mod input_line;
 mod keys;
 mod lines;
 pub mod open_files;
-mod outgoing;
 mod publish;
 mod publish_lines;
 mod publisher;
 mod setting;
+mod signal_line;
 mod signal_list;
 mod signals;
 pub mod size;
@@ -45,7 +52,7 @@ pub use self::{
 
 /// The help of `--url`.
 pub const URL_HELP: &str =
-    "The server [default: where --listen or its variable says, http://127.0.0.1:8000]";
+    "The server [default: the address of --listen or its variable, http://127.0.0.1:8000]";
 
 /// Why a command failed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,7 +65,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// The command failed at its work: exit code 1.
+    /// The command failed: exit code 1.
     #[must_use]
     pub fn new(line: impl Into<String>) -> Self {
         Self {
@@ -67,7 +74,7 @@ impl Failure {
         }
     }
 
-    /// The command was called in a way that cannot work: exit code 2.
+    /// The command was called with wrong arguments: exit code 2.
     #[must_use]
     pub fn usage(line: impl Into<String>) -> Self {
         Self {
@@ -77,7 +84,7 @@ impl Failure {
     }
 }
 
-/// Prints each as a line to standard output. A closed pipe is no error: its reader has read enough.
+/// Prints lines to standard output. A closed pipe is not an error: its reader needs no more.
 ///
 /// # Errors
 /// When standard output cannot be written.
@@ -94,7 +101,7 @@ pub fn print(lines: &[String]) -> Result<(), Failure> {
     }
 }
 
-/// To standard output as it is; where that is a terminal, without what would steer it.
+/// Prints the line as it is; to a terminal, without control characters.
 fn write_line(line: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if out.is_terminal() {

@@ -1,4 +1,4 @@
-//! Standard input, line by line, as it comes.
+//! Standard input, line by line.
 
 use std::{
     io::{self, BufRead, Read as _},
@@ -11,12 +11,12 @@ use parking_lot::{Condvar, Mutex};
 
 use super::Failure;
 
-/// What is read ahead while a publish is under way, and then sent with one request. An answer that
-/// comes before all of it was sent can still be read: it fits into the buffers of a connection.
+/// Most bytes that are read ahead during a publish, and then sent with one request. So many fit into the buffers
+/// of a connection, so that an early response can be read before all of the request was sent.
 const BATCH_BYTES: usize = 64 << 10;
 const MAX_LINE_BYTES: usize = 64 << 20;
 
-/// Lines that a thread reads, to be taken as many at a time as there are.
+/// Lines that a thread reads ahead.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lines(Arc<Shared>);
 
@@ -31,13 +31,13 @@ struct Read {
     lines: Vec<Vec<u8>>,
     bytes: usize,
     ended: bool,
-    /// From outside, before the input has ended.
+    /// `stop` was called.
     stopped: bool,
     failed: Option<String>,
 }
 
 impl Lines {
-    /// Reads in a thread, which is left behind when it is blocked in a read at the end.
+    /// Reads in a thread of its own. A read that blocks at the end of the program is not waited for.
     pub(crate) fn of(input: impl io::Read + Send + 'static) -> Result<Self, Failure> {
         let lines = Self::default();
         let reader = lines.clone();
@@ -51,13 +51,13 @@ impl Lines {
         Ok(lines)
     }
 
-    /// No more is wanted than what has been read.
-    pub(crate) fn end(&self) {
+    /// Ends the input after the lines that have been read.
+    pub(crate) fn stop(&self) {
         self.0.read.lock().stopped = true;
         self.finish(None);
     }
 
-    /// Waits for so long, or until no more is wanted; whether that is so.
+    /// Waits for this time, or until [`stop`](Self::stop) is called; whether it was.
     pub(crate) fn pause(&self, time: Duration) -> bool {
         let deadline = Instant::now() + time;
         let mut read = self.0.read.lock();
@@ -69,7 +69,7 @@ impl Lines {
         read.stopped
     }
 
-    /// Waits for at least one line and takes what there is; none at the end.
+    /// Waits for at least one line, and takes all that have been read; `None` at the end of the input.
     pub(crate) fn take(&self) -> Result<Option<Vec<Vec<u8>>>, Failure> {
         let mut read = self.0.read.lock();
         while read.lines.is_empty() && !read.ended {
@@ -110,7 +110,7 @@ impl Lines {
     }
 }
 
-/// A line without its LF or CRLF; none at the end.
+/// A line without its LF or CRLF; `None` at the end of the input.
 fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     let limit = MAX_LINE_BYTES as u64 + 1;
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_comes_in_order_however_much_it_is() {
+    fn all_lines_come_in_order_also_when_there_are_many() {
         let expected: Vec<_> = (0..50_000)
             .map(|n| format!("line {n}").into_bytes())
             .collect();
@@ -163,15 +163,15 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_input_stops_when_no_more_is_wanted() {
+    fn an_endless_input_can_be_stopped() {
         let lines = Lines::of(io::repeat(b'\n')).unwrap();
         assert!(lines.take().unwrap().is_some());
-        lines.end();
+        lines.stop();
         while lines.take().unwrap().is_some() {}
     }
 
     #[test]
-    fn an_input_that_nobody_takes_is_read_no_further_than_the_bound() {
+    fn an_input_is_read_ahead_up_to_a_bound_only() {
         struct Counted(Arc<AtomicUsize>);
         impl io::Read for Counted {
             fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
@@ -185,12 +185,12 @@ mod tests {
         assert!(!lines.pause(Duration::from_millis(100)));
         let most = BATCH_BYTES + (16 << 10);
         assert!((1..=most).contains(&read.load(Ordering::Relaxed)));
-        lines.end();
+        lines.stop();
         assert!(lines.pause(Duration::from_secs(600)));
     }
 
     #[test]
-    fn what_was_read_before_an_error_comes_before_it() {
+    fn lines_that_were_read_before_an_error_come_first() {
         struct Broken(bool);
         impl io::Read for Broken {
             fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {

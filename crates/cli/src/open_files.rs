@@ -2,10 +2,10 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Assumed where the system knows no limit.
+/// The limit that is assumed where the system has none.
 pub const UNLIMITED: usize = 1 << 20;
 
-/// Raises the soft limit to the hard one and returns what holds now.
+/// Raises the soft limit to the hard one, and returns the limit in effect.
 #[must_use]
 pub fn raise_limit() -> usize {
     let limit = getrlimit(Resource::Nofile);
@@ -16,7 +16,7 @@ pub fn raise_limit() -> usize {
         };
         if let Err(error) = setrlimit(Resource::Nofile, raised) {
             log::warn!(
-                "the limit of open files stays at {:?}: {error}",
+                "the limit of open files cannot be raised and stays at {:?}: {error}",
                 limit.current
             );
         }

@@ -1,4 +1,4 @@
-//! `sse-broadcaster publish`
+//! The command `publish`.
 
 use std::path::PathBuf;
 
@@ -6,10 +6,11 @@ use clap::Args;
 
 use super::{
     Defaults, Failure,
-    outgoing::{self, Common},
+    event_json::{self, EventFields},
+    input_line::InputLine,
     print,
     publish_lines::LinePublisher,
-    publisher::{Publisher, Refused},
+    publisher::{PublishError, Publisher},
     target::Target,
 };
 use crate::{KeyFile, Secret};
@@ -23,7 +24,7 @@ const EXAMPLES: &str = "Examples:
 
 /// The help of `--publish-key`.
 pub const KEY_HELP: &str =
-    "Key that the server asks for; of several the first [env: SSE_BROADCASTER_PUBLISH_KEY]";
+    "Key that the server requires; the first of several [env: SSE_BROADCASTER_PUBLISH_KEY]";
 /// The help of `--publish-key-file`.
 pub const KEY_FILE_HELP: &str = "File with the key as its first line that is no comment [env: SSE_BROADCASTER_PUBLISH_KEY_FILE]";
 
@@ -32,8 +33,8 @@ pub const KEY_FILE_HELP: &str = "File with the key as its first line that is no 
 #[command(after_help = EXAMPLES)]
 pub struct Publish {
     /// Data of an event; several are published in this order, all or none. Without any, each line of
-    /// standard input is one, published as it comes. While the server is unreachable or refuses for a
-    /// time, its lines are tried again, in order; each has an idempotency key, by which it is stored once
+    /// standard input is an event, published as it comes. While the server is unreachable or rejects
+    /// requests for a time, lines are retried in order; each has an idempotency key, so it is stored once
     #[arg(value_name = "TEXT")]
     text: Vec<String>,
 
@@ -48,9 +49,9 @@ pub struct Publish {
     #[arg(long, value_name = "NAME")]
     event: Option<String>,
 
-    /// Lines of standard input are objects, as subscribe --json writes them: topics, own id, event,
-    /// data and retry are taken over, id and time are new. {"signal":NAME,"document":…}, as --signals
-    /// writes them, sets a signal
+    /// Lines of standard input are objects, as subscribe --json writes them: topics, idempotency key,
+    /// event, data and retry are kept, id and time are new. {"signal":NAME,"document":…}, as --signals
+    /// writes it, sets a signal
     #[arg(long, conflicts_with_all = ["text", "topic", "event"])]
     json: bool,
 
@@ -83,24 +84,24 @@ impl Publish {
         }
     }
 
-    fn common(&self) -> Common<'_> {
-        Common {
+    fn fields(&self) -> EventFields<'_> {
+        EventFields {
             topics: &self.topic,
             event: self.event.as_deref(),
         }
     }
 
     fn publish_texts(&self, server: &Publisher) -> Result<(), Failure> {
-        let body = outgoing::of_texts(self.common(), &self.text)
+        let body = event_json::body_of_texts(self.fields(), &self.text)
             .map_err(|error| Failure::new(error.to_string()))?;
-        match server.post("application/json", &body) {
-            Ok(taken) => print(taken.id.as_slice()).and_then(|()| print(&taken.ids)),
-            Err(Refused::Answered { why, .. } | Refused::Unsent { why, .. }) => {
+        match server.post("application/json", body.as_bytes()) {
+            Ok(published) => print(published.id.as_slice()).and_then(|()| print(&published.ids)),
+            Err(PublishError::Rejected { why, .. } | PublishError::Unsent { why, .. }) => {
                 Err(Failure::new(why))
             }
-            Err(Refused::Unknown(why) | Refused::Foreign(why)) => Err(Failure::new(format!(
-                "{why}; whether it was published is not known"
-            ))),
+            Err(PublishError::NoResponse(why) | PublishError::UnexpectedResponse(why)) => Err(
+                Failure::new(format!("{why}; whether it was published is not known")),
+            ),
         }
     }
 
@@ -108,13 +109,13 @@ impl Publish {
         let publisher = LinePublisher::new(server, !self.no_retry)?;
         publisher.run(|line, key| match self.json {
             true if line.trim_ascii().is_empty() => Ok(None),
-            true => outgoing::json_line(line, key).map(Some),
-            false => outgoing::text_line(self.common(), line, key).map(Some),
+            true => InputLine::from_json(line, key).map(Some),
+            false => InputLine::from_text(self.fields(), line, key).map(Some),
         })
     }
 }
 
-/// The key that a command publishes with: of its own flags, else of the settings of the server.
+/// The key that a command publishes with: that of its own flags, else that of the server's settings.
 ///
 /// # Errors
 /// When the file cannot be read, or holds no key.
@@ -123,13 +124,13 @@ pub fn key(
     file: Option<&PathBuf>,
     defaults: &Defaults,
 ) -> Result<Option<Secret>, Failure> {
-    let own = keys.iter().find(|key| !key.expose().is_empty()).cloned();
+    let given = keys.iter().find(|key| !key.expose().is_empty()).cloned();
     let of_file = |file: Option<&PathBuf>| {
         let read = file.map(|file| KeyFile::read(file));
         let read = read.transpose().map(|keys| keys.and_then(KeyFile::first));
         read.map_err(|bad| Failure::usage(bad.to_string()))
     };
-    if let Some(key) = own.map_or_else(|| of_file(file), |key| Ok(Some(key)))? {
+    if let Some(key) = given.map_or_else(|| of_file(file), |key| Ok(Some(key)))? {
         return Ok(Some(key));
     }
     match defaults.publish_keys.first().cloned() {

@@ -1,33 +1,40 @@
-//! Standard input, published line by line as it comes, also while the server restarts.
+//! Publishes standard input line by line as it comes, also while the server restarts.
 
-use std::{fmt, io, mem, process};
+mod failed;
+mod totals;
 
+use std::{io, mem, process};
+
+use self::{
+    failed::{Failed, NumberedLine},
+    totals::Totals,
+};
 use super::{
     Failure,
     backoff::Backoff,
     complain,
+    input_line::InputLine,
     lines::Lines,
-    outgoing::Line,
     print,
-    publisher::{Publisher, Refused},
+    publisher::{PublishError, Publisher},
     signals,
 };
 
-/// Lines that are read ahead are bounded: while the server is unreachable, the input waits.
+/// Lines are read ahead up to a bound: while the server is unreachable, the input waits.
 pub(super) struct LinePublisher<'a> {
     server: &'a Publisher,
     lines: Lines,
-    /// None where the first failure ends it.
+    /// `None` where the first failure ends the command.
     retry: Option<Retry>,
-    tally: Tally,
+    totals: Totals,
 }
 
 /// What is kept from one attempt to the next.
 struct Retry {
     backoff: Backoff,
     is_reported: bool,
-    /// What the keys of this run begin with. It never looks like a position.
-    run: String,
+    /// The prefix of the idempotency keys of this run. It never looks like a position.
+    key_prefix: String,
 }
 
 impl Retry {
@@ -35,36 +42,17 @@ impl Retry {
         Self {
             backoff: Backoff::default(),
             is_reported: false,
-            run: format!("p{:016x}", fastrand::u64(..)),
+            key_prefix: format!("p{:016x}", fastrand::u64(..)),
         }
     }
 }
 
-/// Lines that are published with one request.
+/// Lines that were read together.
 #[derive(Debug, Default)]
 struct Batch {
-    /// With their numbers in the input.
-    lines: Vec<(u64, Line)>,
-    /// Why the line behind them is no event.
-    bad: Option<String>,
-}
-
-/// Why an attempt did not publish all of its lines.
-struct Attempt {
-    why: String,
-    /// How many of them were published.
-    published: usize,
-    is_passing: bool,
-    outcome: Outcome,
-}
-
-/// What became of the lines that were not acknowledged.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    /// The first of them is to blame.
-    Rejected,
-    Unsent,
-    Unknown,
+    lines: Vec<NumberedLine>,
+    /// Why the line after them is not valid.
+    invalid: Option<String>,
 }
 
 impl<'a> LinePublisher<'a> {
@@ -73,66 +61,68 @@ impl<'a> LinePublisher<'a> {
             server,
             lines: Lines::of(io::stdin())?,
             retry: retries.then(Retry::new),
-            tally: Tally::default(),
+            totals: Totals::default(),
         })
     }
 
-    /// Publishes all lines, each as the event that `parse` makes of it; blank ones may be none.
+    /// Publishes all lines. `parse` makes an event or a signal of a line and its idempotency key; `None` skips
+    /// the line.
     pub(super) fn run(
         mut self,
-        parse: impl Fn(&[u8], Option<&str>) -> Result<Option<Line>, String>,
+        parse: impl Fn(&[u8], Option<&str>) -> Result<Option<InputLine>, String>,
     ) -> Result<(), Failure> {
         let at_signal = self.lines.clone();
-        let mut asked_before = false;
+        let mut was_signalled = false;
         signals::on_end(move || {
-            // What has been read is still published; who insists does not wait for that.
-            if mem::replace(&mut asked_before, true) {
+            // After the first signal, lines that have been read are still published; the second ends the
+            // process.
+            if mem::replace(&mut was_signalled, true) {
                 process::exit(130);
             }
-            at_signal.end();
+            at_signal.stop();
         })?;
         match self.publish_all(parse) {
-            Ok(()) => print(&[self.tally.to_string()]),
-            Err(failure) => Err(Failure::new(format!("{}; {}", failure.line, self.tally))),
+            Ok(()) => print(&[self.totals.to_string()]),
+            Err(failure) => Err(Failure::new(format!("{}; {}", failure.line, self.totals))),
         }
     }
 
     fn publish_all(
         &mut self,
-        parse: impl Fn(&[u8], Option<&str>) -> Result<Option<Line>, String>,
+        parse: impl Fn(&[u8], Option<&str>) -> Result<Option<InputLine>, String>,
     ) -> Result<(), Failure> {
         while let Some(lines) = self.lines.take()? {
-            let batch = self.batch(&lines, &parse);
-            // Events that follow each other share a request.
-            let is_shared = |a: &Line, b: &Line| a.signal.is_none() && b.signal.is_none();
+            let batch = self.parse_batch(&lines, &parse);
+            // Consecutive events share a request, a signal has one of its own.
+            let is_shared = |a: &InputLine, b: &InputLine| a.signal.is_none() && b.signal.is_none();
             for lines in batch.lines.chunk_by(|(_, a), (_, b)| is_shared(a, b)) {
                 self.publish(lines)?;
             }
-            if let Some(why) = batch.bad {
-                return Err(Failure::new(format!("line {}: {why}", self.tally.lines)));
+            if let Some(why) = batch.invalid {
+                return Err(Failure::new(format!("line {}: {why}", self.totals.lines)));
             }
         }
         Ok(())
     }
 
-    /// The lines up to the first that is no event.
-    fn batch(
+    /// The lines up to the first that is not valid.
+    fn parse_batch(
         &mut self,
         lines: &[Vec<u8>],
-        parse: &impl Fn(&[u8], Option<&str>) -> Result<Option<Line>, String>,
+        parse: &impl Fn(&[u8], Option<&str>) -> Result<Option<InputLine>, String>,
     ) -> Batch {
         let mut batch = Batch::default();
         for line in lines {
-            self.tally.lines += 1;
-            let number = self.tally.lines;
+            self.totals.lines += 1;
+            let number = self.totals.lines;
             let key = self
                 .retry
                 .as_ref()
-                .map(|retry| format!("{}-{number}", retry.run));
+                .map(|retry| format!("{}-{number}", retry.key_prefix));
             match parse(line, key.as_deref()) {
                 Ok(line) => batch.lines.extend(line.map(|line| (number, line))),
                 Err(why) => {
-                    batch.bad = Some(why);
+                    batch.invalid = Some(why);
                     break;
                 }
             }
@@ -140,26 +130,28 @@ impl<'a> LinePublisher<'a> {
         batch
     }
 
-    /// Attempts it until all lines are published, in order.
-    fn publish(&mut self, mut lines: &[(u64, Line)]) -> Result<(), Failure> {
+    /// Repeats the request until all lines are published, in order.
+    fn publish(&mut self, mut lines: &[NumberedLine]) -> Result<(), Failure> {
         while !lines.is_empty() {
-            let Err(attempt) = self.attempt(lines) else {
+            let Err(error) = self.send(lines) else {
+                self.on_success();
                 break;
             };
-            lines = lines.get(attempt.published..).unwrap_or_default();
-            if lines.is_empty() || !self.retries(&attempt, lines) {
-                return Err(attempt.failure(lines));
+            let failed = self.on_error(error);
+            lines = lines.get(failed.published..).unwrap_or_default();
+            if lines.is_empty() || !self.wait_to_retry(&failed, lines) {
+                return Err(failed.failure(lines));
             }
         }
         Ok(())
     }
 
-    fn send(&mut self, lines: &[(u64, Line)]) -> Result<(), Refused> {
+    fn send(&mut self, lines: &[NumberedLine]) -> Result<(), PublishError> {
         if let [(_, line)] = lines
             && let Some(name) = &line.signal
         {
             self.server.set_signal(name, &line.body)?;
-            self.tally.signals += 1;
+            self.totals.signals += 1;
             return Ok(());
         }
         let body: Vec<u8> = lines
@@ -167,136 +159,48 @@ impl<'a> LinePublisher<'a> {
             .flat_map(|(_, line)| &line.body)
             .copied()
             .collect();
-        let taken = self.server.post("application/x-ndjson", &body)?;
-        self.tally.add(taken.count, taken.last_id);
+        let published = self.server.post("application/x-ndjson", &body)?;
+        self.totals.add(published.count, published.last_id);
         Ok(())
     }
 
-    fn attempt(&mut self, lines: &[(u64, Line)]) -> Result<(), Attempt> {
-        let refused = match self.send(lines) {
-            Ok(()) => {
-                self.recovered();
-                return Ok(());
+    fn on_error(&mut self, error: PublishError) -> Failed {
+        if let PublishError::Rejected { problem, .. } = &error {
+            if let (Some(retry), Some(after)) = (&mut self.retry, problem.retry_after) {
+                retry.backoff.set_shortest(after);
             }
-            Err(refused) => refused,
-        };
-        Err(match refused {
-            Refused::Answered {
-                why,
-                problem,
-                is_passing,
-            } => {
-                let outcome = if is_passing && problem.is_outcome_unknown() {
-                    Outcome::Unknown
-                } else if problem.line.is_some() {
-                    Outcome::Rejected
-                } else {
-                    Outcome::Unsent
-                };
-                if let (Some(retry), Some(after)) = (&mut self.retry, problem.retry_after) {
-                    retry.backoff.set_shortest(after);
-                }
-                self.tally.add(problem.count, problem.last_id);
-                Attempt {
-                    why,
-                    // Those before it stand, whichever line the server names: it takes many at once.
-                    published: usize::try_from(problem.count).unwrap_or(usize::MAX),
-                    is_passing,
-                    outcome,
-                }
-            }
-            Refused::Unsent { why, is_passing } => {
-                Attempt::without_response(why, is_passing, Outcome::Unsent)
-            }
-            Refused::Unknown(why) => Attempt::without_response(why, true, Outcome::Unknown),
-            Refused::Foreign(why) => Attempt::without_response(why, false, Outcome::Unknown),
-        })
+            self.totals.add(problem.count, problem.last_id.clone());
+        }
+        Failed::new(error)
     }
 
-    /// Waits where another attempt makes sense: where time may mend it, what may have been kept can be
-    /// sent again, and nobody has asked for the end.
-    fn retries(&mut self, attempt: &Attempt, lines: &[(u64, Line)]) -> bool {
+    /// Waits before another attempt, and returns true. Returns false where none makes sense: the error is not
+    /// temporary, the lines may have been published and would be stored twice, or the user has ended the
+    /// command.
+    fn wait_to_retry(&mut self, failed: &Failed, lines: &[NumberedLine]) -> bool {
         let Some(retry) = &mut self.retry else {
             return false;
         };
-        let is_repeatable = lines.iter().all(|(_, line)| line.is_repeatable);
-        if !attempt.is_passing || (attempt.outcome == Outcome::Unknown && !is_repeatable) {
+        if !failed.may_be_repeated(lines) {
             return false;
         }
         retry.backoff.failed();
         if !mem::replace(&mut retry.is_reported, true) {
             complain(&format!(
                 "{}; trying again until it is published",
-                attempt.why
+                failed.why
             ));
         }
         !self.lines.pause(retry.backoff.pause(fastrand::f64()))
     }
 
-    fn recovered(&mut self) {
+    fn on_success(&mut self) {
         let Some(retry) = &mut self.retry else {
             return;
         };
-        retry.backoff.worked();
+        retry.backoff.succeeded();
         if mem::take(&mut retry.is_reported) {
             complain(&format!("{}: publishing again", self.server.target()));
-        }
-    }
-}
-
-impl Attempt {
-    fn without_response(why: String, is_passing: bool, outcome: Outcome) -> Self {
-        Self {
-            why,
-            published: 0,
-            is_passing,
-            outcome,
-        }
-    }
-
-    /// `lines` are those that were not acknowledged.
-    fn failure(self, lines: &[(u64, Line)]) -> Failure {
-        let why = self.why;
-        let numbers = match lines {
-            [(first, _), .., (last, _)] => format!("lines {first} to {last} were"),
-            [(one, _)] => format!("line {one} was"),
-            [] => return Failure::new(why),
-        };
-        Failure::new(match (self.outcome, lines) {
-            (Outcome::Rejected, [(first, _), ..]) => format!("line {first}: {why}"),
-            (Outcome::Unknown, _) => format!("{why}; whether {numbers} published is not known"),
-            _ => format!("{why}; {numbers} not published"),
-        })
-    }
-}
-
-/// What the server has acknowledged, and the lines it came from.
-#[derive(Debug, Default)]
-struct Tally {
-    lines: u64,
-    count: u64,
-    last_id: Option<String>,
-    signals: u64,
-}
-
-impl Tally {
-    fn add(&mut self, count: u64, last_id: Option<String>) {
-        self.count += count;
-        self.last_id = last_id.or(self.last_id.take());
-    }
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let events = if self.count == 1 { "event" } else { "events" };
-        write!(f, "published {} {events}", self.count)?;
-        if let Some(id) = &self.last_id {
-            write!(f, ", the last is {id}")?;
-        }
-        match self.signals {
-            0 => Ok(()),
-            1 => f.write_str("; set 1 signal"),
-            more => write!(f, "; set {more} signals"),
         }
     }
 }

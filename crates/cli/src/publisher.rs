@@ -1,4 +1,4 @@
-//! `POST /events` and `PUT /signals/<name>`, and what the server responds.
+//! `POST /events` and `PUT /signals/<name>`, and the responses.
 
 use std::{io, time::Duration};
 
@@ -17,9 +17,9 @@ use super::{
 };
 use crate::Secret;
 
-/// A server that is behind lets publishers wait, each line of a body anew.
+/// An overloaded server lets publishers wait, for each line of a body anew.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(120);
-/// Shorter than servers keep an idle connection, so that none is closed under a request.
+/// Shorter than servers keep an idle connection, so that none is closed while a request is sent.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Publishes to one server, request after request over one connection.
@@ -30,32 +30,32 @@ pub(crate) struct Publisher {
     authorization: Option<HeaderValue>,
 }
 
-/// What was published: `id` or `ids` for JSON, the rest for a body of lines.
+/// What was published: `id` or `ids` for a JSON body, `count` and `last_id` for a body of lines.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct Taken {
+pub(crate) struct Published {
     pub(crate) id: Option<String>,
     pub(crate) ids: Vec<String>,
     pub(crate) count: u64,
     pub(crate) last_id: Option<String>,
 }
 
-/// Why not all of a request was published.
+/// Why a request was not published, or not all of it.
 #[derive(Debug)]
-pub(crate) enum Refused {
-    /// The server said so; of a body of lines it says what stands.
-    Answered {
+pub(crate) enum PublishError {
+    /// The server rejected it. For a body of lines, `problem` says which were published.
+    Rejected {
         why: String,
         problem: Box<Problem>,
-        /// Time may mend it.
-        is_passing: bool,
+        /// The same request may succeed later.
+        is_temporary: bool,
     },
-    /// Nothing of it has reached the server.
-    Unsent { why: String, is_passing: bool },
-    /// The outcome is unknown: there was no response.
-    Unknown(String),
-    /// The outcome is unknown: the response is not that of such a server.
-    Foreign(String),
+    /// No part of the request has reached the server.
+    Unsent { why: String, is_temporary: bool },
+    /// The outcome is unknown, because there was no response.
+    NoResponse(String),
+    /// The outcome is unknown, because the response is not that of an sse-broadcaster.
+    UnexpectedResponse(String),
 }
 
 impl Publisher {
@@ -78,55 +78,53 @@ impl Publisher {
         &self.target
     }
 
-    pub(crate) fn post(&self, content_type: &str, body: &[u8]) -> Result<Taken, Refused> {
+    pub(crate) fn post(&self, content_type: &str, body: &[u8]) -> Result<Published, PublishError> {
         let request = self.agent.post(self.target.url());
         let mut response = self.send(request.content_type(content_type), body)?;
-        let body = client::body(&mut response).map_err(|error| self.unanswered(&error))?;
+        let body = client::body(&mut response).map_err(|error| self.failed(&error))?;
         serde_json::from_slice(&body).map_err(|_| {
-            Refused::Foreign(format!(
-                "{} does not answer as a publish does; is the URL right?",
+            PublishError::UnexpectedResponse(format!(
+                "{}: the response is not that of a publish; is the URL right?",
                 self.target
             ))
         })
     }
 
     /// Sets a signal to a document, whatever it was.
-    pub(crate) fn set_signal(&self, name: &str, document: &[u8]) -> Result<(), Refused> {
+    pub(crate) fn set_signal(&self, name: &str, document: &[u8]) -> Result<(), PublishError> {
         let Some(signals) = self.target.beside("/signals") else {
-            return Err(Refused::Unsent {
+            return Err(PublishError::Unsent {
                 why: format!("{}: signals need a --url that ends in /events", self.target),
-                is_passing: false,
+                is_temporary: false,
             });
         };
         let request = self.agent.put(signal_url(&signals, name));
         let mut response = self.send(request.content_type("application/json"), document)?;
         if client::content_type(&response) != "application/json" {
-            return Err(Refused::Foreign(format!(
-                "{} does not respond as one that keeps signals does; is the URL right?",
+            return Err(PublishError::UnexpectedResponse(format!(
+                "{}: the response is not that of setting a signal; is the URL right?",
                 self.target
             )));
         }
-        // Read to its end, the connection serves the next request.
+        // The connection can be used again once the body has been read to its end.
         let body = client::body(&mut response);
-        body.map(drop).map_err(|error| self.unanswered(&error))
+        body.map(drop).map_err(|error| self.failed(&error))
     }
 
     fn send(
         &self,
         mut request: RequestBuilder<WithBody>,
         body: &[u8],
-    ) -> Result<Response<Body>, Refused> {
+    ) -> Result<Response<Body>, PublishError> {
         if let Some(value) = &self.authorization {
             request = request.header(header::AUTHORIZATION, value);
         }
-        let mut response = request
-            .send(body)
-            .map_err(|error| self.unanswered(&error))?;
+        let mut response = request.send(body).map_err(|error| self.failed(&error))?;
         if !response.status().is_success() {
             let problem = client::problem(&mut response);
-            return Err(Refused::Answered {
+            return Err(PublishError::Rejected {
                 why: self.sentence(response.status(), &problem),
-                is_passing: client::is_passing(response.status()),
+                is_temporary: client::is_temporary_status(response.status()),
                 problem: Box::new(problem),
             });
         }
@@ -134,26 +132,26 @@ impl Publisher {
     }
 
     fn sentence(&self, status: StatusCode, problem: &Problem) -> String {
-        let said = problem.sentence();
+        let detail = problem.sentence();
         match (status, &self.authorization) {
             (StatusCode::UNAUTHORIZED, None) => {
-                format!("{said}: give --publish-key, or set SSE_BROADCASTER_PUBLISH_KEY")
+                format!("{detail}: give --publish-key, or set SSE_BROADCASTER_PUBLISH_KEY")
             }
             (StatusCode::UNAUTHORIZED, Some(_)) => {
-                format!("{said}: check --publish-key and SSE_BROADCASTER_PUBLISH_KEY")
+                format!("{detail}: check --publish-key and SSE_BROADCASTER_PUBLISH_KEY")
             }
-            _ => said,
+            _ => detail,
         }
     }
 
-    fn unanswered(&self, error: &ureq::Error) -> Refused {
+    fn failed(&self, error: &ureq::Error) -> PublishError {
         let why = format!("{}: {}", self.target, client::why(error));
         if may_have_arrived(error) {
-            Refused::Unknown(why)
+            PublishError::NoResponse(why)
         } else {
-            Refused::Unsent {
+            PublishError::Unsent {
                 why,
-                is_passing: client::may_pass(error),
+                is_temporary: client::is_temporary(error),
             }
         }
     }
@@ -179,13 +177,14 @@ fn may_have_arrived(error: &ureq::Error) -> bool {
     }
 }
 
-/// The header `Authorization` with this key, which is kept out of logs and out of the error.
+/// The value of the header `Authorization` for this key. The key is in no log, and not in the error.
 ///
 /// # Errors
 /// When no header can carry the key.
 pub fn bearer(key: &Secret) -> Result<HeaderValue, Failure> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", key.expose()))
-        .map_err(|_| Failure::usage("the publish key holds characters that no header can carry"))?;
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", key.expose())).map_err(|_| {
+        Failure::usage("the publish key holds control characters, which no header can carry")
+    })?;
     value.set_sensitive(true);
     Ok(value)
 }

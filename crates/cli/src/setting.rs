@@ -1,16 +1,16 @@
-//! Values that the server's settings and those of the client commands have in common.
+//! Values that settings of the server and of the client commands have in common.
 
 use std::{fmt, net::IpAddr, path::PathBuf};
 
-/// How the path of a Unix socket begins among addresses.
+/// The prefix of a Unix socket's path where an address is expected.
 pub const UNIX: &str = "unix:";
 
-/// The settings of the server that a command uses where its own flags are not given.
+/// The settings of the server, which a command uses where its own flags are not given.
 #[derive(Debug, Clone, Default)]
 pub struct Defaults {
     /// The addresses of `--listen`.
     pub listen: Vec<String>,
-    /// Those of `--admin-listen`.
+    /// The addresses of `--admin-listen`.
     pub admin_listen: Vec<String>,
     /// The keys of `--publish-key`.
     pub publish_keys: Vec<Secret>,

@@ -1,4 +1,4 @@
-//! The signals of a server whose events are copied: they are not among the events.
+//! The signals of a server, which a copy of its events does not hold.
 
 use std::time::Duration;
 
@@ -7,14 +7,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use ureq::{Agent, http::StatusCode};
 
-use super::{Failure, client, outgoing, print, target::Target};
+use super::{Failure, client, print, signal_line::signal_line, target::Target};
 
-/// How long a server that has given all its events may take for the list.
+/// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Most names that the warning repeats.
+/// Most names in the warning.
 const MAX_SHOWN: usize = 5;
 
-/// Where they are.
 pub(crate) struct SignalList {
     agent: Agent,
     url: String,
@@ -39,17 +38,17 @@ impl SignalList {
         })
     }
 
-    /// A warning that names them, if there are any.
+    /// A warning with the names of the signals, where there are any.
     pub(crate) fn left_out(&self) -> Option<String> {
         match self.read("") {
             Ok(list) => list.and_then(|list| warning(&list)),
             Err(why) => Some(format!(
-                "warning: a copy of events leaves signals out, and whether there are any could not be asked: {why}"
+                "warning: a copy of events leaves signals out, and the list of signals could not be read: {why}"
             )),
         }
     }
 
-    /// Prints each with its document, as a line that `publish --json` sets it by.
+    /// Prints each signal with its document, as a line for `publish --json`.
     pub(crate) fn print_all(&self) -> Result<(), Failure> {
         let failed = |why: String| {
             Failure::new(format!(
@@ -62,9 +61,9 @@ impl SignalList {
             let list = self.read(&after).map_err(failed)?;
             let mut list = list.ok_or_else(|| failed("the server has no signals".to_owned()))?;
             for entry in &list.signals {
-                // One that was removed meanwhile is none.
+                // A signal that was removed meanwhile has no document.
                 if let Some(document) = self.document(&entry.name).map_err(failed)? {
-                    let line = outgoing::signal_line(&entry.name, &document);
+                    let line = signal_line(&entry.name, &document);
                     print(&[line.map_err(|error| failed(error.to_string()))?])?;
                 }
             }
@@ -79,7 +78,7 @@ impl SignalList {
         self.get(&signal_url(&self.url, name), &[])
     }
 
-    /// A page of them; `None` where the server has no such list.
+    /// A page of the list; `None` where the server has no signals.
     fn read(&self, after: &str) -> Result<Option<List>, String> {
         self.get(&self.url, &[("after", after)])
     }
@@ -103,7 +102,7 @@ impl SignalList {
     }
 }
 
-/// Of one signal, under the URL of all.
+/// The URL of one signal, under that of all.
 pub(crate) fn signal_url(signals: &str, name: &str) -> String {
     format!("{signals}/{}", utf8_percent_encode(name, NON_ALPHANUMERIC))
 }
@@ -130,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_warning_names_a_few_signals_and_none_is_no_warning() {
+    fn the_warning_names_at_most_five_signals() {
         let list = |count: usize| List {
             signals: (0..count)
                 .map(|n| Entry {

@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM, for commands that go on until they are told to end.
+//! SIGINT and SIGTERM, for commands that run until they are stopped.
 
 use std::thread;
 
@@ -9,12 +9,16 @@ use tokio::{
 
 use super::Failure;
 
-/// Calls `then` for each of them, on a thread of its own.
+/// Calls `then` for each SIGINT and SIGTERM, on a thread of its own.
 ///
 /// # Errors
-/// When the system lets no signal be waited for.
+/// When the signals cannot be waited for.
 pub fn on_end(mut then: impl FnMut() + Send + 'static) -> Result<(), Failure> {
-    let cannot = |error: std::io::Error| Failure::new(format!("signals: {error}"));
+    let cannot = |error: std::io::Error| {
+        Failure::new(format!(
+            "the handlers of SIGINT and SIGTERM cannot be installed: {error}"
+        ))
+    };
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -1,4 +1,4 @@
-//! Sizes as settings have them: a number of bytes, or one with a unit.
+//! Sizes in settings: a number of bytes, or one with a unit.
 
 /// Names of units, in lower case, and their bytes. As everywhere in Kubernetes and in ISO/IEC 80000, the names
 /// without an `i` are powers of 1000.
@@ -14,7 +14,7 @@ const UNITS: [(&[&str], u64); 9] = [
     (&["ti", "tib"], 1 << 40),
 ];
 
-/// In which sizes are shown: the largest of which a size is a multiple.
+/// The units in which sizes are shown: the largest of which the size is a multiple.
 const SHOWN: [(u64, &str); 6] = [
     (1 << 30, "GiB"),
     (1 << 20, "MiB"),
@@ -27,7 +27,7 @@ const SHOWN: [(u64, &str); 6] = [
 /// Reads a size, for example `65536`, `64KiB`, `64 MB` or `1GiB`; capitals do not matter.
 ///
 /// # Errors
-/// When it is no whole number with a known unit, or too large: a sentence that says what would be right.
+/// When the text is not a whole number with a known unit, or the size is too large: a sentence with examples.
 pub fn parse<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
     let text = text.trim();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_size_is_rejected_with_examples() {
+    fn text_that_is_no_size_is_rejected_with_examples() {
         for text in [
             "",
             "MiB",

@@ -1,4 +1,4 @@
-//! `sse-broadcaster subscribe`
+//! The command `subscribe`.
 
 use std::{cell::Cell, io, process};
 
@@ -22,9 +22,9 @@ const EXAMPLES: &str = "Examples:
   sse-broadcaster subscribe --topic '*' --until head --json --signals |
     sse-broadcaster publish --json --url http://other:8000";
 
-/// Who copies a history must not take a part of it for the whole.
+/// A copy of a history must not look complete when a part of it is missing.
 const INCOMPLETE: &str =
-    "what was printed is not all that was there at the start: see the gap above";
+    "not all events that were there at the start were printed: see the gap above";
 
 /// Print events as they come, and reconnect after a cut
 #[derive(Debug, Args)]
@@ -33,21 +33,21 @@ pub struct Subscribe {
     #[arg(long, value_name = "URL", help = super::URL_HELP)]
     url: Option<String>,
 
-    /// Topic to get, * for all; repeatable [default: default]
+    /// Topic to subscribe to, * for all; repeatable [default: default]
     #[arg(long, value_name = "TOPIC")]
     topic: Vec<String>,
 
-    /// Begin with the last N events that there are
+    /// Begin with the last N events
     #[arg(long, value_name = "N", conflicts_with = "since")]
     last: Option<u64>,
 
-    /// Begin with events as old as that, for example 10m, at a time, for example
-    /// 2026-01-31T13:00:00+01:00 or 1769860800, after an id, or at the earliest
+    /// Begin with events of an age, for example 10m, of a time, for example 2026-01-31T13:00:00+01:00 or
+    /// 1769860800, after an id, or with the earliest
     #[arg(long, value_name = "AGE|TIME|ID|earliest")]
     since: Option<String>,
 
-    /// End once all that was there at the start has been printed; begins at the earliest unless told
-    /// otherwise
+    /// End once all events that were there at the start have been printed; begins with the earliest unless
+    /// --last or --since is given
     #[arg(long, value_name = "head", hide_possible_values = true)]
     until: Option<Until>,
 
@@ -55,8 +55,8 @@ pub struct Subscribe {
     #[arg(long)]
     json: bool,
 
-    /// After the events, print every signal with its document, as an object that publish --json sets it
-    /// by; needs --json and --until head
+    /// After the events, print every signal with its document, as an object for publish --json; needs
+    /// --json and --until head
     #[arg(long, requires_all = ["json", "until"])]
     signals: bool,
 }
@@ -82,7 +82,7 @@ impl Subscribe {
         }
         let subscriber = Subscriber::new(target, self.query(), self.start());
         let has_gap = Cell::new(false);
-        subscriber.run(|received| self.take(&received, &has_gap))?;
+        subscriber.run(|received| self.on_message(&received, &has_gap))?;
         if let Some(signals) = signals {
             if self.signals {
                 signals.print_all()?;
@@ -98,16 +98,16 @@ impl Subscribe {
         Ok(())
     }
 
-    /// As one does who carries a history over.
+    /// Whether this copies a whole history.
     fn copies_all(&self) -> bool {
         self.until.is_some() && self.json && self.topic.iter().any(|topic| topic == "*")
     }
 
     fn query(&self) -> Vec<(&'static str, String)> {
         let topics = self.topic.iter().map(|topic| ("topic", topic.clone()));
-        let form = self.json.then(|| ("format", "json".to_owned()));
+        let format = self.json.then(|| ("format", "json".to_owned()));
         let until = self.until.map(|Until::Head| ("until", "head".to_owned()));
-        topics.chain(form).chain(until).collect()
+        topics.chain(format).chain(until).collect()
     }
 
     fn start(&self) -> Vec<(&'static str, String)> {
@@ -119,12 +119,12 @@ impl Subscribe {
         last.or(since).or(all).into_iter().collect()
     }
 
-    fn take(&self, received: &Received, has_gap: &Cell<bool>) -> Option<End> {
+    fn on_message(&self, received: &Received, has_gap: &Cell<bool>) -> Option<End> {
         let Received { message, at, head } = *received;
         let head = head.filter(|_| self.until.is_some());
         if self.until.is_some() && head.is_none() {
-            let why = "the server does not say where its head is, which --until needs";
-            return Some(End::Refused(why.to_owned()));
+            let why = "the server does not send the position of its head, which --until needs";
+            return Some(End::Failed(why.to_owned()));
         }
         match message.name.as_str() {
             "gap" => {
@@ -132,13 +132,13 @@ impl Subscribe {
                 has_gap.set(true);
             }
             "connected" | "heartbeat" | "position" => {}
-            // It came later than this began.
+            // It was published after this command began.
             _ if head.is_some() && at > head => return Some(End::Done),
             _ => {
                 if let Err(error) = write_line(&message.data) {
                     return Some(match error.kind() {
                         io::ErrorKind::BrokenPipe => End::Done,
-                        _ => End::Refused(format!("standard output: {error}")),
+                        _ => End::Failed(format!("standard output: {error}")),
                     });
                 }
             }
@@ -155,10 +155,12 @@ fn gap(data: &str) -> String {
     }
     match serde_json::from_str(data) {
         Ok(Gap { requested, oldest }) => {
-            let oldest = oldest.as_deref().unwrap_or("what comes next");
-            format!("gap: history no longer holds what follows {requested}; going on at {oldest}")
+            let oldest = oldest.as_deref().unwrap_or("the next event");
+            format!(
+                "gap: history no longer holds the events after {requested}; continuing at {oldest}"
+            )
         }
-        Err(_) => format!("gap: history no longer holds what follows; {data}"),
+        Err(_) => format!("gap: history no longer holds the next events; {data}"),
     }
 }
 
@@ -167,14 +169,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_gap_says_what_is_lost_and_where_it_goes_on() {
+    fn a_gap_is_printed_with_the_id_before_and_after_it() {
         assert_eq!(
             gap(r#"{"requested":"4-0","oldest":"7-1"}"#),
-            "gap: history no longer holds what follows 4-0; going on at 7-1"
+            "gap: history no longer holds the events after 4-0; continuing at 7-1"
         );
         assert_eq!(
             gap(r#"{"requested":"x","oldest":null}"#),
-            "gap: history no longer holds what follows x; going on at what comes next"
+            "gap: history no longer holds the events after x; continuing at the next event"
         );
     }
 }

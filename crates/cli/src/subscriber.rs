@@ -1,4 +1,4 @@
-//! A stream that comes back by itself.
+//! A stream that reconnects, and resumes after the last id.
 
 use std::{
     io::{self, BufReader},
@@ -20,7 +20,7 @@ use super::{
 };
 use sse_broadcaster::event::EventId;
 
-/// Servers send a heartbeat far more often by default: one that is silent for so long is gone.
+/// A server that sends nothing for so long is unreachable: by default it sends a ping far more often.
 const SILENCE: Duration = Duration::from_secs(45);
 
 type Query = Vec<(&'static str, String)>;
@@ -29,42 +29,42 @@ type Query = Vec<(&'static str, String)>;
 pub(crate) struct Subscriber {
     agent: Agent,
     target: Target,
-    /// What every stream is asked for.
+    /// The query of every request.
     query: Query,
-    /// Where the first begins; once there is an id, the next go on from it.
+    /// The query for where to begin, until there is an id to resume after.
     start: Query,
     last_id: String,
     head: Option<EventId>,
     backoff: Backoff,
-    told_away: bool,
+    is_reported: bool,
     has_opened: bool,
 }
 
-/// A message, and where it stands.
+/// A message and its position.
 pub(crate) struct Received<'a> {
     pub(crate) message: &'a Message,
     pub(crate) at: Option<EventId>,
-    /// The last position that there was when the first stream was opened.
+    /// The position of the head when the first stream was opened.
     pub(crate) head: Option<EventId>,
 }
 
-/// Why a stream is not read any further.
+/// Why reading a stream has ended.
 pub(crate) enum End {
-    /// It has given all that was wanted of it.
+    /// The command has all events that it needs.
     Done,
-    /// To be opened again.
+    /// The stream was cut, and is opened again.
     Cut,
-    /// Could not be opened.
-    Away(String),
-    /// Opening it again would not help.
-    Refused(String),
+    /// The stream could not be opened, and is tried again.
+    Unreachable(String),
+    /// Opening the stream again would not help.
+    Failed(String),
 }
 
 impl Subscriber {
     pub(crate) fn new(target: Target, query: Query, start: Query) -> Self {
         let agent = client::agent(&target, |config| {
             config
-                // What a stream came over is never used again.
+                // The connection of a stream is never used again.
                 .max_idle_connections(0)
                 .timeout_recv_response(Some(SILENCE))
                 .timeout_per_read(Some(SILENCE))
@@ -77,19 +77,19 @@ impl Subscriber {
             last_id: String::new(),
             head: None,
             backoff: Backoff::default(),
-            told_away: false,
+            is_reported: false,
             has_opened: false,
         }
     }
 
-    /// Gives every message to `take`, until that says that it is the end.
+    /// Passes every message to `on_message`, until that returns an end.
     pub(crate) fn run(
         mut self,
-        mut take: impl FnMut(Received) -> Option<End>,
+        mut on_message: impl FnMut(Received) -> Option<End>,
     ) -> Result<(), Failure> {
         loop {
             let end = match self.open() {
-                Ok(response) => self.read(response, &mut take),
+                Ok(response) => self.read(response, &mut on_message),
                 Err(end) => {
                     self.backoff.failed();
                     end
@@ -97,13 +97,13 @@ impl Subscriber {
             };
             match end {
                 End::Done => return Ok(()),
-                End::Refused(why) => {
+                End::Failed(why) => {
                     return Err(Failure::new(format!("{}: {why}", self.target)));
                 }
                 End::Cut => {}
-                End::Away(why) => {
-                    if !std::mem::replace(&mut self.told_away, true) {
-                        complain(&format!("{}: {why}; trying on", self.target));
+                End::Unreachable(why) => {
+                    if !std::mem::replace(&mut self.is_reported, true) {
+                        complain(&format!("{}: {why}; retrying", self.target));
                     }
                 }
             }
@@ -114,7 +114,7 @@ impl Subscriber {
     fn read(
         &mut self,
         response: Response<Body>,
-        take: &mut impl FnMut(Received) -> Option<End>,
+        on_message: &mut impl FnMut(Received) -> Option<End>,
     ) -> End {
         self.head = self.head.or_else(|| head(&response));
         let reader = BufReader::new(response.into_body().into_reader());
@@ -123,15 +123,15 @@ impl Subscriber {
         let end = loop {
             match stream.next() {
                 Ok(Some(message)) => {
-                    // A server that has no place for one more subscriber sends it back by a `position`
-                    // before anything else.
+                    // A server that has no room for another subscriber sends a `position` before anything
+                    // else, and closes the stream.
                     if is_first && message.name == "position" {
                         continue;
                     }
                     if std::mem::take(&mut is_first) {
                         self.has_opened();
                     }
-                    let end = take(Received {
+                    let end = on_message(Received {
                         message: &message,
                         at: stream.last_id().parse().ok(),
                         head: self.head,
@@ -141,10 +141,12 @@ impl Subscriber {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                    break End::Refused(error.to_string());
+                    break End::Failed(error.to_string());
                 }
                 Ok(None) | Err(_) if is_first => {
-                    break End::Away("cut before anything came".to_owned());
+                    break End::Unreachable(
+                        "the stream was cut before the first message".to_owned(),
+                    );
                 }
                 Ok(None) | Err(_) => break End::Cut,
             }
@@ -160,8 +162,8 @@ impl Subscriber {
 
     fn has_opened(&mut self) {
         self.has_opened = true;
-        self.backoff.worked();
-        if std::mem::take(&mut self.told_away) {
+        self.backoff.succeeded();
+        if std::mem::take(&mut self.is_reported) {
             complain(&format!("{}: connected", self.target));
         }
     }
@@ -179,29 +181,29 @@ impl Subscriber {
             request = request.header("last-event-id", id);
         }
         let response = request.call();
-        let mut response =
-            response.map_err(|error| self.failed(client::may_pass(&error), client::why(&error)))?;
+        let mut response = response
+            .map_err(|error| self.failed(client::is_temporary(&error), client::why(&error)))?;
         let status = response.status();
         if status != StatusCode::OK {
-            let passing = client::is_passing(status);
-            return Err(self.failed(passing, client::problem(&mut response).sentence()));
+            let is_temporary = client::is_temporary_status(status);
+            return Err(self.failed(is_temporary, client::problem(&mut response).sentence()));
         }
         match client::content_type(&response) {
             "text/event-stream" => Ok(response),
             other => {
-                let why = format!("this is no event stream but {other:?}; is the URL right?");
+                let why = format!("this is not an event stream but {other:?}; is the URL right?");
                 Err(self.failed(false, why))
             }
         }
     }
 
-    /// A refusal is the caller's to mend. After a stream was open, it is something in between that
-    /// restarts.
-    fn failed(&self, passing: bool, why: String) -> End {
-        if passing || self.has_opened {
-            End::Away(why)
+    /// A rejection ends the command, unless a stream was open before: then the server, or a proxy in between, is
+    /// being restarted.
+    fn failed(&self, is_temporary: bool, why: String) -> End {
+        if is_temporary || self.has_opened {
+            End::Unreachable(why)
         } else {
-            End::Refused(why)
+            End::Failed(why)
         }
     }
 }

@@ -7,7 +7,7 @@ use ureq::http::{Uri, uri::Authority};
 use super::Failure;
 use crate::UNIX;
 
-/// One route of a server.
+/// The URL of one route of a server.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Target {
     url: String,
@@ -16,11 +16,11 @@ pub struct Target {
 }
 
 impl Target {
-    /// What `--url` says, else the first of the addresses that the server listens on. `route` is used
-    /// where the URL has no path.
+    /// The URL of `--url`, else of the first address that the server listens on. `route` is used where the URL
+    /// has no path.
     ///
     /// # Errors
-    /// When the URL is none, or there is no address.
+    /// When the URL is not valid, or there is neither a URL nor an address.
     pub fn new<'a>(
         url: Option<&str>,
         mut listens: impl Iterator<Item = &'a String>,
@@ -63,13 +63,13 @@ impl Target {
         })
     }
 
-    /// The whole URL, with what it may hold of secrets.
+    /// The whole URL, which may hold secrets.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Another route of the same server, where this is its route of events.
+    /// Another route of the same server; `None` where this is not its route of events.
     pub(crate) fn beside(&self, route: &str) -> Option<String> {
         let path = self.url.split(['?', '#']).next()?.trim_end_matches('/');
         Some(format!("{}{route}", path.strip_suffix("/events")?))
@@ -82,7 +82,7 @@ impl Target {
     }
 }
 
-/// Without what a URL may hold of secrets: a user's password, and the query.
+/// Without the parts that may hold secrets: the user and the query.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.shown)
@@ -90,7 +90,7 @@ impl fmt::Display for Target {
 }
 
 fn bad_url(text: &str) -> Failure {
-    // A password stands before the @.
+    // The part before the @ may hold a password.
     let shown = text.rsplit('@').next().unwrap_or_default();
     Failure::usage(format!(
         "--url {shown}: give an http or https URL, for example http://127.0.0.1:8000"
@@ -107,14 +107,14 @@ fn is_local(host: &str) -> bool {
     host == "localhost" || address.parse().is_ok_and(crate::is_loopback)
 }
 
-/// An address of `--listen` as one to connect to: every interface includes loopback.
+/// The address to connect to for an address of `--listen`: loopback for an unspecified one.
 fn reachable(listen: &str) -> Result<String, Failure> {
     let Ok(address) = listen.parse::<SocketAddr>() else {
         return Ok(listen.to_owned());
     };
     if address.port() == 0 {
         return Err(Failure::usage(format!(
-            "a server on {listen} chooses its port itself: give --url"
+            "the port of a server on {listen} is not known: give --url"
         )));
     }
     Ok(
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn another_route_stands_beside_that_of_events() {
+    fn another_route_is_found_next_to_that_of_events() {
         let beside = |url| target(Some(url), &[]).unwrap().beside("/signals");
         for (url, expected) in [
             ("http://host", Some("http://host/signals")),
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_asked_over_http_is_refused_with_an_example() {
+    fn a_url_that_is_not_http_is_rejected_with_an_example() {
         for bad in [
             "",
             "ftp://host",
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_url_it_is_the_first_address_that_the_server_listens_on() {
+    fn without_a_url_the_target_is_the_first_address_that_the_server_listens_on() {
         assert_eq!(of_listen("127.0.0.1:8000"), "http://127.0.0.1:8000/events");
         assert_eq!(of_listen("0.0.0.0:8001"), "http://127.0.0.1:8001/events");
         assert_eq!(of_listen("[::]:8002"), "http://[::1]:8002/events");

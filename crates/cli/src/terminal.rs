@@ -1,4 +1,4 @@
-//! Text from outside on its way to a terminal.
+//! Makes text from servers and users safe to print on a terminal.
 
 use std::{
     borrow::Cow,
@@ -6,9 +6,9 @@ use std::{
     io::{self, Write as _},
 };
 
-/// What steers a terminal, or shows text in another order than it has: control characters (C0, DEL
-/// and C1), and those that set the direction of text.
-fn steers(char: char) -> bool {
+/// Whether a character controls a terminal, or changes the order in which text is shown: control characters
+/// (C0, DEL and C1), and those that set the direction of text.
+fn is_control(char: char) -> bool {
     char.is_control()
         || matches!(
             char,
@@ -16,24 +16,26 @@ fn steers(char: char) -> bool {
         )
 }
 
-/// As it may be shown in lines of a terminal. The escapes are those of JSON, so that an object stays
-/// the same object.
+/// Escapes control characters other than line ends and tabs. The escapes are those of JSON, so that a JSON
+/// object stays the same.
 pub(crate) fn lines(text: &str) -> Cow<'_, str> {
-    escape(text, |char| steers(char) && !matches!(char, '\n' | '\t'))
+    escape(text, |char| {
+        is_control(char) && !matches!(char, '\n' | '\t')
+    })
 }
 
-/// As it may be shown within one line.
+/// Escapes all control characters, line ends and tabs among them.
 pub fn within_a_line(text: &str) -> Cow<'_, str> {
-    escape(text, steers)
+    escape(text, is_control)
 }
 
-/// As one line, for people: white space in place of what would end it.
+/// Escapes all control characters, with spaces in place of line ends and tabs.
 #[must_use]
 pub fn one_line(text: &str) -> String {
     within_a_line(&text.replace(['\r', '\n', '\t'], " ")).into_owned()
 }
 
-/// One line on standard error, whatever the text holds: parts of it may come from a server.
+/// Prints one line to standard error. Parts of the text may come from a server.
 pub fn complain(what: &dyn Display) {
     let line = one_line(&what.to_string());
     let _ = writeln!(io::stderr(), "sse-broadcaster: {line}");
@@ -60,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_steers_a_terminal_is_escaped_and_the_rest_stays() {
+    fn control_characters_are_escaped_and_other_text_stays() {
         let plain = "é 😀 \u{200d} \u{2028} עברית a\tb\nc";
         assert_eq!(lines(plain), plain);
         assert_eq!(
@@ -75,7 +77,7 @@ mod tests {
     fn an_escaped_object_is_the_same_object() {
         let object = serde_json::json!({ "data": "\u{9b}\u{7f}\u{202e}\u{1b}\n" });
         let shown = lines(&object.to_string()).into_owned();
-        assert!(!shown.contains(steers), "{shown}");
+        assert!(!shown.contains(is_control), "{shown}");
         assert_eq!(
             serde_json::from_str::<serde_json::Value>(&shown).unwrap(),
             object

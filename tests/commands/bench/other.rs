@@ -119,7 +119,7 @@ fn what_was_refused_is_grouped_by_its_reason_and_not_missing() {
     assert_nothing_is_wrong(&report);
     assert_eq!(number(&report, "/events/published"), 5);
     assert_eq!(number(&report, "/events/refused/0/count"), 15);
-    let why = "the server answered 507 Insufficient Storage: there is no room (full)";
+    let why = "the server responded 507 Insufficient Storage: there is no room (full)";
     assert_eq!(report["events"]["refused"][0]["why"], why);
 }
 
@@ -133,7 +133,7 @@ fn a_server_that_is_away_is_told_in_one_line() {
 fn what_is_no_event_stream_cannot_be_opened() {
     for (status, content_type, said) in [
         ("404 Not Found", "text/html", "404 Not Found"),
-        ("200 OK", "text/html", "no event stream"),
+        ("200 OK", "text/html", "not an event stream"),
     ] {
         let fake = Fake::start();
         let address = fake.url();
@@ -187,5 +187,5 @@ fn https_is_spoken_where_the_certificate_is_trusted_and_nowhere_else() {
     assert_nothing_is_wrong(&serde_json::from_str(&lines[0]).unwrap());
     let ended = bench(&address, &SHORT);
     let line = ended.failed(1);
-    assert!(line.contains("no https that holds"), "{line}");
+    assert!(line.contains("the TLS connection failed"), "{line}");
 }
