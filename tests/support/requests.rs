@@ -1,0 +1,121 @@
+//! Requests to a server: publishing, subscribing, and whatever bytes a test sends.
+
+use std::{io::Write as _, net::TcpStream};
+
+use socket2::{Domain, Socket, Type};
+
+use super::{Answer, PATIENCE, Server, Stream};
+
+impl Server {
+    pub fn connect(&self) -> TcpStream {
+        let socket = TcpStream::connect(self.address).expect("the server accepts");
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_write_timeout(Some(PATIENCE)).unwrap();
+        socket
+    }
+
+    /// A connection whose client's kernel takes next to nothing that the client does not read.
+    pub fn connect_narrow(&self, receive_buffer_bytes: usize) -> TcpStream {
+        let socket = Socket::new(Domain::for_address(self.address), Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(receive_buffer_bytes).unwrap();
+        socket
+            .connect(&self.address.into())
+            .expect("the server accepts");
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_write_timeout(Some(PATIENCE)).unwrap();
+        socket.into()
+    }
+
+    /// One request on a connection of its own; `head` is its lines without `Host` and the blank one.
+    pub fn request(&self, head: &str, body: &[u8]) -> Answer {
+        self.raw(head, &format!("127.0.0.1:{}", self.address.port()), body)
+    }
+
+    pub fn raw(&self, head: &str, host: &str, body: &[u8]) -> Answer {
+        let mut socket = self.connect();
+        let length = match body.len() {
+            0 if !head.starts_with("POST") => String::new(),
+            length => format!("Content-Length: {length}\r\n"),
+        };
+        let head = head
+            .trim_end()
+            .replace('\n', "\r\n")
+            .replace("\r\r\n", "\r\n");
+        let request = format!("{head}\r\nHost: {host}\r\nConnection: close\r\n{length}\r\n");
+        socket.write_all(request.as_bytes()).unwrap();
+        // A refusal may come, and the connection close, before all is written.
+        let _ = socket.write_all(body);
+        Answer::read(socket)
+    }
+
+    /// The answer to these bytes, whatever they are.
+    pub fn send(&self, request: &[u8]) -> Answer {
+        let mut socket = self.connect();
+        let _ = socket.write_all(request);
+        Answer::read(socket)
+    }
+
+    pub fn get(&self, path: &str) -> Answer {
+        self.request(&format!("GET {path} HTTP/1.1"), b"")
+    }
+
+    pub fn post(&self, path: &str, content_type: &str, body: &str) -> Answer {
+        let head = format!("POST {path} HTTP/1.1\nContent-Type: {content_type}");
+        self.request(&head, body.as_bytes())
+    }
+
+    /// Publishes and returns the id.
+    pub fn publish(&self, topic: &str, data: &str) -> String {
+        let body = serde_json::json!({ "topic": topic, "data": data }).to_string();
+        let answer = self.post("/events", "application/json", &body);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Publishes a batch and returns its ids.
+    pub fn publish_all(&self, topic: &str, data: impl IntoIterator<Item = String>) -> Vec<String> {
+        let event = |data| serde_json::json!({ "topic": topic, "data": data });
+        let batch: serde_json::Value = data.into_iter().map(event).collect();
+        let answer = self.post("/events", "application/json", &batch.to_string());
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let ids = answer.json()["ids"].as_array().expect("ids").clone();
+        ids.iter()
+            .map(|id| id.as_str().expect("an id").to_owned())
+            .collect()
+    }
+
+    /// How many streams have ended for this reason.
+    pub fn ended(&self, reason: &str) -> u64 {
+        self.metric(&format!("ended_total{{reason=\"{reason}\"}}"))
+    }
+
+    /// A stream, for instance of `/events?topic=a`.
+    pub fn subscribe(&self, path: &str) -> Stream {
+        self.subscribe_with(path, "")
+    }
+
+    /// With further lines in the head, such as `Last-Event-ID: 1-1`.
+    pub fn subscribe_with(&self, path: &str, lines: &str) -> Stream {
+        let mut socket = self.connect();
+        let lines: Vec<_> = lines.lines().flat_map(|line| [line, "\r\n"]).collect();
+        let lines = lines.concat();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\n{lines}\r\n",
+            self.address
+        );
+        socket.write_all(request.as_bytes()).unwrap();
+        Stream::open(socket)
+    }
+
+    /// A figure of `/metrics`, without the prefix.
+    pub fn metric(&self, name: &str) -> u64 {
+        let text = self.get("/metrics").text();
+        let name = format!("sse_broadcaster_{name} ");
+        let line = text.lines().find(|line| line.starts_with(&name));
+        let value = line
+            .unwrap_or_else(|| panic!("no {name} in {text}"))
+            .split(' ')
+            .nth(1);
+        value.unwrap().parse().expect("a whole number")
+    }
+}

@@ -1,0 +1,232 @@
+//! The real binary as a child process on a port of its own, which is killed with its handle.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Mutex, mpsc},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use super::PATIENCE;
+
+/// The binary with these arguments, and none of the caller's settings.
+pub fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sse-broadcaster"));
+    for (name, _) in std::env::vars() {
+        if name.starts_with("SSE_BROADCASTER_") || name == "RUST_LOG" {
+            command.env_remove(name);
+        }
+    }
+    let extra = std::env::var("SSE_BROADCASTER_EXTRA_ARGS").unwrap_or_default();
+    command.args(extra.split_whitespace()).args(args);
+    command
+}
+
+/// Whether servers are started so that all streams go through actix.
+pub fn has_ordinary_streams() -> bool {
+    std::env::var("TEST_STREAMS").is_ok_and(|streams| streams == "ordinary")
+}
+
+/// A running server on a port of its own.
+pub struct Server {
+    child: Child,
+    pub address: SocketAddr,
+    log: Mutex<mpsc::Receiver<String>>,
+    seen: Vec<String>,
+    /// Removed with the server.
+    #[allow(dead_code, reason = "removed with the server")]
+    directory: Option<TempDir>,
+}
+
+impl Server {
+    /// Starts with these arguments behind `--listen 127.0.0.1:0`, and waits until it listens. With
+    /// `TEST_HISTORY=disk` its history is in a log of its own, and with `TEST_STREAMS=ordinary` all its
+    /// streams go through actix, so that the same tests show these.
+    pub fn start(args: &[&str]) -> Self {
+        let mut command = command(&["--listen", "127.0.0.1:0"]);
+        command.args(args);
+        if has_ordinary_streams() && !args.contains(&"--no-direct") {
+            command.arg("--no-direct");
+        }
+        let on_disk = std::env::var("TEST_HISTORY").is_ok_and(|history| history == "disk");
+        let directory = (on_disk && !args.contains(&"--data-dir"))
+            .then(|| tempfile::tempdir().expect("a directory"));
+        if let Some(directory) = &directory {
+            command.arg("--data-dir").arg(directory.path());
+        }
+        let mut server = Self::spawn(command);
+        server.directory = directory;
+        server
+    }
+
+    /// Starts this command, and waits until it says where it listens.
+    pub fn spawn(command: Command) -> Self {
+        Self::try_spawn(command)
+            .unwrap_or_else(|said| panic!("it does not listen, but says:\n{said}"))
+    }
+
+    /// The same, or what it said before it ended.
+    pub fn try_spawn(mut command: Command) -> Result<Self, String> {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let stderr = child.stderr.take().expect("stderr is piped");
+        let (send, log) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if send.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut server = Self {
+            child,
+            address: SocketAddr::from(([0, 0, 0, 0], 0)),
+            log: Mutex::new(log),
+            seen: Vec::new(),
+            directory: None,
+        };
+        let Some(line) = server.find_in_log("listening on http://") else {
+            let said = server.log();
+            assert_eq!(server.wait().code(), Some(1), "{said}");
+            return Err(said);
+        };
+        let address = line
+            .split("http://")
+            .nth(1)
+            .and_then(|rest| rest.split([' ', ',']).next());
+        let address: SocketAddr = address.expect("an address").parse().expect("an address");
+        server.address = SocketAddr::new(
+            if address.ip().is_unspecified() {
+                [127, 0, 0, 1].into()
+            } else {
+                address.ip()
+            },
+            address.port(),
+        );
+        Ok(server)
+    }
+
+    /// One of the examples that take an address, and print first where they listen.
+    pub fn example(name: &str) -> Self {
+        let program = std::path::Path::new(env!("CARGO_BIN_EXE_sse-broadcaster"))
+            .with_file_name("examples")
+            .join(name);
+        if !program.exists() {
+            // Only a run of all tests builds the examples by itself.
+            let build = Command::new(env!("CARGO"))
+                .args([
+                    "build",
+                    "--package",
+                    "sse-broadcaster-examples",
+                    "--example",
+                    name,
+                ])
+                .status();
+            assert!(build.unwrap().success());
+        }
+        let mut command = Command::new(program);
+        command.arg("127.0.0.1:0").stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the example starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let address = line.trim_start_matches("http://").split(": ").next();
+        Self::adopt(child, address.unwrap().parse().unwrap())
+    }
+
+    /// Another program that serves at this address.
+    pub fn adopt(child: Child, address: SocketAddr) -> Self {
+        Self {
+            child,
+            address,
+            log: mpsc::channel().1.into(),
+            seen: Vec::new(),
+            directory: None,
+        }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The first line of the log, from here on, that holds this text.
+    pub fn wait_for_log(&mut self, text: &str) -> String {
+        self.find_in_log(text)
+            .unwrap_or_else(|| panic!("no {text:?} in the log:\n{}", self.seen.join("\n")))
+    }
+
+    fn find_in_log(&mut self, text: &str) -> Option<String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = self.log.get_mut().unwrap().recv_timeout(left).ok()?;
+            self.seen.push(line.clone());
+            if line.contains(text) {
+                return Some(line);
+            }
+        }
+    }
+
+    /// Every line of the log so far.
+    pub fn log(&mut self) -> String {
+        self.seen.extend(self.log.get_mut().unwrap().try_iter());
+        self.seen.join("\n")
+    }
+
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([name, &self.pid().to_string()])
+            .status();
+        assert!(status.expect("kill runs").success());
+    }
+
+    pub fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the child can be waited for") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the server does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// User and system time so far, as /proc has it.
+    pub fn cpu_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("/proc");
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .collect();
+        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// Resident memory in bytes.
+    pub fn resident(&self) -> usize {
+        let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.pid())).expect("/proc");
+        statm
+            .split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<usize>()
+            .unwrap()
+            * 4096
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
