@@ -4,7 +4,7 @@ use sse_broadcaster::{Format, Start};
 
 use crate::{
     model::oracle::Asks,
-    model::world::{LOOKS_PER_PING, New, Shape, World},
+    model::world::{New, Shape, TICKS_PER_PING, World},
 };
 
 const WINDOW: usize = 16;
@@ -188,13 +188,13 @@ fn history_is_read_once_for_all_that_come_back_alike_at_once() {
 fn whoever_was_sent_an_event_meanwhile_is_pinged_later() {
     let mut world = World::new(Shape::of(WINDOW));
     crowd(&mut world, BUSY);
-    for _ in 1..LOOKS_PER_PING {
-        world.look();
+    for _ in 1..TICKS_PER_PING {
+        world.tick();
     }
     publish(&mut world, BUSY, 1);
     world.settle();
     let before = world.broadcaster.stats().bytes_sent.get();
-    world.look();
+    world.tick();
     world.settle();
     assert_eq!(world.broadcaster.stats().bytes_sent.get(), before);
     world.ping();
