@@ -58,7 +58,7 @@ async fn a_window_too_small_for_the_largest_event_is_refused_at_the_start() {
 }
 
 #[tokio::test]
-async fn a_thread_that_is_not_async_publishes_and_an_async_one_is_told_not_to_wait() {
+async fn publish_blocking_works_on_plain_threads_and_is_an_error_in_an_async_task() {
     let broadcaster = start(Options::default());
     let mut stream = subscribe(&broadcaster);
     assert!(next(&mut stream).await.contains("event: connected"));
@@ -70,7 +70,7 @@ async fn a_thread_that_is_not_async_publishes_and_an_async_one_is_told_not_to_wa
 }
 
 #[tokio::test]
-async fn a_drained_stream_is_told_when_to_come_back_and_is_cut() {
+async fn a_drained_stream_is_sent_a_retry_and_is_cut() {
     let broadcaster = start(Options::default());
     let mut stream = subscribe(&broadcaster);
     next(&mut stream).await;
@@ -87,7 +87,7 @@ async fn a_drained_stream_is_told_when_to_come_back_and_is_cut() {
 }
 
 #[tokio::test]
-async fn everything_ends_with_the_last_handle() {
+async fn all_tasks_end_with_the_last_handle() {
     let broadcaster = start(Options::default());
     let walks = broadcaster.attend();
     let walking = tokio::spawn(walks);
@@ -99,7 +99,7 @@ async fn everything_ends_with_the_last_handle() {
 }
 
 #[actix_web::test]
-async fn mounted_routes_read_only_until_told_who_may_publish() {
+async fn mounted_routes_are_read_only_until_publishing_is_allowed() {
     let broadcaster = start(Options::default());
     let post = || {
         let host = ("host", "localhost");
@@ -307,7 +307,7 @@ async fn publish_blocking_works_in_web_block() {
 }
 
 #[tokio::test]
-async fn a_history_has_one_broadcaster_and_a_second_is_refused() {
+async fn a_second_broadcaster_on_one_history_is_an_error() {
     let history: Arc<dyn History> = Arc::new(Memory::new(Retention::default()));
     let first = Broadcaster::on(Arc::clone(&history), Options::default());
     let second = Broadcaster::on(history, Options::default());
@@ -322,7 +322,7 @@ async fn item(stream: &mut Subscription) -> Option<Item> {
 }
 
 #[tokio::test]
-async fn a_subscription_yields_events_with_their_ids_and_what_it_says_of_itself() {
+async fn a_subscription_yields_events_with_their_ids_and_notices() {
     let broadcaster = Broadcaster::start(Memory::new(Retention::default()), Options::default());
     let broadcaster = broadcaster.unwrap();
     let before = broadcaster.publish_one(event("before")).await.unwrap();

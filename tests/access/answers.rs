@@ -28,7 +28,7 @@ fn assert_is_problem(answer: &Answer, status: u16, code: &str) {
 }
 
 #[test]
-fn head_and_options_answer_at_once_and_publish_nothing() {
+fn head_and_options_respond_at_once_and_publish_nothing() {
     let server = Server::start(&[]);
     let mut stream = server.subscribe("/events?topic=*");
     stream.until("connected");
@@ -60,7 +60,7 @@ fn head_and_options_answer_at_once_and_publish_nothing() {
 }
 
 #[test]
-fn a_connection_lives_on_after_head_and_options() {
+fn a_connection_is_kept_alive_after_head_and_options() {
     let server = Server::start(&[]);
     let host = server.address;
     let requests = [
@@ -78,7 +78,7 @@ fn a_connection_lives_on_after_head_and_options() {
 }
 
 #[test]
-fn every_answer_that_is_not_a_stream_is_not_to_be_stored() {
+fn every_response_that_is_not_a_stream_has_cache_control_no_store() {
     let server = Server::start(&[]);
     let paths = [
         "/",
@@ -123,7 +123,7 @@ fn every_answer_that_is_not_a_stream_is_not_to_be_stored() {
 }
 
 #[test]
-fn what_is_not_there_is_a_problem_whatever_the_method() {
+fn an_unknown_path_is_a_404_problem_whatever_the_method() {
     let server = Server::start(&[]);
     for path in [
         "/none",
@@ -147,7 +147,7 @@ fn what_is_not_there_is_a_problem_whatever_the_method() {
 }
 
 #[test]
-fn a_method_that_is_not_for_an_address_is_told_which_are() {
+fn a_405_lists_the_methods_that_the_path_allows() {
     let server = Server::start(&[]);
     for method in ["PUT", "DELETE", "PATCH", "TRACE", "BREW", "get"] {
         for path in ["/events", "/events/", "/events/x"] {
@@ -203,7 +203,7 @@ fn a_subscription_that_can_never_work_is_a_problem() {
 }
 
 #[test]
-fn garbage_as_the_last_id_is_answered_by_a_stream_and_a_gap() {
+fn garbage_as_the_last_event_id_opens_a_stream_with_a_gap() {
     let server = Server::start(&[]);
     server.publish("default", "x");
     let ids: [&[u8]; 9] = [
@@ -238,7 +238,7 @@ fn garbage_as_the_last_id_is_answered_by_a_stream_and_a_gap() {
 }
 
 #[test]
-fn the_page_can_ask_before_it_publishes_whether_it_may() {
+fn the_page_can_ask_whether_it_may_publish_before_it_does() {
     let about = |args: &[&str]| {
         let server = Server::start(args);
         let answer = server.request("POST /page.json HTTP/1.1", b"");
@@ -323,7 +323,7 @@ fn a_misspelt_parameter_is_rejected_and_names_the_right_one() {
 }
 
 #[test]
-fn every_response_forbids_to_guess_its_type() {
+fn every_response_has_x_content_type_options_nosniff() {
     let server = Server::start(&[]);
     server.request(
         "PUT /signals/a HTTP/1.1\nContent-Type: application/json",
@@ -364,7 +364,7 @@ fn every_response_forbids_to_guess_its_type() {
 }
 
 #[test]
-fn json_for_a_terminal_ends_with_a_line_break() {
+fn json_responses_end_with_a_line_break_for_terminals() {
     let server = Server::start(&[]);
     for answer in [
         server.post("/events", "application/json", r#"{"data":1}"#),

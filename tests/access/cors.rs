@@ -29,7 +29,7 @@ fn lists(answer: &Answer, header: &str, word: &str) -> bool {
 }
 
 #[test]
-fn an_admitted_origin_reads_with_credentials_and_to_the_letter() {
+fn an_admitted_origin_is_compared_exactly_and_reads_with_credentials() {
     let server = Server::start(&["--cors-origin", "https://app.example.com/"]);
     let stream = server.subscribe_with("/events", &format!("Origin: {APP}"));
     assert_eq!(stream.header("access-control-allow-origin"), Some(APP));
@@ -51,7 +51,7 @@ fn an_admitted_origin_reads_with_credentials_and_to_the_letter() {
 }
 
 #[test]
-fn a_star_admits_all_to_read_without_credentials() {
+fn a_star_lets_every_origin_read_without_credentials() {
     let server = Server::start(&["--cors-origin", "*"]);
     let stream = server.subscribe_with("/events", "Origin: https://any.example");
     assert_eq!(stream.header("access-control-allow-origin"), Some("*"));
@@ -61,7 +61,7 @@ fn a_star_admits_all_to_read_without_credentials() {
 }
 
 #[test]
-fn the_json_form_and_a_head_request_are_read_by_the_same_rule() {
+fn cors_headers_are_sent_for_format_json_and_head_requests() {
     let server = Server::start(&["--cors-origin", APP]);
     let stream = server.subscribe_with("/events?format=json", &format!("Origin: {APP}"));
     assert_eq!(stream.header("access-control-allow-origin"), Some(APP));
@@ -70,7 +70,7 @@ fn the_json_form_and_a_head_request_are_read_by_the_same_rule() {
 }
 
 #[test]
-fn a_preflight_says_what_a_stream_may_carry() {
+fn a_preflight_allows_the_headers_of_a_stream() {
     let server = Server::start(&["--cors-origin", APP]);
     for path in ["/events", "/events/", "/events?topic=a"] {
         let answer = preflight(&server, path, APP, "GET");
@@ -96,7 +96,7 @@ fn a_preflight_says_what_a_stream_may_carry() {
 }
 
 #[test]
-fn reading_does_not_open_publishing() {
+fn an_origin_that_may_read_may_not_publish() {
     let server = Server::start(&["--cors-origin", APP, "--cors-origin", "*"]);
     let mut stream = server.subscribe("/events");
     stream.until("connected");
@@ -118,7 +118,7 @@ fn reading_does_not_open_publishing() {
 }
 
 #[test]
-fn a_preflight_says_what_a_publish_may_carry_and_the_page_may_read_the_answer() {
+fn a_preflight_allows_the_headers_of_a_publish_and_the_page_may_read_the_response() {
     let server = Server::start(&["--publish-origin", APP]);
     let answer = preflight(&server, "/events", APP, "POST");
     assert_eq!(answer.header("access-control-allow-origin"), Some(APP));
@@ -147,7 +147,7 @@ fn a_preflight_says_what_a_publish_may_carry_and_the_page_may_read_the_answer() 
 }
 
 #[test]
-fn a_publisher_may_read_why_its_key_was_refused() {
+fn a_page_may_read_why_its_publish_key_was_rejected() {
     let server = Server::start(&[
         "--publish-origin",
         APP,
@@ -165,7 +165,7 @@ fn a_publisher_may_read_why_its_key_was_refused() {
 }
 
 #[test]
-fn a_refused_origin_is_logged_once_with_the_flag_that_would_admit_it() {
+fn a_rejected_origin_is_logged_once_with_the_flag_that_would_admit_it() {
     let mut server = Server::start(&[]);
     for origin in [
         "https://a.example",
@@ -191,7 +191,7 @@ fn a_refused_origin_is_logged_once_with_the_flag_that_would_admit_it() {
 }
 
 #[test]
-fn refused_origins_are_logged_cut_to_a_length_and_only_so_many_of_them() {
+fn rejected_origins_are_logged_cut_to_a_length_and_up_to_a_number() {
     let mut server = Server::start(&[]);
     let padding = "x".repeat(100_000);
     for number in 0..130 {

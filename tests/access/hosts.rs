@@ -81,7 +81,7 @@ fn servers(settings: &[&str]) -> Vec<Server> {
 }
 
 #[test]
-fn on_loopback_nothing_is_read_under_a_foreign_host() {
+fn on_loopback_a_foreign_host_is_rejected() {
     for server in servers(&[]) {
         for host in FOREIGN {
             for read in READS {
@@ -122,7 +122,7 @@ fn on_loopback_nothing_is_read_under_a_foreign_host() {
 }
 
 #[test]
-fn on_loopback_its_own_names_and_addresses_are_read() {
+fn on_loopback_its_own_names_and_addresses_are_accepted_as_host() {
     for server in servers(&[]) {
         for host in OWN {
             for read in READS {
@@ -136,7 +136,7 @@ fn on_loopback_its_own_names_and_addresses_are_read() {
 }
 
 #[test]
-fn names_of_listed_origins_and_hosts_are_read() {
+fn the_hosts_of_listed_origins_and_hosts_are_accepted() {
     let settings = [
         "--cors-origin",
         "https://app.example.com",
@@ -165,7 +165,7 @@ fn names_of_listed_origins_and_hosts_are_read() {
 }
 
 #[test]
-fn a_proxy_on_this_machine_keeps_its_name_where_it_was_chosen_who_may_publish() {
+fn with_a_publish_policy_a_local_proxy_may_forward_any_host() {
     for settings in [
         &["--publish-key", "s3cret-of-sixteen"][..],
         &["--no-publish"],
@@ -190,7 +190,7 @@ fn a_proxy_on_this_machine_keeps_its_name_where_it_was_chosen_who_may_publish() 
 }
 
 #[test]
-fn a_rebound_page_that_adds_a_proxys_headers_is_refused_by_the_port_in_its_host() {
+fn dns_rebinding_with_proxy_headers_is_rejected_by_the_port_in_the_host() {
     for settings in [
         &["--publish-key", "s3cret-of-sixteen"][..],
         &["--no-publish"],
@@ -231,7 +231,7 @@ fn a_rebound_page_that_adds_a_proxys_headers_is_refused_by_the_port_in_its_host(
 }
 
 #[test]
-fn other_listeners_are_read_under_any_name_unless_names_are_listed() {
+fn other_listeners_accept_any_host_unless_hosts_are_listed() {
     let listen = ["--listen", "0.0.0.0:0", "--no-publish"];
     let server = Server::spawn(command(&listen));
     assert!(!is_refused(

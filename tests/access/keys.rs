@@ -13,7 +13,7 @@ const KEY: &str = "a-key-that-nobody-may-see";
 const OLD: &str = "an-older-key-of-the-same-kind";
 
 #[test]
-fn keys_of_every_setting_are_taken_together() {
+fn the_publish_keys_of_all_settings_are_combined() {
     let file = std::env::temp_dir().join(format!("keys-{}", std::process::id()));
     fs::File::create(&file)
         .and_then(|mut f| writeln!(f, "\n  in-file-number-1  \r\nin-file-number-2\n"))
@@ -196,7 +196,7 @@ fn a_key_file_that_changes_is_read_again_without_a_signal() {
 }
 
 #[test]
-fn a_key_file_that_others_can_read_is_warned_of() {
+fn a_warning_is_logged_for_a_key_file_that_others_can_read() {
     for (mode, who) in [
         (0o600, None),
         (0o400, None),
@@ -215,7 +215,7 @@ fn a_key_file_that_others_can_read_is_warned_of() {
 }
 
 #[test]
-fn a_removed_key_publishes_no_more_over_what_it_has_opened() {
+fn a_removed_key_no_longer_publishes_over_open_connections() {
     let (mut server, folder) = with_file(&format!("{ONE}\n{TWO}"));
     let bearer = format!("Authorization: Bearer {ONE}");
     let mut socket = Socket::open_with(&server, "/ws?topic=none", &[&bearer]);

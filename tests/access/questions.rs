@@ -159,7 +159,7 @@ fn without_settings_local_programs_and_the_servers_own_page_may_publish_and_nobo
 }
 
 #[test]
-fn a_get_that_a_page_made_a_browser_send_publishes_nothing() {
+fn a_get_that_a_foreign_page_makes_the_browser_send_publishes_nothing() {
     #[rustfmt::skip]
     let cases = [
         case("the address bar", "localhost", &[CHROME, "Sec-Fetch-Site: none"], None),
@@ -203,7 +203,7 @@ fn http_1_0_and_a_request_without_a_host_are_not_local() {
 }
 
 #[test]
-fn under_anonymous_publishing_everybody_may_but_other_sites_pages() {
+fn anonymous_publishing_is_open_to_all_except_pages_of_other_sites() {
     #[rustfmt::skip]
     let cases = [
         case("a service name", "broadcaster:8000", &["User-Agent: python-httpx/0.28"], None),
@@ -224,7 +224,7 @@ fn under_anonymous_publishing_everybody_may_but_other_sites_pages() {
 }
 
 #[test]
-fn it_starts_on_every_address_with_anonymous_publishing() {
+fn a_server_with_anonymous_publishing_may_listen_on_every_address() {
     let server = Server::start(&["--listen", "0.0.0.0:0", "--allow-anonymous-publish"]);
     assert_eq!(server.get("/events/hello").status, 200);
 }
@@ -262,7 +262,7 @@ fn pages_of_a_listed_origin_may_publish() {
 }
 
 #[test]
-fn where_a_key_is_set_it_alone_decides() {
+fn with_a_publish_key_the_key_alone_decides() {
     #[rustfmt::skip]
     let cases = [
         case("the key", "localhost", &[KEY], None),
@@ -332,7 +332,7 @@ fn publishing_by_get_can_be_switched_off_alone() {
 }
 
 #[test]
-fn a_refusal_names_the_setting_that_would_admit_it() {
+fn a_rejected_publish_names_the_setting_that_would_allow_it() {
     let server = Server::start(&[]);
     #[rustfmt::skip]
     let cases = [

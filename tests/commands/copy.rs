@@ -74,7 +74,7 @@ async fn hidden(disk: Disk) -> (String, String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_copy_of_a_stopped_log_is_all_of_it_and_each_goes_on_by_itself() {
+async fn a_copied_data_directory_of_a_stopped_server_is_a_log_of_its_own() {
     let directory = tempfile::tempdir().unwrap();
     let (original, copy) = (directory.path().join("data"), directory.path().join("copy"));
     hide(open(&original), "hidden").await;

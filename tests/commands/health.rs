@@ -6,7 +6,7 @@ use crate::{
 };
 
 #[test]
-fn a_server_that_answers_200_is_healthy() {
+fn health_succeeds_for_a_200() {
     let fake = Fake::start();
     let running = Running::start(&["health", "--url", &fake.url()]);
     let request = fake.answer("200 OK", "application/json", "{}");
@@ -15,7 +15,7 @@ fn a_server_that_answers_200_is_healthy() {
 }
 
 #[test]
-fn any_other_answer_is_told_in_one_line() {
+fn health_reports_any_other_response_in_one_line() {
     for status in [
         "503 Service Unavailable",
         "404 Not Found",
@@ -33,7 +33,7 @@ fn any_other_answer_is_told_in_one_line() {
 }
 
 #[test]
-fn a_server_that_does_not_answer_is_not_healthy() {
+fn health_fails_without_a_response() {
     let fake = Fake::start();
     let running = Running::start(&["health", "--url", &fake.url()]);
     let (_connection, _) = fake.request();
@@ -42,7 +42,7 @@ fn a_server_that_does_not_answer_is_not_healthy() {
 }
 
 #[test]
-fn the_address_is_that_of_the_settings_and_first_the_admins() {
+fn health_uses_the_admin_address_of_the_settings_first() {
     for (listen, admin) in [
         ("0.0.0.0:1", ""),
         ("127.0.0.1:1", ""),
@@ -70,7 +70,7 @@ fn the_address_is_that_of_the_settings_and_first_the_admins() {
 }
 
 #[test]
-fn a_port_that_the_system_chose_cannot_be_found() {
+fn health_needs_a_url_where_the_port_is_0() {
     let line = run(&["--listen", "127.0.0.1:0", "health"]).failed(2);
     assert!(line.contains("--url"), "{line}");
 }

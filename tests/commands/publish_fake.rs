@@ -62,7 +62,7 @@ fn several_texts_are_published_as_one_array_and_their_ids_printed() {
 }
 
 #[test]
-fn the_key_is_the_first_that_is_not_empty() {
+fn the_publish_key_is_the_first_that_is_not_empty() {
     let variable = "SSE_BROADCASTER_PUBLISH_KEY";
     assert_eq!(key(&[(variable, "")], &[]), None);
     assert_eq!(key(&[(variable, "one")], &[]).unwrap(), "Bearer one");
@@ -81,7 +81,7 @@ fn the_key_is_the_first_that_is_not_empty() {
 }
 
 #[test]
-fn the_key_may_stand_in_a_file() {
+fn the_publish_key_may_be_in_a_file() {
     let folder = std::env::temp_dir().join(format!("sse-broadcaster-keys-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     let file = folder.join("key");
@@ -100,7 +100,7 @@ fn the_key_may_stand_in_a_file() {
 }
 
 #[test]
-fn without_the_key_it_says_where_one_is_given() {
+fn a_401_names_the_settings_of_the_publish_key() {
     let problem = r#"{"code":"unauthorized","detail":"a key is needed"}"#;
     let line = complaint(
         &["x"],
@@ -116,7 +116,7 @@ fn without_the_key_it_says_where_one_is_given() {
 }
 
 #[test]
-fn a_wrong_key_is_not_repeated() {
+fn a_wrong_publish_key_is_not_repeated() {
     let problem = r#"{"code":"unauthorized","detail":"the key is wrong"}"#;
     let args = ["--publish-key", "secret", "x"];
     let line = complaint(
@@ -132,7 +132,7 @@ fn a_wrong_key_is_not_repeated() {
 }
 
 #[test]
-fn a_key_that_no_header_can_carry_is_not_repeated_either() {
+fn a_publish_key_that_no_header_can_carry_is_not_repeated() {
     let fake = Fake::start();
     let line = publish(&fake, &[], &["--publish-key", "se\u{7}cret", "x"])
         .end()
@@ -141,7 +141,7 @@ fn a_key_that_no_header_can_carry_is_not_repeated_either() {
 }
 
 #[test]
-fn a_refusal_is_its_detail_and_its_code_in_one_line() {
+fn a_rejection_is_printed_with_its_detail_and_code_in_one_line() {
     let problem = r#"{"code":"reserved_topic","detail":"the topic $x\r\nbegins with $","more":1}"#;
     let status = "422 Unprocessable Content";
     let line = complaint(
@@ -154,7 +154,7 @@ fn a_refusal_is_its_detail_and_its_code_in_one_line() {
 }
 
 #[test]
-fn an_answer_from_something_in_between_is_told_by_its_status() {
+fn a_response_of_a_proxy_is_reported_by_its_status() {
     let line = complaint(&["x"], "502 Bad Gateway", "text/html", "<h1>oops</h1>");
     assert_eq!(line, "the server responded 502 Bad Gateway");
     let line = complaint(
@@ -167,13 +167,13 @@ fn an_answer_from_something_in_between_is_told_by_its_status() {
 }
 
 #[test]
-fn a_page_at_the_url_is_not_taken_for_a_server_of_ours() {
+fn a_web_page_at_the_url_is_reported_as_a_wrong_url() {
     let line = complaint(&["x"], "200 OK", "text/html", "<h1>welcome</h1>");
     assert!(line.contains("URL"), "{line}");
 }
 
 #[test]
-fn a_redirect_is_told_and_never_followed_by_a_get() {
+fn a_redirect_is_reported_and_not_followed() {
     let line = complaint(
         &["x"],
         "301 Moved\r\nLocation: https://host/events",
@@ -187,7 +187,7 @@ fn a_redirect_is_told_and_never_followed_by_a_get() {
 }
 
 #[test]
-fn a_publish_without_an_answer_may_have_been_taken() {
+fn a_publish_without_a_response_has_an_unknown_outcome() {
     let fake = Fake::start();
     let running = publish(&fake, &[], &["x"]);
     drop(fake.request());
@@ -196,7 +196,7 @@ fn a_publish_without_an_answer_may_have_been_taken() {
 }
 
 #[test]
-fn a_server_that_is_away_is_told_without_doubt() {
+fn an_unreachable_server_is_reported_as_connection_refused() {
     let url = "http://127.0.0.1:1";
     for args in [
         &["publish", "--url", url, "x"][..],

@@ -63,7 +63,7 @@ fn each_line_is_sent_as_it_comes_over_one_connection() {
 }
 
 #[test]
-fn lines_that_come_while_a_request_is_under_way_share_the_next() {
+fn lines_that_come_during_a_request_share_the_next_request() {
     let fake = Fake::start();
     let mut running = publish(&fake, &[]);
     running.write("first\n");
@@ -84,7 +84,7 @@ fn lines_that_come_while_a_request_is_under_way_share_the_next() {
 }
 
 #[test]
-fn nothing_to_read_is_nothing_published() {
+fn an_empty_input_publishes_nothing() {
     let fake = Fake::start();
     assert_eq!(
         publish(&fake, &[]).end().succeeded(),
@@ -93,7 +93,7 @@ fn nothing_to_read_is_nothing_published() {
 }
 
 #[test]
-fn what_subscribe_wrote_is_taken_without_its_position_and_time() {
+fn lines_of_subscribe_json_are_published_without_their_id_and_time() {
     let fake = Fake::start();
     let mut running = publish(&fake, &["--json"]);
     running.write(
@@ -113,7 +113,7 @@ fn what_subscribe_wrote_is_taken_without_its_position_and_time() {
 }
 
 #[test]
-fn a_line_that_is_no_event_is_named_after_those_before_it_were_published() {
+fn a_line_that_is_no_event_is_named_once_the_lines_before_it_are_published() {
     let fake = Fake::start();
     let mut running = publish(&fake, &["--json"]);
     running.write("{\"data\":\"one\"}\n\nhello\n{\"data\":\"never\"}\n");
@@ -132,7 +132,7 @@ fn a_line_that_is_no_event_is_named_after_those_before_it_were_published() {
 }
 
 #[test]
-fn a_line_that_the_server_refuses_is_named_with_what_stands() {
+fn a_rejected_line_is_named_with_what_was_published() {
     let fake = Fake::start();
     let mut running = publish(&fake, &["--json"]);
     running.write("{\"data\":\"1\"}\n");
@@ -155,7 +155,7 @@ fn a_line_that_the_server_refuses_is_named_with_what_stands() {
 }
 
 #[test]
-fn without_retries_the_first_line_that_does_not_stand_is_named() {
+fn without_retries_the_first_line_that_was_not_published_is_named() {
     let fake = Fake::start();
     let mut running = publish(&fake, &["--no-retry"]);
     running.write("1\n");
@@ -173,7 +173,7 @@ fn without_retries_the_first_line_that_does_not_stand_is_named() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_refused_here() {
+fn bytes_that_are_not_utf_8_are_rejected_before_they_are_sent() {
     let fake = Fake::start();
     let mut running = publish(&fake, &[]);
     running.write_bytes(b"\xFF\n");
@@ -190,7 +190,7 @@ fn refuse(connection: &mut Connection, problem: &str) {
 }
 
 #[test]
-fn without_retries_a_connection_that_is_cut_leaves_the_last_lines_unknown() {
+fn without_retries_a_cut_connection_leaves_the_outcome_of_the_last_lines_unknown() {
     let fake = Fake::start();
     let mut running = publish(&fake, &["--no-retry"]);
     running.write("one\n");
@@ -212,7 +212,7 @@ fn without_retries_a_connection_that_is_cut_leaves_the_last_lines_unknown() {
 }
 
 #[test]
-fn lines_without_an_answer_are_sent_again_in_order_with_the_same_keys() {
+fn lines_without_a_response_are_sent_again_in_order_with_the_same_idempotency_keys() {
     let fake = Fake::start();
     let mut running = publish(&fake, &[]);
     running.write("one\n");
@@ -233,7 +233,7 @@ fn lines_without_an_answer_are_sent_again_in_order_with_the_same_keys() {
 }
 
 #[test]
-fn after_a_refusal_for_a_time_only_what_was_not_kept_is_sent_again() {
+fn after_a_temporary_rejection_only_unpublished_lines_are_sent_again() {
     let fake = Fake::start();
     let mut running = publish(&fake, &[]);
     running.write("one\n");
@@ -256,7 +256,7 @@ fn after_a_refusal_for_a_time_only_what_was_not_kept_is_sent_again() {
 }
 
 #[test]
-fn what_time_does_not_mend_is_not_tried_again() {
+fn an_error_that_is_not_temporary_is_not_retried() {
     for (status, body) in [
         ("401 Unauthorized", r#"{"code":"wrong_key","detail":"no"}"#),
         ("404 Not Found", "{}"),
@@ -272,7 +272,7 @@ fn what_time_does_not_mend_is_not_tried_again() {
 }
 
 #[test]
-fn a_copied_event_without_a_key_is_not_sent_twice() {
+fn a_copied_event_without_an_idempotency_key_is_not_sent_twice() {
     let fake = Fake::start();
     let mut running = publish(&fake, &["--json"]);
     running.write("{\"id\":\"5-1\",\"own_id\":null,\"data\":\"one\"}\n");
@@ -292,7 +292,7 @@ fn a_copied_event_without_a_key_is_not_sent_twice() {
 }
 
 #[test]
-fn a_signal_while_the_server_is_unreachable_tells_what_was_not_published() {
+fn a_signal_while_the_server_is_unreachable_reports_the_lines_that_were_not_published() {
     let mut running = Running::start(&["publish", "--url", "http://127.0.0.1:1"]);
     running.write("one\ntwo\n");
     assert!(
@@ -306,7 +306,7 @@ fn a_signal_while_the_server_is_unreachable_tells_what_was_not_published() {
 }
 
 #[test]
-fn a_signal_ends_the_input_and_what_was_published_is_told() {
+fn a_signal_ends_the_input_and_the_totals_are_printed() {
     for signal in ["-INT", "-TERM"] {
         let fake = Fake::start();
         let mut running = publish(&fake, &[]);
@@ -335,7 +335,7 @@ fn a_signal_after_the_input_has_ended_changes_nothing() {
 }
 
 #[test]
-fn who_insists_does_not_wait_for_the_server() {
+fn a_second_signal_ends_publish_without_waiting_for_the_server() {
     let fake = Fake::start();
     let mut running = publish(&fake, &[]);
     running.write("one\n");
@@ -345,7 +345,7 @@ fn who_insists_does_not_wait_for_the_server() {
 }
 
 #[test]
-fn objects_bring_their_own_topics() {
+fn json_lines_have_topics_of_their_own() {
     for other in [&["--topic", "a"][..], &["--event", "a"], &["text"]] {
         let args = [&["publish", "--json"], other].concat();
         let line = Running::start(&args).end().failed(2);

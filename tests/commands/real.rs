@@ -33,7 +33,7 @@ fn everything(server: &Server) -> Vec<Value> {
 }
 
 #[test]
-fn what_is_published_is_printed_by_who_subscribes() {
+fn a_published_event_is_printed_by_subscribe() {
     let server = Server::start(&[]);
     let running = Running::start(&[
         "subscribe",
@@ -52,7 +52,7 @@ fn what_is_published_is_printed_by_who_subscribes() {
 }
 
 #[test]
-fn since_takes_times_with_a_zone_and_shows_the_reason_for_what_is_no_time() {
+fn since_accepts_times_with_a_zone_and_other_text_is_rejected_with_the_reason() {
     let server = Server::start(&[]);
     let url = url(&server);
     publish(&server, &["one"]).succeeded();
@@ -75,7 +75,7 @@ fn since_takes_times_with_a_zone_and_shows_the_reason_for_what_is_no_time() {
 }
 
 #[test]
-fn a_stream_that_is_cut_goes_on_without_a_loss_or_a_repeat() {
+fn subscribe_resumes_a_cut_stream_without_loss_or_repeat() {
     let mut server = Server::start(&["--drain-time", "50ms"]);
     let address = server.address.to_string();
     let running = Running::start(&["subscribe", "--url", &url(&server), "--last", "9"]);
@@ -116,7 +116,7 @@ fn lines_of_standard_input_arrive_in_order_and_are_counted() {
 }
 
 #[test]
-fn lines_of_standard_input_survive_restarts_of_the_server_in_order_and_once() {
+fn lines_of_standard_input_survive_restarts_of_the_server_in_order_and_exactly_once() {
     let directory = tempfile::tempdir().unwrap();
     let serve = |listen: &str| {
         let mut command = crate::support::command(&["--listen", listen, "--data-dir"]);
@@ -167,7 +167,7 @@ fn a_line_arrives_while_the_input_is_still_open() {
 }
 
 #[test]
-fn one_history_is_carried_over_into_another() {
+fn one_history_is_copied_into_another() {
     let (from, to) = (Server::start(&[]), Server::start(&[]));
     let events = r#"[{"topics":["b","a"],"event":"news","data":"a\nb\u0000\u2028 \"c\"","id":"mine","retry":70},
         {"data":{"n": 1}},{"topic":"c","data":""},{"topic":"a","data":"\u00e9\ud83d\ude00"}]"#;
@@ -198,7 +198,7 @@ fn one_history_is_carried_over_into_another() {
 }
 
 #[test]
-fn carrying_over_twice_stores_what_has_an_idempotency_key_once() {
+fn copying_twice_stores_events_with_an_idempotency_key_once() {
     let server = Server::start(&[]);
     for _ in 0..2 {
         let mut running = Running::start(&["publish", "--url", &url(&server), "--json"]);
@@ -209,7 +209,7 @@ fn carrying_over_twice_stores_what_has_an_idempotency_key_once() {
 }
 
 #[test]
-fn until_head_ends_where_the_head_is_of_another_topic_and_where_nothing_is() {
+fn until_head_ends_where_the_head_is_of_another_topic_and_where_history_is_empty() {
     let server = Server::start(&[]);
     let url = url(&server);
     let all = [
@@ -234,7 +234,7 @@ fn until_head_ends_where_the_head_is_of_another_topic_and_where_nothing_is() {
 }
 
 #[test]
-fn a_bad_line_is_named_and_what_stood_before_it_stands() {
+fn a_rejected_line_is_named_and_the_lines_before_it_stay_published() {
     let server = Server::start(&[]);
     let mut running = Running::start(&["publish", "--url", &url(&server), "--json"]);
     running
@@ -249,7 +249,7 @@ fn a_bad_line_is_named_and_what_stood_before_it_stands() {
 }
 
 #[test]
-fn a_server_with_a_key_takes_the_right_one_only() {
+fn a_server_with_a_publish_key_accepts_the_right_one_only() {
     let server = Server::start(&["--publish-key", "the-right-of-keys"]);
     let line = publish(&server, &["x"]).failed(1);
     assert!(
@@ -272,7 +272,7 @@ fn a_server_with_a_key_takes_the_right_one_only() {
 }
 
 #[test]
-fn a_client_finds_the_server_in_the_servers_own_settings() {
+fn client_commands_find_the_server_by_its_own_settings() {
     let server = Server::start(&[]);
     let listen = format!("0.0.0.0:{}", server.address.port());
     let variables = [("SSE_BROADCASTER_LISTEN", listen.as_str())];
@@ -283,7 +283,7 @@ fn a_client_finds_the_server_in_the_servers_own_settings() {
 }
 
 #[test]
-fn health_is_that_of_a_server_that_runs() {
+fn health_succeeds_for_a_running_server_only() {
     let server = Server::start(&[]);
     let url = url(&server);
     run(&["health", "--url", &url]).succeeded();

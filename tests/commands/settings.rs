@@ -25,7 +25,7 @@ fn a_bad_setting_of_the_environment_names_its_variable() {
 }
 
 #[test]
-fn an_unknown_variable_is_refused_by_every_command() {
+fn an_unknown_variable_is_rejected_by_every_command() {
     for args in [
         &["health"][..],
         &["subscribe"],
@@ -39,7 +39,7 @@ fn an_unknown_variable_is_refused_by_every_command() {
 }
 
 #[test]
-fn a_flag_of_the_server_that_a_command_ignores_is_said() {
+fn a_server_flag_that_a_command_ignores_is_reported() {
     let args = ["--data-dir", "x", "--listen", "127.0.0.1:1", "health"];
     let ended = run(&args);
     assert_eq!(ended.code, Some(1), "{ended:?}");
@@ -49,7 +49,7 @@ fn a_flag_of_the_server_that_a_command_ignores_is_said() {
 }
 
 #[test]
-fn an_unknown_command_is_told_those_that_there_are() {
+fn an_unknown_command_is_rejected_with_the_list_of_commands() {
     let line = run(&["--publish-key", "one", "secret"]).failed(2);
     assert!(
         line.contains("subscribe, publish, bench and health"),
@@ -85,7 +85,7 @@ fn the_version_is_printed() {
 }
 
 #[test]
-fn a_server_that_cannot_start_says_why_in_one_line() {
+fn a_server_that_cannot_start_reports_why_in_one_line() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let line = run(&["--listen", &address]).failed(1);

@@ -66,7 +66,7 @@ fn data_for_another_program_stays_as_it_is() {
 }
 
 #[test]
-fn what_a_hostile_server_answers_does_not_steer_a_terminal() {
+fn a_response_of_a_hostile_server_cannot_control_a_terminal() {
     let fake = Fake::start();
     let url = fake.url();
     let answering = std::thread::spawn(move || {

@@ -15,7 +15,7 @@ fn subscribe(fake: &Fake, args: &[&str]) -> Running {
 }
 
 #[test]
-fn the_data_of_each_event_is_printed_and_nothing_of_the_servers_own() {
+fn subscribe_prints_the_data_of_events_and_no_control_events() {
     let fake = Fake::start();
     let running = subscribe(&fake, &[]);
     let (mut stream, request) = fake.stream("");
@@ -30,7 +30,7 @@ fn the_data_of_each_event_is_printed_and_nothing_of_the_servers_own() {
 }
 
 #[test]
-fn topics_and_where_to_begin_are_asked_of_the_server() {
+fn subscribe_sends_topics_and_start_in_the_query() {
     let fake = Fake::start();
     let _running = subscribe(
         &fake,
@@ -45,7 +45,7 @@ fn topics_and_where_to_begin_are_asked_of_the_server() {
 }
 
 #[test]
-fn it_comes_back_after_the_servers_time_with_its_last_id() {
+fn subscribe_reconnects_after_the_servers_retry_with_its_last_event_id() {
     let fake = Fake::start();
     let running = subscribe(&fake, &["--since", "10m"]);
     let (mut stream, request) = fake.stream("");
@@ -67,7 +67,7 @@ fn it_comes_back_after_the_servers_time_with_its_last_id() {
 }
 
 #[test]
-fn the_id_of_a_position_is_gone_on_from_too() {
+fn subscribe_resumes_after_the_id_of_a_position() {
     let fake = Fake::start();
     let _running = subscribe(&fake, &[]);
     let (mut stream, _) = fake.stream("");
@@ -79,7 +79,7 @@ fn the_id_of_a_position_is_gone_on_from_too() {
 }
 
 #[test]
-fn a_stream_without_chunks_that_ends_is_come_back_to_as_well() {
+fn subscribe_reconnects_after_a_stream_without_chunked_coding() {
     let fake = Fake::start();
     let running = subscribe(&fake, &[]);
     let (mut connection, _) = fake.request();
@@ -94,7 +94,7 @@ fn a_stream_without_chunks_that_ends_is_come_back_to_as_well() {
 }
 
 #[test]
-fn a_gap_is_told_on_standard_error() {
+fn a_gap_is_reported_on_standard_error() {
     let fake = Fake::start();
     let running = subscribe(&fake, &["--since", "4-0"]);
     let (mut stream, _) = fake.stream("");
@@ -108,7 +108,7 @@ fn a_gap_is_told_on_standard_error() {
 }
 
 #[test]
-fn a_server_that_is_away_is_waited_for_and_told_of_once() {
+fn an_unreachable_server_is_retried_and_reported_once() {
     let fake = Fake::start();
     let running = subscribe(&fake, &[]);
     fake.answer("503 Service Unavailable", "text/html", "<h1>away</h1>");
@@ -127,7 +127,7 @@ fn a_server_that_is_away_is_waited_for_and_told_of_once() {
 }
 
 #[test]
-fn what_the_server_refuses_is_told_in_one_line() {
+fn a_rejected_subscription_is_reported_in_one_line() {
     let fake = Fake::start();
     let running = subscribe(&fake, &["--since", "yesterday"]);
     let problem = r#"{"code":"invalid_since","detail":"since is a duration\nor an id"}"#;
@@ -140,7 +140,7 @@ fn what_the_server_refuses_is_told_in_one_line() {
 }
 
 #[test]
-fn a_page_at_the_url_is_no_event_stream() {
+fn a_web_page_at_the_url_is_reported_as_no_event_stream() {
     let fake = Fake::start();
     let running = subscribe(&fake, &[]);
     fake.answer("200 OK", "text/html; charset=utf-8", "<h1>welcome</h1>");
@@ -149,7 +149,7 @@ fn a_page_at_the_url_is_no_event_stream() {
 }
 
 #[test]
-fn a_refusal_between_streams_is_waited_out() {
+fn a_rejection_between_streams_is_retried() {
     let fake = Fake::start();
     let running = subscribe(&fake, &[]);
     let (mut stream, _) = fake.stream("");
@@ -162,7 +162,7 @@ fn a_refusal_between_streams_is_waited_out() {
 }
 
 #[test]
-fn a_signal_ends_it_at_once_and_cleanly() {
+fn a_signal_ends_subscribe_at_once_with_exit_code_0() {
     for signal in ["-INT", "-TERM"] {
         let fake = Fake::start();
         let running = subscribe(&fake, &[]);
@@ -176,7 +176,7 @@ fn a_signal_ends_it_at_once_and_cleanly() {
 }
 
 #[test]
-fn it_ends_in_peace_when_nobody_reads_it_any_more() {
+fn subscribe_ends_with_exit_code_0_when_its_output_is_closed() {
     let fake = Fake::start();
     let mut running = subscribe(&fake, &[]);
     let (mut stream, _) = fake.stream("");
@@ -200,7 +200,7 @@ fn a_password_in_the_url_is_sent_and_not_shown() {
 }
 
 #[test]
-fn two_beginnings_are_one_too_many() {
+fn last_and_since_exclude_each_other() {
     let line = run(&["subscribe", "--last", "3", "--since", "10m"]).failed(2);
     assert!(
         line.contains("--last") && line.contains("--since"),

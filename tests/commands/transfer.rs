@@ -160,17 +160,17 @@ fn is_carried_into_each(from: Kept) {
 }
 
 #[test]
-fn what_is_in_memory_is_carried_into_any_history_and_what_has_an_idempotency_key_only_once() {
+fn a_history_in_memory_is_copied_into_any_other_and_idempotency_keys_are_stored_once() {
     is_carried_into_each(Kept::InMemory);
 }
 
 #[test]
-fn what_is_on_disk_is_carried_into_any_history_and_what_has_an_idempotency_key_only_once() {
+fn a_history_on_disk_is_copied_into_any_other_and_idempotency_keys_are_stored_once() {
     is_carried_into_each(Kept::on_disk());
 }
 
 #[test]
-fn what_is_in_redis_is_carried_into_any_history_and_what_has_an_idempotency_key_only_once() {
+fn a_history_in_redis_is_copied_into_any_other_and_idempotency_keys_are_stored_once() {
     is_carried_into_each(Kept::in_redis());
 }
 
@@ -192,7 +192,7 @@ fn dump_with_signals(server: &Server) -> (Vec<String>, Vec<String>) {
 }
 
 #[test]
-fn a_copy_with_signals_carries_every_document_behind_the_events() {
+fn a_copy_with_signals_holds_every_document_after_the_events() {
     let from = Node::start(Kept::InMemory);
     publish(&from.server, &events());
     for (path, document) in [

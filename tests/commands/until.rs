@@ -18,7 +18,7 @@ fn replay(fake: &Fake) -> Connection {
 }
 
 #[test]
-fn it_ends_with_the_event_at_the_head() {
+fn until_head_ends_with_the_event_at_the_head() {
     let fake = Fake::start();
     let running = until_head(&fake);
     replay(&fake).send("data: three\nid: 5-3\n\ndata: later\nid: 5-4\n\n");
@@ -26,7 +26,7 @@ fn it_ends_with_the_event_at_the_head() {
 }
 
 #[test]
-fn it_ends_with_a_position_where_the_head_is_of_another_topic() {
+fn until_head_ends_with_a_position_where_the_head_is_of_another_topic() {
     let fake = Fake::start();
     let running = until_head(&fake);
     let mut stream = replay(&fake);
@@ -36,7 +36,7 @@ fn it_ends_with_a_position_where_the_head_is_of_another_topic() {
 }
 
 #[test]
-fn what_came_later_is_not_printed() {
+fn until_head_prints_no_event_after_the_head() {
     let fake = Fake::start();
     let running = until_head(&fake);
     replay(&fake).send("data: later\nid: 5-4\n\n");
@@ -44,7 +44,7 @@ fn what_came_later_is_not_printed() {
 }
 
 #[test]
-fn a_cut_in_the_middle_does_not_move_the_end() {
+fn a_cut_does_not_move_the_end_of_until_head() {
     let fake = Fake::start();
     let running = until_head(&fake);
     drop(replay(&fake));
@@ -56,7 +56,7 @@ fn a_cut_in_the_middle_does_not_move_the_end() {
 }
 
 #[test]
-fn where_nothing_was_it_ends_as_soon_as_it_is_connected() {
+fn until_head_ends_at_connected_where_history_is_empty() {
     let fake = Fake::start();
     let running = until_head(&fake);
     let (mut stream, _) = fake.stream("Event-Head: 5-0\r\n");
@@ -65,7 +65,7 @@ fn where_nothing_was_it_ends_as_soon_as_it_is_connected() {
 }
 
 #[test]
-fn a_server_that_sends_it_away_for_now_is_come_back_to() {
+fn until_head_reconnects_to_a_server_without_room() {
     let fake = Fake::start();
     let running = until_head(&fake);
     let (mut full, _) = fake.stream("");
@@ -86,7 +86,7 @@ fn a_server_that_sends_it_away_for_now_is_come_back_to() {
 }
 
 #[test]
-fn a_server_that_does_not_tell_its_head_is_told_of() {
+fn until_head_fails_where_the_server_sends_no_head() {
     let fake = Fake::start();
     let running = until_head(&fake);
     let (mut stream, _) = fake.stream("");

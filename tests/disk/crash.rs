@@ -231,17 +231,17 @@ fn crash_with(sync: &str) {
 }
 
 #[test]
-fn what_was_answered_is_there_once_after_every_crash_when_each_publish_is_synced() {
+fn acknowledged_events_are_there_exactly_once_after_every_crash_when_each_publish_is_synced() {
     crash_with("always");
 }
 
 #[test]
-fn what_was_answered_is_there_once_after_every_crash_when_syncs_are_spaced() {
+fn acknowledged_events_are_there_exactly_once_after_every_crash_when_syncs_are_spaced() {
     crash_with("10ms");
 }
 
 #[test]
-fn what_was_answered_is_there_once_after_every_crash_without_syncs() {
+fn acknowledged_events_are_there_exactly_once_after_every_crash_without_syncs() {
     crash_with("never");
 }
 

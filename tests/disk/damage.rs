@@ -156,7 +156,7 @@ fn is_told(directory: &Path, answered: &[(Id, String)], what: &str) -> bool {
 }
 
 #[test]
-fn damage_to_any_file_is_told_and_never_a_log_that_is_shorter_in_silence() {
+fn damage_to_any_file_is_reported_and_never_shortens_the_log_silently() {
     let directory = tempfile::tempdir().unwrap();
     let whole = directory.path().join("whole");
     let answered = a_log(&whole);

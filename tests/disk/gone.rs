@@ -36,7 +36,7 @@ fn end_the_sync(log: &Log) {
 }
 
 #[test]
-fn a_client_that_shuts_down_its_sending_side_still_gets_its_answer() {
+fn a_client_that_shuts_down_its_sending_side_still_gets_its_response() {
     let log = Log::new();
     let (server, socket) = in_a_sync(&log);
     socket.shutdown(Shutdown::Write).unwrap();
@@ -49,7 +49,7 @@ fn a_client_that_shuts_down_its_sending_side_still_gets_its_answer() {
 }
 
 #[test]
-fn a_publish_whose_client_went_away_before_the_answer_is_delivered_and_kept() {
+fn a_publish_whose_client_disconnects_before_the_response_is_delivered_and_kept() {
     let log = Log::new();
     let (server, socket) = in_a_sync(&log);
     let mut stream = server.subscribe("/events?topic=*");

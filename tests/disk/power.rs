@@ -123,32 +123,32 @@ fn lose_power_again_and_again(sync: &str, bytes: usize, answers: Range<u64>) {
 }
 
 #[test]
-fn what_was_synced_before_it_was_answered_survives_a_loss_of_power() {
+fn events_that_were_synced_before_the_response_survive_a_power_loss() {
     lose_power_again_and_again("always", 100, 0..300);
 }
 
 #[test]
-fn with_spaced_syncs_a_beginning_survives_a_loss_of_power() {
+fn with_spaced_syncs_a_prefix_of_the_log_survives_a_power_loss() {
     lose_power_again_and_again("10ms", 100, 0..300);
 }
 
 #[test]
-fn without_syncs_a_beginning_survives_a_loss_of_power() {
+fn without_syncs_a_prefix_of_the_log_survives_a_power_loss() {
     lose_power_again_and_again("never", 100, 0..300);
 }
 
 #[test]
-fn events_that_are_larger_than_a_page_and_synced_survive_a_loss_of_power() {
+fn synced_events_larger_than_a_page_survive_a_power_loss() {
     lose_power_again_and_again("always", 20_000, 0..60);
 }
 
 #[test]
-fn of_events_that_are_larger_than_a_page_a_beginning_survives_a_loss_of_power() {
+fn a_prefix_of_the_log_survives_a_power_loss_with_events_larger_than_a_page() {
     lose_power_again_and_again("never", 20_000, 0..60);
 }
 
 #[test]
-fn a_beginning_survives_a_loss_of_power_while_tables_are_written() {
+fn a_prefix_of_the_log_survives_a_power_loss_while_tables_are_written() {
     // It begins a journal, and writes its tables, at 8 MiB.
     lose_power_again_and_again("never", 100_000, 83..90);
 }

@@ -25,7 +25,7 @@ fn a_log(log: &Log) {
 }
 
 #[test]
-fn a_directory_that_another_process_has_is_waited_for_and_then_refused() {
+fn a_directory_of_another_process_is_waited_for_and_then_rejected() {
     let log = Log::new();
     let first = log.start(&[]);
     let began = Instant::now();
@@ -45,7 +45,7 @@ fn a_directory_that_another_process_has_is_waited_for_and_then_refused() {
 }
 
 #[test]
-fn a_directory_that_another_process_lets_go_of_is_taken() {
+fn a_directory_is_opened_once_another_process_releases_it() {
     let log = Log::new();
     let first = log.start(&[]);
     first.publish("a", "kept");

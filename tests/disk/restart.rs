@@ -23,7 +23,7 @@ fn publish_numbers(server: &Server, range: std::ops::Range<usize>) {
 }
 
 #[test]
-fn ids_go_on_increasing_over_restarts_also_when_the_clock_goes_back() {
+fn ids_increase_over_restarts_also_when_the_clock_goes_back() {
     let log = Log::new();
     let mut last = (0, 0);
     for seconds in [0, DAY, 0, -DAY, 2 * DAY, 0] {
@@ -38,7 +38,7 @@ fn ids_go_on_increasing_over_restarts_also_when_the_clock_goes_back() {
 }
 
 #[test]
-fn ids_go_on_increasing_also_when_all_events_grew_too_old() {
+fn ids_increase_over_restarts_also_when_all_events_are_too_old() {
     let log = Log::new();
     let server = log.start(&[]);
     let ids = server.publish_all("a", numbers(0..10));
@@ -118,7 +118,7 @@ fn a_restart_has_every_event_as_it_was_in_memory_or_on_disk() {
 }
 
 #[test]
-fn idempotency_keys_are_found_again() {
+fn idempotency_keys_are_found_after_a_restart() {
     let log = Log::new();
     let publish = |server: &Server, data: &str| {
         let mut publisher = Publisher::connect(server.address).unwrap();
@@ -137,7 +137,7 @@ fn idempotency_keys_are_found_again() {
 }
 
 #[test]
-fn a_server_that_was_told_to_stop_leaves_a_log_that_opens() {
+fn a_server_that_was_stopped_leaves_a_log_that_opens() {
     let log = Log::new();
     let mut server = log.start(&["--sync", "never"]);
     server.publish_all("a", numbers(0..100));
@@ -158,7 +158,7 @@ fn open(log: &Log) -> Disk {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn retained_values_are_there_again_and_are_expected_as_they_were_written() {
+async fn retained_values_keep_their_versions_over_a_restart() {
     let log = Log::new();
     let event = || sse_broadcaster::Event::builder("x").build().unwrap();
     let retain = |key: &str, value: Option<&'static str>| Retain::new(key, value.map(Into::into));

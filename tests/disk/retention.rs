@@ -30,7 +30,7 @@ fn held(server: &Server) -> std::ops::Range<usize> {
 }
 
 #[test]
-fn the_oldest_go_when_there_are_too_many() {
+fn the_oldest_events_are_dropped_when_there_are_too_many() {
     const MOST: usize = 1_000;
     let log = Log::new();
     let args = ["--history-events", "1000", "--window-events", "50"];
@@ -50,7 +50,7 @@ fn the_oldest_go_when_there_are_too_many() {
 }
 
 #[test]
-fn the_oldest_go_when_they_are_too_large() {
+fn the_oldest_events_are_dropped_when_they_are_too_large() {
     const EVENTS: usize = 400;
     let log = Log::new();
     let most = EVENTS * cost(1_000);
@@ -77,7 +77,7 @@ fn the_oldest_go_when_they_are_too_large() {
 }
 
 #[test]
-fn the_oldest_go_when_they_are_too_old_also_when_nobody_publishes() {
+fn the_oldest_events_are_dropped_when_they_are_too_old_also_when_nothing_is_published() {
     let log = Log::new();
     drop(log.start(&[]));
     let server = log.start(&["--window-events", "16"]);
@@ -97,7 +97,7 @@ fn the_oldest_go_when_they_are_too_old_also_when_nobody_publishes() {
 }
 
 #[test]
-fn events_grow_too_old_while_the_server_runs() {
+fn events_that_grow_too_old_are_dropped_while_the_server_runs() {
     let log = Log::new();
     let server = log.start(&["--history-age", "2s", "--ping-interval", "500ms"]);
     let mut stream = server.subscribe("/events?topic=*");
@@ -108,7 +108,7 @@ fn events_grow_too_old_while_the_server_runs() {
 }
 
 #[test]
-fn a_bound_that_was_lowered_is_caught_up_with() {
+fn a_lowered_retention_bound_is_applied_to_the_existing_log() {
     let log = Log::new();
     publish(&log.start(&[]), 0..6_000, 10);
     let server = log.start(&["--history-events", "100"]);
@@ -119,7 +119,7 @@ fn a_bound_that_was_lowered_is_caught_up_with() {
 }
 
 #[test]
-fn whoever_resumes_from_what_was_dropped_is_told_and_goes_on_at_the_oldest() {
+fn a_resume_after_a_dropped_event_is_sent_a_gap_and_continues_at_the_oldest() {
     let log = Log::new();
     let args = ["--history-events", "100", "--window-events", "20"];
     let server = log.start(&args);

@@ -143,17 +143,17 @@ fn nothing_is_answered_before_its_sync(publishers: usize) {
 }
 
 #[test]
-fn one_publisher_is_answered_after_the_sync_that_covers_its_event() {
+fn a_publish_gets_its_response_after_the_sync_of_its_event() {
     nothing_is_answered_before_its_sync(1);
 }
 
 #[test]
-fn many_publishers_share_syncs_and_none_is_answered_before_its_own() {
+fn many_publishers_share_syncs_and_no_response_comes_before_the_sync_of_its_event() {
     nothing_is_answered_before_its_sync(8);
 }
 
 #[test]
-fn without_syncs_an_event_is_with_the_kernel_before_it_is_answered() {
+fn without_syncs_an_event_is_written_to_the_kernel_before_the_response() {
     let (calls, answered) = published("never", 2);
     let (mut first, mut last) = (usize::MAX, 0);
     for (data, id) in &answered {

@@ -139,7 +139,7 @@ fn count(server: &mut Server, text: &str) -> usize {
 }
 
 #[test]
-fn a_read_gets_past_unreadable_events_with_one_gap_and_so_it_stays_over_a_restart() {
+fn unreadable_events_are_skipped_with_one_gap_also_after_a_restart() {
     let log = a_log();
     let file = damage(&log, &data(500)[..12]);
     let mut server = log.start(&ARGS);
@@ -184,7 +184,7 @@ fn a_read_gets_past_unreadable_events_with_one_gap_and_so_it_stays_over_a_restar
 }
 
 #[test]
-fn retention_that_reaches_unreadable_events_drops_them_and_publishing_goes_on() {
+fn retention_drops_unreadable_events_and_publishing_continues() {
     let log = a_log();
     damage(&log, &data(1_000)[..12]);
     let mut server = log.start(&[&ARGS[..], &["--history-events", "5000"]].concat());
@@ -248,7 +248,7 @@ fn a_log_is_repaired_while_it_runs_and_streams_stay_open() {
 }
 
 #[test]
-fn a_damaged_index_of_idempotency_keys_is_made_whole_and_no_publish_is_refused() {
+fn a_damaged_index_of_idempotency_keys_is_rebuilt_and_no_publish_is_rejected() {
     let log = a_log();
     // In the index alone an o stands before them.
     for number in ["oown-0001", "oown-0040"] {

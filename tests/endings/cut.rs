@@ -18,7 +18,7 @@ fn read_raw(socket: &mut TcpStream) -> (String, Result<(), ErrorKind>) {
 }
 
 #[test]
-fn without_chunks_a_cut_is_a_reset_behind_everything_that_was_sent() {
+fn without_chunked_coding_a_cut_is_a_reset_after_everything_that_was_sent() {
     let mut server = Server::start(&[]);
     let open = |version: &str| {
         let mut socket = server.connect();
@@ -65,7 +65,7 @@ fn without_chunks_a_cut_is_a_reset_behind_everything_that_was_sent() {
 }
 
 #[test]
-fn without_chunks_a_stream_that_a_drain_has_no_time_for_ends_with_a_reset_too() {
+fn without_chunked_coding_a_stream_that_outlasts_the_drain_time_ends_with_a_reset() {
     let mut server = Server::start(&["--drain-time", "0s"]);
     let mut socket = server.connect();
     socket.write_all(b"GET /events HTTP/1.0\r\n\r\n").unwrap();
@@ -77,7 +77,7 @@ fn without_chunks_a_stream_that_a_drain_has_no_time_for_ends_with_a_reset_too() 
 }
 
 #[test]
-fn a_client_that_has_sent_more_than_its_head_still_gets_all_before_the_cut() {
+fn a_client_that_has_sent_more_than_its_request_still_gets_everything_before_the_cut() {
     let mut server = Server::start(&[]);
     let mut stream = server.subscribe("/events?topic=a");
     stream
@@ -92,7 +92,7 @@ fn a_client_that_has_sent_more_than_its_head_still_gets_all_before_the_cut() {
 }
 
 #[test]
-fn at_the_limit_of_subscribers_a_client_is_told_to_come_back() {
+fn at_the_limit_of_subscribers_a_client_is_sent_retry_and_a_cut() {
     let server = Server::start(&["--max-subscribers", "2"]);
     let streams = ["1", "2"].map(|_| server.subscribe("/events"));
     wait_until("both are there", || server.metric("subscribers") == 2);

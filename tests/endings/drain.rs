@@ -40,7 +40,7 @@ fn draining() -> (Server, TcpStream) {
 }
 
 #[test]
-fn a_drain_tells_every_client_when_to_come_back_and_cuts_it() {
+fn a_drain_sends_every_client_a_retry_and_cuts_it() {
     const STREAMS: usize = 500;
     const EVENTS: usize = 50;
     const DRAIN_TIME: Duration = Duration::from_secs(20);
@@ -82,7 +82,7 @@ fn a_drain_tells_every_client_when_to_come_back_and_cuts_it() {
 }
 
 #[test]
-fn a_drain_waits_for_nobody_once_all_are_gone() {
+fn a_drain_ends_once_all_streams_have_ended() {
     for signal in ["-TERM", "-INT"] {
         let mut server = Server::start(&["--drain-time", FOREVER]);
         let mut stream = server.subscribe("/events");
@@ -105,7 +105,7 @@ fn an_interrupt_drains_at_once_whatever_the_delay() {
 }
 
 #[test]
-fn before_a_delayed_drain_everything_goes_on_but_it_is_not_ready() {
+fn before_a_delayed_drain_everything_works_but_readiness() {
     let mut server = Server::start(&["--drain-delay", FOREVER]);
     let mut before = server.subscribe("/events?topic=a");
     before.until("connected");
@@ -130,7 +130,7 @@ fn before_a_delayed_drain_everything_goes_on_but_it_is_not_ready() {
 }
 
 #[test]
-fn a_delayed_drain_comes() {
+fn a_delayed_drain_takes_place() {
     let mut server = Server::start(&["--drain-delay", "300ms", "--drain-time", "1s"]);
     let mut stream = server.subscribe("/events");
     stream.until("connected");
@@ -143,7 +143,7 @@ fn a_delayed_drain_comes() {
 }
 
 #[test]
-fn while_it_drains_new_streams_are_sent_away_and_a_second_signal_stops() {
+fn a_drain_rejects_new_streams_and_a_second_signal_stops_the_server() {
     let (mut server, stuck) = draining();
     assert_eq!(server.get("/health/ready").status, 503);
     let mut stream = server.subscribe_with("/events", "Accept: text/event-stream");
@@ -161,7 +161,7 @@ fn while_it_drains_new_streams_are_sent_away_and_a_second_signal_stops() {
 }
 
 #[test]
-fn a_stream_that_takes_nothing_holds_a_drain_up_for_the_drain_time_alone() {
+fn a_stream_that_does_not_read_delays_a_drain_up_to_the_drain_time() {
     let args = [
         "--drain-time",
         "1s",

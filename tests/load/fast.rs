@@ -96,7 +96,7 @@ fn nobody_has_left(server: &Server) {
 }
 
 #[test]
-fn publishers_as_fast_as_they_are_answered_lose_nobody_anything() {
+fn publishers_at_full_speed_cause_no_losses() {
     let server = Server::start(&["--ping-interval", "1h"]);
     let crowd = Crowd::open(server.address, "/events?topic=a", room_for(1_000));
     let before = server.resident() as u64;
@@ -121,7 +121,7 @@ fn publishers_as_fast_as_they_are_answered_lose_nobody_anything() {
 }
 
 #[test]
-fn with_a_small_window_publishers_wait_and_what_a_reader_misses_is_announced() {
+fn with_a_small_window_publishers_wait_and_lost_events_are_announced_by_a_gap() {
     const WINDOW: u64 = 64;
     let server = Server::start(&[
         "--ping-interval",
@@ -188,7 +188,7 @@ fn with_a_small_window_publishers_wait_and_what_a_reader_misses_is_announced() {
 }
 
 #[test]
-fn a_large_batch_is_passed_on_in_pieces() {
+fn a_large_batch_is_delivered_in_pieces() {
     // Copied whole for each, these would be far more than what is allowed here.
     const SUBSCRIBERS: usize = 200;
     const EVENTS: usize = 96;

@@ -53,7 +53,7 @@ fn unread_pipelined_requests_pin_one_response_a_connection() {
 }
 
 #[test]
-fn pipelined_requests_with_bodies_are_answered_in_order_to_a_client_that_reads_late() {
+fn pipelined_requests_with_bodies_get_responses_in_order_also_when_the_client_reads_late() {
     const EACH: usize = 300;
     let server = Server::start(&["--socket-buffer-bytes", "4096"]);
     let requests: Vec<_> = (0..EACH)

@@ -117,7 +117,7 @@ fn replaying_clients_that_do_not_read_a_log_share_one_budget() {
 }
 
 #[test]
-fn one_byte_now_and_then_does_not_hold_what_other_replays_wait_for() {
+fn reading_one_byte_now_and_then_does_not_block_other_replays() {
     for (direct, way) in [
         (&[][..], WAYS[0]),
         (&["--no-direct"], WAYS[1]),

@@ -67,7 +67,7 @@ fn one_subscriber_that_never_reads_costs_the_others_and_the_server_nothing() {
 }
 
 #[test]
-fn a_subscriber_that_takes_nothing_for_the_stall_time_is_cut() {
+fn a_subscriber_that_reads_nothing_for_the_stall_timeout_is_cut() {
     let server = Server::start(&[&LITTLE[..], &["--stall-timeout", "1s"]].concat());
     let mut healthy = server.subscribe("/events?topic=*");
     healthy.until("connected");
@@ -129,7 +129,7 @@ fn read_slowly(server: &Server) -> Vec<(bool, usize)> {
 }
 
 #[test]
-fn one_that_reads_slowly_but_always_gets_everything_and_is_never_cut() {
+fn a_slow_but_steady_reader_gets_everything_and_is_never_cut() {
     let server = Server::start(&["--stall-timeout", "1s", "--socket-buffer-bytes", "16384"]);
     let seen = read_slowly(&server);
     assert!(
@@ -140,7 +140,7 @@ fn one_that_reads_slowly_but_always_gets_everything_and_is_never_cut() {
 }
 
 #[test]
-fn one_that_takes_longer_than_the_stall_time_for_one_event_is_not_cut() {
+fn a_reader_that_needs_longer_than_the_stall_timeout_for_one_event_is_not_cut() {
     const BYTES: usize = 1 << 20;
     let server = Server::start(&["--stall-timeout", "1s", "--socket-buffer-bytes", "16384"]);
     let mut slow = server.connect_narrow(NARROW);
@@ -159,7 +159,7 @@ fn one_that_takes_longer_than_the_stall_time_for_one_event_is_not_cut() {
 }
 
 #[test]
-fn one_whose_acknowledgements_are_further_apart_than_the_stall_time_is_not_cut() {
+fn a_reader_with_acknowledgements_further_apart_than_the_stall_timeout_is_not_cut() {
     const BYTES: usize = 1 << 20;
     const PAUSE: Duration = Duration::from_millis(2_500);
     let server = Server::start(&["--stall-timeout", "1s", "--socket-buffer-bytes", "16384"]);
@@ -234,7 +234,7 @@ fn a_slow_reader_of_an_event_that_the_kernels_buffers_hold_whole_is_not_cut() {
 }
 
 #[test]
-fn one_that_stops_reading_an_event_that_the_kernels_buffers_hold_whole_is_cut() {
+fn a_reader_that_stops_within_an_event_in_the_kernels_buffers_is_cut() {
     let server = Server::start(&["--stall-timeout", "250ms"]);
     let mut stuck = server.connect_narrow(NARROW);
     stuck.write_all(SUBSCRIBE_TO_ALL).unwrap();
@@ -246,7 +246,7 @@ fn one_that_stops_reading_an_event_that_the_kernels_buffers_hold_whole_is_cut() 
 }
 
 #[test]
-fn one_that_reads_more_slowly_than_history_lasts_is_told_what_it_missed() {
+fn a_reader_slower_than_retention_is_sent_a_gap() {
     let server = Server::start(
         &[
             &LITTLE[..],

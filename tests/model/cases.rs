@@ -57,7 +57,7 @@ fn crowd(world: &mut World, asks: Asks) {
 }
 
 #[test]
-fn a_replay_that_read_further_than_the_walks_had_come_is_not_given_that_again() {
+fn a_replay_that_reads_past_the_walks_is_not_sent_those_events_twice() {
     let mut world = World::new(Shape::of(WINDOW));
     let client = join(&mut world, BUSY, Start::Earliest);
     publish(&mut world, BUSY, 2);
@@ -69,7 +69,7 @@ fn a_replay_that_read_further_than_the_walks_had_come_is_not_given_that_again() 
 }
 
 #[test]
-fn an_event_of_two_topics_is_not_given_again_by_the_second_half_of_a_walk() {
+fn an_event_of_two_topics_is_not_sent_twice_by_the_second_half_of_a_walk() {
     let mut world = World::new(Shape::of(WINDOW));
     let both = Asks {
         topics: BUSY.topics | QUIET.topics,
@@ -86,7 +86,7 @@ fn an_event_of_two_topics_is_not_given_again_by_the_second_half_of_a_walk() {
 }
 
 #[test]
-fn one_that_stalls_behind_its_replay_is_told_of_no_gap_while_nothing_is_due() {
+fn a_stream_that_stalls_after_its_replay_has_no_gap_while_nothing_is_due() {
     let mut world = World::new(Shape::of(WINDOW));
     publish(&mut world, QUIET, 1);
     let client = join(&mut world, QUIET, Start::Earliest);
@@ -96,7 +96,7 @@ fn one_that_stalls_behind_its_replay_is_told_of_no_gap_while_nothing_is_due() {
 }
 
 #[test]
-fn one_that_stalls_in_the_middle_of_its_replay_is_told_of_no_gap_while_the_rest_is_held() {
+fn a_stream_that_stalls_within_its_replay_has_no_gap_while_history_holds_the_rest() {
     let mut world = World::new(Shape::of(4 * CHUNK));
     pass(&mut world, QUIET, CHUNK);
     pass(&mut world, BUSY, CHUNK);
@@ -108,7 +108,7 @@ fn one_that_stalls_in_the_middle_of_its_replay_is_told_of_no_gap_while_the_rest_
 }
 
 #[test]
-fn one_that_stalls_in_the_middle_of_what_is_live_is_told_of_no_gap_while_the_rest_is_held() {
+fn a_stream_that_stalls_within_live_events_has_no_gap_while_history_holds_the_rest() {
     let mut world = World::new(Shape::of(4 * CHUNK));
     let client = join(&mut world, QUIET, Start::Live);
     world.settle();
@@ -122,7 +122,7 @@ fn one_that_stalls_in_the_middle_of_what_is_live_is_told_of_no_gap_while_the_res
 }
 
 #[test]
-fn private_events_are_no_loss_to_those_who_may_not_have_them() {
+fn private_events_that_a_subscriber_may_not_read_are_no_gap() {
     let mut world = World::new(Shape::of(WINDOW));
     let private = Asks {
         private: true,
@@ -135,7 +135,7 @@ fn private_events_are_no_loss_to_those_who_may_not_have_them() {
 }
 
 #[test]
-fn one_that_comes_back_to_a_quiet_topic_is_told_at_once_how_far_it_is() {
+fn a_resume_on_a_quiet_topic_is_sent_its_position_at_once() {
     let mut world = World::new(Shape::of(8 * WINDOW));
     join(&mut world, BUSY, Start::Live);
     pass(&mut world, BUSY, 2);
@@ -149,7 +149,7 @@ fn one_that_comes_back_to_a_quiet_topic_is_told_at_once_how_far_it_is() {
 }
 
 #[test]
-fn a_quiet_stream_is_told_in_time_how_far_it_is_also_by_a_walk_over_half_the_window() {
+fn a_quiet_stream_is_sent_its_position_in_time_also_by_a_walk_over_half_the_window() {
     let mut world = World::new(Shape::of(8 * WINDOW));
     let client = join(&mut world, QUIET, Start::Live);
     publish(&mut world, QUIET, 1);
@@ -166,7 +166,7 @@ fn a_quiet_stream_is_told_in_time_how_far_it_is_also_by_a_walk_over_half_the_win
 }
 
 #[test]
-fn history_is_read_once_for_all_that_come_back_alike_at_once() {
+fn history_is_read_once_for_all_equal_reconnects_at_once() {
     let mut world = World::new(Shape::of(WINDOW));
     let last_id = world.log.head().to_string();
     publish(&mut world, BUSY, WINDOW / 2);
@@ -185,7 +185,7 @@ fn history_is_read_once_for_all_that_come_back_alike_at_once() {
 }
 
 #[test]
-fn whoever_was_sent_an_event_meanwhile_is_pinged_later() {
+fn a_stream_that_was_sent_an_event_meanwhile_is_pinged_later() {
     let mut world = World::new(Shape::of(WINDOW));
     crowd(&mut world, BUSY);
     for _ in 1..TICKS_PER_PING {
@@ -204,7 +204,7 @@ fn whoever_was_sent_an_event_meanwhile_is_pinged_later() {
 }
 
 #[test]
-fn everybody_is_pinged_who_was_sent_nothing() {
+fn every_stream_that_was_sent_nothing_is_pinged() {
     let mut world = World::new(Shape::of(WINDOW));
     crowd(&mut world, BUSY);
     let before = world.broadcaster.stats().bytes_sent.get();
@@ -215,7 +215,7 @@ fn everybody_is_pinged_who_was_sent_nothing() {
 }
 
 #[test]
-fn one_that_joins_when_all_have_left_in_the_middle_of_a_walk_begins_at_the_head() {
+fn a_subscriber_that_joins_when_all_others_left_within_a_walk_begins_at_the_head() {
     let mut world = World::new(Shape::of(WINDOW));
     crowd(&mut world, BUSY);
     publish(&mut world, BUSY, 1);
@@ -231,7 +231,7 @@ fn one_that_joins_when_all_have_left_in_the_middle_of_a_walk_begins_at_the_head(
 }
 
 #[test]
-fn what_a_shard_lost_while_nobody_walked_it_is_no_loss_to_one_that_joins_meanwhile() {
+fn events_lost_by_a_shard_without_walks_are_no_gap_to_new_subscribers() {
     let mut world = World::new(Shape::of(WINDOW));
     crowd(&mut world, BUSY);
     world.stop_walking();
@@ -258,7 +258,7 @@ fn a_walk_goes_to_its_end_also_when_its_task_ends_in_the_middle() {
 }
 
 #[test]
-fn publishers_that_wait_are_told_when_everybody_has_left() {
+fn waiting_publishers_continue_when_all_subscribers_have_left() {
     let mut world = World::new(Shape::of(WINDOW));
     let client = join(&mut world, BUSY, Start::Live);
     for _ in 0..WINDOW {
@@ -271,7 +271,7 @@ fn publishers_that_wait_are_told_when_everybody_has_left() {
 }
 
 #[test]
-fn publishers_that_wait_are_told_when_walks_end() {
+fn waiting_publishers_continue_when_walks_end() {
     let mut world = World::new(Shape::of(WINDOW));
     join(&mut world, BUSY, Start::Live);
     for _ in 0..WINDOW {
@@ -283,7 +283,7 @@ fn publishers_that_wait_are_told_when_walks_end() {
 }
 
 #[test]
-fn a_replay_is_told_that_it_has_come_to_the_head_also_when_what_is_left_of_it_is_live() {
+fn a_replay_is_sent_a_position_at_the_head_also_when_its_last_events_are_live() {
     let mut world = World::new(Shape::of(4 * CHUNK));
     join(&mut world, BUSY, Start::Live);
     publish(&mut world, QUIET, CHUNK);

@@ -263,7 +263,7 @@ fn after(id: EventId, by: u64) -> EventId {
 }
 
 #[test]
-fn live_and_slow_streams_are_told_once_and_go_on() {
+fn live_and_slow_streams_are_sent_one_gap_by_a_new_epoch_and_continue() {
     for head in [LOWER, HIGHER] {
         let mut world = World::new();
         let (mut live, mut slow) = (world.join(Start::Live), world.join(Start::Live));
@@ -284,7 +284,7 @@ fn live_and_slow_streams_are_told_once_and_go_on() {
 }
 
 #[test]
-fn a_stream_that_is_polled_before_the_walk_knows_of_it_waits_for_that() {
+fn a_stream_that_is_polled_before_the_walk_sees_the_new_epoch_waits_for_it() {
     for head in [LOWER, HIGHER] {
         let mut world = World::new();
         let mut slow = world.join(Start::Live);
@@ -315,7 +315,7 @@ fn a_stream_that_is_polled_before_the_walk_knows_of_it_waits_for_that() {
 }
 
 #[test]
-fn one_that_comes_back_with_an_id_of_the_log_before_is_told_once() {
+fn a_resume_with_an_id_of_the_previous_epoch_is_sent_one_gap() {
     for head in [LOWER, HIGHER] {
         let mut world = World::new();
         let mut stays = world.join(Start::Live);
@@ -332,7 +332,7 @@ fn one_that_comes_back_with_an_id_of_the_log_before_is_told_once() {
 }
 
 #[test]
-fn one_that_joins_while_the_others_are_told_has_no_gap() {
+fn a_subscriber_that_joins_during_a_change_of_epoch_has_no_gap() {
     for head in [LOWER, HIGHER] {
         let mut world = World::new();
         let mut crowd: Vec<_> = (0..CROWD).map(|_| world.join(Start::Live)).collect();
@@ -440,7 +440,7 @@ fn tell(seed: u64, crowd: usize, steps: usize) {
 }
 
 #[test]
-fn whenever_it_is_replaced_everybody_is_told_once_and_goes_on() {
+fn a_new_epoch_at_any_step_sends_every_stream_one_gap() {
     for seed in seeds(254).take(STORIES) {
         tell(seed, 0, 80);
     }

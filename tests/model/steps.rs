@@ -327,12 +327,12 @@ const SMALL: Story = Story {
 };
 
 #[test]
-fn everybody_has_what_its_topics_say_in_the_smallest_window() {
+fn every_subscriber_gets_its_topics_in_the_smallest_window() {
     tell(SMALL, 300, 120);
 }
 
 #[test]
-fn everybody_has_what_its_topics_say_on_two_shards() {
+fn every_subscriber_gets_its_topics_on_two_shards() {
     let shape = Shape {
         shards: 2,
         ..Shape::of(24)
@@ -341,7 +341,7 @@ fn everybody_has_what_its_topics_say_on_two_shards() {
 }
 
 #[test]
-fn everybody_has_what_its_topics_say_when_bytes_bound_the_window() {
+fn every_subscriber_gets_its_topics_when_bytes_bound_the_window() {
     let shape = Shape {
         bytes: 32 << 10,
         data_bytes: 500,
@@ -364,7 +364,7 @@ fn joins_leaves_and_polls_in_the_middle_of_a_walk_lose_nothing() {
 }
 
 #[test]
-fn long_replays_are_taken_in_chunks_and_may_be_cut_anywhere() {
+fn long_replays_are_read_in_chunks_and_may_be_cut_anywhere() {
     let shape = Shape {
         data_bytes: 1_500,
         bytes: 2 << 20,
@@ -379,7 +379,7 @@ fn long_replays_are_taken_in_chunks_and_may_be_cut_anywhere() {
 }
 
 #[test]
-fn more_than_one_walk_takes_on_is_walked_in_parts() {
+fn more_events_than_one_walk_handles_are_walked_in_parts() {
     let story = Story {
         shape: Shape::of(4_096),
         floods: 20,
@@ -389,7 +389,7 @@ fn more_than_one_walk_takes_on_is_walked_in_parts() {
 }
 
 #[test]
-fn a_history_that_answers_late_or_not_at_all_loses_nothing() {
+fn a_history_whose_reads_are_late_or_fail_loses_nothing() {
     for (window, floods, cases) in [(16, 0, 200), (1_024, 10, 30)] {
         let shape = Shape {
             gated: true,
@@ -405,7 +405,7 @@ fn a_history_that_answers_late_or_not_at_all_loses_nothing() {
 }
 
 #[test]
-fn what_grows_too_old_is_announced() {
+fn events_dropped_by_age_are_announced_by_a_gap() {
     let shape = Shape {
         age: Some(Duration::from_millis(15)),
         ..Shape::of(24)

@@ -9,7 +9,7 @@ const NDJSON: &str = "application/x-ndjson";
 const JSON_LINE: &str = r#"{"topic":"news","event":"update","data":"hello"}"#;
 
 #[test]
-fn what_is_not_utf_8_is_refused_wherever_it_comes() {
+fn bytes_that_are_not_utf_8_are_rejected_in_every_part_of_a_request() {
     let code = "invalid_utf8";
     let mut cases = vec![
         Refused::post(TEXT, "", b"\xff", 400, code),
@@ -32,7 +32,7 @@ fn what_is_not_utf_8_is_refused_wherever_it_comes() {
 }
 
 #[test]
-fn raw_bytes_in_a_path_that_belong_percent_encoded_publish_nothing() {
+fn raw_bytes_in_a_path_that_have_to_be_percent_encoded_publish_nothing() {
     let server = Server::start(&[]);
     let mut witness = Witness::of(&server);
     for path in [
@@ -53,7 +53,7 @@ fn raw_bytes_in_a_path_that_belong_percent_encoded_publish_nothing() {
 }
 
 #[test]
-fn what_is_not_json_is_refused_with_a_line_that_is() {
+fn a_body_that_is_not_json_is_rejected_with_an_example() {
     let bad = [
         "",
         " ",
@@ -75,7 +75,7 @@ fn what_is_not_json_is_refused_with_a_line_that_is() {
 }
 
 #[test]
-fn json_nested_beyond_all_measure_passes_through_and_harms_nobody() {
+fn deeply_nested_json_is_published_unchanged_and_harms_nothing() {
     let server = Server::start(&[]);
     let mut stream = server.subscribe("/events");
     let data = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
@@ -173,7 +173,7 @@ fn utf_8_may_be_named_as_the_charset() {
 }
 
 #[test]
-fn a_publish_without_data_is_shown_the_right_line() {
+fn a_publish_without_data_is_rejected_with_an_example() {
     let mut cases = vec![
         Refused::json("{}", 422, "no_data").saying(JSON_LINE),
         Refused::json(r#"{"topic":"a","event":"b"}"#, 422, "no_data").saying(JSON_LINE),
@@ -260,7 +260,7 @@ fn a_field_given_twice_is_refused() {
 }
 
 #[test]
-fn a_form_that_looks_like_json_is_shown_the_header_it_lacks() {
+fn a_form_that_looks_like_json_is_rejected_with_the_header_to_send() {
     let header = "-H 'Content-Type: application/json'";
     let bodies = [
         r#"{"data":"x"}"#,
@@ -274,7 +274,7 @@ fn a_form_that_looks_like_json_is_shown_the_header_it_lacks() {
 }
 
 #[test]
-fn a_byte_order_mark_before_json_is_passed_over() {
+fn a_byte_order_mark_before_json_is_ignored() {
     let server = Server::start(&[]);
     let mut stream = server.subscribe("/events?topic=*");
     stream.until("connected");

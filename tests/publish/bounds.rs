@@ -28,7 +28,7 @@ fn chunked(server: &Server, kind: &str, body: &[u8], size: usize) -> Answer {
 }
 
 #[test]
-fn an_event_larger_than_allowed_is_refused_whatever_brings_it() {
+fn an_event_larger_than_allowed_is_rejected_in_every_kind_of_body() {
     let long = "x".repeat(1001);
     let cases = [
         Refused::post(TEXT, "", long.clone(), 413, "too_large"),
@@ -53,7 +53,7 @@ fn an_event_larger_than_allowed_is_refused_whatever_brings_it() {
 }
 
 #[test]
-fn an_event_as_large_as_allowed_is_taken_whatever_brings_it() {
+fn an_event_as_large_as_allowed_is_accepted_in_every_kind_of_body() {
     let server = Server::start(&SMALL);
     let mut stream = server.subscribe("/events");
     let data = "\n".repeat(1000);
@@ -96,7 +96,7 @@ fn a_body_larger_than_any_event_is_refused_with_its_length_and_in_chunks() {
 }
 
 #[test]
-fn a_refusal_reaches_a_client_that_is_still_sending_megabytes() {
+fn a_rejection_reaches_a_client_that_is_still_sending_megabytes() {
     let server = Server::start(&SMALL);
     let body = vec![b'x'; 8 << 20];
     let answer = server.request("POST /events HTTP/1.1\nContent-Type: text/plain", &body);

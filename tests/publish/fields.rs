@@ -166,7 +166,7 @@ fn names_longer_than_256_bytes_are_refused() {
 }
 
 #[test]
-fn names_of_256_bytes_are_taken() {
+fn names_of_256_bytes_are_accepted() {
     let server = Server::start(&[]);
     let (topic, event) = ("t".repeat(256), "e".repeat(256));
     let mut stream = server.subscribe(&format!("/events?topic={topic}"));

@@ -15,7 +15,7 @@ fn id_of(answer: &Answer) -> String {
 }
 
 #[test]
-fn an_idempotency_key_published_again_is_answered_with_the_first_position_and_stored_once() {
+fn an_idempotency_key_published_again_gets_the_first_position_and_is_stored_once() {
     let server = Server::start(&[]);
     let mut stream = server.subscribe("/events");
     stream.until("connected");
@@ -84,7 +84,7 @@ fn an_idempotency_key_published_by_many_at_once_is_stored_once() {
 }
 
 #[test]
-fn a_subscriber_that_brings_an_idempotency_key_goes_on_after_it() {
+fn a_subscriber_that_sends_an_idempotency_key_as_last_event_id_resumes_after_it() {
     let server = Server::start(&[]);
     server.publish("default", "before");
     let at = id_of(&server.post("/events?id=order%207/%C3%BC", TEXT, "marked"));

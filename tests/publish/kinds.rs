@@ -68,7 +68,7 @@ fn only_the_standards_line_ends_split_data() {
 }
 
 #[test]
-fn any_json_is_data_and_arrives_compact() {
+fn data_may_be_any_json_and_arrives_compact() {
     let server = Server::start(&[]);
     let mut stream = server.subscribe("/events");
     let cases = [
@@ -98,7 +98,7 @@ fn any_json_is_data_and_arrives_compact() {
 }
 
 #[test]
-fn an_object_says_everything_about_its_event() {
+fn a_json_object_may_set_every_field_of_an_event() {
     let server = Server::start(&[]);
     let mut stream = observer(&server);
     let body =
@@ -136,7 +136,7 @@ fn nulls_in_an_object_are_fields_that_are_not_given() {
 }
 
 #[test]
-fn an_array_is_published_in_order_and_answered_with_the_positions() {
+fn an_array_is_published_in_order_and_the_response_has_the_positions() {
     let server = Server::start(&[]);
     let mut stream = server.subscribe("/events?topic=*");
     stream.until("connected");
@@ -255,7 +255,7 @@ fn a_get_publishes_the_decoded_rest_of_its_path() {
 }
 
 #[test]
-fn a_slash_behind_events_changes_nothing() {
+fn a_slash_after_events_changes_nothing() {
     let server = Server::start(&[]);
     let mut stream = server.subscribe("/events/?topic=a");
     assert_eq!(stream.header("content-type"), Some("text/event-stream"));

@@ -75,7 +75,7 @@ fn lines_may_be_cut_anywhere_and_the_last_needs_no_end() {
 }
 
 #[test]
-fn the_first_bad_line_ends_it_and_what_was_before_stands() {
+fn the_first_invalid_line_ends_the_publish_and_the_lines_before_it_stay_published() {
     let server = Server::start(&[]);
     let good = r#"{"data":"good"}"#;
     let cases = [
@@ -113,7 +113,7 @@ fn the_first_bad_line_ends_it_and_what_was_before_stands() {
 }
 
 #[test]
-fn a_bad_line_is_refused_while_the_body_is_still_open() {
+fn an_invalid_line_is_rejected_while_the_body_is_still_open() {
     let server = Server::start(&[]);
     let mut upload = Upload::begin(&server);
     upload.write("nonsense\n");
@@ -168,7 +168,7 @@ fn a_line_that_is_too_large_is_named_among_those_it_came_with() {
 }
 
 #[test]
-fn no_lines_at_all_publish_nothing() {
+fn a_body_without_lines_publishes_nothing() {
     let server = Server::start(&[]);
     for body in ["", "\n", "\r\n \n"] {
         let answer = server.post("/events", NDJSON, body);
@@ -190,7 +190,7 @@ fn a_line_without_end_is_refused() {
 }
 
 #[test]
-fn what_was_sent_before_the_publisher_vanished_stands() {
+fn lines_sent_before_the_publisher_disconnected_stay_published() {
     let server = Server::start(&[]);
     let mut stream = server.subscribe("/events");
     stream.until("connected");

@@ -62,7 +62,7 @@ fn unfinished_bodies_share_a_budget_that_publishes_of_the_usual_size_do_not_need
 }
 
 #[test]
-fn an_upload_of_lines_that_sends_none_for_the_idle_timeout_is_ended() {
+fn an_upload_of_lines_that_sends_nothing_for_the_idle_timeout_is_ended() {
     let server = Server::start(&["--upload-idle-timeout", "1s"]);
     let mut socket = server.connect();
     let head = format!(
@@ -97,7 +97,7 @@ fn peak(server: &Server) -> usize {
 }
 
 #[test]
-fn what_is_past_a_bound_of_json_or_a_form_is_not_built_before_it_is_refused() {
+fn a_body_past_a_bound_of_json_or_a_form_is_rejected_without_being_built() {
     const BYTES: usize = 16_000_000;
     const MAX_GROWTH: usize = 96 << 20;
     let repeated = |begin: &str, each: &str, end: &str| {

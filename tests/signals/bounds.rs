@@ -8,7 +8,7 @@ use crate::{
 };
 
 #[test]
-fn what_is_no_document_or_no_patch_is_refused_with_what_would_be_right() {
+fn an_invalid_document_or_patch_is_rejected_with_an_example() {
     let server = Server::start(&[]);
     put(&server, "a", &json!({}));
     let deep = format!("{}1{}", "[".repeat(65), "]".repeat(65));

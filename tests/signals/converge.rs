@@ -144,7 +144,7 @@ fn without_nulls(value: &Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_page_converges_wherever_its_cuts_fall_and_whatever_is_lost_under_it() {
+async fn every_page_converges_wherever_it_is_cut_and_whatever_history_loses() {
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let retention = Retention::new().events(32);
@@ -201,7 +201,7 @@ async fn every_page_converges_wherever_its_cuts_fall_and_whatever_is_lost_under_
 }
 
 #[tokio::test]
-async fn a_write_that_others_overtake_again_and_again_gives_up_with_a_word() {
+async fn a_write_that_keeps_losing_to_other_writers_ends_with_contended() {
     let retention = Retention::default();
     let broadcaster = Broadcaster::start(Memory::new(retention), Options::default()).unwrap();
     let signals = Signals::new(&broadcaster);

@@ -66,7 +66,7 @@ fn a_document_is_set_read_patched_and_removed() {
 }
 
 #[test]
-fn a_document_that_is_as_before_is_no_change() {
+fn setting_an_equal_document_publishes_nothing() {
     let server = Server::start(&[]);
     let first = put(&server, "a", &json!({"x": 1, "y": 2}));
     let again = ask(&server, "PUT", "a", &[JSON], r#"{"y":2, "x":1}"#);
@@ -77,7 +77,7 @@ fn a_document_that_is_as_before_is_no_change() {
 }
 
 #[test]
-fn a_patch_that_does_not_fit_changes_nothing_and_says_why() {
+fn a_patch_that_does_not_fit_changes_nothing_and_the_response_has_the_reason() {
     let server = Server::start(&[]);
     let before = put(&server, "a", &json!({"x": 1}));
     for (patch, why) in [

@@ -105,7 +105,7 @@ async fn a_signal_is_sent_whole_and_then_each_change_as_a_patch() {
 }
 
 #[tokio::test]
-async fn a_value_that_is_as_before_publishes_nothing() {
+async fn setting_an_equal_value_publishes_nothing() {
     let broadcaster = start(Retention::default());
     let counter = Signal::new(&broadcaster, "counter", Count { value: 1 })
         .await
@@ -124,7 +124,7 @@ async fn a_value_that_is_as_before_publishes_nothing() {
 }
 
 #[tokio::test]
-async fn several_signals_share_a_stream_and_each_is_there_before_any_change() {
+async fn several_signals_share_a_stream_and_each_document_comes_before_its_changes() {
     let broadcaster = start(Retention::default());
     let signals = Signals::new(&broadcaster);
     let one = Signal::of(&signals, "one", 1).await.unwrap();
@@ -250,7 +250,7 @@ async fn a_signal_on_disk_has_its_value_again_after_a_restart() {
 }
 
 #[tokio::test]
-async fn nobody_else_publishes_to_a_signal() {
+async fn clients_cannot_publish_to_the_topic_of_a_signal() {
     let broadcaster = start(Retention::default());
     let counter = Signal::new(&broadcaster, "counter", 0).await.unwrap();
     let mut reader = Reader::new(counter.subscribe(SignalFormat::Patch).unwrap());
@@ -265,7 +265,7 @@ async fn nobody_else_publishes_to_a_signal() {
 }
 
 #[tokio::test]
-async fn there_are_as_many_as_history_retains_and_one_that_goes_makes_room() {
+async fn history_retains_signals_up_to_a_bound_and_a_removed_one_makes_room() {
     let broadcaster = start(Retention::default());
     let signals = Signals::new(&broadcaster);
     let any = Condition::default();
@@ -284,7 +284,7 @@ async fn there_are_as_many_as_history_retains_and_one_that_goes_makes_room() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_is_refused_and_changes_nothing() {
+async fn invalid_names_documents_and_patches_are_rejected_and_change_nothing() {
     let broadcaster = start(Retention::default());
     let signals = Signals::new(&broadcaster);
     let missing = signals.remove(&name("none"), &Condition::default()).await;
@@ -313,7 +313,7 @@ async fn what_cannot_be_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_state_that_is_told_in_parts_is_right_although_it_changes_meanwhile() {
+async fn a_snapshot_sent_in_parts_is_right_although_documents_change_meanwhile() {
     let broadcaster = start(Retention::default());
     let signals = Signals::new(&broadcaster);
     let any = Condition::default();

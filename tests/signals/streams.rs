@@ -39,7 +39,7 @@ fn each_document_comes_whole_and_without_an_id_before_the_first_change() {
 }
 
 #[test]
-fn whoever_comes_back_is_sent_everything_whole_whatever_id_it_brings() {
+fn a_resumed_stream_of_signals_begins_with_whole_documents_whatever_its_id() {
     let server = Server::start(&[]);
     put(&server, "a", &json!(1));
     let mut stream = server.subscribe("/signals?name=a");
@@ -57,7 +57,7 @@ fn whoever_comes_back_is_sent_everything_whole_whatever_id_it_brings() {
 }
 
 #[test]
-fn the_older_form_names_its_events_after_the_signal() {
+fn format_event_names_its_events_after_the_signal() {
     let server = Server::start(&[]);
     put(&server, "a", &json!({"x": 1}));
     let mut stream = server.subscribe("/signals?name=a&format=event");
@@ -74,7 +74,7 @@ fn the_older_form_names_its_events_after_the_signal() {
 }
 
 #[test]
-fn datastar_is_sent_merge_patches_that_also_take_away_what_is_gone() {
+fn datastar_is_sent_merge_patches_that_also_remove_members() {
     let server = Server::start(&[]);
     put(&server, "a", &json!({"x": 1, "y": {"z": 1}}));
     let path = "/signals?name=a&name=b&format=datastar";
@@ -186,8 +186,7 @@ fn every_spelling_of_a_last_event_id_in_the_query_resumes_a_stream_of_signals() 
 }
 
 #[test]
-fn datastar_whose_changes_history_lost_is_sent_a_gap_and_nulls_only_for_what_it_says_that_it_holds()
-{
+fn datastar_whose_changes_history_lost_is_sent_a_gap_and_nulls_only_for_the_members_it_sent() {
     let server = Server::start(&["--history-events", "16"]);
     put(&server, "a", &json!({"x": 1, "y": 1}));
     let mut stream = server.subscribe(DATASTAR);
@@ -237,7 +236,7 @@ fn a_name_without_a_document_is_not_sent_as_deleted_unless_its_end_was_missed() 
 }
 
 #[test]
-fn what_cannot_be_is_refused_and_a_head_request_answers_at_once() {
+fn an_invalid_stream_of_signals_is_rejected_and_a_head_request_responds_at_once() {
     let server = Server::start(&["--no-direct"]);
     let many: Vec<_> = (0..101).map(|n| format!("name=n{n}")).collect();
     for (query, code) in [
@@ -263,7 +262,7 @@ fn what_cannot_be_is_refused_and_a_head_request_answers_at_once() {
 }
 
 #[test]
-fn streams_of_signals_are_direct_as_others_are() {
+fn streams_of_signals_use_the_same_connection_path_as_other_streams() {
     let server = Server::start(&[]);
     let mut stream = server.subscribe("/signals/?name=a");
     stream.until("connected");
@@ -275,7 +274,7 @@ fn streams_of_signals_are_direct_as_others_are() {
 }
 
 #[test]
-fn large_documents_come_whole_to_one_that_reads_slowly_and_hundreds_of_changes_in_order() {
+fn a_slow_reader_is_sent_large_documents_whole_and_hundreds_of_changes_in_order() {
     let server = Server::start(&["--history-events", "64"]);
     let names = ["a", "b", "c"];
     for name in names {

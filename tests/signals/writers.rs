@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[test]
-fn writers_that_compete_are_told_by_the_version_that_they_name() {
+fn competing_writers_get_412_for_an_outdated_version() {
     let server = Server::start(&[]);
     let first = put(&server, "a", &json!(1));
     let old = format!("If-Match: {first}");
@@ -73,7 +73,7 @@ fn writers_that_compete_are_told_by_the_version_that_they_name() {
 }
 
 #[test]
-fn of_writers_at_once_each_update_counts_and_all_agree_on_one_order() {
+fn concurrent_writers_lose_no_update_and_all_readers_see_one_order() {
     let server = Server::start(&[]);
     put(&server, "n", &json!(0));
     let mut stream = server.subscribe("/signals?name=n");

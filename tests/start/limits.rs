@@ -92,7 +92,7 @@ fn connected(server: &Server) -> Stream {
 }
 
 #[test]
-fn past_a_soft_limit_of_1024_files_it_serves_on() {
+fn past_a_soft_limit_of_1024_files_the_server_works() {
     raise_own_limit();
     let server = under("ulimit -Sn 1024");
     let mut streams: Vec<_> = (0..1_200).map(|_| connected(&server)).collect();
@@ -104,7 +104,7 @@ fn past_a_soft_limit_of_1024_files_it_serves_on() {
 }
 
 #[test]
-fn at_the_hard_limit_publishes_and_health_still_answer() {
+fn at_the_hard_limit_of_open_files_publishes_and_health_still_get_responses() {
     let mut server = under("ulimit -Sn 256; ulimit -Hn 256");
     let mut open = Vec::new();
     let mut sent_away = 0;
@@ -204,7 +204,7 @@ fn an_idle_connection_is_kept_as_long_as_responses_announce() {
 }
 
 #[test]
-fn more_subscribers_than_the_limit_of_open_files_allows_are_warned_of() {
+fn a_warning_is_logged_for_more_subscribers_than_the_limit_of_open_files_allows() {
     let mut server = under("ulimit -Sn 256; ulimit -Hn 256; set -- \"$@\" --max-subscribers 300");
     assert!(
         server
@@ -214,7 +214,7 @@ fn more_subscribers_than_the_limit_of_open_files_allows_are_warned_of() {
 }
 
 #[test]
-fn past_the_most_subscribers_clients_of_streams_are_told_to_come_back() {
+fn past_max_subscribers_clients_of_streams_are_sent_a_retry() {
     let server = Server::start(&["--max-subscribers", "2"]);
     let mut first = connected(&server);
     let second = connected(&server);
@@ -237,7 +237,7 @@ fn past_the_most_subscribers_clients_of_streams_are_told_to_come_back() {
 }
 
 #[test]
-fn over_http_1_0_one_that_is_sent_away_sees_a_cut_and_no_clean_end() {
+fn over_http_1_0_a_rejected_subscriber_sees_a_cut_and_no_clean_end() {
     let server = Server::start(&["--max-subscribers", "0"]);
     let mut socket = server.connect();
     write!(
@@ -250,7 +250,7 @@ fn over_http_1_0_one_that_is_sent_away_sees_a_cut_and_no_clean_end() {
 }
 
 #[test]
-fn reconnection_times_of_those_sent_away_are_spread() {
+fn reconnection_times_of_rejected_subscribers_are_spread() {
     let server = Server::start(&["--max-subscribers", "0"]);
     let mut times: Vec<_> = (0..20)
         .map(|_| {
@@ -265,7 +265,7 @@ fn reconnection_times_of_those_sent_away_are_spread() {
 }
 
 #[test]
-fn one_address_may_have_only_so_many() {
+fn one_address_may_have_a_limited_number_of_streams() {
     let server = Server::start(&["--max-subscribers-per-address", "2"]);
     let first = connected(&server);
     let _second = connected(&server);
@@ -324,7 +324,7 @@ fn unfinished_uploads_leave_room_for_health_streams_and_publishes() {
 }
 
 #[test]
-fn whatever_comes_by_the_public_address_the_admin_address_answers() {
+fn the_admin_address_responds_however_many_connections_the_public_address_has() {
     let mut server = under_with(
         "ulimit -Sn 160; ulimit -Hn 160",
         &["--admin-listen", "127.0.0.1:0"],
@@ -356,7 +356,7 @@ fn whatever_comes_by_the_public_address_the_admin_address_answers() {
 }
 
 #[test]
-fn a_refused_stream_is_closed() {
+fn a_rejected_stream_is_closed() {
     let server = Server::start(&["--max-subscribers", "0"]);
     let mut socket = server.connect();
     write!(

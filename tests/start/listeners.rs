@@ -91,7 +91,7 @@ fn the_page_can_be_switched_off_alone() {
 }
 
 #[test]
-fn the_page_asks_nobody_else_for_anything() {
+fn the_page_loads_nothing_from_other_servers() {
     let server = Server::start(&[]);
     let page = server.get("/");
     assert_eq!(
@@ -134,7 +134,7 @@ fn the_page_asks_nobody_else_for_anything() {
 }
 
 #[test]
-fn health_says_what_balancers_ask() {
+fn health_and_metrics_have_the_formats_that_load_balancers_and_prometheus_expect() {
     let server = Server::start(&[]);
     assert_eq!(server.get("/health/live").json()["status"], "live");
     let ready = server.get("/health/ready").json();

@@ -31,7 +31,7 @@ fn figure(server: &Server, name: &str) -> f64 {
 }
 
 #[test]
-fn refused_requests_are_counted_by_status_and_code() {
+fn rejected_requests_are_counted_by_status_and_code() {
     let server = keyed(&[]);
     let with_key = |body: &str| {
         let head = format!(
@@ -70,7 +70,7 @@ fn refused_requests_are_counted_by_status_and_code() {
 }
 
 #[test]
-fn bytes_that_are_no_request_are_counted_as_refused_and_logged_at_debug() {
+fn bytes_that_are_no_request_are_counted_as_rejected_and_logged_at_debug() {
     for direct in [&[][..], &["--no-direct"]] {
         let mut server = keyed(&[direct, &["--log", "sse_broadcaster=debug"]].concat());
         let mut count = 0;
@@ -109,7 +109,7 @@ fn bytes_that_are_no_request_are_counted_as_refused_and_logged_at_debug() {
 }
 
 #[test]
-fn messages_of_websockets_that_are_refused_are_counted() {
+fn rejected_messages_of_websockets_are_counted() {
     let server = keyed(&[]);
     let mut socket = Socket::open(&server, "/ws?topic=none");
     let answer = socket.publish(&serde_json::json!({ "data": "x" }));
@@ -118,7 +118,7 @@ fn messages_of_websockets_that_are_refused_are_counted() {
 }
 
 #[test]
-fn refused_requests_are_logged_at_debug_alone() {
+fn rejected_requests_are_logged_at_debug_only() {
     let mut server = keyed(&["--log", "sse_broadcaster=debug"]);
     server.get("/events/a%0Ab%1Bc");
     let line = server.wait_for_log("refused GET");
@@ -181,7 +181,7 @@ fn the_process_is_described_as_prometheus_has_it() {
 }
 
 #[test]
-fn times_are_in_seconds_beside_their_former_names() {
+fn metrics_of_times_are_in_seconds_next_to_their_former_names() {
     let server = Server::start(&[]);
     server.publish("a", "x");
     let text = server.get("/metrics").text();

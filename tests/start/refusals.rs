@@ -64,7 +64,7 @@ fn assert_names_the_three_settings(line: &str) {
 }
 
 #[test]
-fn a_public_address_needs_a_word_on_who_may_publish() {
+fn a_public_address_needs_a_publish_policy() {
     for listen in ["0.0.0.0:0", "127.0.0.1:0,0.0.0.0:0"] {
         assert_names_the_three_settings(&refused(&["--listen", listen]));
     }
@@ -117,7 +117,7 @@ fn variable(flag: &str) -> String {
 }
 
 #[test]
-fn an_unknown_variable_is_refused_with_the_one_that_is_meant() {
+fn an_unknown_variable_is_rejected_with_a_suggestion() {
     for (wrong, right) in [
         ("DATADIR", "SSE_BROADCASTER_DATA_DIR"),
         ("PORT", "SSE_BROADCASTER_LISTEN"),
@@ -193,7 +193,7 @@ fn a_key_file_without_a_key_or_that_cannot_be_read_is_refused() {
 }
 
 #[test]
-fn a_key_that_can_be_guessed_is_refused_with_a_way_to_make_one() {
+fn a_short_publish_key_is_rejected_with_a_command_that_makes_one() {
     let refused_for = |line: String, part: &str| {
         assert!(
             line.contains(part) && line.contains("at least 16") && line.contains("openssl rand"),
@@ -234,7 +234,7 @@ fn no_key_is_suggested_for_the_command_line_which_everybody_can_read() {
 }
 
 #[test]
-fn an_address_in_use_is_said_with_the_address() {
+fn an_address_in_use_is_reported_with_the_address() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for flag in ["--listen", "--admin-listen"] {
@@ -246,7 +246,7 @@ fn an_address_in_use_is_said_with_the_address() {
 }
 
 #[test]
-fn an_address_that_cannot_be_is_said() {
+fn an_invalid_address_is_reported() {
     for bad in [
         "nonsense",
         "127.0.0.1",
@@ -270,7 +270,7 @@ fn an_address_that_cannot_be_is_said() {
 }
 
 #[test]
-fn a_value_that_cannot_be_is_said_with_its_flag() {
+fn an_invalid_value_is_reported_with_its_flag() {
     let cases = [
         ("--workers", "0"),
         ("--workers", "513"),
@@ -316,7 +316,7 @@ fn a_value_that_cannot_be_is_said_with_its_flag() {
 }
 
 #[test]
-fn an_unknown_flag_or_word_is_said() {
+fn an_unknown_flag_or_argument_is_reported() {
     for bad in [
         &["--nonsense"][..],
         &["--publsih-key", "x"],
@@ -330,7 +330,7 @@ fn an_unknown_flag_or_word_is_said() {
 }
 
 #[test]
-fn a_log_filter_that_cannot_be_read_is_said() {
+fn an_invalid_log_filter_is_reported() {
     let line = refused(&["--log", "a=b=c"]);
     assert!(line.contains("--log") && line.contains("a=b=c"), "{line}");
     let line = refused_variables(&[("RUST_LOG", "sse_broadcaster=loud")], &[]);
@@ -338,7 +338,7 @@ fn a_log_filter_that_cannot_be_read_is_said() {
 }
 
 #[test]
-fn a_log_filter_that_matches_nothing_is_refused_with_what_is_meant() {
+fn a_log_filter_that_matches_nothing_is_rejected_with_a_suggestion() {
     for (filter, meant) in [
         ("warning", "is warn meant?"),
         ("info,sse-broadcaster=debug", "is sse_broadcaster meant?"),
@@ -355,7 +355,7 @@ fn a_log_filter_that_matches_nothing_is_refused_with_what_is_meant() {
 }
 
 #[test]
-fn a_history_too_small_for_its_events_is_said_with_what_it_needs() {
+fn a_history_too_small_for_its_events_is_rejected_with_the_size_it_needs() {
     for small in [
         &["--history-events", "15"][..],
         &["--history-bytes", "1000000"],

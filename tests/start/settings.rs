@@ -149,7 +149,7 @@ fn warnings(command: Command) -> Vec<String> {
 }
 
 #[test]
-fn a_setting_without_effect_is_warned_of_by_the_name_it_was_given_by() {
+fn a_setting_without_effect_is_warned_of_by_the_name_that_was_used() {
     for (variable, flag, value) in [
         ("SYNC", "--sync", "never"),
         ("CACHE_BYTES", "--cache-bytes", "1000000"),
@@ -191,7 +191,7 @@ fn variables_of_a_kubernetes_service_are_no_settings() {
 }
 
 #[test]
-fn a_shared_log_filter_that_logs_nothing_here_is_said() {
+fn a_shared_log_filter_that_logs_nothing_here_is_reported() {
     let with_filter = |filter: &str| {
         let mut command = command(&["--listen", "127.0.0.1:0"]);
         command.env("RUST_LOG", filter);
@@ -253,7 +253,7 @@ fn the_log_follows_its_filter() {
 }
 
 #[test]
-fn a_signal_right_behind_the_first_line_is_heard() {
+fn a_signal_right_after_the_first_log_line_is_handled() {
     for signal in ["-TERM", "-INT"].into_iter().cycle().take(20) {
         let mut server = Server::start(&[]);
         server.signal(signal);

@@ -47,7 +47,7 @@ fn every_signal_that_ends_the_server_drains_it_and_is_logged() {
 }
 
 #[test]
-fn a_log_that_nobody_reads_any_more_ends_nothing() {
+fn a_closed_log_pipe_does_not_end_the_server() {
     let mut child = command(&["--listen", "127.0.0.1:0"])
         .stderr(Stdio::piped())
         .spawn()

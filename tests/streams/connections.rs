@@ -37,7 +37,7 @@ fn cost(server: &Server, work: impl FnOnce()) -> Duration {
 }
 
 #[test]
-fn a_subscriber_that_leaves_is_gone_though_nothing_is_published() {
+fn a_subscriber_that_disconnects_is_noticed_though_nothing_is_published() {
     // No ping either comes to find out.
     let server = Server::start(&["--ping-interval", "1h", "--stall-timeout", "1h"]);
     for (number, way) in ["closed", "half closed", "reset"].into_iter().enumerate() {
@@ -65,7 +65,7 @@ fn a_subscriber_that_leaves_is_gone_though_nothing_is_published() {
 }
 
 #[test]
-fn requests_behind_an_open_stream_cost_nothing() {
+fn requests_after_an_open_stream_cost_nothing() {
     const LOOK: Duration = Duration::from_secs(2);
     let server = Server::start(&["--ping-interval", "1h"]);
     let quiet: Vec<_> = (0..4)
@@ -101,7 +101,7 @@ fn requests_behind_an_open_stream_cost_nothing() {
 }
 
 #[test]
-fn a_client_that_asks_on_and_on_and_reads_no_answer_costs_nothing() {
+fn a_client_that_sends_requests_and_reads_no_response_costs_nothing() {
     const LOOK: Duration = Duration::from_secs(2);
     let server = Server::start(&["--stall-timeout", "1h", "--socket-buffer-bytes", "4096"]);
     let megabytes = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(2_000_000);
@@ -118,7 +118,7 @@ fn a_client_that_asks_on_and_on_and_reads_no_answer_costs_nothing() {
 }
 
 #[test]
-fn a_client_that_reads_its_answers_late_gets_all_of_them() {
+fn a_client_that_reads_its_responses_late_gets_all_of_them() {
     const REQUESTS: usize = 20_000;
     let server = Server::start(&["--socket-buffer-bytes", "4096"]);
     let request = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -136,7 +136,7 @@ fn a_client_that_reads_its_answers_late_gets_all_of_them() {
 }
 
 #[test]
-fn a_client_that_pipes_megabytes_behind_its_stream_is_cut() {
+fn a_client_that_sends_megabytes_after_its_stream_request_is_cut() {
     let server = Server::start(&["--ping-interval", "1h"]);
     let megabytes = requests(32 << 20);
     // Behind the stream, and in one piece with its head.
@@ -160,7 +160,7 @@ fn a_client_that_pipes_megabytes_behind_its_stream_is_cut() {
 }
 
 #[test]
-fn a_head_may_come_in_pieces() {
+fn a_request_head_may_come_in_pieces() {
     let server = Server::start(&[]);
     let mut socket = server.connect();
     for piece in SUBSCRIBE.as_bytes().chunks(7) {
@@ -198,7 +198,7 @@ fn a_connection_that_was_used_before_may_become_a_stream() {
 }
 
 #[test]
-fn a_head_that_is_sent_too_slowly_ends_the_connection() {
+fn a_request_head_that_is_sent_too_slowly_ends_the_connection() {
     let server = Server::start(&[]);
     // The first request of a connection, and one behind another.
     let connections = ["", "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"].map(|before| {
@@ -228,7 +228,7 @@ fn a_head_that_is_sent_too_slowly_ends_the_connection() {
 }
 
 #[test]
-fn a_head_that_is_too_large_is_refused() {
+fn a_request_head_that_is_too_large_is_rejected() {
     let server = Server::start(&[]);
     let mut socket = server.connect();
     socket

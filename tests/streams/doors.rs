@@ -140,7 +140,7 @@ fn comparable(answer: &str) -> (Vec<String>, String) {
 }
 
 #[test]
-fn both_doors_lead_into_one_house() {
+fn both_connection_paths_give_the_same_responses() {
     let settings = ["--cors-origin", "https://app.example"];
     let servers = start_both(&settings);
     for request in streams().iter().chain(&others()) {
@@ -155,7 +155,7 @@ fn both_doors_lead_into_one_house() {
 }
 
 #[test]
-fn who_is_sent_away_is_so_by_both_doors() {
+fn both_connection_paths_reject_subscribers_over_the_limit_alike() {
     let servers = start_both(&["--max-subscribers", "1"]);
     let mut first = servers.each_ref().map(|server| server.subscribe("/events"));
     for stream in &mut first {
@@ -172,7 +172,7 @@ fn who_is_sent_away_is_so_by_both_doors() {
 }
 
 #[test]
-fn a_stream_is_on_a_socket_of_its_own_unless_that_is_turned_off() {
+fn a_stream_uses_the_direct_path_unless_that_is_turned_off() {
     for (server, is_direct) in start_both(&[]).iter().zip([true, false]) {
         let is_direct = is_direct && !has_ordinary_streams();
         let check = |request: &str, is_direct: bool| {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::Server;
 
 #[test]
-fn a_heartbeat_that_was_asked_for_is_an_event_with_json_data_and_no_id() {
+fn a_requested_heartbeat_is_an_event_with_json_data_and_no_id() {
     let server = Server::start(&["--ping-interval", "1h"]);
     let body = "{\"value\":1}";
     let put = "PUT /signals/counter HTTP/1.1\nContent-Type: application/json";
@@ -36,7 +36,7 @@ fn a_heartbeat_that_was_asked_for_is_an_event_with_json_data_and_no_id() {
 }
 
 #[test]
-fn a_stream_that_is_never_quiet_carries_its_heartbeat_too() {
+fn a_busy_stream_has_its_heartbeat_too() {
     let server = Server::start(&["--ping-interval", "1h"]);
     let mut stream = server.subscribe("/events?topic=a&heartbeat=1s");
     stream.until("connected");
@@ -100,7 +100,7 @@ fn streams_begin_with_reconnection_times_of_their_own() {
 }
 
 #[test]
-fn without_being_asked_for_no_heartbeat_is_an_event() {
+fn a_heartbeat_event_is_sent_on_request_only() {
     let server = Server::start(&["--ping-interval", "50ms"]);
     let mut stream = server.subscribe("/events?topic=a&heartbeat=");
     stream.until("connected");

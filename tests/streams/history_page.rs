@@ -75,7 +75,7 @@ fn accept_application_json_reads_history_once_oldest_first() {
 }
 
 #[test]
-fn pages_behind_each_others_position_hold_every_event_once() {
+fn pages_after_each_others_position_hold_every_event_exactly_once() {
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().to_str().unwrap();
     for arguments in [
@@ -165,7 +165,7 @@ fn clients_that_accept_an_event_stream_or_anything_get_a_stream() {
 }
 
 #[test]
-fn what_a_page_cannot_be_is_refused_with_the_reason() {
+fn an_invalid_history_page_is_rejected_with_the_reason() {
     let server = Server::start(&[]);
     for (query, code) in [
         ("limit=0", "invalid_limit"),

@@ -53,7 +53,7 @@ fn response(socket: &mut TcpStream) -> (String, String) {
 }
 
 #[test]
-fn an_upgrade_that_is_offered_is_ignored_and_the_connection_kept() {
+fn an_offered_upgrade_is_ignored_and_the_connection_kept() {
     for server in servers(&[]) {
         for offer in OFFERS {
             let mut socket = server.connect();
@@ -99,7 +99,7 @@ fn an_upgrade_that_is_offered_is_ignored_and_the_connection_kept() {
 }
 
 #[test]
-fn nothing_behind_a_request_that_closes_its_connection_is_executed() {
+fn nothing_after_a_request_that_closes_its_connection_is_executed() {
     let closing = [
         post("Connection: close\r\n", "first"),
         post("Connection: keep-alive, close\r\n", "first"),
@@ -148,7 +148,7 @@ fn nothing_behind_a_request_that_closes_its_connection_is_executed() {
 }
 
 #[test]
-fn garbage_in_the_packet_of_a_streams_request_is_thrown_away() {
+fn garbage_in_the_packet_of_a_streams_request_is_discarded() {
     let request = "GET /events?topic=a HTTP/1.1\r\nHost: localhost\r\n";
     for garbage in [
         &b"\0\x01\xff garbage\r\n\r\n"[..],

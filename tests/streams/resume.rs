@@ -28,7 +28,7 @@ fn parse(id: &str) -> (u64, u64) {
 }
 
 #[test]
-fn a_resume_goes_on_behind_its_id_however_it_is_brought_and_the_header_wins() {
+fn a_resume_continues_after_its_id_in_header_or_query_and_the_header_wins() {
     let server = Server::start(&[]);
     let ids = server.publish_all("a", numbers(0..6));
     let header = |id: &str| format!("Last-Event-ID: {id}");
@@ -66,7 +66,7 @@ fn a_resume_goes_on_behind_its_id_however_it_is_brought_and_the_header_wins() {
 }
 
 #[test]
-fn a_replay_begins_where_it_was_asked_to() {
+fn a_replay_begins_at_the_requested_start() {
     let server = Server::start(&["--history-events", "20"]);
     let ids = server.publish_all("a", numbers(0..5));
     server.publish("b", "b");
@@ -95,7 +95,7 @@ fn a_replay_begins_where_it_was_asked_to() {
 }
 
 #[test]
-fn since_is_one_instant_in_whatever_zone_or_unit_it_is_written() {
+fn since_is_the_same_instant_in_every_zone_and_unit() {
     let server = Server::start(&[]);
     let (before, _) = parse(&server.publish("a", "before"));
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -131,7 +131,7 @@ fn since_is_one_instant_in_whatever_zone_or_unit_it_is_written() {
 }
 
 #[test]
-fn a_stream_until_the_head_says_when_it_has_come_there() {
+fn a_stream_until_head_sends_a_position_at_the_head() {
     let server = Server::start(&[]);
     let ids = server.publish_all("a", numbers(0..3));
     let path = "/events?topic=a&since=earliest&until=head";
@@ -248,7 +248,7 @@ fn a_cut_at_any_message_of_a_replay_loses_and_repeats_nothing() {
 }
 
 #[test]
-fn what_is_published_between_a_cut_and_the_resume_comes_once() {
+fn an_event_published_between_a_cut_and_the_resume_comes_exactly_once() {
     let server = Server::start(&[]);
     let mut seen = Vec::new();
     let mut last_id = "garbage".to_owned();
@@ -276,7 +276,7 @@ fn what_is_published_between_a_cut_and_the_resume_comes_once() {
 }
 
 #[test]
-fn a_quiet_topic_knows_its_place_while_others_turn_history_over() {
+fn a_stream_of_a_quiet_topic_is_sent_its_position_while_history_is_replaced() {
     const WINDOW: usize = 200;
     let server = Server::start(&["--history-events", &WINDOW.to_string()]);
     let mut stream = server.subscribe("/events?topic=quiet");

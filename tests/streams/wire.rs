@@ -3,7 +3,7 @@
 use crate::support::Server;
 
 #[test]
-fn a_stream_says_what_it_is_and_begins_at_once() {
+fn a_stream_has_its_headers_and_connected_at_once() {
     let server = Server::start(&[]);
     let head = server.publish("other", "x");
     let mut stream = server.subscribe("/events");
@@ -45,7 +45,7 @@ fn a_name_and_every_line_of_the_data_arrive_as_they_were_published() {
 }
 
 #[test]
-fn the_json_form_holds_every_field_and_has_no_name() {
+fn format_json_holds_every_field_and_has_no_event_name() {
     let server = Server::start(&[]);
     let mut stream = server.subscribe("/events?topic=a&format=json");
     assert_eq!(stream.next().unwrap().name, "connected");
@@ -73,7 +73,7 @@ fn the_json_form_holds_every_field_and_has_no_name() {
 }
 
 #[test]
-fn pings_are_comments_and_fire_nothing() {
+fn pings_are_comments_and_dispatch_no_event() {
     let server = Server::start(&["--ping-interval", "50ms"]);
     let mut stream = server.subscribe("/events?topic=a");
     stream.until("connected");
@@ -88,7 +88,7 @@ fn pings_are_comments_and_fire_nothing() {
 }
 
 #[test]
-fn a_stream_has_what_its_topics_say_and_an_event_of_two_of_them_once() {
+fn a_stream_has_the_events_of_its_topics_and_an_event_of_two_of_them_once() {
     let server = Server::start(&[]);
     let start = server.publish("c", "start");
     let live: Vec<_> = ["topic=a", "topic=b", "topic=a&topic=b", "topic=*"]

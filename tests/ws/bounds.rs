@@ -41,7 +41,7 @@ fn at_the_limit_of_subscribers_a_handshake_is_refused_before_it_becomes_a_socket
 }
 
 #[test]
-fn a_message_is_as_long_as_a_post_may_be_and_no_longer() {
+fn a_message_may_be_as_long_as_a_post_and_no_longer() {
     let settings = ["--max-event-bytes", "1000", "--history-bytes", "1048576"];
     let server = Server::start(&settings);
     let post = server.post("/events", "application/json", &" ".repeat(2 << 20));
@@ -81,7 +81,7 @@ fn a_message_in_parts_has_the_same_bound() {
 }
 
 #[test]
-fn of_one_that_may_not_publish_no_more_is_read_than_it_takes_to_say_so() {
+fn a_message_of_a_client_that_may_not_publish_is_not_read_whole() {
     let server = Server::start(&["--no-publish"]);
     let mut socket = Socket::open(&server, "/ws");
     socket.until("connected");
@@ -95,7 +95,7 @@ fn of_one_that_may_not_publish_no_more_is_read_than_it_takes_to_say_so() {
 }
 
 #[test]
-fn one_that_sends_and_does_not_read_its_answers_takes_little_memory_and_holds_nobody_up() {
+fn a_client_that_sends_and_does_not_read_takes_little_memory_and_delays_no_other() {
     const MAX_GROWTH: usize = 24 << 20;
     let server = Server::start(&["--socket-buffer-bytes", "16384", "--stall-timeout", "10m"]);
     let mut healthy = Socket::open(&server, "/ws?topic=a");

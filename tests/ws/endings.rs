@@ -22,7 +22,7 @@ fn retry(end: &End) -> u64 {
 }
 
 #[test]
-fn a_drain_sends_what_is_due_and_then_says_when_to_come_back() {
+fn a_drain_sends_due_events_and_then_a_retry() {
     const SOCKETS: usize = 100;
     const EVENTS: usize = 50;
     let mut server = Server::start(&["--drain-time", "20s"]);
@@ -72,7 +72,7 @@ fn a_drain_does_not_wait_long_for_a_client_that_does_not_close() {
 }
 
 #[test]
-fn while_it_drains_nothing_is_published_and_nobody_gets_a_socket() {
+fn during_a_drain_nothing_is_published_and_no_socket_is_opened() {
     let args = [
         "--drain-time",
         "10m",
@@ -98,7 +98,7 @@ fn while_it_drains_nothing_is_published_and_nobody_gets_a_socket() {
 }
 
 #[test]
-fn a_quiet_socket_is_pinged_and_stays_as_long_as_it_answers() {
+fn a_quiet_socket_is_pinged_and_kept_while_it_sends_pongs() {
     let server = Server::start(&["--ping-interval", "30ms"]);
     let mut socket = Socket::open(&server, "/ws?topic=a");
     socket.until("connected");
@@ -111,7 +111,7 @@ fn a_quiet_socket_is_pinged_and_stays_as_long_as_it_answers() {
 }
 
 #[test]
-fn one_that_answers_no_ping_is_closed() {
+fn a_client_that_sends_no_pong_is_closed() {
     let server = Server::start(&["--ping-interval", "30ms"]);
     let mut socket = Socket::open(&server, "/ws?topic=a");
     socket.until("connected");
@@ -126,7 +126,7 @@ fn one_that_answers_no_ping_is_closed() {
 }
 
 #[test]
-fn a_server_that_stops_at_once_cuts_its_sockets() {
+fn a_killed_server_cuts_its_sockets() {
     let mut server = Server::start(&[]);
     let mut socket = Socket::open(&server, "/ws");
     socket.until("connected");

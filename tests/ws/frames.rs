@@ -36,7 +36,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn frames_that_are_none_are_closed_with_what_was_wrong_and_hurt_nobody() {
+fn invalid_frames_are_closed_with_the_reason_and_harm_nothing() {
     let server = Server::start(&[]);
     let mut healthy = Socket::open(&server, "/ws?topic=a");
     healthy.until("connected");
@@ -111,7 +111,7 @@ fn frames_that_are_none_are_closed_with_what_was_wrong_and_hurt_nobody() {
 }
 
 #[test]
-fn random_bytes_behind_a_handshake_hurt_nobody() {
+fn random_bytes_after_a_handshake_harm_nothing() {
     let mut server = Server::start(&[]);
     let mut healthy = Socket::open(&server, "/ws?topic=a");
     healthy.until("connected");
@@ -170,7 +170,7 @@ fn a_message_may_come_in_parts_with_others_between_them() {
 }
 
 #[test]
-fn a_ping_is_answered_with_what_it_said() {
+fn a_pong_has_the_payload_of_its_ping() {
     let server = Server::start(&[]);
     let mut socket = Socket::open(&server, "/ws");
     socket.until("connected");
@@ -184,7 +184,7 @@ fn a_ping_is_answered_with_what_it_said() {
 }
 
 #[test]
-fn a_client_that_takes_its_leave_is_given_its_own_code_back() {
+fn a_close_of_the_client_is_echoed_with_its_code() {
     let server = Server::start(&[]);
     let mut socket = Socket::open(&server, "/ws");
     socket.until("connected");
@@ -203,7 +203,7 @@ fn a_client_that_takes_its_leave_is_given_its_own_code_back() {
 }
 
 #[test]
-fn a_client_that_is_gone_is_noticed_at_once() {
+fn a_client_that_disconnects_is_noticed_at_once() {
     let server = Server::start(&["--ping-interval", "1h"]);
     let sockets: Vec<_> = (0..3)
         .map(|_| {

@@ -12,7 +12,7 @@ fn ask(server: &Server, first: &str, lines: &[&str]) -> Answer {
 }
 
 #[test]
-fn a_request_without_a_handshake_is_told_what_this_address_takes() {
+fn a_request_without_a_handshake_gets_426_with_what_is_needed() {
     let server = Server::start(&[]);
     let without = |left_out: &str| -> Vec<&str> {
         let lines = UPGRADE.iter().filter(|line| !line.starts_with(left_out));
@@ -49,7 +49,7 @@ fn a_request_without_a_handshake_is_told_what_this_address_takes() {
 }
 
 #[test]
-fn no_other_method_is_taken() {
+fn the_websocket_route_allows_get_only() {
     let server = Server::start(&[]);
     for method in ["POST", "HEAD", "PUT", "DELETE", "OPTIONS"] {
         let answer = ask(
@@ -63,7 +63,7 @@ fn no_other_method_is_taken() {
 }
 
 #[test]
-fn what_can_never_be_subscribed_to_is_a_refusal_and_not_a_socket() {
+fn an_invalid_subscription_is_rejected_before_the_handshake() {
     let server = Server::start(&[]);
     for (query, code) in [
         ("topic=a%7Bb", "invalid_topic"),
@@ -112,7 +112,7 @@ fn a_handshake_may_be_a_later_request_of_its_connection_and_come_in_pieces() {
 }
 
 #[test]
-fn a_subprotocol_of_ours_is_chosen_from_those_that_are_offered() {
+fn a_known_subprotocol_is_chosen_from_those_that_are_offered() {
     let server = Server::start(&[]);
     let chosen = |offered: &str| {
         let lines = [format!("Sec-WebSocket-Protocol: {offered}")];

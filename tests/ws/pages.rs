@@ -69,7 +69,7 @@ fn a_page_of_another_site_gets_no_socket_unless_its_origin_may_read_or_publish()
 }
 
 #[test]
-fn a_page_that_may_read_but_not_publish_is_told_so_as_post_would() {
+fn a_page_that_may_not_publish_gets_the_same_rejection_as_by_post() {
     let origin = "Origin: https://app.example";
     for server in [
         Server::start(&["--cors-origin", "https://app.example"]),
@@ -93,7 +93,7 @@ fn a_page_that_may_read_but_not_publish_is_told_so_as_post_would() {
 }
 
 #[test]
-fn an_origin_that_is_refused_is_logged_once_with_the_flag_that_admits_it() {
+fn a_rejected_origin_of_a_websocket_is_logged_once_with_the_flag_that_admits_it() {
     let mut server = Server::start(&[]);
     for _ in 0..3 {
         assert!(refused(&server, "localhost", &["Origin: https://evil.example"]).is_some());

@@ -13,7 +13,7 @@ fn publisher(server: &Server) -> Socket {
 }
 
 #[test]
-fn an_event_is_answered_with_its_id_and_goes_to_everybody_its_publisher_too() {
+fn a_published_event_gets_its_id_and_is_sent_to_all_subscribers_its_publisher_too() {
     let server = Server::start(&[]);
     let mut stream = server.subscribe("/events?topic=a");
     stream.until("connected");
@@ -62,7 +62,7 @@ fn an_array_is_published_whole_or_not_at_all() {
 }
 
 #[test]
-fn a_refusal_is_the_one_that_post_gives_and_the_socket_goes_on() {
+fn a_rejection_equals_that_of_post_and_the_socket_stays_open() {
     let server = Server::start(&["--max-event-bytes", "1000"]);
     let mut socket = publisher(&server);
     let long = json!({ "data": "x".repeat(1001) }).to_string();
@@ -99,7 +99,7 @@ fn a_refusal_is_the_one_that_post_gives_and_the_socket_goes_on() {
 }
 
 #[test]
-fn publishes_are_answered_one_after_the_other_however_many_are_sent_at_once() {
+fn publishes_get_responses_in_order_however_many_are_sent_at_once() {
     const MESSAGES: usize = 500;
     let server = Server::start(&[]);
     let mut reader = Socket::open(&server, "/ws?topic=a");
@@ -117,7 +117,7 @@ fn publishes_are_answered_one_after_the_other_however_many_are_sent_at_once() {
 }
 
 #[test]
-fn a_client_that_may_not_publish_is_refused_before_its_message_is_read() {
+fn a_client_that_may_not_publish_is_rejected_before_its_message_is_read() {
     let server = Server::start(&["--no-publish"]);
     let mut socket = Socket::open(&server, "/ws");
     assert_eq!(socket.next()["type"], "connected");

@@ -12,7 +12,7 @@ fn numbers(numbers: std::ops::Range<usize>) -> Vec<String> {
 }
 
 #[test]
-fn a_resume_goes_on_behind_its_id_and_the_header_wins() {
+fn a_websocket_resumes_after_its_id_and_the_header_wins() {
     let server = Server::start(&[]);
     let ids = server.publish_all("a", numbers(0..6));
     let path = format!("/ws?topic=a&since=earliest&last=1&last_event_id={}", ids[3]);
@@ -40,7 +40,7 @@ fn a_resume_goes_on_behind_its_id_and_the_header_wins() {
 }
 
 #[test]
-fn a_socket_that_is_cut_anywhere_and_comes_back_gets_each_event_once_and_in_order() {
+fn a_websocket_that_is_cut_anywhere_and_reconnects_gets_each_event_exactly_once_in_order() {
     const EVENTS: usize = 400;
     let server = Server::start(&[]);
     let start = server.publish("a", "start");
@@ -64,7 +64,7 @@ fn a_socket_that_is_cut_anywhere_and_comes_back_gets_each_event_once_and_in_orde
 }
 
 #[test]
-fn what_a_socket_was_told_was_published_is_there_after_the_server_was_killed() {
+fn an_event_acknowledged_over_a_websocket_survives_a_kill_of_the_server() {
     let directory = tempfile::tempdir().unwrap();
     let start = |address: &str| {
         let mut command = command(&["--listen", address, "--data-dir"]);

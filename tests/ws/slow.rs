@@ -25,7 +25,7 @@ fn publish_numbered(server: &Server, topic: &str, numbers: std::ops::Range<usize
 }
 
 #[test]
-fn one_that_reads_slowly_loses_nothing_and_is_never_cut() {
+fn a_slow_websocket_reader_loses_nothing_and_is_never_cut() {
     let settings = ["--stall-timeout", "1s", "--socket-buffer-bytes", "16384"];
     let server = Server::start(&[&settings[..], &["--ping-interval", "100ms"]].concat());
     let mut slow = open_narrow(&server, "/ws?topic=b");
@@ -41,7 +41,7 @@ fn one_that_reads_slowly_loses_nothing_and_is_never_cut() {
 }
 
 #[test]
-fn one_that_does_not_read_holds_nobody_up_and_has_everything_once_it_does() {
+fn a_client_that_does_not_read_delays_no_other_and_gets_everything_once_it_reads() {
     let settings = ["--stall-timeout", "10m", "--socket-buffer-bytes", "16384"];
     let server = Server::start(&settings);
     let mut stuck = open_narrow(&server, "/ws?topic=b");
@@ -60,7 +60,7 @@ fn one_that_does_not_read_holds_nobody_up_and_has_everything_once_it_does() {
 }
 
 #[test]
-fn one_that_takes_nothing_for_the_stall_time_is_cut() {
+fn a_websocket_that_reads_nothing_for_the_stall_timeout_is_cut() {
     let settings = [
         "--stall-timeout",
         "1s",
@@ -82,7 +82,7 @@ fn one_that_takes_nothing_for_the_stall_time_is_cut() {
 }
 
 #[test]
-fn many_that_do_not_read_cost_no_copy_of_a_large_event_each() {
+fn many_clients_that_do_not_read_share_one_copy_of_a_large_event() {
     const STUCK: usize = 40;
     const MAX_GROWTH: usize = 24 << 20;
     let settings = ["--stall-timeout", "10m", "--socket-buffer-bytes", "16384"];
@@ -103,7 +103,7 @@ fn many_that_do_not_read_cost_no_copy_of_a_large_event_each() {
 }
 
 #[test]
-fn one_that_has_yet_to_read_what_came_before_the_pings_is_not_closed_for_them() {
+fn a_client_that_has_not_read_up_to_the_pings_is_not_closed_for_missing_pongs() {
     const BYTES: usize = 96 << 10;
     let server = Server::start(&["--ping-interval", "30ms"]);
     let mut slow = open_narrow(&server, "/ws?topic=b");

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::{support::Server, support::socket::Socket};
 
 #[test]
-fn a_socket_says_where_it_begins_and_then_what_the_json_form_of_a_stream_has_as_data() {
+fn a_websocket_sends_connected_and_then_the_data_of_format_json() {
     let server = Server::start(&[]);
     let head = server.publish("other", "x");
     let mut stream = server.subscribe("/events?topic=a&topic=b&format=json");
@@ -26,7 +26,7 @@ fn a_socket_says_where_it_begins_and_then_what_the_json_form_of_a_stream_has_as_
 }
 
 #[test]
-fn a_heartbeat_that_was_asked_for_is_a_message() {
+fn a_requested_heartbeat_is_a_message() {
     let server = Server::start(&["--ping-interval", "1h"]);
     let mut socket = Socket::open(&server, "/ws?topic=a&heartbeat=1s");
     socket.until("connected");
@@ -65,7 +65,7 @@ fn messages_of_every_length_come_whole_and_in_order() {
 }
 
 #[test]
-fn what_was_lost_is_said_before_where_it_goes_on() {
+fn a_gap_is_sent_before_connected() {
     let server = Server::start(&["--history-events", "16"]);
     let first = server.publish("a", "0");
     let ids: Vec<_> = (1..40)

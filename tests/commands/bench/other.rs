@@ -24,14 +24,14 @@ const IN_TURN: [&str; 8] = [
 ];
 
 #[test]
-fn a_page_that_cannot_be_written_is_told_before_the_run() {
+fn an_html_report_that_cannot_be_written_is_reported_before_the_run() {
     let ended = bench("http://127.0.0.1:1", &["--html", "/nowhere/bench.html"]);
     let line = ended.failed(2);
     assert!(line.contains("/nowhere/bench.html"), "{line}");
 }
 
 #[test]
-fn who_insists_does_not_wait_for_the_report() {
+fn a_second_signal_ends_the_run_without_a_report() {
     let relay = Relay::start(Fault::IsSilent(1));
     let address = relay.url();
     let mut running = Running::start(&arguments(&address, &["--duration", "1h"]));
@@ -46,7 +46,7 @@ fn who_insists_does_not_wait_for_the_report() {
 }
 
 #[test]
-fn the_events_of_any_server_are_known_again_however_it_cuts_and_wraps_them() {
+fn events_are_recognized_however_another_server_splits_and_wraps_them() {
     let relay = Relay::start(Fault::None);
     let other = Relay::start(Fault::None);
     let (report, ended) = report(&format!("{}/sse?room=1", relay.url()), &SHORT);
@@ -103,7 +103,7 @@ fn an_event_that_a_later_one_has_overtaken_is_out_of_order() {
 }
 
 #[test]
-fn streams_that_were_cut_are_told_and_what_they_lack_is_missing() {
+fn streams_that_were_cut_are_reported_and_their_events_are_missing() {
     let relay = Relay::start(Fault::Cuts(11));
     let (report, ended) = report(&relay.url(), &SHORT);
     assert_eq!(ended.failed(1), "deliveries: 70 missing");
@@ -112,7 +112,7 @@ fn streams_that_were_cut_are_told_and_what_they_lack_is_missing() {
 }
 
 #[test]
-fn what_was_refused_is_grouped_by_its_reason_and_not_missing() {
+fn rejected_publishes_are_grouped_by_reason_and_not_missing() {
     let relay = Relay::start(Fault::Refuses(6));
     let (report, ended) = report(&relay.url(), &SHORT);
     ended.succeeded();
@@ -124,13 +124,13 @@ fn what_was_refused_is_grouped_by_its_reason_and_not_missing() {
 }
 
 #[test]
-fn a_server_that_is_away_is_told_in_one_line() {
+fn an_unreachable_server_is_reported_in_one_line() {
     let line = bench("http://127.0.0.1:1", &[]).failed(1);
     assert_eq!(line, "http://127.0.0.1:1/events: connection refused");
 }
 
 #[test]
-fn what_is_no_event_stream_cannot_be_opened() {
+fn a_response_that_is_no_event_stream_is_reported() {
     for (status, content_type, said) in [
         ("404 Not Found", "text/html", "404 Not Found"),
         ("200 OK", "text/html", "not an event stream"),
@@ -157,7 +157,7 @@ fn what_is_no_event_stream_cannot_be_opened() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_a_usage_error() {
+fn values_out_of_range_are_usage_errors() {
     for (args, said) in [
         (&["--rate", "fast"][..], "max"),
         (&["--subscribers", "0"], "--subscribers"),
@@ -173,7 +173,7 @@ fn what_cannot_be_meant_is_a_usage_error() {
 }
 
 #[test]
-fn https_is_spoken_where_the_certificate_is_trusted_and_nowhere_else() {
+fn https_works_with_a_trusted_certificate_only() {
     let directory = tempfile::tempdir().unwrap();
     certificates::make(directory.path());
     let relay = Relay::start_with_tls(directory.path());

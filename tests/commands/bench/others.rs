@@ -23,7 +23,7 @@ fn orders(server: &Server) -> Vec<String> {
 }
 
 #[test]
-fn events_of_other_topics_are_not_pushed_out_without_a_word() {
+fn events_of_other_topics_are_not_pushed_out_without_confirmation() {
     let (server, url) = with_order();
     let line = bench(&url, &SHORT).failed(2);
     assert!(
@@ -37,7 +37,7 @@ fn events_of_other_topics_are_not_pushed_out_without_a_word() {
 }
 
 #[test]
-fn with_yes_a_run_beside_others_is_bounded() {
+fn with_yes_a_run_publishes_up_to_a_bound() {
     let (server, url) = with_order();
     let max = [
         "--yes",
@@ -66,7 +66,7 @@ fn with_yes_a_run_beside_others_is_bounded() {
 }
 
 #[test]
-fn events_of_earlier_runs_are_nobody_elses() {
+fn events_of_earlier_runs_need_no_confirmation() {
     let server = Server::start(&[]);
     let url = format!("http://{}", server.address);
     bench(&url, &SHORT).succeeded();
@@ -75,7 +75,7 @@ fn events_of_earlier_runs_are_nobody_elses() {
 }
 
 #[test]
-fn on_a_terminal_it_is_asked_before_anything_is_published() {
+fn on_a_terminal_bench_asks_for_confirmation_before_it_publishes() {
     let (server, url) = with_order();
     for (answer, published) in [("n", 0), ("", 0), ("y", 20)] {
         let before = server.metric("published_events_total");

@@ -15,7 +15,7 @@ fn url(server: &Server) -> String {
 }
 
 #[test]
-fn everything_that_the_server_delivers_is_counted_and_measured() {
+fn every_delivery_is_counted_and_its_latency_measured() {
     let server = Server::start(&[]);
     let (report, ended) = report(&url(&server), &SHORT);
     ended.succeeded();
@@ -60,7 +60,7 @@ fn the_process_of_a_server_on_this_machine_is_found_and_measured() {
 }
 
 #[test]
-fn events_as_fast_as_answered_over_many_topics_reach_the_subscribers_of_each() {
+fn at_rate_max_over_many_topics_events_reach_the_subscribers_of_their_topic() {
     let server = Server::start(&[]);
     let args = [
         "--subscribers",
@@ -95,7 +95,7 @@ fn events_as_fast_as_answered_over_many_topics_reach_the_subscribers_of_each() {
 }
 
 #[test]
-fn the_table_says_what_was_asked_and_what_came_of_it() {
+fn the_table_shows_the_settings_and_the_results() {
     let server = Server::start(&[]);
     let lines = bench(&url(&server), &SHORT).succeeded();
     let table = lines.join("\n");
@@ -124,7 +124,7 @@ fn the_table_says_what_was_asked_and_what_came_of_it() {
 }
 
 #[test]
-fn the_page_holds_all_that_it_shows_and_asks_for_nothing() {
+fn the_html_report_loads_nothing_from_elsewhere() {
     let server = Server::start(&[]);
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("bench.html");
@@ -147,7 +147,7 @@ fn the_page_holds_all_that_it_shows_and_asks_for_nothing() {
 }
 
 #[test]
-fn a_key_is_sent_and_without_one_the_refusal_is_told_once() {
+fn the_publish_key_is_sent_and_a_401_is_reported_once() {
     let server = Server::start(&["--publish-key", "sesame-open-the-door"]);
     let (refused, ended) = report(&url(&server), &SHORT);
     let line = ended.failed(1);
@@ -167,7 +167,7 @@ fn a_key_is_sent_and_without_one_the_refusal_is_told_once() {
 }
 
 #[test]
-fn subscribers_that_the_server_has_no_place_for_are_told_from_those_that_it_has() {
+fn subscribers_over_the_servers_limit_are_reported_as_not_opened() {
     let server = Server::start(&["--max-subscribers", "4"]);
     let (report, ended) = report(&url(&server), &SHORT);
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -178,7 +178,7 @@ fn subscribers_that_the_server_has_no_place_for_are_told_from_those_that_it_has(
 }
 
 #[test]
-fn what_the_limit_of_open_files_does_not_allow_is_told_with_what_would_help() {
+fn subscribers_over_the_limit_of_open_files_are_reported_with_how_to_raise_it() {
     let server = Server::start(&[]);
     let mut limited = Command::new("sh");
     let plain = command(&[]);
@@ -206,7 +206,7 @@ fn what_the_limit_of_open_files_does_not_allow_is_told_with_what_would_help() {
 }
 
 #[test]
-fn it_ends_early_when_told_to_and_reports_what_it_has() {
+fn a_signal_ends_a_run_early_with_a_report() {
     let server = Server::start(&[]);
     let address = url(&server);
     let args = [

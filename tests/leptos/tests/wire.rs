@@ -50,7 +50,7 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
-    fn any_documents_come_as_from_the_crates_own_server(documents in any_documents()) {
+    fn documents_are_sent_as_the_server_of_leptos_sse_sends_them(documents in any_documents()) {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -88,7 +88,7 @@ async fn compare(documents: Vec<Value>) -> Result<(), TestCaseError> {
 }
 
 #[tokio::test]
-async fn a_page_begins_with_what_there_is_whatever_its_default() {
+async fn a_page_begins_with_the_current_documents_whatever_its_defaults() {
     let server = Server::start(Retention::default());
     let board = Board::any(1);
     server.set("board", &board).await;
@@ -102,7 +102,7 @@ async fn a_page_begins_with_what_there_is_whatever_its_default() {
 }
 
 #[tokio::test]
-async fn a_signal_that_there_is_not_yet_comes_once_there_is_and_nothing_unasked_comes() {
+async fn a_signal_that_does_not_exist_yet_is_sent_once_it_does_and_no_other_is_sent() {
     let server = Server::start(Retention::default());
     let mut reader = Reader::open(&server, &["later", "board"]);
     reader.page.create::<Count>("later");
@@ -115,7 +115,7 @@ async fn a_signal_that_there_is_not_yet_comes_once_there_is_and_nothing_unasked_
 }
 
 #[tokio::test]
-async fn a_signal_that_is_removed_stays_as_it_was_in_a_page_and_comes_back_whole() {
+async fn a_removed_signal_keeps_its_value_in_a_page_and_is_sent_whole_once_it_is_set_again() {
     let server = Server::start(Retention::default());
     server.set("board", &Board::any(1)).await;
     server.set("counter", &Count { value: 1 }).await;
@@ -139,7 +139,7 @@ async fn a_signal_that_is_removed_stays_as_it_was_in_a_page_and_comes_back_whole
 }
 
 #[tokio::test]
-async fn what_a_writer_moves_copies_and_tests_is_the_same_document_in_a_page() {
+async fn patches_that_move_copy_and_test_give_the_same_document_in_a_page() {
     let server = Server::start(Retention::default());
     let mut board = Board::any(1);
     board.tags = vec!["first".into(), "second".into()];
@@ -162,7 +162,7 @@ async fn what_a_writer_moves_copies_and_tests_is_the_same_document_in_a_page() {
 }
 
 #[tokio::test]
-async fn a_page_that_is_cut_all_the_time_shows_documents_in_their_order_and_at_last_the_last() {
+async fn a_page_that_is_cut_all_the_time_shows_documents_in_order_and_finally_the_last() {
     const CHANGES: u32 = 300;
     const PAGES: usize = 4;
     let server = Server::start(Retention::default());
@@ -201,7 +201,7 @@ async fn a_page_that_is_cut_all_the_time_shows_documents_in_their_order_and_at_l
 const SHORT: Retention = Retention::new().events(16);
 
 #[tokio::test]
-async fn a_page_behind_which_history_has_gone_on_is_given_the_documents_whole_again() {
+async fn a_page_that_missed_dropped_changes_is_sent_whole_documents() {
     const CHANGES: u32 = 100;
     let server = Server::start(SHORT);
     server.set("counter", &Count { value: 5 }).await;
@@ -223,7 +223,7 @@ async fn a_page_behind_which_history_has_gone_on_is_given_the_documents_whole_ag
 }
 
 #[tokio::test]
-async fn a_page_that_history_overtakes_again_and_again_is_never_sent_a_change_to_what_it_lacks() {
+async fn a_page_slower_than_retention_is_never_sent_a_change_to_a_document_it_lacks() {
     const ROUNDS: u32 = 40;
     const CHANGES: u32 = 40;
     let server = Server::start(SHORT);
