@@ -437,7 +437,7 @@ fn streams_and_pages_get_the_same_responses_from_actix_and_axum() {
 }
 
 #[test]
-fn one_stream_more_than_an_address_may_have_is_refused_alike_by_actix_and_axum() {
+fn one_stream_more_than_an_address_may_have_is_rejected_alike_by_actix_and_axum() {
     let access = Access::default().max_per_address(Some(1));
     let servers = [Server::actix(access.clone()), Server::axum(access)];
     let stream = |accept: &str| request("GET", "/events", &[accept], "");

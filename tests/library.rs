@@ -40,7 +40,7 @@ async fn next(stream: &mut EncodedStream) -> String {
 }
 
 #[test]
-fn starting_outside_of_a_runtime_is_an_error_that_says_so() {
+fn starting_outside_of_a_runtime_is_an_error() {
     let started = Broadcaster::start(Memory::new(Retention::default()), Options::default());
     let error = started.unwrap_err();
     assert_eq!(error, StartError::NoRuntime);
@@ -48,7 +48,7 @@ fn starting_outside_of_a_runtime_is_an_error_that_says_so() {
 }
 
 #[tokio::test]
-async fn a_window_too_small_for_the_largest_event_is_refused_at_the_start() {
+async fn a_window_too_small_for_the_largest_event_is_rejected_at_the_start() {
     let retention = Retention::new().events(15);
     let started = Broadcaster::start(Memory::new(retention), Options::default());
     assert!(matches!(

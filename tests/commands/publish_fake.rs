@@ -196,7 +196,7 @@ fn a_publish_without_a_response_has_an_unknown_outcome() {
 }
 
 #[test]
-fn an_unreachable_server_is_reported_as_connection_refused() {
+fn an_unreachable_server_is_reported_as_connection_rejected() {
     let url = "http://127.0.0.1:1";
     for args in [
         &["publish", "--url", url, "x"][..],

@@ -128,22 +128,22 @@ fn refuses_and_recovers(error: &str, sync: &str) {
 }
 
 #[test]
-fn a_full_disk_refuses_publishes_alone_until_it_has_room() {
+fn a_full_disk_rejects_publishes_only_until_it_has_room() {
     refuses_and_recovers("ENOSPC", "always");
 }
 
 #[test]
-fn a_full_disk_refuses_publishes_alone_without_syncs_too() {
+fn a_full_disk_rejects_publishes_only_also_without_syncs() {
     refuses_and_recovers("ENOSPC", "never");
 }
 
 #[test]
-fn a_disk_that_fails_refuses_publishes_alone_until_it_works() {
+fn a_failing_disk_rejects_publishes_only_until_it_works() {
     refuses_and_recovers("EIO", "always");
 }
 
 #[test]
-fn a_disk_that_turns_read_only_refuses_publishes_alone_until_it_is_writable() {
+fn a_disk_that_turns_read_only_rejects_publishes_only_until_it_is_writable() {
     refuses_and_recovers("EROFS", "10ms");
 }
 

@@ -53,7 +53,7 @@ fn widen(path: &Path) {
 }
 
 #[test]
-fn what_a_log_creates_is_readable_by_its_owner_alone() {
+fn files_of_a_log_are_readable_by_their_owner_only() {
     let log = Log::new();
     for _ in 0..2 {
         let server = under_open_umask(&log);
@@ -101,7 +101,7 @@ fn a_directory_that_holds_no_log_keeps_its_modes() {
 }
 
 #[test]
-fn a_link_in_place_of_a_file_of_the_log_is_refused_and_not_followed() {
+fn a_link_in_place_of_a_file_of_the_log_is_rejected_and_not_followed() {
     for name in ["lock", "format", "head"] {
         let (log, elsewhere) = (Log::new(), Log::new());
         if name == "head" {
@@ -124,7 +124,7 @@ fn a_link_in_place_of_a_file_of_the_log_is_refused_and_not_followed() {
 }
 
 #[test]
-fn a_pipe_in_place_of_the_lock_is_refused_at_once() {
+fn a_pipe_in_place_of_the_lock_is_rejected_at_once() {
     let log = Log::new();
     fs::create_dir(log.path()).unwrap();
     let lock = log.path().join("lock");

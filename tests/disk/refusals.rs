@@ -66,7 +66,7 @@ fn a_directory_is_opened_once_another_process_releases_it() {
 }
 
 #[test]
-fn a_directory_of_a_newer_version_is_refused() {
+fn a_directory_of_a_newer_version_is_rejected() {
     let log = Log::new();
     a_log(&log);
     fs::write(log.path().join("format"), "sse-broadcaster log 3\n").unwrap();
@@ -84,7 +84,7 @@ fn a_directory_of_a_newer_version_is_refused() {
 }
 
 #[test]
-fn the_files_of_a_newer_engine_are_refused() {
+fn the_files_of_a_newer_engine_are_rejected() {
     let log = Log::new();
     a_log(&log);
     let version = log.path().join("log/version");
@@ -96,7 +96,7 @@ fn the_files_of_a_newer_engine_are_refused() {
 }
 
 #[test]
-fn a_directory_that_is_not_ours_is_refused_and_left_alone() {
+fn a_directory_without_a_log_of_ours_is_rejected_and_left_unchanged() {
     let log = Log::new();
     fs::create_dir(log.path()).unwrap();
     fs::write(log.path().join("letters"), "dear").unwrap();
@@ -110,7 +110,7 @@ fn a_directory_that_is_not_ours_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_path_that_is_a_file_is_refused() {
+fn a_path_that_is_a_file_is_rejected() {
     let log = Log::new();
     fs::write(log.path(), "dear").unwrap();
     let said = refusal(log.command(&[]));
@@ -126,7 +126,7 @@ fn a_path_that_is_a_file_is_refused() {
 }
 
 #[test]
-fn a_disk_that_is_read_only_or_full_at_the_start_is_refused() {
+fn a_disk_that_is_read_only_or_full_at_the_start_is_rejected() {
     for existing in [false, true] {
         for error in ["EROFS", "ENOSPC"] {
             let log = Log::new();
@@ -144,7 +144,7 @@ fn a_disk_that_is_read_only_or_full_at_the_start_is_refused() {
 }
 
 #[test]
-fn a_directory_without_the_right_to_write_is_refused() {
+fn a_directory_without_the_right_to_write_is_rejected() {
     let log = Log::new();
     a_log(&log);
     let set = |mode: &str| {

@@ -130,7 +130,7 @@ fn before_a_delayed_drain_everything_works_but_readiness() {
 }
 
 #[test]
-fn a_delayed_drain_takes_place() {
+fn a_drain_delay_postpones_the_drain() {
     let mut server = Server::start(&["--drain-delay", "300ms", "--drain-time", "1s"]);
     let mut stream = server.subscribe("/events");
     stream.until("connected");

@@ -87,7 +87,7 @@ fn deeply_nested_json_is_published_unchanged_and_harms_nothing() {
 }
 
 #[test]
-fn values_of_a_wrong_type_are_refused_with_the_right_one() {
+fn values_of_a_wrong_type_are_rejected_with_the_right_one() {
     let mut cases = Vec::new();
     for not_an_object in [
         "null", "5", "\"x\"", "true", "[5]", "[[]]", r#"["x"]"#, "[null]",
@@ -110,7 +110,7 @@ fn values_of_a_wrong_type_are_refused_with_the_right_one() {
 }
 
 #[test]
-fn other_types_and_other_charsets_are_refused() {
+fn other_types_and_other_charsets_are_rejected() {
     let kinds = [
         "application/xml",
         "application/octet-stream",
@@ -132,7 +132,7 @@ fn other_types_and_other_charsets_are_refused() {
 }
 
 #[test]
-fn a_compressed_body_is_refused_rather_than_published_as_it_is() {
+fn a_compressed_body_is_rejected_rather_than_published_as_it_is() {
     let server = Server::start(&[]);
     let mut witness = Witness::of(&server);
     for coding in ["gzip", "br", "identity, gzip"] {
@@ -193,7 +193,7 @@ fn a_publish_without_data_is_rejected_with_an_example() {
 }
 
 #[test]
-fn unknown_fields_are_refused_by_name() {
+fn unknown_fields_are_rejected_by_name() {
     let code = "unknown_field";
     let mut cases = vec![
         Refused::json(r#"{"data":"x","dta":"y"}"#, 422, code).saying("dta"),
@@ -209,7 +209,7 @@ fn unknown_fields_are_refused_by_name() {
 }
 
 #[test]
-fn a_field_given_twice_is_refused() {
+fn a_field_given_twice_is_rejected() {
     let code = "duplicate_field";
     let mut cases = vec![
         Refused::json(r#"{"data":"x","data":"y"}"#, 422, code),

@@ -74,7 +74,7 @@ fn an_event_as_large_as_allowed_is_accepted_in_every_kind_of_body() {
 }
 
 #[test]
-fn a_body_larger_than_any_event_is_refused_with_its_length_and_in_chunks() {
+fn a_body_larger_than_any_event_is_rejected_with_its_length_and_in_chunks() {
     let server = Server::start(&SMALL);
     let mut witness = Witness::of(&server);
     let body = vec![b'x'; 100_000];
@@ -106,7 +106,7 @@ fn a_rejection_reaches_a_client_that_is_still_sending_megabytes() {
 }
 
 #[test]
-fn a_body_that_is_announced_as_too_large_is_refused_before_it_comes() {
+fn a_body_that_is_announced_as_too_large_is_rejected_before_it_comes() {
     let server = Server::start(&SMALL);
     let mut socket = server.connect();
     let head = "POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n\
@@ -117,7 +117,7 @@ fn a_body_that_is_announced_as_too_large_is_refused_before_it_comes() {
 }
 
 #[test]
-fn a_batch_over_a_quarter_of_the_history_is_refused_whole() {
+fn a_batch_over_a_quarter_of_the_history_is_rejected_whole() {
     let events = |count: usize, data: &str| {
         let event = format!(r#"{{"topic":"t","data":"{data}"}}"#);
         format!("[{}]", vec![event; count].join(","))
@@ -139,7 +139,7 @@ fn a_batch_over_a_quarter_of_the_history_is_refused_whole() {
 }
 
 #[test]
-fn a_head_without_end_is_refused() {
+fn a_head_without_end_is_rejected() {
     let server = Server::start(&[]);
     let mut witness = Witness::of(&server);
     let long = "x".repeat(1 << 20);

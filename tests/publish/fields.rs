@@ -13,7 +13,7 @@ const LINES: [(&str, &str); 3] = [
 ];
 
 #[test]
-fn line_ends_and_nul_in_a_field_of_a_line_are_refused_in_json() {
+fn line_ends_and_nul_in_a_field_of_a_line_are_rejected_in_json() {
     let mut cases = Vec::new();
     for (field, code) in LINES {
         for escape in [
@@ -42,7 +42,7 @@ fn line_ends_and_nul_in_a_field_of_a_line_are_refused_in_json() {
 }
 
 #[test]
-fn line_ends_and_nul_in_a_field_of_a_line_are_refused_in_forms() {
+fn line_ends_and_nul_in_a_field_of_a_line_are_rejected_in_forms() {
     let mut cases = Vec::new();
     for (field, code) in LINES.into_iter().chain([("retry", "invalid_retry")]) {
         for bad in ["%0D", "%0A", "%0d%0a", "%00", "\r", "\n", "\r\n", "\0"] {
@@ -54,7 +54,7 @@ fn line_ends_and_nul_in_a_field_of_a_line_are_refused_in_forms() {
 }
 
 #[test]
-fn line_ends_and_nul_in_a_field_of_a_line_are_refused_in_the_query() {
+fn line_ends_and_nul_in_a_field_of_a_line_are_rejected_in_the_query() {
     let mut cases = Vec::new();
     for (field, code) in LINES.into_iter().chain([("retry", "invalid_retry")]) {
         for bad in ["%0D", "%0A", "%0d%0a", "%00"] {
@@ -99,7 +99,7 @@ fn the_names_of_the_servers_own_events_are_reserved() {
 }
 
 #[test]
-fn topics_that_nobody_can_publish_to_are_refused() {
+fn topics_that_nobody_can_publish_to_are_rejected() {
     let mut cases = Vec::new();
     let topics = [
         ("*", "%2A", "invalid_topic"),
@@ -137,7 +137,7 @@ fn topics_that_nobody_can_publish_to_are_refused() {
 }
 
 #[test]
-fn names_longer_than_256_bytes_are_refused() {
+fn names_longer_than_256_bytes_are_rejected() {
     let mut cases = Vec::new();
     // The second is 86 characters, which are 258 bytes.
     for long in ["x".repeat(257), "€".repeat(86)] {
@@ -242,7 +242,7 @@ fn an_idempotency_key_never_looks_like_a_position() {
 }
 
 #[test]
-fn more_than_a_hundred_topics_are_refused() {
+fn more_than_a_hundred_topics_are_rejected() {
     let many = |between: &str, count: usize| {
         let topics = (0..count).map(|index| format!("t{index}"));
         topics.collect::<Vec<_>>().join(between)

@@ -178,7 +178,7 @@ fn a_body_without_lines_publishes_nothing() {
 }
 
 #[test]
-fn a_line_without_end_is_refused() {
+fn a_line_without_end_is_rejected() {
     let server = Server::start(&["--max-event-bytes", "1000"]);
     let line = "x".repeat(100_000);
     let answer = server.post("/events", NDJSON, &format!("{{\"data\":1}}\n{line}"));

@@ -83,7 +83,7 @@ fn a_get_or_head_with_a_failing_if_match_is_412_and_with_a_known_if_none_match_3
 }
 
 #[test]
-fn a_write_with_a_failing_condition_is_412_and_one_that_fails_anyway_says_so() {
+fn a_write_with_a_failing_condition_is_412_unless_it_fails_for_another_reason() {
     let server = Server::start(&[]);
     let old = put(&server, "a", &json!(1));
     let now = put(&server, "a", &json!(2));

@@ -80,7 +80,7 @@ fn a_test_of_a_json_patch_compares_numbers_by_their_values() {
 }
 
 #[test]
-fn an_integer_beyond_64_bits_is_refused_with_a_sentence_and_changes_nothing() {
+fn an_integer_beyond_64_bits_is_rejected_and_changes_nothing() {
     let server = Server::start(&[]);
     let before = put(&server, "a", &json!({"n": u64::MAX, "m": i64::MIN}));
     for (method, kind, body) in [

@@ -86,7 +86,7 @@ fn refused_variables(variables: &[(&str, &str)], args: &[&str]) -> String {
 }
 
 #[test]
-fn an_empty_setting_is_refused_on_loopback_too() {
+fn an_empty_setting_is_rejected_on_loopback_too() {
     for flag in [
         "--publish-key",
         "--publish-key-file",
@@ -139,7 +139,7 @@ fn an_unknown_variable_is_rejected_with_a_suggestion() {
 }
 
 #[test]
-fn a_size_in_the_environment_that_has_no_known_unit_is_refused_with_its_variable_and_examples() {
+fn a_size_in_the_environment_that_has_no_known_unit_is_rejected_with_its_variable_and_examples() {
     let line = refused_variables(&[("SSE_BROADCASTER_HISTORY_BYTES", "64 megabytes")], &[]);
     for part in [
         "'64 megabytes' for '--history-bytes <SIZE>'",
@@ -162,7 +162,7 @@ fn a_switch_that_is_off_counts_as_none() {
 }
 
 #[test]
-fn a_key_file_without_a_key_or_that_cannot_be_read_is_refused() {
+fn a_key_file_without_a_key_or_that_cannot_be_read_is_rejected() {
     let folder = std::env::temp_dir();
     for (name, text) in [
         ("empty", &b""[..]),

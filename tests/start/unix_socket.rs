@@ -91,7 +91,7 @@ fn a_unix_socket_serves_streams_and_publishes_and_is_removed_at_the_end() {
 }
 
 #[test]
-fn a_socket_file_that_was_left_behind_is_replaced_and_nothing_else() {
+fn a_stale_socket_file_is_replaced_and_no_other_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("events.sock");
     let listen = format!("unix:{}", path.display());

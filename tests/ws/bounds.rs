@@ -18,7 +18,7 @@ fn refused(server: &Server) -> Answer {
 }
 
 #[test]
-fn at_the_limit_of_subscribers_a_handshake_is_refused_before_it_becomes_a_socket() {
+fn at_the_limit_of_subscribers_a_handshake_is_rejected_before_it_becomes_a_socket() {
     for setting in ["--max-subscribers", "--max-subscribers-per-address"] {
         let server = Server::start(&[setting, "2"]);
         let mut stream = server.subscribe("/events");

@@ -95,7 +95,7 @@ fn an_event_that_came_twice_is_duplicated_and_delivered_once() {
 }
 
 #[test]
-fn an_event_that_a_later_one_has_overtaken_is_out_of_order() {
+fn an_event_that_arrives_after_a_later_one_is_out_of_order() {
     let relay = Relay::start(Fault::Swaps(2));
     let (report, ended) = report(&relay.url(), &IN_TURN);
     assert_eq!(ended.failed(1), "deliveries: 3 out of order");
