@@ -1,8 +1,8 @@
-//! Who may publish, whose pages may read, and what answers say to whom, over real sockets.
+//! Who may publish, which pages may read, and the responses to each, over real sockets.
 
-mod answers;
 mod cors;
 mod hosts;
 mod keys;
-mod questions;
+mod publish_policy;
+mod responses;
 mod sockets;

@@ -1,7 +1,7 @@
 //! The questions of a publish, asked of one over a WebSocket.
 
 use crate::{
-    access::questions::Case,
+    access::publish_policy::Case,
     support::socket::Socket,
     support::{Answer, Server},
 };

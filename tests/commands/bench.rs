@@ -1,7 +1,7 @@
 //! `bench`, against the real server and against one of another kind that can go wrong.
 
-mod other;
-mod others;
+mod foreign_events;
+mod other_servers;
 mod real;
 mod relay;
 

@@ -1,7 +1,7 @@
 //! `health`
 
 use crate::{
-    commands::fake::Fake,
+    commands::fake_server::Fake,
     commands::running::{Running, run},
 };
 

@@ -1,6 +1,6 @@
-//! The commands of the binary, against a server that a test plays and against the real one.
+//! The commands of the binary, against a fake server and against the real one.
 
-mod fake;
+mod fake_server;
 mod running;
 
 mod bench;
@@ -10,7 +10,7 @@ mod publish_fake;
 mod publish_input;
 mod real;
 mod settings;
-mod shown;
 mod subscribe_fake;
+mod terminal;
 mod transfer;
 mod until;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::{commands::fake::Fake, commands::running::Running};
+use crate::{commands::fake_server::Fake, commands::running::Running};
 
 const TAKEN: &str = r#"{"id":"5-1"}"#;
 

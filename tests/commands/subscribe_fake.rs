@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    commands::fake::Fake,
+    commands::fake_server::Fake,
     commands::running::{Running, run},
 };
 

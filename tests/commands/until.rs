@@ -1,7 +1,7 @@
 //! `subscribe --until head`, against a server that the test plays.
 
 use crate::{
-    commands::fake::{Connection, Fake},
+    commands::fake_server::{Connection, Fake},
     commands::running::Running,
 };
 

@@ -4,8 +4,8 @@
 mod clock;
 mod crash;
 mod damage;
+mod disconnects;
 mod faults;
-mod gone;
 mod log;
 mod power;
 mod private;

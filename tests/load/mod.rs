@@ -1,9 +1,9 @@
-//! Many subscribers, fast publishers, and readers that are slow: nobody pays for another.
+//! Many subscribers, fast publishers, and readers that are slow: none costs another.
 
-mod crowd;
 mod fast;
 mod memory;
 mod pipelines;
 mod replays;
 mod signals;
 mod slow;
+mod subscribers;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    load::crowd::{Crowd, room_for},
+    load::subscribers::{Crowd, room_for},
     support::{Server, Stream, wait_until},
 };
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    signals::asking::{JSON, MERGE, PATCH, ask, document, put, refused, tag},
+    signals::requests::{JSON, MERGE, PATCH, ask, document, put, refused, tag},
     support::Server,
 };
 

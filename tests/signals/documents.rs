@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    signals::asking::{JSON, MERGE, PATCH, ask, put, refused, tag},
+    signals::requests::{JSON, MERGE, PATCH, ask, put, refused, tag},
     support::Server,
 };
 

@@ -1,6 +1,5 @@
 //! State kept in sync: the library's signals, and `/signals` of the real binary.
 
-mod asking;
 mod bounds;
 mod conditions;
 mod converge;
@@ -8,5 +7,6 @@ mod documents;
 mod library;
 mod numbers;
 mod page;
+mod requests;
 mod streams;
 mod writers;

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use crate::{
-    signals::asking::{ask, put},
     signals::page::{Block, Page, blocks},
+    signals::requests::{ask, put},
     support::{Server, Stream},
 };
 

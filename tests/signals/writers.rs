@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::{
-    signals::asking::{JSON, MERGE, ask, put, refused, tag},
+    signals::requests::{JSON, MERGE, ask, put, refused, tag},
     support::Server,
 };
 

@@ -1,9 +1,8 @@
-//! What a subscriber gets, from the head of the answer to a resume, and what it may do with its
-//! connection.
+//! Streams over real sockets, from the response head to a resume, and what else their connections may carry.
 
+mod connection_paths;
 mod connections;
 mod cuts;
-mod doors;
 mod heartbeats;
 mod history_page;
 mod lists;

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use crate::{
-    commands::fake::Fake,
+    commands::fake_server::Fake,
     commands::running::Running,
     support::terminal::Terminal,
     support::{Server, command},

@@ -6,7 +6,7 @@ use super::{
     report,
 };
 use crate::{
-    commands::fake::Fake,
+    commands::fake_server::Fake,
     commands::running::{Running, run},
     support::{certificates, wait_until},
 };
