@@ -1,5 +1,4 @@
-//! Datastar's protocol: what leaves the broadcaster for an event of Datastar's is, but for the id, what
-//! Datastar's own crate writes.
+//! Datastar's protocol: an event of Datastar's is sent as Datastar's own crate writes it, except for the id.
 
 use std::time::Duration;
 

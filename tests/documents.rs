@@ -1,4 +1,4 @@
-//! The documents that follow the code, and their commands.
+//! The documents that have to match the code, and their commands.
 
 mod commands;
 

@@ -1,4 +1,4 @@
-//! The embedding examples, over real sockets: what their users copy.
+//! The embedding examples, over real sockets.
 
 use std::{
     io::Write as _,

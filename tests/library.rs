@@ -1,4 +1,4 @@
-//! The library as a host uses it: without a server of ours, and inside of an actix-web application.
+//! The library as a program uses it: without the server, and in an actix-web application.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What pages of other origins are allowed to read, and what preflights are told.
+//! What pages of other origins may read, and the responses to preflights.
 
 use crate::support::{Answer, Server};
 

@@ -1,5 +1,5 @@
-//! DNS rebinding: under which names a server is read. A page whose name was pointed at this machine after it
-//! had loaded is of the server's own origin to its browser; only the `Host` tells.
+//! DNS rebinding: the `Host` values under which a server may be read. A page whose name was pointed at this machine
+//! after it had loaded has the origin of the server in its browser; only `Host` tells them apart.
 
 use crate::{
     support::socket::Socket,

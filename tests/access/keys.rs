@@ -1,4 +1,4 @@
-//! Keys: where they may come from, and that nothing ever shows one.
+//! Publish keys: where they may come from, and that no output shows one.
 
 use std::{fs, io::Write as _, os::unix::fs::PermissionsExt as _, path::Path, process::Stdio};
 

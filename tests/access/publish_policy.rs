@@ -1,5 +1,5 @@
-//! The questions that every publish is asked, in their order. `src/http/access_tests.rs` has more
-//! cases of them; these show that they are asked of what comes over a socket, and by every route.
+//! The publish policy, checked in order for every publish. `crates/http/src/access/publish_policy_tests.rs` has more
+//! cases; these show that every route checks it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,4 +1,4 @@
-//! What every answer that is not a stream has in common, and methods that publish nothing.
+//! What all responses that are not streams have in common, and methods that publish nothing.
 
 use crate::support::{Answer, End, Server};
 

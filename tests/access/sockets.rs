@@ -1,4 +1,4 @@
-//! The questions of a publish, asked of one over a WebSocket.
+//! The publish policy over a WebSocket.
 
 use crate::{
     access::publish_policy::Case,

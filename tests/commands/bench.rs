@@ -1,4 +1,4 @@
-//! `bench`, against the real server and against one of another kind that can go wrong.
+//! `bench`, against the real server, and against another kind of server that can fail.
 
 mod foreign_events;
 mod other_servers;

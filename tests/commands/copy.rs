@@ -1,4 +1,4 @@
-//! A copy of the directory of a log that no server has open is all of it.
+//! A copied data directory of a stopped server is a complete log.
 
 use std::{path::Path, process::Command, time::Duration};
 

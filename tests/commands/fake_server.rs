@@ -1,4 +1,4 @@
-//! A server that a test plays, request by request.
+//! A server whose responses a test writes, request by request.
 
 use std::{
     io::{self, BufRead as _, BufReader, Read as _, Write as _},

@@ -1,4 +1,4 @@
-//! `health`
+//! The command `health`.
 
 use crate::{
     commands::fake_server::Fake,

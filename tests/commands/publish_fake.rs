@@ -1,4 +1,4 @@
-//! `publish TEXT`, and what every publish sends and says, against a server that the test plays.
+//! `publish TEXT`, and what every publish sends and prints, against a fake server.
 
 use std::fs;
 

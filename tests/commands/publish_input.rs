@@ -1,4 +1,4 @@
-//! `publish` of standard input, against a server that the test plays.
+//! `publish` of standard input, against a fake server.
 
 use crate::{
     commands::fake_server::{Connection, Fake},

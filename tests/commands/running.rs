@@ -1,4 +1,4 @@
-//! A command that runs, and dies with its handle.
+//! A running command, which is killed with its handle.
 
 use std::{
     io::{BufRead as _, BufReader, Read, Write as _},

@@ -1,4 +1,4 @@
-//! What the command line and the environment say, and how it is answered when it cannot be.
+//! Settings of the command line and the environment, and the messages for those that are not valid.
 
 use crate::commands::running::{Running, run};
 

@@ -1,4 +1,4 @@
-//! `subscribe`, against a server that the test plays.
+//! `subscribe`, against a fake server.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Text from outside that a command shows on a terminal.
+//! Text from servers on a terminal.
 
 use std::process::Stdio;
 

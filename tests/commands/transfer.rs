@@ -1,4 +1,4 @@
-//! What one server holds, carried over into another by the commands, from any history into any.
+//! Copying a server by the commands, from any history into any other.
 
 use serde_json::{Value, json};
 use tempfile::TempDir;

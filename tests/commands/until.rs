@@ -1,4 +1,4 @@
-//! `subscribe --until head`, against a server that the test plays.
+//! `subscribe --until head`, against a fake server.
 
 use crate::{
     commands::fake_server::{Connection, Fake},

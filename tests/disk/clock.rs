@@ -1,4 +1,4 @@
-//! Clocks that jump: events keep the time at which they were taken, and grow old by it.
+//! Clocks that jump: events keep the time of their publish, which decides their age.
 
 use crate::{
     disk::log::Log,

@@ -1,5 +1,5 @@
-//! A server that is killed at any moment, again and again, while publishers write as fast as they can
-//! and a subscriber resumes. `DISK_ROUNDS` and `DISK_SEED` ask for more of it, or for the same again.
+//! A server that is killed at any moment, again and again, while publishers write at full speed and a subscriber
+//! resumes. `DISK_ROUNDS` and `DISK_SEED` set the number of rounds and the seed.
 
 use std::{
     collections::HashMap,

@@ -1,5 +1,4 @@
-//! Files that are damaged: a server that says so, or one that holds what was answered, and never one
-//! that holds less as if all were well.
+//! Damaged files: the server reports the damage, or has every acknowledged event, and never silently fewer.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! Clients that do not stay for the answer, which comes late when a disk is in the way.
+//! Clients that disconnect before the response, which comes late when a disk is slow.
 
 use std::{
     fs,

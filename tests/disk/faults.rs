@@ -1,5 +1,5 @@
-//! Disks that refuse: full, read-only, failing. Publishes are refused with a reason, streams go on, and
-//! all goes on by itself once the disk works again.
+//! Disks that are full, read-only or failing: publishes are rejected with the reason, streams continue, and publishing
+//! works again once the disk does.
 
 use std::{
     collections::HashMap,

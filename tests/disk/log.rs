@@ -1,4 +1,4 @@
-//! A directory with a log, servers on it, and clients that are fast and may be cut off.
+//! A directory with a log, servers on it, and fast clients that may be cut.
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},

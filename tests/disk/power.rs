@@ -1,5 +1,5 @@
-//! A server whose machine loses power: of what was not synced, any page may be gone. `DISK_ROUNDS` and
-//! `DISK_SEED` ask for more of it, or for the same again.
+//! Power loss: any page that was not synced may be lost. `DISK_ROUNDS` and `DISK_SEED` set the number of rounds and
+//! the seed.
 
 use std::{
     collections::{HashMap, HashSet},

@@ -1,4 +1,4 @@
-//! A log is for its owner alone: modes of its directory and files, and links in place of them.
+//! A log is readable by its owner only: modes of its directory and files, and links in place of them.
 
 use std::{
     fs::{self, Permissions},

@@ -1,4 +1,4 @@
-//! Directories that a server does not take: one sentence, with what to do, and nothing is changed.
+//! Directories with which a server does not start: one sentence with what to do, and nothing is changed.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! Replays of a log that is far longer than what memory holds.
+//! Replays of a log that is far longer than the window in memory.
 
 use std::io::{Read, Write};
 

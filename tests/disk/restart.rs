@@ -1,4 +1,4 @@
-//! What a restart finds again: everything.
+//! What a server finds after a restart: everything.
 
 use sse_broadcaster::history::{
     Batch, History, Precondition, ReservationGuard, Retain, Retention, SyncPolicy,

@@ -1,4 +1,4 @@
-//! What a log on disk drops, while it runs and over restarts.
+//! What a log on disk drops, while the server runs and over restarts.
 
 use crate::{
     disk::log::{Feed, Log, publish_lines, replay},

@@ -1,5 +1,5 @@
-//! When a publish is answered, as the kernel sees it: a process that is killed leaves its pages to the
-//! kernel, so only a trace shows that nothing is answered before the sync that covers it.
+//! When the response to a publish is sent, traced by system calls: the pages of a killed process stay in the kernel,
+//! so only a trace shows that no response precedes the sync of its event.
 
 use std::{fs, process::Command, thread};
 

@@ -1,4 +1,4 @@
-//! Events that cannot be read any more, in the middle of a log that goes on: a gap, logged once, dropped.
+//! Events that have become unreadable in the middle of a log: a gap, logged once, and dropped.
 
 use std::{
     fs,

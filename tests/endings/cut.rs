@@ -1,4 +1,4 @@
-//! What a client sees of a cut, and what it finds when it comes back.
+//! What a client sees of a cut, and what it is sent when it reconnects.
 
 use std::{
     io::{ErrorKind, Read, Write},

@@ -1,4 +1,4 @@
-//! SIGTERM, SIGINT, and the time until the process is gone.
+//! SIGTERM, SIGINT, and the time until the process has ended.
 
 use std::{
     collections::HashSet,

@@ -1,4 +1,4 @@
-//! How streams end: cut, so that every client comes back, and told when.
+//! How streams end: cut, so that every client reconnects, with a `retry` before it.
 
 mod cut;
 mod drain;

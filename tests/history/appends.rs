@@ -1,4 +1,4 @@
-//! Positions, their order, and what is kept of a batch.
+//! Appending: positions, their order, and what is kept of a batch.
 
 use std::sync::{
     Arc,

@@ -1,4 +1,4 @@
-//! Ids that publishers give, so that they can repeat safely.
+//! Idempotency keys: a publish that is repeated is stored once.
 
 use sse_broadcaster::{
     Selector,

@@ -1,4 +1,4 @@
-//! Which log it is, and what is told of what it has lost.
+//! The epoch of a log, and what it reports as lost.
 
 use std::time::{Duration, UNIX_EPOCH};
 

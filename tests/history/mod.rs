@@ -1,4 +1,4 @@
-//! What every history promises, tried with each of them by the same code.
+//! What every history promises: the same tests for each of them.
 
 mod appends;
 mod idempotency_keys;

@@ -1,4 +1,4 @@
-//! Lists of the names in use.
+//! Lists of the topics and keys in use.
 
 use sse_broadcaster::{
     EventId,

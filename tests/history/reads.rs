@@ -1,4 +1,4 @@
-//! Reading from a place, in pieces, and only what matches.
+//! Reading from a position, in chunks, by a selector.
 
 use std::{
     sync::Arc,

@@ -1,4 +1,4 @@
-//! Values outside of the events' retention.
+//! Retained values, which are not subject to retention of events.
 
 use std::sync::Arc;
 

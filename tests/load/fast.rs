@@ -1,4 +1,4 @@
-//! Publishers as fast as they are answered, and many subscribers that read.
+//! Publishers at full speed, and many subscribers that read.
 
 use std::{
     io::{Read, Write},

@@ -1,4 +1,4 @@
-//! What history takes of the process's memory, by `--history-bytes`, for events of many kinds.
+//! The memory that history takes under `--history-bytes`, for events of many kinds.
 
 use std::io::Read;
 

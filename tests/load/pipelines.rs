@@ -1,4 +1,4 @@
-//! Clients that send requests one behind the other and read no response.
+//! Clients that pipeline requests and read no response.
 
 use std::{
     io::{Read as _, Write as _},

@@ -1,4 +1,4 @@
-//! Clients that ask for what is past, and do not read it.
+//! Clients that ask for a replay and do not read it.
 
 use std::{
     io::{Read as _, Write as _},

@@ -1,4 +1,4 @@
-//! What the changes of signals take of the process's memory, in every form that they are sent in.
+//! The memory that changes of signals take, in every format.
 
 use std::{
     io::{Read, Write},

@@ -1,5 +1,5 @@
-//! Many subscribers at once, each of which must get the very same bytes. What comes is compared and
-//! not kept, so that a reader costs next to nothing beside the server that it tests.
+//! Many subscribers at once, each of which must receive the same bytes. These are compared and not kept, so that a
+//! subscriber costs next to nothing compared with the server under test.
 
 use std::{
     io,

@@ -1,4 +1,4 @@
-//! What the stories and the threads found, one by one, and what is too rare for them.
+//! Cases that the random steps and the threads have found, one by one, and those that are too rare for them.
 
 use sse_broadcaster::{Format, Start};
 

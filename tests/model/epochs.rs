@@ -1,5 +1,5 @@
-//! History that goes on as another log, whose ids may be lower than those before: everybody is told
-//! of that once, and nothing that comes after is lost.
+//! History that continues as another log, whose ids may be lower than those before: every stream is sent one gap,
+//! and nothing that comes after is lost.
 
 use std::{
     sync::{Arc, Mutex},

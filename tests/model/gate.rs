@@ -1,5 +1,4 @@
-//! A history in memory that can be made to answer late, or not at all, as one on disk or behind a
-//! network does.
+//! A history in memory whose reads can be held back or made to fail, as those of a disk or a network may be.
 
 use std::sync::{
     Arc, Mutex, PoisonError,

@@ -1,13 +1,13 @@
-//! The core's promises under any interleaving: positions strictly increase, every subscriber has
-//! exactly what its topics say, and what it cannot have is announced, once and never falsely.
+//! The promises of the core under any interleaving: positions strictly increase, every subscriber receives exactly
+//! the events of its topics, and what it cannot receive is announced by a gap, once and never falsely.
 //!
-//! - `steps.rs`: one thread, every step drawn at random and shrunk when one fails; who is woken, who
-//!   is polled, and where a stream is cut are steps too.
+//! - `steps.rs`: one thread with random steps, which are shrunk when one fails. What is woken, what is polled, and
+//!   where a stream is cut are steps, too.
 //! - `threads.rs`: real threads, each with a runtime and a shard of its own, or all with one.
-//! - `epochs.rs`: history that goes on as another log.
-//! - `cases.rs`: what these found, one by one.
+//! - `epochs.rs`: history that continues as another log.
+//! - `cases.rs`: single cases that these have found.
 //!
-//! `PROPTEST_CASES` sets how many stories are drawn, `MODEL_SEED` draws other ones.
+//! `PROPTEST_CASES` sets how many sequences are drawn, and `MODEL_SEED` the seed.
 
 mod cases;
 mod epochs;

@@ -1,4 +1,4 @@
-//! What must be seen, from a plain list of what was published.
+//! What streams have to send, derived from a plain list of the published events.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! Where randomness begins: always at the same place, or where `MODEL_SEED` says.
+//! Seeds of the random tests: always the same, or that of `MODEL_SEED`.
 
 pub fn seed() -> u64 {
     let seed = std::env::var("MODEL_SEED").ok();

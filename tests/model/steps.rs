@@ -1,4 +1,4 @@
-//! Stories of one thread, drawn at random.
+//! Random sequences of steps on one thread.
 
 use std::time::Duration;
 

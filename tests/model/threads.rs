@@ -1,5 +1,5 @@
-//! The same promises on real threads, whatever their timing. What each subscriber got is written down
-//! and judged once everything that was published is known.
+//! The same promises on real threads, with any timing. What each subscriber receives is recorded, and checked once all
+//! events that were published are known.
 
 use std::{
     sync::{Arc, Mutex, RwLock},

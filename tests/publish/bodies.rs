@@ -1,4 +1,4 @@
-//! Bodies that cannot be read, or say something that cannot be.
+//! Bodies that cannot be read, or hold fields that are not valid.
 
 use crate::{
     publish::refused::{FORM, JSON, Refused, TEXT, Witness, check_all},

@@ -1,4 +1,4 @@
-//! What is too large, and how much is not.
+//! The largest events and bodies that are accepted.
 
 use std::io::Write as _;
 

@@ -1,4 +1,4 @@
-//! Names, ids, topics and reconnection times that cannot be part of an event.
+//! Names, idempotency keys, topics and reconnection times that are not valid.
 
 use crate::{
     publish::refused::{Refused, Witness, assert_is_problem, check_all},

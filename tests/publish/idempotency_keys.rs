@@ -1,4 +1,4 @@
-//! Ids that publishers give, so that they can repeat a publish safely.
+//! Idempotency keys: a publish that is repeated is stored once.
 
 use std::{sync::Barrier, thread};
 

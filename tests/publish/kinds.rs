@@ -1,4 +1,4 @@
-//! The ways to publish, and that what arrives is what was meant.
+//! The ways to publish, and that events arrive as they were published.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Publishing: what is taken and how, what is refused and how it is said, over real sockets.
+//! Publishing over real sockets: what is accepted, what is rejected, and with which response.
 
 mod bodies;
 mod bounds;

@@ -1,5 +1,4 @@
-//! Cases of requests that are refused, each with its status and code, and of which nothing reaches
-//! the log.
+//! Requests that are rejected, each with its status and code, and of which nothing is published.
 
 use crate::support::{Answer, Server, Stream};
 

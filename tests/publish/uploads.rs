@@ -1,4 +1,4 @@
-//! What unfinished bodies may hold, in memory and of connections.
+//! The memory and the connections that unfinished bodies may hold.
 
 use std::{
     io::Write as _,

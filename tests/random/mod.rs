@@ -1,4 +1,4 @@
-//! Requests at random, well formed and broken: none may hurt the server, or anybody else's stream.
+//! Random requests, well-formed and broken: none may harm the server, or another client's stream.
 
 mod requests;
 

@@ -1,5 +1,4 @@
-//! Requests drawn from a seed: of every kind that the server knows, of many that it does not, and some
-//! of them damaged.
+//! Random requests from a seed: of every kind that the server knows, of many that it does not, and damaged ones.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! What a document, a patch and a name may be.
+//! The bounds of documents, patches and names.
 
 use serde_json::json;
 

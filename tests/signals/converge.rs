@@ -1,5 +1,5 @@
-//! Random writers and readers that come and go, on each history: every page ends with the documents
-//! that there are, and no patch ever fails to apply.
+//! Random writers, and readers that connect and are cut, on each history: every page ends with the current documents,
+//! and no patch ever fails to apply.
 
 use std::{
     sync::{

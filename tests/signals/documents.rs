@@ -1,4 +1,4 @@
-//! `/signals/{name}`: documents, set, read, patched and removed.
+//! `/signals/{name}`: setting, reading, patching and removing documents.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! `Signal` and `Signals` as a host uses them.
+//! `Signal` and `Signals` as a program uses them.
 
 use std::{sync::Arc, time::Duration};
 

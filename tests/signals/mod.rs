@@ -1,4 +1,4 @@
-//! State kept in sync: the library's signals, and `/signals` of the real binary.
+//! Signals: the library, and `/signals` of the real binary.
 
 mod bounds;
 mod conditions;

@@ -1,4 +1,4 @@
-//! What becomes of numbers: none changes without a patch, and none is rounded in silence.
+//! Numbers in documents: none changes without a patch, and none is rounded silently.
 
 use serde_json::json;
 

@@ -1,5 +1,4 @@
-//! A page that keeps documents by what it is sent, as clients do: patches are applied to what it holds,
-//! and one that does not apply is a failure.
+//! A page that holds documents, as clients do: it applies patches, and one that does not apply is a failure.
 
 use std::collections::BTreeMap;
 

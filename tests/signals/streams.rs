@@ -1,4 +1,4 @@
-//! `GET /signals`: what a stream begins with, and its forms, by either door.
+//! `GET /signals`: what a stream begins with, and its formats, on both connection paths.
 
 use serde_json::json;
 

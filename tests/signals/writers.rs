@@ -1,4 +1,4 @@
-//! Writers of one document: those that compete, and those of other pages.
+//! Several writers of one document: competing ones, and pages of other origins.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! How many may be connected, and that the rest is served on.
+//! Limits of connections and open files, and that other clients are served at them.
 
 use std::{
     io::{Read as _, Write as _},

@@ -1,4 +1,4 @@
-//! Which address serves what.
+//! Which address serves which routes.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! What Prometheus reads of requests that were refused, and of the process.
+//! Metrics of rejected requests and of the process.
 
 use std::{
     io::{Read as _, Write as _},

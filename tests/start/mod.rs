@@ -1,4 +1,4 @@
-//! Starting, or refusing to; what it then serves where, and how many it serves.
+//! Starting, or refusing to; which addresses serve what, and how many clients.
 
 mod limits;
 mod listeners;

@@ -1,4 +1,4 @@
-//! Settings with which it does not start: one line that says why, and nothing else.
+//! Settings with which the server does not start: one line with the reason, and nothing else.
 
 use std::{
     fs,

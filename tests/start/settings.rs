@@ -1,4 +1,4 @@
-//! What it says at its start, and that every kind of setting is heard.
+//! The first log line, and where settings may come from.
 
 use std::{
     io::{BufRead as _, BufReader},

@@ -1,4 +1,4 @@
-//! What signals make of a running server.
+//! The effects of signals on a running server.
 
 use std::{
     fs::OpenOptions,

@@ -1,4 +1,4 @@
-//! A stream on a socket of the server's own is the same as one through actix, byte for byte.
+//! A stream on the direct path equals one through actix, byte for byte.
 
 use std::{
     io::{Read as _, Write as _},

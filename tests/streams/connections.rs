@@ -1,4 +1,4 @@
-//! What clients do with their connections: they leave, send too much, too slowly, or in pieces.
+//! Clients that disconnect, or send too much, too slowly, or in pieces.
 
 use std::{
     io::{ErrorKind, Read, Write},

@@ -1,4 +1,4 @@
-//! Requests of one connection: where one ends, whether another may follow, and in which protocol.
+//! Several requests on one connection: where one ends, and whether another may follow.
 
 use std::{
     io::{Read as _, Write as _},

@@ -1,4 +1,4 @@
-//! The head of the answer, the forms of events, and which of them come.
+//! The head of the response, the formats of events, and which events are sent.
 
 use crate::support::Server;
 

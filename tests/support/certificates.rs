@@ -1,4 +1,4 @@
-//! Certificates for TLS in tests, made anew.
+//! Certificates for TLS, created for each test.
 
 use std::{fs, path::Path, process::Command};
 

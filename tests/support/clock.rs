@@ -1,4 +1,4 @@
-//! A history whose clock was a year ahead and is right again: what every kind of history is held to.
+//! A history whose clock was a year ahead and is right again: what every kind of history has to do.
 
 use std::{fs, path::Path};
 

@@ -1,5 +1,4 @@
-//! The library that stands between a server and its disk (see `shim.c`), and what it lets a test do:
-//! have the disk refuse, and lose power.
+//! The library between a server and its disk (see `shim.c`), by which a test lets the disk fail or lose power.
 
 use std::{
     fs,

@@ -1,5 +1,4 @@
-//! A client of `GET /ws`: tungstenite, behind a handshake that is written out here so that a test says
-//! what stands in it.
+//! A client of `GET /ws`: tungstenite, with a handshake that is written out here, so that a test controls its lines.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 

@@ -1,4 +1,4 @@
-//! A terminal that a test plays.
+//! A pseudo-terminal for a test.
 
 use std::{
     fs::{File, OpenOptions},

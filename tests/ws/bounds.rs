@@ -1,4 +1,4 @@
-//! What a socket may take.
+//! The largest messages, and the memory of a socket.
 
 use std::{
     io::{ErrorKind, Write as _},

@@ -1,4 +1,4 @@
-//! How sockets end: at a drain, and where a client answers nothing.
+//! How sockets end: by a drain, or because a client sends no pong.
 
 use std::{collections::HashSet, io::Read as _};
 

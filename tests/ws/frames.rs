@@ -1,4 +1,4 @@
-//! Frames that no client sends by mistake.
+//! Frames that no regular client sends.
 
 use std::{
     thread,

@@ -1,4 +1,4 @@
-//! What is answered in place of a socket.
+//! Handshakes, and the responses to those that are rejected.
 
 use crate::{
     support::socket::{Socket, UPGRADE},

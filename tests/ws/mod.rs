@@ -1,4 +1,4 @@
-//! `GET /ws`: what a subscriber gets over a WebSocket, and what it may say.
+//! `GET /ws`: subscribing and publishing over a WebSocket.
 
 mod bounds;
 mod endings;

@@ -1,4 +1,4 @@
-//! Whose pages may open a socket: a browser tells it in `Origin`, and keeps nothing back by itself.
+//! Which pages may open a socket: browsers send `Origin`, and do not enforce it.
 
 use serde_json::json;
 

@@ -1,5 +1,4 @@
-//! Publishing on a socket: the JSON of `POST /events`, and its answers. Who may is asked in
-//! `tests/access`.
+//! Publishing over a WebSocket: the JSON of `POST /events`, and its responses. `tests/access` has the publish policy.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! A socket that comes back gets everything once, in order.
+//! A socket that reconnects receives everything exactly once, in order.
 
 use serde_json::json;
 

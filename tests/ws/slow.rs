@@ -1,4 +1,4 @@
-//! Sockets that do not read, or read slowly.
+//! Clients that do not read, or read slowly.
 
 use std::{thread, time::Duration};
 

@@ -1,4 +1,4 @@
-//! What messages that have not come whole may hold.
+//! The memory that unfinished messages may hold.
 
 use crate::{
     support::socket::Socket,

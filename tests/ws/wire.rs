@@ -1,4 +1,4 @@
-//! Which messages come: events as in the JSON form of a stream, and words of the server's.
+//! Messages of the server: events as in the JSON format of a stream, and notices.
 
 use serde_json::json;
 

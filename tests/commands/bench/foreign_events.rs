@@ -1,4 +1,4 @@
-//! A server that holds events of others, which a run could push out of its history.
+//! A server with events of other topics, which a run could push out of its history.
 
 use std::io::{Read as _, Write as _};
 

@@ -1,4 +1,4 @@
-//! Servers of another kind, that go wrong, or that are none.
+//! Servers of another kind, servers that fail, and URLs that are no server.
 
 use super::{
     SHORT, arguments, assert_nothing_is_wrong, bench, number,

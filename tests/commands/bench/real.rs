@@ -1,4 +1,4 @@
-//! The real server, sized.
+//! `bench` against the real server.
 
 use std::{fs, process::Command};
 

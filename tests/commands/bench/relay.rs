@@ -1,5 +1,5 @@
-//! A server of another kind: it takes text by POST and passes it on to all who subscribe, cut into
-//! odd pieces and inside of JSON, and it can be told to go wrong.
+//! Another kind of server: it accepts text by POST and relays it to all subscribers, split into odd pieces and wrapped
+//! in JSON. A test can let it fail.
 
 use std::{
     io::{BufRead as _, BufReader, Read, Write},
