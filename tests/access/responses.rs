@@ -1,6 +1,6 @@
 //! What all responses that are not streams have in common, and methods that publish nothing.
 
-use crate::support::{Answer, End, Server};
+use crate::support::{ADMIN_PATHS, Answer, End, Server};
 
 fn assert_is_problem(answer: &Answer, status: u16, code: &str) {
     assert_eq!(answer.status, status, "{answer:?}");
@@ -81,19 +81,12 @@ fn a_connection_is_kept_alive_after_head_and_options() {
 fn every_response_that_is_not_a_stream_has_cache_control_no_store() {
     let server = Server::start(&[]);
     let paths = [
-        "/",
-        "/page.css",
-        "/page.js",
-        "/page/stream.js",
-        "/metrics",
-        "/health/live",
-        "/health/ready",
         "/events/x",
         "/none",
         "/events?since=nonsense",
         "/events/%FF",
     ];
-    for path in paths {
+    for path in ADMIN_PATHS.iter().chain(&paths) {
         for method in ["GET", "HEAD", "OPTIONS", "DELETE"] {
             let answer = server.request(&format!("{method} {path} HTTP/1.1"), b"");
             let is_stream =
@@ -159,15 +152,7 @@ fn a_405_lists_the_methods_that_the_path_allows() {
     let answer = server.post("/events/x", "text/plain", "x");
     assert_is_problem(&answer, 405, "method_not_allowed");
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "BREW"] {
-        for path in [
-            "/",
-            "/page.css",
-            "/page.js",
-            "/page/stream.js",
-            "/metrics",
-            "/health/live",
-            "/health/ready",
-        ] {
+        for path in ADMIN_PATHS {
             let answer = server.request(&format!("{method} {path} HTTP/1.1"), b"");
             assert_is_problem(&answer, 405, "method_not_allowed");
             assert_eq!(answer.header("allow"), Some("GET, HEAD"), "{path}");

@@ -7,6 +7,11 @@ use crate::{
     support::Server,
 };
 
+/// The arguments that print topic `a` up to the head.
+fn subscribe_until_head(url: &str) -> [&str; 7] {
+    ["subscribe", "--url", url, "--topic", "a", "--until", "head"]
+}
+
 fn url(server: &Server) -> String {
     format!("http://{}", server.address)
 }
@@ -103,15 +108,7 @@ fn lines_of_standard_input_arrive_in_order_and_are_counted() {
         "{printed:?}"
     );
     let url = url(&server);
-    let all = [
-        "subscribe",
-        "--url",
-        &url,
-        "--topic",
-        "a",
-        "--until",
-        "head",
-    ];
+    let all = subscribe_until_head(&url);
     assert_eq!(run(&all).succeeded(), lines);
 }
 
@@ -212,15 +209,7 @@ fn copying_twice_stores_events_with_an_idempotency_key_once() {
 fn until_head_ends_where_the_head_is_of_another_topic_and_where_history_is_empty() {
     let server = Server::start(&[]);
     let url = url(&server);
-    let all = [
-        "subscribe",
-        "--url",
-        &url,
-        "--topic",
-        "a",
-        "--until",
-        "head",
-    ];
+    let all = subscribe_until_head(&url);
     assert_eq!(run(&all).succeeded(), [""; 0]);
     server.publish("a", "one");
     for n in 0..300 {

@@ -7,35 +7,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{End, Server, wait_until};
+use crate::support::{BLOCKED_DRAIN, End, Server, wait_until};
 
 /// Longer than any test may take.
 const FOREVER: &str = "10m";
 
-/// A server that drains until it is told to stop: a stream is open that takes nothing.
+/// A server that drains until it is stopped, because a client with an open stream does not read.
 fn draining() -> (Server, TcpStream) {
-    let args = [
-        "--drain-time",
-        FOREVER,
-        "--stall-timeout",
-        FOREVER,
-        "--socket-buffer-bytes",
-        "4096",
-    ];
-    let server = Server::start(&args);
+    let server = Server::start(&BLOCKED_DRAIN);
     let mut stuck = server.connect_narrow(4 << 10);
     stuck
         .write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .unwrap();
     wait_until("it is a subscriber", || server.metric("subscribers") == 1);
-    let data = "x".repeat(200 << 10);
-    while server.metric("subscribers_behind") == 0 {
-        server.publish("default", &data);
-    }
-    server.signal("-TERM");
-    wait_until("it drains", || {
-        server.post("/events", "text/plain", "x").status == 503
-    });
+    server.begin_blocked_drain();
     (server, stuck)
 }
 

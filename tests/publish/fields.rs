@@ -86,14 +86,7 @@ fn raw_line_ends_and_nul_in_a_request_line_publish_nothing() {
 fn the_names_of_the_servers_own_events_are_reserved() {
     let mut cases = Vec::new();
     for name in ["connected", "gap", "position"] {
-        let code = "reserved_event";
-        cases.push(Refused::json(
-            format!(r#"{{"data":"x","event":"{name}"}}"#),
-            422,
-            code,
-        ));
-        cases.push(Refused::form(format!("data=x&event={name}"), 422, code));
-        cases.extend(Refused::query(&format!("?event={name}"), 422, code));
+        cases.extend(Refused::field("event", name, "reserved_event"));
     }
     check_all(&Server::start(&[]), cases);
 }
@@ -228,14 +221,7 @@ fn an_idempotency_key_never_looks_like_a_position() {
         "1732176000000-42",
         "00-99999999999999999999999",
     ] {
-        let code = "invalid_id";
-        cases.push(Refused::json(
-            format!(r#"{{"data":"x","id":"{bad}"}}"#),
-            422,
-            code,
-        ));
-        cases.push(Refused::form(format!("data=x&id={bad}"), 422, code));
-        cases.extend(Refused::query(&format!("?id={bad}"), 422, code));
+        cases.extend(Refused::field("id", bad, "invalid_id"));
     }
     cases.push(Refused::json(r#"{"data":"x","id":""}"#, 422, "invalid_id"));
     check_all(&Server::start(&[]), cases);

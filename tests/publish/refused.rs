@@ -49,6 +49,18 @@ impl Refused {
         ]
     }
 
+    /// A field with a value that is not valid, as JSON, as a form, and in both queries; the value is the same in
+    /// each encoding.
+    pub fn field(name: &str, value: &str, code: &'static str) -> Vec<Self> {
+        let json = format!(r#"{{"data":"x","{name}":"{value}"}}"#);
+        let mut cases = vec![
+            Self::json(json, 422, code),
+            Self::form(format!("data=x&{name}={value}"), 422, code),
+        ];
+        cases.extend(Self::query(&format!("?{name}={value}"), 422, code));
+        cases
+    }
+
     pub fn get(path: &str, status: u16, code: &'static str) -> Self {
         Self {
             head: format!("GET {path} HTTP/1.1"),

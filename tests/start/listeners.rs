@@ -2,17 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::support::{Server, command};
-
-const STATUS: [&str; 7] = [
-    "/",
-    "/page.css",
-    "/page.js",
-    "/page/stream.js",
-    "/metrics",
-    "/health/live",
-    "/health/ready",
-];
+use crate::support::{ADMIN_PATHS, Server, command};
 
 /// All addresses that the first line of the log names.
 fn addresses(server: &mut Server) -> Vec<SocketAddr> {
@@ -25,7 +15,8 @@ fn addresses(server: &mut Server) -> Vec<SocketAddr> {
 }
 
 fn statuses(server: &Server) -> Vec<u16> {
-    STATUS.iter().map(|path| server.get(path).status).collect()
+    let status = |path: &&str| server.get(path).status;
+    ADMIN_PATHS.iter().map(status).collect()
 }
 
 #[test]

@@ -22,12 +22,24 @@ use std::time::{Duration, Instant};
 
 pub use self::{
     answer::Answer,
+    requests::BLOCKED_DRAIN,
     server::{Server, command, has_ordinary_streams},
     stream::{End, Stream},
 };
 
 /// Longer than anything here takes, on the slowest machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The routes of the page, the metrics and the health checks, which an admin address takes over.
+pub const ADMIN_PATHS: [&str; 7] = [
+    "/",
+    "/page.css",
+    "/page.js",
+    "/page/stream.js",
+    "/metrics",
+    "/health/live",
+    "/health/ready",
+];
 
 /// Waits until `condition` holds.
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {

@@ -4,7 +4,17 @@ use std::{io::Write as _, net::TcpStream};
 
 use socket2::{Domain, Socket, Type};
 
-use super::{Answer, PATIENCE, Server, Stream};
+use super::{Answer, PATIENCE, Server, Stream, wait_until};
+
+/// Settings of a server that drains for as long as a client does not read.
+pub const BLOCKED_DRAIN: [&str; 6] = [
+    "--drain-time",
+    "10m",
+    "--stall-timeout",
+    "10m",
+    "--socket-buffer-bytes",
+    "4096",
+];
 
 impl Server {
     pub fn connect(&self) -> TcpStream {
@@ -82,6 +92,18 @@ impl Server {
         ids.iter()
             .map(|id| id.as_str().expect("an id").to_owned())
             .collect()
+    }
+
+    /// Publishes until a client that does not read is behind, and begins a drain, which waits for that client.
+    pub fn begin_blocked_drain(&self) {
+        let data = "x".repeat(200 << 10);
+        while self.metric("subscribers_behind") == 0 {
+            self.publish("default", &data);
+        }
+        self.signal("-TERM");
+        wait_until("the server drains", || {
+            self.post("/events", "text/plain", "x").status == 503
+        });
     }
 
     /// How many streams have ended for this reason.

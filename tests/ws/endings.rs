@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     support::socket::{End, Socket},
-    support::{Server, wait_until},
+    support::{BLOCKED_DRAIN, Server, wait_until},
 };
 
 const RESTART: u16 = 1012;
@@ -73,25 +73,10 @@ fn a_drain_does_not_wait_long_for_a_client_that_does_not_close() {
 
 #[test]
 fn during_a_drain_nothing_is_published_and_no_socket_is_opened() {
-    let args = [
-        "--drain-time",
-        "10m",
-        "--stall-timeout",
-        "10m",
-        "--socket-buffer-bytes",
-        "4096",
-    ];
-    let server = Server::start(&args);
+    let server = Server::start(&BLOCKED_DRAIN);
     let narrow = server.connect_narrow(4 << 10);
     let _stuck = Socket::try_open(narrow, "/ws", "localhost", &[]).unwrap_or_else(|_| panic!());
-    let data = "x".repeat(200 << 10);
-    while server.metric("subscribers_behind") == 0 {
-        server.publish("default", &data);
-    }
-    server.signal("-TERM");
-    wait_until("it drains", || {
-        server.post("/events", "text/plain", "x").status == 503
-    });
+    server.begin_blocked_drain();
     let opened = Socket::try_open(server.connect(), "/ws", "localhost", &[]);
     let answer = opened.err().expect("a refusal");
     assert_eq!((answer.status, answer.code().as_str()), (503, "draining"));
