@@ -3,8 +3,8 @@
 use sse_broadcaster::{Format, Start};
 
 use crate::{
-    model::oracle::Asks,
-    model::world::{New, Shape, TICKS_PER_PING, World},
+    model::oracle::Interest,
+    model::world::{NewEvent, Shape, TICKS_PER_PING, World},
 };
 
 const WINDOW: usize = 16;
@@ -13,34 +13,34 @@ const CROWD: usize = 300;
 /// More events than a replay takes at once.
 const CHUNK: usize = 256;
 
-const BUSY: Asks = Asks {
+const BUSY: Interest = Interest {
     topics: 0b001,
     private: false,
 };
-const QUIET: Asks = Asks {
+const QUIET: Interest = Interest {
     topics: 0b100,
     private: false,
 };
 
-fn publish(world: &mut World, asks: Asks, events: usize) {
-    let event = New {
-        topics: asks.topics,
-        private: asks.private,
-        own: None,
+fn publish(world: &mut World, interest: Interest, events: usize) {
+    let event = NewEvent {
+        topics: interest.topics,
+        private: interest.private,
+        key: None,
     };
     world.publish(vec![event; events], 1);
 }
 
 /// As many as one likes: each is walked before the next.
-fn pass(world: &mut World, asks: Asks, events: usize) {
+fn pass(world: &mut World, interest: Interest, events: usize) {
     for _ in 0..events {
-        publish(world, asks, 1);
+        publish(world, interest, 1);
         world.walk();
     }
 }
 
-fn join(world: &mut World, asks: Asks, start: Start) -> usize {
-    world.join(asks, Format::Sse, start, false)
+fn join(world: &mut World, interest: Interest, start: Start) -> usize {
+    world.join(interest, Format::Sse, start, false)
 }
 
 /// The answer, and where its events begin.
@@ -49,9 +49,9 @@ fn open(world: &mut World, client: usize) {
     world.poll(client);
 }
 
-fn crowd(world: &mut World, asks: Asks) {
+fn crowd(world: &mut World, interest: Interest) {
     for _ in 0..CROWD {
-        join(world, asks, Start::Live);
+        join(world, interest, Start::Live);
     }
     world.settle();
 }
@@ -71,7 +71,7 @@ fn a_replay_that_reads_past_the_walks_is_not_sent_those_events_twice() {
 #[test]
 fn an_event_of_two_topics_is_not_sent_twice_by_the_second_half_of_a_walk() {
     let mut world = World::new(Shape::of(WINDOW));
-    let both = Asks {
+    let both = Interest {
         topics: BUSY.topics | QUIET.topics,
         ..BUSY
     };
@@ -124,7 +124,7 @@ fn a_stream_that_stalls_within_live_events_has_no_gap_while_history_holds_the_re
 #[test]
 fn private_events_that_a_subscriber_may_not_read_are_no_gap() {
     let mut world = World::new(Shape::of(WINDOW));
-    let private = Asks {
+    let private = Interest {
         private: true,
         ..BUSY
     };

@@ -33,7 +33,7 @@ use crate::{
 const WINDOW: usize = 64;
 /// More senders than a walk visits at once.
 const CROWD: usize = 300;
-const STORIES: usize = 1_000;
+const SCENARIOS: usize = 1_000;
 
 /// A log that can be replaced by another one.
 #[derive(Clone)]
@@ -248,11 +248,11 @@ impl Reader {
     }
 }
 
-fn told(blocks: &[(&str, EventId)]) -> Vec<(String, String)> {
-    let told = blocks
+fn blocks_of(blocks: &[(&str, EventId)]) -> Vec<(String, String)> {
+    let blocks = blocks
         .iter()
         .map(|(name, id)| ((*name).into(), id.to_string()));
-    told.collect()
+    blocks.collect()
 }
 
 const LOWER: EventId = EventId::new(500, 0);
@@ -277,9 +277,9 @@ fn live_and_slow_streams_are_sent_one_gap_by_a_new_epoch_and_continue() {
         world.publish(2);
         world.settle([&mut live]);
         let on = [("gap", head), ("", after(head, 1)), ("", after(head, 2))];
-        assert_eq!(live.seen(), told(&on));
+        assert_eq!(live.seen(), blocks_of(&on));
         world.settle([&mut slow]);
-        assert_eq!(slow.seen(), told(&on));
+        assert_eq!(slow.seen(), blocks_of(&on));
     }
 }
 
@@ -308,7 +308,7 @@ fn a_stream_that_is_polled_before_the_walk_sees_the_new_epoch_waits_for_it() {
         assert_eq!((gaps, &seen[0].0[..]), (1, "gap"), "{seen:?}");
         assert_eq!(
             seen.last(),
-            told(&[("", after(head, 2))]).first(),
+            blocks_of(&[("", after(head, 2))]).first(),
             "{seen:?}"
         );
     }
@@ -327,7 +327,7 @@ fn a_resume_with_an_id_of_the_previous_epoch_is_sent_one_gap() {
         world.publish(1);
         world.settle([&mut back, &mut stays]);
         let on = [("gap", head), ("connected", head), ("", after(head, 1))];
-        assert_eq!(back.seen(), told(&on));
+        assert_eq!(back.seen(), blocks_of(&on));
     }
 }
 
@@ -347,12 +347,12 @@ fn a_subscriber_that_joins_during_a_change_of_epoch_has_no_gap() {
         world.settle([&mut joined]);
         assert_eq!(
             joined.seen(),
-            told(&[("connected", head), ("", after(head, 1))])
+            blocks_of(&[("connected", head), ("", after(head, 1))])
         );
         world.settle(&mut crowd);
         for reader in &mut crowd {
             let seen = reader.seen();
-            assert_eq!(seen[1..], told(&[("gap", head), ("", after(head, 1))]));
+            assert_eq!(seen[1..], blocks_of(&[("gap", head), ("", after(head, 1))]));
         }
     }
 }
@@ -364,15 +364,18 @@ fn follow(seen: &[(String, String)], logs: &[Vec<EventId>]) -> (usize, usize) {
         let find = |(log, ids): (usize, &Vec<EventId>)| Some((log, ids.binary_search(&id).ok()?));
         logs.iter().enumerate().find_map(find).expect("a position")
     };
-    let (mut at, mut told) = (None, Vec::new());
+    let (mut at, mut announced) = (None, Vec::new());
     for (name, id) in seen {
         let to = find(id);
         match (&name[..], at) {
-            ("connected", None) => told.push(to.0),
-            ("connected", Some(gap)) => assert_eq!((to, told.len()), (gap, 1), "{seen:?}"),
+            ("connected", None) => announced.push(to.0),
+            ("connected", Some(gap)) => assert_eq!((to, announced.len()), (gap, 1), "{seen:?}"),
             ("gap", _) => {
-                assert!(!told.contains(&to.0), "a log was announced twice: {seen:?}");
-                told.push(to.0);
+                assert!(
+                    !announced.contains(&to.0),
+                    "a log was announced twice: {seen:?}"
+                );
+                announced.push(to.0);
             }
             ("position", Some((log, place))) => assert!(to.0 == log && to.1 >= place, "{seen:?}"),
             ("", Some((log, place))) => assert_eq!(to, (log, place + 1), "{seen:?}"),
@@ -408,7 +411,7 @@ fn step(world: &mut World, readers: &mut Vec<Reader>, rng: &mut Rng) {
             readers.push(world.join_topic(topic(rng), start));
         }
         11 => world.history.gate.set(Reads::Held),
-        12 => world.history.gate.set(Reads::Answered),
+        12 => world.history.gate.set(Reads::Immediate),
         _ if readers.is_empty() => {}
         _ => {
             // More than one where there are many.
@@ -420,20 +423,20 @@ fn step(world: &mut World, readers: &mut Vec<Reader>, rng: &mut Rng) {
     }
 }
 
-fn tell(seed: u64, crowd: usize, steps: usize) {
+fn run(seed: u64, crowd: usize, steps: usize) {
     let mut rng = Rng::with_seed(seed);
     let (mut world, mut readers) = (World::new(), Vec::new());
     readers.extend((0..crowd).map(|_| world.join_topic(topic(&mut rng), Start::Live)));
     for _ in 0..rng.usize(10..steps) {
         step(&mut world, &mut readers, &mut rng);
     }
-    world.history.gate.set(Reads::Answered);
+    world.history.gate.set(Reads::Immediate);
     world.publish(1);
     world.settle(&mut readers);
     let logs = world.logs();
     for reader in &mut readers {
         let (log, place) = follow(&reader.seen(), &logs);
-        assert_eq!(log, logs.len() - 1, "the log it was told of last, {seed}");
+        assert_eq!(log, logs.len() - 1, "the log that it was sent last, {seed}");
         let all = reader.topic == "b" || place == logs[log].len() - 1;
         assert!(all, "something is due and was not sent, {seed}");
     }
@@ -441,10 +444,10 @@ fn tell(seed: u64, crowd: usize, steps: usize) {
 
 #[test]
 fn a_new_epoch_at_any_step_sends_every_stream_one_gap() {
-    for seed in seeds(254).take(STORIES) {
-        tell(seed, 0, 80);
+    for seed in seeds(254).take(SCENARIOS) {
+        run(seed, 0, 80);
     }
-    for seed in seeds(253).take(STORIES / 50) {
-        tell(seed, CROWD, 400);
+    for seed in seeds(253).take(SCENARIOS / 50) {
+        run(seed, CROWD, 400);
     }
 }

@@ -18,7 +18,7 @@ use sse_broadcaster::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Reads {
     #[default]
-    Answered,
+    Immediate,
     /// Looked up at once, and answered later.
     Held,
     Failed,
@@ -47,7 +47,7 @@ impl Gate {
         poll_fn(|cx| {
             let mut gate = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             match gate.0 {
-                Reads::Answered => Poll::Ready(Ok(())),
+                Reads::Immediate => Poll::Ready(Ok(())),
                 Reads::Failed => Poll::Ready(Err(Unavailable::new("a test"))),
                 Reads::Held => {
                     gate.1.push(cx.waker().clone());

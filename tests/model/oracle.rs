@@ -9,14 +9,14 @@ use crate::model::wire::Block;
 pub const TOPICS: [&str; 3] = ["a", "b", "c"];
 pub const EVERY_TOPIC: u8 = 0b111;
 
-/// What a subscriber asks for: bits of [`TOPICS`], none of them for all.
+/// What a subscriber interest for: bits of [`TOPICS`], none of them for all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asks {
+pub struct Interest {
     pub topics: u8,
     pub private: bool,
 }
 
-impl Asks {
+impl Interest {
     pub fn selector(self) -> Selector {
         let selector = match self.topics {
             0 => Selector::all(),
@@ -49,7 +49,7 @@ pub struct Published {
     pub id: EventId,
     pub topics: u8,
     pub private: bool,
-    pub own: Option<u8>,
+    pub key: Option<u8>,
     pub data: String,
     /// What it takes in memory, but for topics that no other event has.
     pub memory: usize,
@@ -62,33 +62,33 @@ pub fn time(id: EventId) -> SystemTime {
 
 impl Published {
     /// What a publish of `event` left in history at `id`.
-    pub fn new(id: EventId, topics: u8, own: Option<u8>, event: &Event) -> Self {
+    pub fn new(id: EventId, topics: u8, key: Option<u8>, event: &Event) -> Self {
         Self {
             id,
             topics,
             private: event.is_private(),
-            own,
+            key,
             data: event.data().into(),
             memory: event.most_memory() - event.topics().len() * NEW_TOPIC_BYTES,
         }
     }
 }
 
-pub fn event(topics: u8, private: bool, own: Option<u8>, data: String) -> Event {
+pub fn event(topics: u8, private: bool, key: Option<u8>, data: String) -> Event {
     let named = names(topics).into_iter().fold(
         Event::builder(data),
         sse_broadcaster::event::EventBuilder::topic,
     );
-    let event = match own {
-        Some(own) => named.idempotency_key(idempotency_key(own)),
+    let event = match key {
+        Some(key) => named.idempotency_key(idempotency_key(key)),
         None => named,
     };
     let event = if private { event.private() } else { event };
     event.build().unwrap()
 }
 
-pub fn idempotency_key(own: u8) -> String {
-    format!("own-{own}")
+pub fn idempotency_key(number: u8) -> String {
+    format!("key-{number}")
 }
 
 /// Everything that was published, in order.
@@ -127,21 +127,21 @@ impl Log {
         self.events.partition_point(|event| event.id <= id)
     }
 
-    /// Positions are told only if something was published there, or the log was born there.
+    /// Streams are sent only positions of events, and the position at which the log began.
     pub fn has(&self, id: EventId) -> bool {
         self.before(self.index_after(id)) == id
     }
 
-    /// What these asks admit after one position and up to another.
+    /// What these interest admit after one position and up to another.
     pub fn matching(
         &self,
-        asks: Asks,
+        interest: Interest,
         after: EventId,
         to: EventId,
     ) -> impl Iterator<Item = &Published> {
         let some = self.events[self.index_after(after)..].iter();
         some.take_while(move |event| event.id <= to)
-            .filter(move |event| asks.admits(event))
+            .filter(move |event| interest.admits(event))
     }
 }
 
@@ -149,7 +149,7 @@ impl Log {
 #[derive(Debug, Clone, Copy)]
 pub enum Opening {
     /// No gap, and `connected` at or before this head.
-    Fresh(EventId),
+    Live(EventId),
     /// Exactly this.
     At { gap: bool, at: EventId },
     /// History was read at a moment that the model does not know. Without a gap `connected` is at
@@ -162,7 +162,7 @@ pub enum Opening {
 /// Reads one stream as the server writes it.
 #[derive(Debug)]
 pub struct Reader {
-    asks: Asks,
+    interest: Interest,
     format: Format,
     gap: Option<EventId>,
     /// Everything that matches up to here was sent or announced as lost.
@@ -170,9 +170,9 @@ pub struct Reader {
 }
 
 impl Reader {
-    pub fn new(asks: Asks, format: Format) -> Self {
+    pub fn new(interest: Interest, format: Format) -> Self {
         Self {
-            asks,
+            interest,
             format,
             gap: None,
             at: None,
@@ -203,7 +203,7 @@ impl Reader {
                     "a gap up to {id}, which history still holds: {floor}"
                 );
                 match at {
-                    None => assert!(self.gap.replace(id).is_none(), "a gap was told twice"),
+                    None => assert!(self.gap.replace(id).is_none(), "a gap was sent twice"),
                     Some(at) => self.lose(at, id, log, strict),
                 }
             }
@@ -213,7 +213,7 @@ impl Reader {
             }
             (Some("position"), Some(at)) => {
                 assert!(id >= at, "the position {id} after {at}");
-                let passed = log.matching(self.asks, at, id).next();
+                let passed = log.matching(self.interest, at, id).next();
                 assert!(passed.is_none(), "the position {id} passes over {passed:?}");
                 self.at = Some(id);
             }
@@ -224,7 +224,7 @@ impl Reader {
 
     fn connect(&self, id: EventId, opening: Opening) {
         match opening {
-            Opening::Fresh(head) => {
+            Opening::Live(head) => {
                 assert!(self.gap.is_none(), "a fresh stream has a gap");
                 assert!(id <= head, "connected at {id}, past {head}");
             }
@@ -242,7 +242,7 @@ impl Reader {
 
     fn lose(&mut self, at: EventId, to: EventId, log: &Log, strict: bool) {
         assert!(to > at, "a gap up to {to} after {at}");
-        let lost = log.matching(self.asks, at, to).next().is_some();
+        let lost = log.matching(self.interest, at, to).next().is_some();
         assert!(
             lost || !strict,
             "a false gap: nothing was lost from {at} to {to}"
@@ -251,7 +251,7 @@ impl Reader {
     }
 
     fn take(&mut self, at: EventId, id: EventId, data: &str, log: &Log) {
-        let next = log.matching(self.asks, at, log.head()).next();
+        let next = log.matching(self.interest, at, log.head()).next();
         let next = next.unwrap_or_else(|| panic!("{id} after {at}, where nothing is due"));
         assert_eq!(id, next.id, "what is due after {at}");
         match self.format {
@@ -265,7 +265,7 @@ impl Reader {
 
 /// What one client has seen over all of its streams.
 #[derive(Debug, Default)]
-pub struct Chain {
+pub struct Received {
     start: Option<EventId>,
     seen: Vec<EventId>,
     gaps: Vec<(EventId, EventId)>,
@@ -273,7 +273,7 @@ pub struct Chain {
     pub last_id: Option<String>,
 }
 
-impl Chain {
+impl Received {
     pub fn see(&mut self, block: &Block) {
         // Keeps the id that it brought.
         if block.id.is_none() {
@@ -295,10 +295,12 @@ impl Chain {
     }
 
     /// Everything that matches from the first position on was seen once, in order, or announced.
-    pub fn check(&self, asks: Asks, log: &Log) {
+    pub fn check(&self, interest: Interest, log: &Log) {
         let Some(start) = self.start else { return };
         let announced = |id: EventId| self.gaps.iter().any(|(from, to)| *from < id && id <= *to);
-        let due = log.matching(asks, start, log.head()).map(|event| event.id);
+        let due = log
+            .matching(interest, start, log.head())
+            .map(|event| event.id);
         let due: Vec<EventId> = due.filter(|id| !announced(*id)).collect();
         assert_eq!(
             self.seen, due,

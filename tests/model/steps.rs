@@ -12,16 +12,16 @@ use sse_broadcaster::{Format, Start};
 
 use crate::{
     model::gate::Reads,
-    model::oracle::{Asks, EVERY_TOPIC, idempotency_key, time},
+    model::oracle::{EVERY_TOPIC, Interest, idempotency_key, time},
     model::seed::seed,
-    model::world::{New, Shape, World},
+    model::world::{NewEvent, Shape, World},
 };
 
 /// Clients are named by any number: it is taken modulo how many there are.
 #[derive(Debug, Clone)]
 enum Step {
     Publish {
-        batch: Vec<New>,
+        batch: Vec<NewEvent>,
         data_bytes: usize,
     },
     Flood {
@@ -29,12 +29,12 @@ enum Step {
         topics: u8,
         data_bytes: usize,
     },
-    ForgetAPublisher,
+    DropAPublisher,
     Walk,
     ReplaceWalkers,
     Ping,
     Join {
-        asks: Asks,
+        interest: Interest,
         json: bool,
         from: Begin,
         tells_head: bool,
@@ -66,16 +66,16 @@ enum Step {
         count: u16,
     },
     Reads(Reads),
-    GrowOld,
+    ExpireEvents,
     Settle,
 }
 
 #[derive(Debug, Clone)]
 enum Begin {
-    Fresh,
+    Live,
     /// After the event that is so many before the newest.
     After(u16),
-    Own(u8),
+    Key(u8),
     Garbage(u8),
     /// Since the time of the event that is so many before the newest.
     Since(u16),
@@ -85,32 +85,32 @@ enum Begin {
 
 /// What the steps are drawn for.
 #[derive(Debug, Clone, Copy)]
-struct Story {
+struct Scenario {
     shape: Shape,
     /// So many ask for the same topic from the beginning: their walks are split.
-    crowd: u16,
+    subscribers: u16,
     floods: u32,
 }
 
-fn asks() -> impl Strategy<Value = Asks> {
+fn interest() -> impl Strategy<Value = Interest> {
     // Some of them hardly anything is published to.
     let topics = prop_oneof![1 => Just(0), 3 => 1..=EVERY_TOPIC, 2 => Just(1 << 2)];
-    (topics, prop::bool::weighted(0.2)).prop_map(|(topics, private)| Asks { topics, private })
+    (topics, prop::bool::weighted(0.2)).prop_map(|(topics, private)| Interest { topics, private })
 }
 
 fn topics() -> impl Strategy<Value = u8> {
     prop_oneof![6 => Just(1), 2 => Just(1 << 1), 3 => 1..=EVERY_TOPIC]
 }
 
-fn new_event(story: Story) -> impl Strategy<Value = New> {
-    // Where events grow old by the clock, nobody knows which own ids are held.
-    let owns = story.shape.age.is_none();
-    let own = (0..24_u8).prop_map(move |drawn| drawn.checked_sub(20).filter(|_| owns));
-    let fields = (topics(), prop::bool::weighted(0.1), own);
-    fields.prop_map(|(topics, private, own)| New {
+fn new_event(scenario: Scenario) -> impl Strategy<Value = NewEvent> {
+    // Where events grow old by the clock, it is unknown which idempotency keys are held.
+    let has_keys = scenario.shape.age.is_none();
+    let key = (0..24_u8).prop_map(move |drawn| drawn.checked_sub(20).filter(|_| has_keys));
+    let fields = (topics(), prop::bool::weighted(0.1), key);
+    fields.prop_map(|(topics, private, key)| NewEvent {
         topics,
         private,
-        own,
+        key,
     })
 }
 
@@ -120,10 +120,10 @@ fn data_bytes() -> impl Strategy<Value = usize> {
 
 fn begin() -> impl Strategy<Value = Begin> {
     prop_oneof![
-        4 => Just(Begin::Fresh),
+        4 => Just(Begin::Live),
         6 => (0..40_u16).prop_map(Begin::After),
         1 => any::<u16>().prop_map(Begin::After),
-        2 => (0..5_u8).prop_map(Begin::Own),
+        2 => (0..5_u8).prop_map(Begin::Key),
         1 => (0..4_u8).prop_map(Begin::Garbage),
         2 => (0..40_u16).prop_map(Begin::Since),
         2 => Just(Begin::Earliest),
@@ -135,15 +135,15 @@ fn bytes() -> impl Strategy<Value = u16> {
     prop_oneof![0..300_u16, Just(u16::MAX)]
 }
 
-fn step(story: Story) -> impl Strategy<Value = Step> {
-    let steps = [steps_of_publishers(story), steps_of_clients(story)].concat();
+fn step(scenario: Scenario) -> impl Strategy<Value = Step> {
+    let steps = [steps_of_publishers(scenario), steps_of_clients(scenario)].concat();
     let drawn = steps.into_iter().filter(|(weight, _)| *weight > 0);
     Union::new_weighted(drawn.collect())
 }
 
-fn steps_of_publishers(story: Story) -> Vec<(u32, BoxedStrategy<Step>)> {
+fn steps_of_publishers(scenario: Scenario) -> Vec<(u32, BoxedStrategy<Step>)> {
     let is = u32::from;
-    let batch = vec(new_event(story), 1..=(story.shape.events / 4).min(6));
+    let batch = vec(new_event(scenario), 1..=(scenario.shape.events / 4).min(6));
     let publish = (batch, data_bytes());
     let publish = publish.prop_map(|(batch, data_bytes)| Step::Publish { batch, data_bytes });
     let flood = (1..=256_u16, topics(), data_bytes());
@@ -153,35 +153,43 @@ fn steps_of_publishers(story: Story) -> Vec<(u32, BoxedStrategy<Step>)> {
         data_bytes,
     });
     let reads = prop_oneof![
-        2 => Just(Reads::Answered),
+        2 => Just(Reads::Immediate),
         2 => Just(Reads::Held),
         1 => Just(Reads::Failed),
     ];
     vec![
         (12, publish.boxed()),
-        (story.floods, flood.boxed()),
-        (1, Just(Step::ForgetAPublisher).boxed()),
+        (scenario.floods, flood.boxed()),
+        (1, Just(Step::DropAPublisher).boxed()),
         (14, Just(Step::Walk).boxed()),
         (
-            2 * is(story.shape.shards == 1),
+            2 * is(scenario.shape.shards == 1),
             Just(Step::ReplaceWalkers).boxed(),
         ),
         (1, Just(Step::Ping).boxed()),
         (
-            6 * is(story.shape.gated),
+            6 * is(scenario.shape.gated),
             reads.prop_map(Step::Reads).boxed(),
         ),
-        (is(story.shape.age.is_some()), Just(Step::GrowOld).boxed()),
+        (
+            is(scenario.shape.age.is_some()),
+            Just(Step::ExpireEvents).boxed(),
+        ),
         (1, Just(Step::Settle).boxed()),
     ]
 }
 
-fn steps_of_clients(story: Story) -> Vec<(u32, BoxedStrategy<Step>)> {
+fn steps_of_clients(scenario: Scenario) -> Vec<(u32, BoxedStrategy<Step>)> {
     let client = any::<u16>;
-    let crowd = u32::from(story.crowd > 0);
-    let join = (asks(), any::<bool>(), begin(), prop::bool::weighted(0.2));
-    let join = join.prop_map(|(asks, json, from, tells_head)| Step::Join {
-        asks,
+    let crowd = u32::from(scenario.subscribers > 0);
+    let join = (
+        interest(),
+        any::<bool>(),
+        begin(),
+        prop::bool::weighted(0.2),
+    );
+    let join = join.prop_map(|(interest, json, from, tells_head)| Step::Join {
+        interest,
         json,
         from,
         tells_head,
@@ -206,15 +214,15 @@ fn steps_of_clients(story: Story) -> Vec<(u32, BoxedStrategy<Step>)> {
     ]
 }
 
-impl Story {
+impl Scenario {
     fn begin(self) -> World {
         let mut world = World::new(self.shape);
-        let asks = Asks {
+        let interest = Interest {
             topics: 1,
             private: false,
         };
-        for _ in 0..self.crowd {
-            world.join(asks, Format::Sse, Start::Live, false);
+        for _ in 0..self.subscribers {
+            world.join(interest, Format::Sse, Start::Live, false);
         }
         world
     }
@@ -224,9 +232,9 @@ fn start(world: &World, from: &Begin) -> Start {
     let events = &world.log.events;
     let back = |by: u16| events.len() - usize::from(by) % (events.len() + 1);
     match *from {
-        Begin::Fresh => Start::Live,
+        Begin::Live => Start::Live,
         Begin::After(by) => Start::After(world.log.before(back(by)).to_string()),
-        Begin::Own(own) => Start::After(idempotency_key(own)),
+        Begin::Key(number) => Start::After(idempotency_key(number)),
         Begin::Garbage(which) => {
             let garbage = ["", "1-1", "99999999999999-7", "\u{fc}ber\n"];
             Start::After(garbage[usize::from(which)].into())
@@ -238,15 +246,15 @@ fn start(world: &World, from: &Begin) -> Start {
 }
 
 fn flood(world: &mut World, events: u16, topics: u8, data_bytes: usize) {
-    let event = New {
+    let event = NewEvent {
         topics,
         private: false,
-        own: None,
+        key: None,
     };
     world.publish(vec![event; usize::from(events)], data_bytes);
 }
 
-fn take(world: &mut World, step: Step) {
+fn apply(world: &mut World, step: Step) {
     let clients = world.clients.len();
     let of = |client: u16| usize::from(client) % clients;
     match step {
@@ -256,22 +264,22 @@ fn take(world: &mut World, step: Step) {
             topics,
             data_bytes,
         } => flood(world, events, topics, data_bytes),
-        Step::ForgetAPublisher => world.forget_a_publisher(),
+        Step::DropAPublisher => world.drop_a_publisher(),
         Step::Walk => drop(world.walk()),
         Step::ReplaceWalkers => world.replace_walkers(),
         Step::Ping => world.ping(),
         Step::Join {
-            asks,
+            interest,
             json,
             from,
             tells_head,
         } => {
             let format = if json { Format::Json } else { Format::Sse };
             let start = start(world, &from);
-            world.join(asks, format, start, tells_head);
+            world.join(interest, format, start, tells_head);
         }
         Step::Reads(reads) => world.set_reads(reads),
-        Step::GrowOld => world.grow_old(),
+        Step::ExpireEvents => world.expire_events(),
         Step::Settle => world.settle(),
         _ if clients == 0 => {}
         Step::Connect { client } => world.connect(of(client)),
@@ -296,7 +304,7 @@ fn take(world: &mut World, step: Step) {
     }
 }
 
-fn tell(story: Story, cases: u32, steps: usize) {
+fn run(scenario: Scenario, cases: u32, steps: usize) {
     let mut config = Config {
         failure_persistence: None,
         ..Config::default()
@@ -307,28 +315,28 @@ fn tell(story: Story, cases: u32, steps: usize) {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed().to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let steps = vec(step(story), 1..steps);
-    let told = TestRunner::new_with_rng(config, rng).run(&steps, |steps| {
-        let mut world = story.begin();
+    let steps = vec(step(scenario), 1..steps);
+    let result = TestRunner::new_with_rng(config, rng).run(&steps, |steps| {
+        let mut world = scenario.begin();
         for step in steps {
-            take(&mut world, step);
+            apply(&mut world, step);
             world.check_those_at_rest();
         }
         world.finish();
         Ok(())
     });
-    told.unwrap_or_else(|failure| panic!("{failure}"));
+    result.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
-const SMALL: Story = Story {
+const SMALL: Scenario = Scenario {
     shape: Shape::of(16),
-    crowd: 0,
+    subscribers: 0,
     floods: 0,
 };
 
 #[test]
 fn every_subscriber_gets_its_topics_in_the_smallest_window() {
-    tell(SMALL, 300, 120);
+    run(SMALL, 300, 120);
 }
 
 #[test]
@@ -337,7 +345,7 @@ fn every_subscriber_gets_its_topics_on_two_shards() {
         shards: 2,
         ..Shape::of(24)
     };
-    tell(Story { shape, ..SMALL }, 60, 120);
+    run(Scenario { shape, ..SMALL }, 60, 120);
 }
 
 #[test]
@@ -347,19 +355,19 @@ fn every_subscriber_gets_its_topics_when_bytes_bound_the_window() {
         data_bytes: 500,
         ..Shape::of(64)
     };
-    tell(Story { shape, ..SMALL }, 150, 120);
+    run(Scenario { shape, ..SMALL }, 150, 120);
 }
 
 #[test]
 fn joins_leaves_and_polls_in_the_middle_of_a_walk_lose_nothing() {
     let shape = Shape::of(24);
-    for (crowd, cases) in [(300, 30), (600, 15)] {
-        let story = Story {
+    for (subscribers, cases) in [(300, 30), (600, 15)] {
+        let scenario = Scenario {
             shape,
-            crowd,
+            subscribers,
             ..SMALL
         };
-        tell(story, cases, 80);
+        run(scenario, cases, 80);
     }
 }
 
@@ -370,22 +378,22 @@ fn long_replays_are_read_in_chunks_and_may_be_cut_anywhere() {
         bytes: 2 << 20,
         ..Shape::of(1_024)
     };
-    let story = Story {
+    let scenario = Scenario {
         shape,
         floods: 10,
         ..SMALL
     };
-    tell(story, 50, 80);
+    run(scenario, 50, 80);
 }
 
 #[test]
 fn more_events_than_one_walk_handles_are_walked_in_parts() {
-    let story = Story {
+    let scenario = Scenario {
         shape: Shape::of(4_096),
         floods: 20,
         ..SMALL
     };
-    tell(story, 60, 60);
+    run(scenario, 60, 60);
 }
 
 #[test]
@@ -395,12 +403,12 @@ fn a_history_whose_reads_are_late_or_fail_loses_nothing() {
             gated: true,
             ..Shape::of(window)
         };
-        let story = Story {
+        let scenario = Scenario {
             shape,
             floods,
             ..SMALL
         };
-        tell(story, cases, 100);
+        run(scenario, cases, 100);
     }
 }
 
@@ -410,5 +418,5 @@ fn events_dropped_by_age_are_announced_by_a_gap() {
         age: Some(Duration::from_millis(15)),
         ..Shape::of(24)
     };
-    tell(Story { shape, ..SMALL }, 30, 60);
+    run(Scenario { shape, ..SMALL }, 30, 60);
 }

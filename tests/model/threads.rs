@@ -20,7 +20,7 @@ use tokio::{runtime::Runtime, sync::Barrier, task::yield_now, time::timeout};
 
 use crate::{
     model::gate::birth,
-    model::oracle::{self, Asks, Chain, EVERY_TOPIC, Log, Opening, Published, Reader},
+    model::oracle::{self, EVERY_TOPIC, Interest, Log, Opening, Published, Reader, Received},
     model::seed::seeds,
     model::wire::{Block, Parser},
 };
@@ -30,44 +30,44 @@ const THREADS: usize = 3;
 const SUBSCRIBERS: usize = 12;
 const PUBLISHERS: usize = 2;
 const BATCHES: usize = 800;
-/// The last event, which everybody asks for and waits for.
+/// The last event, which everybody interest for and waits for.
 const END: &str = "end";
 /// For what must come: only a failure waits so long.
 const LONG: Duration = Duration::from_secs(60);
 
 /// What happened to one subscriber, in order.
-enum Note {
+enum Observation {
     Opened(Opening),
     /// The server wrote it; the trim floor then, or a later one.
     Written(Block, EventId),
 }
 
 /// What all take part in.
-struct Stage {
+struct Shared {
     broadcaster: Broadcaster,
     birth: EventId,
     /// Everybody is there: then it begins.
-    curtain: Barrier,
+    start: Barrier,
     record: Mutex<Vec<Published>>,
     /// Whether the end may have been published: who begins with what is new would miss it.
     has_ended: RwLock<bool>,
 }
 
 struct Subscriber {
-    stage: Arc<Stage>,
-    asks: Asks,
+    shared: Arc<Shared>,
+    interest: Interest,
     format: Format,
     rng: Rng,
-    chain: Chain,
-    notes: Vec<Note>,
+    received: Received,
+    observations: Vec<Observation>,
 }
 
 impl Subscriber {
-    fn new(stage: &Arc<Stage>, seed: u64) -> Self {
+    fn new(shared: &Arc<Shared>, seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         Self {
-            stage: Arc::clone(stage),
-            asks: Asks {
+            shared: Arc::clone(shared),
+            interest: Interest {
                 topics: rng.u8(0..=EVERY_TOPIC),
                 private: rng.bool(),
             },
@@ -77,14 +77,14 @@ impl Subscriber {
                 Format::Json
             },
             rng,
-            chain: Chain::default(),
-            notes: Vec::new(),
+            received: Received::default(),
+            observations: Vec::new(),
         }
     }
 
     /// Until it has seen the end, however often it is cut.
     async fn run(mut self) -> Self {
-        self.stage.curtain.wait().await;
+        self.shared.start.wait().await;
         for _ in 0..self.rng.usize(0..50) {
             yield_now().await;
         }
@@ -93,18 +93,18 @@ impl Subscriber {
     }
 
     fn subscribe(&mut self) -> EncodedStream {
-        let has_ended = self.stage.has_ended.read().unwrap();
-        let start = match &self.chain.last_id {
+        let has_ended = self.shared.has_ended.read().unwrap();
+        let start = match &self.received.last_id {
             Some(id) => Start::After(id.clone()),
             None if !*has_ended && self.rng.bool() => Start::Live,
             None => Start::Earliest,
         };
-        let broadcaster = &self.stage.broadcaster;
-        let stream = broadcaster.subscribe(self.asks.selector(), start.clone());
+        let broadcaster = &self.shared.broadcaster;
+        let stream = broadcaster.subscribe(self.interest.selector(), start.clone());
         let head = broadcaster.bounds().head;
-        self.notes.push(Note::Opened(match start {
+        self.observations.push(Observation::Opened(match start {
             Start::After(id) => Opening::After(id.parse().unwrap()),
-            Start::Live => Opening::Fresh(head),
+            Start::Live => Opening::Live(head),
             _ => Opening::Any,
         }));
         stream.unwrap().encoded(self.format.encoder())
@@ -115,10 +115,13 @@ impl Subscriber {
         let (mut written, mut got) = (Parser::default(), Parser::default());
         loop {
             let bytes = stream.next().await.unwrap().unwrap();
-            let floor = self.stage.broadcaster.bounds().trim_floor;
+            let floor = self.shared.broadcaster.bounds().trim_floor;
             let blocks = written.feed(bytes.iter().copied());
-            self.notes
-                .extend(blocks.into_iter().map(|block| Note::Written(block, floor)));
+            self.observations.extend(
+                blocks
+                    .into_iter()
+                    .map(|block| Observation::Written(block, floor)),
+            );
             let is_cut = self.rng.u8(..) < 12;
             let some = if is_cut {
                 self.rng.usize(0..=bytes.len())
@@ -128,7 +131,7 @@ impl Subscriber {
             let mut ended = false;
             for block in got.feed(bytes.into_iter().take(some)) {
                 ended |= block.name.is_none() && block.data.contains(END);
-                self.chain.see(&block);
+                self.received.see(&block);
             }
             if ended || is_cut {
                 return ended;
@@ -144,10 +147,10 @@ impl Subscriber {
             4..32 => self.rng.usize(1..30),
             _ => 0,
         };
-        let head = self.stage.broadcaster.bounds().head;
+        let head = self.shared.broadcaster.bounds().head;
         for _ in 0..turns {
             yield_now().await;
-            if self.stage.broadcaster.bounds().trim_floor > head {
+            if self.shared.broadcaster.bounds().trim_floor > head {
                 break;
             }
         }
@@ -155,33 +158,35 @@ impl Subscriber {
 
     /// `strict`: walks and polls were on one thread, so that what is lost is known exactly.
     fn judge(self, log: &Log, strict: bool) {
-        let (mut reader, mut opening) = (Reader::new(self.asks, self.format), Opening::Any);
-        for note in self.notes {
+        let (mut reader, mut opening) = (Reader::new(self.interest, self.format), Opening::Any);
+        for note in self.observations {
             match note {
-                Note::Opened(of) => {
-                    reader = Reader::new(self.asks, self.format);
+                Observation::Opened(of) => {
+                    reader = Reader::new(self.interest, self.format);
                     opening = of;
                 }
-                Note::Written(block, floor) => reader.see(&block, log, floor, opening, strict),
+                Observation::Written(block, floor) => {
+                    reader.see(&block, log, floor, opening, strict);
+                }
             }
         }
-        self.chain.check(self.asks, log);
+        self.received.check(self.interest, log);
     }
 }
 
 /// Comes and goes, and reads a little at most.
-async fn pass_by(stage: Arc<Stage>, seed: u64) {
+async fn pass_by(shared: Arc<Shared>, seed: u64) {
     let mut rng = Rng::with_seed(seed);
-    stage.curtain.wait().await;
+    shared.start.wait().await;
     for _ in 0..200 {
-        let asks = Asks {
+        let interest = Interest {
             topics: rng.u8(0..=EVERY_TOPIC),
             private: false,
         };
         let start = Start::Last(rng.usize(0..9));
-        let broadcaster = &stage.broadcaster;
+        let broadcaster = &shared.broadcaster;
         let mut stream = broadcaster
-            .subscribe(asks.selector(), start)
+            .subscribe(interest.selector(), start)
             .unwrap()
             .encoded(&Sse);
         for _ in 0..rng.usize(0..4) {
@@ -192,7 +197,7 @@ async fn pass_by(stage: Arc<Stage>, seed: u64) {
     }
 }
 
-impl Stage {
+impl Shared {
     /// For so many subscribers beside those that pass by, one on each thread.
     fn new(shards: usize, subscribers: usize) -> Arc<Self> {
         let memory = Memory::new(Retention::new().events(WINDOW));
@@ -205,7 +210,7 @@ impl Stage {
         Arc::new(Self {
             broadcaster: Broadcaster::start(memory, options).unwrap(),
             birth,
-            curtain: Barrier::new(subscribers + THREADS + PUBLISHERS),
+            start: Barrier::new(subscribers + THREADS + PUBLISHERS),
             record: Mutex::default(),
             has_ended: RwLock::default(),
         })
@@ -221,7 +226,7 @@ impl Stage {
 
     async fn publish_at_random(self: Arc<Self>, seed: u64) {
         let (mut rng, mut next) = (Rng::with_seed(seed), seed << 32);
-        self.curtain.wait().await;
+        self.start.wait().await;
         for _ in 0..BATCHES {
             let events = rng.usize(1..=4);
             let topics: Vec<u8> = (0..events).map(|_| rng.u8(1..=EVERY_TOPIC)).collect();
@@ -279,43 +284,43 @@ fn threads(threads: usize) -> Runtime {
 }
 
 /// As a worker of a web server does.
-fn serve_on_this_thread(stage: &Arc<Stage>, thread: u64) -> Vec<Subscriber> {
+fn serve_on_this_thread(shared: &Arc<Shared>, thread: u64) -> Vec<Subscriber> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_time().build().unwrap();
     runtime.block_on(async {
-        tokio::spawn(stage.broadcaster.attend());
-        tokio::spawn(pass_by(Arc::clone(stage), thread));
-        stage.serve(seeds(thread).take(SUBSCRIBERS)).await
+        tokio::spawn(shared.broadcaster.attend());
+        tokio::spawn(pass_by(Arc::clone(shared), thread));
+        shared.serve(seeds(thread).take(SUBSCRIBERS)).await
     })
 }
 
 #[test]
 fn threads_with_a_runtime_and_a_shard_each_keep_the_promises() {
     let home = threads(1);
-    let stage = home.block_on(async { Stage::new(THREADS, THREADS * SUBSCRIBERS) });
+    let shared = home.block_on(async { Shared::new(THREADS, THREADS * SUBSCRIBERS) });
     let subscribers = thread::scope(|scope| {
         let serve = |thread| {
-            let stage = &stage;
-            scope.spawn(move || serve_on_this_thread(stage, thread))
+            let shared = &shared;
+            scope.spawn(move || serve_on_this_thread(shared, thread))
         };
         let served: Vec<_> = (0..THREADS as u64).map(serve).collect();
-        home.block_on(stage.play());
+        home.block_on(shared.play());
         let served = served.into_iter();
         served.flat_map(|thread| thread.join().unwrap()).collect()
     });
-    stage.judge(subscribers, true);
-    assert_eq!(stage.broadcaster.stats().subscribers.get(), 0);
+    shared.judge(subscribers, true);
+    assert_eq!(shared.broadcaster.stats().subscribers.get(), 0);
 }
 
 #[test]
 fn tasks_that_move_between_the_threads_of_one_runtime_keep_the_promises() {
     threads(THREADS).block_on(async {
-        let stage = Stage::new(2, 2 * SUBSCRIBERS);
+        let shared = Shared::new(2, 2 * SUBSCRIBERS);
         for seed in 0..THREADS as u64 {
-            tokio::spawn(pass_by(Arc::clone(&stage), seed));
+            tokio::spawn(pass_by(Arc::clone(&shared), seed));
         }
-        let serving = stage.serve(seeds(0).take(2 * SUBSCRIBERS));
-        let (subscribers, ()) = join(serving, stage.play()).await;
-        stage.judge(subscribers, false);
+        let serving = shared.serve(seeds(0).take(2 * SUBSCRIBERS));
+        let (subscribers, ()) = join(serving, shared.play()).await;
+        shared.judge(subscribers, false);
     });
 }

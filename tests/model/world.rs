@@ -13,7 +13,7 @@ use sse_broadcaster::{Broadcaster, EventId, Memory, Options, history::Retention}
 use tokio::runtime::Runtime;
 
 use self::publishing::Publisher;
-pub use self::{flag::Flag, publishing::New, shape::Shape, subscribing::Client};
+pub use self::{flag::Flag, publishing::NewEvent, shape::Shape, subscribing::Client};
 use crate::{
     model::gate::{Gate, Gated, Reads, birth},
     model::oracle::{Log, Published},
@@ -153,7 +153,7 @@ impl World {
     }
 
     /// Waits until all events so far are too old to be kept, where age has a bound.
-    pub fn grow_old(&mut self) {
+    pub fn expire_events(&mut self) {
         if let Some(age) = self.shape.age {
             thread::sleep(age + Duration::from_millis(1));
         }

@@ -9,21 +9,21 @@ use crate::model::oracle::{self, Published};
 
 /// An event to publish.
 #[derive(Debug, Clone)]
-pub struct New {
+pub struct NewEvent {
     pub topics: u8,
     pub private: bool,
-    pub own: Option<u8>,
+    pub key: Option<u8>,
 }
 
 pub(super) struct Publisher {
-    batch: Vec<(New, Event)>,
+    batch: Vec<(NewEvent, Event)>,
     task: Task<Result<Appended, PublishError>>,
     woken: Arc<Flag>,
 }
 
 impl World {
     /// Publishes the batch, cut to what one publish may have.
-    pub fn publish(&mut self, mut batch: Vec<New>, data_bytes: usize) {
+    pub fn publish(&mut self, mut batch: Vec<NewEvent>, data_bytes: usize) {
         batch.truncate(self.shape.events / 4);
         let (mut events, mut bytes) = (Vec::new(), 0);
         for new in batch {
@@ -33,7 +33,7 @@ impl World {
                 self.published,
                 data_bytes.min(self.shape.data_bytes)
             );
-            let event = oracle::event(new.topics, new.private, new.own, data);
+            let event = oracle::event(new.topics, new.private, new.key, data);
             bytes += event.most_memory();
             if bytes <= self.shape.bytes / 4 {
                 events.push((new, event));
@@ -67,25 +67,25 @@ impl World {
     }
 
     /// Drops a publisher that waits for room: nothing of it was kept.
-    pub fn forget_a_publisher(&mut self) {
+    pub fn drop_a_publisher(&mut self) {
         self.publishers.pop();
     }
 
-    fn keep(&mut self, batch: Vec<(New, Event)>, ids: &[EventId]) {
+    fn keep(&mut self, batch: Vec<(NewEvent, Event)>, ids: &[EventId]) {
         assert_eq!(batch.len(), ids.len());
         let dropped = self.dropped;
         for ((new, event), id) in batch.into_iter().zip(ids) {
             let held = &self.log.events[dropped..];
             let first = held
                 .iter()
-                .find(|held| new.own.is_some() && held.own == new.own);
+                .find(|held| new.key.is_some() && held.key == new.key);
             if let Some(first) = first {
                 assert_eq!(
                     *id, first.id,
                     "a repeated idempotency key has the position of the first"
                 );
             } else {
-                let event = Published::new(*id, new.topics, new.own, &event);
+                let event = Published::new(*id, new.topics, new.key, &event);
                 self.log.push(event);
             }
         }

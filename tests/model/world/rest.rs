@@ -9,7 +9,7 @@ const ROUNDS: usize = 10_000;
 impl World {
     /// Polls everything that was woken until nothing is, and checks that every client has all that is due.
     pub fn settle(&mut self) {
-        self.set_reads(Reads::Answered);
+        self.set_reads(Reads::Immediate);
         let mut rounds = 0;
         while self.poll_woken() {
             rounds += 1;
@@ -49,9 +49,12 @@ impl World {
         let client = &self.clients[client];
         let Some(stream) = &client.stream else { return };
         let at = stream.reader.at.expect("the stream has begun");
-        let due = self.log.matching(client.asks, at, self.log.head()).next();
+        let due = self
+            .log
+            .matching(client.interest, at, self.log.head())
+            .next();
         assert!(due.is_none(), "{due:?} is due and was not sent");
-        client.chain.check(client.asks, &self.log);
+        client.received.check(client.interest, &self.log);
         let until = stream.until.unwrap_or(at);
         assert!(
             at >= until,
@@ -81,7 +84,7 @@ impl World {
 
     /// The end of every sequence of steps: all clients reconnect, and all have everything.
     pub fn finish(&mut self) {
-        self.set_reads(Reads::Answered);
+        self.set_reads(Reads::Immediate);
         for client in 0..self.clients.len() {
             self.connect(client);
         }

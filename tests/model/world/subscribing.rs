@@ -11,7 +11,7 @@ use sse_broadcaster::{EventId, Format, Start, broadcaster::EncodedStream};
 
 use super::{World, flag::Flag, on_a_new_thread};
 use crate::{
-    model::oracle::{self, Asks, Chain, Opening, Published, Reader},
+    model::oracle::{self, Interest, Opening, Published, Reader, Received},
     model::wire::Parser,
 };
 
@@ -33,23 +33,29 @@ pub(super) struct Stream {
 
 /// A client that reconnects with its last id, as an `EventSource` does.
 pub struct Client {
-    pub(super) asks: Asks,
+    pub(super) interest: Interest,
     format: Format,
     start: Start,
     tells_head: bool,
-    pub(super) chain: Chain,
+    pub(super) received: Received,
     parser: Parser,
     pub(super) stream: Option<Stream>,
 }
 
 impl World {
-    pub fn join(&mut self, asks: Asks, format: Format, start: Start, tells_head: bool) -> usize {
+    pub fn join(
+        &mut self,
+        interest: Interest,
+        format: Format,
+        start: Start,
+        tells_head: bool,
+    ) -> usize {
         self.clients.push(Client {
-            asks,
+            interest,
             format,
             start,
             tells_head,
-            chain: Chain::default(),
+            received: Received::default(),
             parser: Parser::default(),
             stream: None,
         });
@@ -64,10 +70,10 @@ impl World {
         if client.stream.is_some() {
             return;
         }
-        let last_id = client.chain.last_id.clone();
+        let last_id = client.received.last_id.clone();
         let start = last_id.map_or(client.start.clone(), Start::After);
-        let (broadcaster, asks) = (&self.broadcaster, client.asks);
-        let subscribe = || broadcaster.subscribe(asks.selector(), start.clone());
+        let (broadcaster, interest) = (&self.broadcaster, client.interest);
+        let subscribe = || broadcaster.subscribe(interest.selector(), start.clone());
         let mut subscription = if self.shape.shards > 1 {
             on_a_new_thread(subscribe).unwrap()
         } else {
@@ -85,7 +91,7 @@ impl World {
             start,
             head_at_start: self.log.head(),
             parser: Parser::default(),
-            reader: Reader::new(asks, client.format),
+            reader: Reader::new(interest, client.format),
             socket: VecDeque::new(),
         });
     }
@@ -95,7 +101,7 @@ impl World {
         let Some(stream) = &self.clients[client].stream else {
             return false;
         };
-        let opening = self.opening(self.clients[client].asks, stream);
+        let opening = self.opening(self.clients[client].interest, stream);
         let strict = self.shape.is_strict();
         let _guard = self.runtime.enter();
         let stream = self.clients[client].stream.as_mut().unwrap();
@@ -135,7 +141,7 @@ impl World {
         };
         let some = stream.socket.drain(..bytes.min(stream.socket.len()));
         for block in client.parser.feed(some) {
-            client.chain.see(&block);
+            client.received.see(&block);
         }
     }
 
@@ -146,12 +152,12 @@ impl World {
         self.clients[client].parser = Parser::default();
     }
 
-    fn opening(&self, asks: Asks, stream: &Stream) -> Opening {
+    fn opening(&self, interest: Interest, stream: &Stream) -> Opening {
         if stream.reader.at.is_some() {
             return Opening::Any;
         }
         match &stream.start {
-            Start::Live => Opening::Fresh(stream.head_at_start),
+            Start::Live => Opening::Live(stream.head_at_start),
             Start::After(id) if self.shape.is_strict() => self.opening_after(id, stream.floor),
             Start::After(id) => match id.parse() {
                 Ok(id) if self.log.has(id) => Opening::After(id),
@@ -160,7 +166,7 @@ impl World {
             _ if !self.shape.is_strict() => Opening::Any,
             Start::Earliest => self.opening_at(self.dropped),
             Start::Last(count) => {
-                let matches = |index: &usize| asks.admits(&self.log.events[*index]);
+                let matches = |index: &usize| interest.admits(&self.log.events[*index]);
                 let mut last = (self.dropped..self.log.events.len()).rev().filter(matches);
                 match count.checked_sub(1) {
                     None => self.opening_at(self.log.events.len()),
@@ -186,7 +192,7 @@ impl World {
 
     fn opening_after(&self, brought: &str, floor: EventId) -> Opening {
         let is_own =
-            |event: &&Published| event.own.map(oracle::idempotency_key).as_deref() == Some(brought);
+            |event: &&Published| event.key.map(oracle::idempotency_key).as_deref() == Some(brought);
         let mut owned = self.log.events.iter().filter(is_own);
         let position = match (brought.parse(), owned.next(), owned.next()) {
             (Ok(id), ..) => Some(id),
