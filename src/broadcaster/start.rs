@@ -6,6 +6,31 @@ use crate::{clock, history::From};
 const MAX_REQUESTED_CHARS: usize = 256;
 
 /// Where a subscription begins.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use sse_broadcaster::{Broadcaster, Event, Memory, Options, Selector, Start, history::Retention};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let broadcaster = Broadcaster::start(Memory::new(Retention::default()), Options::default())?;
+/// for data in ["one", "two", "three"] {
+///     broadcaster.publish(Event::builder(data).build()?).await?;
+/// }
+/// for (start, due) in [
+///     (Start::Live, 0),
+///     (Start::Earliest, 3),
+///     (Start::Last(2), 2),
+///     (Start::Ago(Duration::from_secs(60)), 3),
+/// ] {
+///     let mut reader = broadcaster.read_history(Selector::topics::<&str>(&[])?, start, 10).await?;
+///     let found = reader.next().await?.unwrap_or_default();
+///     assert_eq!(found.len(), due);
+/// }
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Start {
     /// With what is published from now on.

@@ -60,8 +60,8 @@ use crate::{
 ///
 /// # Ending
 /// It ends with `None` where its client is to come back: because the server drains, its grant is over, or history
-/// is out of reach. The last item is then a [`Notice::Reconnect`](crate::sse::Notice::Reconnect), except where the grant is over. Dropping it
-/// unsubscribes.
+/// is out of reach. The last item is then a [`Notice::Reconnect`](crate::sse::Notice::Reconnect), except where the
+/// grant is over. Dropping it unsubscribes.
 ///
 /// # Slow readers
 /// While it is not polled nothing is kept for it; polled again it reads on from history. What history

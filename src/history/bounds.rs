@@ -1,4 +1,4 @@
-//! What a log holds.
+//! How far a log reaches, and how large it is.
 
 use crate::event::EventId;
 
@@ -15,6 +15,6 @@ pub struct Bounds {
     pub head: EventId,
     /// How many events it holds.
     pub events: usize,
-    /// Bytes of these, by [`Event::cost`](crate::Event::cost).
+    /// Bytes of these: what they take in memory, or in a log by [`Event::cost`](crate::Event::cost).
     pub bytes: usize,
 }
