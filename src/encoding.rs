@@ -33,7 +33,7 @@ use crate::{
 ///
 /// impl Encoder for Lines {
 ///     fn event(&self, id: EventId, _time_ms: u64, fields: &Fields<'_>, out: &mut Vec<u8>) {
-///         let line = format!("{id} {}\n", fields.text().escape_debug());
+///         let line = format!("{id} {}\n", fields.data().escape_debug());
 ///         out.extend_from_slice(line.as_bytes());
 ///     }
 ///

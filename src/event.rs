@@ -33,9 +33,6 @@ pub use selector::{SelectedTopics, Selector};
 pub use stored::Stored;
 pub use topics::MAX_TOPICS;
 
-/// How the topics of signals begin; the signal's name follows.
-pub const SIGNAL_TOPICS: &str = "$signal/";
-
 /// What is published. Built by [`Event::builder`]; it never changes.
 ///
 /// # Examples

@@ -34,7 +34,7 @@ impl Json {
             idempotency_key: fields.idempotency_key,
             topics: &fields.topics,
             event: fields.name,
-            data: fields.text(),
+            data: fields.data(),
             retry: fields.retry_ms,
             time: rfc3339(from_unix_ms(time_ms)),
         })

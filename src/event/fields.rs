@@ -1,5 +1,7 @@
 //! An event's fields as text, wherever they lie.
 
+use std::time::Duration;
+
 use smallvec::SmallVec;
 
 use super::{Event, EventName, IdempotencyKey, Topic};
@@ -22,16 +24,14 @@ impl Event {
     }
 }
 
-/// Borrowed from an [`Event`], or from the bytes that it is packed in.
+/// An event's fields, borrowed from an [`Event`] or from the bytes that it is packed in.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Fields<'a> {
-    /// At least one.
-    pub topics: SmallVec<[&'a str; 1]>,
+    pub(crate) topics: SmallVec<[&'a str; 1]>,
     pub(crate) name: Option<&'a str>,
     /// UTF-8, which was checked when it was published or read.
     pub(crate) data: &'a [u8],
-    /// See [`Event::idempotency_key`].
-    pub idempotency_key: Option<&'a str>,
+    pub(crate) idempotency_key: Option<&'a str>,
     pub(crate) retry_ms: Option<u64>,
     pub(crate) private: bool,
 }
@@ -48,16 +48,40 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The name, if it has one.
+    /// See [`Event::topics`].
+    #[must_use]
+    pub fn topics(&self) -> &[&'a str] {
+        &self.topics
+    }
+
+    /// See [`Event::name`].
     #[must_use]
     pub fn name(&self) -> Option<&'a str> {
         self.name
     }
 
-    /// The data.
+    /// See [`Event::data`].
     #[must_use]
-    pub fn text(&self) -> &'a str {
+    pub fn data(&self) -> &'a str {
         str::from_utf8(self.data).unwrap_or_default()
+    }
+
+    /// See [`Event::idempotency_key`].
+    #[must_use]
+    pub fn idempotency_key(&self) -> Option<&'a str> {
+        self.idempotency_key
+    }
+
+    /// See [`Event::retry`].
+    #[must_use]
+    pub fn retry(&self) -> Option<Duration> {
+        self.retry_ms.map(Duration::from_millis)
+    }
+
+    /// See [`Event::is_private`].
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        self.private
     }
 
     /// See [`Event::cost`].

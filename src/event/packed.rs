@@ -43,7 +43,7 @@ impl Event {
         Self {
             topics: topics.map(|topic| Topic::unchecked(topic)).collect(),
             name: fields.name.map(EventName::unchecked),
-            data: fields.text().into(),
+            data: fields.data().into(),
             idempotency_key: fields.idempotency_key.map(IdempotencyKey::unchecked),
             retry_ms: fields.retry_ms,
             private: fields.private,

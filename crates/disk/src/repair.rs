@@ -170,14 +170,14 @@ impl Repair<'_> {
         id: EventId,
         fields: &Fields<'_>,
     ) -> Result<(), Fault> {
-        for topic in &fields.topics {
+        for topic in fields.topics() {
             let key = topic_key(topic, id);
             if self.may_lack(&key) && !view.has_topic(topic, id)? {
                 commit.put(&self.store.index, &key, &[]);
             }
         }
         let Some(idempotency_key) = fields
-            .idempotency_key
+            .idempotency_key()
             .and_then(|idempotency_key| IdempotencyKey::new(idempotency_key).ok())
         else {
             return Ok(());

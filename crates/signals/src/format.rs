@@ -105,13 +105,13 @@ mod tests {
     use sse_broadcaster::{
         encoding::encode,
         event::{Event, Stored},
-        internal::SIGNAL_TOPICS,
     };
 
     use super::*;
+    use crate::name::TOPIC_PREFIX;
 
     fn text(update: Update<'_>, format: SignalFormat) -> String {
-        let event = Event::builder(update.data()).topic(format!("{SIGNAL_TOPICS}{}", update.name));
+        let event = Event::builder(update.data()).topic(format!("{TOPIC_PREFIX}{}", update.name));
         let stored = Stored::new(EventId::new(5, 1), 1_000, event.build_ours().unwrap());
         let bytes = encode(&Arc::new(stored), format.encoder());
         String::from_utf8(bytes.to_vec()).unwrap()

@@ -1,10 +1,11 @@
 use std::{fmt, str::FromStr};
 
 use sse_broadcaster::event::{Invalid, MAX_NAME_BYTES, RESERVED_NAMES, Topic};
-use sse_broadcaster::internal::SIGNAL_TOPICS;
 
+/// What the topics of signals begin with; the signal's name follows.
+pub(crate) const TOPIC_PREFIX: &str = "$signal/";
 /// Longest name of a signal, in bytes of UTF-8: that of a topic, without the prefix of signals.
-pub const MAX_SIGNAL_NAME_BYTES: usize = MAX_NAME_BYTES - SIGNAL_TOPICS.len();
+pub const MAX_SIGNAL_NAME_BYTES: usize = MAX_NAME_BYTES - TOPIC_PREFIX.len();
 /// The name of an event that streams of signals use for themselves.
 const DELETED: &str = "deleted";
 
@@ -49,7 +50,7 @@ impl SignalName {
                 "is empty, or holds a control character, * or {; choose another one",
             ));
         }
-        let topic = Topic::new(&format!("{SIGNAL_TOPICS}{text}"))?;
+        let topic = Topic::new(&format!("{TOPIC_PREFIX}{text}"))?;
         Ok(Self { topic })
     }
 
@@ -57,7 +58,7 @@ impl SignalName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         let topic = self.topic.as_str();
-        topic.strip_prefix(SIGNAL_TOPICS).unwrap_or(topic)
+        topic.strip_prefix(TOPIC_PREFIX).unwrap_or(topic)
     }
 
     /// The topic of its changes; the document is retained under the same key.

@@ -9,10 +9,9 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::{
-    Condition, Document, Patch, SignalError, SignalName, change, document, numbers::is_identical,
-    single_flight::SingleFlight,
+    Condition, Document, Patch, SignalError, SignalName, change, document, name::TOPIC_PREFIX,
+    numbers::is_identical, single_flight::SingleFlight,
 };
-use sse_broadcaster::internal::SIGNAL_TOPICS;
 use sse_broadcaster::{
     broadcaster::{Broadcaster, PublishError},
     event::EventId,
@@ -108,12 +107,12 @@ impl Signals {
     /// # Errors
     /// [`Unavailable`](SignalError::Unavailable) while history is unreachable.
     pub async fn names(&self, range: NameRange<'_>) -> Result<Names, SignalError> {
-        let topic = |name: &str| format!("{SIGNAL_TOPICS}{name}");
+        let topic = |name: &str| format!("{TOPIC_PREFIX}{name}");
         let (prefix, after) = (topic(range.prefix), topic(range.after));
         let range = range.prefix(&prefix).after(&after);
         let mut names = self.broadcaster.retained_keys(range).await?;
         for (name, _) in &mut names.found {
-            name.drain(..SIGNAL_TOPICS.len());
+            name.drain(..TOPIC_PREFIX.len());
         }
         Ok(names)
     }

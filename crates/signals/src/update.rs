@@ -1,6 +1,8 @@
 //! The change of a signal, as history stores it.
 
-use sse_broadcaster::{event::Fields, internal::SIGNAL_TOPICS};
+use sse_broadcaster::event::Fields;
+
+use crate::name::TOPIC_PREFIX;
 
 /// The patch that replaces the whole document, up to its value.
 const WHOLE: &str = r#"[{"op":"replace","path":"","value":"#;
@@ -23,10 +25,10 @@ pub(crate) struct Update<'a> {
 impl<'a> Update<'a> {
     /// Reads the fields of an event whose data [`data`](Self::data) wrote.
     pub(crate) fn of(fields: &'a Fields<'_>) -> Option<Self> {
-        let topic = fields.topics.first()?;
-        let mut lines = fields.text().split('\n');
+        let topic = fields.topics().first()?;
+        let mut lines = fields.data().split('\n');
         Some(Self {
-            name: topic.strip_prefix(SIGNAL_TOPICS)?,
+            name: topic.strip_prefix(TOPIC_PREFIX)?,
             patch: lines.next()?,
             merge: lines.next()?,
             gone: lines.next(),
