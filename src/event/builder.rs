@@ -68,13 +68,15 @@ impl EventBuilder {
         self
     }
 
+    /// Checks the fields, and builds the event.
+    ///
     /// # Errors
     /// The first field that cannot be part of an event: see [`Topic::new`], [`EventName::new`],
     /// [`IdempotencyKey::new`]; `reserved_topic` for a topic that begins with `$`, `too_many_topics` past
     /// [`MAX_TOPICS`](super::MAX_TOPICS), `invalid_retry` past [`MAX_RETRY`].
     pub fn build(self) -> Result<Event, Invalid> {
         let topics = parse_topics(&self.topics)?;
-        if let Some(topic) = topics.iter().find(|t| t.is_system()) {
+        if let Some(topic) = topics.iter().find(|t| t.is_internal()) {
             return Err(Invalid::new(
                 "reserved_topic",
                 format!(
@@ -85,11 +87,11 @@ impl EventBuilder {
         self.build_on(topics)
     }
 
-    /// The same on topics of our own, which nobody else can publish to.
+    /// The same for internal topics, which begin with `$` and which clients cannot publish to.
     ///
     /// # Errors
-    /// As [`build`](Self::build).
-    pub fn build_ours(self) -> Result<Event, Invalid> {
+    /// As [`build`](Self::build), but for `reserved_topic`.
+    pub fn build_internal(self) -> Result<Event, Invalid> {
         let topics = parse_topics(&self.topics)?;
         self.build_on(topics)
     }

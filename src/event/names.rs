@@ -86,6 +86,8 @@ text_type! {
 }
 
 impl Topic {
+    /// The topic with this name.
+    ///
     /// # Errors
     /// `invalid_topic` when the text is empty, too long, or holds a control character, `*` or `{`.
     pub fn new(text: &str) -> Result<Self, Invalid> {
@@ -104,14 +106,14 @@ impl Topic {
         Ok(())
     }
 
-    /// Whether it begins with `$`. Such a topic is the broadcaster's own: clients cannot publish to it, and `*` does
+    /// Whether the topic is internal, which are those that begin with `$`: clients cannot publish to it, and `*` does
     /// not select it.
     #[must_use]
-    pub fn is_system(&self) -> bool {
-        Self::is_system_text(&self.0)
+    pub fn is_internal(&self) -> bool {
+        Self::is_internal_name(&self.0)
     }
 
-    pub(crate) fn is_system_text(text: &str) -> bool {
+    pub(crate) fn is_internal_name(text: &str) -> bool {
         text.starts_with('$')
     }
 }
@@ -129,6 +131,8 @@ text_type! {
 }
 
 impl EventName {
+    /// The event name with this text.
+    ///
     /// # Errors
     /// `invalid_event` when the text is empty, too long or holds a control character;
     /// `reserved_event` for the names in [`RESERVED_NAMES`] and [`EVENT_SOURCE_NAMES`].
@@ -164,6 +168,8 @@ text_type! {
 }
 
 impl IdempotencyKey {
+    /// The idempotency key with this text.
+    ///
     /// # Errors
     /// `invalid_id` when the text is empty, too long, holds a control character, or has the form of
     /// an event id (`<digits>-<digits>`), since it would then name a position.

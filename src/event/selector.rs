@@ -115,7 +115,7 @@ impl Selector {
             return false;
         }
         match &self.topics {
-            SelectedTopics::All => topics.any(|topic| !Topic::is_system_text(topic)),
+            SelectedTopics::All => topics.any(|topic| !Topic::is_internal_name(topic)),
             SelectedTopics::Topics(selected) => {
                 topics.any(|topic| selected.iter().any(|one| one.as_str() == topic))
             }

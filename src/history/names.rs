@@ -85,7 +85,7 @@ impl<'a> NameRange<'a> {
     /// Whether this name is in the range, past the limit or not.
     #[must_use]
     pub fn holds(&self, kind: NameKind, name: &str) -> bool {
-        let is_listed = kind == NameKind::RetainedKeys || !Topic::is_system_text(name);
+        let is_listed = kind == NameKind::RetainedKeys || !Topic::is_internal_name(name);
         is_listed && name.starts_with(self.prefix) && name > self.after
     }
 }

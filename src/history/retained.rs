@@ -51,8 +51,11 @@ impl Retained {
         self.values.iter().map(|(key, value)| (key.as_str(), value))
     }
 
+    /// Checks what a batch is to write, before it is.
+    ///
     /// # Errors
-    /// [`AppendError::Conflict`] where a value is another than expected; others where it would not fit.
+    /// [`AppendError::Conflict`] where a precondition does not hold, [`AppendError::RetainedFull`] where the values
+    /// would not fit.
     pub fn check(
         &self,
         preconditions: &[Precondition],

@@ -102,7 +102,7 @@ impl Entry {
             None => self.id.ms(),
         };
         let is_whole = fields.nth(1).is_none();
-        let event = event.build_ours().ok().filter(|_| is_whole)?;
+        let event = event.build_internal().ok().filter(|_| is_whole)?;
         Some(Stored::new(self.id, time_ms, event))
     }
 

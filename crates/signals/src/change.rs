@@ -32,7 +32,7 @@ pub(super) fn batch(
         gone: gone.as_deref(),
     };
     let event = Event::builder(update.data()).topic(name.topic());
-    let batch = Batch::from(event.build_ours()?)
+    let batch = Batch::from(event.build_internal()?)
         .retain(Retain::new(name.topic(), document.map(Bytes::from)))
         .precondition(Precondition::new(name.topic(), version));
     Ok(batch)

@@ -112,7 +112,7 @@ mod tests {
 
     fn text(update: Update<'_>, format: SignalFormat) -> String {
         let event = Event::builder(update.data()).topic(format!("{TOPIC_PREFIX}{}", update.name));
-        let stored = Stored::new(EventId::new(5, 1), 1_000, event.build_ours().unwrap());
+        let stored = Stored::new(EventId::new(5, 1), 1_000, event.build_internal().unwrap());
         let bytes = encode(&Arc::new(stored), format.encoder());
         String::from_utf8(bytes.to_vec()).unwrap()
     }

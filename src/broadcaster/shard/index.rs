@@ -93,7 +93,7 @@ impl TopicIndex {
         for stored in &tail.events {
             let private = stored.event().is_private();
             for topic in stored.event().topics() {
-                if !topic.is_system()
+                if !topic.is_internal()
                     && !std::mem::replace(&mut all_seen[usize::from(private)], true)
                 {
                     let senders = self.all.for_event(private);
