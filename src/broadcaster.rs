@@ -32,6 +32,7 @@ mod stats;
 mod subscriber_count;
 mod subscription;
 mod thread_shards;
+mod visible_positions;
 mod walks;
 
 use std::{
@@ -45,11 +46,12 @@ use tokio::runtime::Handle;
 use self::{
     follower::Following, inner::Inner, polls::Polls, publish_quota::PublishQuota,
     replay::ReplayReader, shard::Shard, subscriber_count::SubscriberCount,
-    thread_shards::ThreadShards,
+    thread_shards::ThreadShards, visible_positions::VisiblePositions,
 };
 use crate::{
-    event::Selector,
+    event::{EventId, Selector},
     history::{self, Bounds, History, NameKind, NameRange, Names, RetainedAt, Unavailable},
+    sse::Position,
 };
 
 pub use encoded_stream::{Disconnected, EncodedStream, MAX_PIECE_BYTES, Part};
@@ -124,6 +126,7 @@ impl Broadcaster {
         }
         let inner = Arc::new(Inner {
             replays: ReplayReader::new(Arc::clone(&history), &options, &runtime),
+            positions: VisiblePositions::new(Arc::clone(&window), options.position_cipher.clone()),
             history,
             window,
             shards: ThreadShards::new(shards),
@@ -222,6 +225,13 @@ impl Broadcaster {
     #[must_use]
     pub fn bounds(&self) -> Bounds {
         self.inner.history.bounds()
+    }
+
+    /// This position as a client of this selector may see it: encrypted by [`Options::position_cipher`] where it is
+    /// the id of an event that the client may not read.
+    #[must_use]
+    pub fn shown_position(&self, id: EventId, selector: &Selector) -> Position {
+        self.inner.positions.shown(id, selector)
     }
 
     /// The value under each of these keys and the id that it was written at, in their order, as of one position.

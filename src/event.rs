@@ -1,6 +1,7 @@
 //! What is published and what is asked for. Every type here can only be built valid, so nothing
 //! behind this module checks for CR, LF, NUL or length again.
 
+mod access;
 mod builder;
 mod encodings;
 mod fields;
@@ -20,6 +21,7 @@ use topics::Topics;
 pub(crate) use encodings::Encodings;
 pub(crate) use memory::NEW_TOPIC_BYTES;
 
+pub use access::ReadAccess;
 pub use builder::{EventBuilder, MAX_RETRY};
 pub use fields::Fields;
 pub use id::EventId;

@@ -4,6 +4,7 @@
 mod frame;
 mod lines;
 mod notice;
+mod position;
 mod sender;
 mod timers;
 
@@ -15,6 +16,7 @@ pub(crate) use timers::Ping;
 pub use frame::{Frame, PING};
 pub use lines::{end_block, json, write_data, write_field};
 pub use notice::{Gap, Notice};
+pub use position::{InvalidPosition, Position, PositionCipher};
 pub use sender::Sender;
 
 /// Shortest interval of a visible heartbeat.

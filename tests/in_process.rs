@@ -9,3 +9,4 @@ mod frameworks;
 mod history;
 mod library;
 mod model;
+mod private;

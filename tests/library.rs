@@ -356,7 +356,10 @@ async fn a_subscription_yields_events_with_their_ids_and_notices() {
     let Some(Item::Notice(Notice::Gap(gap))) = item(&mut stream).await else {
         panic!("no gap");
     };
-    assert_eq!((gap.requested.as_str(), gap.oldest), ("1-1", Some(before)));
+    assert_eq!(
+        (gap.requested.as_str(), gap.oldest),
+        ("1-1", Some(before.into()))
+    );
 
     let draining = broadcaster.clone();
     let drain = tokio::spawn(async move { draining.drain(support::PATIENCE).await });
@@ -367,6 +370,6 @@ async fn a_subscription_yields_events_with_their_ids_and_notices() {
     let Some(Item::Notice(Notice::Reconnect { position, .. })) = last else {
         panic!("the last item is {last:?}");
     };
-    assert_eq!(position, Some(after));
+    assert_eq!(position, Some(after.into()));
     drain.abort();
 }

@@ -13,8 +13,7 @@ use futures_util::stream::Stream;
 use super::{item::Item, stats::Ended, subscription::Subscription};
 use crate::{
     encoding::{self, Encoder},
-    event::EventId,
-    sse::Notice,
+    sse::{Notice, Position},
 };
 
 /// Longest piece that is yielded at once: whoever writes it copies it.
@@ -92,7 +91,7 @@ impl Subscription {
 impl EncodedStream {
     /// History's head when the stream was opened: what a replay has to come to.
     #[must_use]
-    pub fn head(&self) -> EventId {
+    pub fn head(&self) -> Position {
         self.subscription.head()
     }
 

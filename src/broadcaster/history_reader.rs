@@ -11,6 +11,7 @@ use super::{
 use crate::{
     event::{EventId, Selector},
     history::{Chunk, Found, From, Limit, Unavailable},
+    sse::Position,
 };
 
 /// Most that is read at once, but for one larger event: a client that stops reading pins no more.
@@ -51,7 +52,7 @@ pub struct Missing {
     /// Where the read was to begin, as far as that can be named.
     pub requested: String,
     /// The oldest event of history, of any topic.
-    pub oldest: Option<EventId>,
+    pub oldest: Option<Position>,
 }
 
 impl Broadcaster {
@@ -81,7 +82,8 @@ impl Broadcaster {
             pace: self.inner.replays.rate_limiter(),
             lease: None,
         };
-        let from = start.from().unwrap_or(From::After(bounds.head));
+        let decrypted = self.inner.positions.decrypted(start.clone());
+        let from = decrypted.from().unwrap_or(From::After(bounds.head));
         let chunk = reader.read(from).await?;
         if chunk.epoch != bounds.epoch {
             reader.epoch = chunk.epoch;
@@ -90,7 +92,7 @@ impl Broadcaster {
         reader.last = chunk.after;
         reader.missing = chunk.gap.then(|| Missing {
             requested: start.requested(),
-            oldest: chunk.oldest,
+            oldest: chunk.oldest.map(|id| reader.shown(id)),
         });
         reader.take(chunk);
         Ok(reader)
@@ -164,18 +166,22 @@ impl HistoryReader {
 
     /// History's head as of the call.
     #[must_use]
-    pub fn head(&self) -> EventId {
-        self.head
+    pub fn head(&self) -> Position {
+        self.shown(self.head)
+    }
+
+    fn shown(&self, id: EventId) -> Position {
+        self.inner.positions.shown(id, &self.selector)
     }
 
     /// The id behind which a further read goes on, once [`next`](Self::next) has given `None`.
     #[must_use]
-    pub fn position(&self) -> EventId {
-        if self.has_more() {
+    pub fn position(&self) -> Position {
+        self.shown(if self.has_more() {
             self.last
         } else {
             self.head
-        }
+        })
     }
 
     /// Whether history held more up to the head, of these topics or others, once [`next`](Self::next)

@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use super::{
     options::Options, publish_quota::PublishQuota, replay::ReplayReader, shard::Shard,
     stats::Stats, subscriber_count::SubscriberCount, thread_shards::ThreadShards,
+    visible_positions::VisiblePositions,
 };
 use crate::history::{History, Window};
 
@@ -23,6 +24,7 @@ pub(super) struct Inner {
     pub(super) shards: ThreadShards,
     pub(super) quota: Arc<PublishQuota>,
     pub(super) replays: ReplayReader,
+    pub(super) positions: VisiblePositions,
     pub(super) subscribers: SubscriberCount,
     pub(super) stats: Arc<Stats>,
     pub(super) options: Options,

@@ -1,7 +1,7 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::error::StartError;
-use crate::{event::Event, history::Retention};
+use crate::{event::Event, history::Retention, sse::PositionCipher};
 
 /// Fewest events that the window must have room for.
 pub const MIN_WINDOW_EVENTS: usize = 16;
@@ -12,7 +12,7 @@ pub const MIN_WINDOW_LARGEST: usize = 8;
 /// millisecond at least.
 ///
 /// ```
-/// use std::time::Duration;
+/// use std::{sync::Arc, time::Duration};
 /// use sse_broadcaster::Options;
 ///
 /// let options = Options::default()
@@ -40,6 +40,9 @@ pub struct Options {
     /// Most bytes that are held in all of what was read of history for streams, until their clients have taken
     /// it; 64 MiB. Reads wait while there is no room.
     pub replay_buffer_bytes: usize,
+    /// Encrypts positions that are ids of events which a client may not read. Without one, which is the default,
+    /// clients are sent these ids as they are.
+    pub position_cipher: Option<Arc<dyn PositionCipher>>,
 }
 
 impl Default for Options {
@@ -52,6 +55,7 @@ impl Default for Options {
             max_subscribers: usize::MAX,
             replay_bytes_per_second: 20_000_000,
             replay_buffer_bytes: 64 << 20,
+            position_cipher: None,
         }
     }
 }
@@ -113,6 +117,15 @@ impl Options {
     pub fn replay_buffer_bytes(self, replay_buffer_bytes: usize) -> Self {
         Self {
             replay_buffer_bytes,
+            ..self
+        }
+    }
+
+    /// Sets [`position_cipher`](Self::position_cipher).
+    #[must_use]
+    pub fn position_cipher(self, cipher: Arc<dyn PositionCipher>) -> Self {
+        Self {
+            position_cipher: Some(cipher),
             ..self
         }
     }

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     event::{EventId, Selector},
-    sse::{MAX_HEARTBEAT, MIN_HEARTBEAT},
+    sse::{MAX_HEARTBEAT, MIN_HEARTBEAT, Position},
 };
 
 /// One subscriber: a stream of [`Item`]s, among them the events that it is due, which are shared and not copied.
@@ -97,7 +97,7 @@ enum Stage {
     Snapshotting(Snapshotting),
     /// It is being sent, or, without a position, a part of it.
     SendingState(Box<state::SendingState>),
-    /// Where its events begin is being read.
+    /// Where its events begin is being read. The start is as the client asked for it.
     Locating(Start, Locating),
     Open,
     /// Several items are due, one after the other.
@@ -148,8 +148,13 @@ impl Subscription {
 
     /// History's head when the stream was opened: what a replay has to come to.
     #[must_use]
-    pub fn head(&self) -> EventId {
-        self.head
+    pub fn head(&self) -> Position {
+        self.shown(self.head)
+    }
+
+    /// This position as the client may see it.
+    fn shown(&self, id: EventId) -> Position {
+        self.inner.positions.shown(id, &self.selector)
     }
 
     /// Has a replay end with a `position`, if no event had the id of [`head`](Self::head) or a later

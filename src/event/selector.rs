@@ -1,8 +1,12 @@
 //! Which events a subscription gets.
 
-use std::time::Instant;
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+    time::Instant,
+};
 
-use super::{Event, Fields, Invalid, Topic, topics::parse_topics};
+use super::{Event, Fields, Invalid, ReadAccess, Topic, topics::parse_topics};
 
 /// Which events one subscription gets: those that [`Selector::admits`], in replay and live alike.
 ///
@@ -22,8 +26,39 @@ use super::{Event, Fields, Invalid, Topic, topics::parse_topics};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Selector {
     topics: SelectedTopics,
-    private: bool,
+    access: Access,
     until: Option<Instant>,
+}
+
+/// What of the topics the subscriber may read.
+#[derive(Debug, Clone)]
+enum Access {
+    /// What is not private.
+    Public,
+    Everything,
+    By(Arc<dyn ReadAccess>),
+}
+
+/// By identity: two subscribers are due the same only where they share one access.
+impl PartialEq for Access {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Public, Self::Public) | (Self::Everything, Self::Everything) => true,
+            (Self::By(one), Self::By(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Access {}
+
+impl Hash for Access {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        std::mem::discriminant(self).hash(state);
+        if let Self::By(access) = self {
+            Arc::as_ptr(access).hash(state);
+        }
+    }
 }
 
 /// The topics that a subscription asks for. A history that does not know a variant reads all events, and asks
@@ -63,7 +98,7 @@ impl Selector {
     fn of(topics: SelectedTopics) -> Self {
         Self {
             topics,
-            private: false,
+            access: Access::Public,
             until: None,
         }
     }
@@ -71,7 +106,15 @@ impl Selector {
     /// Admits private events of these topics, too.
     #[must_use]
     pub fn with_private(mut self) -> Self {
-        self.private = true;
+        self.access = Access::Everything;
+        self
+    }
+
+    /// Admits what this access grants. Subscribers of the same access should share one, so that what they are due
+    /// is put together once for all of them.
+    #[must_use]
+    pub fn with_access(mut self, access: Arc<dyn ReadAccess>) -> Self {
+        self.access = Access::By(access);
         self
     }
 
@@ -89,31 +132,46 @@ impl Selector {
         &self.topics
     }
 
+    /// Whether some private events may be admitted.
     pub(crate) fn admits_private(&self) -> bool {
-        self.private
+        !matches!(self.access, Access::Public)
+    }
+
+    /// Whether every event of the topics is admitted.
+    pub(crate) fn admits_everything(&self) -> bool {
+        matches!(self.access, Access::Everything)
+    }
+
+    /// Whether events are admitted one by one.
+    pub(crate) fn admits_by_grants(&self) -> bool {
+        matches!(self.access, Access::By(_))
     }
 
     pub(crate) fn has_ended(&self, now: Instant) -> bool {
         self.until.is_some_and(|until| now >= until)
+            || matches!(&self.access, Access::By(access) if access.is_revoked())
     }
 
     /// Whether this subscription gets this event.
     #[must_use]
     pub fn admits(&self, event: &Event) -> bool {
-        let topics = event.topics().iter().map(Topic::as_str);
-        self.admits_any(topics, event.is_private())
+        self.selects(event_topics(event)) && self.may_read(event)
     }
 
     /// The same of an event's fields.
     #[must_use]
     pub fn admits_fields(&self, fields: &Fields<'_>) -> bool {
-        self.admits_any(fields.topics.iter().copied(), fields.private)
+        let topics = || fields.topics.iter().copied();
+        self.selects(topics()) && self.may_read_topics(topics, fields.private)
     }
 
-    fn admits_any<'a>(&self, mut topics: impl Iterator<Item = &'a str>, private: bool) -> bool {
-        if private && !self.private {
-            return false;
-        }
+    /// Whether the subscriber may read this event, which it need not have asked for.
+    #[must_use]
+    pub fn may_read(&self, event: &Event) -> bool {
+        self.may_read_topics(|| event_topics(event), event.is_private())
+    }
+
+    fn selects<'a>(&self, mut topics: impl Iterator<Item = &'a str>) -> bool {
         match &self.topics {
             SelectedTopics::All => topics.any(|topic| !Topic::is_internal_name(topic)),
             SelectedTopics::Topics(selected) => {
@@ -121,6 +179,24 @@ impl Selector {
             }
         }
     }
+
+    fn may_read_topics<'a, T>(&self, topics: impl Fn() -> T, private: bool) -> bool
+    where
+        T: Iterator<Item = &'a str>,
+    {
+        match &self.access {
+            Access::Everything => true,
+            Access::Public => !private,
+            Access::By(access) => {
+                let needs_grant = private || topics().any(|topic| access.needs_grant(topic));
+                !needs_grant || topics().any(|topic| access.is_granted(topic))
+            }
+        }
+    }
+}
+
+fn event_topics(event: &Event) -> impl Iterator<Item = &str> {
+    event.topics().iter().map(Topic::as_str)
 }
 
 #[cfg(test)]
@@ -139,5 +215,74 @@ mod tests {
         assert!(!asks(&["a"]).admits(&private));
         assert!(asks(&["a"]).with_private().admits(&private));
         assert!(!asks(&["b"]).with_private().admits(&private));
+    }
+
+    /// Grants one topic, and has another need a grant always.
+    #[derive(Debug)]
+    struct Grants {
+        granted: &'static str,
+        protected: &'static str,
+    }
+
+    impl ReadAccess for Grants {
+        fn is_granted(&self, topic: &str) -> bool {
+            topic == self.granted
+        }
+
+        fn needs_grant(&self, topic: &str) -> bool {
+            topic == self.protected
+        }
+    }
+
+    #[test]
+    fn a_private_event_and_one_of_a_protected_topic_need_a_grant_on_any_of_their_topics() {
+        let event = |topics: &[&str], private: bool| {
+            let event = topics
+                .iter()
+                .fold(Event::builder(""), |event, topic| event.topic(*topic));
+            let event = if private { event.private() } else { event };
+            event.build().unwrap()
+        };
+        let access = |granted, protected| {
+            let access = Arc::new(Grants { granted, protected });
+            Selector::topics(&["a", "b"]).unwrap().with_access(access)
+        };
+        let cases = [
+            // topics, private, granted, protected: admitted
+            (&["a"][..], false, "-", "-", true),
+            (&["a"], true, "-", "-", false),
+            (&["a"], true, "a", "-", true),
+            (&["a"], true, "b", "-", false),
+            (&["a", "c"], true, "c", "-", true),
+            (&["c"], true, "c", "-", false),
+            (&["a"], false, "-", "a", false),
+            (&["a"], false, "a", "a", true),
+            (&["a", "c"], false, "-", "c", false),
+            (&["a", "c"], false, "c", "c", true),
+            (&["b"], false, "a", "a", true),
+        ];
+        for (topics, private, granted, protected, admitted) in cases {
+            let selector = access(granted, protected);
+            let found = selector.admits(&event(topics, private));
+            assert_eq!(
+                found, admitted,
+                "{topics:?} {private} {granted} {protected}"
+            );
+        }
+    }
+
+    #[test]
+    fn selectors_are_alike_only_where_they_share_one_access() {
+        let access = || -> Arc<dyn ReadAccess> {
+            Arc::new(Grants {
+                granted: "a",
+                protected: "",
+            })
+        };
+        let shared = access();
+        let of = |access: &Arc<dyn ReadAccess>| Selector::all().with_access(Arc::clone(access));
+        assert_eq!(of(&shared), of(&shared));
+        assert_ne!(of(&shared), of(&access()));
+        assert_ne!(of(&shared), Selector::all());
     }
 }

@@ -218,6 +218,11 @@ impl Window {
         self.log.read().topic_names(range)
     }
 
+    /// The event of this id, where it is held.
+    pub(crate) fn find(&self, id: EventId) -> Option<Arc<Stored>> {
+        self.log.read().find(id)
+    }
+
     /// What it holds; bytes are those of memory.
     #[must_use]
     pub fn bounds(&self) -> Bounds {

@@ -11,8 +11,9 @@ use serde::Serialize;
 use super::{
     lines::{json, write_data, write_field},
     notice::Notice,
+    position::Position,
 };
-use crate::event::{EventId, EventName};
+use crate::event::EventName;
 
 /// A heartbeat. Without a blank line: after one, clients exist that fire an empty message.
 pub const PING: &[u8] = b": ping\n";
@@ -51,7 +52,7 @@ impl Frame {
 
     /// What a gap says, as JSON.
     #[must_use]
-    pub fn gap_data(requested: &str, oldest: Option<EventId>) -> String {
+    pub fn gap_data(requested: &str, oldest: Option<Position>) -> String {
         #[derive(Serialize)]
         struct Gap<'a> {
             requested: &'a str,
@@ -77,7 +78,7 @@ impl Frame {
 
     /// A gap without an id, in front of a state.
     #[must_use]
-    pub fn lost(requested: &str, oldest: Option<EventId>) -> Bytes {
+    pub fn lost(requested: &str, oldest: Option<Position>) -> Bytes {
         block("gap", None, &Self::gap_data(requested, oldest))
     }
 }
@@ -93,19 +94,19 @@ fn heartbeat(now: SystemTime) -> Bytes {
     block("heartbeat", None, &format!(r#"{{"time":"{time}"}}"#))
 }
 
-fn position(at: Option<EventId>) -> Bytes {
+fn position(at: Option<Position>) -> Bytes {
     block("position", at, &id_data(at))
 }
 
 /// JSON, like the data of all events of ours: many clients parse whatever comes.
-fn id_data(at: Option<EventId>) -> String {
+fn id_data(at: Option<Position>) -> String {
     at.map_or_else(
         || r#"{"id":null}"#.to_owned(),
         |at| format!(r#"{{"id":"{at}"}}"#),
     )
 }
 
-fn block(name: &str, id: Option<EventId>, data: &str) -> Bytes {
+fn block(name: &str, id: Option<Position>, data: &str) -> Bytes {
     let mut out = String::with_capacity(Frame::OVERHEAD_BYTES + data.len());
     let _ = writeln!(out, "event: {name}\ndata: {data}");
     if let Some(id) = id {
@@ -118,11 +119,11 @@ fn block(name: &str, id: Option<EventId>, data: &str) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sse::Gap;
+    use crate::{event::EventId, sse::Gap};
 
     #[test]
     fn the_data_of_connected_and_position_is_json() {
-        let at = EventId::new(4, 0);
+        let at = Position::Id(EventId::new(4, 0));
         let data = "data: {\"id\":\"4-0\"}\nid: 4-0\n\n";
         assert_eq!(
             Frame::notice(&Notice::Connected(at)),
@@ -141,7 +142,7 @@ mod tests {
             Frame::notice(&Notice::Reconnect { after, position })
         };
         assert_eq!(
-            reconnect(Some(EventId::new(4, 0))),
+            reconnect(Some(EventId::new(4, 0).into())),
             "retry: 700\nevent: position\ndata: {\"id\":\"4-0\"}\nid: 4-0\n\n"
         );
         assert_eq!(
@@ -154,7 +155,7 @@ mod tests {
     fn a_gap_carries_the_position_that_it_goes_on_from() {
         let gap = Frame::notice(&Notice::Gap(Box::new(Gap {
             requested: "\"x\n".to_owned(),
-            position: EventId::new(4, 0),
+            position: EventId::new(4, 0).into(),
             oldest: None,
         })));
         assert_eq!(

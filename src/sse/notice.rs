@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::event::EventId;
+use super::Position;
 
 /// What a stream says about itself, between events.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,12 +11,12 @@ pub enum Notice {
     /// How long to wait before reconnecting when the connection breaks. A stream begins with it.
     Retry(Duration),
     /// The stream has begun: what comes after this position follows.
-    Connected(EventId),
+    Connected(Position),
     /// Events are lost. Boxed, since gaps are rare and every item is moved for every subscriber.
     Gap(Box<Gap>),
     /// Everything due up to here was sent. `None` where the client has no position yet, or keeps the one that it
     /// brought.
-    Position(Option<EventId>),
+    Position(Option<Position>),
     /// Nothing was due for a while.
     Ping,
     /// The same as an event that clients see, for those that asked for it.
@@ -26,7 +26,7 @@ pub enum Notice {
         /// How long to wait before reconnecting.
         after: Duration,
         /// Where the client resumes; `None` where it has no position yet.
-        position: Option<EventId>,
+        position: Option<Position>,
     },
 }
 
@@ -36,7 +36,7 @@ pub struct Gap {
     /// What the client asked to go on after, or the last id that it was sent.
     pub requested: String,
     /// Where the stream goes on: after this position.
-    pub position: EventId,
+    pub position: Position,
     /// The oldest event that history holds, of any topic.
-    pub oldest: Option<EventId>,
+    pub oldest: Option<Position>,
 }

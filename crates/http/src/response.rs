@@ -1,6 +1,9 @@
 //! Responses, whichever framework sends them.
 
-use std::{fmt, pin::Pin};
+use std::{
+    fmt::{self, Display},
+    pin::Pin,
+};
 
 use crate::{access::AddressSlot, refusal::Refusal};
 use bytes::Bytes;
@@ -9,7 +12,7 @@ use http::{
     HeaderName, HeaderValue, StatusCode,
     header::{self, HeaderMap},
 };
-use sse_broadcaster::{broadcaster::EncodedStream, event::EventId, history::Unavailable};
+use sse_broadcaster::{broadcaster::EncodedStream, history::Unavailable, sse::Position};
 
 /// The headers that every stream's response begins with.
 pub const STREAM_HEADERS: [(&str, &str); 4] = [
@@ -128,7 +131,7 @@ pub(crate) fn with_body(content_type: HeaderValue, body: impl Into<Body>) -> Res
 }
 
 /// The response of a stream; `head` is history's.
-pub(crate) fn of_stream(head: Option<EventId>, body: Body) -> Response {
+pub(crate) fn of_stream(head: Option<Position>, body: Body) -> Response {
     let mut response = Response::new(body);
     for (name, value) in STREAM_HEADERS {
         let name = HeaderName::from_static(name);
@@ -145,7 +148,7 @@ pub(crate) fn of_stream(head: Option<EventId>, body: Body) -> Response {
     response
 }
 
-pub(crate) fn insert_id(headers: &mut HeaderMap, name: HeaderName, id: EventId) {
+pub(crate) fn insert_id(headers: &mut HeaderMap, name: HeaderName, id: impl Display) {
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         headers.insert(name, value);
     }

@@ -13,6 +13,7 @@ use self::progress::Progress;
 use super::{ClientState, SignalFormat, SignalName, Signals, single_flight::SingleFlight};
 use sse_broadcaster::{
     broadcaster::{Broadcaster, Snapshot, Snapshots},
+    event::Selector,
     history::Unavailable,
 };
 
@@ -50,7 +51,10 @@ impl Snapshots for SignalSnapshots {
         let (progress, broadcaster) = (Arc::clone(&self.progress), self.broadcaster.clone());
         async move {
             let state = reading.await?;
-            let oldest = || broadcaster.bounds().oldest;
+            let oldest = || {
+                let oldest = broadcaster.bounds().oldest?;
+                Some(broadcaster.shown_position(oldest, &Selector::all()))
+            };
             let mut progress = progress.lock();
             Ok(progress.send(&state, (&request, total), format, oldest))
         }

@@ -116,6 +116,11 @@ impl Shard {
                 let from = walk.slice.next(&sender.selector, read)?;
                 sender.offer(from)
             }
+            // The index has no grants: a stream that may read none of this is not woken.
+            Cursor::Live(_) if sender.selector.admits_by_grants() => {
+                let from = walk.slice.next(&sender.selector, from)?;
+                sender.offer(from)
+            }
             Cursor::Live(_) => sender.offer(from),
             Cursor::Due(id) => {
                 // Not where this very walk has just woken it.

@@ -9,7 +9,7 @@ use super::{Stage, Step, Subscription};
 use crate::{
     broadcaster::{Broadcaster, item::Item, shard::poll::Next, stats::Ended},
     event::EventId,
-    sse::{Gap, Notice, Ping},
+    sse::{Gap, Notice, Ping, Position},
 };
 
 impl Subscription {
@@ -25,7 +25,7 @@ impl Subscription {
                 complete_to: Some(at),
             } if self.announces_head => self.come_to_head(at),
             Next::Read { after } => self.read_on(after),
-            Next::Position(at) => send(Notice::Position(Some(at))),
+            Next::Position(at) => send(Notice::Position(Some(self.shown(at)))),
             Next::Gap { last_sent, at } => self.pass_gap(last_sent, at),
             timed => self.by_clock(&timed),
         }
@@ -54,12 +54,13 @@ impl Subscription {
     /// History went on in another epoch.
     fn pass_gap(&mut self, last_sent: EventId, at: EventId) -> Step {
         if self.state.is_none() && !std::mem::replace(&mut self.connected, true) {
-            return send(Notice::Connected(at));
+            return send(Notice::Connected(self.shown(at)));
         }
         self.head = self.head.min(at);
         let oldest = self.inner.history.bounds().oldest;
         self.read_state_behind_gap();
-        send(self.gap(last_sent.to_string(), at, oldest))
+        let requested = self.shown(last_sent).to_string();
+        send(self.gap(requested, at, oldest))
     }
 
     pub(super) fn gap(
@@ -71,8 +72,8 @@ impl Subscription {
         self.inner.stats.gaps.add(1);
         Notice::Gap(Box::new(Gap {
             requested,
-            position,
-            oldest,
+            position: self.shown(position),
+            oldest: oldest.map(|id| self.shown(id)),
         }))
     }
 
@@ -93,8 +94,9 @@ impl Subscription {
 
     /// Where the client goes on if it is cut now; `None` before it was sent a position, so that it keeps the one
     /// that it came with.
-    fn position(&self) -> Option<EventId> {
-        self.connected.then(|| self.shard.last_sent(self.index))
+    fn position(&self) -> Option<Position> {
+        let last_sent = || self.shown(self.shard.last_sent(self.index));
+        self.connected.then(last_sent)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Stage, Step, Subscription, next::send};
 use crate::{
-    broadcaster::{item::Item, reconnects, replay::found::Replay, start::Start},
+    broadcaster::{inner::Inner, item::Item, reconnects, replay::found::Replay, start::Start},
     event::EventId,
     history::Unavailable,
     sse::Notice,
@@ -28,12 +28,16 @@ impl Subscription {
             return send(retry);
         }
         self.connected = true;
-        self.send_all([retry, Notice::Connected(at)].map(Item::Notice))
+        let connected = Notice::Connected(self.shown(at));
+        self.send_all([retry, connected].map(Item::Notice))
     }
 
     pub(super) fn locate(&mut self, start: Start) -> Step {
-        let replays = &self.inner.replays;
-        let locating = replays.locate(&self.selector, self.encoder, &start);
+        let Inner {
+            positions, replays, ..
+        } = &*self.inner;
+        let from = positions.decrypted(start.clone());
+        let locating = replays.locate(&self.selector, self.encoder, &from);
         self.stage = Stage::Locating(start, locating);
         Step::Again
     }
@@ -58,7 +62,14 @@ impl Subscription {
             .gap
             .then(|| self.gap(start.requested(), replay.after, replay.oldest));
         let is_first = !std::mem::replace(&mut self.connected, true);
-        let connected = is_first.then_some(Notice::Connected(replay.after));
+        let connected = is_first.then(|| {
+            let positions = &self.inner.positions;
+            let brought = match start {
+                Start::After(text) => text,
+                _ => "",
+            };
+            Notice::Connected(positions.shown_again(replay.after, &self.selector, brought))
+        });
         let sent = replay.last_id().unwrap_or(replay.after);
         let window = &self.inner.window;
         self.shard

@@ -58,7 +58,8 @@ impl Subscription {
         let last_sent = self.shard.has_read(self.index, replay.read_to(), sent)?;
         let mut gap = None;
         if replay.gap {
-            let notice = self.gap(last_sent.to_string(), replay.after, replay.oldest);
+            let requested = self.shown(last_sent).to_string();
+            let notice = self.gap(requested, replay.after, replay.oldest);
             if self.read_state_behind_gap() {
                 return Some(send(notice));
             }
@@ -100,6 +101,6 @@ impl Subscription {
             return None;
         }
         let is_new = self.shard.reach(self.index, self.head);
-        is_new.then_some(Notice::Position(Some(self.head)))
+        is_new.then(|| Notice::Position(Some(self.shown(self.head))))
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::SystemTime};
 use super::log::Log;
 use crate::{
     clock::unix_ms,
-    event::{EventId, SelectedTopics, Selector, Topic},
+    event::{EventId, SelectedTopics, Selector, Stored, Topic},
     history::{Chunk, Found, From, Limit},
 };
 
@@ -91,6 +91,15 @@ impl Log {
             From::Earliest => (0, false),
             From::Last(count) => (self.find_last(count, selector).unwrap_or(0), false),
         }
+    }
+
+    pub(super) fn find(&self, id: EventId) -> Option<Arc<Stored>> {
+        let newest = self.events.back().filter(|stored| stored.id() == id);
+        let found = || {
+            let index = self.index_after(id).checked_sub(1)?;
+            self.events.get(index).filter(|stored| stored.id() == id)
+        };
+        newest.or_else(found).map(Arc::clone)
     }
 
     fn index_after(&self, id: EventId) -> usize {

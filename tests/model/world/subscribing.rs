@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use sse_broadcaster::{EventId, Format, Start, broadcaster::EncodedStream};
+use sse_broadcaster::{EventId, Format, Start, broadcaster::EncodedStream, sse::Position};
 
 use super::{World, flag::Flag, on_a_new_thread};
 use crate::{
@@ -85,7 +85,7 @@ impl World {
         let subscription = subscription.encoded(client.format.encoder());
         client.stream = Some(Stream {
             floor,
-            until: client.tells_head.then(|| subscription.head()),
+            until: client.tells_head.then(|| plain(subscription.head())),
             subscription,
             woken: Flag::raised(),
             start,
@@ -212,5 +212,13 @@ impl World {
     /// Whether a resume after this position has no gap.
     pub(super) fn is_held(&self, id: EventId) -> bool {
         id >= self.floor() && self.log.has(id)
+    }
+}
+
+/// The model's broadcaster encrypts no positions.
+fn plain(position: Position) -> EventId {
+    match position {
+        Position::Id(id) => id,
+        Position::Encrypted(_) => panic!("{position} without a cipher"),
     }
 }

@@ -12,7 +12,7 @@ use crate::{
 use sse_broadcaster::{
     broadcaster::{Snapshot, Start},
     event::EventId,
-    sse::Frame,
+    sse::{Frame, Position},
 };
 
 /// Documents are sent in parts of about this size, or one alone: a client that does not read keeps no more
@@ -74,7 +74,7 @@ impl Progress {
         state: &StateAt,
         (request, total): (&StateRequest, usize),
         format: SignalFormat,
-        oldest: impl FnOnce() -> Option<EventId>,
+        oldest: impl FnOnce() -> Option<Position>,
     ) -> Snapshot {
         let mut blocks = Blocks::default();
         let is_unknown = self.is_unknown || request.since.is_some() && !state.is_known;

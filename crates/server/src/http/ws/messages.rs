@@ -7,7 +7,7 @@ use serde::Serialize;
 use sse_broadcaster::{
     encoding::{Encoder, Json},
     event::{EventId, Fields},
-    sse::{Notice, json},
+    sse::{Notice, Position, json},
 };
 
 /// An event is what the data of the JSON format holds. A notice has a `type`, which no event has; pings and
@@ -77,7 +77,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    fn new(r#type: &'a str, id: Option<EventId>, detail: Option<Detail<'a>>) -> Self {
+    fn new(r#type: &'a str, id: Option<Position>, detail: Option<Detail<'a>>) -> Self {
         Self {
             r#type,
             id: id.map(|id| id.to_string()),
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn notices_are_messages_that_no_event_can_be_taken_for() {
-        let (at, oldest) = (EventId::new(4, 0), EventId::new(5, 1));
+        let (at, oldest) = (EventId::new(4, 0).into(), EventId::new(5, 1).into());
         let gap = |requested: &str, oldest| {
             Notice::Gap(Box::new(Gap {
                 requested: requested.to_owned(),
