@@ -57,8 +57,8 @@ pub trait Encoder: Any + fmt::Debug + Send + Sync {
     /// Appends one event to `out`. `time_ms` is when history appended it, in milliseconds since the Unix epoch.
     fn event(&self, id: EventId, time_ms: u64, fields: &Fields<'_>, out: &mut Vec<u8>);
 
-    /// What the stream says about itself; empty where clients of this kind are not told. By default the blocks of an
-    /// event stream.
+    /// A notice for the client; empty where clients of this kind have no use for it. By default the blocks of an event
+    /// stream.
     fn notice(&self, notice: &Notice) -> Bytes {
         Frame::notice(notice)
     }

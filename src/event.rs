@@ -1,5 +1,5 @@
-//! What is published and what is asked for. Every type here can only be built valid, so nothing
-//! behind this module checks for CR, LF, NUL or length again.
+//! Events, and which of them a subscription gets. Every type here can only be built valid, so no other module checks
+//! for CR, LF, NUL or length again.
 
 mod access;
 mod builder;

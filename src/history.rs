@@ -4,8 +4,12 @@
 //! is the same everywhere.
 //!
 //! # Loss
-//! What retention dropped is never passed over in silence: a read from before the trim floor sets
-//! [`Chunk::gap`], and goes on at the oldest event.
+//! A read from before the trim floor sets [`Chunk::gap`], and goes on at the oldest event: no loss is silent.
+//!
+//! # Compatibility
+//! What a history is given can gain fields and variants ([`Batch`], [`Limit`], [`NameRange`], [`NameKind`]), but for
+//! [`From`], which each history has to know whole. What it returns is built by it, field by field ([`Chunk`],
+//! [`Bounds`], [`Names`], [`RetainedAt`], [`Appended`]).
 
 mod append;
 mod bounds;

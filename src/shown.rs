@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-/// Most bytes of it that are shown; what is left away is marked.
+/// Most bytes that are shown; a `…` stands for the rest.
 pub(crate) const MAX_SHOWN_BYTES: usize = 256;
 
 /// Text that came from outside, as at most 256 bytes. Control characters, quotes and what is not ASCII are escaped, so that it

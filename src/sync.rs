@@ -1,5 +1,5 @@
-//! The core's locks and atomics, in one place so that a test can put ones in whose every interleaving
-//! can be tried: see `broadcaster/interleavings.rs`.
+//! The core's locks and atomics, in one place, so that a model checker can replace them by its own: see
+//! `broadcaster/interleavings.rs`.
 
 #[cfg(not(all(test, shuttle)))]
 pub(crate) use {

@@ -59,6 +59,25 @@ impl Broadcaster {
     /// Reads at most `max_events` events, one at least, that `selector` admits, oldest first, from `start` up to
     /// history's head as of this call. [`Start::Live`] begins at that head and finds nothing.
     ///
+    /// ```
+    /// # use sse_broadcaster::{Broadcaster, Event, Memory, Options, Selector, Start, history::Retention};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let broadcaster = Broadcaster::start(Memory::new(Retention::default()), Options::default())?;
+    /// for data in ["one", "two", "three"] {
+    ///     broadcaster.publish(Event::builder(data).topic("news").build()?).await?;
+    /// }
+    /// let news = Selector::topics(&["news"])?;
+    /// let mut reader = broadcaster.read_history(news, Start::Earliest, 100).await?;
+    /// let mut read = Vec::new();
+    /// while let Some(events) = reader.next().await? {
+    ///     read.extend(events.iter().map(|found| found.event().data().to_owned()));
+    /// }
+    /// assert_eq!(read, ["one", "two", "three"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// History cannot be reached.
     pub async fn read_history(

@@ -2,7 +2,7 @@
 //! that it does not need.
 //!
 //! Flags, the reconnection time (u64) where there is one, the number of topics, each topic, the name and
-//! the idempotency key where there are such, each behind its length (u16), and the data; big-endian.
+//! the idempotency key where there are such, each after its length (u16), and the data; big-endian.
 
 use std::sync::OnceLock;
 

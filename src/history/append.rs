@@ -1,4 +1,4 @@
-//! What is appended in one step, and what comes of it.
+//! What is appended in one step, and the ids that it gets.
 
 use std::fmt;
 

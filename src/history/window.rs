@@ -77,7 +77,7 @@ impl Window {
     }
 
     /// For a log that drops events by a clock that is not this process's: the window drops none for their age,
-    /// and is told of what the log has dropped by [`trim_to`](Self::trim_to).
+    /// and the history drops what the log has dropped by [`trim_to`](Self::trim_to).
     #[must_use]
     pub fn aged_elsewhere(self) -> Self {
         Self { age: None, ..self }

@@ -197,8 +197,8 @@ impl Log {
         self.floor = self.head;
     }
 
-    /// Holds nothing, and goes on after `to`. The number that is left out puts every position of before behind
-    /// the floor.
+    /// Holds nothing, and goes on after `to`. The number that is left out puts all positions so far before
+    /// the trim floor.
     pub(super) fn skip_to(&mut self, to: EventId) {
         self.clear();
         self.head.number += 1;
