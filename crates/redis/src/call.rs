@@ -78,7 +78,7 @@ pub(super) async fn call(
                 }
             }
             b"lost" => begin_epoch(shared, lane, Some(epoch), true).await?,
-            b"own" => restore_idempotency_keys(shared, lane, epoch).await?,
+            b"keys" => restore_idempotency_keys(shared, lane, epoch).await?,
             b"server" => {
                 let why = "another server has taken over, or this one was restarted, and has yet to \
                            take over its log";
@@ -126,7 +126,7 @@ async fn restore_idempotency_keys(
         "has lost its index of idempotency keys, which is restored from the log: it was deleted or evicted",
     );
     let keys = &shared.keys;
-    let mut step = script::REPAIR.call(&[&keys.log, &keys.meta, &keys.own]);
+    let mut step = script::RESTORE_KEYS.call(&[&keys.log, &keys.meta, &keys.ids_by_key]);
     step.arg(epoch).arg(REPAIR_STEP.0).arg(REPAIR_STEP.1);
     let until = Instant::now() + REPAIR_WITHIN;
     loop {
@@ -151,10 +151,14 @@ fn command(shared: &Shared, epoch: u64, server: Server, batches: &[Batch]) -> Cm
         .iter()
         .flat_map(|batch| &batch.events)
         .any(|event| event.idempotency_key().is_some());
+    let has_values = batches
+        .iter()
+        .any(|batch| !batch.preconditions.is_empty() || !batch.retain.is_empty());
     let age = shared.retention.age.map_or(0, |age| age.as_millis().max(1));
     call.arg(epoch)
         .arg(server.to_string())
         .arg(u8::from(has_idempotency_keys))
+        .arg(u8::from(has_values))
         .arg(shared.retention.events)
         .arg(shared.retention.bytes)
         .arg(u64::try_from(age).unwrap_or(u64::MAX))
@@ -163,19 +167,19 @@ fn command(shared: &Shared, epoch: u64, server: Server, batches: &[Batch]) -> Cm
         .arg(&keys.topic)
         .arg(batches.len());
     for batch in batches {
-        call.arg(batch.preconditions.len());
+        call.arg(batch.preconditions.len())
+            .arg(batch.retain.len())
+            .arg(batch.events.len());
         for expect in &batch.preconditions {
             let at = expect.written_at.map(|id| id.to_string());
             call.arg(&expect.key).arg(at.unwrap_or_default());
         }
-        call.arg(batch.retain.len());
         for retain in &batch.retain {
             let value = retain.value.as_deref();
             call.arg(&retain.key)
                 .arg(u8::from(value.is_some()))
                 .arg(value.unwrap_or_default());
         }
-        call.arg(batch.events.len());
         for event in &batch.events {
             entry::add(&mut call, event);
         }

@@ -82,12 +82,12 @@ struct Piece {
 }
 
 fn call(shared: &Shared, epoch: u64, from: &str) -> ::redis::Cmd {
-    let mut call = script::LAST.call(&[&shared.keys.log, &shared.keys.meta, &shared.keys.topics]);
+    let mut call = script::NEWEST.call(&[&shared.keys.log, &shared.keys.meta, &shared.keys.topics]);
     call.arg(epoch)
-        .arg(from)
         .arg(PIECE.0)
         .arg(PIECE.1)
-        .arg(&shared.keys.topic);
+        .arg(&shared.keys.topic)
+        .arg(from);
     call
 }
 

@@ -74,7 +74,7 @@ impl Look {
             .arg("COUNT")
             .arg(max_entries);
         calls.cmd("XRANGE").arg(&keys.log).arg(&here).arg(&here);
-        let mut known = script::LOOK.call(&[&keys.log, &keys.meta, &keys.retained]);
+        let mut known = script::POLL.call(&[&keys.log, &keys.meta, &keys.retained]);
         known.arg(&FIELDS);
         calls.add_command(known);
     }

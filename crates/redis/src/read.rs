@@ -125,17 +125,20 @@ async fn read_from(
     let keys = &shared.keys;
     let (kind, value) = match begin {
         Begin::After(id) => ("after", id.to_string()),
-        Begin::LastEventId(text) => ("brought", text.clone()),
+        Begin::LastEventId(text) => ("last_event_id", text.clone()),
         Begin::Since(ms) => ("since", ms.to_string()),
         Begin::Ago(ms) => ("ago", ms.to_string()),
         Begin::Before(id) => ("before", id.to_string()),
         Begin::Earliest => ("earliest", String::new()),
     };
-    let mut call = script::READ.call(&[&keys.log, &keys.meta, &keys.own, &keys.topics]);
-    call.arg(epoch).arg(kind).arg(value).arg(head.to_string());
-    call.arg(limit.events.clamp(1, MOST.events))
+    let mut call = script::READ.call(&[&keys.log, &keys.meta, &keys.topics, &keys.ids_by_key]);
+    call.arg(epoch)
+        .arg(limit.events.clamp(1, MOST.events))
         .arg(limit.bytes.clamp(1, MOST.bytes))
-        .arg(&keys.topic);
+        .arg(&keys.topic)
+        .arg(kind)
+        .arg(value)
+        .arg(head.to_string());
     add_topics(&mut call, selector);
     let reply = ask(shared, &call).await?;
     let found = decode(reply).map_err(|Unexpected| nonsense(shared))?;
@@ -207,13 +210,13 @@ async fn find_last(
     let (mut from, mut left) = (head.to_string(), count);
     loop {
         let mut call =
-            script::LAST.call(&[&shared.keys.log, &shared.keys.meta, &shared.keys.topics]);
+            script::NEWEST.call(&[&shared.keys.log, &shared.keys.meta, &shared.keys.topics]);
         let step = STEP_BACK.0.min(left.max(1));
         call.arg(epoch)
-            .arg(&from)
             .arg(step)
             .arg(STEP_BACK.1)
-            .arg(&shared.keys.topic);
+            .arg(&shared.keys.topic)
+            .arg(&from);
         add_topics(&mut call, selector);
         let reply = ask(shared, &call).await?;
         let Ok(reply) = entry::list(reply) else {

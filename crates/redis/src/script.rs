@@ -10,15 +10,22 @@ pub(super) struct Script {
     sha: OnceLock<String>,
 }
 
-pub(super) static APPEND: Script = Script::new(include_str!("append.lua"));
-pub(super) static ADOPT: Script = Script::new(include_str!("adopt.lua"));
-pub(super) static EPOCH: Script = Script::new(include_str!("epoch.lua"));
-pub(super) static LOOK: Script = Script::new(include_str!("look.lua"));
-pub(super) static READ: Script = Script::new(include_str!("read.lua"));
-pub(super) static LAST: Script = Script::new(include_str!("last.lua"));
-pub(super) static REPAIR: Script = Script::new(include_str!("repair.lua"));
-pub(super) static RETAINED: Script = Script::new(include_str!("retained.lua"));
-pub(super) static NAMES: Script = Script::new(include_str!("names.lua"));
+/// The text of a script, behind what it shares with others.
+macro_rules! script {
+    ($($file:literal),+) => {
+        Script::new(concat!($(include_str!(concat!("scripts/", $file, ".lua"))),+))
+    };
+}
+
+pub(super) static APPEND: Script = script!("common", "append");
+pub(super) static ADOPT: Script = script!("common", "adopt");
+pub(super) static EPOCH: Script = script!("common", "epoch");
+pub(super) static POLL: Script = script!("poll");
+pub(super) static READ: Script = script!("common", "entries", "read");
+pub(super) static NEWEST: Script = script!("common", "entries", "newest");
+pub(super) static RESTORE_KEYS: Script = script!("restore_keys");
+pub(super) static RETAINED: Script = script!("common", "retained");
+pub(super) static NAMES: Script = script!("names");
 
 impl Script {
     const fn new(text: &'static str) -> Self {
@@ -49,7 +56,15 @@ impl Script {
 /// Loads every script: Redis may have been restarted since.
 pub(super) async fn load_all(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
     let scripts = [
-        &APPEND, &ADOPT, &EPOCH, &LOOK, &READ, &LAST, &REPAIR, &RETAINED, &NAMES,
+        &APPEND,
+        &ADOPT,
+        &EPOCH,
+        &POLL,
+        &READ,
+        &NEWEST,
+        &RESTORE_KEYS,
+        &RETAINED,
+        &NAMES,
     ];
     for script in scripts {
         script.load(connection).await?;
@@ -77,8 +92,10 @@ pub(super) async fn run(
 pub(super) struct Keys {
     pub(super) log: String,
     pub(super) meta: String,
-    pub(super) own: String,
-    pub(super) spent: String,
+    /// The id of each idempotency key.
+    pub(super) ids_by_key: String,
+    /// The filter of the idempotency keys whose events were dropped.
+    pub(super) used_keys: String,
     pub(super) retained: String,
     /// How many entries the index of each topic has.
     pub(super) topics: String,
@@ -92,8 +109,8 @@ impl Keys {
         Self {
             log: key("log"),
             meta: key("meta"),
-            own: key("own"),
-            spent: key("spent"),
+            ids_by_key: key("own"),
+            used_keys: key("spent"),
             retained: key("retained"),
             topics: key("topics"),
             topic: key("topic:"),
@@ -105,8 +122,8 @@ impl Keys {
         [
             &self.log,
             &self.meta,
-            &self.own,
-            &self.spent,
+            &self.ids_by_key,
+            &self.used_keys,
             &self.retained,
             &self.topics,
         ]

@@ -1,42 +1,21 @@
--- What the log holds after a place, of all topics or of some, up to the last id that the node knows.
--- KEYS: log, meta, own, topics. ARGV: epoch; where to begin ('after', 'brought', 'since', 'ago',
--- 'before' or 'earliest') and its value; the last id; most events; most bytes; the beginning of the topics' keys;
--- the topics, none for all.
--- An index that was lost, or does not go back so far, is not used: then entries of all topics are answered.
+-- What the log holds after a position, of all topics or of some, up to the last id that the node knows.
+-- KEYS: see entries.lua, and ids of idempotency keys. ARGV: see there, and behind these where to begin ('after',
+-- 'last_event_id', 'since', 'ago', 'before' or 'earliest') and its value; the last id; the topics, none for all.
+-- An index that was lost, or does not go back so far, is not used: then entries of all topics are returned.
 -- Returns {'epoch'}, or {after, '1' for a gap, the oldest or '', read to, entries}.
-local call = redis.call
-local log, meta, own, topic_counts = unpack(KEYS)
-local kind, value, last = ARGV[2], ARGV[3], ARGV[4]
-local max_events, max_bytes, topic_keys = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
-local state = call('HMGET', meta, 'epoch', 'birth', 'floor', 'lossy', 'oldest', 'term', 'topics', 'whole',
-  'floor_time', 'step')
-if state[1] ~= ARGV[1] then return {'epoch'} end
-local birth, floor, is_lossy = state[2], state[3], state[4] == '1'
-local term, topic_count, whole = state[6] or birth, tonumber(state[7] or ''), state[8] or ''
+local ids_by_key, kind, value, last, FIRST_TOPIC = KEYS[4], ARGV[5], ARGV[6], ARGV[7], 8
+local epoch, birth, floor, lossy, oldest, term, topic_count, incomplete_to, dropped_at, step =
+  unpack(call('HMGET', meta, 'epoch', 'birth', 'floor', 'lossy', 'oldest', 'term', 'topics', 'whole', 'floor_time',
+    'step'))
+if epoch ~= ARGV[1] then return {'epoch'} end
+term = term or birth
 
-local function parts(id)
-  local ms, seq = id:match('^(%d+)-(%d+)$')
-  return tonumber(ms), tonumber(seq)
-end
-
-local function is_before(a, b)
-  local a_ms, a_seq = parts(a)
-  local b_ms, b_seq = parts(b)
-  return a_ms < b_ms or (a_ms == b_ms and a_seq < b_seq)
-end
-
--- 'step': the clock went back; up to this entry none was taken later than at this time. An id has the
--- milliseconds of its entry, or later ones; then the entry has a time of its own.
-local step_id, step_ms = (state[10] or ''):match('^(%S+) (%d+)$')
-
-local function time_of(entry)
-  local time = tonumber(entry[2][5] or (parts(entry[1])))
-  if step_id and not is_before(step_id, entry[1]) then time = math.min(time, tonumber(step_ms)) end
-  return time
-end
+-- The clock went back; up to this entry none was taken later than at this time.
+local step_id, step_time = (step or ''):match('^(%S+) (%d+)$')
+step_time = tonumber(step_time)
 
 local function floor_time()
-  local id, ms = (state[9] or ''):match('^(%S+) (%d+)$')
+  local id, ms = (dropped_at or ''):match('^(%S+) (%d+)$')
   return id == floor and tonumber(ms) or (parts(floor))
 end
 
@@ -53,7 +32,7 @@ end
 -- What has come into the log since a time is all there, unless that is older than what was lost.
 local function is_cut(ms)
   local birth_ms = parts(birth)
-  return (floor ~= birth and floor ~= '0-0' and floor_time() >= ms) or (is_lossy and birth_ms >= ms)
+  return (floor ~= birth and floor ~= '0-0' and floor_time() >= ms) or (lossy == '1' and birth_ms >= ms)
 end
 
 local function between(a, b)
@@ -65,14 +44,14 @@ local function between(a, b)
   return string.format('%.0f-%.0f', a_ms, a_seq + math.floor((b_seq - a_seq) / 2))
 end
 
--- The first entry behind a place, and whether it was taken before this time.
+-- The first entry after an id, and whether it was taken before this time.
 local function is_early(id, to, ms)
   local found = call('XRANGE', log, '(' .. id, to, 'COUNT', 1)[1]
-  return found, found and time_of(found) < ms
+  return found, found and time_of(found, step_id, step_time) < ms
 end
 
--- The place before the first entry that was taken at or after this time.
-local function place_at(ms)
+-- The id before the first entry that was taken at or after this time.
+local function id_before_time(ms)
   local early, to = id_before(string.format('%.0f-0', ms)), last
   -- Where the clock was ahead: by halves, since times do not decrease with ids.
   for _ = 1, 200 do
@@ -91,9 +70,9 @@ local function begin()
   if kind == 'after' then
     if is_before(value, floor) then return floor, true end
     return value, false
-  elseif kind == 'brought' then
+  elseif kind == 'last_event_id' then
     local id = value
-    if not id:match('^%d+-%d+$') then id = call('HGET', own, value) end
+    if not id:match('^%d+-%d+$') then id = call('HGET', ids_by_key, value) end
     if id and not id:find('!', 1, true) and is_known(id) then return id, false end
     local from = is_before(birth, floor) and floor or birth
     -- An id of a server that this one was promoted in place of, or of what it has lost: before it came all
@@ -102,22 +81,12 @@ local function begin()
     return from, true
   elseif kind == 'since' or kind == 'ago' then
     local ms = tonumber(value)
-    if kind == 'ago' then
-      local now = call('TIME')
-      ms = math.max(0, tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000) - ms)
-    end
-    return ms == 0 and floor or place_at(ms), is_cut(ms)
+    if kind == 'ago' then ms = math.max(0, now_ms() - ms) end
+    return ms == 0 and floor or id_before_time(ms), is_cut(ms)
   elseif kind == 'before' then
     return id_before(value), false
   end
   return floor, false
-end
-
-local entries, size = {}, 0
-local function is_full() return #entries >= max_events or size >= max_bytes end
-local function take(entry)
-  entries[#entries + 1] = entry
-  for _, field in ipairs(entry[2]) do size = size + #field end
 end
 
 -- Returns the last id that was looked at, or nil when that was all.
@@ -125,7 +94,7 @@ local function read_all(after)
   local from, step = '(' .. after, math.min(max_events, 16)
   while not is_full() do
     local some = call('XRANGE', log, from, last, 'COUNT', step)
-    for _, entry in ipairs(some) do take(entry) end
+    for _, entry in ipairs(some) do add(entry) end
     if #some < step then return nil end
     from = '(' .. some[#some][1]
   end
@@ -134,9 +103,9 @@ end
 
 -- The ids of these topics' events in order, and up to where these are all (nil: to the end).
 local function ids_of_topics(after)
-  local count = math.max(8, math.ceil(2 * max_events / (#ARGV - 7)))
+  local count = math.max(8, math.ceil(2 * max_events / (#ARGV - FIRST_TOPIC + 1)))
   local ids, seen, complete_to = {}, {}, nil
-  for i = 8, #ARGV do
+  for i = FIRST_TOPIC, #ARGV do
     local some = call('XRANGE', topic_keys .. ARGV[i], '(' .. after, last, 'COUNT', count)
     for _, entry in ipairs(some) do
       if not seen[entry[1]] then seen[entry[1]] = true ids[#ids + 1] = entry[1] end
@@ -154,26 +123,22 @@ local function read_topics(after)
     if complete_to and is_before(complete_to, id) then break end
     if is_full() then return entries[#entries][1] end
     local entry = call('XRANGE', log, id, id)[1]
-    if entry then take(entry) end
+    if entry then add(entry) end
   end
   return complete_to
-end
-
-local function is_indexed(after)
-  if topic_count ~= call('HLEN', topic_counts) or (whole ~= '' and is_before(after, whole)) then return false end
-  for i = 8, #ARGV do
-    local count = call('HGET', topic_counts, ARGV[i]) or '0'
-    if tonumber(count) ~= call('XLEN', topic_keys .. ARGV[i]) then return false end
-  end
-  return true
 end
 
 local after, gap = begin()
 local read_to = nil
 if is_before(after, last) then
-  if #ARGV > 7 and is_indexed(after) then read_to = read_topics(after) else read_to = read_all(after) end
+  local has_topics = #ARGV >= FIRST_TOPIC
+  if has_topics and is_indexed(FIRST_TOPIC, topic_count, incomplete_to, after) then
+    read_to = read_topics(after)
+  else
+    read_to = read_all(after)
+  end
   read_to = read_to or last
 else
   read_to = after
 end
-return {after, gap and '1' or '0', state[5], read_to, entries}
+return {after, gap and '1' or '0', oldest, read_to, entries}
