@@ -1,11 +1,17 @@
 //! Redis that is unreachable, from the start or for a while: what is refused, what stays, and what is logged.
 
-use std::time::{Duration, Instant};
+use std::{
+    error::Error,
+    time::{Duration, Instant},
+};
+
+use sse_broadcaster::history::History as _;
+use sse_broadcaster_redis::{Redis, RedisOptions};
 
 use crate::{
     redis::nodes::{Published, history_of, node, publish},
     support::redis::{DURABLE, RedisServer},
-    support::{command, wait_until},
+    support::{PATIENCE, command, wait_until},
 };
 
 #[test]
@@ -118,4 +124,30 @@ fn a_password_is_used_and_never_shown() {
     let mut wrong = crate::redis::nodes::node(redis.address(), &[]);
     assert!(wrong.log().contains("is unreachable"), "{}", wrong.log());
     assert!(!format!("{}{}", node.log(), wrong.log()).contains("secret"));
+}
+
+#[tokio::test]
+async fn what_is_unavailable_has_the_error_of_redis_as_its_source_which_never_shows_the_password() {
+    let mut settings = DURABLE.to_vec();
+    settings.extend(["--requirepass", "other"]);
+    let locked = RedisServer::start_locked(&settings);
+    let absent = RedisServer::prepare(&DURABLE);
+    for redis in [locked, absent] {
+        for protocol in ["resp2", "resp3"] {
+            let url = format!(
+                "redis://user:secret@{}?protocol={protocol}",
+                redis.address()
+            );
+            let history = Redis::connect(RedisOptions::new(url)).expect("a URL");
+            history.tried(PATIENCE).await;
+            let error = history.health().expect_err("it cannot be used");
+            let source = error.source().expect("the error of Redis").to_string();
+            assert!(error.reason().ends_with(&source), "{error}: {source}");
+            let mut errors =
+                std::iter::successors(Some(&error as &dyn Error), |&error| error.source());
+            let shows_password =
+                |error: &dyn Error| format!("{error} {error:?}").contains("secret");
+            assert!(!errors.any(shows_password), "{error:?}");
+        }
+    }
 }

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    call::{Failure, Outcome, call, decode},
+    call::{Outcome, call, decode},
     connection::Server,
     entry::Unexpected,
     holds::Standing,
@@ -23,7 +23,7 @@ use super::{
 };
 use sse_broadcaster::{
     event::Event,
-    history::{AppendError, Appended, Batch, ReservationGuard, Unavailable},
+    history::{AppendError, Appended, Batch, ReservationGuard},
 };
 
 /// How long an append may take, whatever becomes of it.
@@ -75,8 +75,8 @@ impl Publisher {
         let (ids, last, stored) = match outcome {
             Ok(Outcome::Kept(ids, last, stored)) => (ids, last, stored),
             Ok(Outcome::Refused(why)) => return drop(unsent.send(Err(why))),
-            Err(Unexpected) => {
-                let why = outcome_unknown(shared, "the reply cannot be decoded");
+            Err(error) => {
+                let why = AppendError::OutcomeUnknown(shared.unavailable_by(error));
                 return drop(unsent.send(Err(why)));
             }
         };
@@ -158,16 +158,16 @@ pub(super) async fn append(
         return response;
     }
     match stage.compare_exchange(WAITING, WITHDRAWN, Ordering::AcqRel, Ordering::Acquire) {
-        Ok(_) => Err(AppendError::Unavailable(Unavailable::new(format!(
-            "{} has not responded for {RESPONSE_WITHIN:?}",
-            shared.address
-        )))),
+        Ok(_) => {
+            let why = format!("it has not responded for {RESPONSE_WITHIN:?}");
+            Err(AppendError::Unavailable(shared.unavailable_for(why)))
+        }
         Err(_) => Err(outcome_unknown(shared, "the reply is late")),
     }
 }
 
 fn outcome_unknown(shared: &Shared, why: &str) -> AppendError {
-    AppendError::OutcomeUnknown(Unavailable::new(format!("{}: {why}", shared.address)))
+    AppendError::OutcomeUnknown(shared.unavailable_for(why))
 }
 
 /// Sends what is queued until the queue is closed.
@@ -237,11 +237,7 @@ async fn send(shared: Arc<Shared>, jobs: Vec<Job>, permit: OwnedSemaphorePermit)
         shared.stats.commit_latency.observe(began.elapsed());
         shared.stats.commits.add(1);
     }
-    let failure = called
-        .as_ref()
-        .err()
-        .map(|failure| failure.why().to_owned());
-    shared.failed(failure);
+    shared.failed(called.as_ref().err().map(|failure| failure.why().clone()));
     match called {
         Ok((epoch, replies)) => {
             let at = Landed {
@@ -255,14 +251,9 @@ async fn send(shared: Arc<Shared>, jobs: Vec<Job>, permit: OwnedSemaphorePermit)
                 publisher.settle(&shared, at, outcome).await;
             }
         }
-        Err(Failure::Refused(why)) => {
+        Err(failure) => {
             for publisher in publishers {
-                publisher.respond(Err(AppendError::Unavailable(Unavailable::new(why.clone()))));
-            }
-        }
-        Err(Failure::Unknown(why)) => {
-            for publisher in publishers {
-                publisher.respond(Err(outcome_unknown(&shared, &why)));
+                publisher.respond(Err(failure.clone().into()));
             }
         }
     }
@@ -278,9 +269,8 @@ fn admit(shared: &Shared, job: Job) -> Option<(Batch, Publisher)> {
         return None;
     }
     if job.arguments() > MAX_CALL_ARGUMENTS {
-        let why = format!("{} takes no batch of so many parts", shared.address);
-        job.publisher
-            .respond(Err(AppendError::Unavailable(Unavailable::new(why))));
+        let why = shared.unavailable_for("it takes no batch of so many parts");
+        job.publisher.respond(Err(AppendError::Unavailable(why)));
         return None;
     }
     Some((job.batch, job.publisher))

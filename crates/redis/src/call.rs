@@ -14,7 +14,7 @@ use super::{
 };
 use sse_broadcaster::{
     event::EventId,
-    history::{AppendError, Batch, MAX_RETAINED_BYTES, MAX_RETAINED_VALUES},
+    history::{AppendError, Batch, MAX_RETAINED_BYTES, MAX_RETAINED_VALUES, Unavailable},
 };
 
 /// How often a call is made anew because the epoch is another, or because something was lost. It was
@@ -26,24 +26,34 @@ const REPAIR_WITHIN: Duration = Duration::from_millis(500);
 const REPAIR_STEP: (usize, usize) = (4_096, 4 << 20);
 
 /// Why a call was not carried out, or may not have been.
+#[derive(Clone)]
 pub(super) enum Failure {
     /// Nothing was kept.
-    Refused(String),
-    Unknown(String),
+    Refused(Unavailable),
+    Unknown(Unavailable),
 }
 
 impl Failure {
-    fn of(error: &RedisError) -> Self {
-        if is_refusal(error) {
-            Self::Refused(error.to_string())
+    fn of(shared: &Shared, error: RedisError) -> Self {
+        if is_refusal(&error) {
+            Self::Refused(shared.unavailable_by(error))
         } else {
-            Self::Unknown(error.to_string())
+            Self::Unknown(shared.unavailable_by(error))
         }
     }
 
-    pub(super) fn why(&self) -> &str {
+    pub(super) fn why(&self) -> &Unavailable {
         let (Self::Refused(why) | Self::Unknown(why)) = self;
         why
+    }
+}
+
+impl From<Failure> for AppendError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(why) => Self::Unavailable(why),
+            Failure::Unknown(why) => Self::OutcomeUnknown(why),
+        }
     }
 }
 
@@ -62,7 +72,7 @@ pub(super) async fn call(
             Ok(replies) => replies,
             Err(error) => {
                 has_failed(shared, lane, &error);
-                return Err(Failure::of(&error));
+                return Err(Failure::of(shared, error));
             }
         };
         let word = match replies.first() {
@@ -82,12 +92,13 @@ pub(super) async fn call(
             b"server" => {
                 let why = "another server has taken over, or this one was restarted, and has yet to \
                            take over its log";
-                return Err(Failure::Refused(why.into()));
+                return Err(Failure::Refused(shared.unavailable_for(why)));
             }
             _ => return Ok((epoch, replies)),
         }
     }
-    Err(Failure::Refused("its epoch changes all the time".into()))
+    let why = "its epoch changes all the time";
+    Err(Failure::Refused(shared.unavailable_for(why)))
 }
 
 /// Leaves what takes no events.
@@ -113,7 +124,8 @@ async fn begin_epoch(
         .begin_epoch(&mut lane.connection, lane.server, ended, is_lossy)
         .await;
     // Nothing of these batches was kept, whatever becomes of the epoch.
-    shared.set_epoch(begun.map_err(|error| Failure::Refused(error.to_string()))?);
+    let epoch = begun.map_err(|error| Failure::Refused(shared.unavailable_by(error)))?;
+    shared.set_epoch(epoch);
     Ok(())
 }
 
@@ -132,14 +144,13 @@ async fn restore_idempotency_keys(
     loop {
         let reply = script::run(&step, &mut lane.connection).await;
         let reply = reply.and_then(|reply| Ok(entry::parts(reply)?));
-        let [is_whole] = reply.map_err(|error| Failure::Refused(error.to_string()))?;
+        let [is_whole] = reply.map_err(|error| Failure::Refused(shared.unavailable_by(error)))?;
         if entry::number(is_whole) == Ok(1) {
             return Ok(());
         }
         if Instant::now() > until {
-            return Err(Failure::Refused(
-                "its index of idempotency keys was lost and is being restored".into(),
-            ));
+            let why = "its index of idempotency keys was lost and is being restored";
+            return Err(Failure::Refused(shared.unavailable_for(why)));
         }
     }
 }

@@ -12,8 +12,9 @@ use sse_broadcaster::event::{Event, EventId, Stored};
 /// Between a field's parts; no name or topic holds it.
 const SEPARATOR: char = '\n';
 
-/// A reply is not what the script answers: somebody else has written to these keys, or it is no Redis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A reply is not what the script returns: somebody else has written to these keys, or it is no Redis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a reply cannot be decoded")]
 pub(super) struct Unexpected;
 
 impl std::convert::From<Unexpected> for RedisError {

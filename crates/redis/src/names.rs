@@ -6,7 +6,7 @@ use ::redis::{Cmd, Value};
 
 use super::{
     entry::{self, Unexpected},
-    read::{ask, nonsense},
+    read::ask,
     script,
     shared::Shared,
 };
@@ -31,7 +31,8 @@ pub(super) async fn names(
         NameKind::RetainedKeys => {
             let mut call = ::redis::cmd("HKEYS");
             call.arg(&shared.keys.retained);
-            let keys = texts(ask(shared, &call).await?).map_err(|Unexpected| nonsense(shared))?;
+            let keys = texts(ask(shared, &call).await?);
+            let keys = keys.map_err(|error| shared.unavailable_by(error))?;
             for key in keys {
                 first.take(key);
             }
@@ -87,7 +88,7 @@ async fn scan_topics(shared: &Shared, first: &mut First<'_>) -> Result<(), Unava
         call.arg(&cursor).arg("MATCH").arg(&pattern);
         call.arg("COUNT").arg(SCAN_STEP);
         let found = scanned(ask(shared, &call).await?);
-        let (next, keys) = found.map_err(|Unexpected| nonsense(shared))?;
+        let (next, keys) = found.map_err(|error| shared.unavailable_by(error))?;
         let topics = keys.iter().filter_map(|key| key.strip_prefix(beginning));
         topics.for_each(|topic| first.take(topic.to_owned()));
         if next == "0" {
@@ -95,11 +96,9 @@ async fn scan_topics(shared: &Shared, first: &mut First<'_>) -> Result<(), Unava
         }
         cursor = next;
     }
-    Err(Unavailable::new(format!(
-        "{} holds more than {} keys, too many to list topics",
-        shared.address,
-        SCAN_STEP * MAX_SCAN_STEPS
-    )))
+    let most = SCAN_STEP * MAX_SCAN_STEPS;
+    let why = format!("it holds more than {most} keys, too many to list topics");
+    Err(shared.unavailable_for(why))
 }
 
 /// For a pattern that stands for this text alone.
@@ -131,7 +130,7 @@ async fn ids(
     let ids = entry::list(ask(shared, &call).await?);
     let id = |value| entry::optional(value).map(entry::id).transpose();
     ids.and_then(|ids| ids.into_iter().map(id).collect())
-        .map_err(|Unexpected| nonsense(shared))
+        .map_err(|error| shared.unavailable_by(error))
 }
 
 fn scanned(reply: Value) -> Result<(String, Vec<String>), Unexpected> {

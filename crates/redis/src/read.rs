@@ -97,13 +97,9 @@ pub(super) async fn ask(shared: &Shared, call: &Cmd) -> Result<Value, Unavailabl
             shared.reads.drop_broken(&lane);
         }
         if !is_lost || std::mem::replace(&mut is_again, true) {
-            return Err(Unavailable::new(format!("{}: {error}", shared.address)));
+            return Err(shared.unavailable_by(error));
         }
     }
-}
-
-pub(super) fn nonsense(shared: &Shared) -> Unavailable {
-    Unavailable::new(format!("{}: a reply cannot be decoded", shared.address))
 }
 
 fn add_topics(call: &mut Cmd, selector: &Selector) {
@@ -141,7 +137,7 @@ async fn read_from(
         .arg(head.to_string());
     add_topics(&mut call, selector);
     let reply = ask(shared, &call).await?;
-    let found = decode(reply).map_err(|Unexpected| nonsense(shared))?;
+    let found = decode(reply).map_err(|error| shared.unavailable_by(error))?;
     Ok(found.map(|found| found.chunk(epoch, selector, limit)))
 }
 
@@ -219,13 +215,11 @@ async fn find_last(
             .arg(&from);
         add_topics(&mut call, selector);
         let reply = ask(shared, &call).await?;
-        let Ok(reply) = entry::list(reply) else {
-            return Err(nonsense(shared));
-        };
+        let reply = entry::list(reply).map_err(|error| shared.unavailable_by(error))?;
         let Ok([_, _, is_all, entries]) = <[Value; 4]>::try_from(reply) else {
             return Ok(None);
         };
-        let entries = entry::entries(entries).map_err(|Unexpected| nonsense(shared))?;
+        let entries = entry::entries(entries).map_err(|error| shared.unavailable_by(error))?;
         for entry in entries {
             let id = entry.id;
             from = format!("({id}");
@@ -252,11 +246,11 @@ pub(super) async fn retained(shared: &Shared, keys: &[&str]) -> Result<RetainedA
         // The window's, as with every read: what appends know of changes only with the next append.
         call.arg(shared.window.head().epoch).arg(keys);
         let looked = shared.looked.notified();
-        let reply =
-            entry::list(ask(shared, &call).await?).map_err(|Unexpected| nonsense(shared))?;
+        let reply = entry::list(ask(shared, &call).await?);
+        let reply = reply.map_err(|error| shared.unavailable_by(error))?;
         if let Ok([head, values]) = <[Value; 2]>::try_from(reply) {
             let found = values_of(head, values);
-            return found.map_err(|Unexpected| nonsense(shared));
+            return found.map_err(|error| shared.unavailable_by(error));
         }
         let _ = timeout(EPOCH_WITHIN, looked).await;
     }

@@ -2,6 +2,8 @@
 
 use std::{
     collections::HashSet,
+    error::Error,
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -49,7 +51,7 @@ pub(super) struct Shared {
     log: Mutex<LogBounds>,
     reach: Mutex<Reach>,
     /// Why the last publish failed, until one succeeds.
-    failing: Mutex<Option<String>>,
+    failing: Mutex<Option<Unavailable>>,
     /// Connections with numbers below this one are not for the tail any more.
     left: AtomicU64,
     leave: Notify,
@@ -72,7 +74,7 @@ enum Reach {
     /// Nothing was tried yet.
     Unknown,
     Here,
-    Unreachable(String),
+    Unreachable(RedisError),
 }
 
 impl Shared {
@@ -131,8 +133,9 @@ impl Shared {
     }
 
     /// Redis cannot be reached: logged once.
-    pub(super) fn is_unreachable(&self, why: &str) {
-        let before = std::mem::replace(&mut *self.reach.lock(), Reach::Unreachable(why.to_owned()));
+    pub(super) fn is_unreachable(&self, why: RedisError) {
+        let unreachable = Reach::Unreachable(why.clone());
+        let before = std::mem::replace(&mut *self.reach.lock(), unreachable);
         if !matches!(before, Reach::Unreachable(_)) {
             log::warn!(
                 "history at {} is unreachable ({why}): open streams stay open, publishes are refused until it \
@@ -170,10 +173,20 @@ impl Shared {
     pub(super) fn unavailable(&self) -> Unavailable {
         match &*self.reach.lock() {
             Reach::Unreachable(why) => {
-                Unavailable::new(format!("{} is unreachable: {why}", self.address))
+                let reason = format!("{} is unreachable: {why}", self.address);
+                Unavailable::new(reason).with_source(why.clone())
             }
             _ => Unavailable::new(format!("{} is not reached yet", self.address)),
         }
+    }
+
+    /// A reason without an error behind it.
+    pub(super) fn unavailable_for(&self, why: impl fmt::Display) -> Unavailable {
+        Unavailable::new(format!("{}: {why}", self.address))
+    }
+
+    pub(super) fn unavailable_by(&self, error: impl Error + Send + Sync + 'static) -> Unavailable {
+        self.unavailable_for(&error).with_source(error)
     }
 
     /// The lane's connection to the server that the tail follows; waits for it while the tail has one.
@@ -253,7 +266,7 @@ impl Shared {
         matches!(*self.reach.lock(), Reach::Here)
     }
 
-    pub(super) fn failed(&self, why: Option<String>) {
+    pub(super) fn failed(&self, why: Option<Unavailable>) {
         *self.failing.lock() = why;
     }
 
@@ -265,10 +278,7 @@ impl Shared {
         if !self.follows() || self.usable(&self.appends).is_none() {
             return Err(self.unavailable());
         }
-        match &*self.failing.lock() {
-            Some(why) => Err(Unavailable::new(format!("{}: {why}", self.address))),
-            None => Ok(()),
-        }
+        self.failing.lock().clone().map_or(Ok(()), Err)
     }
 
     /// Begins another epoch in place of `ended`, or finds that another node has. `is_lossy`: something

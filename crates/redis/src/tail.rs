@@ -68,7 +68,7 @@ impl Tail {
         loop {
             let Err(error) = self.try_follow(&mut backoff).await;
             self.shared.holds.disconnected();
-            self.shared.is_unreachable(&error.to_string());
+            self.shared.is_unreachable(error);
             self.shared.looked.notify_waiters();
             sleep(backoff.next()).await;
         }
@@ -194,7 +194,7 @@ impl Tail {
             Ok(_) => Ok(true),
             // What it holds can be read all the same.
             Err(error) if is_refusal(&error) && !is_lost(&error) => {
-                self.shared.failed(Some(error.to_string()));
+                self.shared.failed(Some(self.shared.unavailable_by(error)));
                 Ok(false)
             }
             Err(error) => Err(error),
