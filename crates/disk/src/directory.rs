@@ -85,7 +85,8 @@ impl Directory {
                 "{} is damaged, which says how far the log has come: restore a copy of the whole \
                  directory, or delete this file to go on with the log as it is",
                 file.display()
-            )),
+            ))
+            .caused_by(error),
             _ => cannot_write(&file, error),
         })
     }

@@ -100,9 +100,10 @@ pub(super) fn open_engine(
     }
     match high_water.written.checked_sub(standing.head_number) {
         None | Some(0) => Ok(log),
-        Some(missing) => Err(Fault::Damaged(format!(
-            "it ends {missing} events before the last that was acknowledged"
-        ))),
+        Some(missing) => {
+            let what = format!("it ends {missing} events before the last that was acknowledged");
+            Err(Fault::Damaged(what.into()))
+        }
     }
 }
 
@@ -110,7 +111,7 @@ pub(super) fn open_engine(
 pub(super) fn refused(directory: &Directory, fault: Fault) -> OpenError {
     let path = directory.path().display();
     let sentence = match &fault {
-        Fault::Version => format!(
+        Fault::Version(_) => format!(
             "the files in {path} are of another version of the engine: run the version that wrote \
              them, or give another directory"
         ),

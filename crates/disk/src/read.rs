@@ -211,8 +211,8 @@ impl Reading<'_> {
             let kept = record.decode()?;
             let number = kept.number;
             if before.is_some_and(|before| before + 1 != number) {
-                let id = record.id;
-                return Err(Fault::Damaged(format!("events before {id} are missing")));
+                let what = format!("events before {} are missing", record.id);
+                return Err(Fault::Damaged(what.into()));
             }
             before = Some(number);
             if self.selector.admits_fields(&kept.fields) {

@@ -38,7 +38,7 @@ pub(super) fn repair(
         holes: Vec::new(),
     };
     let is_damaged = repair.replace_blocks(retained)?;
-    if !is_damaged && !repair.is_repeated && *fault == Fault::Stopped {
+    if !is_damaged && !repair.is_repeated && matches!(fault, Fault::Stopped) {
         // It was the disk.
         return Ok(false);
     }

@@ -37,7 +37,7 @@ impl Disk {
         };
         match self.read_store(read).await {
             Ok(chunk) => Ok(chunk),
-            Err(fault @ Fault::Io(_)) => Err(unavailable(fault)),
+            Err(fault @ Fault::Io(_)) => Err(fault.into()),
             Err(fault) => Ok(self.pass_over(&fault.to_string(), floor)),
         }
     }
@@ -49,7 +49,7 @@ impl Disk {
             names::topics(store, range)
         };
         let names = self.read_store(read).await;
-        names.map_err(unavailable)
+        names.map_err(Unavailable::from)
     }
 
     /// Has a thread read, again once what it met is repaired.
@@ -114,10 +114,6 @@ impl Disk {
             oldest: bounds.oldest,
         }
     }
-}
-
-fn unavailable(fault: Fault) -> Unavailable {
-    Unavailable::new(fault.to_string()).with_source(fault)
 }
 
 /// What a thread of its own can take along.

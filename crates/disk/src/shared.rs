@@ -92,7 +92,7 @@ impl Shared {
         match &current.store {
             Some(store) => Ok(Arc::clone(store)),
             None if current.is_in_repair => Err(Fault::Stopped),
-            None => Err(Fault::Io(current.why().reason().to_owned())),
+            None => Err(current.why().into()),
         }
     }
 
@@ -171,18 +171,18 @@ impl Shared {
     }
 
     /// Nobody gets hold of the engine from here on.
-    pub(super) fn close(&self, why: &str, is_in_repair: bool) -> Option<Arc<Store>> {
+    pub(super) fn close(&self, why: Unavailable, is_in_repair: bool) -> Option<Arc<Store>> {
         let current = &mut *self.current.write();
         current.is_in_repair = is_in_repair;
-        current.refusing = Some(Unavailable::new(why.to_owned()));
+        current.refusing = Some(why);
         current.store.take()
     }
 
     /// It cannot be opened for now.
-    pub(super) fn stays_closed(&self, why: &str) {
+    pub(super) fn stays_closed(&self, why: Unavailable) {
         let current = &mut *self.current.write();
         current.is_in_repair = false;
-        current.refusing = Some(Unavailable::new(why.to_owned()));
+        current.refusing = Some(why);
     }
 
     pub(super) fn reopen(&self, log: &Log, oldest: Option<EventId>) {

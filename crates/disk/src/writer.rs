@@ -105,7 +105,7 @@ impl Writer {
             self.upkeep();
         }
         self.sync();
-        self.shared.close("it is closed", false);
+        self.shared.close(Unavailable::new("it is closed"), false);
     }
 
     /// How long there is nothing to do but to wait for publishers.

@@ -43,10 +43,11 @@ pub(crate) fn check(engine: &Path, acknowledged: Option<HighWater>) -> Result<()
         .filter(|mark| mark.epoch == standing.epoch)
         .and_then(|mark| mark.written.checked_sub(standing.head_number));
     if let Some(missing) = missing.filter(|missing| *missing > 0) {
-        return Err(Fault::Damaged(format!(
+        let what = format!(
             "{name} ends, or is damaged, at byte {}, {missing} events before the last that was acknowledged",
             found.whole
-        )));
+        );
+        return Err(Fault::Damaged(what.into()));
     }
     if found.torn {
         log::warn!(

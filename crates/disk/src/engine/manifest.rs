@@ -8,7 +8,7 @@ use std::{
 
 use twox_hash::XxHash3_128;
 
-use super::fault::Fault;
+use super::fault::{Fault, Reason};
 
 const CURRENT_BYTES: usize = 8 + 16 + 1;
 
@@ -21,10 +21,11 @@ pub(crate) fn check(engine: &Path) -> Result<(), Fault> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             bytes => bytes?,
         };
-        let (number, sum) = parse(&bytes).ok_or_else(|| damaged(&current))?;
+        let (number, sum) = parse(&bytes).ok_or_else(|| Fault::Damaged(damaged(&current)))?;
         let manifest = directory.join(format!("v{number}"));
-        if XxHash3_128::oneshot(&fs::read(&manifest).map_err(|_| damaged(&manifest))?) != sum {
-            return Err(damaged(&manifest));
+        let unread = |error| Fault::Damaged(damaged(&manifest).caused_by(error));
+        if XxHash3_128::oneshot(&fs::read(&manifest).map_err(unread)?) != sum {
+            return Err(Fault::Damaged(damaged(&manifest)));
         }
     }
     Ok(())
@@ -44,6 +45,6 @@ fn parse(bytes: &[u8]) -> Option<(u64, u128)> {
     (kind == [0]).then_some((u64::from_le_bytes(*number), u128::from_le_bytes(*sum)))
 }
 
-fn damaged(file: &Path) -> Fault {
-    Fault::Damaged(format!("{} is not what was written", file.display()))
+fn damaged(file: &Path) -> Reason {
+    Reason::from(format!("{} is not what was written", file.display()))
 }

@@ -20,7 +20,7 @@ use lsm_tree::{
     },
 };
 
-use super::fault::Fault;
+use super::fault::{Fault, Reason};
 
 const FULL_ITEM: u8 = 0;
 /// Of a block that holds one item.
@@ -145,12 +145,12 @@ fn list(
     index: BlockHandle,
     is_in_parts: bool,
 ) -> Result<Vec<Listed>, Fault> {
-    let unreadable = || Fault::Damaged(format!("the index of {} cannot be read", path.display()));
+    let unreadable = || Reason::from(format!("the index of {} cannot be read", path.display()));
     let block = match Block::from_file(file, index, CompressionType::None).map_err(engine) {
-        Err(Fault::Damaged(_)) => return Err(unreadable()),
+        Err(Fault::Damaged(why)) => return Err(Fault::Damaged(unreadable().caused_by(why))),
         block => block?,
     };
-    let listed = parse(&block.data).ok_or_else(unreadable)?;
+    let listed = parse(&block.data).ok_or_else(|| Fault::Damaged(unreadable()))?;
     if !is_in_parts {
         return Ok(listed);
     }

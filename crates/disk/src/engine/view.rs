@@ -79,7 +79,8 @@ impl View<'_> {
 
     pub(crate) fn event(&self, id: EventId) -> Result<Record, Fault> {
         let value = self.snapshot.get(&self.store.events, id_key(id))?;
-        let value = value.ok_or_else(|| Fault::Damaged(format!("the event {id} is missing")))?;
+        let value =
+            value.ok_or_else(|| Fault::Damaged(format!("the event {id} is missing").into()))?;
         Ok(Record { id, value })
     }
 

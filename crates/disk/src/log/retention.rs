@@ -78,7 +78,8 @@ impl Log {
             let (number, stored) = found?.stored(began)?;
             let id = stored.id();
             if number != last + 1 && !self.lost.lies_between(before, id) {
-                return Err(Fault::Damaged(format!("events before {id} are missing")));
+                let what = format!("events before {id} are missing");
+                return Err(Fault::Damaged(what.into()));
             }
             (last, before) = (number, id);
             bytes += stored.event().cost();

@@ -81,13 +81,11 @@ impl Writer {
             match log.owns(&batch, group) {
                 Ok(owns) => log.place(&mut commit, group, batch, owns),
                 Err(fault) => {
+                    let why = Unavailable::new("the idempotency keys cannot be read");
+                    let why = why.with_source(fault.clone());
                     note(&mut self.damage, fault)?;
                     group.unread.push((index, batch));
-                    group
-                        .responses
-                        .push(Err(AppendError::Unavailable(Unavailable::new(
-                            "the idempotency keys cannot be read",
-                        ))));
+                    group.responses.push(Err(AppendError::Unavailable(why)));
                 }
             }
         }

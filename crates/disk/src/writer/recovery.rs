@@ -57,7 +57,9 @@ impl Writer {
                 "the log in {path} failed: {fault}; publishes are refused until it is reopened"
             );
         }
-        let closing = self.shared.close(&fault.to_string(), self.damage.is_some());
+        let closing = self
+            .shared
+            .close(fault.clone().into(), self.damage.is_some());
         self.state = State::Closed {
             closing,
             next_try: Some(Instant::now()),
@@ -110,13 +112,13 @@ impl Writer {
         };
         let taken = opened.and_then(|log| self.take_up(log));
         if let Err(fault) = &taken {
-            self.shared.stays_closed(&fault.to_string());
+            self.shared.stays_closed(fault.clone().into());
         }
         self.shared.repaired.notify_waiters();
         let Err(fault) = taken else { return };
         let next_try = match &fault {
             Fault::Io(_) | Fault::Stopped => Some(now + REOPEN_EVERY),
-            Fault::Damaged(_) | Fault::Version => {
+            Fault::Damaged(_) | Fault::Version(_) => {
                 let path = self.directory.path().display();
                 log::error!(
                     "the log in {path} is damaged: {fault}. Publishes are refused; stop the server and \

@@ -69,6 +69,10 @@ impl ServeError {
     /// The message with those of its sources, in one line.
     #[must_use]
     pub fn with_sources(&self) -> String {
+        if let Self::History(error) = self {
+            // Complete in itself: it names its source where that helps.
+            return error.to_string();
+        }
         let sources = std::iter::successors(self.source(), |&error| error.source());
         sources.fold(self.to_string(), |line, source| format!("{line}: {source}"))
     }
