@@ -1,80 +1,23 @@
-//! What is written in the engine: events under their ids, places under topics, idempotency keys, retained
-//! values, and where the log stands.
+//! What is written in the engine: events under their ids, ids under topics, idempotency keys, retained values,
+//! and where the log stands. This file has the values, `record/keys.rs` the keys.
 //!
 //! Numbers are big-endian, so that keys sort as what they stand for.
+
+mod keys;
 
 use bytes::Bytes;
 
 use sse_broadcaster::event::{Event, EventId};
 use sse_broadcaster::internal::{Fields, Step, Steps};
 
-/// Sorts behind every other key of its keyspace.
-pub(super) const STANDING_KEY: [u8; 17] = [0xff; 17];
-
-/// Of the times at which the clock went back.
-pub(super) const STEPS_KEY: [u8; 1] = *b"c";
-
-/// Is there while a repair is under way.
-pub(super) const REPAIR_KEY: [u8; 1] = *b"d";
-
-/// Longer than any event id, as bytes.
-const ID_BYTES: usize = 16;
+pub(super) use keys::{
+    REPAIR_KEY, STANDING_KEY, STEPS_KEY, TOPIC_KEYS_END, id_key, id_of, id_of_topic_key,
+    idempotency_index_key, lost_key, topic_key, topic_keys_from, topic_of_key,
+};
 
 /// What was read cannot have been written by us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Damaged;
-
-pub(super) fn id_key(id: EventId) -> [u8; ID_BYTES] {
-    let mut key = [0; ID_BYTES];
-    key[..8].copy_from_slice(&id.ms().to_be_bytes());
-    key[8..].copy_from_slice(&id.seq().to_be_bytes());
-    key
-}
-
-pub(super) fn id_of(key: &[u8]) -> Result<EventId, Damaged> {
-    let mut reader = Reader(key);
-    let id = reader.id()?;
-    reader.0.is_empty().then_some(id).ok_or(Damaged)
-}
-
-/// Topics hold no control character, so zero ends one.
-pub(super) fn topic_key(topic: &str, id: EventId) -> Vec<u8> {
-    let topic = topic.as_bytes();
-    let mut key = Vec::with_capacity(topic.len() + 2 + ID_BYTES);
-    key.push(b't');
-    key.extend_from_slice(topic);
-    key.push(0);
-    key.extend_from_slice(&id_key(id));
-    key
-}
-
-/// Where the keys of topics begin that come behind this text, and all keys of topics that begin with it.
-pub(super) fn topic_keys_from(text: &str) -> Vec<u8> {
-    [b"t", text.as_bytes()].concat()
-}
-
-/// Behind every key of topics.
-pub(super) const TOPIC_KEYS_END: [u8; 1] = [b't' + 1];
-
-pub(super) fn topic_of_key(key: &[u8]) -> Result<&str, Damaged> {
-    let end = key.len().checked_sub(ID_BYTES + 1).ok_or(Damaged)?;
-    let topic = key.get(1..end).ok_or(Damaged)?;
-    str::from_utf8(topic).map_err(|_| Damaged)
-}
-
-pub(super) fn id_of_topic_key(key: &[u8]) -> Result<EventId, Damaged> {
-    let start = key.len().checked_sub(ID_BYTES).ok_or(Damaged)?;
-    id_of(&key[start..])
-}
-
-/// Of events that were lost: the last position that one of them may have had.
-pub(super) fn lost_key(to: EventId) -> Vec<u8> {
-    [b"l", &id_key(to)[..]].concat()
-}
-
-pub(super) fn idempotency_index_key(idempotency_key: &str) -> Vec<u8> {
-    [b"o", idempotency_key.as_bytes()].concat()
-}
 
 /// What an idempotency key stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
