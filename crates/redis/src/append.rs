@@ -18,7 +18,7 @@ use super::{
     call::{Outcome, call, decode},
     connection::Server,
     entry::Unexpected,
-    holds::Standing,
+    reservations::Followed,
     shared::Shared,
 };
 use sse_broadcaster::{
@@ -63,7 +63,7 @@ struct Publisher {
 }
 
 impl Publisher {
-    /// The hold ends with it: these events never come, or nobody can say whether.
+    /// Its reservation ends with it: these events never come, or nobody can say whether.
     fn respond(self, response: Response) {
         let _ = self.response.send(response);
     }
@@ -71,7 +71,7 @@ impl Publisher {
     /// Acknowledges what was stored, if the tail follows where; where it does not yet, waits for it until
     /// the deadline.
     async fn settle(self, shared: &Shared, at: Landed, outcome: Result<Outcome, Unexpected>) {
-        let (mut hold, unsent) = (self.reserved, self.response);
+        let (mut reserved, unsent) = (self.reserved, self.response);
         let (ids, last, stored) = match outcome {
             Ok(Outcome::Kept(ids, last, stored)) => (ids, last, stored),
             Ok(Outcome::Refused(why)) => return drop(unsent.send(Err(why))),
@@ -82,16 +82,19 @@ impl Publisher {
         };
         shared.stats.committed.add(stored);
         loop {
-            let looked = shared.looked.notified();
-            tokio::pin!(looked);
-            looked.as_mut().enable();
-            match shared.holds.acknowledge(at.epoch, at.server, last, hold) {
+            let polled = shared.polled.notified();
+            tokio::pin!(polled);
+            polled.as_mut().enable();
+            match shared
+                .reservations
+                .acknowledge(at.epoch, at.server, last, reserved)
+            {
                 Ok(()) => return drop(unsent.send(Ok(Appended { ids }))),
-                Err(reserved) => hold = reserved,
+                Err(again) => reserved = again,
             }
-            let is_elsewhere = |standing: Standing| standing.server != at.server;
-            if shared.holds.standing().is_some_and(is_elsewhere)
-                || timeout_at(at.deadline, looked).await.is_err()
+            let is_elsewhere = |followed: Followed| followed.server != at.server;
+            if shared.reservations.followed().is_some_and(is_elsewhere)
+                || timeout_at(at.deadline, polled).await.is_err()
             {
                 let why = outcome_unknown(shared, "another server has taken over meanwhile");
                 return drop(unsent.send(Err(why)));
@@ -221,7 +224,7 @@ async fn gather(queue: &mut mpsc::Receiver<Job>, left: &mut Option<Job>) -> Opti
 async fn send(shared: Arc<Shared>, jobs: Vec<Job>, permit: OwnedSemaphorePermit) {
     let is_trim = jobs.is_empty();
     let usable = shared.usable(&shared.appends);
-    let Some(mut lane) = usable.filter(|_| shared.follows()) else {
+    let Some(mut connection) = usable.filter(|_| shared.follows()) else {
         return refuse(&shared, jobs);
     };
     let admitted = jobs.into_iter().filter_map(|job| admit(&shared, job));
@@ -230,7 +233,7 @@ async fn send(shared: Arc<Shared>, jobs: Vec<Job>, permit: OwnedSemaphorePermit)
         return;
     }
     let began = Instant::now();
-    let called = call(&shared, &mut lane, &batches).await;
+    let called = call(&shared, &mut connection, &batches).await;
     // What follows waits for the tail, and not for Redis.
     drop((batches, permit));
     if !is_trim && called.is_ok() {
@@ -242,7 +245,7 @@ async fn send(shared: Arc<Shared>, jobs: Vec<Job>, permit: OwnedSemaphorePermit)
         Ok((epoch, replies)) => {
             let at = Landed {
                 epoch,
-                server: lane.server,
+                server: connection.server,
                 deadline: tokio::time::Instant::now() + CONFIRM_WITHIN,
             };
             let mut replies = replies.into_iter();

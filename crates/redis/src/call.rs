@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ::redis::{Cmd, RedisError, Value};
 
 use super::{
-    connection::{Numbered, Server},
+    connection::{Connection, Server},
     entry::{self, Unexpected},
     refusal::{is_demoted, is_lost, is_refusal},
     script,
@@ -61,17 +61,17 @@ impl From<Failure> for AppendError {
 /// known, or because something was lost, it is run again once this is set right.
 pub(super) async fn call(
     shared: &Shared,
-    lane: &mut Numbered,
+    connection: &mut Connection,
     batches: &[Batch],
 ) -> Result<(u64, Vec<Value>), Failure> {
     for _ in 0..MAX_EPOCHS {
         let epoch = shared.epoch();
-        let call = command(shared, epoch, lane.server, batches);
-        let reply = script::run(&call, &mut lane.connection).await;
+        let call = command(shared, epoch, connection.server, batches);
+        let reply = script::run(&call, &mut connection.multiplexed).await;
         let mut replies = match reply.and_then(|reply| Ok(entry::list(reply)?)) {
             Ok(replies) => replies,
             Err(error) => {
-                has_failed(shared, lane, &error);
+                has_failed(shared, connection, &error);
                 return Err(Failure::of(shared, error));
             }
         };
@@ -84,11 +84,11 @@ pub(super) async fn call(
                 let current = replies.pop().and_then(|reply| entry::number(reply).ok());
                 match current {
                     Some(current) => shared.set_epoch(current),
-                    None => begin_epoch(shared, lane, None, epoch != 0).await?,
+                    None => begin_epoch(shared, connection, None, epoch != 0).await?,
                 }
             }
-            b"lost" => begin_epoch(shared, lane, Some(epoch), true).await?,
-            b"keys" => restore_idempotency_keys(shared, lane, epoch).await?,
+            b"lost" => begin_epoch(shared, connection, Some(epoch), true).await?,
+            b"keys" => restore_idempotency_keys(shared, connection, epoch).await?,
             b"server" => {
                 let why = "another server has taken over, or this one was restarted, and has yet to \
                            take over its log";
@@ -102,26 +102,31 @@ pub(super) async fn call(
 }
 
 /// Leaves what takes no events.
-fn has_failed(shared: &Shared, lane: &Numbered, error: &RedisError) {
+fn has_failed(shared: &Shared, connection: &Connection, error: &RedisError) {
     if is_lost(error) {
-        shared.appends.drop_broken(lane);
+        shared.appends.drop_broken(connection);
     }
-    let standing = shared.holds.standing();
-    if let Some(standing) = standing.filter(|standing| standing.server == lane.server)
+    let followed = shared.reservations.followed();
+    if let Some(followed) = followed.filter(|followed| followed.server == connection.server)
         && is_demoted(error)
     {
-        shared.leave(standing);
+        shared.leave(followed);
     }
 }
 
 async fn begin_epoch(
     shared: &Shared,
-    lane: &mut Numbered,
+    connection: &mut Connection,
     ended: Option<u64>,
     is_lossy: bool,
 ) -> Result<(), Failure> {
     let begun = shared
-        .begin_epoch(&mut lane.connection, lane.server, ended, is_lossy)
+        .begin_epoch(
+            &mut connection.multiplexed,
+            connection.server,
+            ended,
+            is_lossy,
+        )
         .await;
     // Nothing of these batches was kept, whatever becomes of the epoch.
     let epoch = begun.map_err(|error| Failure::Refused(shared.unavailable_by(error)))?;
@@ -131,7 +136,7 @@ async fn begin_epoch(
 
 async fn restore_idempotency_keys(
     shared: &Shared,
-    lane: &mut Numbered,
+    connection: &mut Connection,
     epoch: u64,
 ) -> Result<(), Failure> {
     shared.warn_once(
@@ -142,7 +147,7 @@ async fn restore_idempotency_keys(
     step.arg(epoch).arg(REPAIR_STEP.0).arg(REPAIR_STEP.1);
     let until = Instant::now() + REPAIR_WITHIN;
     loop {
-        let reply = script::run(&step, &mut lane.connection).await;
+        let reply = script::run(&step, &mut connection.multiplexed).await;
         let reply = reply.and_then(|reply| Ok(entry::parts(reply)?));
         let [is_whole] = reply.map_err(|error| Failure::Refused(shared.unavailable_by(error)))?;
         if entry::number(is_whole) == Ok(1) {

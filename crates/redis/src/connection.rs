@@ -1,4 +1,4 @@
-//! Ways to Redis: where it is, and connections that come back by themselves.
+//! Where Redis is, and connections to it that are made anew where they break.
 
 use std::{
     fmt,
@@ -93,10 +93,10 @@ impl Address {
         })
     }
 
-    pub(super) async fn connect(&self, reply_within: Duration) -> Result<Numbered, RedisError> {
+    pub(super) async fn connect(&self, reply_within: Duration) -> Result<Connection, RedisError> {
         let connecting = async {
             let mut connected = self.open(reply_within).await?;
-            script::load_all(&mut connected.connection).await?;
+            script::load_all(&mut connected.multiplexed).await?;
             Ok(connected)
         };
         timeout(CONNECT_WITHIN, connecting)
@@ -104,18 +104,18 @@ impl Address {
             .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
     }
 
-    async fn open(&self, reply_within: Duration) -> Result<Numbered, RedisError> {
+    async fn open(&self, reply_within: Duration) -> Result<Connection, RedisError> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_WITHIN))
             .set_response_timeout(Some(reply_within));
         let number = self.made.fetch_add(1, Ordering::Relaxed);
-        let mut connection = self
+        let mut multiplexed = self
             .client
             .get_multiplexed_async_connection_with_config(&config)
             .await?;
-        let server = identify(&mut connection).await?;
-        Ok(Numbered {
-            connection,
+        let server = identify(&mut multiplexed).await?;
+        Ok(Connection {
+            multiplexed,
             number,
             server,
         })
@@ -164,10 +164,10 @@ impl Backoff {
     }
 }
 
-/// A connection that many share, kept up by [`Lane::keep`]. Whoever finds it down does not wait.
+/// A connection that many share, kept up by [`SharedConnection::keep`]. Whoever finds it down does not wait.
 #[derive(Default)]
-pub(super) struct Lane {
-    connection: Mutex<Option<Numbered>>,
+pub(super) struct SharedConnection {
+    connection: Mutex<Option<Connection>>,
     broken: Notify,
     pub(super) up: Notify,
     /// Somebody else has reached Redis, so that it is worth a try at once.
@@ -175,20 +175,20 @@ pub(super) struct Lane {
 }
 
 #[derive(Clone)]
-pub(super) struct Numbered {
-    pub(super) connection: MultiplexedConnection,
+pub(super) struct Connection {
+    pub(super) multiplexed: MultiplexedConnection,
     /// Increases with each connection that this process opens.
     pub(super) number: u64,
     pub(super) server: Server,
 }
 
-impl Lane {
-    pub(super) fn get(&self) -> Option<Numbered> {
+impl SharedConnection {
+    pub(super) fn get(&self) -> Option<Connection> {
         self.connection.lock().clone()
     }
 
     /// This one is of no use any more; a later one stays.
-    pub(super) fn drop_broken(&self, broken: &Numbered) {
+    pub(super) fn drop_broken(&self, broken: &Connection) {
         let mut connection = self.connection.lock();
         if connection
             .as_ref()
@@ -224,14 +224,18 @@ impl Lane {
     }
 
     /// Until it is broken.
-    async fn watch(&self, mut mine: Numbered) {
+    async fn watch(&self, mut mine: Connection) {
         loop {
             tokio::select! {
                 () = self.broken.notified() => return,
                 () = sleep(PROBE_EVERY) => {}
             }
             let probe = ::redis::cmd("PING");
-            if probe.query_async::<()>(&mut mine.connection).await.is_err() {
+            if probe
+                .query_async::<()>(&mut mine.multiplexed)
+                .await
+                .is_err()
+            {
                 self.drop_broken(&mine);
             }
         }

@@ -7,7 +7,7 @@ use ::redis::{RedisError, Value, aio::MultiplexedConnection};
 use super::{
     connection::Server,
     entry::{self, Entry},
-    look::{Look, TailPosition},
+    poll::{Poll, TailPosition},
     script,
     shared::Shared,
 };
@@ -31,7 +31,7 @@ struct Newest {
 /// Fills the window, unless somebody stands before it already: to them these would be new.
 pub(super) async fn fill(
     shared: &Shared,
-    look: &Look,
+    poll: &Poll,
     server: Server,
     connection: &mut MultiplexedConnection,
 ) -> Result<TailPosition, RedisError> {
@@ -43,10 +43,10 @@ pub(super) async fn fill(
     let mut newest = Newest::default();
     let mut from = "+".to_owned();
     loop {
-        let reply = script::run(&call(shared, look.epoch, &from), connection).await?;
+        let reply = script::run(&call(shared, poll.epoch, &from), connection).await?;
         let Piece { entries, is_all } = decode(reply)?;
         let end = entries.last().map(|entry| entry.id);
-        let birth = look.birth;
+        let birth = poll.birth;
         if !newest.take(entries, birth, max_events, shared.window.retention().bytes) || is_all {
             break;
         }
@@ -55,7 +55,7 @@ pub(super) async fn fill(
     }
     let (id, fingerprint) = newest
         .last
-        .map_or((look.start(), None), |(id, print)| (id, Some(print)));
+        .map_or((poll.start(), None), |(id, print)| (id, Some(print)));
     let events = if shared.window.is_followed() {
         Vec::new()
     } else {
@@ -64,12 +64,12 @@ pub(super) async fn fill(
     let floor = match newest.before {
         _ if events.is_empty() => id,
         Some(before) => before,
-        None => look.bounds.floor,
+        None => poll.bounds.floor,
     };
-    shared.window.restart(look.epoch, floor);
+    shared.window.restart(poll.epoch, floor);
     shared.window.push(events.into_iter().rev().collect());
     Ok(TailPosition {
-        epoch: look.epoch,
+        epoch: poll.epoch,
         id,
         server,
         fingerprint,

@@ -1,19 +1,20 @@
 //! History in Redis Streams (or Valkey), for many nodes: one stream is the log, and its scripts give the ids,
 //! so that any node can resume any subscriber.
 //!
-//! # One event's way
+//! # One event's path
 //! `append.rs` gathers what is published into one call of a script that takes each batch whole or not
 //! at all. `tail.rs` follows the stream on a connection of its own and brings what comes into this
-//! node's window, whoever published it. `read.rs` reads what is older than the window.
+//! node's window, whoever published it. `read.rs` reads what is older than the window. What runs inside of
+//! Redis lies in `scripts/`.
 //!
-//! # Losing
-//! Redis does not tell a reader that its place was trimmed, or that the log is another one. So every
-//! look of the tail says which epoch the log is of, how far it was trimmed, and whether the entry that
-//! was seen last is there (`look.rs`). Where it is not, a new epoch begins, and every stream receives a gap.
+//! # Lost entries
+//! Redis does not tell a reader that its position was trimmed, or that the log is another one. So every
+//! poll of the tail says which epoch the log is of, how far it was trimmed, and whether the entry that
+//! was seen last is there (`poll.rs`). Where it is not, a new epoch begins, and every stream receives a gap.
 //!
-//! # Moving
+//! # Failover
 //! Connections move to a promoted replica one at a time, while the old primary may live on. What the tail
-//! follows decides (`holds.rs`): nothing is acknowledged, or read, that another server took or holds.
+//! follows decides (`reservations.rs`): nothing is acknowledged, or read, that another server took or holds.
 
 #![deny(missing_docs)]
 
@@ -21,17 +22,18 @@ mod append;
 mod call;
 mod connection;
 mod entry;
+mod epoch;
 mod fill;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
-mod holds;
-mod incoming;
-mod look;
 mod names;
 mod options;
+mod poll;
 mod read;
 mod refusal;
+mod reservations;
+mod routing;
 mod script;
 mod settings;
 mod shared;
@@ -105,11 +107,10 @@ impl Redis {
         let keys = Keys::new(&prefix);
         let shared = Arc::new(Shared::new(address, keys, retention, window));
         let (queue, jobs) = mpsc::channel(append::MAX_WAITING);
-        let lanes = [&shared.appends, &shared.reads];
-        let keep = |lane: &Arc<connection::Lane>| {
-            tokio::spawn(Arc::clone(lane).keep(shared.address.clone()))
+        let keep = |connection: &Arc<connection::SharedConnection>| {
+            tokio::spawn(Arc::clone(connection).keep(shared.address.clone()))
         };
-        let mut tasks: Vec<_> = lanes.into_iter().map(keep).collect();
+        let mut tasks = vec![keep(&shared.appends), keep(&shared.reads)];
         tasks.push(tokio::spawn(Arc::clone(&shared).watch_address()));
         tasks.push(tokio::spawn(Tail::new(Arc::clone(&shared)).follow()));
         let sender = tokio::spawn(append::send_all(Arc::clone(&shared), jobs));
@@ -126,13 +127,13 @@ impl Redis {
     pub async fn tried(&self, within: Duration) {
         let tried = async {
             loop {
-                let looked = self.shared.looked.notified();
-                tokio::pin!(looked);
-                looked.as_mut().enable();
+                let polled = self.shared.polled.notified();
+                tokio::pin!(polled);
+                polled.as_mut().enable();
                 if self.shared.has_tried() {
                     return;
                 }
-                looked.await;
+                polled.await;
             }
         };
         let _ = timeout(within, tried).await;
@@ -201,7 +202,7 @@ impl History for Redis {
         self.shared.health()
     }
 
-    /// What is queued is sent, and answered; then the connections end.
+    /// What is queued is sent, and gets its response; then the connections end.
     fn close(&self) -> BoxFuture<'_, ()> {
         async move {
             self.queue.lock().take();
@@ -219,7 +220,7 @@ impl Redis {
         for task in &self.tasks {
             task.abort();
         }
-        self.shared.holds.release_all();
+        self.shared.reservations.release_all();
     }
 }
 

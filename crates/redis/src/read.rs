@@ -52,7 +52,7 @@ pub(super) async fn read(
             chunk.oldest = shared.bounds().oldest;
             return Ok(chunk);
         }
-        let looked = shared.looked.notified();
+        let polled = shared.polled.notified();
         let bounds = shared.window.bounds();
         let head = (bounds.epoch, bounds.head);
         let begin = match from {
@@ -68,8 +68,8 @@ pub(super) async fn read(
         {
             return Ok(chunk);
         }
-        // The log is of another epoch than the window, until the tail has looked.
-        let _ = timeout(EPOCH_WITHIN, looked).await;
+        // The log is of another epoch than the window, until the tail has polled.
+        let _ = timeout(EPOCH_WITHIN, polled).await;
     }
     Err(shared.unavailable())
 }
@@ -87,14 +87,14 @@ fn last_event_id(text: &str) -> String {
 pub(super) async fn ask(shared: &Shared, call: &Cmd) -> Result<Value, Unavailable> {
     let mut is_again = false;
     loop {
-        let mut lane = shared.connection(&shared.reads).await?;
-        let error = match script::run(call, &mut lane.connection).await {
+        let mut connection = shared.connection(&shared.reads).await?;
+        let error = match script::run(call, &mut connection.multiplexed).await {
             Ok(reply) => return Ok(reply),
             Err(error) => error,
         };
         let is_lost = is_lost(&error);
         if is_lost {
-            shared.reads.drop_broken(&lane);
+            shared.reads.drop_broken(&connection);
         }
         if !is_lost || std::mem::replace(&mut is_again, true) {
             return Err(shared.unavailable_by(error));
@@ -245,14 +245,14 @@ pub(super) async fn retained(shared: &Shared, keys: &[&str]) -> Result<RetainedA
             script::RETAINED.call(&[&shared.keys.log, &shared.keys.meta, &shared.keys.retained]);
         // The window's, as with every read: what appends know of changes only with the next append.
         call.arg(shared.window.head().epoch).arg(keys);
-        let looked = shared.looked.notified();
+        let polled = shared.polled.notified();
         let reply = entry::list(ask(shared, &call).await?);
         let reply = reply.map_err(|error| shared.unavailable_by(error))?;
         if let Ok([head, values]) = <[Value; 2]>::try_from(reply) {
             let found = values_of(head, values);
             return found.map_err(|error| shared.unavailable_by(error));
         }
-        let _ = timeout(EPOCH_WITHIN, looked).await;
+        let _ = timeout(EPOCH_WITHIN, polled).await;
     }
     Err(shared.unavailable())
 }

@@ -95,7 +95,7 @@ pub(super) struct Keys {
     /// The id of each idempotency key.
     pub(super) ids_by_key: String,
     /// The filter of the idempotency keys whose events were dropped.
-    pub(super) used_keys: String,
+    pub(super) used_filter: String,
     pub(super) retained: String,
     /// How many entries the index of each topic has.
     pub(super) topics: String,
@@ -110,7 +110,7 @@ impl Keys {
             log: key("log"),
             meta: key("meta"),
             ids_by_key: key("own"),
-            used_keys: key("spent"),
+            used_filter: key("spent"),
             retained: key("retained"),
             topics: key("topics"),
             topic: key("topic:"),
@@ -123,7 +123,7 @@ impl Keys {
             &self.log,
             &self.meta,
             &self.ids_by_key,
-            &self.used_keys,
+            &self.used_filter,
             &self.retained,
             &self.topics,
         ]

@@ -1,15 +1,16 @@
-//! What comes by the tail, into the window.
+//! What the tail brings into the window.
 
 use std::sync::Arc;
 
-use super::{entry::Entry, tail::Tail};
+use super::Tail;
+use crate::entry::Entry;
 use sse_broadcaster::event::{EventId, Stored};
 
 /// The part of the window that a batch may take.
 const WINDOW_SHARE: usize = 4;
 
 impl Tail {
-    /// Brings entries into the window, behind what the node's own streams have yet to be told of.
+    /// Brings entries into the window, once it has room beside what the node's own streams have yet to be sent.
     pub(super) async fn take(&mut self, entries: Vec<Entry>) {
         let window = self.shared.window.retention();
         let (most_events, most_bytes) = (window.events / WINDOW_SHARE, window.bytes / WINDOW_SHARE);
@@ -31,8 +32,8 @@ impl Tail {
                 None => self.warn_of_foreign(id),
             }
             bytes += cost;
-            if let Some(place) = &mut self.place {
-                (place.id, place.fingerprint) = (id, Some(fingerprint));
+            if let Some(position) = &mut self.position {
+                (position.id, position.fingerprint) = (id, Some(fingerprint));
             }
         }
         self.push(batch).await;

@@ -1,5 +1,5 @@
-//! Where the tail stands, and what publishers keep reserved until their events have come into the window
-//! by it.
+//! How far the tail has come, and what publishers keep reserved in the window until it has brought their events
+//! there.
 
 use std::collections::BTreeMap;
 
@@ -7,15 +7,15 @@ use super::connection::Server;
 use parking_lot::Mutex;
 use sse_broadcaster::{event::EventId, history::ReservationGuard};
 
-pub const FIRST: EventId = EventId::new(0, 0);
+const FIRST: EventId = EventId::new(0, 0);
 const LAST: EventId = EventId::new(u64::MAX, u64::MAX);
 
 #[derive(Default)]
-pub(super) struct Holds(Mutex<Held>);
+pub(super) struct Reservations(Mutex<Inner>);
 
 /// What the tail follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct Followed {
     pub(super) epoch: u64,
     pub(super) server: Server,
     /// The number of its connection.
@@ -23,30 +23,30 @@ pub(super) struct Standing {
 }
 
 #[derive(Default)]
-struct Held {
+struct Inner {
     /// How far the tail has come.
-    reached: Option<(Standing, EventId)>,
+    reached: Option<(Followed, EventId)>,
     /// It has a connection now.
     is_connected: bool,
     waiting: BTreeMap<(u64, EventId), Vec<ReservationGuard>>,
 }
 
-impl Held {
-    fn standing(&self) -> Option<Standing> {
-        let (standing, _) = self.reached?;
-        self.is_connected.then_some(standing)
+impl Inner {
+    fn followed(&self) -> Option<Followed> {
+        let (followed, _) = self.reached?;
+        self.is_connected.then_some(followed)
     }
 }
 
-impl Holds {
+impl Reservations {
     /// What the tail follows, while it has a connection.
-    pub(super) fn standing(&self) -> Option<Standing> {
-        self.0.lock().standing()
+    pub(super) fn followed(&self) -> Option<Followed> {
+        self.0.lock().followed()
     }
 
     /// What the tail follows, or followed last.
-    pub(super) fn last_standing(&self) -> Option<Standing> {
-        self.0.lock().reached.map(|(standing, _)| standing)
+    pub(super) fn last_followed(&self) -> Option<Followed> {
+        self.0.lock().reached.map(|(followed, _)| followed)
     }
 
     /// The tail has no connection any more.
@@ -64,14 +64,15 @@ impl Holds {
         last: Option<EventId>,
         reserved: ReservationGuard,
     ) -> Result<(), ReservationGuard> {
-        let mut held = self.0.lock();
-        let standing = held.standing();
-        if standing.is_none_or(|standing| (standing.epoch, standing.server) != (epoch, server)) {
+        let mut inner = self.0.lock();
+        let followed = inner.followed();
+        if followed.is_none_or(|followed| (followed.epoch, followed.server) != (epoch, server)) {
             return Err(reserved);
         }
         let Some(last) = last else { return Ok(()) };
-        if held.reached.is_some_and(|(_, reached)| reached < last) {
-            held.waiting
+        if inner.reached.is_some_and(|(_, reached)| reached < last) {
+            inner
+                .waiting
                 .entry((epoch, last))
                 .or_default()
                 .push(reserved);
@@ -80,12 +81,12 @@ impl Holds {
     }
 
     /// The tail has come to this id. What was acknowledged in other epochs never comes.
-    pub(super) fn reached(&self, standing: Standing, id: EventId) {
-        let mut held = self.0.lock();
-        held.reached = Some((standing, id));
-        held.is_connected = true;
-        let is_due = |(at, last): &(u64, EventId)| *at != standing.epoch || *last <= id;
-        let due: Vec<_> = held
+    pub(super) fn reached(&self, followed: Followed, id: EventId) {
+        let mut inner = self.0.lock();
+        inner.reached = Some((followed, id));
+        inner.is_connected = true;
+        let is_due = |(at, last): &(u64, EventId)| *at != followed.epoch || *last <= id;
+        let due: Vec<_> = inner
             .waiting
             .keys()
             .filter(|key| is_due(key))
@@ -93,21 +94,21 @@ impl Holds {
             .collect();
         let done: Vec<_> = due
             .iter()
-            .filter_map(|key| held.waiting.remove(key))
+            .filter_map(|key| inner.waiting.remove(key))
             .collect();
-        drop(held);
+        drop(inner);
         // Dropping them wakes publishers, which is not for under the lock.
         drop(done);
     }
 
-    /// The newest id that was answered and that the tail has yet to come to.
-    pub(super) fn promised(&self, epoch: u64) -> Option<EventId> {
-        let held = self.0.lock();
-        let mut ids = held.waiting.range((epoch, FIRST)..=(epoch, LAST));
+    /// The newest id that was acknowledged and that the tail has yet to reach.
+    pub(super) fn newest_acknowledged(&self, epoch: u64) -> Option<EventId> {
+        let inner = self.0.lock();
+        let mut ids = inner.waiting.range((epoch, FIRST)..=(epoch, LAST));
         ids.next_back().map(|((_, id), _)| *id)
     }
 
-    /// Whether something that was answered is not among these entries, which are all up to `read_to`.
+    /// Whether something that was acknowledged is not among these entries, which are all up to `read_to`.
     /// Redis has lost it then before any tail saw it.
     pub(super) fn misses(
         &self,
@@ -116,8 +117,8 @@ impl Holds {
         ids: &[EventId],
         read_to: EventId,
     ) -> bool {
-        let held = self.0.lock();
-        let mut due = held.waiting.range((epoch, FIRST)..=(epoch, read_to));
+        let inner = self.0.lock();
+        let mut due = inner.waiting.range((epoch, FIRST)..=(epoch, read_to));
         due.any(|((_, id), _)| *id > floor && ids.binary_search(id).is_err())
     }
 

@@ -1,4 +1,4 @@
-//! One look at the log from where the tail stands, and what it says of what became of the log since.
+//! One poll of the log from the tail's position, and what it says of what became of the log since.
 
 use ::redis::{Pipeline, Value};
 
@@ -15,7 +15,7 @@ const FIELDS: [&str; 8] = [
     "epoch", "birth", "floor", "bytes", "added", "oldest", "server", "seen",
 ];
 
-/// Where the tail stands.
+/// How far the tail has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TailPosition {
     pub epoch: u64,
@@ -27,7 +27,7 @@ pub(super) struct TailPosition {
 }
 
 /// The log at one moment.
-pub(super) struct Look {
+pub(super) struct Poll {
     pub(super) epoch: u64,
     pub(super) birth: EventId,
     pub(super) bounds: LogBounds,
@@ -39,37 +39,37 @@ pub(super) struct Look {
     seen: Vec<(Server, EventId)>,
     /// Retained values are gone.
     has_lost_values: bool,
-    /// The entry that the tail stands at, if it is there.
+    /// The entry at the tail's position, if it is there.
     here: Option<Entry>,
-    /// What comes behind it.
+    /// What comes after it.
     pub(super) entries: Vec<Entry>,
 }
 
-/// What became of the log since the last look.
+/// What became of the log since the poll before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Same,
     /// Another node has begun another epoch.
     Replaced,
-    /// Entries that the tail has yet to see were dropped: it goes on behind this id.
+    /// Entries that the tail has yet to see were dropped: it continues after this id.
     Overtaken(EventId),
     /// It holds less than it did, or something else: it came back empty or older, or on another server, of
     /// which nobody can say any more whether it held the entry.
     Lost,
 }
 
-impl Look {
-    /// Adds the commands of one look, at most so many entries, to a pipeline: its reply is the last
+impl Poll {
+    /// Adds the commands of one poll, at most so many entries, to a pipeline: its reply is the last
     /// three. Not one atomic step, since at `maxmemory` Redis refuses `MULTI`, and a script would turn
     /// every entry over twice. What is known of the log is read last: an epoch does not come back, and
     /// what was trimmed in between lies at or before the floor.
     pub(super) fn add(calls: &mut Pipeline, shared: &Shared, id: EventId, max_entries: usize) {
         let keys = &shared.keys;
-        let (here, behind) = (id.to_string(), format!("({id}"));
+        let (here, after) = (id.to_string(), format!("({id}"));
         calls
             .cmd("XRANGE")
             .arg(&keys.log)
-            .arg(behind)
+            .arg(after)
             .arg("+")
             .arg("COUNT")
             .arg(max_entries);
@@ -110,24 +110,28 @@ impl Look {
     }
 
     /// Whether a node that followed another server until here saw or acknowledged something there that
-    /// no epoch since has announced as lost; `promised` is the newest that it acknowledged.
-    pub(super) fn has_lost_of(&self, place: &TailPosition, promised: Option<EventId>) -> bool {
-        let seen = place.fingerprint.map(|_| place.id).max(promised);
+    /// no epoch since has announced as lost; `acknowledged` is the newest that it acknowledged.
+    pub(super) fn has_lost_of(
+        &self,
+        position: &TailPosition,
+        acknowledged: Option<EventId>,
+    ) -> bool {
+        let seen = position.fingerprint.map(|_| position.id).max(acknowledged);
         let Some(newest) = seen else { return false };
         let is_announced =
-            |(server, id): &(Server, EventId)| *server == place.server && *id >= newest;
-        let is_held = newest == place.id && self.is_reached(place);
+            |(server, id): &(Server, EventId)| *server == position.server && *id >= newest;
+        let is_held = newest == position.id && self.is_reached(position);
         !is_held && !self.seen.iter().any(is_announced)
     }
 
-    fn is_reached(&self, place: &TailPosition) -> bool {
+    fn is_reached(&self, position: &TailPosition) -> bool {
         let here = self.here.as_ref().map(Entry::fingerprint);
-        here.is_some_and(|here| place.fingerprint.is_none_or(|known| known == here))
+        here.is_some_and(|here| position.fingerprint.is_none_or(|known| known == here))
     }
 
-    /// What became of the log since this place, as it is found on this server.
-    pub(super) fn verdict(&self, place: &TailPosition, server: Server) -> Verdict {
-        if self.epoch != place.epoch {
+    /// What became of the log since this position, as it is found on this server.
+    pub(super) fn verdict(&self, position: &TailPosition, server: Server) -> Verdict {
+        if self.epoch != position.epoch {
             return Verdict::Replaced;
         }
         if self.has_lost_values {
@@ -135,23 +139,25 @@ impl Look {
         }
         if self.here.is_some() {
             // A log that went back may have given the id anew.
-            return if self.is_reached(place) {
+            return if self.is_reached(position) {
                 Verdict::Same
             } else {
                 Verdict::Lost
             };
         }
         let floor = self.bounds.floor;
-        if place.id == self.birth || place.id == floor {
+        if position.id == self.birth || position.id == floor {
             Verdict::Same
-        } else if place.id < floor && (place.server == server || place.fingerprint.is_none()) {
+        } else if position.id < floor
+            && (position.server == server || position.fingerprint.is_none())
+        {
             Verdict::Overtaken(floor)
         } else {
             Verdict::Lost
         }
     }
 
-    /// The position that the log itself stands at where it holds nothing.
+    /// Where reading begins in a log that holds nothing.
     pub(super) fn start(&self) -> EventId {
         self.birth.max(self.bounds.floor)
     }
