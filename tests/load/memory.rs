@@ -4,7 +4,10 @@ use std::io::Read;
 
 use serde_json::{Value, json};
 
-use crate::support::Server;
+use crate::support::{
+    Server,
+    redis::{RedisServer, SNAPSHOTS},
+};
 
 const BYTES: usize = 32 << 20;
 /// What the process takes for requests and streams meanwhile.
@@ -146,27 +149,25 @@ const CACHE_BYTES: usize = 8 << 20;
 /// What a log on disk takes for what is being written.
 const WRITING_BYTES: usize = 40 << 20;
 
-/// Of a log on disk, which is given far more events than the window holds.
-fn assert_window_is_bounded(what: &str, events: usize, event: impl Fn(usize) -> Value) {
-    let directory = tempfile::tempdir().unwrap();
-    let server = Server::start(&[
-        "--data-dir",
-        directory.path().to_str().unwrap(),
-        "--sync",
-        "never",
+fn start_log(args: &[&str], window_bytes: usize) -> Server {
+    let window_bytes = window_bytes.to_string();
+    let common = [
         "--window-bytes",
-        &WINDOW_BYTES.to_string(),
+        &window_bytes,
         "--window-events",
         "10000000",
-        "--cache-bytes",
-        &CACHE_BYTES.to_string(),
         "--max-event-bytes",
         "65536",
         "--replay-bytes-per-second",
         "0",
         "--workers",
         "1",
-    ]);
+    ];
+    Server::start(&[args, &common[..]].concat())
+}
+
+/// What a server takes for a window, while it is given far more events than that holds, and they are read.
+fn taken(server: &Server, what: &str, events: usize, event: impl Fn(usize) -> Value) -> usize {
     let before = server.resident();
     let (mut number, mut lines) = (0, String::new());
     while number < events {
@@ -180,10 +181,25 @@ fn assert_window_is_bounded(what: &str, events: usize, event: impl Fn(usize) -> 
         lines.clear();
     }
     for format in ["sse", "json"] {
-        read(&server, format);
+        read(server, format);
     }
     let taken = server.resident() - before;
     println!("{what}: {} KiB", taken >> 10);
+    taken
+}
+
+fn assert_window_is_bounded(what: &str, events: usize, event: impl Fn(usize) -> Value) {
+    let directory = tempfile::tempdir().unwrap();
+    let cache_bytes = CACHE_BYTES.to_string();
+    let args = [
+        "--data-dir",
+        directory.path().to_str().unwrap(),
+        "--sync",
+        "never",
+        "--cache-bytes",
+        &cache_bytes,
+    ];
+    let taken = taken(&start_log(&args, WINDOW_BYTES), what, events, event);
     assert!(
         taken <= (WINDOW_BYTES + CACHE_BYTES) / 4 * 5 + WRITING_BYTES,
         "{what}: {taken} bytes"
@@ -206,6 +222,42 @@ fn the_window_of_a_log_on_disk_takes_no_more_memory_than_its_setting() {
     assert_window_is_bounded(
         "88 topics, in a window",
         6_000,
+        |_| json!({ "topics": topics, "data": "x" }),
+    );
+}
+
+const REDIS_WINDOW_BYTES: usize = 24 << 20;
+/// What a node takes for what is under way between it and Redis, a replay among it.
+const UNDER_WAY_BYTES: usize = 8 << 20;
+
+/// Of a node on Redis.
+fn assert_redis_window_is_bounded(what: &str, events: usize, event: impl Fn(usize) -> Value) {
+    let redis = RedisServer::start_with(&SNAPSHOTS);
+    let url = format!("redis://{}", redis.address());
+    let server = start_log(&["--redis-url", &url], REDIS_WINDOW_BYTES);
+    let taken = taken(&server, what, events, event);
+    assert!(
+        taken <= REDIS_WINDOW_BYTES / 4 * 5 + UNDER_WAY_BYTES,
+        "{what}: {taken} bytes"
+    );
+}
+
+#[test]
+fn the_window_of_a_log_in_redis_takes_no_more_memory_than_its_setting() {
+    assert_redis_window_is_bounded(
+        "tiny, over Redis",
+        60_000,
+        |n| json!({ "topic": format!("{}", n % 7), "data": "x" }),
+    );
+    assert_redis_window_is_bounded(
+        "text, over Redis",
+        8_000,
+        |_| json!({ "topic": "a", "data": "x".repeat(2_000) }),
+    );
+    let topics: Vec<_> = (0..88).map(|n| format!("t{n}")).collect();
+    assert_redis_window_is_bounded(
+        "88 topics, over Redis",
+        3_000,
         |_| json!({ "topics": topics, "data": "x" }),
     );
 }
