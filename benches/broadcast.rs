@@ -1,5 +1,5 @@
-//! What the broadcaster costs by itself, without sockets: `cargo bench --bench broadcast`. For what
-//! whole servers cost see `benches/fanout`.
+//! The cost of the broadcaster without sockets: `cargo bench --bench broadcast`. `benches/fanout` measures whole
+//! servers.
 
 use std::{
     cell::Cell,
@@ -59,7 +59,7 @@ fn encoding(c: &mut Criterion) {
     group.finish();
 }
 
-/// What subscribers have got together, on the one thread that serves them.
+/// What all subscribers of a thread have received together.
 #[derive(Default)]
 struct Delivered {
     pieces: Cell<usize>,
@@ -75,7 +75,7 @@ impl Delivered {
         }
     }
 
-    /// Awaits so many more than there were at the last call.
+    /// Waits for this number more than at the last call.
     async fn more(&self, pieces: usize) {
         let awaited = self.awaited.get() + pieces;
         self.awaited.set(awaited);
@@ -120,7 +120,7 @@ impl Served {
         subscribed.expect("a subscription").encoded(&Sse)
     }
 
-    /// Has these read from now on, each in a task of its own.
+    /// Spawns a task for each of these subscriptions, which reads it.
     fn read<'a>(&self, topics: impl Iterator<Item = &'a str>) {
         let mut count = 0;
         for topic in topics {
@@ -133,12 +133,12 @@ impl Served {
             });
             count += 1;
         }
-        // Each is told first that it is connected.
+        // Each is sent `connected` first.
         let connected = self.delivered.more(count);
         self.tasks.block_on(&self.runtime, connected);
     }
 
-    /// From each publish to one topic until as many as match have it.
+    /// Measures from each publish to one topic until all matching subscribers have the event.
     fn publish(&self, topic: &str, matching: usize, times: u64) -> Duration {
         let event = event(topic, &"x".repeat(DATA_BYTES));
         self.tasks.block_on(&self.runtime, async {
@@ -225,7 +225,7 @@ fn replay(group: &mut BenchmarkGroup<'_, WallTime>, events: u64) {
         }
         bytes
     };
-    // Once with a look at what comes: `connected`, and the events. Then as many bytes.
+    // The first replay is parsed (`connected` and the events), the next ones only counted in bytes.
     let whole = read(events + 1, &ends);
     let bytes = served.tasks.block_on(&served.runtime, whole);
     group.throughput(Throughput::Elements(events));

@@ -1,5 +1,5 @@
-//! What a history costs by itself: `cargo bench --bench history`. Redis is measured where a
-//! `redis-server` is installed. Logs on disk lie under the build's directory, or in `BENCH_DIRECTORY`.
+//! The cost of a history: `cargo bench --bench history`. Redis is measured where a `redis-server` is installed. Logs
+//! on disk are in the target directory, or in `BENCH_DIRECTORY`.
 
 #[path = "support/redis.rs"]
 mod redis;
@@ -37,7 +37,7 @@ fn batch(events: usize) -> Batch {
     (0..events).map(event).collect::<Vec<_>>().into()
 }
 
-/// A log and what it lies in.
+/// A log, and the directory or server that holds it.
 struct Log {
     history: Arc<dyn History>,
     _place: Place,
@@ -110,7 +110,7 @@ fn logs(runtime: &Runtime) -> Vec<(&'static str, Log)> {
     logs
 }
 
-/// So many appends of one event each, by so many publishers at once.
+/// Appends of one event each, by several publishers at once.
 async fn append(history: &Arc<dyn History>, publishers: u64, appends: u64) {
     let tasks = (0..publishers).map(|publisher| {
         let history = Arc::clone(history);

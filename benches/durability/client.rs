@@ -1,4 +1,4 @@
-//! A client as cheap as one can be, so that the server is what is measured.
+//! A client that costs as little as possible, so that the server is measured.
 
 use std::{
     fmt::Write as _,
@@ -28,25 +28,25 @@ pub fn runtime() -> tokio::runtime::Runtime {
     runtime.enable_all().build().expect("a runtime")
 }
 
-/// How long each of these publishes took, one after the other on one connection.
+/// Publishes one event after the other on one connection; returns how long each publish took.
 pub async fn publish(address: SocketAddr, until: Instant) -> Vec<Duration> {
     let mut socket = net::TcpStream::connect(address).await.expect("connected");
     socket.set_nodelay(true).expect("no delay");
     let request = request("/events", "text/plain", &"x".repeat(DATA_BYTES));
-    let mut answer = [0; 4096];
+    let mut response = [0; 4096];
     let mut took = Vec::new();
     while Instant::now() < until {
         let begun = Instant::now();
         socket.write_all(request.as_bytes()).await.expect("written");
-        // The answer is far smaller than a segment.
-        let read = socket.read(&mut answer).await.expect("answered");
-        assert!(answer[..read].starts_with(b"HTTP/1.1 200"), "refused");
+        // The response is far smaller than a segment.
+        let read = socket.read(&mut response).await.expect("a response");
+        assert!(response[..read].starts_with(b"HTTP/1.1 200"), "rejected");
         took.push(begun.elapsed());
     }
     took
 }
 
-/// Publishes so many events as lines, in a thousand topics.
+/// Publishes this number of events as lines, in a thousand topics.
 pub fn fill(address: SocketAddr, events: usize) {
     const PART: usize = 10_000;
     let mut socket = TcpStream::connect(address).expect("connected");
@@ -73,12 +73,12 @@ pub fn publish_to(address: SocketAddr, topic: &str, data: &str) {
 
 fn post(socket: &mut TcpStream, request: &str) {
     socket.write_all(request.as_bytes()).expect("written");
-    let mut answer = [0; 4096];
-    let read = socket.read(&mut answer).expect("answered");
-    assert!(answer[..read].starts_with(b"HTTP/1.1 200"), "refused");
+    let mut response = [0; 4096];
+    let read = socket.read(&mut response).expect("a response");
+    assert!(response[..read].starts_with(b"HTTP/1.1 200"), "rejected");
 }
 
-/// A stream of events, read without being looked at.
+/// A stream of events, read without being parsed.
 pub struct Reader {
     pub socket: TcpStream,
     buffer: Vec<u8>,
@@ -97,24 +97,24 @@ impl Reader {
         }
     }
 
-    /// The next that came.
+    /// The next bytes that arrive.
     pub fn read(&mut self) -> &[u8] {
         let read = self.socket.read(&mut self.buffer).expect("read");
         assert!(read > 0, "the stream has ended");
         &self.buffer[..read]
     }
 
-    /// All that comes, until this does.
-    pub fn until(&mut self, what: impl Fn(&str) -> bool) -> String {
+    /// Reads until the text is complete.
+    pub fn until(&mut self, is_complete: impl Fn(&str) -> bool) -> String {
         let mut text = String::new();
-        while !what(&text) {
+        while !is_complete(&text) {
             text.push_str(&String::from_utf8_lossy(self.read()));
         }
         text
     }
 }
 
-/// Ids of the events that come first of what is asked for.
+/// The ids of the first events that match the query.
 pub fn ids(address: SocketAddr, query: &str, count: usize) -> Vec<String> {
     let text =
         Reader::open(address, query, "").until(|text| text.matches("\ndata: 0").count() >= count);

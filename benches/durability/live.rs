@@ -1,4 +1,4 @@
-//! Live delivery while others replay.
+//! Live delivery while other clients replay the log.
 
 use std::{
     net::SocketAddr,
@@ -22,11 +22,11 @@ use crate::{
 const SUBSCRIBERS: usize = 100;
 const REPLAYED: usize = 1_000_000;
 const EVENTS: u32 = 500;
-const EVERY: Duration = Duration::from_millis(10);
+const INTERVAL: Duration = Duration::from_millis(10);
 
-pub fn beside_replays() -> Vec<Row> {
-    let place = directory();
-    let path = place.path().join("log");
+pub fn during_replays() -> Vec<Row> {
+    let directory = directory();
+    let path = directory.path().join("log");
     let server = Server::on(&path, &["--sync", "never"]);
     client::fill(server.address, REPLAYED);
     drop(server);
@@ -71,7 +71,7 @@ fn while_two_replay(address: SocketAddr) -> Duration {
     })
 }
 
-/// How long each of the events took to each of the subscribers.
+/// How long each event took to each subscriber.
 fn live(address: SocketAddr) -> Vec<Duration> {
     let origin = Instant::now();
     client::runtime().block_on(async {
@@ -82,12 +82,12 @@ fn live(address: SocketAddr) -> Vec<Duration> {
             socket.write_all(head.as_bytes()).await.expect("written");
             let mut text = String::new();
             while !(text.contains("event: connected\n") && text.ends_with("\n\n")) {
-                text.push_str(&some(&mut socket).await);
+                text.push_str(&read_some(&mut socket).await);
             }
             readers.push(tokio::spawn(read(socket, origin)));
         }
         let mut publisher = TcpStream::connect(address).await.expect("connected");
-        let mut ticks = tokio::time::interval(EVERY);
+        let mut ticks = tokio::time::interval(INTERVAL);
         for _ in 0..EVENTS {
             ticks.tick().await;
             let data = origin.elapsed().as_nanos().to_string();
@@ -96,7 +96,7 @@ fn live(address: SocketAddr) -> Vec<Duration> {
                 .write_all(request.as_bytes())
                 .await
                 .expect("written");
-            some(&mut publisher).await;
+            read_some(&mut publisher).await;
         }
         let mut took = Vec::new();
         for reader in readers {
@@ -106,7 +106,7 @@ fn live(address: SocketAddr) -> Vec<Duration> {
     })
 }
 
-async fn some(socket: &mut TcpStream) -> String {
+async fn read_some(socket: &mut TcpStream) -> String {
     let mut part = [0; 4096];
     let read = socket.read(&mut part).await.expect("read");
     assert!(read > 0, "the stream has ended");
@@ -116,7 +116,7 @@ async fn some(socket: &mut TcpStream) -> String {
 async fn read(mut socket: TcpStream, origin: Instant) -> Vec<Duration> {
     let (mut took, mut text) = (Vec::new(), String::new());
     while took.len() < EVENTS as usize {
-        text.push_str(&some(&mut socket).await);
+        text.push_str(&read_some(&mut socket).await);
         let now = origin.elapsed();
         while let Some(end) = text.find("\n\n") {
             let block: String = text.drain(..end + 2).collect();

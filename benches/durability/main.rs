@@ -1,9 +1,8 @@
-//! What durability costs, as ratios within one run: the real binary over real sockets against memory
-//! history, the disk, the engine and a socket, each by itself.
+//! What durability costs, as ratios within one run: the real binary over real sockets, compared with history in
+//! memory, the disk, the engine and a socket.
 //!
-//! `cargo bench --bench durability`, or some rows by a part of their names behind `--`. The long log
-//! holds `BENCH_EVENTS` events (5,000,000); logs lie under the build's directory, or in
-//! `BENCH_DIRECTORY`.
+//! `cargo bench --bench durability` measures all rows; parts of their names after `--` select some. The long log
+//! holds `BENCH_EVENTS` events (5,000,000). Logs are in the target directory, or in `BENCH_DIRECTORY`.
 
 #![allow(clippy::cast_precision_loss, reason = "figures for people")]
 
@@ -52,18 +51,18 @@ fn main() {
         .skip(1)
         .filter(|argument| !argument.starts_with("--"))
         .collect();
-    let asked = |name: &str| parts.is_empty() || parts.iter().any(|part| name.contains(part));
+    let is_selected = |name: &str| parts.is_empty() || parts.iter().any(|part| name.contains(part));
     println!("| what | measured | ratio | bound |\n|---|---|---|---|");
     let rows: [(&str, Measure); 6] = [
         ("publishers", publish::many),
         ("one publisher", publish::one),
         ("redis", publish::redis),
         ("topic", replay::one_topic),
-        ("live", live::beside_replays),
+        ("live", live::during_replays),
         ("long", replay::long_log),
     ];
     for (name, measure) in rows {
-        if asked(name) {
+        if is_selected(name) {
             measure().iter().for_each(Row::print);
         }
     }

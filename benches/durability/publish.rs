@@ -1,4 +1,4 @@
-//! Publishes that are answered when they are as durable as was asked for.
+//! Publishes whose response comes once they are as durable as `--sync` demands.
 
 use std::{
     fs::File,
@@ -12,13 +12,13 @@ use crate::{
     server::{Server, directory},
 };
 
-const FOR: Duration = Duration::from_secs(4);
-/// Each is measured so often, in turn with what it is compared with; the median counts.
-const TIMES: usize = 3;
+const LASTING: Duration = Duration::from_secs(4);
+/// How often each figure is measured, in turn with those that it is compared with; the median counts.
+const ROUNDS: usize = 3;
 
-/// What each of these publishers' publishes took.
+/// How long each publish of these publishers took.
 fn publish(server: &Server, publishers: usize) -> Vec<Duration> {
-    let until = Instant::now() + FOR;
+    let until = Instant::now() + LASTING;
     client::runtime().block_on(async {
         let tasks: Vec<_> = (0..publishers)
             .map(|_| tokio::spawn(client::publish(server.address, until)))
@@ -32,7 +32,7 @@ fn publish(server: &Server, publishers: usize) -> Vec<Duration> {
 }
 
 fn per_second(took: &[Duration]) -> f64 {
-    took.len() as f64 / FOR.as_secs_f64()
+    took.len() as f64 / LASTING.as_secs_f64()
 }
 
 fn median_of(mut figures: Vec<f64>) -> f64 {
@@ -40,14 +40,14 @@ fn median_of(mut figures: Vec<f64>) -> f64 {
     figures[figures.len() / 2]
 }
 
-/// What an append and its `fdatasync` take, of what an event takes in the log.
+/// How long an append with its `fdatasync` takes, of as many bytes as an event has in the log.
 fn syncs() -> Vec<Duration> {
-    let place = directory();
-    let mut file = File::create(place.path().join("file")).expect("a file");
-    // As the engine does: what is appended to is there already.
+    let directory = directory();
+    let mut file = File::create(directory.path().join("file")).expect("a file");
+    // The engine allocates its files in advance, too.
     file.set_len(64 << 20).expect("room");
     let record = [7; 2 * client::DATA_BYTES];
-    let (mut took, until) = (Vec::new(), Instant::now() + FOR / 2);
+    let (mut took, until) = (Vec::new(), Instant::now() + LASTING / 2);
     while Instant::now() < until {
         let begun = Instant::now();
         file.write_all(&record).expect("written");
@@ -61,15 +61,15 @@ pub fn many() -> Vec<Row> {
     const PUBLISHERS: usize = 64;
     let (mut memory, mut disk, mut synced) = (Vec::new(), Vec::new(), Vec::new());
     let (mut often, mut never) = (Vec::new(), Vec::new());
-    for _ in 0..TIMES {
+    for _ in 0..ROUNDS {
         memory.push(per_second(&publish(&Server::start(&[]), PUBLISHERS)));
         for (sync, figures) in [
             ("always", &mut disk),
             ("10ms", &mut often),
             ("never", &mut never),
         ] {
-            let place = directory();
-            let server = Server::on(&place.path().join("log"), &["--sync", sync]);
+            let directory = directory();
+            let server = Server::on(&directory.path().join("log"), &["--sync", sync]);
             figures.push(per_second(&publish(&server, PUBLISHERS)));
         }
         synced.push(1.0 / median(syncs()).as_secs_f64());
@@ -94,10 +94,10 @@ pub fn many() -> Vec<Row> {
 
 pub fn one() -> Vec<Row> {
     let (mut memory, mut disk, mut synced) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..TIMES {
+    for _ in 0..ROUNDS {
         memory.push(median(publish(&Server::start(&[]), 1)));
-        let place = directory();
-        let server = Server::on(&place.path().join("log"), &["--sync", "always"]);
+        let directory = directory();
+        let server = Server::on(&directory.path().join("log"), &["--sync", "always"]);
         disk.push(median(publish(&server, 1)));
         synced.push(median(syncs()));
     }
@@ -113,10 +113,10 @@ pub fn one() -> Vec<Row> {
 pub fn redis() -> Vec<Row> {
     const PUBLISHERS: usize = 64;
     let (mut memory, mut through, mut alone) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..TIMES {
+    for _ in 0..ROUNDS {
         memory.push(per_second(&publish(&Server::start(&[]), PUBLISHERS)));
-        let place = directory();
-        let Some(redis) = RedisServer::start(place.path()) else {
+        let directory = directory();
+        let Some(redis) = RedisServer::start(directory.path()) else {
             return Vec::new();
         };
         let url = format!("redis://127.0.0.1:{}", redis.port);
@@ -143,9 +143,9 @@ fn wait_for_redis(server: &Server) {
         socket
             .write_all(b"GET /health/ready HTTP/1.0\r\nHost: localhost\r\n\r\n")
             .expect("written");
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer).expect("answered");
-        if answer.contains(r#""history":"ok""#) {
+        let mut response = String::new();
+        socket.read_to_string(&mut response).expect("a response");
+        if response.contains(r#""history":"ok""#) {
             return;
         }
         std::thread::sleep(Duration::from_millis(10));

@@ -1,4 +1,4 @@
-//! Reading what is older than memory holds, out of a short log and a long one.
+//! Reading events that memory no longer holds, from a short log and from a long one.
 
 use std::{
     io::{Read as _, Write as _},
@@ -16,7 +16,7 @@ use crate::{
     server::{Server, directory},
 };
 
-const TIMES: usize = 41;
+const ROUNDS: usize = 41;
 const REPLAYED: usize = 100_000;
 
 fn events() -> usize {
@@ -24,14 +24,14 @@ fn events() -> usize {
     events.map_or(5_000_000, |events| events.parse().expect("a number"))
 }
 
-/// Until the first event is there.
+/// The time until the first event has arrived.
 fn first_event(address: SocketAddr, query: &str, last_id: &str) -> Duration {
     let begun = Instant::now();
     Reader::open(address, query, last_id).until(|text| text.contains("\ndata: 0"));
     begun.elapsed()
 }
 
-/// A log of so many events that memory holds none but the newest of.
+/// A server with a log of this number of events, of which memory holds only the newest.
 fn filled(directory: &Path, events: usize) -> Server {
     let args = [
         "--sync",
@@ -48,7 +48,7 @@ fn filled(directory: &Path, events: usize) -> Server {
     server
 }
 
-/// With nothing in memory but the very last.
+/// A server on this log after a restart, with only the last events in memory.
 fn restarted(directory: &Path) -> Server {
     let args = [
         "--window-events",
@@ -65,15 +65,15 @@ fn restarted(directory: &Path) -> Server {
 
 pub fn one_topic() -> Vec<Row> {
     let in_log_of = |events| {
-        let place = directory();
-        let path = place.path().join("log");
+        let directory = directory();
+        let path = directory.path().join("log");
         drop(filled(&path, events));
-        // Of a thousand topics the rare one has ten events, in the middle.
+        // The rare topic has ten events in the middle of the log, and the others a thousand topics.
         let server = restarted(&path);
         let publish = |data: &str| client::publish_to(server.address, "rare", data);
         (0..10).for_each(|n| publish(&format!("{n:0>100}")));
         client::fill(server.address, events);
-        let took = (0..TIMES).map(|_| {
+        let took = (0..ROUNDS).map(|_| {
             let begun = Instant::now();
             let all = |text: &str| text.matches("\ndata: 0").count() == 10;
             Reader::open(server.address, "topic=rare&since=earliest", "").until(all);
@@ -123,18 +123,18 @@ pub fn long_log() -> Vec<Row> {
     rows
 }
 
-/// So that it is out of the log: memory holds fewer.
+/// The time to resume twenty events back, which has to read the log, because memory holds fewer.
 fn twenty_back(directory: &Path) -> Duration {
     let server = restarted(directory);
     let ids = client::ids(server.address, "topic=*&last=21", 21);
-    let took = (0..TIMES).map(|_| first_event(server.address, "topic=*", &ids[0]));
+    let took = (0..ROUNDS).map(|_| first_event(server.address, "topic=*", &ids[0]));
     median(took.collect())
 }
 
 fn opening(directory: &Path, events: usize) -> Row {
     let (mut ours, mut engines) = (Vec::new(), Vec::new());
     for _ in 0..5 {
-        // Each time killed before, as a crash leaves it.
+        // The last server was killed, as by a crash.
         ours.push(Server::on(directory, &[]).opened_in);
         let begun = Instant::now();
         let database = open_engine(directory);
@@ -165,7 +165,7 @@ fn open_engine(directory: &Path) -> (Database, fjall::Keyspace) {
     (database, events)
 }
 
-/// The row, and what the server takes of memory afterwards.
+/// The row, and the resident memory of the server afterwards.
 fn replay(directory: &Path) -> (Row, usize) {
     let server = restarted(directory);
     let first = client::ids(server.address, "topic=*&since=earliest", 1).remove(0);
@@ -192,7 +192,7 @@ fn replay(directory: &Path) -> (Row, usize) {
     (row, resident)
 }
 
-/// Reads as many as are asked for; returns their bytes. Each is as long as the others.
+/// Reads all replayed events, which have equal lengths; returns their bytes.
 fn count_events(reader: &mut Reader) -> usize {
     let text = reader.until(|text| text.matches("\n\n").count() > 3);
     let block = text.split("\n\n").nth(2).map_or(0, str::len) + 2;

@@ -1,4 +1,4 @@
-//! The binary, and directories for its logs.
+//! The server, and directories for its logs.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
-    /// Until it listened.
+    /// How long it took until it listened.
     pub opened_in: Duration,
 }
 
@@ -27,7 +27,7 @@ impl Server {
             .spawn()
             .expect("the binary starts");
         let mut lines = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
-        let said = lines.find_map(|line| {
+        let address = lines.find_map(|line| {
             let line = line.ok()?;
             let (_, rest) = line.split_once("listening on http://")?;
             rest.split([',', ' ']).next()?.parse().ok()
@@ -36,7 +36,7 @@ impl Server {
         std::thread::spawn(move || lines.count());
         Self {
             child,
-            address: said.expect("it listens"),
+            address: address.expect("it listens"),
             opened_in,
         }
     }
@@ -77,7 +77,7 @@ impl Server {
         }
     }
 
-    /// Of CPU time so far.
+    /// The ticks of CPU time so far.
     fn ticks(&self) -> u64 {
         let path = format!("/proc/{}/stat", self.child.id());
         let stat = std::fs::read_to_string(path).expect("stat");

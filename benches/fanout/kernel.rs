@@ -1,4 +1,4 @@
-//! What the kernel says of processes.
+//! What processes use, read from `/proc`.
 
 use std::{fs, path::Path};
 

@@ -2,9 +2,9 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Kept free, here and in the servers, ours most of all: it keeps a reserve for publishers.
+/// Descriptors that are kept free, here and in the servers; ours keeps a reserve for publishers.
 const KEPT: usize = 1_300;
-/// All come from one address, whose ports would run out.
+/// More connections from one address would exhaust its ports.
 const MOST: usize = 25_000;
 
 /// Raises the soft limit to the hard one, for the servers too.
@@ -27,7 +27,7 @@ pub fn most_subscribers() -> usize {
     (descriptors() - KEPT).min(MOST)
 }
 
-/// So many, or as many as there is room for.
+/// The wanted number, or as many as the limit allows.
 pub fn subscribers(wanted: usize) -> usize {
     let most = most_subscribers();
     if wanted > most {

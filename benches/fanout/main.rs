@@ -1,8 +1,8 @@
-//! What the fan-out costs, as ratios within one run: real servers over loopback, each a process of
-//! its own, against a bare epoll loop (the yardstick).
+//! What fan-out costs, as ratios within one run: real servers over loopback, each a process of its own, compared
+//! with a bare epoll loop (the yardstick).
 //!
-//! `cargo bench --bench fanout`, or some rows by a part of their names behind `--`. Each ratio is the
-//! median of `BENCH_PAIRS` (5). `--svg FILE` draws how cost grows.
+//! `cargo bench --bench fanout` measures all rows; parts of their names after `--` select some. Each ratio is the
+//! median of `BENCH_PAIRS` (5) pairs. `--svg FILE` draws how cost grows.
 
 #![allow(
     clippy::cast_precision_loss,
@@ -11,7 +11,6 @@
     reason = "figures for people"
 )]
 
-mod crowd;
 mod kernel;
 mod limits;
 mod paced;
@@ -20,6 +19,7 @@ mod publisher;
 mod rows;
 mod serve;
 mod servers;
+mod streams;
 mod table;
 
 use std::{
@@ -30,11 +30,11 @@ use std::{
 
 use self::table::Row;
 
-/// As in our binary, for all servers that this one stands in for.
+/// The allocator of our binary, for all servers in this program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What was asked for on the command line.
+/// What the command line selects.
 #[derive(Debug, Default)]
 pub struct Selection {
     /// Parts of names; all rows where there are none.
@@ -44,15 +44,15 @@ pub struct Selection {
 
 impl Selection {
     fn read(mut args: impl Iterator<Item = String>) -> Self {
-        let mut asked = Self::default();
+        let mut selection = Self::default();
         while let Some(argument) = args.next() {
             match argument.as_str() {
-                "--svg" => asked.svg = Some(args.next().expect("--svg takes a file")),
+                "--svg" => selection.svg = Some(args.next().expect("--svg takes a file")),
                 flag if flag.starts_with("--") => {}
-                _ => asked.parts.push(argument),
+                _ => selection.parts.push(argument),
             }
         }
-        asked
+        selection
     }
 
     fn has(&self, name: &str) -> bool {
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
     limits::raise();
     match args.first().map(String::as_str) {
         Some("serve") => serve::run(&args[1..]),
-        Some("leash") => serve::leash(&args[1..]),
+        Some("end-with-parent") => serve::end_with_parent(&args[1..]),
         _ => return measure(&Selection::read(args.into_iter())),
     }
     ExitCode::SUCCESS
@@ -73,7 +73,7 @@ fn main() -> ExitCode {
 
 type Measure = fn(&Selection) -> Vec<Row>;
 
-fn measure(asked: &Selection) -> ExitCode {
+fn measure(selection: &Selection) -> ExitCode {
     let rows: [(&str, Measure); 8] = [
         ("steady", rows::steady::rows),
         ("flood", rows::flood::rows),
@@ -86,10 +86,10 @@ fn measure(asked: &Selection) -> ExitCode {
     ];
     let mut code = ExitCode::SUCCESS;
     Row::print_head();
-    for (name, measure) in rows.into_iter().filter(|(name, _)| asked.has(name)) {
+    for (name, measure) in rows.into_iter().filter(|(name, _)| selection.has(name)) {
         let begun = Instant::now();
-        // What went wrong has been said; the others may still be measured.
-        match catch_unwind(AssertUnwindSafe(|| measure(asked))) {
+        // The panic has been printed; the other rows may still be measured.
+        match catch_unwind(AssertUnwindSafe(|| measure(selection))) {
             Ok(rows) => rows.iter().for_each(Row::print),
             Err(_) => code = ExitCode::FAILURE,
         }

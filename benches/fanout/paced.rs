@@ -1,4 +1,4 @@
-//! A server whose subscribers get one event after the other, at a pace.
+//! A server whose subscribers are sent one event after the other, at a fixed rate.
 
 use std::{
     thread,
@@ -6,23 +6,23 @@ use std::{
 };
 
 use crate::{
-    crowd::Crowd,
     publisher::{Publisher, small},
     servers::{Kind, Server},
+    streams::Streams,
     table::median,
 };
 
-/// What a delivered event took.
+/// The cost of a delivered event.
 #[derive(Clone, Copy)]
 pub struct Delivery {
     pub cpu_micros: f64,
-    /// From the begin of a publish until the last has its event.
+    /// From the start of a publish until the last subscriber has the event.
     pub last_millis: f64,
 }
 
 pub struct Paced {
     kind: Kind,
-    crowd: Crowd,
+    streams: Streams,
     server: Server,
     publisher: Publisher,
     start: Instant,
@@ -32,44 +32,44 @@ pub struct Paced {
 }
 
 impl Paced {
-    /// It counts from here on.
-    pub fn new(kind: Kind, server: Server, crowd: Crowd) -> Self {
+    /// Counting starts here.
+    pub fn new(kind: Kind, server: Server, streams: Streams) -> Self {
         Self {
             kind,
             publisher: Publisher::connect(server.address),
             start: Instant::now(),
             cpu_micros: server.cpu_micros(),
-            blocks: crowd.blocks(),
+            blocks: streams.blocks(),
             latencies: Vec::new(),
-            crowd,
+            streams,
             server,
         }
     }
 
-    /// One event; returns when it has come, and not before `until`.
+    /// Publishes one event; returns once it has arrived, and not before `until`.
     pub fn publish(&mut self, until: Instant) {
-        let due = self.crowd.blocks() + self.crowd.count as u64;
+        let due = self.streams.blocks() + self.streams.count as u64;
         let begin = Instant::now();
         self.publisher.publish(&small("bench"));
         thread::sleep(until.saturating_duration_since(Instant::now()));
-        self.crowd.settle(due, self.kind.loses_nothing());
-        let last = self.crowd.last().filter(|last| *last > begin);
+        self.streams.settle(due, self.kind.loses_nothing());
+        let last = self.streams.last().filter(|last| *last > begin);
         let took = last.map(|last| (last - begin).as_secs_f64() * 1e3);
         self.latencies.extend(took);
     }
 
-    /// `idle_micros` is what the server takes of a second by itself.
+    /// `idle_micros` is the CPU time that the server takes in a second without events.
     pub fn end(self, idle_micros: f64) -> Delivery {
         let idle = idle_micros * self.start.elapsed().as_secs_f64();
         let cpu = self.server.cpu_micros() - self.cpu_micros - idle;
         Delivery {
-            cpu_micros: cpu / (self.crowd.blocks() - self.blocks) as f64,
+            cpu_micros: cpu / (self.streams.blocks() - self.blocks) as f64,
             last_millis: median(self.latencies),
         }
     }
 }
 
-/// So many events to these, in turn: a second in which the machine is busy is one for all of them.
+/// Publishes to these servers in turn, so that a busy second of the machine affects all of them.
 pub fn take_turns(sides: &mut [Paced], turn: Duration, turns: u32) {
     let begun = Instant::now();
     for number in 0..turns {
@@ -78,7 +78,7 @@ pub fn take_turns(sides: &mut [Paced], turn: Duration, turns: u32) {
     }
 }
 
-/// Microseconds of CPU that the server takes of a second by itself.
+/// Microseconds of CPU that the server takes in a second without events.
 pub fn idle_micros(server: &Server, lasting: Duration) -> f64 {
     let cpu = server.cpu_micros();
     let start = Instant::now();

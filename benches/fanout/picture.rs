@@ -1,4 +1,4 @@
-//! How cost grows, as a picture for light and dark pages.
+//! How cost grows with subscribers, as an SVG for light and dark pages.
 
 use std::fmt::Write as _;
 
@@ -6,10 +6,10 @@ use crate::table::Ratio;
 
 const WIDTH: f64 = 800.0;
 const HEIGHT: f64 = 300.0;
-/// Of the drawing itself.
+/// The size of the drawing.
 const PLOT: (f64, f64) = (260.0, 180.0);
 const TOP: f64 = 64.0;
-/// Where the two begin.
+/// The left edges of the two plots.
 const LEFTS: [f64; 2] = [48.0, 448.0];
 
 const STYLE: &str = "
@@ -30,7 +30,7 @@ const STYLE: &str = "
   }
 ";
 
-/// What so many subscribers cost.
+/// The cost at a number of subscribers.
 pub struct Point {
     pub subscribers: usize,
     pub ours: Cost,
@@ -40,9 +40,9 @@ pub struct Point {
 
 #[derive(Clone, Copy)]
 pub struct Cost {
-    /// Of CPU per delivered event.
+    /// The ratio of CPU per delivered event.
     pub micros: f64,
-    /// Of memory for each.
+    /// Memory for each subscriber.
     pub kib: f64,
 }
 
@@ -73,7 +73,7 @@ struct Plot<'a> {
     left: f64,
     points: &'a [Point],
     figure: Figure,
-    /// Of the y axis: between two lines, and at the top.
+    /// The y axis: the distance of two lines, and the top.
     step: f64,
     most: f64,
 }
@@ -167,7 +167,7 @@ impl<'a> Plot<'a> {
         let _ = writeln!(out, "<path class=\"line {class}\" d=\"{path}\"/>{dots}");
     }
 
-    /// Beside the ends of the lines, and not over each other.
+    /// The names at the ends of the lines, where they do not overlap.
     fn draw_names(&self, out: &mut String) {
         const APART: f64 = 16.0;
         let Some(last) = self.points.last() else {

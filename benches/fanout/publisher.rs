@@ -1,4 +1,4 @@
-//! Publishers that keep their connections: one that waits for each answer, and many on one thread.
+//! Publishers on persistent connections: one that waits for each response, and many on one thread.
 
 use std::{
     io::{Read as _, Write as _},
@@ -14,10 +14,10 @@ use rustix::{
 };
 
 pub const DATA_BYTES: usize = 100;
-/// How long an answer may take.
+/// How long a response may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A publish of an event as most are here.
+/// The request of a small event, as most rows use it.
 pub fn small(topic: &str) -> String {
     request(topic, "text/plain", &"x".repeat(DATA_BYTES))
 }
@@ -32,7 +32,7 @@ pub fn request(topic: &str, kind: &str, body: &str) -> String {
 
 pub struct Publisher {
     socket: TcpStream,
-    answer: Vec<u8>,
+    response: Vec<u8>,
 }
 
 impl Publisher {
@@ -44,54 +44,54 @@ impl Publisher {
         }
         Self {
             socket,
-            answer: Vec::new(),
+            response: Vec::new(),
         }
     }
 
-    /// Returns when it is answered, with the answer.
+    /// Sends the request and returns the response.
     pub fn publish(&mut self, request: &str) -> String {
         self.send(request);
-        while !self.take_answer() {}
-        let answer = String::from_utf8_lossy(&self.answer).into_owned();
-        self.answer.clear();
-        answer
+        while !self.read_response() {}
+        let response = String::from_utf8_lossy(&self.response).into_owned();
+        self.response.clear();
+        response
     }
 
     fn send(&mut self, request: &str) {
         self.socket.write_all(request.as_bytes()).expect("sent");
     }
 
-    /// Reads once; whether the answer is there.
-    fn take_answer(&mut self) -> bool {
+    /// Reads once; whether the response is complete.
+    fn read_response(&mut self) -> bool {
         let mut space = [0; 4096];
-        let read = self.socket.read(&mut space).expect("an answer in time");
+        let read = self.socket.read(&mut space).expect("a response in time");
         assert!(read > 0, "the server has closed a publisher's connection");
-        self.answer.extend_from_slice(&space[..read]);
-        let is_good = self.answer.starts_with(b"HTTP/1.1 20");
-        assert!(is_good, "{}", String::from_utf8_lossy(&self.answer));
-        is_whole(&self.answer)
+        self.response.extend_from_slice(&space[..read]);
+        let is_good = self.response.starts_with(b"HTTP/1.1 20");
+        assert!(is_good, "{}", String::from_utf8_lossy(&self.response));
+        is_whole(&self.response)
     }
 }
 
-fn is_whole(answer: &[u8]) -> bool {
-    let Some(end) = memmem::find(answer, b"\r\n\r\n") else {
+fn is_whole(response: &[u8]) -> bool {
+    let Some(end) = memmem::find(response, b"\r\n\r\n") else {
         return false;
     };
-    let head = answer[..end].to_ascii_lowercase();
+    let head = response[..end].to_ascii_lowercase();
     let length = memmem::find(&head, b"content-length: ").map_or(0, |at| {
         let digits = head[at + 16..].iter().take_while(|b| b.is_ascii_digit());
         digits.fold(0, |length, digit| length * 10 + usize::from(digit - b'0'))
     });
-    answer.len() >= end + 4 + length
+    response.len() >= end + 4 + length
 }
 
-/// What many publishers have done.
+/// What several publishers have published.
 pub struct Load {
     pub published: u64,
     pub took: Duration,
 }
 
-/// So many publishers at once, each of which publishes again as soon as it is answered.
+/// Publishes from several connections at once, each of which publishes again as soon as it has a response.
 pub fn load(address: SocketAddr, publishers: usize, request: &str, lasting: Duration) -> Load {
     let epoll: OwnedFd = epoll::create(epoll::CreateFlags::CLOEXEC).expect("an epoll");
     let mut all: Vec<_> = (0..publishers)
@@ -105,19 +105,19 @@ pub fn load(address: SocketAddr, publishers: usize, request: &str, lasting: Dura
     for publisher in &mut all {
         publisher.send(request);
     }
-    let (mut answered, mut waiting) = (0, publishers);
+    let (mut responses, mut waiting) = (0, publishers);
     let mut events = Vec::with_capacity(publishers);
     let wait = Timespec::try_from(PATIENCE).expect("a short time");
     while waiting > 0 {
         let ready = epoll::wait(&epoll, spare_capacity(&mut events), Some(&wait));
-        assert_ne!(ready, Ok(0), "{waiting} publishes are not answered");
+        assert_ne!(ready, Ok(0), "{waiting} publishes got no response");
         for event in events.drain(..) {
             let publisher = &mut all[usize::try_from(event.data.u64()).expect("a number")];
-            if !publisher.take_answer() {
+            if !publisher.read_response() {
                 continue;
             }
-            publisher.answer.clear();
-            answered += 1;
+            publisher.response.clear();
+            responses += 1;
             if begun.elapsed() < lasting {
                 publisher.send(request);
             } else {
@@ -126,7 +126,7 @@ pub fn load(address: SocketAddr, publishers: usize, request: &str, lasting: Dura
         }
     }
     Load {
-        published: answered,
+        published: responses,
         took: begun.elapsed(),
     }
 }

@@ -1,7 +1,7 @@
-//! The servers that ours is compared with. Each is this very binary, run as a process of its own.
+//! The servers that ours is compared with. Each is this program, run as a process of its own.
 
-mod answering;
 mod axum;
+mod response_only;
 mod yardstick;
 
 use std::{
@@ -13,25 +13,25 @@ use std::{
 use rustix::process::{Signal, set_parent_process_death_signal};
 use socket2::{Domain, Socket, Type};
 
-/// Threads that serve, of each server here.
+/// Worker threads of each server.
 pub const THREADS: usize = 2;
-/// Room for clients that connect at once; the kernel's own default bound.
+/// Room for clients that connect at once: the default bound of the kernel.
 const BACKLOG: i32 = 4096;
 
-/// What stands behind `serve` on the command line.
+/// Runs the server that follows `serve` on the command line.
 pub fn run(what: &[String]) {
     let what: Vec<&str> = what.iter().map(String::as_str).collect();
     match what[..] {
         ["yardstick"] => yardstick::serve(yardstick::HEAD.into()),
         ["bytes", file] => yardstick::serve(std::fs::read(file).expect("a file")),
         ["axum"] => axum::serve(),
-        ["answering"] => answering::serve(),
+        ["response-only"] => response_only::serve(),
         _ => panic!("there is no server {what:?}"),
     }
 }
 
-/// Becomes this program, which is sent the signal when the benchmark ends, however that ends.
-pub fn leash(what: &[String]) {
+/// Replaces this process by a program that is sent a signal when the benchmark ends, however that ends.
+pub fn end_with_parent(what: &[String]) {
     let [signal, program, args @ ..] = what else {
         panic!("a signal and a program are needed");
     };
@@ -39,7 +39,7 @@ pub fn leash(what: &[String]) {
         "TERM" => Signal::TERM,
         _ => Signal::KILL,
     };
-    set_parent_process_death_signal(Some(signal)).expect("a leash");
+    set_parent_process_death_signal(Some(signal)).expect("a signal at the end of the parent");
     let error = Command::new(program).args(args).exec();
     panic!("{program}: {error}");
 }

@@ -1,4 +1,4 @@
-//! Servers as processes of their own, and what the kernel says of them.
+//! Servers as processes of their own, and what they use by `/proc`.
 
 mod nchan;
 mod process;
@@ -7,12 +7,12 @@ use std::sync::OnceLock;
 
 pub use self::process::Server;
 
-/// What is measured.
+/// The kinds of servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Yardstick,
     Ours,
-    /// Ours without streams that have their sockets to themselves.
+    /// Ours without the direct connection path.
     NoDirect,
     Axum,
     Nchan,
@@ -29,7 +29,7 @@ impl Kind {
         }
     }
 
-    /// All that can run here but ours and the yardstick.
+    /// All kinds that can run here other than ours and the yardstick.
     pub fn others() -> &'static [Self] {
         static OTHERS: OnceLock<Vec<Kind>> = OnceLock::new();
         OTHERS.get_or_init(|| {
@@ -39,7 +39,7 @@ impl Kind {
             } else {
                 eprintln!("nchan is left out: it needs nginx and libnginx-mod-nchan");
             }
-            if process::ours_takes("--no-direct") {
+            if process::ours_has_flag("--no-direct") {
                 others.push(Self::NoDirect);
             }
             others
@@ -54,20 +54,20 @@ impl Kind {
         }
     }
 
-    /// Whether whoever is connected gets everything, however slow the machine is.
+    /// Whether connected subscribers receive every event, however slow the machine is.
     pub fn loses_nothing(self) -> bool {
         matches!(self, Self::Yardstick | Self::Ours | Self::NoDirect)
     }
 
-    /// Whether it sends something while nothing is published.
+    /// Whether it sends pings while nothing is published.
     pub fn pings(self) -> bool {
         matches!(self, Self::Ours | Self::NoDirect)
     }
 
     pub fn start(self) -> Server {
         match self {
-            Self::Yardstick => Server::own(&["yardstick"]),
-            Self::Axum => Server::own(&["axum"]),
+            Self::Yardstick => Server::of_benchmark(&["yardstick"]),
+            Self::Axum => Server::of_benchmark(&["axum"]),
             Self::Ours => Server::ours(&[]),
             Self::NoDirect => Server::ours(&["--no-direct"]),
             Self::Nchan => nchan::start(),

@@ -1,4 +1,4 @@
-//! Rounds of measurements that stand close to each other, and the table of their ratios.
+//! Rounds of measurements that are made close to each other, and the table of their ratios.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ fn rounds() -> usize {
     rounds.max(1)
 }
 
-/// Those that are only there to be compared with come in every other round.
+/// The kinds of one round: those that are only compared with come in every other round.
 fn of_round<'a>(
     number: usize,
     always: &'a [Kind],
@@ -21,11 +21,11 @@ fn of_round<'a>(
     always.iter().chain(others).copied()
 }
 
-/// What was measured, round by round.
+/// Measurements by round.
 pub struct Rounds<T>(Vec<Vec<(Kind, T)>>);
 
 impl<T> Rounds<T> {
-    /// The yardstick, then these, one after the other.
+    /// Measures the yardstick, then these, one after the other.
     pub fn measure(
         always: &[Kind],
         sometimes: &[Kind],
@@ -38,7 +38,7 @@ impl<T> Rounds<T> {
         Self((0..rounds()).map(round).collect())
     }
 
-    /// The same with each of them measured at once with a yardstick of its own, which comes first.
+    /// Measures each of them at the same time as a yardstick of its own, which comes first.
     pub fn beside_the_yardstick(
         always: &[Kind],
         sometimes: &[Kind],
@@ -52,7 +52,7 @@ impl<T> Rounds<T> {
         Self(pairs.collect())
     }
 
-    /// By the rounds that have both; none where none has.
+    /// Compares two kinds by the rounds that have both; `None` where none has.
     pub fn compare(&self, kind: Kind, with: Kind, figure: impl Fn(&T) -> f64) -> Option<Compared> {
         let of = |round: &[(Kind, T)], kind| {
             let found = round.iter().find(|(measured, _)| *measured == kind);
@@ -102,7 +102,7 @@ impl Compared {
         })
     }
 
-    /// Pairs that are not of servers of different kinds; so many of them at most.
+    /// Measures at most this number of pairs of other things than kinds of servers.
     pub fn pairs(most: usize, mut measure: impl FnMut() -> (f64, f64)) -> Self {
         let pairs: Vec<_> = (0..rounds().min(most)).map(|_| measure()).collect();
         Self::of(&pairs).expect("a pair")
@@ -148,15 +148,15 @@ pub struct Row {
     pub server: String,
     /// What was measured, and what it is compared with.
     pub measured: String,
-    /// What the bound is for, and between what its measurements lay.
+    /// The figure that the bound is for, and the range of its measurements.
     pub figure: Option<f64>,
     pub range: Option<(f64, f64)>,
     pub bound: Bound,
 }
 
 impl Row {
-    /// What is given for people to read, without a ratio.
-    pub fn told(what: impl Into<String>, server: impl Into<String>, measured: String) -> Self {
+    /// A row without a ratio.
+    pub fn text(what: impl Into<String>, server: impl Into<String>, measured: String) -> Self {
         Self {
             what: what.into(),
             server: server.into(),
@@ -178,7 +178,7 @@ impl Row {
             figure: Some(ratio.median),
             range: Some((ratio.least, ratio.most)),
             bound,
-            ..Self::told(what, server, measured)
+            ..Self::text(what, server, measured)
         }
     }
 

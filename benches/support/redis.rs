@@ -3,7 +3,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// A Redis of its own, where one is installed; ends when it is dropped.
+/// A Redis server of its own, where Redis is installed. It ends when it is dropped.
 pub struct RedisServer {
     child: Child,
     pub port: u16,

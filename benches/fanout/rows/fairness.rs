@@ -1,4 +1,4 @@
-//! What others wait while large bursts go out, one behind the other, to everybody of one topic.
+//! How long others wait while large bursts are sent, one after the other, to all subscribers of one topic.
 
 use std::{
     io::{Read as _, Write as _},
@@ -8,24 +8,23 @@ use std::{
 };
 
 use crate::{
-    Selection,
-    crowd::{Crowd, StreamRequest, request},
-    limits, publisher,
+    Selection, limits, publisher,
     publisher::{Publisher, small},
     servers::Kind,
+    streams::{Streams, StreamsConfig, request},
     table::Row,
 };
 
 const SUBSCRIBERS: usize = 10_000;
 const LASTING: Duration = Duration::from_secs(8);
 const EVERY: Duration = Duration::from_millis(10);
-/// Events of a burst; the yardstick and nchan get them as one, of as many bytes.
+/// Events of a burst; the yardstick and nchan are sent one event of as many bytes.
 const BURST: usize = 20;
 const BURST_EVENT_BYTES: usize = 1_000;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Waits {
-    answers: Vec<Duration>,
+    responses: Vec<Duration>,
     deliveries: Vec<Duration>,
     first_bytes: Vec<Duration>,
     bursts: u64,
@@ -49,22 +48,22 @@ fn burst(kind: Kind) -> (String, u64) {
     }
 }
 
-/// Has bursts follow each other; returns how many.
-fn keep_bursting(crowd: &Crowd, address: SocketAddr, kind: Kind) -> u64 {
+/// Publishes bursts one after the other; returns how many.
+fn keep_bursting(streams: &Streams, address: SocketAddr, kind: Kind) -> u64 {
     let (request, events) = burst(kind);
     let mut publisher = Publisher::connect(address);
     let (begun, mut bursts) = (Instant::now(), 0);
     while begun.elapsed() < LASTING {
-        let due = crowd.blocks() + events * crowd.count as u64;
+        let due = streams.blocks() + events * streams.count as u64;
         publisher.publish(&request);
-        crowd.settle(due, kind.loses_nothing());
+        streams.settle(due, kind.loses_nothing());
         bursts += 1;
     }
     bursts
 }
 
-/// When to begin, at a fixed pace: a wait counts from there also for those that come late because
-/// the one before waited long.
+/// The times at which to begin, at a fixed rate. A wait counts from its time also where the one before it took
+/// too long (coordinated omission).
 fn ticks() -> impl Iterator<Item = Instant> {
     let begun = Instant::now();
     let is_time = move || begun.elapsed() < LASTING;
@@ -87,7 +86,7 @@ fn keep_connecting(address: SocketAddr) -> Vec<Duration> {
     took
 }
 
-/// When each publish to one subscriber was to begin, and how long its answer took.
+/// When each publish to one subscriber was due, and how long its response took.
 fn keep_publishing(address: SocketAddr) -> (Vec<Instant>, Vec<Duration>) {
     let mut publisher = Publisher::connect(address);
     let request = small("quiet");
@@ -104,13 +103,13 @@ fn measure(kind: Kind) -> Waits {
     let server = kind.start();
     let address = server.address;
     let count = limits::subscribers(SUBSCRIBERS);
-    let crowd = Crowd::open(StreamRequest::of(kind, &server, count));
-    let one = Crowd::open(StreamRequest {
+    let streams = Streams::open(StreamsConfig::of(kind, &server, count));
+    let one = Streams::open(StreamsConfig {
         request: Box::new(|_| request("quiet", "")),
-        ..StreamRequest::of(kind, &server, 1)
+        ..StreamsConfig::of(kind, &server, 1)
     });
-    let ((begins, answers), first_bytes, bursts) = thread::scope(|scope| {
-        let bursts = scope.spawn(|| keep_bursting(&crowd, address, kind));
+    let ((begins, responses), first_bytes, bursts) = thread::scope(|scope| {
+        let bursts = scope.spawn(|| keep_bursting(&streams, address, kind));
         let connecting = scope.spawn(|| keep_connecting(address));
         let published = keep_publishing(address);
         let first_bytes = connecting.join().expect("connections");
@@ -120,14 +119,14 @@ fn measure(kind: Kind) -> Waits {
     let arrivals = one.arrivals();
     let deliveries = begins.iter().zip(arrivals).map(|(from, to)| to - *from);
     Waits {
-        answers,
+        responses,
         deliveries: deliveries.collect(),
         first_bytes,
         bursts,
     }
 }
 
-fn told(mut waits: Vec<Duration>) -> String {
+fn percentiles(mut waits: Vec<Duration>) -> String {
     waits.sort();
     let at = |part: usize| waits[(waits.len() * part / 100).min(waits.len() - 1)];
     format!("{:.1?}, {:.1?}, {:.1?}", at(50), at(99), at(100))
@@ -149,14 +148,14 @@ pub fn rows(_: &Selection) -> Vec<Row> {
                 "a publish until the one subscriber has it",
                 waits.deliveries,
             ),
-            ("a publish's answer", waits.answers),
+            ("a publish's answer", waits.responses),
             ("a new connection's first byte", waits.first_bytes),
         ] {
             let what = format!("p50, p99, max of {what}, beside bursts");
-            rows.push(Row::told(
+            rows.push(Row::text(
                 what,
                 kind.name(),
-                format!("{}; {bursts}", told(waits)),
+                format!("{}; {bursts}", percentiles(waits)),
             ));
         }
     }

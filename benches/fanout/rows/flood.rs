@@ -1,16 +1,15 @@
-//! Publishers as fast as they are answered: what a delivered event costs, and how many there are.
+//! Publishers at full speed: what a delivered event costs, and how many are delivered.
 //!
-//! Each publisher has one request under way. The more of them there are, the more events are due at
-//! once, and the more is saved by who joins them; four are what a few backends would be, and one
-//! shows how much is owed to that.
+//! Each publisher has one request pending. The more publishers, the more events are due at once, and the more a
+//! server saves that joins them; four stand for a few backends, and one shows how much is due to joining.
 
 use std::time::{Duration, Instant};
 
 use crate::{
     Selection,
-    crowd::{Crowd, StreamRequest},
     publisher::{load, small},
     servers::Kind,
+    streams::{Streams, StreamsConfig},
     table::{Bound, Ratio, Rounds, Row},
 };
 
@@ -27,14 +26,14 @@ struct Flood {
 
 fn measure(kind: Kind, publishers: usize) -> Flood {
     let server = kind.start();
-    let crowd = Crowd::open(StreamRequest::of(kind, &server, SUBSCRIBERS));
+    let streams = Streams::open(StreamsConfig::of(kind, &server, SUBSCRIBERS));
     let cpu = server.cpu_micros();
     let begun = Instant::now();
     let published = load(server.address, publishers, &small("bench"), LASTING).published;
     let due = published * SUBSCRIBERS as u64;
-    crowd.settle(due, kind.loses_nothing());
-    let delivered = crowd.blocks() as f64;
-    let took = crowd.last().expect("something has come") - begun;
+    streams.settle(due, kind.loses_nothing());
+    let delivered = streams.blocks() as f64;
+    let took = streams.last().expect("something has come") - begun;
     let lost = 1.0 - delivered / due as f64;
     Flood {
         cpu_micros: (server.cpu_micros() - cpu) / delivered,

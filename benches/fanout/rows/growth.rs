@@ -1,4 +1,4 @@
-//! What a delivered event and an idle subscriber cost, by how many subscribers there are.
+//! What a delivered event and an idle subscriber cost, by the number of subscribers.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 const LASTING: Duration = Duration::from_secs(2);
-/// Whatever their number, so that small ones are measured as well.
+/// The same for every number of subscribers, so that small numbers are measured as precisely.
 const DELIVERIES_A_SECOND: usize = 20_000;
 const FEWEST_EVENTS_A_SECOND: usize = 2;
 const ROUNDS: usize = 3;
@@ -23,15 +23,15 @@ fn sizes() -> Vec<usize> {
     sizes.filter(|size| *size < most).chain([most]).collect()
 }
 
-/// A server with its subscribers, and what each of them takes of memory.
+/// A server with its subscribers, and the memory of each in KiB.
 fn start(kind: Kind, subscribers: usize) -> (Paced, f64) {
     // Pings would fall into some measurements.
     let server = match kind {
         Kind::Ours => Server::ours(&["--ping-interval", "1h"]),
         other => other.start(),
     };
-    let (idle, crowd) = idle::measure(kind, &server, subscribers);
-    (Paced::new(kind, server, crowd), idle.resident_kib)
+    let (idle, streams) = idle::measure(kind, &server, subscribers);
+    (Paced::new(kind, server, streams), idle.resident_kib)
 }
 
 /// Ours and the yardstick: in turn where the limit of open files allows both at once.

@@ -1,19 +1,18 @@
-//! Subscribers that come and then get nothing: what a connection costs to open and to keep.
+//! Idle subscribers: what a connection costs to open and to keep.
 
 use std::{thread, time::Duration};
 
 use crate::{
-    Selection,
-    crowd::{Crowd, StreamRequest},
-    limits,
+    Selection, limits,
     servers::{Kind, Server},
+    streams::{Streams, StreamsConfig},
     table::{Bound, Rounds, Row},
 };
 
 const SUBSCRIBERS: usize = 10_000;
-/// Come before, so that what a first connection costs is not counted.
+/// Subscribers that connect before, so that the cost of a first connection is not counted.
 const FIRST: usize = 100;
-/// What a server may still do after the last was answered.
+/// How long a server may still work after its last response.
 const SETTLES: Duration = Duration::from_millis(300);
 
 #[derive(Clone, Copy)]
@@ -22,19 +21,19 @@ pub struct Idle {
     pub resident_kib: f64,
 }
 
-/// What so many subscribers cost, each; and they.
-pub fn measure(kind: Kind, server: &Server, count: usize) -> (Idle, Crowd) {
-    let wish = |count| StreamRequest::of(kind, server, count);
-    let _first = Crowd::open(wish(FIRST));
+/// The cost of each subscriber, and their open streams.
+pub fn measure(kind: Kind, server: &Server, count: usize) -> (Idle, Streams) {
+    let config = |count| StreamsConfig::of(kind, server, count);
+    let _first = Streams::open(config(FIRST));
     thread::sleep(SETTLES);
     let (cpu, resident) = (server.cpu_micros(), server.resident());
-    let crowd = Crowd::open(wish(count));
+    let streams = Streams::open(config(count));
     thread::sleep(SETTLES);
     let idle = Idle {
         cpu_micros: (server.cpu_micros() - cpu) / count as f64,
         resident_kib: (server.resident() - resident) / 1024.0 / count as f64,
     };
-    (idle, crowd)
+    (idle, streams)
 }
 
 pub fn rows(_: &Selection) -> Vec<Row> {
@@ -56,7 +55,7 @@ pub fn rows(_: &Selection) -> Vec<Row> {
             Row {
                 figure: Some(c.own),
                 bound: bound(1.5),
-                ..Row::told(what, kind.name(), format!("the yardstick {:.2}", c.other))
+                ..Row::text(what, kind.name(), format!("the yardstick {:.2}", c.other))
             }
         }));
         rows.extend(with_yardstick(|idle| idle.cpu_micros).map(|c| {

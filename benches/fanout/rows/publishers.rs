@@ -1,5 +1,4 @@
-//! Publishers without subscribers: what history and the broadcaster add to reading a body and
-//! answering.
+//! Publishers without subscribers: what history and the broadcaster add to reading a body and responding.
 
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ struct Side {
 }
 
 impl Side {
-    /// The first turn, in which memory grows to what it stays at, is not counted.
+    /// The first turn, in which memory grows to its final size, is not counted.
     fn begin(server: Server) -> Self {
         load(server.address, PUBLISHERS, &small("bench"), TURN);
         Self {
@@ -47,15 +46,15 @@ pub fn rows(_: &Selection) -> Vec<Row> {
     let mut cpu = Vec::new();
     let rate = Compared::pairs(usize::MAX, || {
         let mut ours = Side::begin(Server::ours(&[]));
-        let mut answering = Side::begin(Server::own(&["answering"]));
+        let mut response_only = Side::begin(Server::of_benchmark(&["response-only"]));
         for _ in 0..TURNS {
             ours.take_turn();
-            answering.take_turn();
+            response_only.take_turn();
         }
         let micros = |side: &Side| side.cpu_micros / side.published;
-        cpu.push((micros(&ours), micros(&answering)));
+        cpu.push((micros(&ours), micros(&response_only)));
         let a_second = |side: &Side| side.published / side.seconds;
-        (a_second(&ours), a_second(&answering))
+        (a_second(&ours), a_second(&response_only))
     });
     let cpu = Compared::of(&cpu).expect("a pair");
     let row = |what, figures: Compared, digits, unit, bound| {

@@ -1,4 +1,4 @@
-//! All come back at once, each a hundred events behind.
+//! All subscribers reconnect at once, and each has missed a hundred events.
 
 use std::{
     fs,
@@ -8,37 +8,36 @@ use std::{
 };
 
 use crate::{
-    Selection,
-    crowd::{Crowd, StreamRequest, request},
-    limits,
+    Selection, limits,
     publisher::{Publisher, small},
     servers::{Kind, Server},
+    streams::{Streams, StreamsConfig, request},
     table::{Bound, Compared, Row},
 };
 
 const SUBSCRIBERS: usize = 10_000;
-const BEHIND: u64 = 100;
-/// Most that wait for an answer at once: what a listener's backlog has room for.
+const MISSED: u64 = 100;
+/// Most subscribers that wait for a response at once: as many as fit into the backlog of a listener.
 const AT_ONCE: usize = 2_000;
 
-struct Return {
+struct Reconnect {
     cpu_micros: f64,
     wall_millis: f64,
 }
 
-/// Publishes what they missed; returns the last id that they had.
+/// Publishes the missed events; returns the id before them.
 fn publish(server: &Server) -> String {
     let mut publisher = Publisher::connect(server.address);
-    let answer = publisher.publish(&small("bench"));
-    for _ in 0..BEHIND {
+    let response = publisher.publish(&small("bench"));
+    for _ in 0..MISSED {
         publisher.publish(&small("bench"));
     }
-    let id = answer.split(r#"{"id":""#).nth(1);
+    let id = response.split(r#"{"id":""#).nth(1);
     let id = id.and_then(|id| id.split('"').next());
     id.expect("an id").to_owned()
 }
 
-/// All that a stream begins with, to its last event.
+/// The bytes with which a stream begins, up to the last missed event.
 fn opening(address: SocketAddr, header: &str) -> Vec<u8> {
     let mut socket = TcpStream::connect(address).expect("connected");
     let patience = Some(Duration::from_secs(10));
@@ -46,10 +45,10 @@ fn opening(address: SocketAddr, header: &str) -> Vec<u8> {
     let request = request("bench", header);
     socket.write_all(request.as_bytes()).expect("written");
     let (mut all, mut space) = (Vec::new(), vec![0; 1 << 20]);
-    // `connected` comes before the events, the chunk's end behind them.
+    // `connected` comes before the events, and the end of the chunk after them.
     let is_whole = |all: &[u8]| {
         let blocks = memchr::memmem::find_iter(all, b"\n\n").count() as u64;
-        blocks > BEHIND && all.ends_with(b"\r\n")
+        blocks > MISSED && all.ends_with(b"\r\n")
     };
     while !is_whole(&all) {
         let read = socket.read(&mut space).expect("the replay in time");
@@ -59,19 +58,19 @@ fn opening(address: SocketAddr, header: &str) -> Vec<u8> {
     all
 }
 
-/// Both begin with `connected`, and are waited for until they have all that is behind it.
-fn come_back(kind: Kind, server: &Server, header: &str, count: usize) -> Return {
+/// Opens the streams, and waits until each has received all missed events.
+fn reconnect(kind: Kind, server: &Server, header: &str, count: usize) -> Reconnect {
     let header = header.to_owned();
     let cpu = server.cpu_micros();
     let begun = Instant::now();
-    let crowd = Crowd::open(StreamRequest {
+    let streams = Streams::open(StreamsConfig {
         at_once: AT_ONCE,
         opening_blocks: 1,
         request: Box::new(move |_| request("bench", &header)),
-        ..StreamRequest::of(kind, server, count)
+        ..StreamsConfig::of(kind, server, count)
     });
-    let last = crowd.wait_for(BEHIND * count as u64);
-    Return {
+    let last = streams.wait_for(MISSED * count as u64);
+    Reconnect {
         cpu_micros: (server.cpu_micros() - cpu) / count as f64,
         wall_millis: (last - begun).as_secs_f64() * 1e3,
     }
@@ -88,13 +87,18 @@ pub fn rows(_: &Selection) -> Vec<Row> {
         let id = publish(&server);
         let header = format!("Last-Event-ID: {id}\r\n");
         fs::write(file, opening(server.address, &header)).expect("a file");
-        let bare = come_back(Kind::Yardstick, &Server::own(&["bytes", file]), "", count);
-        let ours = come_back(Kind::Ours, &server, &header, count);
+        let bare = reconnect(
+            Kind::Yardstick,
+            &Server::of_benchmark(&["bytes", file]),
+            "",
+            count,
+        );
+        let ours = reconnect(Kind::Ours, &server, &header, count);
         walls.push((ours.wall_millis, bare.wall_millis));
         (ours.cpu_micros, bare.cpu_micros)
     });
     let wall = Compared::of(&walls).expect("a pair");
-    let what = format!("{count} come back at once, each {BEHIND} events behind");
+    let what = format!("{count} come back at once, each {MISSED} events behind");
     let row = |part: &str, unit: &str, c: Compared| {
         let measured = format!(
             "{:.1} {unit}; the same bytes in one send {:.1} {unit}",

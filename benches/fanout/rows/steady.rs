@@ -4,11 +4,10 @@
 use std::{collections::HashMap, time::Duration};
 
 use crate::{
-    Selection,
-    crowd::{Crowd, StreamRequest},
-    limits,
+    Selection, limits,
     paced::{Delivery, Paced, idle_micros, take_turns},
     servers::{Kind, Server},
+    streams::{Streams, StreamsConfig},
     table::{Bound, Rounds, Row},
 };
 
@@ -20,20 +19,20 @@ const TURN: Duration = Duration::from_millis(250);
 
 type Figure = fn(&Delivery) -> f64;
 
-/// Each with its unit, and how much of the yardstick's ours may take.
+/// Each figure with its unit, and the bound of its ratio to the yardstick.
 const FIGURES: [(&str, &str, Figure, f64); 2] = [
     ("CPU per delivered event", "µs", |d| d.cpu_micros, 1.12),
     ("latency to the last", "ms", |d| d.last_millis, 1.15),
 ];
 
 /// A server and its subscribers.
-fn start(kind: Kind, subscribers: usize) -> (Server, Crowd) {
+fn start(kind: Kind, subscribers: usize) -> (Server, Streams) {
     let server = kind.start();
-    let crowd = Crowd::open(StreamRequest::of(kind, &server, subscribers));
-    (server, crowd)
+    let streams = Streams::open(StreamsConfig::of(kind, &server, subscribers));
+    (server, streams)
 }
 
-/// The yardstick, and this one beside it.
+/// The yardstick and this server, at the same time.
 fn measure(kind: Kind, subscribers: usize, idles: &mut HashMap<&str, f64>) -> (Delivery, Delivery) {
     let yardstick = start(Kind::Yardstick, subscribers);
     let other = start(kind, subscribers);

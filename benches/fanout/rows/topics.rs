@@ -1,29 +1,28 @@
-//! A publish costs by what it matches, not by what is connected.
+//! The cost of a publish depends on the subscribers that it matches, not on those that are connected.
 
 use crate::{
-    Selection,
-    crowd::{Crowd, StreamRequest, request},
-    limits,
+    Selection, limits,
     publisher::{Publisher, small},
     servers::{Kind, Server},
+    streams::{Streams, StreamsConfig, request},
     table::{Bound, Compared, Row},
 };
 
 const TOPICS: usize = 1_000;
-/// Of the server beside it: so many that those who match are spread over its workers as they are among
-/// the many, since connections are accepted by turns.
+/// The topics of the server that it is compared with. Connections are accepted in turn, so with five topics the
+/// matching subscribers are spread over the workers as they are with many topics.
 const FEW_TOPICS: usize = 5;
-/// Of each topic, one behind the other, so that both workers have some.
+/// Subscribers of each topic, which connect one after the other, so that both workers have some.
 const OF_EACH: usize = 10;
-/// The two servers take turns: on a busy machine no second is like the next. Fewer in all than after
-/// which quiet streams are told a position, which would be counted as an event.
+/// Publishes of one turn. The two servers take turns, since on a busy machine no second is like the next. All turns
+/// together are fewer than the events after which quiet streams are sent a position, which would count as an event.
 const PUBLISHES: u64 = 1_000;
 const TURNS: usize = 6;
 
-/// One server with the subscribers of so many topics, and with so many that ask for everything.
+/// One server with subscribers of a number of topics, and subscribers of all topics.
 struct Side {
     server: Server,
-    crowd: Crowd,
+    streams: Streams,
     matching: u64,
 }
 
@@ -32,16 +31,16 @@ impl Side {
         // Pings, which go to all that are connected, would fall into some measurements.
         let server = Server::ours(&["--ping-interval", "1h"]);
         let of_topics = limits::subscribers(topics * OF_EACH);
-        let crowd = Crowd::open(StreamRequest {
+        let streams = Streams::open(StreamsConfig {
             request: Box::new(move |number| match number {
                 n if n < of_topics => request(&format!("t{}", n / OF_EACH), ""),
                 _ => request("*", ""),
             }),
-            ..StreamRequest::of(Kind::Ours, &server, of_topics + of_everything)
+            ..StreamsConfig::of(Kind::Ours, &server, of_topics + of_everything)
         });
         Self {
             server,
-            crowd,
+            streams,
             matching: (OF_EACH + of_everything) as u64,
         }
     }
@@ -50,11 +49,11 @@ impl Side {
     fn take_turn(&self) -> f64 {
         let mut publisher = Publisher::connect(self.server.address);
         let request = small("t0");
-        let (cpu, blocks) = (self.server.cpu_micros(), self.crowd.blocks());
+        let (cpu, blocks) = (self.server.cpu_micros(), self.streams.blocks());
         for _ in 0..PUBLISHES {
             publisher.publish(&request);
         }
-        self.crowd.wait_for(blocks + PUBLISHES * self.matching);
+        self.streams.wait_for(blocks + PUBLISHES * self.matching);
         (self.server.cpu_micros() - cpu) / PUBLISHES as f64
     }
 }

@@ -1,6 +1,6 @@
-//! The yardstick: a bare epoll loop on each of two threads. It answers a stream's head at once, makes
-//! one `send` of a ready-made chunk for each subscriber and event, never one for two events, and sends
-//! nothing else. What a socket does not take waits in memory, without a bound.
+//! The yardstick: a bare epoll loop on each of two threads. It sends the head of a stream at once, then one `send` of
+//! a ready-made chunk for each subscriber and event, never one for two events, and nothing else. Bytes that a socket
+//! does not accept wait in memory, without a bound.
 
 mod connection;
 mod inbox;
@@ -19,11 +19,11 @@ use rustix::{
 use self::{
     connection::{Connection, READ, token},
     inbox::{Inbox, Message},
-    request::{Event, answer_to_publish, content_length, topic},
+    request::{Event, content_length, publish_response, topic},
 };
 use super::{THREADS, listen};
 
-/// What a stream is answered.
+/// The head of the response to a stream.
 pub const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
     cache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n";
 
@@ -33,7 +33,7 @@ const CLOSED: EventFlags = EventFlags::HUP
     .union(EventFlags::RDHUP)
     .union(EventFlags::ERR);
 
-/// Serves for ever; a stream is answered `opening`, in one `send`.
+/// Serves for ever; a stream begins with `opening`, in one `send`.
 pub fn serve(opening: Vec<u8>) {
     let listener = listen();
     let inboxes: Arc<[Inbox; THREADS]> = Arc::new(std::array::from_fn(|_| Inbox::new()));
@@ -64,7 +64,7 @@ struct Worker {
     opening: Chunk,
     connections: Vec<Option<Connection>>,
     free: Vec<usize>,
-    /// What was published and is to be sent to all streams of this thread.
+    /// Published events that have yet to be sent to the streams of this thread.
     due: Vec<Event>,
     space: Vec<u8>,
 }
@@ -99,7 +99,7 @@ impl Worker {
                 match event.data.u64() {
                     LISTENER => self.accept(),
                     INBOX => self.take_messages(),
-                    token => self.attend(usize::try_from(token).expect("a place"), event.flags),
+                    token => self.on_ready(usize::try_from(token).expect("an index"), event.flags),
                 }
             }
             for event in std::mem::take(&mut self.due) {
@@ -133,29 +133,29 @@ impl Worker {
     }
 
     fn add(&mut self, socket: OwnedFd) {
-        let place = self.free.pop().unwrap_or_else(|| {
+        let index = self.free.pop().unwrap_or_else(|| {
             self.connections.push(None);
             self.connections.len() - 1
         });
-        epoll::add(&self.epoll, &socket, token(place), READ).expect("added");
-        self.connections[place] = Some(Connection::new(socket));
+        epoll::add(&self.epoll, &socket, token(index), READ).expect("added");
+        self.connections[index] = Some(Connection::new(socket));
     }
 
-    fn attend(&mut self, place: usize, flags: EventFlags) {
+    fn on_ready(&mut self, index: usize, flags: EventFlags) {
         if flags.contains(EventFlags::OUT)
-            && let Some(connection) = &mut self.connections[place]
+            && let Some(connection) = &mut self.connections[index]
         {
-            connection.send_backlog(&self.epoll, place);
+            connection.send_backlog(&self.epoll, index);
         }
-        if flags.intersects(READ | CLOSED) && !self.read(place) {
-            self.connections[place] = None;
-            self.free.push(place);
+        if flags.intersects(READ | CLOSED) && !self.read(index) {
+            self.connections[index] = None;
+            self.free.push(index);
         }
     }
 
     /// False when the connection is over.
-    fn read(&mut self, place: usize) -> bool {
-        let Some(connection) = &mut self.connections[place] else {
+    fn read(&mut self, index: usize) -> bool {
+        let Some(connection) = &mut self.connections[index] else {
             return true;
         };
         let received = recv(&connection.socket, &mut self.space[..], RecvFlags::empty());
@@ -164,7 +164,7 @@ impl Worker {
             Ok(_) if connection.topic.is_some() => true,
             Ok((length, _)) => {
                 connection.input.extend_from_slice(&self.space[..length]);
-                self.answer(place);
+                self.respond(index);
                 true
             }
             Err(Errno::AGAIN | Errno::INTR) => true,
@@ -172,8 +172,8 @@ impl Worker {
         }
     }
 
-    fn answer(&mut self, place: usize) {
-        let Some(connection) = &mut self.connections[place] else {
+    fn respond(&mut self, index: usize) {
+        let Some(connection) = &mut self.connections[index] else {
             return;
         };
         let Some(end) = memmem::find(&connection.input, b"\r\n\r\n") else {
@@ -182,7 +182,7 @@ impl Worker {
         if connection.input.starts_with(b"GET ") {
             connection.topic = Some(topic(&connection.input));
             connection.input = Vec::new();
-            connection.send(&self.opening, &self.epoll, place);
+            connection.send(&self.opening, &self.epoll, index);
             return;
         }
         let whole = end + 4 + content_length(&connection.input[..end]);
@@ -191,7 +191,7 @@ impl Worker {
         }
         let (id, event) = Event::new(&connection.input, end + 4..whole);
         connection.input.drain(..whole);
-        connection.send(&answer_to_publish(&id), &self.epoll, place);
+        connection.send(&publish_response(&id), &self.epoll, index);
         for (number, inbox) in self.inboxes.iter().enumerate() {
             if number != self.number {
                 inbox.put(Message::Event(event.clone()));
@@ -201,11 +201,11 @@ impl Worker {
     }
 
     fn fan_out(&mut self, event: &Event) {
-        for (place, connection) in self.connections.iter_mut().enumerate() {
+        for (index, connection) in self.connections.iter_mut().enumerate() {
             if let Some(connection) = connection
                 && connection.topic == Some(event.topic)
             {
-                connection.send(&event.chunk, &self.epoll, place);
+                connection.send(&event.chunk, &self.epoll, index);
             }
         }
     }

@@ -20,33 +20,33 @@ pub fn is_installed() -> bool {
 
 pub fn start() -> Server {
     let directory = tempfile::tempdir().expect("a directory");
-    let place = directory
+    let path = directory
         .path()
         .to_str()
         .expect("a path of text")
         .to_owned();
     let address = free_address();
-    let file = format!("{place}/nginx.conf");
-    fs::write(&file, configuration(&place, address)).expect("a file");
-    let error_log = format!("{place}/error.log");
-    let args = ["-p", &place, "-c", &file, "-e", &error_log];
+    let file = format!("{path}/nginx.conf");
+    fs::write(&file, configuration(&path, address)).expect("a file");
+    let error_log = format!("{path}/error.log");
+    let args = ["-p", &path, "-c", &file, "-e", &error_log];
     Server::other(NGINX, &args, address, directory)
 }
 
-/// nginx cannot say which port it was given.
+/// nginx does not print the port of `listen 0`.
 fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address")
 }
 
-fn configuration(place: &str, address: SocketAddr) -> String {
-    // As root, workers would be somebody else, who may not write to the directory.
+fn configuration(path: &str, address: SocketAddr) -> String {
+    // As root, nginx would run its workers as a user who may not write to the directory.
     let user = if getuid().is_root() { "user root;" } else { "" };
     let descriptors = limits::descriptors();
     // A connection is kept free for each listener and channel between the workers.
     let connections = descriptors - 100;
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .map(|name| format!("{name}_temp_path {place}/{name};"))
+        .map(|name| format!("{name}_temp_path {path}/{name};"))
         .join(" ");
     format!(
         "load_module {MODULE};
@@ -54,8 +54,8 @@ fn configuration(place: &str, address: SocketAddr) -> String {
         daemon off;
         worker_processes {THREADS};
         worker_rlimit_nofile {descriptors};
-        error_log {place}/error.log warn;
-        pid {place}/pid;
+        error_log {path}/error.log warn;
+        pid {path}/pid;
         events {{ worker_connections {connections}; }}
         http {{
             access_log off;

@@ -15,47 +15,51 @@ use crate::{kernel, serve::THREADS};
 const OURS: &str = env!("CARGO_BIN_EXE_sse-broadcaster");
 /// How long a server may take to listen.
 const STARTS_WITHIN: Duration = Duration::from_secs(20);
-/// How long one that is asked to end may take; then it is killed.
+/// How long a server may take to end after SIGTERM; then it is killed.
 const ENDS_WITHIN: Duration = Duration::from_secs(3);
 
-/// Ends with its handle, and with the benchmark, however that ends.
+/// A server that ends with its handle, and with the benchmark, however that ends.
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
-    asked_to_end: bool,
+    ends_by_term: bool,
     _directory: Option<TempDir>,
 }
 
 /// Whether our binary has this flag.
-pub fn ours_takes(flag: &str) -> bool {
+pub fn ours_has_flag(flag: &str) -> bool {
     let help = Command::new(OURS).arg("--help").output();
     let help = help.expect("our binary runs").stdout;
     String::from_utf8_lossy(&help).contains(flag)
 }
 
 impl Server {
-    /// Our release binary with its defaults, but for as many workers as the others have.
+    /// Our release binary with its defaults, and as many workers as the others have.
     pub fn ours(args: &[&str]) -> Self {
         let workers = THREADS.to_string();
         let fixed = ["--listen", "127.0.0.1:0", "--workers", &workers];
-        Self::announced(leashed("KILL", OURS, &[&fixed, args].concat()))
+        Self::announced(ending_with_us("KILL", OURS, &[&fixed, args].concat()))
     }
 
-    /// One of those in `serve`.
-    pub fn own(what: &[&str]) -> Self {
+    /// One of the servers in `serve`.
+    pub fn of_benchmark(what: &[&str]) -> Self {
         let this = std::env::current_exe().expect("this program");
         let args = [&["serve"], what].concat();
-        Self::announced(leashed("KILL", this.to_str().expect("a path"), &args))
+        Self::announced(ending_with_us(
+            "KILL",
+            this.to_str().expect("a path"),
+            &args,
+        ))
     }
 
-    /// Another program, that is asked to end before it is killed, and takes connections at this
-    /// address once it is up.
+    /// Another program, which is sent SIGTERM before it is killed, and accepts connections at this address once it
+    /// has started.
     pub fn other(program: &str, args: &[&str], address: SocketAddr, directory: TempDir) -> Self {
-        let mut command = leashed("TERM", program, args);
+        let mut command = ending_with_us("TERM", program, args);
         let mut server = Self {
             child: command.spawn().expect("a process"),
             address,
-            asked_to_end: true,
+            ends_by_term: true,
             _directory: Some(directory),
         };
         let deadline = Instant::now() + STARTS_WITHIN;
@@ -64,7 +68,7 @@ impl Server {
             assert!(ended.is_none(), "{program} did not start: {ended:?}");
             assert!(
                 Instant::now() < deadline,
-                "{program} does not take connections"
+                "{program} does not accept connections"
             );
             thread::sleep(Duration::from_millis(10));
         }
@@ -74,7 +78,7 @@ impl Server {
     fn announced(mut command: Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().expect("a process");
         let lines = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
-        let (send, said) = mpsc::channel();
+        let (send, log) = mpsc::channel();
         thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 let _ = send.send(line);
@@ -83,12 +87,12 @@ impl Server {
         let mut server = Self {
             child,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
-            asked_to_end: false,
+            ends_by_term: false,
             _directory: None,
         };
         let deadline = Instant::now() + STARTS_WITHIN;
         let mut all = String::new();
-        while let Ok(line) = said.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        while let Ok(line) = log.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             if let Some(address) = announced_address(&line) {
                 server.address = address;
                 return server;
@@ -96,7 +100,7 @@ impl Server {
             all += &line;
             all.push('\n');
         }
-        panic!("{command:?} did not start, but said:\n{all}");
+        panic!("{command:?} did not start, but printed:\n{all}");
     }
 
     /// Microseconds of CPU time so far, of all its processes.
@@ -128,7 +132,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if self.asked_to_end {
+        if self.ends_by_term {
             let workers = self.processes();
             let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
             if self.has_ended_within(ENDS_WITHIN) {
@@ -144,15 +148,17 @@ impl Drop for Server {
     }
 }
 
-/// The program, with none of the caller's settings for ours.
-fn leashed(signal: &str, program: &str, args: &[&str]) -> Command {
+/// The program, with none of the caller's settings for our binary.
+fn ending_with_us(signal: &str, program: &str, args: &[&str]) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     for (name, _) in std::env::vars() {
         if name.starts_with("SSE_BROADCASTER_") || name == "RUST_LOG" {
             command.env_remove(name);
         }
     }
-    command.args(["leash", signal, program]).args(args);
+    command
+        .args(["end-with-parent", signal, program])
+        .args(args);
     command.stdin(Stdio::null()).stdout(Stdio::null());
     command
 }

@@ -1,4 +1,4 @@
-//! One connection, and what its socket has not taken.
+//! One connection, and the bytes that its socket has not accepted.
 
 use std::{collections::VecDeque, os::fd::OwnedFd, sync::Arc};
 
@@ -15,18 +15,18 @@ const SEND: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
 
 pub(super) struct Connection {
     pub(super) socket: OwnedFd,
-    /// Of a stream: the topic that it is about, as a number.
+    /// The topic of a stream, as a number; `None` for other connections.
     pub(super) topic: Option<u64>,
-    /// Of a request that has not come whole.
+    /// The bytes of an incomplete request.
     pub(super) input: Vec<u8>,
     backlog: Option<Box<Backlog>>,
 }
 
-/// What a full socket has not taken.
+/// The bytes that a full socket has not accepted.
 #[derive(Default)]
 struct Backlog {
     chunks: VecDeque<Chunk>,
-    /// Of the first chunk, what has been sent.
+    /// How many bytes of the first chunk have been sent.
     sent: usize,
 }
 
@@ -40,7 +40,7 @@ impl Connection {
         }
     }
 
-    pub(super) fn send(&mut self, chunk: &Chunk, epoll: &OwnedFd, place: usize) {
+    pub(super) fn send(&mut self, chunk: &Chunk, epoll: &OwnedFd, index: usize) {
         if let Some(backlog) = &mut self.backlog {
             backlog.chunks.push_back(Arc::clone(chunk));
             return;
@@ -49,7 +49,7 @@ impl Connection {
             Ok(sent) if sent == chunk.len() => return,
             Ok(sent) => sent,
             Err(Errno::AGAIN) => 0,
-            // Its end is told by epoll.
+            // epoll reports the end of the connection.
             Err(_) => return,
         };
         self.backlog = Some(Box::new(Backlog {
@@ -57,11 +57,11 @@ impl Connection {
             sent,
         }));
         let flags = READ | EventFlags::OUT;
-        epoll::modify(epoll, &self.socket, token(place), flags).expect("modified");
+        epoll::modify(epoll, &self.socket, token(index), flags).expect("modified");
     }
 
-    /// One `send` for each chunk, here too.
-    pub(super) fn send_backlog(&mut self, epoll: &OwnedFd, place: usize) {
+    /// Makes one `send` for each chunk, as for other events.
+    pub(super) fn send_backlog(&mut self, epoll: &OwnedFd, index: usize) {
         let Some(backlog) = &mut self.backlog else {
             return;
         };
@@ -76,10 +76,10 @@ impl Connection {
             }
         }
         self.backlog = None;
-        epoll::modify(epoll, &self.socket, token(place), READ).expect("modified");
+        epoll::modify(epoll, &self.socket, token(index), READ).expect("modified");
     }
 }
 
-pub(super) fn token(place: usize) -> EventData {
-    EventData::new_u64(place as u64)
+pub(super) fn token(index: usize) -> EventData {
+    EventData::new_u64(index as u64)
 }

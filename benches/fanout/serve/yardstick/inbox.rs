@@ -1,4 +1,4 @@
-//! What the yardstick's threads hand to each other.
+//! Messages between the threads of the yardstick.
 
 use std::os::fd::OwnedFd;
 
@@ -26,7 +26,7 @@ impl Inbox {
         }
     }
 
-    /// Readable when something is in it.
+    /// Readable when a message is waiting.
     pub fn wake(&self) -> &OwnedFd {
         &self.wake
     }

@@ -1,4 +1,4 @@
-//! What a request says, and what a publish becomes.
+//! Requests, and the events that publishes become.
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
@@ -10,7 +10,7 @@ use memchr::memmem;
 
 use super::Chunk;
 
-/// The name is as this benchmark's own publishers write it.
+/// Finds the header as the publishers of this benchmark write it.
 pub(super) fn content_length(head: &[u8]) -> usize {
     const NAME: &[u8] = b"Content-Length: ";
     let at = memmem::find(head, NAME).map_or(head.len(), |at| at + NAME.len());
@@ -18,7 +18,7 @@ pub(super) fn content_length(head: &[u8]) -> usize {
     digits.fold(0, |length, digit| length * 10 + usize::from(digit - b'0'))
 }
 
-/// The request's query, as a number.
+/// The path and query of the request, as a number.
 pub(super) fn topic(request: &[u8]) -> u64 {
     let line = request.split(|byte| *byte == b'\r').next();
     let path = line.and_then(|line| line.split(|byte| *byte == b' ').nth(1));
@@ -34,7 +34,7 @@ pub(super) struct Event {
 }
 
 impl Event {
-    /// Of a request and where its body is; and an id as long as ours are.
+    /// The event of a request whose body is at `body`, with an id as long as ours.
     pub(super) fn new(request: &[u8], body: Range<usize>) -> (String, Self) {
         static NEXT: AtomicU64 = AtomicU64::new(1_000_000_000);
         let id = format!("1763712000000-{}", NEXT.fetch_add(1, Ordering::Relaxed));
@@ -49,9 +49,9 @@ impl Event {
     }
 }
 
-pub(super) fn answer_to_publish(id: &str) -> Chunk {
+pub(super) fn publish_response(id: &str) -> Chunk {
     let body = format!(r#"{{"id":"{id}"}}"#);
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json";
-    let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-    answer.into_bytes().into()
+    let response = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    response.into_bytes().into()
 }

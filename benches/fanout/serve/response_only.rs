@@ -1,5 +1,5 @@
-//! What a publish costs without a history and a broadcaster: a server built as our binary's is, that
-//! reads the same body and answers the same.
+//! A publish without a history and a broadcaster: a server built like that of our binary, which reads the same body
+//! and sends the same response.
 
 use actix_http::{HttpService, Protocol};
 use actix_server::Server;
@@ -15,25 +15,25 @@ use tokio::net::TcpStream;
 
 use super::{THREADS, listen};
 
-const ANSWER: &str = r#"{"id":"1763712000000-1234567890"}"#;
+const RESPONSE: &str = r#"{"id":"1763712000000-1234567890"}"#;
 
-async fn answer(_body: Bytes) -> HttpResponse {
+async fn respond(_body: Bytes) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .insert_header(("event-id", "1763712000000-1234567890"))
         .content_type("application/json")
-        .body(ANSWER)
+        .body(RESPONSE)
 }
 
 pub fn serve() {
     let listener = listen();
     actix_web::rt::System::new().block_on(async {
         let server = Server::build().workers(THREADS).disable_signals();
-        let server = server.listen("answering", listener, || {
+        let server = server.listen("response-only", listener, || {
             let app = || {
                 App::new()
                     .wrap(CatchPanic::default())
-                    .service(web::scope("/events").default_service(web::to(answer)))
+                    .service(web::scope("/events").default_service(web::to(respond)))
             };
             let http = HttpService::build()
                 .h1_allow_half_closed(false)

@@ -1,4 +1,4 @@
-//! Subscribers by the thousand, on one thread, that only count what comes.
+//! Thousands of subscribers on one thread, which only count the blocks that arrive.
 
 mod readers;
 
@@ -20,22 +20,22 @@ use crate::servers::{Kind, Server};
 /// Longer than anything here takes on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What subscribers ask for.
-pub struct StreamRequest {
-    /// Who is asked, for when that goes wrong.
+/// Which streams are opened.
+pub struct StreamsConfig {
+    /// The name of the server, for error messages.
     pub server: &'static str,
     pub address: SocketAddr,
     pub count: usize,
-    /// Most that have not been answered yet.
+    /// Most that are waiting for a response.
     pub at_once: usize,
-    /// Blocks that a stream begins with; what comes behind them is counted.
+    /// Blocks that a stream begins with, which are not counted.
     pub opening_blocks: usize,
-    /// What the subscriber of this number sends.
+    /// The request of each subscriber, by its number.
     pub request: Box<dyn Fn(usize) -> String + Send>,
 }
 
-impl StreamRequest {
-    /// All of one topic.
+impl StreamsConfig {
+    /// Streams of one topic.
     pub fn of(kind: Kind, server: &Server, count: usize) -> Self {
         Self {
             server: kind.name(),
@@ -55,8 +55,8 @@ pub fn request(topic: &str, header: &str) -> String {
     )
 }
 
-/// Leaves when it is dropped, by resets, so that no ports are kept waiting.
-pub struct Crowd {
+/// Open streams. They are closed by resets when dropped, so that no ports stay in `TIME_WAIT`.
+pub struct Streams {
     shared: Arc<Shared>,
     server: &'static str,
     pub count: usize,
@@ -65,49 +65,53 @@ pub struct Crowd {
 
 #[derive(Default)]
 struct Shared {
-    /// Subscribers whose stream stands.
+    /// Streams that are open.
     open: AtomicUsize,
-    /// Blocks that have come behind the openings.
+    /// Blocks that have arrived after the openings.
     blocks: AtomicU64,
-    /// When one event more had come to all, where all have one before anybody has the next.
+    /// When each event had arrived at all subscribers, where events are sent one after the other.
     arrivals: Mutex<Vec<Instant>>,
     last: Mutex<Option<Instant>>,
     fault: Mutex<Option<String>>,
     is_over: AtomicBool,
 }
 
-impl Crowd {
-    /// Returns when all streams stand.
-    pub fn open(wish: StreamRequest) -> Self {
+impl Streams {
+    /// Returns when all streams are open.
+    pub fn open(config: StreamsConfig) -> Self {
         let shared = Arc::new(Shared::default());
-        let (server, count) = (wish.server, wish.count);
-        let readers = Readers::new(wish, Arc::clone(&shared));
-        let crowd = Self {
+        let (server, count) = (config.server, config.count);
+        let readers = Readers::new(config, Arc::clone(&shared));
+        let streams = Self {
             shared,
             server,
             count,
             thread: Some(thread::spawn(move || readers.run())),
         };
-        crowd.wait_until("all streams stand", || {
-            crowd.shared.open.load(Ordering::SeqCst) == count
+        streams.wait_until("all streams are open", || {
+            streams.shared.open.load(Ordering::SeqCst) == count
         });
-        crowd
+        streams
     }
 
-    /// Blocks that have come to all of them together.
+    /// Blocks that have arrived at all subscribers together.
     pub fn blocks(&self) -> u64 {
         self.shared.blocks.load(Ordering::SeqCst)
     }
 
-    /// Waits until so many have come in all; returns when the last of them had.
+    /// Waits until this number of blocks has arrived; returns when the last of them did.
     pub fn wait_for(&self, blocks: u64) -> Instant {
-        self.wait_until("all events have come", || self.blocks() >= blocks);
-        let came = self.blocks();
-        assert_eq!(came, blocks, "{}: more has come than was sent", self.server);
-        self.last().expect("something has come")
+        self.wait_until("all events have arrived", || self.blocks() >= blocks);
+        let arrived = self.blocks();
+        assert_eq!(
+            arrived, blocks,
+            "{}: more has arrived than was sent",
+            self.server
+        );
+        self.last().expect("something has arrived")
     }
 
-    /// Waits until so many have come or, where some may be lost, nothing has for a second.
+    /// Waits until this number of blocks has arrived or, where some may be lost, none has for a second.
     pub fn settle(&self, blocks: u64, loses_nothing: bool) {
         if loses_nothing {
             self.wait_for(blocks);
@@ -125,7 +129,7 @@ impl Crowd {
         *self.shared.last.lock()
     }
 
-    /// When each event had come to all, for events that are sent one after the other.
+    /// When each event had arrived at all subscribers, for events that are sent one after the other.
     pub fn arrivals(&self) -> Vec<Instant> {
         self.shared.arrivals.lock().clone()
     }
@@ -139,7 +143,7 @@ impl Crowd {
             let (open, blocks) = (self.shared.open.load(Ordering::SeqCst), self.blocks());
             assert!(
                 Instant::now() < deadline,
-                "{}: waited in vain until {what}: {open} of {} stand, {blocks} blocks have come",
+                "{}: waited in vain until {what}: {open} of {} are open, {blocks} blocks have arrived",
                 self.server,
                 self.count
             );
@@ -148,7 +152,7 @@ impl Crowd {
     }
 }
 
-impl Drop for Crowd {
+impl Drop for Streams {
     fn drop(&mut self) {
         self.shared.is_over.store(true, Ordering::SeqCst);
         let ended = self.thread.take().map(JoinHandle::join);

@@ -17,26 +17,26 @@ use rustix::{
 };
 use socket2::{Domain, Socket, Type};
 
-use super::{PATIENCE, Shared, StreamRequest};
+use super::{PATIENCE, Shared, StreamsConfig};
 
-/// How often it looks whether it is to end.
-const LOOK: Duration = Duration::from_millis(50);
-/// Most that one look finds ready.
+/// How often the thread checks whether it should end.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// Most sockets that one call of epoll reports.
 const MOST_READY: usize = 1024;
-/// Behind each look that found something, but not more than that. A server whose `send` wakes a thread
-/// that waits pays for it, a fifth of its time; for clients on other machines no server does.
-const NAP: Duration = Duration::from_micros(500);
-/// Connections that are opened between two looks at what has come.
+/// The pause after each call of epoll that found something. A server whose `send` wakes a waiting thread on the
+/// same machine pays for that a fifth of its time; with clients on other machines no server does.
+const PAUSE: Duration = Duration::from_micros(500);
+/// Connections that are opened between two calls of epoll.
 const CONNECTS_AT_ONCE: usize = 16;
 
 pub(super) struct Readers {
-    wish: StreamRequest,
+    config: StreamsConfig,
     shared: Arc<Shared>,
     epoll: OwnedFd,
     all: Vec<Reader>,
     open: usize,
     blocks: u64,
-    /// So many blocks are one event more for all.
+    /// The number of blocks at which one more event has arrived at all subscribers.
     next_arrival: u64,
     space: Vec<u8>,
 }
@@ -44,17 +44,17 @@ pub(super) struct Readers {
 struct Reader {
     socket: Socket,
     has_head: bool,
-    /// The last byte that came: what ends a block may come in two parts.
+    /// The last byte that arrived: the end of a block may be split.
     last: u8,
     blocks: usize,
 }
 
 impl Readers {
-    pub(super) fn new(wish: StreamRequest, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(config: StreamsConfig, shared: Arc<Shared>) -> Self {
         Self {
-            all: Vec::with_capacity(wish.count),
-            next_arrival: wish.count as u64,
-            wish,
+            all: Vec::with_capacity(config.count),
+            next_arrival: config.count as u64,
+            config,
             shared,
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC).expect("an epoll"),
             open: 0,
@@ -66,8 +66,8 @@ impl Readers {
     pub(super) fn run(mut self) {
         let served = self.connect_all().and_then(|()| {
             while !self.shared.is_over.load(Ordering::SeqCst) {
-                if (1..MOST_READY).contains(&self.serve(LOOK)?) {
-                    thread::sleep(NAP);
+                if (1..MOST_READY).contains(&self.serve(POLL_INTERVAL)?) {
+                    thread::sleep(PAUSE);
                 }
             }
             Ok(())
@@ -78,12 +78,12 @@ impl Readers {
     }
 
     fn connect_all(&mut self) -> Result<(), String> {
-        while self.all.len() < self.wish.count {
+        while self.all.len() < self.config.count {
             let waiting = self.all.len() - self.open;
-            if waiting >= self.wish.at_once {
-                self.serve(LOOK)?;
+            if waiting >= self.config.at_once {
+                self.serve(POLL_INTERVAL)?;
             } else {
-                let left = self.wish.count - self.all.len();
+                let left = self.config.count - self.all.len();
                 let more = left.min(CONNECTS_AT_ONCE);
                 (0..more).try_for_each(|_| self.connect())?;
                 self.serve(Duration::ZERO)?;
@@ -99,11 +99,11 @@ impl Readers {
         let number = self.all.len();
         let fault = |error| format!("subscriber {number} cannot connect: {error}");
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).map_err(fault)?;
-        let address = self.wish.address.into();
+        let address = self.config.address.into();
         let connected = socket.connect_timeout(&address, PATIENCE);
         connected.map_err(fault)?;
         socket.set_linger(Some(Duration::ZERO)).map_err(fault)?;
-        let request = (self.wish.request)(number);
+        let request = (self.config.request)(number);
         let sent = socket.send(request.as_bytes()).map_err(fault)?;
         assert_eq!(sent, request.len(), "a request leaves in one piece");
         socket.set_nonblocking(true).map_err(fault)?;
@@ -119,7 +119,7 @@ impl Readers {
         Ok(())
     }
 
-    /// Returns how many had something to read.
+    /// Reads from all ready sockets; returns their number.
     fn serve(&mut self, wait: Duration) -> Result<usize, String> {
         let mut events = Vec::with_capacity(MOST_READY);
         let wait = Timespec::try_from(wait).expect("a short time");
@@ -149,28 +149,28 @@ impl Readers {
             Err(error) => return Err(format!("subscriber {number}: {error}")),
         };
         let bytes = &self.space[..length];
-        let opening = self.wish.opening_blocks;
-        let stood = reader.has_head && reader.blocks >= opening;
+        let opening = self.config.opening_blocks;
+        let was_open = reader.has_head && reader.blocks >= opening;
         let before = reader.blocks.max(opening);
-        reader.take(bytes)?;
-        if !stood && reader.has_head && reader.blocks >= opening {
+        reader.count(bytes)?;
+        if !was_open && reader.has_head && reader.blocks >= opening {
             self.open += 1;
         }
         self.blocks += reader.blocks.max(opening).saturating_sub(before) as u64;
-        self.note_arrivals();
+        self.record_arrivals();
         Ok(())
     }
 
-    fn note_arrivals(&mut self) {
+    fn record_arrivals(&mut self) {
         while self.blocks >= self.next_arrival {
-            self.next_arrival += self.wish.count as u64;
+            self.next_arrival += self.config.count as u64;
             self.shared.arrivals.lock().push(Instant::now());
         }
     }
 }
 
 impl Reader {
-    fn take(&mut self, bytes: &[u8]) -> Result<(), String> {
+    fn count(&mut self, bytes: &[u8]) -> Result<(), String> {
         if !self.has_head {
             if !bytes.starts_with(b"HTTP/1.1 200 ") {
                 return Err(format!("refused: {}", String::from_utf8_lossy(bytes)));
