@@ -63,3 +63,8 @@ pub use broadcaster::{Broadcaster, Options, Start, Subscription};
 pub use encoding::Format;
 pub use event::{Event, EventId, Selector, Topic};
 pub use history::Memory;
+
+/// Compiles and runs the examples of the manual.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/library.md")]
+mod manual {}

@@ -27,3 +27,8 @@ pub use routes::Routes;
 pub use sse_broadcaster_http::{
     Access, AppState, KeyRing, Permit, Publishers, Refusal, Replaced, UploadLimits,
 };
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+mod readme {}

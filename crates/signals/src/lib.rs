@@ -56,3 +56,8 @@ pub use patch::{MAX_OPERATIONS, Patch};
 pub use signal::Signal;
 pub use store::{Signals, Written};
 pub use subscribe::MAX_NAMES;
+
+/// Compiles the examples of the manual.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/signals.md")]
+mod manual {}
