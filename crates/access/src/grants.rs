@@ -168,13 +168,14 @@ impl Grants {
     }
 
     /// Data about the client for whom it may concern, given with the grants: for a subscription to `matcher`,
-    /// the first that is for all or for topics that match the text of `matcher`.
+    /// the first that is for all or for topics that match the text of `matcher`. `null` is none.
     #[must_use]
     pub fn payload(&self, matcher: &str) -> Option<&Value> {
         let mut payloads = self.claims.payloads.iter();
         payloads
             .find(|(topics, _)| topics.matches(matcher))
             .map(|(_, payload)| payload)
+            .filter(|payload| !payload.is_null())
     }
 
     /// Where they come from.

@@ -214,6 +214,14 @@ impl Pattern {
         }
     }
 
+    /// A text that each topic which a template matches begins with; `None` for other patterns.
+    pub(crate) fn literal_prefix(&self) -> Option<&[u8]> {
+        match &self.0.matcher {
+            Matcher::Template(template) => Some(template.affixes().0),
+            _ => None,
+        }
+    }
+
     /// The text that it was made from.
     #[must_use]
     pub fn text(&self) -> &str {

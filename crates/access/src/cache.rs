@@ -1,0 +1,211 @@
+//! Results for a while, by a digest of what they are for: bounded in number and in bytes.
+
+use std::{collections::HashMap, time::Instant};
+
+use foldhash::fast::RandomState;
+use parking_lot::Mutex;
+use ring::digest::{SHA256, digest};
+
+/// Most results, and bytes of them, that a cache has unless set otherwise.
+pub const DEFAULT_ENTRIES: usize = 100_000;
+/// Bytes, estimated.
+pub const DEFAULT_BYTES: usize = 64 << 20;
+
+const SHARDS: usize = 16;
+/// What an entry takes beside its value.
+const ENTRY_BYTES: usize = 128;
+
+/// SHA-256 of what a result is for, so that no token or cookie is kept.
+pub(crate) type Digest = [u8; 32];
+
+/// Of parts, each with its length, so that none can be taken for another.
+pub(crate) fn digest_of(parts: &[&[u8]]) -> Digest {
+    let mut text = Vec::with_capacity(parts.iter().map(|part| part.len() + 8).sum());
+    for part in parts {
+        text.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        text.extend_from_slice(part);
+    }
+    let mut array = [0; 32];
+    array.copy_from_slice(digest(&SHA256, &text).as_ref());
+    array
+}
+
+/// A cache. What has not been asked for lately makes room for what is new.
+pub(crate) struct Cache<V> {
+    shards: Box<[Mutex<Shard<V>>]>,
+    max_entries: usize,
+    max_bytes: usize,
+}
+
+/// Two halves: once the young one is full, it becomes the old one, and the old one goes.
+struct Shard<V> {
+    young: Half<V>,
+    old: Half<V>,
+}
+
+struct Half<V> {
+    entries: HashMap<Digest, Entry<V>, RandomState>,
+    bytes: usize,
+}
+
+struct Entry<V> {
+    value: V,
+    until: Option<Instant>,
+    bytes: usize,
+}
+
+impl<V> Default for Half<V> {
+    fn default() -> Self {
+        Self {
+            entries: HashMap::default(),
+            bytes: 0,
+        }
+    }
+}
+
+impl<V: Clone> Cache<V> {
+    pub(crate) fn new(max_entries: usize, max_bytes: usize) -> Self {
+        let shard = || {
+            Mutex::new(Shard {
+                young: Half::default(),
+                old: Half::default(),
+            })
+        };
+        Self {
+            shards: (0..SHARDS).map(|_| shard()).collect(),
+            max_entries: max_entries / SHARDS / 2,
+            max_bytes: max_bytes / SHARDS / 2,
+        }
+    }
+
+    /// What was put in, unless its time has ended.
+    pub(crate) fn get(&self, key: &Digest, now: Instant) -> Option<V> {
+        let mut shard = self.shard(key).lock();
+        if let Some(entry) = shard.young.entries.get(key) {
+            return entry.is_valid(now).then(|| entry.value.clone());
+        }
+        let entry = shard.old.entries.remove(key)?;
+        shard.old.bytes -= entry.bytes;
+        let value = entry.is_valid(now).then(|| entry.value.clone())?;
+        let left = self.insert(&mut shard, *key, entry);
+        drop(shard);
+        drop(left);
+        Some(value)
+    }
+
+    /// Keeps a value until then, or as long as there is room.
+    pub(crate) fn put(&self, key: Digest, value: V, until: Option<Instant>, bytes: usize) {
+        let entry = Entry {
+            value,
+            until,
+            bytes: bytes + ENTRY_BYTES,
+        };
+        if self.max_entries == 0 || entry.bytes > self.max_bytes {
+            return;
+        }
+        let mut shard = self.shard(&key).lock();
+        let left = self.insert(&mut shard, key, entry);
+        drop(shard);
+        drop(left);
+    }
+
+    pub(crate) fn clear(&self) {
+        for shard in &self.shards {
+            let halves = {
+                let mut shard = shard.lock();
+                (
+                    std::mem::take(&mut shard.young),
+                    std::mem::take(&mut shard.old),
+                )
+            };
+            drop(halves);
+        }
+    }
+
+    fn shard(&self, key: &Digest) -> &Mutex<Shard<V>> {
+        &self.shards[usize::from(key[0]) % SHARDS]
+    }
+
+    /// Returns what had to go, which is dropped best without the lock.
+    fn insert(&self, shard: &mut Shard<V>, key: Digest, entry: Entry<V>) -> Option<Half<V>> {
+        let young = &shard.young;
+        let is_full =
+            young.entries.len() >= self.max_entries || young.bytes + entry.bytes > self.max_bytes;
+        let left = is_full.then(|| {
+            let young = std::mem::take(&mut shard.young);
+            std::mem::replace(&mut shard.old, young)
+        });
+        shard.young.bytes += entry.bytes;
+        if let Some(replaced) = shard.young.entries.insert(key, entry) {
+            shard.young.bytes -= replaced.bytes;
+        }
+        left
+    }
+
+    #[cfg(test)]
+    fn len_and_bytes(&self) -> (usize, usize) {
+        let of = |half: &Half<V>| (half.entries.len(), half.bytes);
+        self.shards.iter().fold((0, 0), |sum, shard| {
+            let shard = shard.lock();
+            let (young, old) = (of(&shard.young), of(&shard.old));
+            (sum.0 + young.0 + old.0, sum.1 + young.1 + old.1)
+        })
+    }
+}
+
+impl<V> Entry<V> {
+    fn is_valid(&self, now: Instant) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn key(n: u32) -> Digest {
+        digest_of(&[&n.to_le_bytes()])
+    }
+
+    #[test]
+    fn parts_cannot_be_taken_for_each_other() {
+        assert_ne!(digest_of(&[b"ab", b"c"]), digest_of(&[b"a", b"bc"]));
+        assert_ne!(digest_of(&[b"a", b""]), digest_of(&[b"a"]));
+    }
+
+    #[test]
+    fn an_entry_ends_with_its_time_and_what_is_asked_for_stays() {
+        let cache = Cache::new(1_000, 1 << 20);
+        let now = Instant::now();
+        let second = Duration::from_secs(1);
+        cache.put(key(0), "a", Some(now + second), 10);
+        cache.put(key(1), "b", None, 10);
+        assert_eq!(cache.get(&key(0), now), Some("a"));
+        assert_eq!(cache.get(&key(0), now + second), None);
+        for n in 2..20_000 {
+            assert_eq!(cache.get(&key(1), now), Some("b"), "after {n}");
+            cache.put(key(n), "c", None, 10);
+        }
+        cache.clear();
+        assert_eq!(cache.get(&key(1), now), None);
+    }
+
+    #[test]
+    fn a_cache_is_bounded_in_number_and_in_bytes() {
+        let cache = Cache::new(1_000, 1 << 20);
+        for n in 0..20_000 {
+            cache.put(key(n), n, None, 10);
+        }
+        assert!(cache.len_and_bytes().0 <= 1_000);
+        let cache = Cache::new(1_000, 160_000);
+        for n in 0..20_000 {
+            cache.put(key(n), n, None, 1_000);
+        }
+        assert!(cache.len_and_bytes().1 <= 160_000);
+        cache.put(key(0), 0, None, 1 << 30);
+        cache.put(key(1), 1, None, 100);
+        assert!(cache.len_and_bytes().1 <= 160_000);
+    }
+}
