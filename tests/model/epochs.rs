@@ -1,251 +1,22 @@
 //! History that continues as another log, whose ids may be lower than those before: every stream is sent one gap,
 //! and nothing that comes after is lost.
 
-use std::{
-    sync::{Arc, Mutex},
-    task::{Poll, Wake},
-};
+mod history;
+mod world;
 
 use fastrand::Rng;
-use futures_util::{
-    StreamExt,
-    future::{BoxFuture, FutureExt, ready},
-};
-use sse_broadcaster::{
-    Broadcaster, Event, EventId, Options, Selector, Start,
-    broadcaster::EncodedStream,
-    encoding::Sse,
-    event::Stored,
-    history::{
-        AppendError, Appended, Batch, Bounds, Chunk, From, History, Limit, NameKind, NameRange,
-        Names, ReservationGuard, RetainedAt, Retention, Stats, Unavailable, Window,
-    },
-};
-use tokio::runtime::Runtime;
+use sse_broadcaster::{EventId, Start};
 
-use crate::{
-    model::gate::{Gate, Reads},
-    model::seed::seeds,
-    model::wire::{Block, Parser},
-    model::world::Flag,
-};
+use self::world::{Reader, World};
+use crate::{model::gate::Reads, model::seed::seeds};
 
 const WINDOW: usize = 64;
 /// More senders than a walk visits at once.
 const CROWD: usize = 300;
 const SCENARIOS: usize = 1_000;
 
-/// A log that can be replaced by another one.
-#[derive(Clone)]
-struct Replaced {
-    window: Arc<Window>,
-    /// Every position of each log, its birth first.
-    logs: Arc<Mutex<Vec<Vec<EventId>>>>,
-    gate: Gate,
-    stats: Arc<Stats>,
-}
-
-impl Replaced {
-    fn new() -> Self {
-        let retention = Retention::new().events(WINDOW);
-        let birth = EventId::new(1_000, 0);
-        Self {
-            window: Arc::new(Window::new(retention, 0, birth)),
-            logs: Arc::new(Mutex::new(vec![vec![birth]])),
-            gate: Gate::default(),
-            stats: Arc::default(),
-        }
-    }
-
-    fn replace(&self, head: EventId) {
-        let mut logs = self.logs.lock().unwrap();
-        logs.push(vec![head]);
-        self.window.restart(logs.len() as u64, head);
-    }
-
-    fn append_now(&self, batch: Batch) -> Appended {
-        let mut logs = self.logs.lock().unwrap();
-        let log = logs.last_mut().unwrap();
-        let mut place = |event| {
-            let id = after(log[log.len() - 1], 1);
-            log.push(id);
-            Arc::new(Stored::new(id, id.ms(), event))
-        };
-        let stored: Vec<_> = batch.events.into_iter().map(&mut place).collect();
-        let ids = stored.iter().map(|stored| stored.id()).collect();
-        self.window.push(stored);
-        Appended { ids }
-    }
-}
-
-impl History for Replaced {
-    fn append(
-        &self,
-        batch: Batch,
-        _: ReservationGuard,
-    ) -> BoxFuture<'_, Result<Appended, AppendError>> {
-        ready(Ok(self.append_now(batch))).boxed()
-    }
-
-    fn read<'a>(
-        &'a self,
-        from: From<'a>,
-        selector: &'a Selector,
-        limit: Limit,
-    ) -> BoxFuture<'a, Result<Chunk, Unavailable>> {
-        async move {
-            let chunk = self.window.read(from, selector, limit);
-            self.gate.pass().await?;
-            Ok(chunk)
-        }
-        .boxed()
-    }
-
-    fn tail(&self) -> Arc<Window> {
-        Arc::clone(&self.window)
-    }
-
-    fn retained<'a>(
-        &'a self,
-        _keys: &'a [&'a str],
-    ) -> BoxFuture<'a, Result<RetainedAt, Unavailable>> {
-        ready(Err(Unavailable::new("a test"))).boxed()
-    }
-
-    fn names<'a>(
-        &'a self,
-        _kind: NameKind,
-        range: NameRange<'a>,
-    ) -> BoxFuture<'a, Result<Names, Unavailable>> {
-        ready(Ok(self.window.topics(range))).boxed()
-    }
-
-    fn bounds(&self) -> Bounds {
-        self.window.bounds()
-    }
-
-    fn stats(&self) -> &Stats {
-        &self.stats
-    }
-
-    fn close(&self) -> BoxFuture<'_, ()> {
-        ready(()).boxed()
-    }
-}
-
-struct World {
-    runtime: Runtime,
-    history: Replaced,
-    broadcaster: Broadcaster,
-    walks: BoxFuture<'static, ()>,
-    walker: Arc<Flag>,
-}
-
-struct Reader {
-    stream: EncodedStream,
-    topic: &'static str,
-    woken: Arc<Flag>,
-    parser: Parser,
-    blocks: Vec<Block>,
-}
-
-impl World {
-    fn new() -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .unwrap();
-        let history = Replaced::new();
-        let options = Options::default().shards(1).max_event_bytes(100);
-        let guard = runtime.enter();
-        let broadcaster = Broadcaster::start(history.clone(), options).unwrap();
-        drop(guard);
-        Self {
-            walks: broadcaster.attend().boxed(),
-            walker: Flag::raised(),
-            runtime,
-            history,
-            broadcaster,
-        }
-    }
-
-    fn logs(&self) -> Vec<Vec<EventId>> {
-        self.history.logs.lock().unwrap().clone()
-    }
-
-    fn log(&self) -> Vec<EventId> {
-        self.logs().pop().unwrap()
-    }
-
-    fn publish(&self, events: usize) -> EventId {
-        let _guard = self.runtime.enter();
-        let event = Event::builder("x").topic("a").build().unwrap();
-        let appended = self.broadcaster.publish(vec![event; events]).now_or_never();
-        *appended
-            .expect("there is room")
-            .unwrap()
-            .ids
-            .last()
-            .unwrap()
-    }
-
-    /// The walk goes on by one hold of the lock.
-    fn walk(&mut self) {
-        let walks = &mut self.walks;
-        assert!(self.walker.poll(|cx| walks.poll_unpin(cx)).is_pending());
-    }
-
-    fn join(&self, start: Start) -> Reader {
-        self.join_topic("a", start)
-    }
-
-    fn join_topic(&self, topic: &'static str, start: Start) -> Reader {
-        let selector = Selector::topics(&[topic]).unwrap();
-        Reader {
-            stream: self
-                .broadcaster
-                .subscribe(selector, start)
-                .unwrap()
-                .encoded(&Sse),
-            topic,
-            woken: Flag::raised(),
-            parser: Parser::default(),
-            blocks: Vec::new(),
-        }
-    }
-
-    fn settle<'a>(&mut self, readers: impl IntoIterator<Item = &'a mut Reader>) {
-        let mut readers: Vec<_> = readers.into_iter().collect();
-        for _ in 0..20 {
-            self.walk();
-            for reader in &mut readers {
-                while reader.poll() {}
-            }
-        }
-    }
-}
-
-impl Reader {
-    /// Whether it got anything.
-    fn poll(&mut self) -> bool {
-        let stream = &mut self.stream;
-        match self.woken.poll(|cx| stream.poll_next_unpin(cx)) {
-            Poll::Ready(bytes) => {
-                self.woken.wake_by_ref();
-                self.blocks
-                    .extend(self.parser.feed(bytes.unwrap().unwrap()));
-                true
-            }
-            Poll::Pending => false,
-        }
-    }
-
-    /// Names and ids of what came since the last look.
-    fn seen(&mut self) -> Vec<(String, String)> {
-        let blocks = self.blocks.drain(..);
-        let named = |block: Block| (block.name.unwrap_or_default(), block.id.unwrap());
-        blocks.map(named).collect()
-    }
+fn after(id: EventId, by: u64) -> EventId {
+    EventId::new(id.ms(), id.seq() + by)
 }
 
 fn blocks_of(blocks: &[(&str, EventId)]) -> Vec<(String, String)> {
@@ -257,10 +28,6 @@ fn blocks_of(blocks: &[(&str, EventId)]) -> Vec<(String, String)> {
 
 const LOWER: EventId = EventId::new(500, 0);
 const HIGHER: EventId = EventId::new(9_000, 0);
-
-fn after(id: EventId, by: u64) -> EventId {
-    EventId::new(id.ms(), id.seq() + by)
-}
 
 #[test]
 fn live_and_slow_streams_are_sent_one_gap_by_a_new_epoch_and_continue() {
@@ -357,7 +124,7 @@ fn a_subscriber_that_joins_during_a_change_of_epoch_has_no_gap() {
     }
 }
 
-/// Where a reader came to: which log, and which of its positions.
+/// Checks the blocks of a reader, and returns which log it has come to, and which position of it.
 fn follow(seen: &[(String, String)], logs: &[Vec<EventId>]) -> (usize, usize) {
     let find = |id: &str| {
         let id: EventId = id.parse().unwrap();
@@ -377,8 +144,8 @@ fn follow(seen: &[(String, String)], logs: &[Vec<EventId>]) -> (usize, usize) {
                 );
                 announced.push(to.0);
             }
-            ("position", Some((log, place))) => assert!(to.0 == log && to.1 >= place, "{seen:?}"),
-            ("", Some((log, place))) => assert_eq!(to, (log, place + 1), "{seen:?}"),
+            ("position", Some((log, index))) => assert!(to.0 == log && to.1 >= index, "{seen:?}"),
+            ("", Some((log, index))) => assert_eq!(to, (log, index + 1), "{seen:?}"),
             _ => panic!("out of place: {seen:?}"),
         }
         at = Some(to);
@@ -435,9 +202,9 @@ fn run(seed: u64, crowd: usize, steps: usize) {
     world.settle(&mut readers);
     let logs = world.logs();
     for reader in &mut readers {
-        let (log, place) = follow(&reader.seen(), &logs);
+        let (log, index) = follow(&reader.seen(), &logs);
         assert_eq!(log, logs.len() - 1, "the log that it was sent last, {seed}");
-        let all = reader.topic == "b" || place == logs[log].len() - 1;
+        let all = reader.topic == "b" || index == logs[log].len() - 1;
         assert!(all, "something is due and was not sent, {seed}");
     }
 }
