@@ -5,7 +5,7 @@ use std::{
     net::TcpStream,
 };
 
-/// A whole answer.
+/// A complete response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -18,7 +18,7 @@ impl Answer {
         Self::try_read(socket).expect("a head")
     }
 
-    /// `None` where the server went away before it answered.
+    /// `None` where the connection ends before a response.
     pub fn try_read(socket: TcpStream) -> Option<Self> {
         let mut reader = BufReader::new(socket);
         let head = read_head(&mut reader).ok()?;
@@ -53,7 +53,7 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
     }
 
-    /// The `code` of a problem.
+    /// The `code` of a problem document.
     pub fn code(&self) -> String {
         self.json()["code"].as_str().expect("a code").to_owned()
     }

@@ -13,7 +13,7 @@ pub fn set(file: &Path, seconds_ahead: u64) {
     fs::rename(new, file).expect("it is in place");
 }
 
-/// The data and times of the events that a read of history gives.
+/// The data and times of the events in a page of history.
 pub fn read(server: &Server, query: &str) -> Vec<(String, String)> {
     let head = format!("GET /events?topic=*&{query} HTTP/1.1\nAccept: application/json");
     let answer = server.request(&head, b"");
@@ -32,8 +32,8 @@ pub fn data(server: &Server, query: &str) -> Vec<String> {
     events.map(|(data, _)| data).collect()
 }
 
-/// Publishes while the clock is a year ahead and after it was set right; what is read then is by the right
-/// time. Returns the events as they are read, with their times.
+/// Publishes while the clock is a year ahead, and after it was set right; reads by time go by the right time then.
+/// Returns all events, with their times.
 pub fn goes_back(server: &Server, clock: &Path) -> Vec<(String, String)> {
     set(clock, YEAR);
     let mut ids: Vec<_> = (0..20)
@@ -41,7 +41,7 @@ pub fn goes_back(server: &Server, clock: &Path) -> Vec<(String, String)> {
         .collect();
     let before = now();
     set(clock, 0);
-    // Redis may give the next command the time that it read before.
+    // Redis may use the time of the command before.
     wait_until("the new clock is in use", || {
         ids.push(server.publish("a", "turning"));
         let times = read(server, "since=earliest");
@@ -73,7 +73,7 @@ pub fn goes_back(server: &Server, clock: &Path) -> Vec<(String, String)> {
             "{before} {time} {after}"
         );
     }
-    // A time between two events divides them.
+    // A time between two events separates them.
     let middle = &times[count - 10];
     let late = data(server, &format!("since={middle}"));
     let first = (turned..count).find(|n| times[*n] == *middle).expect("one");

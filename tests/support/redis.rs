@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::support::{PATIENCE, wait_until};
 
-/// What a Redis that keeps what it acknowledges is started with.
+/// Settings of a Redis that keeps everything that it acknowledges.
 pub const DURABLE: [&str; 6] = [
     "--appendonly",
     "yes",
@@ -19,7 +19,7 @@ pub const DURABLE: [&str; 6] = [
     "--save",
     "",
 ];
-/// One that keeps what it was told to save, and nothing else.
+/// Settings of a Redis that keeps only what it was told to save.
 pub const SNAPSHOTS: [&str; 4] = ["--appendonly", "no", "--save", ""];
 
 type Wrap = Box<dyn Fn(Command) -> Command + Send + Sync>;
@@ -29,7 +29,7 @@ pub struct RedisServer {
     pub port: u16,
     settings: Vec<String>,
     directory: TempDir,
-    /// What is done to the command that starts it.
+    /// Changes the command that starts it.
     wrap: Wrap,
 }
 
@@ -44,7 +44,7 @@ impl RedisServer {
         server
     }
 
-    /// One that is started by this command.
+    /// Starts a Redis by a changed command.
     pub fn start_wrapped(wrap: impl Fn(Command) -> Command + Send + Sync + 'static) -> Self {
         let mut server = Self::prepare(&DURABLE);
         server.wrap = Box::new(wrap);
@@ -52,7 +52,7 @@ impl RedisServer {
         server
     }
 
-    /// One that asks for a password, which this handle does not have.
+    /// Starts a Redis that requires a password, which this handle does not have.
     pub fn start_locked(settings: &[&str]) -> Self {
         let mut server = Self::prepare(settings);
         server.spawn();
@@ -60,9 +60,9 @@ impl RedisServer {
         server
     }
 
-    /// One that is not started yet.
+    /// A Redis that is not started yet.
     pub fn prepare(settings: &[&str]) -> Self {
-        // Whoever takes the port meanwhile has Redis fail, and the test with it.
+        // If another process takes the port meanwhile, Redis fails, and the test with it.
         let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
         Self {
             child: None,
@@ -73,7 +73,7 @@ impl RedisServer {
         }
     }
 
-    /// Starts it, or starts it again with what it has kept.
+    /// Starts it, or restarts it with the data that it has kept.
     pub fn run(&mut self) {
         self.spawn();
         wait_until("Redis answers", || {
@@ -82,7 +82,7 @@ impl RedisServer {
     }
 
     fn spawn(&mut self) {
-        // Another version may be tried, or Valkey.
+        // Another version, or Valkey, may be under test.
         let program = std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".into());
         let child = (self.wrap)(Command::new(program))
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
@@ -100,7 +100,7 @@ impl RedisServer {
         SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
-    /// The first line of its answer to a command.
+    /// The first line of its reply to a command.
     pub fn ask(&self, command: &str) -> String {
         self.try_ask(command).expect("Redis answers")
     }
@@ -109,7 +109,7 @@ impl RedisServer {
         ask_at(self.address(), command, 1)
     }
 
-    /// A replica of this one that has all of it.
+    /// Starts a replica of this server, and waits until it has all data.
     pub fn replica(&self) -> Self {
         let replica = Self::start_with(&DURABLE);
         replica.follow(self);
@@ -118,7 +118,7 @@ impl RedisServer {
 
     /// Becomes a replica of another one, and waits until it is connected to it.
     pub fn follow(&self, primary: &Self) {
-        // Else it waits for further replicas.
+        // Otherwise it waits for further replicas.
         primary.ask("CONFIG SET repl-diskless-sync-delay 0");
         let followed = self.ask(&format!("REPLICAOF 127.0.0.1 {}", primary.port));
         assert_eq!(followed, "+OK");
@@ -127,7 +127,7 @@ impl RedisServer {
         });
     }
 
-    /// Until the replica has what was written here so far.
+    /// Waits until the replica has all that was written here so far.
     pub fn wait_for(&self, replica: &Self) {
         let written = self.info("master_repl_offset");
         let number = |text: Option<String>| text.and_then(|text| text.parse::<u64>().ok());
@@ -141,7 +141,7 @@ impl RedisServer {
         assert_eq!(self.ask("REPLICAOF NO ONE"), "+OK");
     }
 
-    /// Whether the log of the default prefix names this server as the one that it goes on at.
+    /// Whether the log of the default prefix names this server as the one where it continues.
     pub fn is_named_by_its_log(&self) -> bool {
         let command = "HGET {sse-broadcaster}:meta server";
         let named = ask_at(self.address(), command, 2);
@@ -178,13 +178,13 @@ impl Drop for RedisServer {
     }
 }
 
-/// The line of this number of an answer to a command.
+/// The line of this number of the reply to a command.
 pub fn ask_at(address: SocketAddr, command: &str, line: usize) -> Option<String> {
     let mut socket = TcpStream::connect(address).ok()?;
     socket.set_read_timeout(Some(PATIENCE)).ok()?;
     socket.write_all(format!("{command}\r\n").as_bytes()).ok()?;
     let lines = BufReader::new(socket).lines().map_while(Result::ok);
-    // A text is preceded by its length, and so is a list.
+    // Strings and lists are preceded by a line with their length.
     lines
         .take(line)
         .last()

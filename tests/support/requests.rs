@@ -24,7 +24,7 @@ impl Server {
         socket
     }
 
-    /// A connection whose client's kernel takes next to nothing that the client does not read.
+    /// A connection with a small receive buffer, so that little is in transit while the client does not read.
     pub fn connect_narrow(&self, receive_buffer_bytes: usize) -> TcpStream {
         let socket = Socket::new(Domain::for_address(self.address), Type::STREAM, None).unwrap();
         socket.set_recv_buffer_size(receive_buffer_bytes).unwrap();
@@ -36,7 +36,7 @@ impl Server {
         socket.into()
     }
 
-    /// One request on a connection of its own; `head` is its lines without `Host` and the blank one.
+    /// Sends one request on a connection of its own. `head` is its lines without `Host` and the blank line.
     pub fn request(&self, head: &str, body: &[u8]) -> Answer {
         self.raw(head, &format!("127.0.0.1:{}", self.address.port()), body)
     }
@@ -53,12 +53,12 @@ impl Server {
             .replace("\r\r\n", "\r\n");
         let request = format!("{head}\r\nHost: {host}\r\nConnection: close\r\n{length}\r\n");
         socket.write_all(request.as_bytes()).unwrap();
-        // A refusal may come, and the connection close, before all is written.
+        // The server may reject the request and close the connection before all is written.
         let _ = socket.write_all(body);
         Answer::read(socket)
     }
 
-    /// The answer to these bytes, whatever they are.
+    /// The response to these bytes.
     pub fn send(&self, request: &[u8]) -> Answer {
         let mut socket = self.connect();
         let _ = socket.write_all(request);
@@ -111,12 +111,12 @@ impl Server {
         self.metric(&format!("ended_total{{reason=\"{reason}\"}}"))
     }
 
-    /// A stream, for instance of `/events?topic=a`.
+    /// Opens a stream, for instance of `/events?topic=a`.
     pub fn subscribe(&self, path: &str) -> Stream {
         self.subscribe_with(path, "")
     }
 
-    /// With further lines in the head, such as `Last-Event-ID: 1-1`.
+    /// Opens a stream with further lines in the request head, such as `Last-Event-ID: 1-1`.
     pub fn subscribe_with(&self, path: &str, lines: &str) -> Stream {
         let mut socket = self.connect();
         let lines: Vec<_> = lines.lines().flat_map(|line| [line, "\r\n"]).collect();
@@ -129,7 +129,7 @@ impl Server {
         Stream::open(socket)
     }
 
-    /// A figure of `/metrics`, without the prefix.
+    /// The value of a metric, whose name is given without the prefix.
     pub fn metric(&self, name: &str) -> u64 {
         let text = self.get("/metrics").text();
         let name = format!("sse_broadcaster_{name} ");

@@ -42,9 +42,9 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts with these arguments behind `--listen 127.0.0.1:0`, and waits until it listens. With
-    /// `TEST_HISTORY=disk` its history is in a log of its own, and with `TEST_STREAMS=ordinary` all its
-    /// streams go through actix, so that the same tests show these.
+    /// Starts with `--listen 127.0.0.1:0` and these arguments, and waits until it listens. With
+    /// `TEST_HISTORY=disk` its history is a log on disk, and with `TEST_STREAMS=ordinary` all its streams go
+    /// through actix, so that the same tests cover these.
     pub fn start(args: &[&str]) -> Self {
         let mut command = command(&["--listen", "127.0.0.1:0"]);
         command.args(args);
@@ -62,13 +62,13 @@ impl Server {
         server
     }
 
-    /// Starts this command, and waits until it says where it listens.
+    /// Starts this command, and waits until it logs where it listens.
     pub fn spawn(command: Command) -> Self {
         Self::try_spawn(command)
-            .unwrap_or_else(|said| panic!("it does not listen, but says:\n{said}"))
+            .unwrap_or_else(|log| panic!("the server does not listen, and its log is:\n{log}"))
     }
 
-    /// The same, or what it said before it ended.
+    /// Starts this command; an error is its log where it ends instead of listening.
     pub fn try_spawn(mut command: Command) -> Result<Self, String> {
         let mut child = command
             .stdin(Stdio::null())
@@ -93,9 +93,9 @@ impl Server {
             directory: None,
         };
         let Some(line) = server.find_in_log("listening on http://") else {
-            let said = server.log();
-            assert_eq!(server.wait().code(), Some(1), "{said}");
-            return Err(said);
+            let log = server.log();
+            assert_eq!(server.wait().code(), Some(1), "{log}");
+            return Err(log);
         };
         let address = line
             .split("http://")
@@ -113,13 +113,13 @@ impl Server {
         Ok(server)
     }
 
-    /// One of the examples that take an address, and print first where they listen.
+    /// Starts an example that takes an address, and prints where it listens in its first line.
     pub fn example(name: &str) -> Self {
         let program = std::path::Path::new(env!("CARGO_BIN_EXE_sse-broadcaster"))
             .with_file_name("examples")
             .join(name);
         if !program.exists() {
-            // Only a run of all tests builds the examples by itself.
+            // Only a run of all tests of the workspace builds the examples.
             let build = Command::new(env!("CARGO"))
                 .args([
                     "build",
@@ -141,7 +141,7 @@ impl Server {
         Self::adopt(child, address.unwrap().parse().unwrap())
     }
 
-    /// Another program that serves at this address.
+    /// A handle of another program that serves at this address.
     pub fn adopt(child: Child, address: SocketAddr) -> Self {
         Self {
             child,
@@ -156,7 +156,7 @@ impl Server {
         self.child.id()
     }
 
-    /// The first line of the log, from here on, that holds this text.
+    /// Waits for the next line of the log that holds this text.
     pub fn wait_for_log(&mut self, text: &str) -> String {
         self.find_in_log(text)
             .unwrap_or_else(|| panic!("no {text:?} in the log:\n{}", self.seen.join("\n")))

@@ -10,7 +10,7 @@ use std::{
 
 const PAGE: usize = 4096;
 
-/// Builds it, once.
+/// Builds the library once.
 fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     LIBRARY.get_or_init(|| {
@@ -31,7 +31,7 @@ fn library() -> &'static Path {
     })
 }
 
-/// While `fault` exists, writing below `directory` gives what stands in it, such as `ENOSPC`.
+/// While the file `fault` exists, writing below `directory` fails with the error that it names, such as `ENOSPC`.
 pub fn faulty(mut command: Command, directory: &Path, fault: &Path) -> Command {
     command
         .env("LD_PRELOAD", library())
@@ -40,7 +40,7 @@ pub fn faulty(mut command: Command, directory: &Path, fault: &Path) -> Command {
     command
 }
 
-/// Keeps in `shadow` what is synced below `directory`.
+/// Keeps a copy of all synced pages below `directory` in `shadow`.
 pub fn shadowed(mut command: Command, directory: &Path, shadow: &Path) -> Command {
     fs::create_dir_all(shadow).expect("a directory");
     command
@@ -50,7 +50,7 @@ pub fn shadowed(mut command: Command, directory: &Path, shadow: &Path) -> Comman
     command
 }
 
-/// As if the machine had been started anew since.
+/// Lets the machine seem to have been rebooted since the last start.
 pub fn rebooted(mut command: Command, boot_id: &Path) -> Command {
     let half = || fastrand::u64(..);
     fs::write(boot_id, format!("{:016x}{:016x}\n", half(), half())).expect("it is written");
@@ -60,7 +60,7 @@ pub fn rebooted(mut command: Command, boot_id: &Path) -> Command {
     command
 }
 
-/// With a clock that is so many seconds ahead.
+/// Sets the clock of the command ahead by this number of seconds.
 pub fn ahead(mut command: Command, seconds: i64) -> Command {
     command
         .env("LD_PRELOAD", library())
@@ -68,19 +68,19 @@ pub fn ahead(mut command: Command, seconds: i64) -> Command {
     command
 }
 
-/// With a clock that is as many seconds ahead as a file says.
+/// Sets the clock of the command ahead by the number of seconds in a file.
 pub fn with_clock(mut command: Command, file: &Path) -> Command {
     command.env("LD_PRELOAD", library()).env("SHIM_CLOCK", file);
     command
 }
 
-/// How many of the pages that were not synced had come to the disk.
+/// Which of the pages that were not synced have reached the disk.
 pub enum Unsynced<'a> {
     None,
     Some(&'a mut fastrand::Rng),
 }
 
-/// Makes `to` what a loss of power may have left of `from`. Names are taken to be there as they are.
+/// Writes to `to` what a power loss may leave of `from`. All directory entries are assumed to have been written.
 pub fn lose_power(from: &Path, shadow: &Path, to: &Path, unsynced: &mut Unsynced<'_>) {
     fs::create_dir_all(to).expect("a directory");
     for entry in fs::read_dir(from).expect("a directory") {
@@ -102,7 +102,7 @@ pub fn lose_power(from: &Path, shadow: &Path, to: &Path, unsynced: &mut Unsynced
     }
 }
 
-/// A random part of the pages that differ are as they were written last.
+/// Of the pages that differ, a random part is as it was written last.
 fn mix(synced: Vec<u8>, written: &[u8], rng: &mut fastrand::Rng) -> Vec<u8> {
     let (short, long) = (
         synced.len().min(written.len()),

@@ -15,11 +15,11 @@ use tungstenite::{
 
 use crate::support::{Answer, Server};
 
-/// The standard's own example (RFC 6455, 1.3).
+/// The example of RFC 6455, section 1.3.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// The lines by which a request asks for a WebSocket.
+/// The header lines of a WebSocket handshake.
 pub const UPGRADE: &[&str] = &[
     "Connection: Upgrade",
     "Upgrade: websocket",
@@ -31,7 +31,7 @@ pub const UPGRADE: &[&str] = &[
 pub struct Socket {
     inner: WebSocket<TcpStream>,
     pub head: String,
-    /// How many pings came, and were answered.
+    /// How many pings were received, and answered by pongs.
     pub pings: usize,
 }
 
@@ -57,14 +57,14 @@ impl Socket {
         Self::open_with(server, path, &[])
     }
 
-    /// With further lines in the head.
+    /// Opens a socket with further lines in the request head.
     pub fn open_with(server: &Server, path: &str, lines: &[&str]) -> Self {
         let host = server.address.to_string();
         let opened = Self::try_open(server.connect(), path, &host, lines);
         opened.unwrap_or_else(|answer| panic!("refused: {answer:?}"))
     }
 
-    /// On this connection; the answer where it is refused.
+    /// Opens a socket on this connection; an error is the response that rejects it.
     pub fn try_open(
         mut socket: TcpStream,
         path: &str,
@@ -88,7 +88,7 @@ impl Socket {
         let head = String::from_utf8(head).unwrap();
         let accept = format!("sec-websocket-accept: {ACCEPT}\r\n");
         assert!(head.contains(&accept), "{KEY} is answered by {head}");
-        // So that each send is a write, and a test may send what is refused.
+        // Each send is one write, and a test may send invalid frames.
         let config = WebSocketConfig::default().max_message_size(None);
         let inner = WebSocket::from_raw_socket(socket, Role::Client, Some(config));
         Ok(Self {
@@ -110,13 +110,13 @@ impl Socket {
         self.send(Message::text(text.into()));
     }
 
-    /// These bytes, whatever they are.
+    /// Sends these bytes.
     pub fn send_raw(&mut self, bytes: &[u8]) {
-        // It may be closed before all is written.
+        // The server may close the connection before all is written.
         let _ = self.inner.get_mut().write_all(bytes);
     }
 
-    /// Reads on until so many pings came; nothing else is to come before.
+    /// Reads until `count` pings have been received; no other message may come before.
     pub fn wait_for_pings(&mut self, count: usize) {
         while self.pings < count {
             let message = self.inner.read();
@@ -125,7 +125,7 @@ impl Socket {
         }
     }
 
-    /// The next message of text; an error is how the socket ended.
+    /// The next text message; an error is the end of the socket.
     pub fn try_text(&mut self) -> Result<String, End> {
         loop {
             match self.inner.read() {
@@ -165,7 +165,7 @@ impl Socket {
         }
     }
 
-    /// The next event that was published.
+    /// The next published event.
     pub fn event(&mut self) -> Value {
         loop {
             let message = self.next();
@@ -175,13 +175,13 @@ impl Socket {
         }
     }
 
-    /// The data of the next so many events.
+    /// The data of the next `count` events.
     pub fn data(&mut self, count: usize) -> Vec<String> {
         let data = |event: Value| event["data"].as_str().expect("data").to_owned();
         (0..count).map(|_| data(self.event())).collect()
     }
 
-    /// Publishes this, and gives the answer.
+    /// Publishes this, and returns the response.
     pub fn publish(&mut self, message: &Value) -> Value {
         self.say(message.to_string());
         loop {
@@ -192,7 +192,7 @@ impl Socket {
         }
     }
 
-    /// Reads on, whatever comes, to the end.
+    /// Reads all messages to the end.
     pub fn end(&mut self) -> End {
         loop {
             if let Err(end) = self.try_text() {
@@ -201,7 +201,7 @@ impl Socket {
         }
     }
 
-    /// Lets the closing handshake end: the connection's end is next.
+    /// Finishes the closing handshake; whether the connection ends then.
     pub fn is_gone(&mut self) -> bool {
         while self.inner.read().is_ok() {}
         matches!(self.inner.get_mut().read(&mut [0; 16]), Ok(0) | Err(_))

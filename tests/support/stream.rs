@@ -16,16 +16,16 @@ use super::{
 pub struct Message {
     pub name: String,
     pub data: String,
-    /// The last id, as of this message.
+    /// The last event id as of this message.
     pub id: String,
-    /// The reconnection time that its own block sets.
+    /// The `retry` of its own block, in milliseconds.
     pub retry: Option<u64>,
 }
 
 /// How a stream ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum End {
-    /// With the last chunk: some clients give up after it.
+    /// With the last chunk, after which some clients do not reconnect.
     Clean,
     Cut,
 }
@@ -38,7 +38,7 @@ pub struct Stream {
     rest: String,
     bytes: Vec<u8>,
     pub last_id: String,
-    /// The last reconnection time that was told, in milliseconds.
+    /// The last `retry` of the stream, in milliseconds.
     pub retry: Option<u64>,
     pub pings: usize,
     pub end: Option<End>,
@@ -49,7 +49,7 @@ impl Stream {
         Self::try_open(socket).expect("a head")
     }
 
-    /// `None` where the server went away before it answered.
+    /// `None` where the connection ends before a response.
     pub fn try_open(socket: TcpStream) -> Option<Self> {
         let mut reader = BufReader::new(socket);
         let head = read_head(&mut reader).ok()?;
@@ -75,7 +75,7 @@ impl Stream {
         self.reader.get_ref()
     }
 
-    /// The next message, ours too; `None` at the end, which is then in `end`.
+    /// The next message, control events too; `None` at the end, which is then in `end`.
     pub fn next(&mut self) -> Option<Message> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -101,7 +101,7 @@ impl Stream {
         }
     }
 
-    /// The next event that was published; what is ours is passed over.
+    /// The next published event; control events are skipped.
     pub fn event(&mut self) -> Option<Message> {
         loop {
             let message = self.next()?;
@@ -111,14 +111,14 @@ impl Stream {
         }
     }
 
-    /// The data of the next so many events.
+    /// The data of the next `count` events.
     pub fn data(&mut self, count: usize) -> Vec<String> {
         (0..count)
             .map(|_| self.event().expect("an event").data)
             .collect()
     }
 
-    /// Reads until the message of this name.
+    /// Reads up to the next message of this name.
     pub fn until(&mut self, name: &str) -> Message {
         loop {
             let message = self
@@ -130,13 +130,13 @@ impl Stream {
         }
     }
 
-    /// The stream as it is on the wire from here on, up to this text and with it.
+    /// The text of the stream from here on, up to and with this text.
     pub fn text_until(&mut self, text: &str) -> String {
         let end = self.peek(text).find(text).unwrap_or(0) + text.len();
         self.rest.drain(..end).collect()
     }
 
-    /// Reads to the end, before which a `position` says when to come back; what came before that.
+    /// Reads to a cut, before which a `position` has to set `retry`; returns the messages before that.
     pub fn drain_to_farewell(&mut self) -> Vec<Message> {
         let mut messages = self.drain();
         let last = messages.pop().expect("a last block");
@@ -151,13 +151,13 @@ impl Stream {
         std::iter::from_fn(|| self.next()).collect()
     }
 
-    /// Reads so many bytes of the text that comes next, which is ASCII, or to the end of the stream.
+    /// Reads the next `count` bytes of the text, which has to be ASCII, or to the end of the stream.
     pub fn take_bytes(&mut self, count: usize) -> String {
         while self.rest.len() < count && self.fill() {}
         self.rest.drain(..count.min(self.rest.len())).collect()
     }
 
-    /// The text that is not read yet, which is read on until it holds this.
+    /// Reads until the unread text holds `until`, and returns it without consuming it.
     pub fn peek(&mut self, until: &str) -> &str {
         while !self.rest.contains(until) {
             assert!(

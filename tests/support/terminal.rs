@@ -30,16 +30,16 @@ impl Terminal {
         &self.master
     }
 
-    /// For standard input, output or error of a command.
+    /// The terminal as standard input, output or error of a command.
     pub fn end(&self) -> Stdio {
         let end = OpenOptions::new().read(true).write(true).open(&self.name);
         end.unwrap().into()
     }
 
-    /// All that is shown until this command has ended. Nobody else has the terminal open.
+    /// All output until this command has ended. No other process may have the terminal open.
     pub fn read(mut self, mut child: Child) -> String {
         let mut shown = Vec::new();
-        // The last end that is closed is an error here.
+        // Reading fails once the last handle of the terminal is closed.
         let _ = self.master.read_to_end(&mut shown);
         child.wait().unwrap();
         String::from_utf8(shown).unwrap().replace("\r\n", "\n")
