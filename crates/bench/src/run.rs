@@ -24,7 +24,7 @@ use crate::{
     timeline::{Timeline, step_length},
     usage::{ProcessUsage, Processes, StageUsage, UsageMeter},
 };
-use sse_broadcaster_cli::{Defaults, Failure, complain, on_end};
+use sse_broadcaster_cli::{Defaults, Failure, on_end, print_to_stderr};
 
 /// How many subscribers may be opening at a time.
 const OPENING_AT_ONCE: usize = 256;
@@ -156,7 +156,7 @@ impl Run<'_> {
             count(self.bench.subscribers),
             whys.join("; ")
         );
-        self.progress.suspend(|| complain(&line));
+        self.progress.suspend(|| print_to_stderr(&line));
     }
 
     /// Waits until the streams are idle, to measure what idle streams use.
@@ -192,7 +192,7 @@ impl Run<'_> {
         if published.is_bounded {
             let most = count(self.max_events);
             let line = format!("ended after {most} events; --max-events sets another bound");
-            self.progress.suspend(|| complain(&line));
+            self.progress.suspend(|| print_to_stderr(&line));
         }
         Ok(published)
     }

@@ -47,7 +47,7 @@ pub use self::{
     signals::on_end,
     subscribe::Subscribe,
     target::Target,
-    terminal::complain,
+    terminal::print_to_stderr,
 };
 
 /// The help of `--url`.

@@ -12,10 +12,9 @@ use self::{
 use super::{
     Failure,
     backoff::Backoff,
-    complain,
     input_line::InputLine,
     lines::Lines,
-    print,
+    print, print_to_stderr,
     publisher::{PublishError, Publisher},
     signals,
 };
@@ -186,7 +185,7 @@ impl<'a> LinePublisher<'a> {
         }
         retry.backoff.failed();
         if !mem::replace(&mut retry.is_reported, true) {
-            complain(&format!(
+            print_to_stderr(&format!(
                 "{}; trying again until it is published",
                 failed.why
             ));
@@ -200,7 +199,7 @@ impl<'a> LinePublisher<'a> {
         };
         retry.backoff.succeeded();
         if mem::take(&mut retry.is_reported) {
-            complain(&format!("{}: publishing again", self.server.target()));
+            print_to_stderr(&format!("{}: publishing again", self.server.target()));
         }
     }
 }

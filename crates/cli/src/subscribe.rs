@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 use super::{
-    Defaults, Failure, complain,
+    Defaults, Failure, print_to_stderr,
     signal_list::SignalList,
     signals,
     subscriber::{End, Received, Subscriber},
@@ -89,7 +89,7 @@ impl Subscribe {
             } else if self.copies_all()
                 && let Some(left_out) = signals.left_out()
             {
-                complain(&left_out);
+                print_to_stderr(&left_out);
             }
         }
         if self.until.is_some() && has_gap.get() {
@@ -128,7 +128,7 @@ impl Subscribe {
         }
         match message.name.as_str() {
             "gap" => {
-                complain(&gap(&message.data));
+                print_to_stderr(&gap(&message.data));
                 has_gap.set(true);
             }
             "connected" | "heartbeat" | "position" => {}

@@ -14,8 +14,9 @@ use ureq::{
 use super::{
     Failure,
     backoff::Backoff,
-    client, complain,
+    client,
     event_stream::{EventStream, Message},
+    print_to_stderr,
     target::Target,
 };
 use sse_broadcaster::event::EventId;
@@ -103,7 +104,7 @@ impl Subscriber {
                 End::Cut => {}
                 End::Unreachable(why) => {
                     if !std::mem::replace(&mut self.is_reported, true) {
-                        complain(&format!("{}: {why}; retrying", self.target));
+                        print_to_stderr(&format!("{}: {why}; retrying", self.target));
                     }
                 }
             }
@@ -164,7 +165,7 @@ impl Subscriber {
         self.has_opened = true;
         self.backoff.succeeded();
         if std::mem::take(&mut self.is_reported) {
-            complain(&format!("{}: connected", self.target));
+            print_to_stderr(&format!("{}: connected", self.target));
         }
     }
 

@@ -36,7 +36,7 @@ pub fn one_line(text: &str) -> String {
 }
 
 /// Prints one line to standard error. Parts of the text may come from a server.
-pub fn complain(what: &dyn Display) {
+pub fn print_to_stderr(what: &dyn Display) {
     let line = one_line(&what.to_string());
     let _ = writeln!(io::stderr(), "sse-broadcaster: {line}");
 }

@@ -9,7 +9,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 #[cfg(feature = "bench")]
 use sse_broadcaster_bench::Bench;
-use sse_broadcaster_cli::{Health, Publish, Subscribe, complain};
+use sse_broadcaster_cli::{Health, Publish, Subscribe, print_to_stderr};
 
 use crate::{
     config::{Config, Given},
@@ -52,7 +52,7 @@ impl Cli {
         match serve(&self.config) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                complain(&error.with_sources());
+                print_to_stderr(&error.with_sources());
                 ExitCode::FAILURE
             }
         }
@@ -84,7 +84,7 @@ impl Command {
             Self::Health(_) => ("health", &["listen", "admin-listen"]),
         };
         for flag in given.flags_beside(used) {
-            complain(&format!("{flag} has no effect on the command {name}"));
+            print_to_stderr(&format!("{flag} has no effect on the command {name}"));
         }
     }
 
@@ -101,7 +101,7 @@ impl Command {
         match done {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
-                complain(&failure.line);
+                print_to_stderr(&failure.line);
                 ExitCode::from(failure.code)
             }
         }
@@ -114,7 +114,7 @@ impl Command {
 /// The exit code of a process that has nothing more to do; the error was printed.
 pub fn parse() -> Result<Cli, ExitCode> {
     let refuse = |what: &dyn Display| {
-        complain(what);
+        print_to_stderr(what);
         ExitCode::from(2)
     };
     let cli = read().map_err(|error| {

@@ -6,7 +6,7 @@ use env_logger::fmt::Formatter;
 use log::{Level, LevelFilter, Metadata, Record};
 
 use crate::config::{BadSetting, Config, LogFormat};
-use sse_broadcaster_cli::terminal::{self, complain};
+use sse_broadcaster_cli::terminal::{self, print_to_stderr};
 use sse_broadcaster_disk::ENGINE_LOG_TARGETS;
 
 /// Without a setting: what an operator wants to know. The dispatcher underneath takes each client
@@ -94,7 +94,7 @@ fn filter(config: &Config) -> Result<String, BadSetting> {
     };
     check(&filter).map_err(|why| BadSetting(format!("RUST_LOG {filter}: {why}")))?;
     if let Some(word) = unknown_target(&filter).filter(|_| logs_nothing(&filter)) {
-        complain(&format!(
+        print_to_stderr(&format!(
             "RUST_LOG {filter} logs nothing here: {}",
             unknown(word)
         ));
