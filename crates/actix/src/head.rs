@@ -11,7 +11,7 @@ use actix_web::{
 };
 use sse_broadcaster_http::RequestHead;
 
-use crate::link::Link;
+use crate::{headers::listed, link::Link};
 
 /// The head of a request, and the server's own connection that it came on.
 #[derive(Debug, Clone, Copy)]
@@ -59,11 +59,21 @@ impl RequestHead for Head<'_> {
     }
 
     fn header(&self, name: &str) -> Option<&[u8]> {
-        self.head.headers.get(name).map(HeaderValue::as_bytes)
+        let headers = &self.head.headers;
+        let value = match listed(name) {
+            Some(name) => headers.get(name),
+            None => headers.get(name),
+        };
+        value.map(HeaderValue::as_bytes)
     }
 
     fn header_values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.head.headers.get_all(name).map(HeaderValue::as_bytes)
+        let headers = &self.head.headers;
+        let values = match listed(name) {
+            Some(name) => headers.get_all(name),
+            None => headers.get_all(name),
+        };
+        values.map(HeaderValue::as_bytes)
     }
 
     fn header_names(&self) -> impl Iterator<Item = &str> {

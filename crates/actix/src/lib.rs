@@ -12,6 +12,7 @@
 
 mod error;
 mod head;
+mod headers;
 #[doc(hidden)]
 pub mod internal;
 mod link;

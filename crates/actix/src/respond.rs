@@ -10,11 +10,11 @@ use sse_broadcaster::{
     event::Selector,
 };
 use sse_broadcaster_http::{
-    Access, EVENT_HEAD, Permit, STREAM_HEADERS, SignalsRequest, StreamRequest, read_parameters,
+    Access, Permit, SignalsRequest, StreamRequest, read_parameters, stream_headers,
 };
 use sse_broadcaster_signals::Signals;
 
-use crate::{error::Problem, head::Head, routes::Routes};
+use crate::{error::Problem, head::Head, headers, routes::Routes};
 
 /// `/events` and `/signals`, for `App::configure(|config| routes.configure(config))`: reading alone, until
 /// [`Routes::with`] says who may publish.
@@ -70,11 +70,12 @@ impl Responder for StreamResponse {
 
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
         let mut response = HttpResponse::Ok();
-        for header in STREAM_HEADERS {
-            response.insert_header(header);
+        for (name, value) in &stream_headers(Some(self.0.head())) {
+            if let Some(header) = headers::convert(name, value) {
+                response.insert_header(header);
+            }
         }
         response
-            .insert_header((EVENT_HEAD, self.0.head().to_string()))
             .insert_header((header::CONTENT_ENCODING, "identity"))
             .body(BodyStream::new(self.0))
     }

@@ -8,7 +8,7 @@ use actix_web::{
     dev::ResponseHead,
     http::{
         ConnectionType, StatusCode,
-        header::{self, HeaderName, HeaderValue},
+        header::{self, HeaderValue},
     },
 };
 use futures_util::{TryStreamExt as _, stream};
@@ -17,10 +17,13 @@ use sse_broadcaster_http::{Body, RefusalNote, Response, is_chunked};
 
 use crate::{
     head::Head,
+    headers,
     link::Link,
     pieces::{Pieces, pieces},
     stream_body::{ComeBack, StreamBody},
 };
+
+const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 
 /// The response to this request.
 pub(crate) fn respond(request: &HttpRequest, response: Response) -> HttpResponse {
@@ -63,10 +66,8 @@ pub(crate) fn head(parts: &http::response::Parts) -> HttpResponseBuilder {
             head.force_close();
             continue;
         }
-        let name = HeaderName::from_bytes(name.as_str().as_bytes());
-        let value = HeaderValue::from_bytes(value.as_bytes());
-        if let (Ok(name), Ok(value)) = (name, value) {
-            head.append_header((name, value));
+        if let Some(header) = headers::convert(name, value) {
+            head.append_header(header);
         }
     }
     if let Some(refused) = parts.extensions.get::<RefusalNote>() {
@@ -86,7 +87,7 @@ fn is_stream(parts: &http::response::Parts) -> bool {
 /// A host's server may compress: that would be one encoder a stream.
 fn keep_uncompressed(request: &HttpRequest, head: &mut HttpResponseBuilder) {
     if request.conn_data::<Rc<Link>>().is_none() {
-        head.insert_header((header::CONTENT_ENCODING, "identity"));
+        head.insert_header((header::CONTENT_ENCODING, IDENTITY));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use axum::{
     body::Body,
-    http::{header, request::Parts},
+    http::request::Parts,
     response::{IntoResponse, Response},
 };
 use sse_broadcaster::{
@@ -10,11 +10,11 @@ use sse_broadcaster::{
     event::Selector,
 };
 use sse_broadcaster_http::{
-    Access, EVENT_HEAD, Permit, STREAM_HEADERS, SignalsRequest, StreamRequest, read_parameters,
+    Access, Permit, SignalsRequest, StreamRequest, read_parameters, stream_headers,
 };
 use sse_broadcaster_signals::Signals;
 
-use crate::{head::Head, problem::Problem};
+use crate::{head::Head, problem::Problem, response::keep_uncompressed};
 
 /// A stream of what `selector` admits, for a handler that has checked who reads. Where it begins and its
 /// form are read from the request, as `GET /events` of the service does: `Last-Event-ID`, `since`,
@@ -56,9 +56,9 @@ pub struct StreamResponse(pub EncodedStream);
 
 impl IntoResponse for StreamResponse {
     fn into_response(self) -> Response {
-        let head = [(EVENT_HEAD, self.0.head().to_string())];
-        let encoding = [(header::CONTENT_ENCODING, "identity")];
-        let body = Body::from_stream(self.0);
-        (STREAM_HEADERS, head, encoding, body).into_response()
+        let mut response = Response::new(Body::empty());
+        *response.headers_mut() = stream_headers(Some(self.0.head()));
+        keep_uncompressed(response.headers_mut());
+        response.map(|_| Body::from_stream(self.0))
     }
 }

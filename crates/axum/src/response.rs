@@ -8,12 +8,14 @@ use std::{
 
 use axum::{
     body::{Body, Bytes},
-    http::{HeaderValue, header},
+    http::{HeaderMap, HeaderValue, header},
     response::Response,
 };
 use futures_util::{Stream, StreamExt as _, stream};
 use sse_broadcaster::broadcaster::EncodedStream;
 use sse_broadcaster_http::{AddressSlot, OpenedStream};
+
+const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 
 /// The response, with its body as axum sends it.
 pub(crate) fn respond(response: sse_broadcaster_http::Response) -> Response {
@@ -24,9 +26,7 @@ pub(crate) fn respond(response: sse_broadcaster_http::Response) -> Response {
         .get(header::CONTENT_TYPE)
         .is_some_and(|content_type| content_type == "text/event-stream");
     if is_stream {
-        // A layer that compresses would be one encoder a stream.
-        let identity = HeaderValue::from_static("identity");
-        parts.headers.insert(header::CONTENT_ENCODING, identity);
+        keep_uncompressed(&mut parts.headers);
     }
     let body = match body {
         From::Empty => Body::empty(),
@@ -36,6 +36,11 @@ pub(crate) fn respond(response: sse_broadcaster_http::Response) -> Response {
         From::ComeBack(retry) => Body::from_stream(come_back(retry)),
     };
     Response::from_parts(parts, body)
+}
+
+/// A layer that compresses would be one encoder a stream.
+pub(crate) fn keep_uncompressed(headers: &mut HeaderMap) {
+    headers.insert(header::CONTENT_ENCODING, IDENTITY);
 }
 
 /// What came, and an error, which cuts the connection: an `EventSource` comes back.

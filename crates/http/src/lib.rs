@@ -41,9 +41,7 @@ pub use publish::{PublishMessage, PublishRequest, max_json};
 pub use refusal::{Progress, Refusal};
 pub use refusal_counts::RefusalCounts;
 pub use request::RequestHead;
-pub use response::{
-    Body, EVENT_HEAD, NO_SNIFF, OpenedStream, PageBody, RefusalNote, Response, STREAM_HEADERS,
-};
+pub use response::{Body, NO_SNIFF, OpenedStream, PageBody, RefusalNote, Response, stream_headers};
 pub use routes::{Route, StreamKind, grant, is_chunked, open_stream, read_parameters, respond};
 pub use state::AppState;
 pub use uploads::{PART_TIMEOUT, Upload, UploadLimits, Uploads};

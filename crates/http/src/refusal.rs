@@ -4,13 +4,18 @@ mod of_errors;
 
 use std::{error::Error, time::Duration};
 
-use http::StatusCode;
+use http::{
+    StatusCode,
+    header::{self, HeaderName, HeaderValue},
+};
 use serde::Serialize;
 
 use sse_broadcaster::event::Invalid;
 
-use crate::json_line::json_line;
+use crate::{json_line::json_line, response::NO_STORE};
 
+const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
+const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// The `Retry-After` of every 503.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -219,15 +224,16 @@ impl Refusal {
     }
 
     /// The headers of the response, beside its length.
-    pub fn headers(&self) -> impl Iterator<Item = (&'static str, String)> {
-        let retry_after = self.retry_after().map(|after| after.as_secs().to_string());
+    pub fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let retry_after = self.retry_after().map(|after| after.as_secs().into());
+        let allow = self.allow.and_then(|allow| allow.parse().ok());
         let challenge = self.status == StatusCode::UNAUTHORIZED;
         [
-            ("content-type", Some("application/problem+json".to_owned())),
-            ("cache-control", Some("no-store".to_owned())),
-            ("allow", self.allow.map(str::to_owned)),
-            ("retry-after", retry_after),
-            ("www-authenticate", challenge.then(|| "Bearer".to_owned())),
+            (header::CONTENT_TYPE, Some(PROBLEM)),
+            (header::CACHE_CONTROL, Some(NO_STORE)),
+            (header::ALLOW, allow),
+            (header::RETRY_AFTER, retry_after),
+            (header::WWW_AUTHENTICATE, challenge.then_some(BEARER)),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))

@@ -14,19 +14,22 @@ use http::{
 };
 use sse_broadcaster::{broadcaster::EncodedStream, history::Unavailable, sse::Position};
 
-/// The headers that every stream's response begins with.
-pub const STREAM_HEADERS: [(&str, &str); 4] = [
-    ("content-type", "text/event-stream"),
-    ("cache-control", "no-cache, no-transform"),
-    ("x-accel-buffering", "no"),
-    NO_SNIFF,
-];
-/// A header of every response: its type is what it is, whatever its first bytes look like to a browser.
-pub const NO_SNIFF: (&str, &str) = ("x-content-type-options", "nosniff");
-/// The header of a stream that names history's head.
-pub const EVENT_HEAD: &str = "event-head";
+/// The value of `X-Content-Type-Options` in every response: its type is what `Content-Type` names, whatever its
+/// first bytes look like to a browser.
+pub const NO_SNIFF: &str = "nosniff";
+/// How many headers the response of a stream has at most: those of every stream, and those of its page's origin.
+const MAX_STREAM_HEADERS: usize = 10;
+
+pub(crate) const EVENT_HEAD: HeaderName = HeaderName::from_static("event-head");
 pub(crate) const EVENT_ID: HeaderName = HeaderName::from_static("event-id");
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(crate) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+/// nginx would hold back what it proxies.
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+const NO_SNIFF_VALUE: HeaderValue = HeaderValue::from_static(NO_SNIFF);
+const NO_TRANSFORM: HeaderValue = HeaderValue::from_static("no-cache, no-transform");
+const UNBUFFERED: HeaderValue = HeaderValue::from_static("no");
 
 /// A response of the routes. Where it refuses, its extensions hold a [`RefusalNote`].
 pub type Response = http::Response<Body>;
@@ -97,9 +100,7 @@ impl From<&Refusal> for Response {
     fn from(refusal: &Refusal) -> Self {
         let mut response = of(refusal.status(), Body::from(refusal.body()));
         for (name, value) in refusal.headers() {
-            if let Ok(value) = HeaderValue::from_str(&value) {
-                response.headers_mut().insert(name, value);
-            }
+            response.headers_mut().insert(name, value);
         }
         response.extensions_mut().insert(RefusalNote {
             code: refusal.code(),
@@ -114,11 +115,8 @@ pub(crate) fn of(status: StatusCode, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static(NO_SNIFF.1),
-    );
+    headers.insert(header::CACHE_CONTROL, NO_STORE);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, NO_SNIFF_VALUE);
     response
 }
 
@@ -133,23 +131,26 @@ pub(crate) fn with_body(content_type: HeaderValue, body: impl Into<Body>) -> Res
 /// The response of a stream; `head` is history's.
 pub(crate) fn of_stream(head: Option<Position>, body: Body) -> Response {
     let mut response = Response::new(body);
-    for (name, value) in STREAM_HEADERS {
-        let name = HeaderName::from_static(name);
-        let value = HeaderValue::from_static(value);
-        response.headers_mut().insert(name, value);
-    }
-    if let Some(head) = head {
-        insert_id(
-            response.headers_mut(),
-            HeaderName::from_static(EVENT_HEAD),
-            head,
-        );
-    }
+    *response.headers_mut() = stream_headers(head);
     response
 }
 
+/// The headers of the response of a stream; `head` is history's, which `HEAD` requests are not told.
+#[must_use]
+pub fn stream_headers(head: Option<Position>) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(MAX_STREAM_HEADERS);
+    headers.insert(header::CONTENT_TYPE, EVENT_STREAM);
+    headers.insert(header::CACHE_CONTROL, NO_TRANSFORM);
+    headers.insert(ACCEL_BUFFERING, UNBUFFERED);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, NO_SNIFF_VALUE);
+    if let Some(head) = head {
+        insert_id(&mut headers, EVENT_HEAD, head);
+    }
+    headers
+}
+
 pub(crate) fn insert_id(headers: &mut HeaderMap, name: HeaderName, id: impl Display) {
-    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+    if let Ok(value) = HeaderValue::try_from(id.to_string()) {
         headers.insert(name, value);
     }
 }

@@ -24,6 +24,9 @@ const MAX_REQUESTED_BYTES: usize = 4 << 10;
 const EXPOSED: HeaderValue = HeaderValue::from_static("etag, event-head, event-id");
 /// How long a browser may keep the response to a preflight, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
+const ANY: HeaderValue = HeaderValue::from_static("*");
+const TRUE: HeaderValue = HeaderValue::from_static("true");
+const ORIGIN: HeaderValue = HeaderValue::from_static("Origin");
 
 /// Lets the pages of origins that may read see the response, a refusal too.
 pub(crate) fn admit_reader(headers: &mut HeaderMap, gate: &Gate, request: &impl RequestHead) {
@@ -39,7 +42,7 @@ pub(crate) fn admit_publisher(headers: &mut HeaderMap, gate: &Gate, request: &im
     let admitted = gate.access().publisher_origin(request);
     if let Some((_, sent)) = admitted.zip(sent_origin(request)) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, sent);
-        headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+        headers.insert(header::VARY, ORIGIN);
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
     }
 }
@@ -52,14 +55,12 @@ fn sent_origin(request: &impl RequestHead) -> Option<HeaderValue> {
 fn admit(headers: &mut HeaderMap, origin: Option<&str>, request: &impl RequestHead) {
     match (origin, sent_origin(request)) {
         (Some("*"), _) => {
-            let any = HeaderValue::from_static("*");
-            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, ANY);
         }
         (Some(_), Some(sent)) => {
-            let credentials = HeaderValue::from_static("true");
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, sent);
-            headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, credentials);
-            headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+            headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, TRUE);
+            headers.insert(header::VARY, ORIGIN);
         }
         _ => {}
     }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use http::{
-    HeaderName, StatusCode,
+    StatusCode,
     header::{self, HeaderValue},
 };
 
@@ -12,8 +12,8 @@ use super::{
     streams::{StreamKind, read_parameters},
 };
 use crate::{
-    AppState, EVENT_HEAD, PageFormat, PageRequest, Refusal, RequestHead,
-    response::{self, Body, Response, insert_id},
+    AppState, PageFormat, PageRequest, Refusal, RequestHead,
+    response::{self, Body, EVENT_HEAD, Response, insert_id},
 };
 use sse_broadcaster::{
     broadcaster::{HistoryReader, PublishError},
@@ -57,7 +57,7 @@ async fn page(
     let headers = response.headers_mut();
     let content_type = HeaderValue::from_static(format.content_type());
     headers.insert(header::CONTENT_TYPE, content_type);
-    insert_id(headers, HeaderName::from_static(EVENT_HEAD), head);
+    insert_id(headers, EVENT_HEAD, head);
     Ok(response)
 }
 

@@ -22,9 +22,9 @@ use actix_web::{
 
 use sse_broadcaster::internal::MAX_PIECE_BYTES;
 use sse_broadcaster_actix::internal::{Framing, Link, Pieces};
-use sse_broadcaster_http::NO_SNIFF;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const NO_SNIFF: HeaderValue = HeaderValue::from_static(sse_broadcaster_http::NO_SNIFF);
 
 /// The `Keep-Alive` header of responses: how long an idle connection is kept, if it is.
 pub(crate) fn keep_alive_header(keep_alive: Duration) -> Option<HeaderValue> {
@@ -55,12 +55,8 @@ where
         if let Some(keep_alive) = keep_alive.filter(|_| is_kept) {
             response.headers_mut().insert(KEEP_ALIVE, keep_alive);
         }
-        let (name, value) = NO_SNIFF;
-        let (name, value) = (
-            HeaderName::from_static(name),
-            HeaderValue::from_static(value),
-        );
-        response.headers_mut().insert(name, value);
+        let headers = response.headers_mut();
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
         Ok(response.map_body(|_, body| responding.until_end_of(body)))
     }
 }
