@@ -99,6 +99,7 @@ fn broadcaster() -> Broadcaster {
 #[derive(Debug, PartialEq, Eq)]
 struct Response {
     status: u16,
+    reason: String,
     headers: BTreeMap<String, String>,
     body: String,
 }
@@ -131,7 +132,8 @@ impl Sent {
 fn parse(text: &str) -> Response {
     let (head, body) = text.split_once("\r\n\r\n").expect("the head is whole");
     let mut lines = head.lines();
-    let status = lines.next().and_then(|line| line.split(' ').nth(1));
+    let mut status_line = lines.next().unwrap().splitn(3, ' ').skip(1);
+    let status = status_line.next();
     let headers: BTreeMap<_, _> = lines
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_ascii_lowercase(), without_numbers(value.trim())))
@@ -144,6 +146,7 @@ fn parse(text: &str) -> Response {
     };
     Response {
         status: status.unwrap().parse().unwrap(),
+        reason: status_line.next().unwrap().to_owned(),
         headers: headers
             .into_iter()
             .filter(|(name, _)| !CONNECTION_HEADERS.contains(&name.as_str()))
@@ -434,6 +437,13 @@ fn streams_and_pages_get_the_same_responses_from_actix_and_axum() {
         assert_eq!(headers["x-content-type-options"], "nosniff");
     }
     assert!(responses[6].body.contains(r#""data":"first""#));
+    let reasons = [4, 5, 12].map(|refused| &responses[refused].reason[..]);
+    assert!(reasons[0].starts_with("since takes 10m"), "{reasons:?}");
+    assert!(
+        reasons[1].starts_with("a parameter is misspelt"),
+        "{reasons:?}"
+    );
+    assert_eq!(reasons[2], "name a signal, as in ?name=counter");
 }
 
 #[test]

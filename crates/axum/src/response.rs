@@ -12,8 +12,9 @@ use axum::{
     response::Response,
 };
 use futures_util::{Stream, StreamExt as _, stream};
+use hyper::ext::ReasonPhrase;
 use sse_broadcaster::broadcaster::EncodedStream;
-use sse_broadcaster_http::{AddressSlot, OpenedStream};
+use sse_broadcaster_http::{AddressSlot, OpenedStream, RefusalNote};
 
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 
@@ -28,6 +29,10 @@ pub(crate) fn respond(response: sse_broadcaster_http::Response) -> Response {
     if is_stream {
         keep_uncompressed(&mut parts.headers);
     }
+    let note = parts.extensions.get::<RefusalNote>();
+    if let Some(reason) = note.and_then(reason_phrase) {
+        parts.extensions.insert(reason);
+    }
     let body = match body {
         From::Empty => Body::empty(),
         From::Bytes(bytes) => Body::from(bytes),
@@ -41,6 +46,12 @@ pub(crate) fn respond(response: sse_broadcaster_http::Response) -> Response {
 /// A layer that compresses would be one encoder a stream.
 pub(crate) fn keep_uncompressed(headers: &mut HeaderMap) {
     headers.insert(header::CONTENT_ENCODING, IDENTITY);
+}
+
+/// What hyper writes in place of the status's own reason phrase.
+fn reason_phrase(note: &RefusalNote) -> Option<ReasonPhrase> {
+    let reason = Bytes::from_static(note.reason?.as_bytes());
+    ReasonPhrase::try_from(reason).ok()
 }
 
 /// What came, and an error, which cuts the connection: an `EventSource` comes back.
