@@ -9,7 +9,7 @@ use sse_broadcaster_actix::{
     Routes,
     internal::{Head, head_of},
 };
-use sse_broadcaster_http::{Access, AppState, Publishers, StreamKind, UploadLimits, open_stream};
+use sse_broadcaster_http::{Access, AppState, Publishers, StreamKind, open_stream};
 
 fn broadcaster() -> Broadcaster {
     Broadcaster::start(Memory::new(Retention::default()), Options::default()).expect("it starts")
@@ -41,7 +41,7 @@ fn request(method: &str, uri: &str) -> test::TestRequest {
 /// Calls the routes so many times; requests are made beforehand.
 async fn serve(times: u64, request: impl Fn() -> test::TestRequest) -> Duration {
     let access = Access::default().publishers(Publishers::Local);
-    let routes = Routes::with(&broadcaster(), access);
+    let routes = Routes::new(AppState::new(&broadcaster()).access(access));
     let app = test::init_service(App::new().configure(|config| routes.configure(config))).await;
     let mut taken = Duration::ZERO;
     for _ in 0..times {
@@ -71,7 +71,7 @@ fn responses(c: &mut Criterion) {
     });
     c.bench_function("open a stream", |b| {
         let broadcaster = broadcaster();
-        let state = AppState::new(&broadcaster, Access::default(), UploadLimits::default());
+        let state = AppState::new(&broadcaster);
         let request = request("GET", "/events?topic=news").to_request();
         let head = Head::from(request.head());
         b.iter(|| {

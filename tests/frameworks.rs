@@ -10,7 +10,7 @@ use std::{
 
 use actix_web::{App, HttpServer, web};
 use sse_broadcaster::{Broadcaster, Memory, Options, history::Retention};
-use sse_broadcaster_actix::{Access, KeyRing, Publishers};
+use sse_broadcaster_actix::{Access, AppState, KeyRing, Publishers};
 use tokio::sync::oneshot;
 
 use crate::support::PATIENCE;
@@ -43,7 +43,7 @@ impl Server {
     fn actix(access: Access) -> Self {
         Self::start(move |bound, stopped| {
             actix_web::rt::System::new().block_on(async move {
-                let routes = sse_broadcaster_actix::Routes::with(&broadcaster(), access);
+                let routes = sse_broadcaster_actix::Routes::new(state(access));
                 let app = move || {
                     let routes = routes.clone();
                     App::new()
@@ -67,7 +67,7 @@ impl Server {
         Self::start(move |bound, stopped| {
             let runtime = tokio::runtime::Runtime::new().unwrap();
             runtime.block_on(async move {
-                let routes = sse_broadcaster_axum::Routes::with(&broadcaster(), access);
+                let routes = sse_broadcaster_axum::Routes::new(state(access));
                 let api = axum::Router::new().nest("/api", routes.router());
                 let service = api.into_make_service_with_connect_info::<SocketAddr>();
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -91,8 +91,10 @@ impl Drop for Server {
     }
 }
 
-fn broadcaster() -> Broadcaster {
-    Broadcaster::start(Memory::new(Retention::default()), Options::default()).unwrap()
+fn state(access: Access) -> AppState {
+    let memory = Memory::new(Retention::default());
+    let broadcaster = Broadcaster::start(memory, Options::default()).unwrap();
+    AppState::new(&broadcaster).access(access)
 }
 
 /// What is compared of a response.

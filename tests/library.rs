@@ -12,7 +12,7 @@ use sse_broadcaster::{
     sse::Notice,
 };
 use sse_broadcaster_actix as actix;
-use sse_broadcaster_actix::{Access, Problem, Publishers, Routes};
+use sse_broadcaster_actix::{Access, AppState, Problem, Publishers, Routes};
 use sse_broadcaster_signals::{Signal, SignalError, SignalName, Signals};
 
 use crate::support::{self, Server};
@@ -110,9 +110,8 @@ async fn mounted_routes_are_read_only_until_publishing_is_allowed() {
     for (routes, status) in [
         (actix::routes(&broadcaster), StatusCode::FORBIDDEN),
         (
-            Routes::with(
-                &broadcaster,
-                Access::default().publishers(Publishers::Local),
+            Routes::new(
+                AppState::new(&broadcaster).access(Access::default().publishers(Publishers::Local)),
             ),
             StatusCode::OK,
         ),

@@ -12,7 +12,7 @@ use futures_util::stream::{self, Stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sse_broadcaster::{Broadcaster, Options};
-use sse_broadcaster_actix::Routes;
+use sse_broadcaster_actix::{AppState, Routes};
 use sse_broadcaster_signals::Signal;
 
 use support::{access::Origins, log, server, settings::Settings};
@@ -82,7 +82,8 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         });
     }
     let listen = arguments.settings.listen;
-    let routes = Routes::with(&broadcaster, arguments.origins.access(listen));
+    let access = arguments.origins.access(listen);
+    let routes = Routes::new(AppState::new(&broadcaster).access(access));
     server::run(NAME, listen, &broadcaster, move |config| {
         routes.configure(config);
         page(config);

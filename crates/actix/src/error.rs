@@ -1,6 +1,6 @@
 //! A refusal as a response of actix-web.
 
-use std::{fmt, ops::Deref};
+use std::ops::Deref;
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -10,13 +10,14 @@ use actix_web::{
     },
 };
 
-use sse_broadcaster_http::Refusal;
+use sse_broadcaster_http::{Body, Refusal, Response};
 
 use crate::response::head;
 
 /// A [`Refusal`] that a handler can return: as a response it is `application/problem+json` (RFC 9457) with a
 /// stable `code`. Each error of the library becomes one by `?`.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
 pub struct Problem(Refusal);
 
 impl Problem {
@@ -49,26 +50,17 @@ impl<E: Into<Refusal>> From<E> for Problem {
     }
 }
 
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::error::Error for Problem {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source()
-    }
-}
-
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
         self.status()
     }
 
     fn error_response(&self) -> HttpResponse {
-        let (parts, _) = sse_broadcaster_http::Response::from(&self.0).into_parts();
-        head(&parts).body(self.0.body())
+        let (parts, body) = Response::from(&self.0).into_parts();
+        match body {
+            Body::Bytes(bytes) => head(&parts).body(bytes),
+            _ => head(&parts).finish(),
+        }
     }
 }
 

@@ -16,8 +16,8 @@ use sse_broadcaster_signals::Signals;
 
 use crate::{error::Problem, head::Head, headers, routes::Routes};
 
-/// `/events` and `/signals`, for `App::configure(|config| routes.configure(config))`: reading alone, until
-/// [`Routes::with`] says who may publish.
+/// The routes of this broadcaster, for `App::configure(|config| routes.configure(config))`: for reading only.
+/// [`Routes::new`] takes who may publish.
 #[must_use]
 pub fn routes(broadcaster: &Broadcaster) -> Routes {
     Routes::new(broadcaster)

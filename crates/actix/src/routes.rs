@@ -6,23 +6,22 @@ use actix_web::{
     HttpRequest, HttpResponse,
     web::{self, Payload, ServiceConfig},
 };
-use sse_broadcaster::broadcaster::Broadcaster;
-use sse_broadcaster_http::{self as http, Access, AppState, Route, UploadLimits};
+use sse_broadcaster_http::{self as http, AppState, Route};
 
 use crate::{head::Head, response::respond};
 
-/// `/events`, `/signals` and what is under them, and `/topics`, to mount in an application: for reading alone
-/// until [`Access`] admits publishers.
+/// `/events`, `/signals` and what is under them, and `/topics`, to mount in an application: for reading only,
+/// until [`Access`](crate::Access) admits publishers.
 ///
 /// ```
 /// use actix_web::{App, http::StatusCode, test};
 /// use sse_broadcaster::{Broadcaster, Memory, Options, history::Retention};
-/// use sse_broadcaster_actix::{Access, Publishers, Routes};
+/// use sse_broadcaster_actix::{Access, AppState, Publishers, Routes};
 ///
 /// # actix_web::rt::System::new().block_on(async {
 /// let broadcaster = Broadcaster::start(Memory::new(Retention::default()), Options::default())?;
 /// let access = Access::default().publishers(Publishers::Local);
-/// let routes = Routes::with(&broadcaster, access);
+/// let routes = Routes::new(AppState::new(&broadcaster).access(access));
 /// let app = test::init_service(App::new().configure(|config| routes.configure(config))).await;
 /// let publish = test::TestRequest::post()
 ///     .uri("/events?topic=news")
@@ -34,50 +33,25 @@ use crate::{head::Head, response::respond};
 /// # }).unwrap();
 /// ```
 #[derive(Debug, Clone)]
-pub struct Routes {
-    state: Arc<AppState>,
-}
+pub struct Routes(Arc<AppState>);
 
 impl Routes {
-    /// For reading alone.
-    #[must_use]
-    pub fn new(broadcaster: &Broadcaster) -> Self {
-        Self::with(broadcaster, Access::default())
+    /// The routes of this state. A `&Broadcaster` is enough for reading only; [`AppState`] sets who may publish.
+    pub fn new(state: impl Into<AppState>) -> Self {
+        Self(Arc::new(state.into()))
     }
 
-    /// With these rules for publishing, pages of other origins, and addresses.
-    #[must_use]
-    pub fn with(broadcaster: &Broadcaster, access: Access) -> Self {
-        Self::with_limits(broadcaster, access, UploadLimits::default())
-    }
-
-    /// With these rules, and these bounds of all request bodies together.
-    #[must_use]
-    pub fn with_limits(broadcaster: &Broadcaster, access: Access, uploads: UploadLimits) -> Self {
-        Self {
-            state: Arc::new(AppState::new(broadcaster, access, uploads)),
-        }
-    }
-
-    /// The same before a listener on loopback of this port, or before another one.
-    #[must_use]
-    pub fn before(&self, loopback_port: Option<u16>) -> Self {
-        Self {
-            state: Arc::new(self.state.before(loopback_port)),
-        }
-    }
-
-    /// What the routes share, for routes of an application beside them.
+    /// What the routes share, for further routes of the application.
     #[must_use]
     pub fn state(&self) -> &Arc<AppState> {
-        &self.state
+        &self.0
     }
 
     /// For `App::configure` or `Scope::configure`, once per worker.
     pub fn configure(&self, config: &mut ServiceConfig) {
-        actix_web::rt::spawn(self.state.broadcaster.attend());
+        actix_web::rt::spawn(self.0.broadcaster.attend());
         for route in Route::ALL {
-            let state = web::Data::from(Arc::clone(&self.state));
+            let state = web::Data::from(Arc::clone(&self.0));
             let scope = web::scope(route.path()).app_data(state);
             let serve = move |request: HttpRequest, body: Payload, state: web::Data<AppState>| {
                 serve(route, request, body, state)

@@ -1,6 +1,6 @@
 //! A refusal as a response of axum.
 
-use std::{fmt, ops::Deref};
+use std::ops::Deref;
 
 use axum::{
     http::StatusCode,
@@ -12,7 +12,8 @@ use crate::response::respond;
 
 /// A [`Refusal`] that a handler can return: as a response it is `application/problem+json` (RFC 9457) with a
 /// stable `code`. Each error of the library becomes one by `?`.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
 pub struct Problem(Refusal);
 
 impl Problem {
@@ -33,18 +34,6 @@ impl Deref for Problem {
 impl<E: Into<Refusal>> From<E> for Problem {
     fn from(error: E) -> Self {
         Self(error.into())
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::error::Error for Problem {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source()
     }
 }
 

@@ -3,76 +3,51 @@
 use std::sync::Arc;
 
 use axum::{Router, extract::Request, response::Response, routing::any};
-use sse_broadcaster::broadcaster::Broadcaster;
-use sse_broadcaster_http::{self as http, Access, AppState, Route, UploadLimits};
+use sse_broadcaster_http::{self as http, AppState, Route};
 
 use crate::{head::Head, response::respond};
 
-/// `/events`, `/signals` and what is under them, and `/topics`, to merge or nest into a router: for reading alone
-/// until [`Access`] admits publishers. Requests and responses are those of the service.
+/// `/events`, `/signals` and what is under them, and `/topics`, to merge or nest into a router: for reading only,
+/// until [`Access`](crate::Access) admits publishers. Requests and responses are those of the service.
 ///
-/// [`Access::max_per_address`] needs the address of the client: serve by
+/// [`Access::max_per_address`](crate::Access::max_per_address) needs the address of the client: serve by
 /// `into_make_service_with_connect_info::<SocketAddr>()`, or streams are not counted.
 ///
 /// ```
 /// use axum::Router;
 /// use sse_broadcaster::{Broadcaster, Memory, Options, history::Retention};
-/// use sse_broadcaster_axum::{Access, Publishers, Routes};
+/// use sse_broadcaster_axum::{Access, AppState, Publishers, Routes};
 ///
 /// # #[tokio::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let broadcaster = Broadcaster::start(Memory::new(Retention::default()), Options::default())?;
 /// let access = Access::default().publishers(Publishers::Local);
-/// let router: Router = Router::new().nest("/live", Routes::with(&broadcaster, access).router());
+/// let routes = Routes::new(AppState::new(&broadcaster).access(access));
+/// let router: Router = Router::new().nest("/live", routes.router());
 /// # let _ = router;
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug, Clone)]
-pub struct Routes {
-    state: Arc<AppState>,
-}
+pub struct Routes(Arc<AppState>);
 
 impl Routes {
-    /// For reading alone.
-    #[must_use]
-    pub fn new(broadcaster: &Broadcaster) -> Self {
-        Self::with(broadcaster, Access::default())
+    /// The routes of this state. A `&Broadcaster` is enough for reading only; [`AppState`] sets who may publish.
+    pub fn new(state: impl Into<AppState>) -> Self {
+        Self(Arc::new(state.into()))
     }
 
-    /// With these rules for publishing, pages of other origins, and addresses.
-    #[must_use]
-    pub fn with(broadcaster: &Broadcaster, access: Access) -> Self {
-        Self::with_limits(broadcaster, access, UploadLimits::default())
-    }
-
-    /// With these rules, and these bounds of all request bodies together.
-    #[must_use]
-    pub fn with_limits(broadcaster: &Broadcaster, access: Access, uploads: UploadLimits) -> Self {
-        Self {
-            state: Arc::new(AppState::new(broadcaster, access, uploads)),
-        }
-    }
-
-    /// The same before a listener on loopback of this port, or before another one.
-    #[must_use]
-    pub fn before(&self, loopback_port: Option<u16>) -> Self {
-        Self {
-            state: Arc::new(self.state.before(loopback_port)),
-        }
-    }
-
-    /// What the routes share, for routes of an application beside them.
+    /// What the routes share, for further routes of the application.
     #[must_use]
     pub fn state(&self) -> &Arc<AppState> {
-        &self.state
+        &self.0
     }
 
     /// For [`Router::merge`] or [`Router::nest`].
     pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
         Route::ALL.into_iter().fold(Router::new(), |router, route| {
             let path = route.path();
-            let state = &self.state;
+            let state = &self.0;
             let serve = || {
                 let state = Arc::clone(state);
                 any(move |request: Request| serve(state, route, request))

@@ -4,44 +4,82 @@ use crate::{Access, Gate, RefusalCounts, UploadLimits, Uploads};
 use sse_broadcaster::broadcaster::Broadcaster;
 use sse_broadcaster_signals::Signals;
 
-/// What the routes share.
+/// What the routes of an application share: the broadcaster, the rules of access, and the bounds of request bodies.
+/// A framework's `Routes` are made from it, or from a broadcaster alone: then they are for reading only.
+///
+/// ```
+/// use sse_broadcaster::{Broadcaster, Memory, Options, history::Retention};
+/// use sse_broadcaster_http::{Access, AppState, Publishers, UploadLimits};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let broadcaster = Broadcaster::start(Memory::new(Retention::default()), Options::default())?;
+/// let state = AppState::new(&broadcaster)
+///     .access(Access::default().publishers(Publishers::Local))
+///     .upload_limits(UploadLimits::default().bytes(16 << 20));
+/// assert_eq!(state.uploads.bytes(), 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct AppState {
-    /// Of the events.
+    /// Events are published to it, and read from it.
     pub broadcaster: Broadcaster,
-    /// On the same broadcaster.
+    /// The signals of this broadcaster.
     pub signals: Signals,
-    /// Who may publish and read.
+    /// Checks who may publish and read.
     pub gate: Gate,
-    /// What request bodies take.
+    /// Bounds what request bodies hold.
     pub uploads: Arc<Uploads>,
-    /// How many requests were refused. The application counts them, the routes do not.
+    /// How many requests were refused. The application counts them; the routes do not.
     pub refusals: Arc<RefusalCounts>,
 }
 
 impl AppState {
-    /// With these rules and bounds.
+    /// The state of routes for reading only: by default no client may publish.
     #[must_use]
-    pub fn new(broadcaster: &Broadcaster, access: Access, uploads: UploadLimits) -> Self {
+    pub fn new(broadcaster: &Broadcaster) -> Self {
         Self {
             broadcaster: broadcaster.clone(),
             signals: Signals::new(broadcaster),
-            gate: Gate::new(access),
-            uploads: Uploads::new(uploads),
+            gate: Gate::default(),
+            uploads: Uploads::new(UploadLimits::default()),
             refusals: Arc::default(),
         }
     }
 
-    /// The same before a listener on loopback of this port, or before another one.
+    /// Sets the rules for publishing, for pages of other origins, and for the streams of one address. No stream may
+    /// have been opened yet: they are counted anew.
     #[must_use]
-    pub fn before(&self, loopback_port: Option<u16>) -> Self {
+    pub fn access(self, access: Access) -> Self {
+        let gate = Gate::new(access);
+        Self { gate, ..self }
+    }
+
+    /// Sets the bounds of all request bodies together.
+    #[must_use]
+    pub fn upload_limits(self, limits: UploadLimits) -> Self {
+        let uploads = Uploads::new(limits);
+        Self { uploads, ..self }
+    }
+
+    /// The same state for the routes of one listener: `loopback_port` is its port if it listens on a loopback
+    /// address. Counts and bounds are shared.
+    #[must_use]
+    pub fn with_loopback_port(&self, loopback_port: Option<u16>) -> Self {
         Self {
             broadcaster: self.broadcaster.clone(),
             signals: self.signals.clone(),
-            gate: self.gate.before(loopback_port),
+            gate: self.gate.with_loopback_port(loopback_port),
             uploads: Arc::clone(&self.uploads),
             refusals: Arc::clone(&self.refusals),
         }
+    }
+}
+
+impl From<&Broadcaster> for AppState {
+    fn from(broadcaster: &Broadcaster) -> Self {
+        Self::new(broadcaster)
     }
 }

@@ -20,14 +20,14 @@ const MAX_LOGGED_ORIGINS: usize = 100;
 #[derive(Debug, Clone, Default)]
 pub struct Gate {
     access: Access,
-    /// The port of the listener that it stands before, where that is on loopback.
+    /// The port of the listener, if it listens on a loopback address.
     loopback_port: Option<u16>,
     per_address: AddressLimit,
     logged_origins: Arc<Mutex<Vec<String>>>,
 }
 
 impl Gate {
-    /// With these rules, before a listener that is not on loopback.
+    /// With these rules, for a listener that is not on a loopback address.
     #[must_use]
     pub fn new(access: Access) -> Self {
         Self {
@@ -36,9 +36,9 @@ impl Gate {
         }
     }
 
-    /// The same before a listener on loopback of this port, or before another one.
+    /// The same rules for one listener: `loopback_port` is its port if it listens on a loopback address.
     #[must_use]
-    pub fn before(&self, loopback_port: Option<u16>) -> Self {
+    pub fn with_loopback_port(&self, loopback_port: Option<u16>) -> Self {
         Self {
             loopback_port,
             ..self.clone()

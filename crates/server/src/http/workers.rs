@@ -22,7 +22,7 @@ use crate::{
         routes::status::Status,
     },
 };
-use sse_broadcaster_actix::Routes;
+use sse_broadcaster_actix::AppState;
 
 pub(crate) fn count(config: &Config) -> usize {
     let cores = || std::thread::available_parallelism().map_or(2, Into::into);
@@ -43,10 +43,10 @@ impl Workers {
         listeners: Listeners,
         config: &Config,
         connections: Connections,
-        routes: &Routes,
+        state: &AppState,
         status: &Arc<Status>,
     ) -> io::Result<Self> {
-        let (ports, sockets) = port::open(listeners, config, connections, routes, status)?;
+        let (ports, sockets) = port::open(listeners, config, connections, state, status)?;
         let (stop, stopped) = watch::channel(false);
         let (mut threads, mut starting) = (Vec::new(), Vec::new());
         for index in 0..count(config) {

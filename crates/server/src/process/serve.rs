@@ -26,7 +26,7 @@ use sse_broadcaster::{
     broadcaster::{Broadcaster, Options},
     history::History,
 };
-use sse_broadcaster_actix::{Access, KeyRing, Publishers, Routes, UploadLimits};
+use sse_broadcaster_actix::{Access, AppState, KeyRing, Publishers, UploadLimits};
 
 use sse_broadcaster_cli::{Secret, open_files};
 
@@ -84,14 +84,16 @@ async fn run(
         .bytes(config.upload_buffer_bytes)
         .slow(connections.slow_uploads())
         .idle_timeout(config.upload_idle_timeout);
-    let routes = Routes::with_limits(&broadcaster, access, uploads);
+    let state = AppState::new(&broadcaster)
+        .access(access)
+        .upload_limits(uploads);
     let status = Arc::new(Status {
         ready: Arc::clone(&ready),
-        metrics: Metrics::new(&broadcaster, &direct, routes.state()),
+        metrics: Metrics::new(&broadcaster, &direct, &state),
         direct,
         broadcaster: broadcaster.clone(),
     });
-    let workers = Workers::start(listeners, config, connections, &routes, &status)
+    let workers = Workers::start(listeners, config, connections, &state, &status)
         .await
         .map_err(ServeError::Run)?;
     log::info!("{announcement}");

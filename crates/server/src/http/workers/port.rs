@@ -18,7 +18,7 @@ use crate::{
         routes::{self, Routing, status::Status},
     },
 };
-use sse_broadcaster_actix::Routes;
+use sse_broadcaster_actix::{AppState, Routes};
 use sse_broadcaster_cli::is_loopback;
 
 /// What every worker serves on one listener.
@@ -50,7 +50,7 @@ pub(super) fn open(
     listeners: Listeners,
     config: &Config,
     connections: Connections,
-    routes: &Routes,
+    state: &AppState,
     status: &Arc<Status>,
 ) -> io::Result<(Vec<Port>, Vec<UnixSocket>)> {
     // Whatever comes by the public listeners, health checks on the others find a place.
@@ -60,8 +60,8 @@ pub(super) fn open(
             head_timeout: HEAD_TIMEOUT,
             socket_buffer_bytes: config.socket_buffer_bytes,
             capacity: Capacity::new(max),
-            replay_buffers: Arc::clone(routes.state().broadcaster.replay_buffers()),
-            refusals: Arc::clone(&routes.state().refusals),
+            replay_buffers: Arc::clone(state.broadcaster.replay_buffers()),
+            refusals: Arc::clone(&state.refusals),
         });
     let shared = listeners.admin.is_empty() && listeners.admin_sockets.is_empty();
     let public = listeners.public.into_iter().map(Listener::Tcp);
@@ -84,13 +84,13 @@ pub(super) fn open(
         // No page reaches a Unix socket, whatever its name.
         let address = listener.address()?;
         let loopback = address.filter(|address| is_loopback(address.ip()));
-        let routes = routes.before(loopback.map(|address| address.port()));
+        let loopback_port = loopback.map(|address| address.port());
         Ok(Port {
             listener: Arc::new(listener),
             turns: Turns::new(super::count(config)),
             settings: settings.clone(),
             routing: Routing {
-                routes,
+                routes: Routes::new(state.with_loopback_port(loopback_port)),
                 status: every_route.then(|| Arc::clone(status)),
                 page: !config.no_page,
                 keep_alive: config.keep_alive,
