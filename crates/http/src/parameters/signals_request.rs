@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{heartbeat, query, stream_request::last_event_id};
+use super::{heartbeat, last_event_id::last_event_id, query};
 use crate::Refusal;
 use sse_broadcaster::{broadcaster::EncodedStream, event::Invalid};
 use sse_broadcaster_signals::{ClientState, SignalError, SignalFormat, SignalName, Signals};

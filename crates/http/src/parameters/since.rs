@@ -1,11 +1,6 @@
 //! The `since` of a stream: an age, a time, an event id, or `earliest`.
 
-use jiff::{
-    civil::DateTime,
-    fmt::temporal::{Pieces, PiecesOffset},
-    tz::Offset,
-};
-
+use super::time;
 use sse_broadcaster::{
     broadcaster::Start,
     event::{EventId, Invalid},
@@ -19,13 +14,6 @@ const FIRST_SECOND: u64 = 100_000_000;
 const FIRST_MILLISECOND: u64 = 100_000_000_000;
 /// From here on they could only be microseconds or nanoseconds, which are not accepted.
 const FIRST_MICROSECOND: u64 = 100_000_000_000_000;
-/// How many years the calendar takes to repeat itself.
-const CALENDAR_YEARS: i64 = 400;
-const MAX_YEAR: i64 = 9_999;
-const DAY_SECONDS: i32 = 86_400;
-/// The end of that year.
-const LATEST_MS: u64 = 253_402_300_799_999;
-
 /// Times are rounded down to the millisecond, in which events have theirs, so that none is skipped.
 pub(super) fn read(text: &str) -> Result<Start, Invalid> {
     let text = text.trim();
@@ -41,7 +29,7 @@ pub(super) fn read(text: &str) -> Result<Start, Invalid> {
     if let Ok(ago) = humantime::parse_duration(text) {
         return Ok(Start::Ago(ago));
     }
-    time(text).map(since).ok_or_else(|| invalid(text))
+    time::read(text).map(since).ok_or_else(|| invalid(text))
 }
 
 fn since(ms: u64) -> Start {
@@ -83,70 +71,6 @@ fn epoch(text: &str) -> Result<u64, Invalid> {
     }
 }
 
-/// A time as Python, JavaScript, Go and Java write it, in milliseconds of the Unix epoch; one without
-/// a zone is UTC. Before the epoch it is 0, behind [`MAX_YEAR`] its end.
-fn time(text: &str) -> Option<u64> {
-    let text = with_sign(text);
-    let (year, text) = with_small_year(&text)?;
-    let pieces = Pieces::parse(&text).ok()?;
-    let offset = match pieces.offset() {
-        // RFC 3339 has hours up to 23; the parser takes 25.
-        Some(PiecesOffset::Numeric(offset)) if offset.offset().seconds().abs() >= DAY_SECONDS => {
-            return None;
-        }
-        Some(PiecesOffset::Numeric(offset)) => offset.offset(),
-        // What a zone's name stands for would need a database of zones.
-        None if pieces.time_zone_annotation().is_some() => return None,
-        _ => Offset::UTC,
-    };
-    let time = DateTime::from_parts(pieces.date(), pieces.time().unwrap_or_default());
-    if year < 0 {
-        return Some(0);
-    }
-    if year > MAX_YEAR {
-        return Some(LATEST_MS);
-    }
-    // The last day of that year has no timestamp, which leaves room for zones.
-    let ms = offset
-        .to_timestamp(time)
-        .map(jiff::Timestamp::as_millisecond);
-    Some(ms.map_or(LATEST_MS, |ms| u64::try_from(ms).unwrap_or(0)))
-}
-
-/// In a query a `+` stands for a space, so that a zone that was not encoded comes as ` 01:00`. The
-/// space that may stand between date and time comes before it.
-fn with_sign(text: &str) -> String {
-    let has_time = |before: &str| before.contains(['T', 't', ' ']);
-    match text.rsplit_once(' ') {
-        Some((before, zone))
-            if has_time(before) && zone.starts_with(|c: char| c.is_ascii_digit()) =>
-        {
-            format!("{before}+{zone}")
-        }
-        _ => text.to_owned(),
-    }
-}
-
-/// The year, and the text with one of four digits in place of a year that has a sign or more digits:
-/// JavaScript and Java write such a one, which the parser does not take. Leap years stay leap years.
-fn with_small_year(text: &str) -> Option<(i64, String)> {
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let digits = unsigned.bytes().take_while(u8::is_ascii_digit).count();
-    let is_long = unsigned[digits..].starts_with('-') && (4..=9).contains(&digits);
-    if !is_long || (digits == 4 && unsigned.len() == text.len()) {
-        return Some((0, text.to_owned()));
-    }
-    let (year, rest) = unsigned.split_at(digits);
-    let year: i64 = year.parse().ok()?;
-    let year = if text.starts_with('-') { -year } else { year };
-    let small = if (0..=MAX_YEAR).contains(&year) {
-        year
-    } else {
-        year.rem_euclid(CALENDAR_YEARS)
-    };
-    Some((year, format!("{small:04}{rest}")))
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -154,6 +78,7 @@ mod tests {
     use sse_broadcaster::internal::unix_ms;
 
     use super::*;
+    use crate::parameters::time::LATEST_MS;
 
     /// 2026-11-28T22:00:14.734Z.
     const MS: u64 = 1_795_903_214_734;

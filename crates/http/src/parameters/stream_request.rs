@@ -2,21 +2,17 @@
 
 use std::time::Duration;
 
-use super::{heartbeat, query, since};
+use super::{
+    heartbeat,
+    last_event_id::{LAST_ID_NAMES, last_event_id},
+    query, since,
+};
 use sse_broadcaster::{
     Format,
     broadcaster::{Broadcaster, EncodedStream, Start, SubscribeError},
     encoding::Encoder,
     event::{Invalid, Selector},
 };
-
-/// The names under which clients send their last id in the query.
-const LAST_ID_NAMES: [&str; 4] = [
-    "last_event_id",
-    "lastEventId",
-    "lastEventID",
-    "Last-Event-ID",
-];
 
 /// The parameters of a stream, and of a page of history.
 pub const PARAMETERS: [&str; 11] = [
@@ -45,10 +41,10 @@ pub const PARAMETERS: [&str; 11] = [
 /// ```
 #[derive(Debug, PartialEq, Eq)]
 pub struct StreamRequest {
-    selector: Selector,
+    pub(super) selector: Selector,
     /// `None` where the request does not say.
-    format: Option<Format>,
-    start: Start,
+    pub(super) format: Option<Format>,
+    pub(super) start: Start,
     until_head: bool,
     heartbeat: Option<Duration>,
 }
@@ -146,89 +142,6 @@ impl StreamRequest {
     }
 }
 
-/// The parameters of a page of history.
-#[derive(Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PageRequest {
-    /// Of which topics.
-    pub selector: Selector,
-    /// Where it begins.
-    pub start: Start,
-    /// Most events.
-    pub limit: usize,
-}
-
-impl PageRequest {
-    /// How many events a page has at most where the request does not say, and where it does.
-    const DEFAULT_LIMIT: usize = 1_000;
-    const MAX_LIMIT: usize = 10_000;
-
-    /// As a stream's request, with a `limit`; it begins at the earliest event where that does not name
-    /// a place.
-    ///
-    /// # Errors
-    /// The parameter that cannot be.
-    pub fn read(query: &str, header_id: Option<&[u8]>) -> Result<Self, Invalid> {
-        let stream = StreamRequest::read(query, header_id)?;
-        if stream.format == Some(Format::Sse) {
-            return Err(Invalid::new(
-                "invalid_format",
-                "a page of history holds events as JSON: leave format out, or use format=json, or send \
-                 Accept: text/event-stream for a stream",
-            ));
-        }
-        let (mut limit, mut counts) = (Self::DEFAULT_LIMIT, false);
-        for (name, value) in query::lossy_pairs(query.as_bytes()) {
-            match name.as_str() {
-                "limit" if !value.is_empty() => {
-                    limit = read_limit(&value, Self::MAX_LIMIT, "events")?;
-                }
-                "last" => counts = counts || !value.is_empty(),
-                _ => {}
-            }
-        }
-        let start = match stream.start {
-            Start::Live | Start::Last(0) if counts => Start::Last(0),
-            Start::Live | Start::Last(0) => Start::Earliest,
-            start => start,
-        };
-        Ok(Self {
-            selector: stream.selector,
-            start,
-            limit,
-        })
-    }
-}
-
-/// How many of `what` a page may have at most.
-///
-/// # Errors
-/// `invalid_limit` for what is no number from 1 to `max`.
-pub fn read_limit(text: &str, max: usize, what: &str) -> Result<usize, Invalid> {
-    let limit = text.parse().ok();
-    limit
-        .filter(|limit| (1..=max).contains(limit))
-        .ok_or_else(|| {
-            let why =
-                format!("limit is a number of {what} from 1 to {max}, for instance limit=100");
-            Invalid::new("invalid_limit", why)
-        })
-}
-
-/// The last id that a client brings. The header wins over the query, which an `EventSource` repeats as it
-/// was at each reconnect.
-#[must_use]
-pub fn last_event_id(query: &str, header_id: Option<&[u8]>) -> Option<String> {
-    let header_id = header_id.filter(|id| !id.is_empty());
-    if let Some(id) = header_id {
-        return Some(String::from_utf8_lossy(id).into_owned());
-    }
-    query::lossy_pairs(query.as_bytes())
-        .filter(|(name, value)| LAST_ID_NAMES.contains(&name.as_str()) && !value.is_empty())
-        .last()
-        .map(|(_, id)| id)
-}
-
 fn read_format(text: &str) -> Result<Format, Invalid> {
     match text {
         "sse" => Ok(Format::Sse),
@@ -289,27 +202,6 @@ mod tests {
         let request = request("last_event_id=%FF%00&datastar={}&nonsense", None);
         assert_eq!(request.start, after("\u{FFFD}\0"));
         assert_eq!(request.selector, Selector::topics(&["default"]).unwrap());
-    }
-
-    #[test]
-    fn a_page_of_history_begins_at_the_earliest_event_unless_a_place_is_named() {
-        let page = |query| PageRequest::read(query, None).unwrap();
-        assert_eq!(page("").start, Start::Earliest);
-        assert_eq!(page("until=head").start, Start::Earliest);
-        assert_eq!(page("last=0").start, Start::Last(0));
-        assert_eq!(page("last=3&limit=2").start, Start::Last(3));
-        assert_eq!(page("last_event_id=4-4").start, after("4-4"));
-        assert_eq!(page("").limit, 1_000);
-        assert_eq!(page("limit=10000").limit, 10_000);
-        for (query, code) in [
-            ("limit=0", "invalid_limit"),
-            ("limit=10001", "invalid_limit"),
-            ("limit=all", "invalid_limit"),
-            ("format=sse", "invalid_format"),
-        ] {
-            let refused = PageRequest::read(query, None).unwrap_err();
-            assert_eq!(refused.code(), code, "{query}");
-        }
     }
 
     #[test]
