@@ -8,6 +8,7 @@
 //! direct/head.rs         whether the first request is for a stream
 //! direct/connections.rs  the state of each connection, and its next step
 //! direct/stream.rs       one open stream: from its subscription to its socket
+//! direct/stall_watch.rs  whether the peer of a stream acknowledges what was written
 //! direct/outgoing.rs     chunks, and what a full socket has not taken yet
 //! direct/inbox.rs        which streams were woken, and in which order they are served
 //! direct/sockets.rs      which sockets have something to read, or room
@@ -20,6 +21,7 @@ mod head;
 mod inbox;
 mod outgoing;
 mod sockets;
+mod stall_watch;
 mod stream;
 mod timers;
 

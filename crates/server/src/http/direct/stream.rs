@@ -14,14 +14,10 @@ use super::{
     head::GrantedStream,
     inbox::StreamWaker,
     outgoing::{Framer, Outgoing, append_chunk},
+    stall_watch::StallWatch,
 };
 use crate::http::connection::{
-    capacity::Counted,
-    cut::BROKEN_CHUNK,
-    discarded::Discarded,
-    slow_replay::SlowReplay,
-    socket,
-    stall::{Stall, UncheckedBytes},
+    capacity::Counted, cut::BROKEN_CHUNK, discarded::Discarded, slow_replay::SlowReplay, socket,
 };
 use sse_broadcaster::broadcaster::{EncodedStream, Ended};
 use sse_broadcaster_http::AddressSlot;
@@ -43,9 +39,7 @@ pub(super) struct Stream {
     /// A check of the stall is scheduled.
     pub(super) has_timer: bool,
     full: Option<Box<Full>>,
-    /// `Some` as long as something may not be acknowledged.
-    stall: Option<Box<Stall>>,
-    unchecked: UncheckedBytes,
+    stall_watch: StallWatch,
     /// Among connections, and among streams.
     _counted: [Counted; 2],
     _slot: Option<AddressSlot>,
@@ -100,8 +94,7 @@ impl Stream {
             watches_room: false,
             has_timer: false,
             full: None,
-            stall: None,
-            unchecked: UncheckedBytes::default(),
+            stall_watch: StallWatch::default(),
             _counted: counted,
             _slot: granted.opened.slot,
         };
@@ -157,7 +150,7 @@ impl Stream {
             let length = bytes.len();
             match framer.write(&self.socket, bytes, self.is_chunked()) {
                 Ok(None) => {
-                    self.has_written(length);
+                    self.stall_watch.add_written(&self.socket, length);
                     if self.due.is_settled() {
                         return Progress::Idle;
                     }
@@ -190,36 +183,15 @@ impl Stream {
 
     fn wait_for_room(&mut self, outgoing: Outgoing) -> Progress {
         let written = outgoing.written();
-        match &mut self.stall {
-            Some(stall) => stall.has_written(written),
-            None => self.watch_stall(socket::unacknowledged(&self.socket)),
-        }
+        self.stall_watch.add_partly_written(&self.socket, written);
         let replay = SlowReplay::begin(written as u64);
         self.full = Some(Box::new(Full { outgoing, replay }));
         Progress::Blocked
     }
 
-    /// So much is with the kernel.
-    fn has_written(&mut self, bytes: usize) {
-        if let Some(stall) = &mut self.stall {
-            stall.has_written(bytes);
-        } else if self.unchecked.add(bytes) {
-            match socket::unacknowledged(&self.socket) {
-                0 => {}
-                unacknowledged => self.watch_stall(unacknowledged),
-            }
-        }
-    }
-
-    /// From now on the peer's progress is checked here, and not by the kernel.
-    fn watch_stall(&mut self, unacknowledged: u64) {
-        socket::wait_for_peer(&self.socket, None);
-        self.stall = Some(Box::new(Stall::begin(unacknowledged)));
-    }
-
     /// Whether its progress is to be checked at intervals.
     pub(super) fn has_stall_watch(&self) -> bool {
-        self.stall.is_some()
+        self.stall_watch.is_active()
     }
 
     /// The socket has room again.
@@ -230,9 +202,7 @@ impl Stream {
         let before = full.outgoing.written();
         let written = full.outgoing.write(&self.socket);
         let bytes = full.outgoing.written() - before;
-        if let Some(stall) = &mut self.stall {
-            stall.has_written(bytes);
-        }
+        self.stall_watch.add_partly_written(&self.socket, bytes);
         match written {
             Ok(true) => {
                 self.full = None;
@@ -248,13 +218,10 @@ impl Stream {
     pub(super) fn check(&mut self, timeout: Duration, is_wanted: bool) -> Progress {
         let unacknowledged = socket::unacknowledged(&self.socket);
         if self.full.is_none() && unacknowledged == 0 {
-            if self.stall.take().is_some() {
-                socket::wait_for_peer(&self.socket, Some(timeout));
-            }
+            self.stall_watch.end(&self.socket, timeout);
             return Progress::Idle;
         }
-        let stall = self.stall.as_mut();
-        let has_stalled = stall.is_some_and(|stall| stall.is_over(unacknowledged, timeout));
+        let has_stalled = self.stall_watch.is_over(unacknowledged, timeout);
         let is_slow = self.full.as_mut().is_some_and(|full| {
             let written = full.outgoing.written() as u64;
             full.replay.is_over(written, timeout)

@@ -1,0 +1,61 @@
+//! Whether the peer of a stream acknowledges what was written. It is watched only while something may not be
+//! acknowledged.
+
+use std::{net::TcpStream, time::Duration};
+
+use crate::http::connection::{
+    socket,
+    stall::{Stall, UncheckedBytes},
+};
+
+#[derive(Debug, Default)]
+pub(super) struct StallWatch {
+    /// `Some` while something may not be acknowledged.
+    stall: Option<Box<Stall>>,
+    unchecked: UncheckedBytes,
+}
+
+impl StallWatch {
+    pub(super) fn is_active(&self) -> bool {
+        self.stall.is_some()
+    }
+
+    /// Counts bytes of a write that the kernel took whole.
+    pub(super) fn add_written(&mut self, socket: &TcpStream, bytes: usize) {
+        if let Some(stall) = &mut self.stall {
+            stall.has_written(bytes);
+        } else if self.unchecked.add(bytes) {
+            match socket::unacknowledged(socket) {
+                0 => {}
+                unacknowledged => self.begin(socket, unacknowledged),
+            }
+        }
+    }
+
+    /// Counts bytes of a write of which the kernel took a part only: something is not acknowledged.
+    pub(super) fn add_partly_written(&mut self, socket: &TcpStream, bytes: usize) {
+        match &mut self.stall {
+            Some(stall) => stall.has_written(bytes),
+            None => self.begin(socket, socket::unacknowledged(socket)),
+        }
+    }
+
+    /// From now on the peer's progress is checked here, and not by the kernel.
+    fn begin(&mut self, socket: &TcpStream, unacknowledged: u64) {
+        socket::wait_for_peer(socket, None);
+        self.stall = Some(Box::new(Stall::begin(unacknowledged)));
+    }
+
+    /// Everything is acknowledged: the kernel's own timeout is enough.
+    pub(super) fn end(&mut self, socket: &TcpStream, timeout: Duration) {
+        if self.stall.take().is_some() {
+            socket::wait_for_peer(socket, Some(timeout));
+        }
+    }
+
+    /// The check at an interval: whether the peer has acknowledged too little for too long.
+    pub(super) fn is_over(&mut self, unacknowledged: u64, timeout: Duration) -> bool {
+        let stall = self.stall.as_mut();
+        stall.is_some_and(|stall| stall.is_over(unacknowledged, timeout))
+    }
+}
