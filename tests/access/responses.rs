@@ -277,7 +277,9 @@ fn a_bad_parameter_is_named_in_the_reason_phrase_which_a_browsers_console_shows(
     assert!(reason("/signals?name[]=a").starts_with("a parameter is misspelt"));
     let refused = server.raw("GET /events HTTP/1.1", "evil.example", b"");
     assert!(
-        refused.head.starts_with("HTTP/1.1 403 the Host is no name"),
+        refused
+            .head
+            .starts_with("HTTP/1.1 403 the Host is not a name"),
         "{refused:?}"
     );
 }

@@ -89,7 +89,7 @@ fn bytes_that_are_no_request_are_counted_as_rejected_and_logged_at_debug() {
             assert!(response.contains("HTTP/1.1 400 "), "{response}");
             count += 1;
             assert_eq!(refused(&server, 400, "other"), count, "{response}");
-            let line = server.wait_for_log("refused what is no whole request");
+            let line = server.wait_for_log("refused an invalid request");
             assert!(
                 line.contains("127.0.0.1:") && line.contains("400"),
                 "{line}"

@@ -210,7 +210,7 @@ fn a_short_publish_key_is_rejected_with_a_command_that_makes_one() {
     refused_for(refused_variables(&[(variable, short)], &[]), variable);
     // Whoever has a key with a comma sees why one half of it is refused.
     let halves = refused_variables(&[(variable, "a-key-with,a-comma")], &[]);
-    assert!(halves.contains("a comma separates keys"), "{halves}");
+    assert!(halves.contains("commas separate keys"), "{halves}");
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), format!("# keys\n\n{long}\n{short}\n")).unwrap();
     let path = file.path().to_str().unwrap();

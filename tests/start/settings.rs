@@ -98,20 +98,20 @@ fn a_switch_in_the_environment_may_be_off() {
 fn one_line_names_the_address_the_history_and_who_may_publish() {
     let cases: [(&[&str], &str, &str); 5] = [
         (&[], "programs on this machine", ""),
-        (&["--publish-key", KEY], "whoever has a key", ""),
+        (&["--publish-key", KEY], "clients with the publish key", ""),
         (
             &["--publish-key", KEY, "--allow-anonymous-publish"],
-            "whoever has a key",
+            "clients with the publish key",
             "--allow-anonymous-publish has no effect with a publish key",
         ),
         (
             &["--allow-anonymous-publish"],
-            "anybody who reaches this address",
+            "every client that reaches this address",
             "",
         ),
         (
             &["--no-publish", "--publish-key", KEY],
-            "nobody",
+            "no client",
             "--publish-key has no effect with --no-publish",
         ),
     ];

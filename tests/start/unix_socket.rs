@@ -103,7 +103,7 @@ fn a_stale_socket_file_is_replaced_and_no_other_file() {
         String::from_utf8_lossy(&ended.stderr).into_owned()
     };
     fs::write(&path, "kept").unwrap();
-    assert!(refused().contains("is no socket"));
+    assert!(refused().contains("is not a socket"));
     assert_eq!(fs::read_to_string(&path).unwrap(), "kept");
     fs::remove_file(&path).unwrap();
     let other = UnixListener::bind(&path).unwrap();

@@ -1,4 +1,4 @@
-//! A refusal as a response of actix-web.
+//! Refusals as responses of actix-web.
 
 use std::ops::Deref;
 
@@ -14,14 +14,28 @@ use sse_broadcaster_http::{Body, Refusal, Response};
 
 use crate::response::head;
 
-/// A [`Refusal`] that a handler can return: as a response it is `application/problem+json` (RFC 9457) with a
-/// stable `code`. Each error of the library becomes one by `?`.
+/// A [`Refusal`] that a handler can return. The response is `application/problem+json` (RFC 9457) with a stable
+/// `code`. Each error of the library converts into one by `?`.
+///
+/// ```
+/// use actix_web::{ResponseError, http::StatusCode};
+/// use sse_broadcaster::Event;
+/// use sse_broadcaster_actix::Problem;
+///
+/// fn event(topic: &str) -> Result<Event, Problem> {
+///     Ok(Event::builder("hello").topic(topic).build()?)
+/// }
+///
+/// let problem = event("").unwrap_err();
+/// assert_eq!(problem.code(), "invalid_topic");
+/// assert_eq!(problem.error_response().status(), StatusCode::UNPROCESSABLE_ENTITY);
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct Problem(Refusal);
 
 impl Problem {
-    /// With this status, stable code and detail: what was wrong, and what would be right.
+    /// A problem with this status, stable code and detail: what was wrong, and what would be right.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let status = http::StatusCode::from_u16(status.as_u16());
         let status = status.unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
@@ -70,7 +84,7 @@ pub fn refused(refusal: Refusal) -> HttpResponse {
     Problem(refusal).error_response()
 }
 
-/// A header of every response that is not a stream.
+/// The header that forbids caches to store a response.
 #[must_use]
 pub fn no_store() -> (header::HeaderName, HeaderValue) {
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))

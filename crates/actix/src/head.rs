@@ -1,4 +1,4 @@
-//! The head of a request of actix-web, as the rules and routes read it.
+//! The head of a request of actix-web, for the routes.
 
 use std::{net::IpAddr, rc::Rc};
 
@@ -13,7 +13,7 @@ use sse_broadcaster_http::RequestHead;
 
 use crate::{headers::listed, link::Link};
 
-/// The head of a request, and the server's own connection that it came on.
+/// The head of a request, and the [`Link`] to its connection if that is the server's own.
 #[derive(Debug, Clone, Copy)]
 pub struct Head<'a> {
     head: &'a dev::RequestHead,

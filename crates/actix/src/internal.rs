@@ -1,5 +1,4 @@
-//! What the server shares with these routes beside the public API. Only it may use this: it changes with any
-//! release.
+//! For the crate `sse-broadcaster-server` only: any release may change it.
 
 pub use crate::{
     error::{no_store, refused},

@@ -1,12 +1,17 @@
 //! A broadcaster inside an actix-web application: [`Routes`] to mount, or a [`StreamResponse`] from a handler.
 //!
-//! # What the host must know
-//! - `HttpServer::h1_allow_half_closed(false)`, or a client that closes is noticed at the next ping only;
-//!   `tcp_nodelay(true)`, or small events wait.
-//! - A `Compress` middleware leaves streams alone: they have `content-encoding: identity`.
-//! - At a shutdown call [`Broadcaster::drain`] first, or actix waits for open streams.
-//! - actix's own connections buffer what a client sends behind an open stream, and look at it again and
-//!   again: a client that does so costs a core. The server has connections of its own against that.
+//! # What the application must do
+//! - Set `HttpServer::h1_allow_half_closed(false)`. Otherwise a client that disconnects is noticed only at the next
+//!   ping.
+//! - Set `HttpServer::tcp_nodelay(true)`. Otherwise small events wait for the one before to be acknowledged.
+//! - At a shutdown call [`Broadcaster::drain`] first. Otherwise actix waits for open streams.
+//!
+//! # Limits
+//! - The middleware `Compress` does not compress streams: they have `content-encoding: identity`.
+//! - The connections of actix buffer what a client sends after the request of an open stream, and parse it again and
+//!   again: such a client takes a core. The program `sse-broadcaster` has connections of its own, which discard it.
+//!
+//! [`Broadcaster::drain`]: sse_broadcaster::Broadcaster::drain
 
 #![deny(missing_docs)]
 

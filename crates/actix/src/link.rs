@@ -1,19 +1,19 @@
-//! What a stream's body and the connection under it share. Both live on one thread.
+//! The state that a response and the server's own connection under it share. Both are on one thread.
 
 use std::cell::Cell;
 
-/// How the bytes behind a request's head are its body.
+/// How the body of a request is framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
-    /// So many are.
+    /// By its length in bytes.
     Length(u64),
-    /// In chunks, each with its length.
+    /// In chunks.
     Chunked,
-    /// All are, until the connection ends.
-    Open,
+    /// Everything until the connection ends, as after the handshake of a WebSocket.
+    UntilClose,
 }
 
-/// Shared by a connection and the one stream that it may come to carry.
+/// The state of one connection.
 #[derive(Debug, Default)]
 pub struct Link {
     responding: Cell<bool>,
@@ -21,36 +21,36 @@ pub struct Link {
     committing: Cell<bool>,
     streaming: Cell<bool>,
     unchunked: Cell<bool>,
-    conversing: Cell<bool>,
+    websocket: Cell<bool>,
     cut: Cell<bool>,
-    past: Cell<bool>,
+    replaying: Cell<bool>,
     stalled: Cell<bool>,
     unacknowledged: Cell<bool>,
 }
 
 impl Link {
-    /// A request's head has been decoded, and its response is begun.
+    /// The head of a request has been parsed, and its response begins.
     pub fn begin_response(&self, framing: Framing) {
         self.responding.set(true);
         self.framing.set(Some(framing));
     }
 
-    /// The response has been made whole, though it may not have left.
+    /// The response is complete, though it may not have been sent.
     pub fn end_response(&self) {
         self.responding.set(false);
     }
 
-    /// How the body of the request is framed that was decoded since the last call.
+    /// The framing of the body of the request that was parsed since the last call.
     pub fn take_framing(&self) -> Option<Framing> {
         self.framing.take()
     }
 
-    /// Whether a response is begun and not made whole.
+    /// Whether a response has begun and is not complete.
     pub fn is_responding(&self) -> bool {
         self.responding.get()
     }
 
-    /// A complete request is being written to history, or not any more.
+    /// Sets whether a request is being written to history.
     pub(crate) fn set_committing(&self, committing: bool) {
         self.committing.set(committing);
     }
@@ -60,16 +60,16 @@ impl Link {
         self.committing.get()
     }
 
-    /// From now on nothing that the client sends is of interest.
+    /// The response is a stream: what the client sends from now on is discarded.
     pub(crate) fn begin_stream(&self, chunked: bool) {
         self.streaming.set(true);
         self.unchunked.set(!chunked);
     }
 
-    /// A stream whose client sends, too: a WebSocket.
-    pub fn begin_conversation(&self) {
+    /// The response is a WebSocket, whose client sends messages.
+    pub fn begin_websocket(&self) {
         self.streaming.set(true);
-        self.conversing.set(true);
+        self.websocket.set(true);
     }
 
     /// Whether the response is a stream or a WebSocket.
@@ -77,17 +77,18 @@ impl Link {
         self.streaming.get()
     }
 
-    /// What the client sends is read for its end alone.
-    pub fn is_deaf(&self) -> bool {
-        self.streaming.get() && !self.conversing.get()
+    /// Whether what the client sends is read only to notice that it disconnects.
+    pub fn ignores_input(&self) -> bool {
+        self.streaming.get() && !self.websocket.get()
     }
 
-    /// Without chunks a mere close would look like a clean end, after which some clients give up.
+    /// Whether a cut must be a reset: without chunks a close looks like a clean end, after which some clients do not
+    /// reconnect.
     pub fn needs_reset(&self) -> bool {
         self.unchunked.get()
     }
 
-    /// Cuts the connection once everything written so far has left.
+    /// Cuts the connection once everything written so far has been sent.
     pub fn cut(&self) {
         self.cut.set(true);
     }
@@ -97,17 +98,17 @@ impl Link {
         self.cut.get()
     }
 
-    /// What is being sent is of the past, and counts against the budget of replays.
-    pub fn set_past(&self, past: bool) {
-        self.past.set(past);
+    /// Sets whether replayed events are being sent, which count against the budget of replays.
+    pub fn set_replaying(&self, replaying: bool) {
+        self.replaying.set(replaying);
     }
 
-    /// Whether what is being sent is of the past.
-    pub fn is_past(&self) -> bool {
-        self.past.get()
+    /// Whether replayed events are being sent.
+    pub fn is_replaying(&self) -> bool {
+        self.replaying.get()
     }
 
-    /// The peer has not acknowledged all of what it was sent, and its progress is judged by that.
+    /// Sets whether the peer has bytes to acknowledge, so that the connection checks its progress.
     pub fn set_unacknowledged(&self, unacknowledged: bool) {
         self.unacknowledged.set(unacknowledged);
     }
@@ -117,12 +118,12 @@ impl Link {
         self.unacknowledged.get()
     }
 
-    /// The peer takes nothing, and is given up.
+    /// The peer acknowledges too little, so that the connection is closed.
     pub fn set_stalled(&self) {
         self.stalled.set(true);
     }
 
-    /// Whether the peer was given up since it takes nothing.
+    /// Whether the connection is closed because the peer acknowledges too little.
     pub fn has_stalled(&self) -> bool {
         self.stalled.get()
     }

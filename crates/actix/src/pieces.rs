@@ -1,5 +1,5 @@
-//! A body that is sent piece by piece. actix copies what a body yields into the connection's buffer: a
-//! client that does not read would pin a copy of all of it.
+//! Bodies that are sent in pieces. actix copies what a body yields into the connection's buffer, so that a
+//! client that does not read would hold a copy of the whole body.
 
 use std::{
     convert::Infallible,
@@ -14,22 +14,25 @@ use actix_web::{
 
 use sse_broadcaster::internal::MAX_PIECE_BYTES;
 
-/// Bytes in pieces that a body may yield.
-pub(super) fn pieces<E>(mut bytes: Bytes) -> impl Iterator<Item = Result<Bytes, E>> {
-    std::iter::from_fn(move || {
-        let piece = bytes.split_to(bytes.len().min(MAX_PIECE_BYTES));
-        (!piece.is_empty()).then_some(Ok(piece))
-    })
+/// Splits bytes into pieces for a body.
+pub(super) fn pieces<E>(bytes: Bytes) -> impl Iterator<Item = Result<Bytes, E>> {
+    let mut pieces = Pieces(bytes);
+    std::iter::from_fn(move || pieces.take_piece().map(Ok))
 }
 
-/// Bytes that others may share.
+/// A body of bytes that are in memory; they are not copied.
 #[derive(Debug)]
 pub struct Pieces(Bytes);
 
 impl Pieces {
-    /// All of these bytes.
+    /// The body of these bytes.
     pub fn of(bytes: impl Into<Bytes>) -> Self {
         Self(bytes.into())
+    }
+
+    fn take_piece(&mut self) -> Option<Bytes> {
+        let piece = self.0.split_to(self.0.len().min(MAX_PIECE_BYTES));
+        (!piece.is_empty()).then_some(piece)
     }
 }
 
@@ -44,8 +47,6 @@ impl MessageBody for Pieces {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Infallible>>> {
-        let piece = self.0.len().min(MAX_PIECE_BYTES);
-        let piece = self.0.split_to(piece);
-        Poll::Ready((!piece.is_empty()).then_some(Ok(piece)))
+        Poll::Ready(self.take_piece().map(Ok))
     }
 }

@@ -23,12 +23,11 @@ pub fn routes(broadcaster: &Broadcaster) -> Routes {
     Routes::new(broadcaster)
 }
 
-/// A stream of what `selector` admits, for a handler that has checked who reads. Where it begins and
-/// its form are read from the request, as `GET /events` does: `Last-Event-ID`, `since`, `last`,
-/// `format`.
+/// Opens a stream of the topics of `selector`, for a handler that has checked who may read them. Start and format are
+/// parameters of the request, as with `GET /events`: `Last-Event-ID`, `since`, `last`, `format`.
 ///
 /// # Errors
-/// 400 for a parameter that cannot be; 503 when no subscription is possible now.
+/// 400 for a parameter that is not valid; 503 while no subscription is possible.
 pub fn subscribe(
     broadcaster: &Broadcaster,
     request: &HttpRequest,
@@ -40,10 +39,10 @@ pub fn subscribe(
     Ok(StreamResponse(stream))
 }
 
-/// A stream of the signals that the request names, as `GET /signals` does: `name`, `format`.
+/// Opens a stream of the signals that the request names, as `GET /signals` does: `name`, `format`.
 ///
 /// # Errors
-/// 400 for a parameter that cannot be; 503 when no subscription is possible now.
+/// 400 for a parameter that is not valid; 503 while no subscription is possible.
 pub fn subscribe_to_signals(
     signals: &Signals,
     request: &HttpRequest,
@@ -56,12 +55,13 @@ pub fn subscribe_to_signals(
 /// Checks whether a request to a route of the application may publish, by the rules of `POST /events`.
 ///
 /// # Errors
-/// 401 or 403, with what would be right.
+/// 401 without a valid key, where keys are needed; 403 for a client or a page that may not publish.
 pub fn may_publish(access: &Access, request: &HttpRequest) -> Result<Permit, Problem> {
     Ok(access.may_publish(&Head::from(request))?)
 }
 
-/// A stream as the response of a handler: `200` with `text/event-stream`, until it ends.
+/// A stream as the response of a handler: 200 with `text/event-stream`. When the client disconnects, the stream is
+/// dropped, which unsubscribes.
 #[derive(Debug)]
 pub struct StreamResponse(pub EncodedStream);
 

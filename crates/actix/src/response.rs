@@ -20,12 +20,12 @@ use crate::{
     headers,
     link::Link,
     pieces::{Pieces, pieces},
-    stream_body::{ComeBack, StreamBody},
+    stream_body::{ReconnectBody, StreamBody},
 };
 
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 
-/// The response to this request.
+/// The response to this request, as actix sends it.
 pub(crate) fn respond(request: &HttpRequest, response: Response) -> HttpResponse {
     let (parts, body) = response.into_parts();
     let mut head = head(&parts);
@@ -42,11 +42,11 @@ pub(crate) fn respond(request: &HttpRequest, response: Response) -> HttpResponse
             head.body(BodyStream::new(pieces.try_flatten()))
         }
         Body::Stream(opened) => begin(request, &mut head, |link| StreamBody::new(*opened, link)),
-        Body::ComeBack(retry) => begin(request, &mut head, |link| ComeBack::new(retry, link)),
+        Body::Reconnect(retry) => begin(request, &mut head, |link| ReconnectBody::new(retry, link)),
     }
 }
 
-/// The beginning of a response without a body.
+/// The head of a stream's response, without a body.
 #[must_use]
 pub fn head_of(response: http::Response<()>, request: &Head<'_>) -> HttpResponse<()> {
     let (parts, ()) = response.into_parts();
@@ -84,14 +84,14 @@ fn is_stream(parts: &http::response::Parts) -> bool {
     content_type.is_some_and(|content_type| content_type == "text/event-stream")
 }
 
-/// A host's server may compress: that would be one encoder a stream.
+/// The application may compress responses, which would take an encoder for each stream.
 fn keep_uncompressed(request: &HttpRequest, head: &mut HttpResponseBuilder) {
     if request.conn_data::<Rc<Link>>().is_none() {
         head.insert_header((header::CONTENT_ENCODING, IDENTITY));
     }
 }
 
-/// The response of a stream. HTTP/1.0 knows no chunks: there the connection's end is the body's.
+/// The response of a stream. HTTP/1.0 does not have chunks: the body ends with the connection.
 fn begin<B: MessageBody + 'static>(
     request: &HttpRequest,
     head: &mut HttpResponseBuilder,

@@ -1,4 +1,4 @@
-//! The bodies of streams: a subscription, and the beginning of one that is refused.
+//! The bodies of streams: an open one, and one that cannot be opened now.
 
 use std::{
     convert::Infallible,
@@ -16,8 +16,9 @@ use sse_broadcaster_http::{AddressSlot, OpenedStream};
 
 use crate::link::Link;
 
-/// A subscription as the body of a response. Its end is a cut of the connection, where that is ours;
-/// in a host's server an error, which does the same after what was written has left.
+/// A subscription as the body of a response. At its end the connection is cut: by the [`Link`] if the
+/// connection is the server's own, else by an error, on which actix cuts the connection once everything has
+/// been sent.
 pub(crate) struct StreamBody {
     stream: EncodedStream,
     link: Option<Rc<Link>>,
@@ -52,7 +53,7 @@ impl MessageBody for StreamBody {
         };
         match self.stream.poll_piece(cx) {
             Poll::Ready(Some(bytes)) => {
-                link.set_past(self.stream.is_past());
+                link.set_replaying(self.stream.is_past());
                 Poll::Ready(Some(Ok(bytes)))
             }
             Poll::Ready(None) => {
@@ -72,13 +73,13 @@ impl Drop for StreamBody {
     }
 }
 
-/// When to come back, and the cut.
-pub(crate) struct ComeBack {
+/// The time after which to reconnect, then the cut.
+pub(crate) struct ReconnectBody {
     retry: Option<Bytes>,
     link: Option<Rc<Link>>,
 }
 
-impl ComeBack {
+impl ReconnectBody {
     pub(crate) fn new(retry: Bytes, link: Option<Rc<Link>>) -> Self {
         Self {
             retry: Some(retry),
@@ -87,7 +88,7 @@ impl ComeBack {
     }
 }
 
-impl MessageBody for ComeBack {
+impl MessageBody for ReconnectBody {
     type Error = Infallible;
 
     fn size(&self) -> BodySize {

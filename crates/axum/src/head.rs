@@ -1,4 +1,4 @@
-//! The head of a request of axum, as the rules and routes read it.
+//! The head of a request of axum, for the routes.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -1,11 +1,14 @@
 //! A broadcaster inside an axum application: [`Routes`] to nest into a router, or a [`StreamResponse`] from a
 //! handler.
 //!
-//! # What the host must know
-//! - `tcp_nodelay(true)` on the listener (`axum::serve::ListenerExt`), or small events wait.
-//! - A layer that compresses leaves streams alone: they have `content-encoding: identity`.
-//! - At a shutdown call [`Broadcaster::drain`] first: a graceful shutdown waits for open streams.
-//! - Streams are served by hyper, which keeps two buffers a connection.
+//! # What the application must do
+//! - Set `TCP_NODELAY` on its sockets (`axum::serve::ListenerExt::tap_io`). Otherwise small events wait for the one
+//!   before to be acknowledged.
+//! - At a shutdown call [`Broadcaster::drain`] first. Otherwise a graceful shutdown waits for open streams.
+//!
+//! # Limits
+//! - Layers that compress do not compress streams: they have `content-encoding: identity`.
+//! - hyper keeps two buffers for each connection. The program `sse-broadcaster` needs less memory for a stream.
 //!
 //! [`Broadcaster::drain`]: sse_broadcaster::Broadcaster::drain
 

@@ -1,4 +1,4 @@
-//! A refusal as a response of axum.
+//! Refusals as responses of axum.
 
 use std::ops::Deref;
 
@@ -10,14 +10,28 @@ use sse_broadcaster_http::Refusal;
 
 use crate::response::respond;
 
-/// A [`Refusal`] that a handler can return: as a response it is `application/problem+json` (RFC 9457) with a
-/// stable `code`. Each error of the library becomes one by `?`.
+/// A [`Refusal`] that a handler can return. The response is `application/problem+json` (RFC 9457) with a stable
+/// `code`. Each error of the library converts into one by `?`.
+///
+/// ```
+/// use axum::{http::StatusCode, response::IntoResponse};
+/// use sse_broadcaster::Event;
+/// use sse_broadcaster_axum::Problem;
+///
+/// fn event(topic: &str) -> Result<Event, Problem> {
+///     Ok(Event::builder("hello").topic(topic).build()?)
+/// }
+///
+/// let problem = event("").unwrap_err();
+/// assert_eq!(problem.code(), "invalid_topic");
+/// assert_eq!(problem.into_response().status(), StatusCode::UNPROCESSABLE_ENTITY);
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct Problem(Refusal);
 
 impl Problem {
-    /// With this status, stable code and detail: what was wrong, and what would be right.
+    /// A problem with this status, stable code and detail: what was wrong, and what would be right.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self(Refusal::new(status, code, detail))
     }

@@ -18,7 +18,7 @@ use sse_broadcaster_http::{AddressSlot, OpenedStream, RefusalNote};
 
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 
-/// The response, with its body as axum sends it.
+/// The response, as axum sends it.
 pub(crate) fn respond(response: sse_broadcaster_http::Response) -> Response {
     use sse_broadcaster_http::Body as From;
     let (mut parts, body) = response.into_parts();
@@ -38,29 +38,29 @@ pub(crate) fn respond(response: sse_broadcaster_http::Response) -> Response {
         From::Bytes(bytes) => Body::from(bytes),
         From::Page(page) => Body::from_stream(page),
         From::Stream(opened) => Body::from_stream(StreamBody::from(*opened)),
-        From::ComeBack(retry) => Body::from_stream(come_back(retry)),
+        From::Reconnect(retry) => Body::from_stream(reconnect(retry)),
     };
     Response::from_parts(parts, body)
 }
 
-/// A layer that compresses would be one encoder a stream.
+/// A layer that compresses would take an encoder for each stream.
 pub(crate) fn keep_uncompressed(headers: &mut HeaderMap) {
     headers.insert(header::CONTENT_ENCODING, IDENTITY);
 }
 
-/// What hyper writes in place of the status's own reason phrase.
+/// The reason phrase that hyper writes in place of that of the status.
 fn reason_phrase(note: &RefusalNote) -> Option<ReasonPhrase> {
     let reason = Bytes::from_static(note.reason?.as_bytes());
     ReasonPhrase::try_from(reason).ok()
 }
 
-/// What came, and an error, which cuts the connection: an `EventSource` comes back.
-fn come_back(retry: Bytes) -> impl Stream<Item = Result<Bytes, io::Error>> {
+/// These bytes, then an error, which cuts the connection: an `EventSource` reconnects.
+fn reconnect(retry: Bytes) -> impl Stream<Item = Result<Bytes, io::Error>> {
     let cut = io::Error::other("the stream is refused for now");
     stream::iter([Ok(retry), Err(cut)]).fuse()
 }
 
-/// A subscription as the body of a response, counted among those of its address until it ends.
+/// A subscription as the body of a response.
 struct StreamBody {
     stream: EncodedStream,
     _slot: Option<AddressSlot>,

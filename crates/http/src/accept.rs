@@ -4,19 +4,20 @@ use crate::{RequestHead, request::visible_text};
 
 const EVENT_STREAM: &str = "text/event-stream";
 const JSON: &str = "application/json";
-/// The type that is sent, and others that are understood.
+/// The media type that is sent, then the others that are accepted.
 const LINES: [&str; 3] = [
     "application/x-ndjson",
     "application/ndjson",
     "application/jsonl",
 ];
 
-/// The media ranges of `Accept` in lower case, without those that are refused, and how much each weighs.
+/// The media ranges of `Accept` in lower case, in order, each with its weight from 0 to 1. Ranges of weight 0, which
+/// the client refuses, are left out.
 pub fn accepted(request: &impl RequestHead) -> impl Iterator<Item = (String, f32)> {
     accepted_of(request.header_values("accept"))
 }
 
-/// The same of the values of `Accept`.
+/// The same, from the values of `Accept`.
 pub fn accepted_of<'a>(
     values: impl Iterator<Item = &'a [u8]>,
 ) -> impl Iterator<Item = (String, f32)> {
@@ -39,19 +40,19 @@ fn weight(parameters: &str) -> f32 {
     weight.unwrap_or(1.0)
 }
 
-/// How a page of history is written.
+/// The format of a page of history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PageFormat {
-    /// One object around all events.
+    /// `application/json`: one object with all events.
     Json,
-    /// One event a line, a gap before the first.
+    /// `application/x-ndjson`: one event per line, after a line for the gap if there is one.
     Lines,
 }
 
 impl PageFormat {
-    /// The format that `Accept` names, if it is no stream: one that names `text/event-stream` as well, as
-    /// Datastar does, or nothing of this, gets a stream.
+    /// The format that `Accept` names first. `None` if the request is for a stream: it accepts
+    /// `text/event-stream` as well, as Datastar does, or neither format.
     pub fn of(request: &impl RequestHead) -> Option<Self> {
         Self::of_ranges(accepted(request).map(|(essence, _)| essence))
     }

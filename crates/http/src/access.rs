@@ -1,5 +1,5 @@
-//! Who may publish, whose pages may read, and how many may subscribe: decided here and nowhere else, by every
-//! route that writes or streams.
+//! Who may publish, whose pages may read, and how many streams an address may have. Every route that writes or
+//! streams is checked here, and nowhere else.
 
 mod address_limit;
 mod gate;

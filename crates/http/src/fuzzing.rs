@@ -1,4 +1,4 @@
-//! The parsers of foreign input that are private here, for `fuzz/`. A panic is a finding.
+//! The private parsers of untrusted input, for `fuzz/`. A panic is a finding.
 
 #![allow(clippy::missing_panics_doc, reason = "a panic is a finding")]
 
@@ -45,7 +45,7 @@ pub fn publish_body(input: &[u8]) {
     }
 }
 
-/// What was accepted is what a frame can carry and a log can keep.
+/// An accepted event can be written to a frame, and is the same after it has been stored.
 fn check(event: Result<Event, Refusal>) {
     let Ok(event) = event else { return };
     let names = event.topics().iter().map(sse_broadcaster::Topic::as_str);
@@ -80,7 +80,7 @@ pub fn origin_and_host(input: &[u8]) {
 /// Values of `Accept`, `Content-Type`, `If-Match` and `If-None-Match`, with line feeds between them.
 pub fn headers(input: &[u8]) {
     let lines = input.split(|byte| *byte == b'\n');
-    // Whoever parses requests lets no others through.
+    // The parsers of requests reject all others.
     let lines = lines.filter(|line| http::HeaderValue::from_bytes(line).is_ok());
     let head = EveryHeader(lines.collect());
     for (range, weight) in accepted(&head) {

@@ -1,15 +1,16 @@
-//! Requests, responses and rules of the HTTP routes, whatever framework reads and writes them.
+//! The HTTP routes of sse-broadcaster, independent of the web framework: requests, rules and responses.
 //!
 //! An application uses `sse-broadcaster-actix` or `sse-broadcaster-axum`, which serve these routes and
 //! re-export what their users need. A crate for another framework implements [`RequestHead`], calls
 //! [`respond`], and sends the [`Response`].
 //!
 //! # Layout
-//! - [`RequestHead`], [`Response`], [`Refusal`]: what comes and what goes.
-//! - [`Access`], [`Gate`]: who may publish, whose pages may read, how many streams an address has.
+//! - [`AppState`]: what the routes share.
+//! - [`RequestHead`], [`Response`], [`Refusal`]: requests, responses, and errors as responses.
+//! - [`Access`], [`Gate`]: who may publish, whose pages may read, how many streams an address may have.
 //! - [`StreamRequest`], [`SignalsRequest`], [`PageRequest`]: the parameters of reads.
 //! - [`PublishRequest`], [`PublishMessage`]: events as a client sends them.
-//! - [`Uploads`]: what request bodies take in all.
+//! - [`Uploads`]: the bounds that all request bodies share.
 //! - [`respond`]: the routes.
 
 #![deny(missing_docs)]

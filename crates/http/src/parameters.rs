@@ -1,4 +1,4 @@
-//! The parameters of streams, pages and lists, as a query has them.
+//! The query parameters of streams, pages of history and lists.
 
 pub(crate) mod heartbeat;
 mod last_event_id;

@@ -1,4 +1,4 @@
-//! What a client publishes: parsed here alone, from a query, a path, a form, text, JSON or lines.
+//! Parses what a client publishes, from a query, a path, a form, text, JSON or lines of JSON. No other module does.
 
 pub(crate) mod body;
 mod json;

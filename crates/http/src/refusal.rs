@@ -1,4 +1,4 @@
-//! Why a request is refused: one type for every framework, one table of statuses and stable codes.
+//! Errors as responses: one type for every framework, with a status and a stable code.
 
 mod of_errors;
 
@@ -12,18 +12,31 @@ use serde::Serialize;
 
 use sse_broadcaster::event::Invalid;
 
-use crate::{json_line::json_line, response::NO_STORE};
+use crate::json_line::json_line;
 
+pub(crate) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// The `Retry-After` of every 503.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Why a request is refused. Each error of the library becomes one by `?`; a framework's crate makes the
-/// response of it, which is `application/problem+json` (RFC 9457).
+/// Why a request is refused. Each error of the library converts into one by `?`; the response is
+/// `application/problem+json` (RFC 9457) with a stable code.
 ///
-/// The detail is for the client: it says what was wrong and what would be right, and nothing internal. The
-/// error that it was made from is its [`source`](Error::source).
+/// The detail is for the client: what was wrong and what would be right, and nothing internal. The error that caused
+/// the refusal is its [`source`](Error::source).
+///
+/// ```
+/// use sse_broadcaster::Event;
+/// use sse_broadcaster_http::Refusal;
+///
+/// fn event(topic: &str) -> Result<Event, Refusal> {
+///     Ok(Event::builder("hello").topic(topic).build()?)
+/// }
+///
+/// let refusal = event("").unwrap_err();
+/// assert_eq!((refusal.status().as_u16(), refusal.code()), (422, "invalid_topic"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("{detail}")]
 pub struct Refusal {
@@ -36,20 +49,20 @@ pub struct Refusal {
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// How far a stream of lines had come when it was refused: further members of the problem's object.
+/// How many lines of an upload were published before one was refused: further members of the response's object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Progress {
-    /// The line that is wrong, counted from 1.
+    /// The number of the refused line, from 1.
     pub line: u64,
-    /// How many events of the lines before it were published.
+    /// How many events of earlier lines were published.
     pub count: u64,
-    /// The id of the last of these.
+    /// The id of the last published event.
     pub last_id: Option<String>,
 }
 
 impl Progress {
-    /// At this line, behind `count` events of which the last has this id.
+    /// `line` is refused after `count` events, of which the last has this id.
     #[must_use]
     pub fn new(line: u64, count: u64, last_id: Option<String>) -> Self {
         Self {
@@ -61,7 +74,7 @@ impl Progress {
 }
 
 impl Refusal {
-    /// With this status, stable code and detail.
+    /// A refusal with this status, stable code and detail: what was wrong, and what would be right.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self {
             status,
@@ -79,62 +92,62 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
     }
 
-    /// 400 for text that is not UTF-8; `what` is its name, for example `the query`.
+    /// 400 `invalid_utf8`; `what` names the text, for example `the query`.
     #[must_use]
     pub fn not_utf8(what: &str) -> Self {
         Self::bad_request("invalid_utf8", format!("{what} is not valid UTF-8"))
     }
 
-    /// 401: no key, or none that is valid.
+    /// 401: no valid key.
     pub fn unauthorized(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, code, detail)
     }
 
-    /// 403: the client or its page may not do this.
+    /// 403: the client or its page is not allowed to do this.
     pub fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, code, detail)
     }
 
-    /// 404: there is nothing at this address.
+    /// 404 `not_found`.
     #[must_use]
     pub fn not_found() -> Self {
         let detail = "there is nothing at this address; events are at /events";
         Self::new(StatusCode::NOT_FOUND, "not_found", detail)
     }
 
-    /// 405, for an address that takes these methods, for example `GET, HEAD`.
+    /// 405 `method_not_allowed`; `allowed` is the value of `Allow`, for example `GET, HEAD`.
     #[must_use]
     pub fn method_not_allowed(allowed: &'static str) -> Self {
-        let detail = format!("this method is not for this address; it takes {allowed}");
+        let detail = format!("this address does not take this method; it takes {allowed}");
         let status = StatusCode::METHOD_NOT_ALLOWED;
         let mut refusal = Self::new(status, "method_not_allowed", detail);
         refusal.allow = Some(allowed);
         refusal
     }
 
-    /// 413, with the code `too_large`.
+    /// 413 `too_large`.
     pub fn too_large(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
     }
 
-    /// 415, with the code `unsupported_media_type`.
+    /// 415 `unsupported_media_type`.
     pub fn unsupported_media_type(detail: impl Into<String>) -> Self {
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         Self::new(status, "unsupported_media_type", detail)
     }
 
-    /// 422: the request can be parsed, but what it says cannot be published.
+    /// 422: the request can be parsed, but its values are not valid.
     pub fn unprocessable(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
     }
 
-    /// 503: the same request may succeed a moment later.
+    /// 503 with `Retry-After`: the same request may succeed a moment later.
     pub fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
     }
 
-    /// 400 for a parameter of a stream: there is no body that could be wrong. The reason phrase says what
-    /// would be right, since the console is all that a developer sees of a failed `EventSource`.
+    /// 400 for a query parameter. The reason phrase says what would be right, since the browser's console shows
+    /// nothing else of a failed `EventSource`.
     #[must_use]
     pub fn parameter(invalid: Invalid) -> Self {
         Self::bad_request(invalid.code(), invalid.to_string())
@@ -142,22 +155,22 @@ impl Refusal {
             .with_source(invalid)
     }
 
-    /// Adds how far a stream of lines had come.
+    /// Adds how many lines of an upload were published.
     #[must_use]
     pub fn with_progress(mut self, progress: Progress) -> Self {
         self.progress = Some(Box::new(progress));
         self
     }
 
-    /// Adds a reason phrase (RFC 9112, section 4), which browsers show to developers where a page may not
-    /// read the body.
+    /// Adds a reason phrase (RFC 9112, section 4) of visible ASCII and spaces. Browsers show it to developers even if
+    /// a page may not read the body.
     #[must_use]
     pub fn with_reason(mut self, reason: &'static str) -> Self {
         self.reason = Some(reason);
         self
     }
 
-    /// Adds the error that it was made from.
+    /// Adds the error that caused the refusal.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
@@ -170,31 +183,31 @@ impl Refusal {
         self.status
     }
 
-    /// Stable and machine-readable, for example `invalid_topic`.
+    /// The stable, machine-readable code, for example `invalid_topic`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.code
     }
 
-    /// What was wrong, and what would be right.
+    /// The sentence for the client: what was wrong, and what would be right.
     #[must_use]
     pub fn detail(&self) -> &str {
         &self.detail
     }
 
-    /// The reason phrase, where it is another than the status has.
+    /// The reason phrase, if it is not that of the status.
     #[must_use]
     pub fn reason(&self) -> Option<&'static str> {
         self.reason
     }
 
-    /// How far a stream of lines had come.
+    /// How many lines of an upload were published.
     #[must_use]
     pub fn progress(&self) -> Option<&Progress> {
         self.progress.as_deref()
     }
 
-    /// When the client may try again: `Some` for every 503.
+    /// How long the client should wait before it tries again: one second for every 503, else `None`.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         (self.status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER)
@@ -223,7 +236,7 @@ impl Refusal {
         })
     }
 
-    /// The headers of the response, beside its length.
+    /// The headers of the response, without the length.
     pub fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         let retry_after = self.retry_after().map(|after| after.as_secs().into());
         let allow = self.allow.and_then(|allow| allow.parse().ok());
@@ -240,7 +253,7 @@ impl Refusal {
     }
 }
 
-/// The reason phrase of a parameter that is refused with this code.
+/// The reason phrase for a parameter that is refused with this code.
 fn reason(code: &'static str) -> &'static str {
     match code {
         "invalid_since" => {

@@ -1,42 +1,44 @@
-//! The head of a request, whatever framework has parsed it.
+//! The head of a request, independent of the framework that parsed it.
 
 use std::net::IpAddr;
 
 use http::Version;
 
-/// What routes and rules read of the head of a request. Each framework's crate implements it on its own type.
+/// What the routes read of a request's head. The crate of each framework implements it for a type of its own.
 pub trait RequestHead {
-    /// In upper case, for example `POST`.
+    /// The method in upper case, for example `POST`.
     fn method(&self) -> &str;
 
-    /// Of HTTP, as the request has it.
+    /// The version of HTTP.
     fn version(&self) -> Version;
 
-    /// What follows `?` in the target, as it was sent; empty where there is none.
+    /// The query as it was sent, without the `?`; empty without one.
     fn query(&self) -> &str;
 
-    /// The address of the other end of the connection, where that is known.
+    /// The address of the other end of the connection: a client or a proxy. `None` for a Unix socket.
     fn peer_ip(&self) -> Option<IpAddr>;
 
-    /// The value of the first header of this name, which is in lower case.
+    /// The value of the first header of this name, which is given in lower case.
     fn header(&self, name: &str) -> Option<&[u8]>;
 
-    /// The values of all headers of this name, in order.
+    /// The values of all headers of this name, in order. The name is given in lower case.
     fn header_values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]>;
 
     /// The names of all headers, in lower case.
     fn header_names(&self) -> impl Iterator<Item = &str>;
 
-    /// Called with `true` before the write to history, and with `false` after it: a client that goes away meanwhile does not undo it.
+    /// Called with `true` before a write to history and with `false` after it. A server must not drop the response in
+    /// between, even if the client disconnects: the write would not be undone.
     fn set_committing(&self, _committing: bool) {}
 
-    /// As [`header`](Self::header); a value with other bytes than visible ASCII is an empty one.
+    /// As [`header`](Self::header), as text; empty for a value that has other bytes than visible ASCII, spaces
+    /// and tabs.
     fn header_text(&self, name: &str) -> Option<&str> {
         self.header(name).map(visible_text)
     }
 }
 
-/// A header's value as text; an empty one where it has other bytes than visible ASCII, spaces and tabs.
+/// The value of a header as text; empty if it has other bytes than visible ASCII, spaces and tabs.
 pub(crate) fn visible_text(value: &[u8]) -> &str {
     let is_visible = |byte: &u8| *byte == b'\t' || (b' '..=b'~').contains(byte);
     let text = std::str::from_utf8(value).ok();

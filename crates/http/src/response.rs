@@ -1,11 +1,14 @@
-//! Responses, whichever framework sends them.
+//! Responses, independent of the framework that sends them.
 
 use std::{
     fmt::{self, Display},
     pin::Pin,
 };
 
-use crate::{access::AddressSlot, refusal::Refusal};
+use crate::{
+    access::AddressSlot,
+    refusal::{NO_STORE, Refusal},
+};
 use bytes::Bytes;
 use futures_util::Stream;
 use http::{
@@ -14,51 +17,53 @@ use http::{
 };
 use sse_broadcaster::{broadcaster::EncodedStream, history::Unavailable, sse::Position};
 
-/// The value of `X-Content-Type-Options` in every response: its type is what `Content-Type` names, whatever its
-/// first bytes look like to a browser.
+/// The value of `X-Content-Type-Options` in every response, so that browsers do not guess another type than
+/// `Content-Type` names.
 pub const NO_SNIFF: &str = "nosniff";
-/// How many headers the response of a stream has at most: those of every stream, and those of its page's origin.
+/// Most headers of a stream's response, with those of CORS.
 const MAX_STREAM_HEADERS: usize = 10;
 
 pub(crate) const EVENT_HEAD: HeaderName = HeaderName::from_static("event-head");
 pub(crate) const EVENT_ID: HeaderName = HeaderName::from_static("event-id");
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
-pub(crate) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-/// nginx would hold back what it proxies.
+/// Without it nginx buffers the response.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 const NO_SNIFF_VALUE: HeaderValue = HeaderValue::from_static(NO_SNIFF);
 const NO_TRANSFORM: HeaderValue = HeaderValue::from_static("no-cache, no-transform");
 const UNBUFFERED: HeaderValue = HeaderValue::from_static("no");
 
-/// A response of the routes. Where it refuses, its extensions hold a [`RefusalNote`].
+/// A response of the routes. The extensions of a refusal hold a [`RefusalNote`]. For a stream, a server sends
+/// the head at once and does not buffer the body.
 pub type Response = http::Response<Body>;
 
-/// The body of a response.
+/// The body of a response. It is exhaustive, so that a crate for a framework cannot miss a kind of body.
 pub enum Body {
-    /// None.
+    /// No body.
     Empty,
-    /// All of it.
+    /// The whole body.
     Bytes(Bytes),
-    /// A page of history, each part read when the one before has been sent. An error cuts the connection, so
-    /// that no client takes what it has for the whole.
+    /// A page of history. Each part is read when it is polled. On an error the connection must be cut, so that no
+    /// client takes a part for the whole page.
     Page(PageBody),
-    /// A stream of events or signals, until its subscription ends.
+    /// A stream of events or signals. When it ends, the connection must be cut: a client takes a clean end of
+    /// the body for the end of the stream, and may not reconnect.
     Stream(Box<OpenedStream>),
-    /// The beginning of a stream, with the time after which to reconnect, behind which the connection is cut: an
-    /// `EventSource` that gets 503 stops for good.
-    ComeBack(Bytes),
+    /// The beginning of a stream that cannot be opened now, with the time after which to reconnect. Then the
+    /// connection must be cut. An `EventSource` that gets 503 instead never reconnects.
+    Reconnect(Bytes),
 }
 
-/// The parts of a page of history.
+/// The parts of a page of history, from first to last. It may be dropped at any time.
 pub type PageBody = Pin<Box<dyn Stream<Item = Result<Bytes, Unavailable>> + Send>>;
 
-/// A stream that was granted.
+/// An open stream. Dropping it unsubscribes.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct OpenedStream {
-    /// What is sent.
+    /// The encoded events.
     pub stream: EncodedStream,
-    /// To be held until the stream ends.
+    /// Counts the stream for its address, until it is dropped with the stream.
     pub slot: Option<AddressSlot>,
 }
 
@@ -69,7 +74,7 @@ impl fmt::Debug for Body {
             Self::Bytes(_) => "Bytes",
             Self::Page(_) => "Page",
             Self::Stream(_) => "Stream",
-            Self::ComeBack(_) => "ComeBack",
+            Self::Reconnect(_) => "Reconnect",
         })
     }
 }
@@ -80,13 +85,13 @@ impl From<String> for Body {
     }
 }
 
-/// The code and reason phrase of a response that refuses.
+/// The code and reason phrase of a refusal, in the extensions of its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RefusalNote {
-    /// The stable code.
+    /// The stable code, for example `invalid_topic`.
     pub code: &'static str,
-    /// The reason phrase, where it is another than the status has.
+    /// The reason phrase, if it is not that of the status.
     pub reason: Option<&'static str>,
 }
 
@@ -110,7 +115,7 @@ impl From<&Refusal> for Response {
     }
 }
 
-/// A response that no cache may keep.
+/// A response that caches must not store.
 pub(crate) fn of(status: StatusCode, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -120,7 +125,7 @@ pub(crate) fn of(status: StatusCode, body: Body) -> Response {
     response
 }
 
-/// The same with a body of this type.
+/// 200 with a body of this type.
 pub(crate) fn with_body(content_type: HeaderValue, body: impl Into<Body>) -> Response {
     let mut response = of(StatusCode::OK, body.into());
     let headers = response.headers_mut();
@@ -128,14 +133,15 @@ pub(crate) fn with_body(content_type: HeaderValue, body: impl Into<Body>) -> Res
     response
 }
 
-/// The response of a stream; `head` is history's.
+/// The response of a stream; `head` is the id of history's last event.
 pub(crate) fn of_stream(head: Option<Position>, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.headers_mut() = stream_headers(head);
     response
 }
 
-/// The headers of the response of a stream; `head` is history's, which `HEAD` requests are not told.
+/// The headers of the response of a stream. `head` is the id of history's last event, for `Event-Head`; `None` leaves
+/// that header out, as in the response to `HEAD`.
 #[must_use]
 pub fn stream_headers(head: Option<Position>) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(MAX_STREAM_HEADERS);

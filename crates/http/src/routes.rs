@@ -1,4 +1,4 @@
-//! The routes: `/events`, `/signals` and what is under them, and `/topics`, whatever framework serves them.
+//! The routes `/events`, `/signals` and `/topics`, independent of the framework that serves them.
 
 pub(crate) mod conditions;
 mod cors;
@@ -20,23 +20,23 @@ use finish::TEXT;
 
 pub use streams::{StreamKind, grant, is_chunked, open_stream, read_parameters};
 
-/// The first segment of a path.
+/// A route: the first segment of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Route {
-    /// `/events`: streams, pages of history and publishing.
+    /// `/events`: streams, pages of history, and publishing.
     Events,
-    /// `/signals`: streams, documents and their names.
+    /// `/signals`: streams, documents, and the names of signals.
     Signals,
-    /// `/topics`: their names.
+    /// `/topics`: the names of topics.
     Topics,
 }
 
 impl Route {
-    /// All of them.
+    /// All routes.
     pub const ALL: [Self; 3] = [Self::Events, Self::Signals, Self::Topics];
 
-    /// The segment with the slash before it, for example `/events`.
+    /// The path, for example `/events`.
     #[must_use]
     pub fn path(self) -> &'static str {
         match self {
@@ -47,21 +47,22 @@ impl Route {
     }
 }
 
-/// The response to a request. `below` is what follows the route and a slash in the path, as it was sent.
+/// Serves a request. `subpath` is what follows the route and a slash in the path, as it was sent, without
+/// decoding it.
 ///
-/// The future may be dropped at any time; what it publishes is then published or not.
+/// The future may be dropped at any time; then what it was about to publish may be published or not.
 pub async fn respond<B, E>(
     state: &AppState,
     route: Route,
-    below: &str,
+    subpath: &str,
     request: &impl RequestHead,
     body: B,
 ) -> Response
 where
     B: Stream<Item = Result<Bytes, E>> + Unpin,
 {
-    // Publishing checks the name by rules of its own.
-    let publishes = route == Route::Events && !below.is_empty();
+    // A request that publishes has its own check of the name.
+    let publishes = route == Route::Events && !subpath.is_empty();
     if matches!(request.method(), "GET" | "HEAD")
         && !publishes
         && let Err(refusal) = state.gate.admit_host(request)
@@ -69,22 +70,22 @@ where
         return refusal.into();
     }
     match route {
-        Route::Events => events(state, below, request, body).await,
-        Route::Signals => signals(state, below, request, body).await,
-        Route::Topics => topics(state, below, request).await,
+        Route::Events => events(state, subpath, request, body).await,
+        Route::Signals => signals(state, subpath, request, body).await,
+        Route::Topics => topics(state, subpath, request).await,
     }
 }
 
 async fn events<B, E>(
     state: &AppState,
-    below: &str,
+    subpath: &str,
     request: &impl RequestHead,
     body: B,
 ) -> Response
 where
     B: Stream<Item = Result<Bytes, E>> + Unpin,
 {
-    match (request.method(), below) {
+    match (request.method(), subpath) {
         ("GET" | "HEAD", "") => match PageFormat::of(request) {
             Some(format) => history_page::respond(request, state, format).await,
             None => streams::respond(request, state, StreamKind::Events),
@@ -99,14 +100,14 @@ where
 
 async fn signals<B, E>(
     state: &AppState,
-    below: &str,
+    subpath: &str,
     request: &impl RequestHead,
     body: B,
 ) -> Response
 where
     B: Stream<Item = Result<Bytes, E>> + Unpin,
 {
-    match (request.method(), below) {
+    match (request.method(), subpath) {
         ("GET" | "HEAD", "") if names::wants_list(request) => names::signals(request, state).await,
         ("GET" | "HEAD", "") => streams::respond(request, state, StreamKind::Signals),
         ("GET" | "HEAD", name) => signals::get(request, name, state).await,
@@ -120,9 +121,9 @@ where
     }
 }
 
-async fn topics(state: &AppState, below: &str, request: &impl RequestHead) -> Response {
-    match (request.method(), below) {
-        (_, below) if !below.is_empty() => Refusal::not_found().into(),
+async fn topics(state: &AppState, subpath: &str, request: &impl RequestHead) -> Response {
+    match (request.method(), subpath) {
+        (_, subpath) if !subpath.is_empty() => Refusal::not_found().into(),
         ("GET" | "HEAD", _) => names::topics(request, state).await,
         ("OPTIONS", _) => cors::options(&state.gate, request, names::METHODS),
         _ => Refusal::method_not_allowed(names::METHODS).into(),

@@ -1,5 +1,4 @@
-//! What request bodies may take in all: bytes of memory until they are published, and connections while
-//! they are slow to come.
+//! Bounds that all request bodies share: memory until they are published, and connections while they arrive slowly.
 
 mod budget;
 mod upload;

@@ -1,4 +1,4 @@
-//! The commands of the binary: serving, and clients of a server for a terminal or a script.
+//! The command line: serving, and the commands that are clients of a server.
 
 mod environment;
 mod usage;
@@ -37,7 +37,7 @@ pub struct Cli {
     #[command(flatten)]
     pub(crate) config: Config,
 
-    /// Without one: serve.
+    /// Without a command, the server runs.
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -67,14 +67,14 @@ enum Command {
     /// Publish events, from the command line or from standard input
     Publish(Publish),
     #[cfg(feature = "bench")]
-    /// Measure what a server carries: latency, losses, CPU and memory for each subscriber
+    /// Measure a server under load: latency, losses, CPU and memory per subscriber
     Bench(Bench),
-    /// Ask whether the server is alive, for a container's health check
+    /// Check whether the server is alive, for a container's health check
     Health(Health),
 }
 
 impl Command {
-    /// Of the server's flags a command takes those that lead to the server.
+    /// Reports flags of the server that have no effect on the command, which uses only those that lead to the server.
     fn report_ignored(&self, given: &Given) {
         let (name, used): (_, &[&str]) = match self {
             Self::Subscribe(_) => ("subscribe", &["listen"]),
@@ -108,10 +108,10 @@ impl Command {
     }
 }
 
-/// Reads the command line and the environment. Help and version are printed here.
+/// Parses the command line and the environment.
 ///
 /// # Errors
-/// The exit code of a process that has nothing more to do; the error was printed.
+/// The exit code, after an error, the help or the version has been printed.
 pub fn parse() -> Result<Cli, ExitCode> {
     let refuse = |what: &dyn Display| {
         print_to_stderr(what);
@@ -121,7 +121,7 @@ pub fn parse() -> Result<Cli, ExitCode> {
         if error.use_stderr() {
             refuse(&usage::one_line(&Cli::command(), &error))
         } else {
-            // Whoever closed the pipe has read enough of the help.
+            // A reader that closes the pipe early is not an error.
             let _ = error.print();
             ExitCode::SUCCESS
         }

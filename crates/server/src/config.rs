@@ -1,4 +1,4 @@
-//! Every setting of the server, as a flag and as a variable `SSE_BROADCASTER_*`. Defaults serve.
+//! Every setting of the server, as a flag and as a variable `SSE_BROADCASTER_*`.
 
 mod addresses;
 mod given;
@@ -12,10 +12,10 @@ use clap::{Args, ValueEnum, builder::BoolishValueParser};
 use sse_broadcaster_cli::{Defaults, size};
 
 pub use given::Given;
-pub use history::{HistoryConfig, LogPlace};
+pub use history::{HistoryConfig, LogLocation};
 pub(crate) use sse_broadcaster_cli::{BadSetting, Secret};
 
-/// Most worker threads, by the server underneath.
+/// Most worker threads.
 const MAX_WORKERS: i64 = 512;
 
 #[derive(Debug, Clone, Args)]
@@ -45,28 +45,28 @@ pub struct Config {
     #[arg(long, env = "SSE_BROADCASTER_NO_PAGE", value_parser = BoolishValueParser::new())]
     pub no_page: bool,
 
-    /// Worker threads [default: one a core]
+    /// Worker threads [default: one per core]
     #[arg(long, env = "SSE_BROADCASTER_WORKERS", value_parser = clap::value_parser!(u16).range(1..=MAX_WORKERS))]
     pub workers: Option<u16>,
 
-    /// Serve streams through actix's dispatcher, which takes 14 times the memory for each
+    /// Serve streams through actix's dispatcher, which takes 14 times the memory per stream
     #[arg(long, env = "SSE_BROADCASTER_NO_DIRECT", value_parser = BoolishValueParser::new())]
     pub no_direct: bool,
 
     #[command(flatten)]
     pub history: HistoryConfig,
 
-    /// How long a publish waits while the server is behind, before it is rejected
+    /// How long a publish waits while the server is overloaded, before it is rejected
     #[arg(long, env = "SSE_BROADCASTER_PUBLISH_WAIT", value_name = "DURATION", value_parser = duration,
           default_value = "5s")]
     pub publish_wait: Duration,
 
-    /// Longest time without a byte on a stream: a heartbeat is sent before
+    /// Longest time without a byte on a stream: before it ends, a comment (: ping) is sent
     #[arg(long, env = "SSE_BROADCASTER_PING_INTERVAL", value_name = "DURATION", value_parser = some_time,
           default_value = "4s")]
     pub ping_interval: Duration,
 
-    /// Time after which a client that vanished is noticed; one that reads next to nothing is cut after
+    /// Time after which a client that disappeared is noticed; one that reads almost nothing is cut after
     /// eight times as long
     #[arg(long, env = "SSE_BROADCASTER_STALL_TIMEOUT", value_name = "DURATION", value_parser = some_time,
           default_value = "30s")]
@@ -82,21 +82,21 @@ pub struct Config {
           default_value = "64MiB")]
     pub upload_buffer_bytes: usize,
 
-    /// How long the next line of an NDJSON upload is waited for; a blank one counts
+    /// Longest pause between two lines of an NDJSON upload; blank lines count
     #[arg(long, env = "SSE_BROADCASTER_UPLOAD_IDLE_TIMEOUT", value_name = "DURATION", value_parser = some_time,
           default_value = "60s")]
     pub upload_idle_timeout: Duration,
 
-    /// Send buffer of a connection in the kernel, which doubles it; 0 leaves it to the kernel
+    /// Send buffer of a connection in the kernel, which doubles the value; 0 is the kernel's default
     #[arg(long, env = "SSE_BROADCASTER_SOCKET_BUFFER_BYTES", value_name = "SIZE", value_parser = size::parse::<usize>,
           default_value = "64KiB")]
     pub socket_buffer_bytes: usize,
 
-    /// Most subscribers [default: what the limit of open files allows]
+    /// Most subscribers [default: as the limit of open files allows]
     #[arg(long, env = "SSE_BROADCASTER_MAX_SUBSCRIBERS", value_name = "N")]
     pub max_subscribers: Option<usize>,
 
-    /// Most subscribers from one address; behind a proxy all have one [default: no limit]
+    /// Most subscribers from one address; behind a proxy all have the same address [default: no limit]
     #[arg(
         long,
         env = "SSE_BROADCASTER_MAX_SUBSCRIBERS_PER_ADDRESS",
@@ -140,9 +140,9 @@ pub struct Config {
     )]
     pub publish_origin: Vec<String>,
 
-    /// Key that every publish must have as "Authorization: Bearer KEY", of at least 16 characters;
-    /// repeatable, for rotation; the variable takes several by comma. Every user of the machine can
-    /// read the flag in the list of processes: prefer the variable or the file
+    /// Key that every publish must send as "Authorization: Bearer KEY", of at least 16 characters;
+    /// repeatable, for rotation; the variable takes several, separated by commas. Every user of the machine
+    /// can read the flag in the list of processes: prefer the variable or the file
     #[arg(
         long,
         env = "SSE_BROADCASTER_PUBLISH_KEY",
@@ -152,7 +152,7 @@ pub struct Config {
     )]
     pub publish_key: Vec<Secret>,
 
-    /// File with such keys, one a line; lines that begin with # are comments. It is read again when it
+    /// File with such keys, one per line; lines that begin with # are comments. It is read again when it
     /// has changed, and on SIGHUP
     #[arg(long, env = "SSE_BROADCASTER_PUBLISH_KEY_FILE", value_name = "FILE")]
     pub publish_key_file: Option<PathBuf>,
@@ -169,12 +169,12 @@ pub struct Config {
     #[arg(long, env = "SSE_BROADCASTER_NO_GET_PUBLISH", value_parser = BoolishValueParser::new())]
     pub no_get_publish: bool,
 
-    /// After SIGTERM: how long to go on as before, while balancers notice that it is not ready
+    /// After SIGTERM: how long to keep serving, while load balancers notice that the server is not ready
     #[arg(long, env = "SSE_BROADCASTER_DRAIN_DELAY", value_name = "DURATION", value_parser = duration,
           default_value = "0s")]
     pub drain_delay: Duration,
 
-    /// Then: the time over which streams are ended, so that their clients do not reconnect all at once
+    /// After that: the time over which streams are ended, so that their clients do not reconnect all at once
     #[arg(long, env = "SSE_BROADCASTER_DRAIN_TIME", value_name = "DURATION", value_parser = duration,
           default_value = "10s")]
     pub drain_time: Duration,
@@ -213,13 +213,13 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 fn some_time(text: &str) -> Result<Duration, String> {
     match duration(text)? {
-        time if time < Duration::from_millis(10) => Err("at least 10ms".to_owned()),
+        time if time < Duration::from_millis(10) => Err("the shortest time is 10ms".to_owned()),
         time => Ok(time),
     }
 }
 
 impl Config {
-    /// What a client command takes from the server's settings.
+    /// The settings that client commands share with the server.
     #[must_use]
     pub fn client_defaults(&self) -> Defaults {
         Defaults {

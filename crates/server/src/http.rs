@@ -1,4 +1,4 @@
-//! The way of a connection, from its listener to the response.
+//! Serves connections, from the listener to the response.
 //!
 //! ```text
 //! http/listen/       binds addresses and Unix sockets, and accepts
@@ -6,9 +6,9 @@
 //! http/router.rs     reads the first bytes: a stream goes to direct/, everything else to dispatcher/
 //! http/direct/       streams on sockets of the worker's own, in one loop
 //! http/dispatcher/   the IO under actix's dispatcher, which reads requests and writes responses
-//! http/routes/       health, metrics, the page, and what stands before every route
+//! http/routes/       health, metrics, the page, and the middleware of all routes
 //! http/ws/           the WebSocket at /ws
-//! http/connection/   what both kinds of connection have in common
+//! http/connection/   what direct/ and dispatcher/ have in common
 //! ```
 
 pub(crate) mod connection;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// An event is allocated on one thread and freed on another, at which the allocator of the C library is slow.
+/// Events are allocated on one thread and freed on another, which is slow with the allocator of the C library.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

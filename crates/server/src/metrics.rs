@@ -1,4 +1,4 @@
-//! `GET /metrics`: the atomics of the broadcaster, and of the process, as Prometheus text.
+//! `GET /metrics`: the counters of the broadcaster, and figures of the process.
 
 mod core;
 mod history;
@@ -20,15 +20,15 @@ use self::core::Core;
 use sse_broadcaster::broadcaster::Broadcaster;
 use sse_broadcaster_http::AppState;
 
-/// The whole of `GET /metrics`.
+/// Everything that `GET /metrics` reports.
 pub(crate) struct Metrics {
     registry: Registry,
-    /// Whose names have no prefix of ours.
+    /// Metrics whose names do not have the server's prefix.
     process: Registry,
 }
 
 impl Metrics {
-    /// `direct` counts the streams that the server has on sockets of its own.
+    /// `direct` counts the streams on the direct path.
     pub(crate) fn new(
         broadcaster: &Broadcaster,
         direct: &Arc<AtomicUsize>,
@@ -36,7 +36,7 @@ impl Metrics {
     ) -> Self {
         let mut registry = Registry::with_prefix("sse_broadcaster");
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
-        registry.register("build", "The server that answers", build);
+        registry.register("build", "Version of the server", build);
         registry.register_collector(Box::new(Core {
             broadcaster: broadcaster.clone(),
             direct: Arc::clone(direct),

@@ -1,12 +1,12 @@
-//! The process: from its settings to a running server, and to an orderly end.
+//! The process of the server: how it starts from its settings, and how it ends.
 //!
 //! ```text
-//! process/serve.rs      the start, in order, and the end
-//! process/history.rs    the history that the settings choose
-//! process/key_file.rs   publish keys, read again when their file changes
-//! process/logging.rs    what is logged, and how a line looks
+//! process/serve.rs      starts the server, and drains it at the end
+//! process/history.rs    opens the history that the settings choose
+//! process/key_file.rs   reads the publish keys again when their file changes
+//! process/logging.rs    the filter and the format of the log
 //! process/signals.rs    SIGTERM, SIGHUP and all others
-//! process/error.rs      why a server does not start
+//! process/error.rs      why a server does not start, or stops
 //! ```
 
 pub(crate) mod error;

@@ -10,11 +10,11 @@ use parking_lot::Mutex;
 
 use crate::Refusal;
 
-/// How many streams each address has open. Clones count together.
+/// How many streams each address has open. Clones share the counts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct AddressLimit(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
-/// One stream among those of its address, until it is dropped.
+/// Counts one stream of an address until it is dropped.
 #[derive(Debug)]
 pub struct AddressSlot {
     network: IpAddr,
@@ -22,10 +22,10 @@ pub struct AddressSlot {
 }
 
 impl AddressLimit {
-    /// Counts one stream more of this address, until the slot is dropped.
+    /// Counts one more stream of this address, until the slot is dropped.
     ///
     /// # Errors
-    /// 503 `too_many_subscribers` where it has `max` already.
+    /// 503 `too_many_subscribers` if the address has `max` streams already.
     pub(super) fn reserve(&self, address: IpAddr, max: usize) -> Result<AddressSlot, Refusal> {
         let network = network_of(address);
         let mut open = self.0.lock();
@@ -36,7 +36,7 @@ impl AddressLimit {
             }
             return Err(Refusal::unavailable(
                 "too_many_subscribers",
-                "as many subscribers as allowed are connected from this address",
+                "this address has as many subscribers as the server allows; close one, or try again later",
             ));
         }
         *count += 1;
@@ -59,7 +59,7 @@ impl Drop for AddressSlot {
     }
 }
 
-/// What one client has: all addresses of an IPv6 /64 are as easily its own as one of IPv4.
+/// The addresses that count as one client: a client of IPv6 usually has a whole /64.
 fn network_of(address: IpAddr) -> IpAddr {
     const NETWORK: u128 = u128::MAX << 64;
     match address.to_canonical() {

@@ -1,4 +1,4 @@
-//! Who may read: under which names, from which pages, and how often from one address.
+//! The checks of requests that read: the name of the server, the origin of the page, and the address.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -13,10 +13,10 @@ use super::{
 use crate::{Refusal, RequestHead};
 use sse_broadcaster::internal::Shown;
 
-/// Most refused origins that are remembered, so that each is logged once.
+/// How many refused origins are remembered, so that each is logged once.
 const MAX_LOGGED_ORIGINS: usize = 100;
 
-/// The rules, and what has to be remembered to keep them. Clones remember together.
+/// The rules of access, and the counts that they need. Clones share the counts.
 #[derive(Debug, Clone, Default)]
 pub struct Gate {
     access: Access,
@@ -27,7 +27,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// With these rules, for a listener that is not on a loopback address.
+    /// A gate with these rules, for a listener that is not on a loopback address.
     #[must_use]
     pub fn new(access: Access) -> Self {
         Self {
@@ -51,12 +51,12 @@ impl Gate {
         &self.access
     }
 
-    /// Checks the `Host` of a request that reads. A page whose name was pointed at this machine after it had
-    /// loaded reads what its browser takes for the page's own server; only the name shows it. A request without
-    /// one comes from no browser.
+    /// Checks the `Host` of a request that reads, against DNS rebinding: a page whose name was pointed at this
+    /// machine after it had loaded reads what its browser takes for the page's own server, and only the name shows
+    /// it. A request without `Host` does not come from a browser and is admitted.
     ///
     /// # Errors
-    /// 403 `foreign_host`.
+    /// 403 `foreign_host` for a name that [`Access::hosts`] does not admit.
     pub fn admit_host(&self, request: &impl RequestHead) -> Result<(), Refusal> {
         let Some(host) = request.header_text("host") else {
             return Ok(());
@@ -80,17 +80,17 @@ impl Gate {
         Err(Refusal::forbidden(
             "foreign_host",
             format!(
-                "the Host {} is no name of this server; use its address or localhost, or start the server \
+                "the Host {} is not a name of this server; use its address or localhost, or start the server \
                  with --host and that name to admit it",
                 Shown(host)
             ),
         )
-        .with_reason("the Host is no name of this server; start it with --host and that name"))
+        .with_reason("the Host is not a name of this server; start it with --host and that name"))
     }
 
-    /// Where it was chosen who may publish, a proxy on this machine may pass on the name under which it is
-    /// reached. A page can add a proxy's header, but its browser writes into `Host` the port that it
-    /// connects to: under the listener's own port it has come without a proxy.
+    /// Where the operator has chosen who may publish, a proxy on this machine may pass on the name under which it
+    /// is reached. A page can add the header of a proxy, but its browser writes the port that it connects to into
+    /// `Host`: with the listener's own port, the request did not come through a proxy.
     fn is_proxied(&self, request: &impl RequestHead, host: &str, port: u16) -> bool {
         !matches!(self.access.publishers, Publishers::Local)
             && came_through_a_proxy(request)
@@ -111,11 +111,10 @@ impl Gate {
         admitted.map(String::as_str)
     }
 
-    /// Checks the page of a WebSocket's handshake: a page of any site may open one, and its browser keeps
-    /// nothing from it that comes on one.
+    /// Checks the `Origin` of a WebSocket's handshake: browsers let pages of any site open one and read from it.
     ///
     /// # Errors
-    /// 403 `foreign_page` for a page that may not read.
+    /// 403 `foreign_page` for a page that may neither read nor publish here.
     pub fn admit_page(&self, request: &impl RequestHead) -> Result<(), Refusal> {
         let Some(origin) = request.header_text("origin") else {
             return Ok(());
@@ -154,7 +153,8 @@ impl Gate {
         }
     }
 
-    /// Counts a stream of this address until the slot is dropped; `None` where streams are not counted.
+    /// Counts a stream of this address until the slot is dropped. `None` without a limit or an address: then it is
+    /// not counted.
     ///
     /// # Errors
     /// 503 `too_many_subscribers` for one more than [`Access::max_per_address`].

@@ -1,5 +1,5 @@
-//! The names under which a server is reached, read strictly: what only resembles a name of this machine
-//! is none.
+//! The names under which a server is reached, parsed strictly: text that only resembles a name of this machine must
+//! not pass for one.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -16,12 +16,12 @@ pub(crate) struct Authority<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Name<'a> {
     Address(IpAddr),
-    /// Without the dot that may stand behind it.
+    /// Without the final dot.
     Registered(&'a str),
 }
 
 impl<'a> Authority<'a> {
-    /// `None` where it is anything else: with a user, with two ports, with text behind a bracket.
+    /// `None` for anything else: a user, two ports, text after the bracket.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let (name, port) = if let Some(rest) = text.strip_prefix('[') {
             let (address, port) = rest.split_once(']')?;
@@ -42,12 +42,12 @@ impl<'a> Authority<'a> {
         Some(Self { name, port })
     }
 
-    /// This name, whatever the port.
+    /// Whether this is the name, whatever the port.
     pub(crate) fn has_name(&self, name: &str) -> bool {
         Authority::parse(name).is_some_and(|other| self.is_same_name(&other))
     }
 
-    /// Name servers have no influence on a literal address.
+    /// A literal address, which no name server can point elsewhere.
     pub(crate) fn is_address(&self) -> bool {
         matches!(self.name, Name::Address(_))
     }
@@ -74,7 +74,7 @@ impl<'a> Authority<'a> {
         self.port.unwrap_or(default_port)
     }
 
-    /// The same host and port, with this one where none is said.
+    /// Whether host and port are the same; `default_port` stands for a port that is left out.
     fn is_same(&self, other: &Self, default_port: u16) -> bool {
         self.is_same_name(other) && self.port_or(default_port) == other.port_or(default_port)
     }

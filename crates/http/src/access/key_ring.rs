@@ -1,4 +1,4 @@
-//! The keys that publish. They may change while the server runs.
+//! The publish keys. They may change while the server runs.
 
 use std::{
     collections::HashSet,
@@ -13,21 +13,29 @@ use parking_lot::RwLock;
 
 use crate::Refusal;
 
-/// Keys of which a publish needs one; clones are the same ring.
+/// Keys of which a publish needs one. Clones share the keys. `Debug` does not show them.
+///
+/// ```
+/// use sse_broadcaster_http::KeyRing;
+///
+/// let keys: KeyRing = ["old-key"].into_iter().collect();
+/// let replaced = keys.replace(["new-key"]);
+/// assert_eq!((replaced.keys, replaced.added, replaced.removed), (1, 1, 1));
+/// ```
 #[derive(Clone, Default)]
 pub struct KeyRing(Arc<RwLock<Arc<[Arc<Key>]>>>);
 
 struct Key {
     text: String,
-    /// For what was admitted with it and is still open.
+    /// Checked by uploads and sockets that were admitted with this key and are still open.
     removed: AtomicBool,
 }
 
-/// That a request may publish: with a key, for as long as the ring has that key.
+/// The permission to publish. One that was given for a key ends when the ring no longer has that key.
 #[derive(Clone, Default)]
 pub struct Permit(Option<Arc<Key>>);
 
-/// What a new set of keys changed.
+/// How [`KeyRing::replace`] changed the keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Replaced {
@@ -35,7 +43,7 @@ pub struct Replaced {
     pub keys: usize,
     /// How many of them are new.
     pub added: usize,
-    /// How many were there before and are no more.
+    /// How many of the previous keys were removed.
     pub removed: usize,
 }
 
@@ -60,8 +68,8 @@ impl<K: Into<String>> FromIterator<K> for KeyRing {
 }
 
 impl KeyRing {
-    /// Takes these keys in place of those before. An open socket or upload that was admitted with a
-    /// removed key publishes no more.
+    /// Replaces the keys; empty ones and repeats are left out. A socket or upload that is still open and was
+    /// admitted with a removed key cannot publish any more, even if that key is added again.
     pub fn replace<K: Into<String>>(&self, keys: impl IntoIterator<Item = K>) -> Replaced {
         let mut wanted = HashSet::new();
         let wanted: Vec<String> = keys
@@ -103,13 +111,13 @@ impl KeyRing {
         self.0.read().len()
     }
 
-    /// Whether there are none, so that nothing is admitted.
+    /// Whether there are no keys, so that no publish is admitted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Compares all, so that the time does not depend on which key was near.
+    /// Compares with every key, so that the time does not tell which one was similar.
     pub(super) fn admit(&self, key: &[u8]) -> Option<Permit> {
         let keys = Arc::clone(&self.0.read());
         let found = keys.iter().fold(None, |found, known| {
@@ -124,15 +132,15 @@ impl KeyRing {
 }
 
 impl Permit {
-    /// Checks that the key is still there: for uploads and sockets that outlive their request's head.
+    /// Checks that the key has not been removed: for uploads and sockets, which may stay open for long.
     ///
     /// # Errors
-    /// 401 where the key has been removed meanwhile.
+    /// 401 `wrong_key` if the key has been removed.
     pub fn check(&self) -> Result<(), Refusal> {
         match &self.0 {
             Some(key) if key.removed.load(Ordering::Acquire) => Err(Refusal::unauthorized(
                 "wrong_key",
-                "the key is no longer valid; begin again with one that the server has",
+                "the key has been removed from the server; send the request again with a valid key",
             )),
             _ => Ok(()),
         }
@@ -140,12 +148,12 @@ impl Permit {
 }
 
 /// Compares in a time that depends on the lengths alone.
-fn is_same(known: &[u8], brought: &[u8]) -> bool {
+fn is_same(known: &[u8], sent: &[u8]) -> bool {
     let differing = known
         .iter()
-        .zip(brought)
+        .zip(sent)
         .fold(0, |bits, (a, b)| std::hint::black_box(bits | (a ^ b)));
-    known.len() == brought.len() && differing == 0
+    known.len() == sent.len() && differing == 0
 }
 
 #[cfg(test)]
@@ -176,7 +184,7 @@ mod tests {
         ring.replace(["two"]);
         assert!(
             removed.check().is_err(),
-            "a key that comes back opens no old socket"
+            "a key that is added again does not reopen a socket"
         );
     }
 

@@ -1,4 +1,5 @@
-//! Who may publish. With keys, the key decides; without, the page, the name and the machine, in this order.
+//! Who may publish. With keys, the key decides. Without, these are checked in order: the page, the name of the
+//! server, and where the request comes from.
 
 use http::Version;
 
@@ -10,7 +11,7 @@ use super::{
 use crate::{Refusal, RequestHead};
 use sse_broadcaster::internal::Shown;
 
-/// Headers by which a request shows that a proxy passed it on.
+/// Headers that proxies add.
 const PROXY_HEADERS: [&str; 4] = ["forwarded", "x-real-ip", "via", "cf-connecting-ip"];
 /// Headers of requests that a browser sends before its user has done anything.
 const PURPOSE_HEADERS: [&str; 4] = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
@@ -28,16 +29,17 @@ pub(super) fn came_through_a_proxy(request: &impl RequestHead) -> bool {
 }
 
 impl Access {
-    /// Checks whether a request may publish, as `POST /events` does; for routes of an application, too.
+    /// Checks whether a request may publish, as `POST /events` does. Routes of an application can use it as well.
     ///
     /// # Errors
-    /// 401 or 403, with what would be right.
+    /// 401 without a valid key, where keys are needed; 403 for a client or a page that may not publish. The detail
+    /// names the setting that would admit it.
     pub fn may_publish(&self, request: &impl RequestHead) -> Result<Permit, Refusal> {
         self.may_publish_by(request.method(), request)
     }
 
-    /// The same, as if the request were of this method: a WebSocket's handshake is a `GET`, and publishes as
-    /// a `POST` does.
+    /// The same, as if the request had this method: the handshake of a WebSocket is a `GET`, but its messages
+    /// publish as a `POST` does.
     ///
     /// # Errors
     /// As [`may_publish`](Self::may_publish).
@@ -49,7 +51,7 @@ impl Access {
         if matches!(self.publishers, Publishers::Nobody) {
             return Err(Refusal::forbidden(
                 "publishing_disabled",
-                "this server takes no events over HTTP (--no-publish)",
+                "publishing over HTTP is disabled on this server (--no-publish)",
             ));
         }
         if let Publishers::Keys(keys) = &self.publishers {
@@ -58,7 +60,7 @@ impl Access {
         if is_prefetch(request) {
             return Err(Refusal::forbidden(
                 "prefetch",
-                "a prefetch publishes nothing",
+                "a prefetch does not publish; send the request without the header that marks it as one",
             ));
         }
         if !self.is_publish_origin(request.header_text("origin")) {
@@ -78,8 +80,8 @@ impl Access {
         })
     }
 
-    /// A page whose name was pointed at this machine after it had loaded is of the same origin to
-    /// its browser; only the name shows it.
+    /// DNS rebinding: a page whose name was pointed at this machine after it had loaded is of the same origin for
+    /// its browser. Only the name shows it.
     fn check_rebinding(&self, request: &impl RequestHead) -> Result<(), Refusal> {
         if request.header_text("origin").is_none()
             && request.header_text("sec-fetch-site").is_none()
@@ -100,8 +102,8 @@ impl Access {
         ))
     }
 
-    /// A name that nobody else can point at this server, or that it was given, by these origins too. Ports
-    /// do not matter, since name servers give none.
+    /// A name that nobody else can point at this server, or one that the settings or these origins name. Ports do
+    /// not matter, since name servers do not have them.
     pub(super) fn is_own_name<'a>(
         &self,
         host: &str,
@@ -128,17 +130,17 @@ impl Access {
 }
 
 fn check_key(keys: &KeyRing, request: &impl RequestHead) -> Result<Permit, Refusal> {
-    let brought = request.header("authorization").and_then(bearer);
-    match brought.map(|key| keys.admit(key)) {
+    let sent = request.header("authorization").and_then(bearer);
+    match sent.map(|key| keys.admit(key)) {
         Some(Some(permit)) => Ok(permit),
         Some(None) => Err(Refusal::unauthorized(
             "wrong_key",
-            "the key is wrong; the server was given others (--publish-key)",
+            "the key is not one of this server's publish keys (--publish-key)",
         )),
         None => Err(Refusal::unauthorized(
             "key_missing",
-            "publishing needs a key: send the header \"Authorization: Bearer <key>\" with the \
-             server's --publish-key",
+            "publishing needs a key: send the header \"Authorization: Bearer <key>\" with a publish key of the \
+             server (--publish-key)",
         )),
     }
 }
@@ -151,7 +153,7 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
         .filter(|key| !key.is_empty())
 }
 
-/// Another site's page may make a browser send a request, but not without a trace of it.
+/// A page of another site can make a browser send a request, but the browser's headers show it.
 fn check_site(method: &str, request: &impl RequestHead) -> Result<(), Refusal> {
     let refused = |detail: &str| Err(Refusal::forbidden("foreign_page", detail));
     if let Some(site) = request.header_text("sec-fetch-site") {
@@ -176,8 +178,8 @@ fn check_site(method: &str, request: &impl RequestHead) -> Result<(), Refusal> {
     let agent = request.header_text("user-agent").unwrap_or("");
     if method == "GET" && agent.contains("Mozilla/") {
         return refused(
-            "here a browser does not say which page made it send this GET, so it publishes nothing; \
-             send a POST to /events, or use the command: sse-broadcaster publish TEXT",
+            "this GET of a browser does not show which page sent it, so it does not publish; send a POST to \
+             /events, or use the command: sse-broadcaster publish TEXT",
         );
     }
     Ok(())

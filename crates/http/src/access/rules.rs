@@ -1,4 +1,4 @@
-//! The rules of access that a server is given.
+//! The rules of access: who may publish, whose pages may read, and under which names.
 
 use std::fmt;
 
@@ -8,26 +8,26 @@ use super::key_ring::KeyRing;
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum Publishers {
-    /// Nobody.
+    /// No client.
     #[default]
     Nobody,
-    /// Programs on this machine, and pages that this server itself serves to it.
+    /// Programs on this machine, and pages that this server serves to browsers on it.
     Local,
-    /// Every client that reaches the server, but no other site's page.
+    /// Every client that reaches the server, except pages of other sites.
     Anyone,
-    /// Clients that bring one of these keys as `Authorization: Bearer KEY`.
+    /// Clients that send one of these keys as `Authorization: Bearer KEY`.
     Keys(KeyRing),
 }
 
-/// For people: who may publish, as `nobody` or `programs on this machine and this server's own page`.
+/// For people, for example `no client` or `programs on this machine and this server's own page`.
 impl fmt::Display for Publishers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Nobody => f.write_str("nobody"),
+            Self::Nobody => f.write_str("no client"),
             Self::Local => f.write_str("programs on this machine and this server's own page"),
-            Self::Anyone => f.write_str("anybody who reaches this address"),
-            Self::Keys(keys) if keys.len() == 1 => f.write_str("whoever has a key"),
-            Self::Keys(keys) => write!(f, "whoever has a key, of which there are {}", keys.len()),
+            Self::Anyone => f.write_str("every client that reaches this address"),
+            Self::Keys(keys) if keys.len() == 1 => f.write_str("clients with the publish key"),
+            Self::Keys(keys) => write!(f, "clients with one of {} publish keys", keys.len()),
         }
     }
 }
@@ -43,7 +43,7 @@ impl fmt::Debug for Publishers {
     }
 }
 
-/// The rules of one server. By default nobody publishes, and pages of this server alone read.
+/// The rules of access of one server. By default no client may publish, and only pages of this server may read.
 ///
 /// ```
 /// use sse_broadcaster_http::{Access, KeyRing, Publishers};
@@ -62,14 +62,14 @@ pub struct Access {
     pub publishers: Publishers,
     /// Origins whose pages may publish, in lower case, without a trailing slash.
     pub publish_origins: Vec<String>,
-    /// Origins whose pages may read; `*` for all.
+    /// Origins whose pages may read, in the same form; `*` for all.
     pub read_origins: Vec<String>,
-    /// Names under which the server may be reached, without ports, or `*` for any. Names of this machine
-    /// and literal addresses always may. Empty: any, but for listeners on loopback.
+    /// Names under which the server may be reached, without ports, or `*` for any. Names of this machine and
+    /// literal addresses are always admitted. If empty, any name is, except on a listener on a loopback address.
     pub hosts: Vec<String>,
     /// Whether `GET /events/<msg>` publishes.
     pub get_publishes: bool,
-    /// How many streams may be open from one address, or from one IPv6 network of 64 bits; `None`: any number.
+    /// How many streams may be open from one IPv4 address or one IPv6 network of 64 bits; `None` for no limit.
     pub max_per_address: Option<usize>,
 }
 

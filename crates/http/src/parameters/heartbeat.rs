@@ -1,5 +1,5 @@
-//! `?heartbeat=15s`: an event that a page can see, so that it notices a connection that carries
-//! nothing any more. A comment such as `: ping` is invisible to an `EventSource`.
+//! `?heartbeat=15s`: an event at an interval, so that a page notices a dead connection. An `EventSource` does
+//! not show comments such as `: ping` to its page.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use sse_broadcaster::{
     sse::{MAX_HEARTBEAT, MIN_HEARTBEAT},
 };
 
-/// The value of the parameter.
+/// Parses the value of the parameter.
 pub fn read(text: &str) -> Result<Duration, Invalid> {
     humantime::parse_duration(text)
         .ok()

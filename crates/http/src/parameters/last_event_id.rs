@@ -10,8 +10,9 @@ pub(super) const LAST_ID_NAMES: [&str; 4] = [
     "Last-Event-ID",
 ];
 
-/// The last id that a client brings. The header wins over the query, which an `EventSource` repeats as it
-/// was at each reconnect.
+/// The id of the last event that a client has, from the header `Last-Event-ID` or the query; `None` without one. The
+/// header has precedence, since an `EventSource` repeats its first query at each reconnect. The text is not checked:
+/// an unknown id gets a gap.
 #[must_use]
 pub fn last_event_id(query: &str, header_id: Option<&[u8]>) -> Option<String> {
     let header_id = header_id.filter(|id| !id.is_empty());

@@ -7,28 +7,34 @@ use sse_broadcaster::{
     event::{Invalid, Selector},
 };
 
-/// The parameters of a page of history.
+/// The parameters of a page of history: `GET /events` by a client that accepts JSON and not streams.
+///
+/// ```
+/// use sse_broadcaster_http::PageRequest;
+///
+/// let page = PageRequest::read("topic=news&limit=100", None)?;
+/// assert_eq!(page.limit, 100);
+/// # Ok::<(), sse_broadcaster::event::Invalid>(())
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PageRequest {
-    /// Of which topics.
+    /// The topics.
     pub selector: Selector,
-    /// Where it begins.
+    /// Where the page begins.
     pub start: Start,
-    /// Most events.
+    /// Most events of the page: 1 to 10,000, 1,000 by default.
     pub limit: usize,
 }
 
 impl PageRequest {
-    /// How many events a page has at most where the request does not say, and where it does.
     const DEFAULT_LIMIT: usize = 1_000;
     const MAX_LIMIT: usize = 10_000;
 
-    /// As a stream's request, with a `limit`; it begins at the earliest event where that does not name
-    /// a place.
+    /// Parses the parameters of a stream and `limit`. The page begins at the earliest event unless a start is given.
     ///
     /// # Errors
-    /// The parameter that cannot be.
+    /// As [`StreamRequest::read`]; `invalid_format` for `format=sse`; `invalid_limit`.
     pub fn read(query: &str, header_id: Option<&[u8]>) -> Result<Self, Invalid> {
         let stream = StreamRequest::read(query, header_id)?;
         if stream.format == Some(Format::Sse) {
@@ -61,10 +67,10 @@ impl PageRequest {
     }
 }
 
-/// How many of `what` a page may have at most.
+/// Parses the parameter `limit`; `what` is counted, for example `events`.
 ///
 /// # Errors
-/// `invalid_limit` for what is no number from 1 to `max`.
+/// `invalid_limit` for anything but a number from 1 to `max`.
 pub fn read_limit(text: &str, max: usize, what: &str) -> Result<usize, Invalid> {
     let limit = text.parse().ok();
     limit
@@ -81,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_of_history_begins_at_the_earliest_event_unless_a_place_is_named() {
+    fn a_page_of_history_begins_at_the_earliest_event_unless_a_start_is_given() {
         let page = |query| PageRequest::read(query, None).unwrap();
         assert_eq!(page("").start, Start::Earliest);
         assert_eq!(page("until=head").start, Start::Earliest);

@@ -1,22 +1,21 @@
-//! `application/x-www-form-urlencoded`, as queries and forms have it, read strictly: what is not
-//! UTF-8 is refused instead of being replaced.
+//! `application/x-www-form-urlencoded`, the encoding of queries and forms.
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
-/// A part that was not UTF-8.
+/// A name or a value is not valid UTF-8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not valid UTF-8")]
 #[non_exhaustive]
 pub struct NotUtf8;
 
-/// The pairs, in order, decoded; `+` is a space.
+/// The decoded pairs of name and value, in order; `+` is a space. An error for each pair that is not UTF-8.
 pub fn pairs(text: &[u8]) -> impl Iterator<Item = Result<(String, String), NotUtf8>> {
     raw_pairs(text).map(|(name, value)| Ok((strict(name)?, strict(value)?)))
 }
 
-/// The same for readers that must not refuse: what is not UTF-8 becomes U+FFFD.
+/// The same, but bytes that are not UTF-8 become U+FFFD: for reads, which do not reject them.
 pub fn lossy_pairs(text: &[u8]) -> impl Iterator<Item = (String, String)> {
     let lossy = |part: &[u8]| String::from_utf8_lossy(&decode(part)).into_owned();
     raw_pairs(text).map(move |(name, value)| (lossy(name), lossy(value)))
@@ -46,8 +45,8 @@ fn strict(part: &[u8]) -> Result<String, NotUtf8> {
     String::from_utf8(decode(part)).map_err(|_| NotUtf8)
 }
 
-/// The parameter among `known` that one of another name is probably meant to be: `topics`, `topic[]`,
-/// `Topic` and `topci` are `topic`. Other unknown ones belong to applications.
+/// The parameter among `known` that `name` is probably meant to be: `topics`, `topic[]`, `Topic` and `topci` are
+/// `topic`. `None` for any other name: applications and proxies add parameters of their own.
 #[must_use]
 pub fn misspelt<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let plain = |name: &str| -> String {
@@ -68,10 +67,10 @@ pub fn misspelt<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     })
 }
 
-/// Of shorter names, other words differ in one letter.
+/// Shorter names differ from common words by one letter.
 const MIN_MISSPELT_LETTERS: usize = 5;
 
-/// One letter more, less, or another, or two in the other order.
+/// One letter added, left out or replaced, or two neighbours exchanged.
 fn is_one_edit(a: &[u8], b: &[u8]) -> bool {
     let same = |(a, b): &(&u8, &u8)| a == b;
     let begin = a.iter().zip(b).take_while(same).count();
@@ -98,13 +97,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_utf_8_is_refused_or_replaced_but_never_taken() {
+    fn bytes_that_are_not_utf_8_are_rejected_or_replaced() {
         assert!(pairs(b"a=%FF").next().unwrap().is_err());
         assert_eq!(lossy_pairs(b"a=%FF").next().unwrap().1, "\u{FFFD}");
     }
 
     #[test]
-    fn names_that_resemble_a_parameter_are_told_from_those_of_others() {
+    fn misspelt_parameters_are_found_and_other_names_are_left_alone() {
         let known = ["topic", "since", "last", "format", "until", "last_event_id"];
         for (name, meant) in [
             ("topics", "topic"),

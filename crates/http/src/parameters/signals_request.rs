@@ -7,10 +7,18 @@ use crate::Refusal;
 use sse_broadcaster::{broadcaster::EncodedStream, event::Invalid};
 use sse_broadcaster_signals::{ClientState, SignalError, SignalFormat, SignalName, Signals};
 
-/// The parameters of a stream of signals, but for those that it shares with other streams.
+/// The names of the parameters of a stream of signals, without those of the last event id.
 pub const PARAMETERS: [&str; 3] = ["name", "format", "heartbeat"];
 
-/// The parameters of a stream of signals.
+/// The parameters of a stream of signals: `GET /signals`.
+///
+/// ```
+/// use sse_broadcaster_http::SignalsRequest;
+///
+/// assert!(SignalsRequest::read("name=counter&format=datastar", None).is_ok());
+/// let refused = SignalsRequest::read("name=counter&format=xml", None).unwrap_err();
+/// assert_eq!(refused.code(), "invalid_format");
+/// ```
 #[derive(Debug)]
 pub struct SignalsRequest {
     names: Vec<SignalName>,
@@ -20,10 +28,10 @@ pub struct SignalsRequest {
 }
 
 impl SignalsRequest {
-    /// From the query, and the header `Last-Event-ID` where there is one.
+    /// Parses the query and the value of the header `Last-Event-ID`. Unknown parameters and empty values are ignored.
     ///
     /// # Errors
-    /// The parameter that cannot be.
+    /// `invalid_signal`, `invalid_format` or `invalid_heartbeat`, with what would be right.
     pub fn read(query: &str, header_id: Option<&[u8]>) -> Result<Self, Invalid> {
         let mut request = Self {
             names: Vec::new(),
@@ -44,10 +52,10 @@ impl SignalsRequest {
         Ok(request)
     }
 
-    /// Subscribes.
+    /// Subscribes to the signals.
     ///
     /// # Errors
-    /// 400 for a parameter that cannot be; 503 while no subscription is possible.
+    /// 400 `no_signals` or `too_many_signals`; 503 while no subscription is possible.
     pub fn grant(self, signals: &Signals) -> Result<EncodedStream, Refusal> {
         let subscribed = signals.subscribe(&self.names, self.format, self.client);
         let mut stream = subscribed.map_err(|error| match error {

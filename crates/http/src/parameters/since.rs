@@ -1,4 +1,4 @@
-//! The `since` of a stream: an age, a time, an event id, or `earliest`.
+//! The parameter `since` of a stream: an age, a time, an event id, or `earliest`.
 
 use super::time;
 use sse_broadcaster::{
@@ -14,7 +14,9 @@ const FIRST_SECOND: u64 = 100_000_000;
 const FIRST_MILLISECOND: u64 = 100_000_000_000;
 /// From here on they could only be microseconds or nanoseconds, which are not accepted.
 const FIRST_MICROSECOND: u64 = 100_000_000_000_000;
-/// Times are rounded down to the millisecond, in which events have theirs, so that none is skipped.
+
+/// Parses the value. Times are rounded down to the millisecond, the unit of the times of events, so that none
+/// is skipped.
 pub(super) fn read(text: &str) -> Result<Start, Invalid> {
     let text = text.trim();
     if text == "earliest" {

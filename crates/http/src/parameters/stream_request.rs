@@ -14,7 +14,7 @@ use sse_broadcaster::{
     event::{Invalid, Selector},
 };
 
-/// The parameters of a stream, and of a page of history.
+/// The names of the parameters of a stream and of a page of history.
 pub const PARAMETERS: [&str; 11] = [
     "topic",
     "since",
@@ -29,7 +29,7 @@ pub const PARAMETERS: [&str; 11] = [
     LAST_ID_NAMES[3],
 ];
 
-/// The parameters of a stream of events.
+/// The parameters of a stream of events: `GET /events`.
 ///
 /// ```
 /// use sse_broadcaster_http::StreamRequest;
@@ -42,7 +42,7 @@ pub const PARAMETERS: [&str; 11] = [
 #[derive(Debug, PartialEq, Eq)]
 pub struct StreamRequest {
     pub(super) selector: Selector,
-    /// `None` where the request does not say.
+    /// `None` if the request does not choose one.
     pub(super) format: Option<Format>,
     pub(super) start: Start,
     until_head: bool,
@@ -50,13 +50,13 @@ pub struct StreamRequest {
 }
 
 impl StreamRequest {
-    /// The same, of what this selector admits.
+    /// The same request for the topics of this selector, in place of those of the query.
     #[must_use]
     pub fn with_selector(self, selector: Selector) -> Self {
         Self { selector, ..self }
     }
 
-    /// The same as JSON, which is all that a WebSocket carries.
+    /// The same request in the format JSON, the only one of a WebSocket.
     ///
     /// # Errors
     /// `invalid_format` for `format=sse`.
@@ -64,7 +64,7 @@ impl StreamRequest {
         if self.format == Some(Format::Sse) {
             return Err(Invalid::new(
                 "invalid_format",
-                "a WebSocket carries each event as JSON; leave format away, or say format=json",
+                "a WebSocket carries each event as JSON; leave format out, or use format=json",
             ));
         }
         Ok(Self {
@@ -73,7 +73,7 @@ impl StreamRequest {
         })
     }
 
-    /// Subscribes, in the format of the request.
+    /// Subscribes in the format of the request, SSE by default.
     ///
     /// # Errors
     /// See [`SubscribeError`].
@@ -82,7 +82,7 @@ impl StreamRequest {
         self.grant_to(broadcaster, encoder)
     }
 
-    /// Subscribes to what this encoder writes.
+    /// Subscribes, with this encoder in place of the request's format.
     ///
     /// # Errors
     /// See [`SubscribeError`].
@@ -101,10 +101,12 @@ impl StreamRequest {
         Ok(subscription.encoded(encoder))
     }
 
-    /// From the query, and the header `Last-Event-ID` where there is one.
+    /// Parses the query and the value of the header `Last-Event-ID`. Unknown parameters and empty values are
+    /// ignored. An id has precedence over `since`, and that over `last`.
     ///
     /// # Errors
-    /// The parameter that cannot be.
+    /// `invalid_since`, `invalid_last`, `invalid_format`, `invalid_until`, `invalid_heartbeat`, `invalid_topic` or
+    /// `too_many_topics`, with what would be right.
     pub fn read(query: &str, header_id: Option<&[u8]>) -> Result<Self, Invalid> {
         let mut topics = Vec::new();
         let (mut since, mut last) = (None, None);
@@ -198,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_in_an_id_is_taken_and_unknown_parameters_are_ignored() {
+    fn any_text_is_accepted_as_an_id_and_unknown_parameters_are_ignored() {
         let request = request("last_event_id=%FF%00&datastar={}&nonsense", None);
         assert_eq!(request.start, after("\u{FFFD}\0"));
         assert_eq!(request.selector, Selector::topics(&["default"]).unwrap());

@@ -1,4 +1,4 @@
-//! Times as programs write them: RFC 3339, and what languages add to it or leave out.
+//! Times as programs write them: RFC 3339 with what Python, JavaScript, Go and Java add or leave out.
 
 use jiff::{
     civil::DateTime,
@@ -13,8 +13,8 @@ const DAY_SECONDS: i32 = 86_400;
 /// The end of that year.
 pub(super) const LATEST_MS: u64 = 253_402_300_799_999;
 
-/// A time as Python, JavaScript, Go and Java write it, in milliseconds of the Unix epoch; one without
-/// a zone is UTC. Before the epoch it is 0, behind [`MAX_YEAR`] its end.
+/// Parses a time into milliseconds of the Unix epoch; one without a zone is UTC. A time before the epoch is 0, one
+/// after [`MAX_YEAR`] is the end of that year.
 pub(super) fn read(text: &str) -> Option<u64> {
     let text = with_sign(text);
     let (year, text) = with_small_year(&text)?;
@@ -25,7 +25,7 @@ pub(super) fn read(text: &str) -> Option<u64> {
             return None;
         }
         Some(PiecesOffset::Numeric(offset)) => offset.offset(),
-        // What a zone's name stands for would need a database of zones.
+        // The name of a zone would need a database of zones.
         None if pieces.time_zone_annotation().is_some() => return None,
         _ => Offset::UTC,
     };
@@ -43,8 +43,8 @@ pub(super) fn read(text: &str) -> Option<u64> {
     Some(ms.map_or(LATEST_MS, |ms| u64::try_from(ms).unwrap_or(0)))
 }
 
-/// In a query a `+` stands for a space, so that a zone that was not encoded comes as ` 01:00`. The
-/// space that may stand between date and time comes before it.
+/// In a query `+` is a space: a zone whose `+` was not encoded arrives as ` 01:00`. A space between date and
+/// time comes before it.
 fn with_sign(text: &str) -> String {
     let has_time = |before: &str| before.contains(['T', 't', ' ']);
     match text.rsplit_once(' ') {
@@ -57,8 +57,8 @@ fn with_sign(text: &str) -> String {
     }
 }
 
-/// The year, and the text with one of four digits in place of a year that has a sign or more digits:
-/// JavaScript and Java write such a one, which the parser does not take. Leap years stay leap years.
+/// The year, and the text with a year of four digits: JavaScript and Java write years with a sign or more
+/// digits, which the parser does not accept. Leap years stay leap years.
 fn with_small_year(text: &str) -> Option<(i64, String)> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let digits = unsigned.bytes().take_while(u8::is_ascii_digit).count();

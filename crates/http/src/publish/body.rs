@@ -12,11 +12,13 @@ use super::{json::JSON_LINE, request::PublishRequest};
 use crate::{Refusal, RequestHead, request::visible_text};
 use sse_broadcaster::broadcaster::Broadcaster;
 
-/// The byte order mark of UTF-8. Windows' editors and some libraries write it before text.
+/// The byte order mark of UTF-8. Editors on Windows and some libraries write it before text.
 pub(super) const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
-/// JSON may spell a byte as `\u0000`, and names come on top.
+/// JSON may write a byte as `\u0000`.
 const JSON_EXPANSION: usize = 6;
+/// For topics and the names of members.
 const JSON_ALLOWANCE: usize = 64 << 10;
+
 /// The kinds of body, by `Content-Type`.
 pub(crate) enum BodyKind {
     Text,
@@ -38,7 +40,7 @@ impl BodyKind {
             .is_some_and(|set| !matches!(set.trim_matches('"'), "utf-8" | "utf8" | "us-ascii"))
         {
             return Err(Refusal::unsupported_media_type(
-                "only UTF-8 is taken; leave the charset away",
+                "only UTF-8 is accepted; leave the charset out",
             ));
         }
         match essence.as_str() {
@@ -56,7 +58,7 @@ impl BodyKind {
     }
 }
 
-/// The type of a body in lower case, and what follows it.
+/// The media type of a body and its parameters, in lower case. `None` without a `Content-Type`.
 pub(crate) fn media_type(request: &impl RequestHead) -> Option<(String, String)> {
     let bytes = request.header("content-type")?;
     let value = match visible_text(bytes) {
@@ -72,7 +74,7 @@ pub(crate) fn check_coding(request: &impl RequestHead) -> Result<(), Refusal> {
     let coding = request.header("content-encoding");
     if coding.is_some_and(|coding| coding != b"identity") {
         return Err(Refusal::unsupported_media_type(
-            "a compressed body is not taken; send it as it is",
+            "a compressed body is not accepted; send it uncompressed, without Content-Encoding",
         ));
     }
     Ok(())
@@ -82,7 +84,7 @@ pub(crate) fn max_object(max_event_bytes: usize) -> usize {
     JSON_EXPANSION * max_event_bytes + JSON_ALLOWANCE
 }
 
-/// Longest JSON body or message that publishes, in bytes.
+/// The longest JSON body or WebSocket message that publishes, in bytes.
 #[must_use]
 pub fn max_json(broadcaster: &Broadcaster) -> usize {
     let max_event = broadcaster.options().max_event_bytes;
@@ -93,13 +95,13 @@ pub(crate) fn text(body: Vec<u8>) -> Result<String, Refusal> {
     String::from_utf8(body).map_err(|_| Refusal::not_utf8("the body"))
 }
 
-/// `curl -d` sends everything as a form; text without any `=` means itself.
+/// `curl -d` sends everything as a form: text without any `=` is the data.
 pub(crate) fn form(body: &[u8]) -> Result<PublishRequest, Refusal> {
     let unmarked = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     if matches!(unmarked.trim_ascii_start().first(), Some(b'{' | b'[')) {
         return Err(Refusal::unprocessable(
             "looks_like_json",
-            "this looks like JSON but came as a form; add the header: \
+            "this looks like JSON but was sent as a form; add the header: \
              -H 'Content-Type: application/json'",
         ));
     }
@@ -109,11 +111,11 @@ pub(crate) fn form(body: &[u8]) -> Result<PublishRequest, Refusal> {
     Ok(PublishRequest::from_text(text(body.to_vec())?))
 }
 
-/// The events of a JSON body, at most so many, and whether it was an array. Those past the bound are not
-/// read: each takes many times its text.
+/// The events of a JSON body, and whether it was an array. Events after the `max`-th are not parsed, since each takes
+/// many times the memory of its text.
 ///
 /// # Errors
-/// 400 for text that is no JSON; 413 for too many objects; 422 for a member that cannot be.
+/// 400 for text that is not JSON; 413 for more than `max` events; 422 for a member that is not valid.
 pub(crate) fn objects(body: &[u8], max: usize) -> Result<(Vec<PublishRequest>, bool), Refusal> {
     let body = json_text(body, "the body")?;
     if !body.trim_start().starts_with('[') {
@@ -137,7 +139,7 @@ pub(crate) fn objects(body: &[u8], max: usize) -> Result<(Vec<PublishRequest>, b
     Ok((array.fields, true))
 }
 
-/// Reads the events of an array one by one, up to the first that is refused.
+/// Parses the events of an array one by one, up to the first that is refused.
 struct Array {
     max: usize,
     fields: Vec<PublishRequest>,
@@ -180,7 +182,7 @@ impl<'de> Visitor<'de> for &mut Array {
     }
 }
 
-/// Text that is JSON, without the byte order mark that may stand before it (RFC 8259, section 8.1).
+/// The text without a byte order mark (RFC 8259, section 8.1); `what` names it in the refusal.
 pub(crate) fn json_text<'a>(json: &'a [u8], what: &str) -> Result<&'a str, Refusal> {
     let json = json.strip_prefix(BYTE_ORDER_MARK).unwrap_or(json);
     std::str::from_utf8(json).map_err(|_| Refusal::not_utf8(what))
@@ -190,10 +192,8 @@ pub(crate) fn object(text: &str) -> Result<PublishRequest, Refusal> {
     PublishRequest::from_json(raw(text)?)
 }
 
-/// Any one JSON value.
-///
 /// # Errors
-/// 400 for text that is no JSON.
+/// 400 for text that is not one JSON value.
 pub(super) fn raw(text: &str) -> Result<&RawValue, Refusal> {
     serde_json::from_str(text).map_err(|e| not_json(&e))
 }

@@ -1,4 +1,4 @@
-//! JSON objects of events, read member by member: repeats are found, and what is kept is bounded.
+//! Parses the JSON objects of events member by member: repeats are found, and the memory is bounded.
 
 use std::fmt;
 
@@ -11,19 +11,19 @@ use serde_json::value::RawValue;
 use crate::Refusal;
 use sse_broadcaster::event::MAX_TOPICS;
 
-/// What a JSON publish looks like, for refusals.
+/// An example of an event as JSON, for refusals.
 pub(super) const JSON_LINE: &str = r#"{"topic":"news","event":"update","data":"hello"}"#;
 
-/// A string is taken as it is, anything else as compact JSON.
+/// The data of an event: a string as it is, anything else as compact JSON.
 pub(super) fn data_of(json: &str) -> Result<String, Refusal> {
     if json.starts_with('"') {
-        // What is not a string here holds a surrogate on its own, which UTF-8 has no bytes for.
+        // The JSON is valid; only a lone surrogate, for which UTF-8 has no bytes, cannot be a string.
         return serde_json::from_str(json).map_err(|_| Refusal::not_utf8("data"));
     }
     Ok(compact(json))
 }
 
-/// Valid JSON without the white space between its tokens; numbers stay to the letter.
+/// Valid JSON without the white space between its tokens; numbers stay as they are written.
 fn compact(json: &str) -> String {
     let (mut in_string, mut escaped) = (false, false);
     json.chars()
@@ -39,17 +39,17 @@ fn compact(json: &str) -> String {
         .collect()
 }
 
-/// A name in an object, and what it stands for.
+/// A member of an object: its name and value.
 pub(super) type Member<'a> = (String, &'a RawValue);
 
-/// More members than any object has whose members are known and given once.
+/// More members than an object has whose members are all known and not repeated.
 const MAX_MEMBERS: usize = 32;
 
-/// The members of an object, in order and with repeats; those past the 32nd are left out, since one
-/// of those before is refused.
+/// The members of an object, in order and with repeats. Those after the 32nd are left out, since one of the first 32
+/// must be unknown or repeated, and so is refused.
 ///
 /// # Errors
-/// 422 for what is no object.
+/// 422 for a value that is not an object.
 pub(super) fn members(object: &RawValue) -> Result<Vec<Member<'_>>, Refusal> {
     let Ok(Object(members)) = serde_json::from_str(object.get()) else {
         let detail = format!("an event is an object, for example {JSON_LINE}");
@@ -86,7 +86,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     }
 }
 
-/// The first of an array of strings, one more than an event may have.
+/// The first strings of an array, up to one more than an event may have topics.
 pub(super) struct Topics(pub(super) Vec<String>);
 
 impl<'de> Deserialize<'de> for Topics {
@@ -114,7 +114,7 @@ impl<'de> Deserialize<'de> for Topics {
     }
 }
 
-/// The refusal of a field that is given twice: 422.
+/// 422 for a field that is given twice.
 #[must_use]
 pub(super) fn twice(name: &str) -> Refusal {
     Refusal::unprocessable(
@@ -123,7 +123,7 @@ pub(super) fn twice(name: &str) -> Refusal {
     )
 }
 
-/// The refusal of a member of another type than `right`: 422.
+/// 422 for a member of the wrong type; `right` describes the right one.
 #[must_use]
 pub(super) fn wrong_type(name: &str, right: &str) -> Refusal {
     Refusal::unprocessable("wrong_type", format!("{name} is {right}: {JSON_LINE}"))

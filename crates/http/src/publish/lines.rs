@@ -1,4 +1,4 @@
-//! A stream of lines, each an event: `application/x-ndjson`.
+//! Publishes a body of lines, each an event as JSON: `application/x-ndjson`.
 
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
@@ -16,11 +16,11 @@ use sse_broadcaster::{
     event::{Event, EventId},
 };
 
-/// Most streamed lines that are appended in one step.
+/// Most lines that are published in one batch.
 const LINES_PER_APPEND: usize = 64;
 
-/// Publishes line by line as they come; the first bad one ends it. How many stand, and the last one's
-/// id.
+/// Publishes lines as they arrive, up to the first that is refused. Returns how many events were published, and
+/// the id of the last.
 pub(crate) async fn publish<B, E>(
     mut body: B,
     query: &PublishRequest,
@@ -50,7 +50,7 @@ where
             let complete = rest.split_to(end + 1);
             lines.publish(&complete[..end]).await?;
             if rest.is_empty() {
-                // Its allocation would be kept, however large a line was.
+                // Otherwise the allocation of a large line would be kept.
                 rest = BytesMut::new();
                 awaited = Await::Line;
             }
@@ -108,7 +108,7 @@ impl<'a> Lines<'a> {
         self.append(events).await
     }
 
-    /// Whether it may be appended in one step with those that came together with it.
+    /// Whether the event may be published in one batch with these.
     fn fits(&self, events: &[Event], event: &Event) -> bool {
         let broadcaster = &self.state.broadcaster;
         let cost: usize = events.iter().map(Event::most_memory).sum();
@@ -124,7 +124,7 @@ impl<'a> Lines<'a> {
         if self.query.has_idempotency_key() {
             return Err(Refusal::unprocessable(
                 "duplicate_field",
-                "the id in the query stands for one event; give each line its own",
+                "the id in the query is that of one event; give each line its own",
             ));
         }
         let event = object(line)?.with_query(self.query)?.build()?;
@@ -154,7 +154,7 @@ impl<'a> Lines<'a> {
         self.last.map(|id| id.to_string())
     }
 
-    /// The refusal, with the line it is about and how many events stand.
+    /// Adds the number of the line and how many events were published before it.
     fn stop(&self, problem: Refusal) -> Refusal {
         problem.with_progress(Progress::new(self.line, self.count, self.last_id()))
     }

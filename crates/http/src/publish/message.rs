@@ -1,4 +1,4 @@
-//! A message of a WebSocket that publishes.
+//! Parses a WebSocket message that publishes.
 
 use super::{
     body::{BYTE_ORDER_MARK, objects, raw},
@@ -8,13 +8,13 @@ use super::{
 use crate::Refusal;
 use sse_broadcaster::event::Event;
 
-/// Longest message that is searched for its `ref` alone, in bytes.
+/// Longest message that is parsed only for its `ref`, in bytes.
 const MAX_REFERENCE_MESSAGE_BYTES: usize = 1 << 10;
-/// Longest `ref`, which is sent back.
+/// Longest `ref`: the response repeats it.
 const MAX_REF_CHARS: usize = 256;
 
-/// A message that publishes: an event as JSON, an array of events, or an object with such an array as
-/// `events`. An object may hold a `ref` as well, which its response has, too.
+/// A WebSocket message that publishes: an event as JSON, an array of events, or an object with such an array as
+/// `events`. An object may also have a `ref`, which the response repeats.
 ///
 /// ```
 /// use sse_broadcaster_http::PublishMessage;
@@ -28,14 +28,14 @@ const MAX_REF_CHARS: usize = 256;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct PublishMessage {
-    /// The `ref`, where it can be read, whatever else is wrong. At most 256 characters.
+    /// The `ref` of at most 256 characters, if it is valid, even if the rest of the message is not.
     pub reference: Option<String>,
-    /// The events, or what is wrong with the message.
+    /// The events, or why the message is refused.
     pub events: Result<Vec<Event>, Refusal>,
 }
 
 impl PublishMessage {
-    /// Parses a message of at most so many events.
+    /// Parses a message of at most `max_events` events.
     #[must_use]
     pub fn parse(message: &[u8], max_events: usize) -> Self {
         let message = message.strip_prefix(BYTE_ORDER_MARK).unwrap_or(message);
@@ -60,7 +60,7 @@ impl PublishMessage {
         }
     }
 
-    /// The `ref` alone, of a message of at most 1 KiB: for the refusal of a client that may not publish.
+    /// Only the `ref`, for the refusal of a client that may not publish. `None` for a message of more than 1 KiB.
     #[must_use]
     pub fn reference_of(message: &[u8]) -> Option<String> {
         let message = std::str::from_utf8(message).ok();
@@ -81,7 +81,7 @@ fn split_reference(members: Vec<Member<'_>>) -> Result<(Option<String>, Vec<Memb
     }
     let reference = serde_json::from_str(value.get()).ok();
     let reference = reference.filter(|text: &String| text.chars().count() <= MAX_REF_CHARS);
-    let right = format!("a string of {MAX_REF_CHARS} characters at most");
+    let right = format!("a string of at most {MAX_REF_CHARS} characters");
     match reference {
         Some(reference) => Ok((Some(reference), others)),
         None => Err(wrong_type("ref", &right)),
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_an_event_an_array_of_them_or_an_array_with_a_reference() {
+    fn a_message_is_an_event_an_array_of_events_or_an_array_with_a_reference() {
         let one = r#"{"data":"a"}"#;
         let two = r#"[{"data":"a"},{"data":{"b":1}}]"#;
         let both = || vec!["a".to_owned(), r#"{"b":1}"#.to_owned()];
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_has_the_reference_where_that_could_be_read() {
+    fn a_refusal_has_the_reference_if_that_is_valid() {
         let long = format!(r#"{{"data":"a","ref":"{}"}}"#, "é".repeat(257));
         for (message, reference, code) in [
             ("", None, "invalid_json"),

@@ -9,8 +9,8 @@ use super::json::{JSON_LINE, twice};
 use crate::Refusal;
 use sse_broadcaster::{event::Event, internal::Shown};
 
-/// One event to publish, as a query, a form, a JSON object or plain text has it: each field is given at most
-/// once, and [`build`](Self::build) checks its value.
+/// One event to publish, as a client sends it by a query, a form, a JSON object or plain text. Each field is given at
+/// most once; [`build`](Self::build) checks the values.
 ///
 /// ```
 /// use sse_broadcaster_http::PublishRequest;
@@ -31,7 +31,7 @@ pub struct PublishRequest {
 }
 
 impl PublishRequest {
-    /// With this text as its data.
+    /// A request with this text as its data and no other field.
     pub fn from_text(data: impl Into<String>) -> Self {
         Self {
             data: Some(data.into()),
@@ -64,7 +64,7 @@ impl PublishRequest {
         self.id.is_some()
     }
 
-    /// These fields of the body with those of the query.
+    /// Adds the fields of the query to those of the body.
     ///
     /// # Errors
     /// 422 for a field that is in both.
@@ -79,10 +79,11 @@ impl PublishRequest {
         Ok(self)
     }
 
-    /// The event.
+    /// Builds the event.
     ///
     /// # Errors
-    /// 422 for data that is missing, and for a field of a value that an event cannot have.
+    /// 422 `no_data` without data, and 422 for a value that an event cannot have: see
+    /// [`EventBuilder::build`](sse_broadcaster::event::EventBuilder::build).
     pub fn build(self) -> Result<Event, Refusal> {
         let data = self.data.ok_or_else(|| {
             let detail =
@@ -109,15 +110,15 @@ impl PublishRequest {
 fn invalid_retry() -> Refusal {
     Refusal::unprocessable(
         "invalid_retry",
-        "retry is a whole number of milliseconds, at most a day's",
+        "retry is a whole number of milliseconds, at most 86400000 (a day)",
     )
 }
 
-fn unknown(name: &str, place: &str, known: &str) -> Refusal {
+fn unknown(name: &str, container: &str, known: &str) -> Refusal {
     Refusal::unprocessable(
         "unknown_field",
         format!(
-            "{} is not a field of {place}; known are {known}: {JSON_LINE}. To send text as it is, add \
+            "{} is not a field of {container}; known are {known}: {JSON_LINE}. To send text as it is, add \
              -H 'Content-Type: text/plain'",
             Shown(name)
         ),

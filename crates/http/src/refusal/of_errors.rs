@@ -1,4 +1,4 @@
-//! The status and code of each error of the library.
+//! The status and code of each error of the library, as refusals.
 
 use http::StatusCode;
 use sse_broadcaster::{
@@ -40,7 +40,11 @@ impl From<PublishError> for Refusal {
 
 fn internal() -> Refusal {
     let status = StatusCode::INTERNAL_SERVER_ERROR;
-    Refusal::new(status, "internal", "the server failed")
+    Refusal::new(
+        status,
+        "internal",
+        "the server failed; its log has the cause",
+    )
 }
 
 impl From<Unavailable> for Refusal {
@@ -75,7 +79,7 @@ impl From<SignalError> for Refusal {
             SignalError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             SignalError::Full => StatusCode::INSUFFICIENT_STORAGE,
             SignalError::Contended => StatusCode::SERVICE_UNAVAILABLE,
-            // The types of a program, and calls that block, are none of the client's business.
+            // Faults of the program, which its client cannot mend.
             _ => return internal().with_source(error),
         };
         Self::new(status, error.code(), error.to_string()).with_source(error)
@@ -103,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_succeed_a_moment_later_has_a_retry_after() {
+    fn only_a_refusal_that_may_pass_in_a_moment_has_a_retry_after() {
         let headers = |refusal: Refusal| -> Vec<_> {
             let headers = refusal.headers().map(|(name, _)| name);
             headers.skip(2).collect()

@@ -14,8 +14,7 @@ enum Comparison {
 /// Not a list of entity tags.
 struct Malformed;
 
-/// What must be so of a document that is read. A list of what a cache has is no guard: what is wrong
-/// with it is no reason to refuse the document.
+/// The condition of a read. A malformed `If-None-Match` is ignored: it only lists what a cache has.
 pub(crate) fn condition_of_read(request: &impl RequestHead) -> Result<Condition, Refusal> {
     Ok(Condition::new(
         versions(request, "If-Match", Comparison::Strong)?,
@@ -23,7 +22,7 @@ pub(crate) fn condition_of_read(request: &impl RequestHead) -> Result<Condition,
     ))
 }
 
-/// What must be so of a document that is written.
+/// The condition of a write.
 pub(crate) fn condition(request: &impl RequestHead) -> Result<Condition, Refusal> {
     Ok(Condition::new(
         versions(request, "If-Match", Comparison::Strong)?,
@@ -31,7 +30,7 @@ pub(crate) fn condition(request: &impl RequestHead) -> Result<Condition, Refusal
     ))
 }
 
-/// The versions that a header names, if it is there. A tag that no version has is of none.
+/// The versions that a header names; `None` without the header. A tag that no version can have matches none.
 fn versions(
     request: &impl RequestHead,
     name: &str,
@@ -42,7 +41,7 @@ fn versions(
     if given.is_empty() {
         return Ok(None);
     }
-    // Lines of one name are one list.
+    // Several headers of one name are one list.
     let list = given.join(&b", "[..]);
     let versions = read_list(&list, comparison).map_err(|Malformed| {
         let shown: String = String::from_utf8_lossy(&list).chars().take(100).collect();
@@ -61,7 +60,7 @@ fn read_list(list: &[u8], comparison: Comparison) -> Result<Versions, Malformed>
     let mut versions = Vec::new();
     let (mut rest, mut tags) = (list, 0);
     loop {
-        // Empty members of a list are allowed.
+        // A list may have empty members.
         rest = trim_start(rest, |byte| matches!(byte, b' ' | b'\t' | b','));
         if rest.is_empty() {
             return if tags > 0 {
@@ -73,19 +72,19 @@ fn read_list(list: &[u8], comparison: Comparison) -> Result<Versions, Malformed>
         let weak = rest.strip_prefix(b"W/");
         let quoted = weak.unwrap_or(rest).strip_prefix(b"\"").ok_or(Malformed)?;
         let end = memchr::memchr(b'"', quoted).ok_or(Malformed)?;
-        let (tag, behind) = (&quoted[..end], &quoted[end + 1..]);
+        let (tag, after) = (&quoted[..end], &quoted[end + 1..]);
         if weak.is_none() || comparison == Comparison::Weak {
             versions.extend(version(tag));
         }
         tags += 1;
-        rest = trim_start(behind, |byte| matches!(byte, b' ' | b'\t'));
+        rest = trim_start(after, |byte| matches!(byte, b' ' | b'\t'));
         if !rest.is_empty() && !rest.starts_with(b",") {
             return Err(Malformed);
         }
     }
 }
 
-/// Only as it is written: tags are compared as text.
+/// The version of a tag in its canonical form: tags are compared as text.
 fn version(tag: &[u8]) -> Option<EventId> {
     let text = std::str::from_utf8(tag).ok()?;
     let version: EventId = text.parse().ok()?;

@@ -1,4 +1,4 @@
-//! Cross-origin responses, by the Fetch standard: who may read what, and the responses to preflights.
+//! CORS, by the Fetch standard: headers for pages of admitted origins, and responses to preflights.
 
 use http::{
     HeaderMap, StatusCode,
@@ -11,16 +11,16 @@ use crate::{
     response::{self, Body, Response},
 };
 
-/// Headers of such requests, of ours or of the common clients: listed where a preflight names none.
+/// Request headers of the routes and of common clients, for a preflight that names none.
 const HEADERS: HeaderValue = HeaderValue::from_static(
     "authorization, cache-control, content-type, if-match, if-none-match, \
     last-event-id, datastar-request, \
     hx-boosted, hx-current-url, hx-history-restore-request, hx-prompt, hx-request, hx-request-type, \
     hx-source, hx-target, hx-trigger, hx-trigger-name, x-requested-with",
 );
-/// Longest list of headers that a preflight may name.
+/// Longest list of headers in a preflight.
 const MAX_REQUESTED_BYTES: usize = 4 << 10;
-/// The headers of a response that the pages of admitted origins see.
+/// The response headers that pages of admitted origins may read.
 const EXPOSED: HeaderValue = HeaderValue::from_static("etag, event-head, event-id");
 /// How long a browser may keep the response to a preflight, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
@@ -28,7 +28,7 @@ const ANY: HeaderValue = HeaderValue::from_static("*");
 const TRUE: HeaderValue = HeaderValue::from_static("true");
 const ORIGIN: HeaderValue = HeaderValue::from_static("Origin");
 
-/// Lets the pages of origins that may read see the response, a refusal too.
+/// Lets pages of origins that may read see the response, also if it is a refusal.
 pub(crate) fn admit_reader(headers: &mut HeaderMap, gate: &Gate, request: &impl RequestHead) {
     let origin = gate.reader_origin(request);
     if origin.is_some() {
@@ -37,7 +37,7 @@ pub(crate) fn admit_reader(headers: &mut HeaderMap, gate: &Gate, request: &impl 
     admit(headers, origin, request);
 }
 
-/// Lets the pages of origins that may publish see the response, whatever it is.
+/// Lets pages of origins that may publish see the response, also if it is a refusal.
 pub(crate) fn admit_publisher(headers: &mut HeaderMap, gate: &Gate, request: &impl RequestHead) {
     let admitted = gate.access().publisher_origin(request);
     if let Some((_, sent)) = admitted.zip(sent_origin(request)) {
@@ -47,7 +47,7 @@ pub(crate) fn admit_publisher(headers: &mut HeaderMap, gate: &Gate, request: &im
     }
 }
 
-/// As it was sent, since browsers compare it to the letter; credentials need it so, too.
+/// The origin as it was sent: browsers compare it byte by byte, and with credentials `*` does not count.
 fn sent_origin(request: &impl RequestHead) -> Option<HeaderValue> {
     HeaderValue::from_bytes(request.header("origin")?).ok()
 }
@@ -66,8 +66,7 @@ fn admit(headers: &mut HeaderMap, origin: Option<&str>, request: &impl RequestHe
     }
 }
 
-/// An admitted origin may send every header that it names: tracing, tokens and the like are its own matter,
-/// and nothing here depends on them.
+/// An admitted origin may send every header that it names, such as those of tracing: no check depends on them.
 fn allowed_headers(request: &impl RequestHead) -> HeaderValue {
     let is_list = |value: &[u8]| {
         let mut names = visible_text(value)
@@ -82,7 +81,7 @@ fn allowed_headers(request: &impl RequestHead) -> HeaderValue {
         .unwrap_or(HEADERS)
 }
 
-/// The response to OPTIONS of a route with these methods, a preflight or not.
+/// The response to `OPTIONS` for a route with these methods, whether it is a preflight or not.
 pub(crate) fn options(gate: &Gate, request: &impl RequestHead, methods: &'static str) -> Response {
     let mut response = response::of(StatusCode::NO_CONTENT, Body::Empty);
     let methods = HeaderValue::from_static(methods);

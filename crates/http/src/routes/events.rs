@@ -1,4 +1,4 @@
-//! `POST /events` and `GET /events/<msg>`: the permission, the body by its type, and the response.
+//! Publishing: `POST /events` and `GET /events/<msg>`.
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -44,14 +44,14 @@ where
     finish_write(request, state, response.await)
 }
 
-/// Publishes the rest of the path. The response is the tutorial's.
+/// Publishes the rest of the path. The response is that of the actix-web tutorial.
 pub(super) async fn get(request: &impl RequestHead, message: &str, state: &AppState) -> Response {
     let response = async {
         state.gate.access().may_publish(request)?;
         if !state.gate.access().get_publishes {
             return Err(Refusal::forbidden(
                 "get_publish_disabled",
-                "this server publishes by POST /events only (--no-get-publish)",
+                "publishing by GET is disabled on this server (--no-get-publish); send a POST to /events",
             ));
         }
         let data = percent_decode_str(message).decode_utf8();
@@ -70,7 +70,8 @@ pub(super) async fn get(request: &impl RequestHead, message: &str, state: &AppSt
     finish_write(request, state, response.await)
 }
 
-/// A subscription that was sent by the wrong method would publish what it carries, which is often nothing.
+/// Refuses a `POST` that asks for a stream: a client that subscribes by the wrong method would publish an empty
+/// event.
 fn check_accepted(request: &impl RequestHead) -> Result<(), Refusal> {
     if !accepts_event_stream(request) {
         return Ok(());
@@ -110,7 +111,7 @@ fn json(body: &impl Serialize) -> Response {
     response::with_body(JSON, json_line(body))
 }
 
-/// The response to a publish of one event.
+/// The response to a publish of one event, as JSON.
 #[derive(Serialize)]
 struct One {
     id: String,
@@ -145,7 +146,7 @@ where
     if many && query.has_idempotency_key() {
         return Err(Refusal::unprocessable(
             "duplicate_field",
-            "the id in the query stands for one event; give each object of the array its own",
+            "the id in the query is that of one event; give each object of the array its own",
         ));
     }
     let events = events

@@ -1,14 +1,14 @@
-//! What the responses of all routes have in common.
+//! What the routes have in common.
 
 use http::HeaderValue;
 
 use super::cors;
 use crate::{AppState, Refusal, RequestHead, response::Response};
 
-/// The type of text responses.
+/// The content type of text.
 pub(super) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
-/// Waits for a write, which a client that goes away meanwhile does not undo.
+/// Awaits a write to history, during which a server must not drop the response.
 pub(super) async fn committing<T>(request: &impl RequestHead, write: impl Future<Output = T>) -> T {
     request.set_committing(true);
     let written = write.await;
@@ -16,7 +16,7 @@ pub(super) async fn committing<T>(request: &impl RequestHead, write: impl Future
     written
 }
 
-/// The response to a reader, refused or not.
+/// The response to a read, refused or not, with the headers of CORS.
 pub(super) fn finish_read(
     request: &impl RequestHead,
     state: &AppState,
@@ -27,7 +27,7 @@ pub(super) fn finish_read(
     response
 }
 
-/// The response to a publisher, refused or not.
+/// The response to a write, refused or not, with the headers of CORS.
 pub(super) fn finish_write(
     request: &impl RequestHead,
     state: &AppState,

@@ -1,4 +1,4 @@
-//! `GET /events` for clients that accept JSON and no stream: a bounded part of history, read once.
+//! A page of history: `GET /events` for clients that accept JSON and not streams.
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
@@ -61,7 +61,7 @@ async fn page(
     Ok(response)
 }
 
-/// The page in parts, each read when the one before has been sent.
+/// The parts of a page, each read from history when it is polled.
 fn write(
     reader: HistoryReader,
     format: PageFormat,
@@ -82,7 +82,7 @@ fn write(
     )
 }
 
-/// What is to be written next of a page.
+/// The part of a page that is next.
 enum Next {
     Beginning,
     Events { first: bool },
@@ -97,7 +97,7 @@ fn begin(format: PageFormat, reader: &HistoryReader) -> String {
             let (head, gap) = (reader.head(), gap.as_deref().unwrap_or("null"));
             format!(r#"{{"head":"{head}","gap":{gap},"events":["#)
         }
-        // A member more before the gap's own, as on a WebSocket.
+        // With the member `type` first, as on a WebSocket.
         (PageFormat::Lines, Some(gap)) => format!("{{\"type\":\"gap\",{}\n", &gap[1..]),
         (PageFormat::Lines, None) => String::new(),
     }

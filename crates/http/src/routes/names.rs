@@ -1,4 +1,4 @@
-//! The names of topics and of signals, page by page.
+//! Lists: the names of topics and of signals, page by page.
 
 use serde_json::{Value, json};
 
@@ -41,7 +41,7 @@ pub(super) async fn signals(request: &impl RequestHead, state: &AppState) -> Res
     finish_read(request, state, page.await)
 }
 
-/// Whether a request without names is for the list and not for a stream, which would want some.
+/// Whether a request is for the list: it names no signal and does not accept a stream.
 pub(super) fn wants_list(request: &impl RequestHead) -> bool {
     let names = query::lossy_pairs(request.query().as_bytes()).any(|(name, _)| name == "name");
     !names && !accepts_event_stream(request)

@@ -1,5 +1,5 @@
-//! `/signals/{name}`: a document, read, set, patched and removed, by the conditional requests of RFC
-//! 9110; its entity tag is the position of its last change.
+//! `/signals/{name}`: reads, sets, patches and removes a document, with the conditional requests of RFC 9110.
+//! The entity tag is the version, the id of the event of the last change.
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -22,25 +22,26 @@ use crate::{
 use sse_broadcaster::event::EventId;
 use sse_broadcaster_signals::{Patch, SignalError, SignalName, Versions, Written, parse};
 
-/// The methods of a document, and of the stream.
+/// The methods of a document, then those of the stream.
 pub(super) const METHODS: &str = "GET, HEAD, PUT, PATCH, DELETE, OPTIONS";
 pub(super) const STREAM_METHODS: &str = "GET, HEAD, OPTIONS";
 const JSON_PATCH: &str = "application/json-patch+json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
-/// `name` as the path has it.
+/// `name` is percent-encoded, as in the path.
 pub(super) async fn get(request: &impl RequestHead, name: &str, state: &AppState) -> Response {
     let response = async {
         let name = decode(name)?;
         let condition = condition_of_read(request)?;
         let found = state.signals.text(&name).await?;
         let (text, version) = found.ok_or(SignalError::Missing)?;
-        let hold = |versions: &Option<Versions>| versions.as_ref().map(|these| these.hold(version));
-        if hold(&condition.matches) == Some(false) {
+        let holds =
+            |versions: &Option<Versions>| versions.as_ref().map(|these| these.hold(version));
+        if holds(&condition.matches) == Some(false) {
             let version = Some(version);
             return Err(SignalError::Changed { version }.into());
         }
-        if hold(&condition.matches_none) == Some(true) {
+        if holds(&condition.matches_none) == Some(true) {
             return Ok(not_modified(version));
         }
         Ok(document(StatusCode::OK, version, text))

@@ -1,4 +1,4 @@
-//! `GET /events` and `GET /signals`: who gets a stream, and what its response begins with.
+//! Streams: `GET /events` and `GET /signals`.
 
 use bytes::Bytes;
 use http::{
@@ -20,22 +20,22 @@ use sse_broadcaster::{
     sse::{Frame, Notice},
 };
 
-/// What a stream carries.
+/// The kind of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StreamKind {
     /// Events of topics.
     Events,
-    /// Documents, and patches of them.
+    /// Documents of signals, and patches to them.
     Signals,
 }
 
 impl StreamKind {
-    /// Checks the names of the parameters: one that is misspelt would be passed over in silence, and the
-    /// stream be another one than was meant.
+    /// Checks the names of the query parameters. Unknown ones are ignored, so that a misspelt one would silently open
+    /// another stream.
     ///
     /// # Errors
-    /// 400 `unknown_parameter` for a name that resembles a parameter.
+    /// 400 `unknown_parameter` for a name that is similar to a parameter.
     pub fn check_parameters(self, request: &impl RequestHead) -> Result<(), Refusal> {
         let known = match self {
             Self::Events => &PARAMETERS[..],
@@ -44,7 +44,7 @@ impl StreamKind {
         for (name, _) in query::lossy_pairs(request.query().as_bytes()) {
             if let Some(meant) = query::misspelt(&name, known) {
                 let detail = format!(
-                    "{} is no parameter of a stream; write {meant}, and repeat it for several: ?{meant}=a&{meant}=b",
+                    "{} is not a parameter of a stream; write {meant}, and repeat it for several: ?{meant}=a&{meant}=b",
                     Shown(&name)
                 );
                 let invalid = Invalid::new("unknown_parameter", detail);
@@ -55,7 +55,7 @@ impl StreamKind {
     }
 }
 
-/// The parameters of a stream that can be granted.
+/// The parameters of either kind of stream.
 enum Parameters {
     Events(StreamRequest),
     Signals(SignalsRequest),
@@ -80,10 +80,10 @@ impl Parameters {
     }
 }
 
-/// Subscribes for a request, within the bound of its address.
+/// Subscribes for a request, within the limit of streams per address.
 ///
 /// # Errors
-/// 503 for one stream more than its address may have, and while nobody can subscribe.
+/// 503 `too_many_subscribers` at that limit; the errors of `subscribe`.
 pub fn grant(
     request: &impl RequestHead,
     state: &AppState,
@@ -94,10 +94,10 @@ pub fn grant(
     Ok(OpenedStream { stream, slot })
 }
 
-/// Reads the parameters from the query and the header `Last-Event-ID`.
+/// Parses the parameters with `read`, which gets the query and the value of the header `Last-Event-ID`.
 ///
 /// # Errors
-/// 400, with the code of the parameter that cannot be: an `EventSource` has no body.
+/// 400 with the code of the parameter that is not valid.
 pub fn read_parameters<P>(
     request: &impl RequestHead,
     read: impl FnOnce(&str, Option<&[u8]>) -> Result<P, Invalid>,
@@ -108,7 +108,7 @@ pub fn read_parameters<P>(
 pub(super) fn respond(request: &impl RequestHead, state: &AppState, kind: StreamKind) -> Response {
     let mut response = finish_read(request, state, stream(request, state, kind));
     if response.status() == StatusCode::SERVICE_UNAVAILABLE {
-        // Its connection may be what others lack.
+        // Other clients may need the connection.
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
     }
@@ -134,34 +134,35 @@ fn stream(
         }
         Err(refusal) => {
             state.broadcaster.count_refused();
-            come_back(request, refusal)
+            reconnect_later(request, refusal)
         }
     }
 }
 
-/// An `EventSource` that gets 503 stops for good: it gets a stream with the time after which to reconnect, and is cut.
-fn come_back(request: &impl RequestHead, refusal: Refusal) -> Result<Response, Refusal> {
-    // What can never be granted is no matter of coming back.
-    let passes = refusal.retry_after().is_some();
-    if !passes || !accepts_event_stream(request) {
+/// An `EventSource` that gets 503 never reconnects. So it gets a stream with the time after which to reconnect,
+/// which is then cut.
+fn reconnect_later(request: &impl RequestHead, refusal: Refusal) -> Result<Response, Refusal> {
+    // A refusal that is not temporary is sent as it is.
+    let is_temporary = refusal.retry_after().is_some();
+    if !is_temporary || !accepts_event_stream(request) {
         return Err(refusal);
     }
     let retry: Bytes = Frame::notice(&Notice::Reconnect {
         after: Broadcaster::spread_retry(),
         position: None,
     });
-    Ok(response::of_stream(None, Body::ComeBack(retry)))
+    Ok(response::of_stream(None, Body::Reconnect(retry)))
 }
 
-/// Whether the stream's bytes are framed in chunks: HTTP/1.0 has none.
+/// Whether the body of a stream is sent in chunks: HTTP/1.0 does not have them.
 pub fn is_chunked(request: &impl RequestHead) -> bool {
     request.version() >= Version::HTTP_11
 }
 
-/// A stream for a socket that no framework serves: the beginning of the response, and the stream.
+/// Opens a stream for a server that writes it to the socket itself: the head of the response, and the stream.
 ///
 /// # Errors
-/// The refusal, with its status and code.
+/// As the responses of `GET /events` and `GET /signals`: 400, 403 and 503.
 pub fn open_stream(
     request: &impl RequestHead,
     state: &AppState,

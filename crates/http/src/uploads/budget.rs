@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-/// What all request bodies share: how much they may take, and how much they take now.
+/// The bounds that all request bodies share, and what they use at present.
 #[derive(Debug)]
 pub struct Uploads {
     pub(super) limits: UploadLimits,
@@ -16,16 +16,23 @@ pub struct Uploads {
     pub(super) slow: AtomicUsize,
 }
 
-/// How much request bodies may take.
+/// Bounds of all request bodies together.
+///
+/// ```
+/// use std::time::Duration;
+/// use sse_broadcaster_http::UploadLimits;
+///
+/// let limits = UploadLimits::default().bytes(16 << 20).idle_timeout(Duration::from_secs(10));
+/// assert_eq!(limits.slow, 1_024);
+/// ```
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct UploadLimits {
-    /// Bytes that are held in all until they are published, beyond the first 16 KiB of each body. 64 MiB by
-    /// default.
+    /// Most bytes in memory until they are published, beyond the first 16 KiB of each body. 64 MiB by default.
     pub bytes: usize,
-    /// How many bodies may be under way that have taken longer than a second. 1,024 by default.
+    /// Most bodies that have been arriving for more than a second. 1,024 by default.
     pub slow: usize,
-    /// How long the next of streamed lines may take. A minute by default.
+    /// How long a body of lines may pause between two of them. A minute by default.
     pub idle_timeout: Duration,
 }
 
@@ -40,19 +47,19 @@ impl Default for UploadLimits {
 }
 
 impl UploadLimits {
-    /// Sets how many bytes are held in all.
+    /// Sets the most bytes in memory.
     #[must_use]
     pub fn bytes(self, bytes: usize) -> Self {
         Self { bytes, ..self }
     }
 
-    /// Sets how many bodies may be under way that have taken longer than a second.
+    /// Sets the most bodies that have been arriving for more than a second.
     #[must_use]
     pub fn slow(self, slow: usize) -> Self {
         Self { slow, ..self }
     }
 
-    /// Sets how long the next of streamed lines may take.
+    /// Sets how long a body of lines may pause between two of them.
     #[must_use]
     pub fn idle_timeout(self, idle_timeout: Duration) -> Self {
         Self {
@@ -63,7 +70,7 @@ impl UploadLimits {
 }
 
 impl Uploads {
-    /// With these bounds, and nothing under way.
+    /// Uploads with these bounds, of which none has begun.
     #[must_use]
     pub fn new(limits: UploadLimits) -> Arc<Self> {
         Arc::new(Self {
@@ -73,12 +80,12 @@ impl Uploads {
         })
     }
 
-    /// Bytes that are held now, beyond the first 16 KiB of each body.
+    /// Bytes in memory at present, beyond the first 16 KiB of each body.
     pub fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// How many bodies are under way that have taken longer than a second.
+    /// How many bodies have been arriving for more than a second.
     pub fn slow(&self) -> usize {
         self.slow.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! One request body: what it holds, and how long it takes.
+//! One request body: the memory that it uses, and the time that it takes.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -13,43 +13,43 @@ use tokio::time::{Instant, timeout_at};
 use super::budget::Uploads;
 use crate::{Refusal, RequestHead};
 
-/// How long a body may take in all, but for streamed lines, which come when they come.
+/// How long a body may take, except one of lines, which may arrive at any time.
 const BODY_TIMEOUT: Duration = Duration::from_secs(300);
-/// In each such time at least so much is to come, or the end: a body of which a byte comes now and then
-/// would hold its bytes and its connection.
+/// In each such period at least 30 KiB of a body must arrive, or its end: one that arrives a byte at a time
+/// would hold its memory and its connection.
 pub const PART_TIMEOUT: Duration = Duration::from_secs(30);
 const LEAST_PART: usize = 30 << 10;
-/// How long a body is waited for before it counts as a slow one.
+/// After this time a body that is not complete counts as slow.
 const SLOW_AFTER: Duration = Duration::from_secs(1);
-/// So much of each body is not counted: publishes of the usual size find room however many large ones
-/// there are, and the connections' own buffers are as large.
+/// The first bytes of each body are not counted, so that publishes of the usual size are accepted however many
+/// large ones there are. The buffers of a connection are as large.
 const FREE_BYTES: usize = 16 << 10;
 
-/// One body that is being received, or is being published.
+/// One body that is being received or published. Dropping it gives its memory back.
 #[derive(Debug)]
 pub struct Upload {
     uploads: Arc<Uploads>,
-    /// Bytes of it that are held.
+    /// Bytes of it in memory.
     held: usize,
-    /// Of these, bytes of the budget.
+    /// Those of them that count against the budget.
     counted: usize,
     is_slow: bool,
     begun: Instant,
-    /// Since when, and how much has come since.
+    /// The beginning of the current period, and how much has arrived in it.
     window: (Instant, usize),
 }
 
-/// The part of a body that is waited for.
+/// Which part of a body is awaited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Await {
     /// The whole body, or the rest of a line.
     Rest,
-    /// A further line.
+    /// The next line.
     Line,
 }
 
 impl Upload {
-    /// A body of which nothing has come yet.
+    /// A body of which nothing has arrived yet.
     pub fn begin(uploads: &Arc<Uploads>) -> Self {
         let now = Instant::now();
         Self {
@@ -62,10 +62,10 @@ impl Upload {
         }
     }
 
-    /// Counts that so many bytes of it are held now.
+    /// Sets how many bytes of it are in memory.
     ///
     /// # Errors
-    /// 503 while request bodies hold as much as they may.
+    /// 503 `uploads_full` at the bound of all request bodies.
     pub fn hold(&mut self, bytes_held: usize) -> Result<(), Refusal> {
         let wanted = bytes_held.saturating_sub(FREE_BYTES);
         let Uploads { limits, bytes, .. } = &*self.uploads;
@@ -76,7 +76,7 @@ impl Upload {
                 bytes.fetch_sub(more, Ordering::Relaxed);
                 return Err(Refusal::unavailable(
                     "uploads_full",
-                    "request bodies hold as many bytes as allowed; try again in a moment",
+                    "request bodies use as much memory as allowed; try again in a moment",
                 ));
             }
         } else {
@@ -87,7 +87,7 @@ impl Upload {
         Ok(())
     }
 
-    /// Counts so many more.
+    /// Adds bytes to those in memory.
     ///
     /// # Errors
     /// As [`hold`](Self::hold).
@@ -96,14 +96,14 @@ impl Upload {
         self.hold(self.held + bytes)
     }
 
-    /// Called every [`PART_TIMEOUT`]: whether bytes of the budget are held, and too little has come since the
-    /// last call.
+    /// To be called every [`PART_TIMEOUT`]: whether the body uses memory of the budget and too little of it has
+    /// arrived since the last call.
     pub fn is_overdue(&mut self) -> bool {
-        let come = std::mem::take(&mut self.window.1);
-        self.counted > 0 && come < LEAST_PART
+        let arrived = std::mem::take(&mut self.window.1);
+        self.counted > 0 && arrived < LEAST_PART
     }
 
-    /// A line has ended: the time for the next one begins.
+    /// A line has ended: the time limit for the next one begins.
     pub(crate) fn begin_line(&mut self) {
         self.window = (Instant::now(), 0);
     }
@@ -122,12 +122,12 @@ impl Upload {
             Await::Line => self.uploads.limits.idle_timeout,
         };
         let deadline = self.window.0 + timeout;
-        let patient = if self.is_slow {
+        let quick = if self.is_slow {
             None
         } else {
             timeout_at(self.begun + SLOW_AFTER, body.next()).await.ok()
         };
-        let part = if let Some(part) = patient {
+        let part = if let Some(part) = quick {
             part
         } else {
             self.count_slow()?;
@@ -143,7 +143,7 @@ impl Upload {
         Ok(Some(part))
     }
 
-    /// A whole body has not taken too long in all.
+    /// Checks that the body has not taken too long in total.
     pub(crate) fn check_age(&self) -> Result<(), Refusal> {
         if self.begun.elapsed() >= BODY_TIMEOUT {
             return Err(too_slow());
@@ -160,7 +160,7 @@ impl Upload {
             slow.fetch_sub(1, Ordering::Relaxed);
             return Err(Refusal::unavailable(
                 "too_many_uploads",
-                "as many request bodies as allowed are slow to come; try again in a moment",
+                "as many request bodies as allowed arrive slowly; try again in a moment",
             ));
         }
         self.is_slow = true;
@@ -179,7 +179,7 @@ impl Drop for Upload {
 /// A whole body, which counts as an upload until it is dropped.
 pub(crate) struct Whole {
     pub(crate) bytes: BytesMut,
-    /// Held until what the body says is published.
+    /// Kept until the events of the body are published.
     pub(crate) upload: Upload,
 }
 
@@ -219,7 +219,7 @@ fn too_slow() -> Refusal {
     Refusal::new(
         StatusCode::REQUEST_TIMEOUT,
         "body_timeout",
-        "the rest of the body did not come in time",
+        "the rest of the body did not arrive in time",
     )
 }
 
@@ -251,18 +251,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_that_comes_a_byte_at_a_time_is_ended() {
+    async fn a_body_that_arrives_a_byte_at_a_time_is_refused() {
         let byte = || async {
             tokio::time::sleep(Duration::from_secs(5)).await;
             Some((Ok::<_, Infallible>(Bytes::from_static(b"x")), ()))
         };
         let mut body = Box::pin(stream::unfold((), move |()| byte()));
-        let mut taken = 0;
+        let mut received = 0;
         let mut upload = Upload::begin(&Uploads::new(UploadLimits::default()));
         let begun = Instant::now();
         let refused = loop {
             match upload.next(&mut body, Await::Rest).await {
-                Ok(part) => taken += part.map_or(0, |part| part.len()),
+                Ok(part) => received += part.map_or(0, |part| part.len()),
                 Err(refused) => break refused,
             }
         };
@@ -270,7 +270,7 @@ mod tests {
             (refused.code(), begun.elapsed()),
             ("body_timeout", PART_TIMEOUT)
         );
-        assert!(taken > 1);
+        assert!(received > 1);
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! Variables that look like settings and are none: a typo must not leave a setting at its default.
+//! Rejects variables `SSE_BROADCASTER_*` that are not settings: a typo must not leave a setting at its default.
 
 use std::ffi::OsString;
 
@@ -8,12 +8,12 @@ use clap::{
 };
 
 const PREFIX: &str = "SSE_BROADCASTER_";
-/// Most names that one message lists.
+/// Most names in one message.
 const MAX_LISTED: usize = 8;
-/// Longest name that is repeated.
+/// Longest part of a name in a message.
 const MAX_NAME_CHARS: usize = 64;
 
-/// What others call a setting, where no resemblance leads to it.
+/// Names that other programs have for a setting, if they are not similar to ours.
 const OTHER_NAMES: &[(&str, &str)] = &[
     ("address", "LISTEN"),
     ("addr", "LISTEN"),
@@ -31,7 +31,7 @@ const OTHER_NAMES: &[(&str, &str)] = &[
 ];
 
 /// # Errors
-/// The names that are no setting, with those that are probably meant.
+/// The names that are not settings, with those that are probably meant.
 pub(super) fn check(
     command: &Command,
     variables: impl Iterator<Item = (OsString, OsString)>,
@@ -77,7 +77,7 @@ fn sentence(command: &Command, name: &str) -> String {
     }
 }
 
-/// The variable that was probably meant, by the resemblance that clap has for flags.
+/// The variable that is probably meant, by clap's similarity of flags.
 fn meant(command: &Command, name: &str) -> Option<String> {
     let words = name[PREFIX.len()..].to_lowercase().replace('_', "-");
     let words = words.trim_matches('-');
@@ -102,7 +102,7 @@ fn meant(command: &Command, name: &str) -> Option<String> {
     }
 }
 
-/// Kubernetes sets these in every container beside a Service whose name begins as this program's.
+/// Kubernetes sets such variables in every container for a Service whose name begins like this program's.
 fn is_service(name: &str, value: &str) -> bool {
     let words: Vec<&str> = name.split('_').collect();
     let ends_with = |end: &[&str]| words.ends_with(end);
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_and_what_others_own_are_no_unknown_variables() {
+    fn settings_and_variables_of_other_programs_are_accepted() {
         for name in [
             "SSE_BROADCASTER_DATA_DIR",
             "SSE_BROADCASTERS_X",
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_of_kubernetes_services_are_no_settings() {
+    fn variables_of_kubernetes_services_are_ignored() {
         for (name, value) in [
             ("PORT", "tcp://10.0.0.1:80"),
             ("PORT", "udp://10.0.0.1:80"),

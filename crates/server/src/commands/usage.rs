@@ -1,14 +1,14 @@
-//! What was wrong with the command line or the environment, in one line.
+//! Errors of the command line and the environment, in one line each.
 
 use clap::{
     Command,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-/// The one command that a build can leave out.
+/// The command that a build can leave out.
 const LOAD_TESTER: &str = "bench";
 
-/// The message of the parser, without the usage and the pointers that follow it.
+/// The message of the parser without the usage that follows it.
 pub(super) fn one_line(command: &Command, error: &clap::Error) -> String {
     if error.kind() == ErrorKind::InvalidSubcommand {
         return unknown_command(command, error);
@@ -28,7 +28,7 @@ pub(super) fn one_line(command: &Command, error: &clap::Error) -> String {
     }
 }
 
-/// A stray word may be the second half of a key: it is not repeated.
+/// The unknown word is not repeated, since it may be a part of a key.
 fn unknown_command(command: &Command, error: &clap::Error) -> String {
     let word = error.get(ContextKind::InvalidSubcommand);
     if matches!(word, Some(ContextValue::String(word)) if word == LOAD_TESTER) {
@@ -44,7 +44,7 @@ fn unknown_command(command: &Command, error: &clap::Error) -> String {
     format!("there is no such command; the commands are {others} and {last}")
 }
 
-/// The variable that the refused value may have come from, where it is set.
+/// The variable of a refused value, if it is set.
 fn variable(command: &Command, error: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
         return None;
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_setting_is_told_in_one_line_with_its_flag_and_what_would_be_right() {
+    fn an_invalid_setting_is_reported_in_one_line_with_its_flag_and_what_would_be_right() {
         assert_eq!(
             refused(&["--drain-time", "soon"]),
             "invalid value 'soon' for '--drain-time <DURATION>': a duration has a unit, for example \
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_command_is_answered_with_those_that_there_are() {
+    fn an_unknown_command_is_reported_with_the_known_ones() {
         let line = refused(&["serve"]);
         assert!(line.starts_with("there is no such command"), "{line}");
         for command in ["subscribe", "publish", "health"] {

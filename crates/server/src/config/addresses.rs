@@ -33,10 +33,10 @@ impl Config {
         (paths(&self.listen), paths(&self.admin_listen))
     }
 
-    /// Checks that a public address is only opened for publishing where that was chosen.
+    /// Checks that the operator has chosen who may publish if an address can be reached from other machines.
     ///
     /// # Errors
-    /// The three settings of which one must be chosen, ready to paste.
+    /// Names the three settings of which one must be chosen.
     pub fn check_publishing(
         &self,
         addresses: &[SocketAddr],
@@ -45,10 +45,10 @@ impl Config {
         let chosen = has_keys || self.allow_anonymous_publish || self.no_publish;
         match addresses.iter().find(|address| !is_loopback(address.ip())) {
             Some(public) if !chosen => Err(BadSetting(format!(
-                "{public} can be reached from other machines: say who may publish. With a key, such \
-                 as openssl rand -hex 32 prints: --publish-key-file FILE or \
-                 SSE_BROADCASTER_PUBLISH_KEY=… in the environment; anybody: \
-                 --allow-anonymous-publish or SSE_BROADCASTER_ALLOW_ANONYMOUS_PUBLISH=true; nobody: \
+                "{public} can be reached from other machines: choose who may publish. Clients with a key, \
+                 such as openssl rand -hex 32 prints: --publish-key-file FILE or \
+                 SSE_BROADCASTER_PUBLISH_KEY=… in the environment; every client: \
+                 --allow-anonymous-publish or SSE_BROADCASTER_ALLOW_ANONYMOUS_PUBLISH=true; no client: \
                  --no-publish or SSE_BROADCASTER_NO_PUBLISH=true"
             ))),
             _ => Ok(()),

@@ -1,14 +1,14 @@
-//! Which settings were given, and by which name: a setting that has no effect beside the others is
-//! reported by the name that its operator used.
+//! Which settings were given, and by which name: a setting without effect is reported by the name that the
+//! operator used.
 
 use std::{collections::BTreeMap, ffi::OsStr};
 
 use clap::{ArgMatches, Command, parser::ValueSource};
 
-use super::{BadSetting, Config, LogPlace};
+use super::{BadSetting, Config, LogLocation};
 use sse_broadcaster_cli::size;
 
-/// The settings of the command line and of the environment, without those that have their default.
+/// The settings that were given on the command line or in the environment.
 #[derive(Debug, Clone, Default)]
 pub struct Given(BTreeMap<String, Shown>);
 
@@ -19,11 +19,11 @@ struct Shown {
     is_empty: bool,
 }
 
-/// An empty filter is how `RUST_LOG` is switched off, too.
+/// An empty filter is the default, as with `RUST_LOG`.
 const MAY_BE_EMPTY: &[&str] = &["log"];
 
 impl Given {
-    /// Those of `matches`; a switch that is off is not given.
+    /// The settings of `matches`. A switch that is off does not count as given.
     #[must_use]
     pub fn of(command: &Command, matches: &ArgMatches) -> Self {
         let settings = command.get_arguments().filter_map(|argument| {
@@ -53,21 +53,23 @@ impl Given {
         Self(settings.collect())
     }
 
-    /// By its flag, without the dashes.
+    /// Whether a setting was given by its variable; `flag` is its flag without the dashes.
     #[must_use]
     pub fn by_variable(&self, flag: &str) -> bool {
         self.0.get(flag).is_some_and(|shown| !shown.by_flag)
     }
 
-    /// The flags that were given on the command line, beside these.
+    /// The flags that were given on the command line, except these.
     pub fn flags_beside<'a>(&'a self, known: &'a [&str]) -> impl Iterator<Item = &'a str> {
         let flags = self.0.iter().filter(|(_, shown)| shown.by_flag);
         let others = flags.filter(|(flag, _)| !known.contains(&flag.as_str()));
         others.map(|(_, shown)| shown.name.as_str())
     }
 
+    /// Checks that no setting is empty: it would silently have its default.
+    ///
     /// # Errors
-    /// When a setting is empty: whoever wrote it wanted something, and would get the default.
+    /// Names the setting.
     pub fn check_empty(&self) -> Result<(), BadSetting> {
         let empty = self
             .0
@@ -91,13 +93,13 @@ fn is_empty(value: &OsStr) -> bool {
 }
 
 impl Config {
-    /// A sentence for each setting that was given and has no effect beside the others.
+    /// A sentence for each setting that was given and has no effect with the others.
     #[must_use]
     pub fn without_effect(&self) -> Vec<String> {
         let (rules, given) = (self.rules(), &self.given.0);
         let names = rules.iter().flat_map(|rule| {
-            let held = rule.flags.iter().filter(|_| rule.holds);
-            held.filter_map(|flag| Some((&given.get(*flag)?.name, &rule.why)))
+            let flags = rule.flags.iter().filter(|_| rule.holds);
+            flags.filter_map(|flag| Some((&given.get(*flag)?.name, &rule.why)))
         });
         names
             .map(|(name, why)| format!("{name} has no effect {why}"))
@@ -105,42 +107,49 @@ impl Config {
     }
 
     fn rules(&self) -> Vec<Rule> {
-        let place = self.history.place();
-        let is_disk = matches!(place, Ok(LogPlace::Disk(_)));
-        let is_redis = matches!(place, Ok(LogPlace::Redis(_)));
+        let mut rules = self.history_rules();
+        rules.extend(self.access_rules());
+        rules
+    }
+
+    fn history_rules(&self) -> Vec<Rule> {
+        let location = self.history.location();
+        let is_disk = matches!(location, Ok(LogLocation::Disk(_)));
+        let is_redis = matches!(location, Ok(LogLocation::Redis(_)));
+        let is_log = is_disk || is_redis;
         let kept = self.history.retention();
-        let has_keys = !self.publish_key.is_empty() || self.publish_key_file.is_some();
-        let rule = |flags, holds, why: &str| Rule {
-            flags,
-            holds,
-            why: why.to_owned(),
-        };
+        let bytes = size::show(kept.bytes as u64);
         vec![
-            rule(
+            Rule::new(
                 &["sync", "cache-bytes", "data-dir-wait"],
                 !is_disk,
                 "without --data-dir",
             ),
-            rule(&["redis-prefix"], !is_redis, "without --redis-url"),
-            rule(
+            Rule::new(&["redis-prefix"], !is_redis, "without --redis-url"),
+            Rule::new(
                 &["window-events", "window-bytes"],
-                !is_disk && !is_redis,
+                !is_log,
                 "while history is in memory; --history-events and --history-bytes bound it",
             ),
-            rule(
+            Rule::new(
                 &["window-events"],
-                (is_disk || is_redis) && self.history.window_events > kept.events,
-                &format!("beyond --history-events, which is {}", kept.events),
+                is_log && self.history.window_events > kept.events,
+                format!("beyond --history-events, which is {}", kept.events),
             ),
-            rule(
+            Rule::new(
                 &["window-bytes"],
-                (is_disk || is_redis) && self.history.window_bytes > kept.bytes,
-                &format!(
-                    "beyond --history-bytes, which is {}",
-                    size::show(kept.bytes as u64)
-                ),
+                is_log && self.history.window_bytes > kept.bytes,
+                format!("beyond --history-bytes, which is {bytes}"),
             ),
-            rule(
+        ]
+    }
+
+    fn access_rules(&self) -> Vec<Rule> {
+        let has_keys = !self.publish_key.is_empty() || self.publish_key_file.is_some();
+        let limits = self.max_subscribers_per_address.zip(self.max_subscribers);
+        let has_any = |names: &[String]| names.len() > 1 && names.iter().any(|name| name == "*");
+        vec![
+            Rule::new(
                 &[
                     "publish-key",
                     "publish-key-file",
@@ -151,37 +160,42 @@ impl Config {
                 self.no_publish,
                 "with --no-publish",
             ),
-            rule(
+            Rule::new(
                 &["allow-anonymous-publish"],
                 has_keys && !self.no_publish,
                 "with a publish key: every publish needs one",
             ),
-            rule(
+            Rule::new(
                 &["max-subscribers-per-address"],
-                self.max_subscribers_per_address
-                    .zip(self.max_subscribers)
-                    .is_some_and(|(each, all)| each >= all),
+                limits.is_some_and(|(per_address, all)| per_address >= all),
                 "when it is not below --max-subscribers",
             ),
-            rule(
+            Rule::new(
                 &["host"],
-                self.host.len() > 1 && self.host.iter().any(|one| one == "*"),
+                has_any(&self.host),
                 "beside \"*\", which admits every name",
             ),
-            rule(
+            Rule::new(
                 &["cors-origin"],
-                self.cors_origin.len() > 1 && self.cors_origin.iter().any(|one| one == "*"),
+                has_any(&self.cors_origin),
                 "beside \"*\", which admits every origin",
             ),
         ]
     }
 }
 
-/// When some settings have no effect.
+/// A condition under which some settings have no effect.
 struct Rule {
     flags: &'static [&'static str],
     holds: bool,
     why: String,
+}
+
+impl Rule {
+    fn new(flags: &'static [&'static str], holds: bool, why: impl Into<String>) -> Self {
+        let why = why.into();
+        Self { flags, holds, why }
+    }
 }
 
 #[cfg(test)]
@@ -260,11 +274,15 @@ mod tests {
                 "--cors-origin",
             ),
         ] {
-            let said = config(args).without_effect();
-            assert_eq!(said.is_empty(), reported.is_empty(), "{args:?}: {said:?}");
+            let reports = config(args).without_effect();
+            assert_eq!(
+                reports.is_empty(),
+                reported.is_empty(),
+                "{args:?}: {reports:?}"
+            );
             let expected = format!("{reported} has no effect ");
-            let all = said.iter().all(|line| line.starts_with(&expected));
-            assert!(all, "{args:?}: {said:?}");
+            let all = reports.iter().all(|line| line.starts_with(&expected));
+            assert!(all, "{args:?}: {reports:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What history keeps, and where.
+//! The settings of history: what it keeps, and where.
 
 use std::{
     path::{Path, PathBuf},
@@ -11,7 +11,7 @@ use super::{BadSetting, duration};
 use sse_broadcaster::history::{Retention, SyncPolicy};
 use sse_broadcaster_cli::{Secret, size};
 
-/// Defaults of events and bytes in memory: of the window, and of a history in memory alone.
+/// Defaults of events and bytes in memory, for the window of a log and for a history in memory.
 const IN_MEMORY: (usize, usize) = (100_000, 64 << 20);
 /// Defaults of events and bytes in a log.
 const IN_A_LOG: (usize, usize) = (1_000_000, 1 << 30);
@@ -28,7 +28,7 @@ pub struct HistoryConfig {
           default_value = "10s")]
     pub data_dir_wait: Duration,
 
-    /// When a publish is synced to disk: "always" before the response, at an interval (10ms), or "never"
+    /// When publishes are synced to disk: "always" before the response, at an interval (10ms), or "never"
     #[arg(
         long,
         env = "SSE_BROADCASTER_SYNC",
@@ -64,25 +64,25 @@ pub struct HistoryConfig {
     #[arg(long, env = "SSE_BROADCASTER_HISTORY_EVENTS", value_name = "N")]
     pub history_events: Option<usize>,
 
-    /// Most bytes that history keeps: in memory what events take there, in a log 256 and twice its text
-    /// for each [default: 64MiB in memory, 1GiB in a log]
+    /// Most bytes that history keeps: the memory of events, or in a log twice the text of each event and 256
+    /// bytes [default: 64MiB in memory, 1GiB in a log]
     #[arg(long, env = "SSE_BROADCASTER_HISTORY_BYTES", value_name = "SIZE", value_parser = size::parse::<usize>)]
     pub history_bytes: Option<usize>,
 
-    /// Greatest age of an event, for example 24h [default: any age]
+    /// Greatest age of an event, for example 24h [default: no limit]
     #[arg(long, env = "SSE_BROADCASTER_HISTORY_AGE", value_name = "DURATION", value_parser = duration)]
     pub history_age: Option<Duration>,
 
-    /// Most of a log's newest events that are held in memory
+    /// Most events of a log in memory, the newest
     #[arg(long, env = "SSE_BROADCASTER_WINDOW_EVENTS", value_name = "N", default_value_t = IN_MEMORY.0)]
     pub window_events: usize,
 
-    /// Most bytes of a log's newest events that are held in memory
+    /// Most bytes of a log's newest events in memory
     #[arg(long, env = "SSE_BROADCASTER_WINDOW_BYTES", value_name = "SIZE", value_parser = size::parse::<usize>,
           default_value = "64MiB")]
     pub window_bytes: usize,
 
-    /// Bytes a second at which one stream is sent events of history; 0 for no bound
+    /// Most bytes per second of history that one stream is sent; 0 for no limit
     #[arg(
         long,
         env = "SSE_BROADCASTER_REPLAY_BYTES_PER_SECOND",
@@ -92,13 +92,13 @@ pub struct HistoryConfig {
     )]
     pub replay_bytes_per_second: u64,
 
-    /// Memory for all events of history that are on their way to clients
+    /// Memory for all events of history that are being sent to clients
     #[arg(long, env = "SSE_BROADCASTER_REPLAY_BUFFER_BYTES", value_name = "SIZE", value_parser = size::parse::<usize>,
           default_value = "64MiB")]
     pub replay_buffer_bytes: usize,
 }
 
-/// Slow enough, the heartbeats of a stream that waits for its turn would be late.
+/// At lower rates the pings of a stream would be late.
 const MIN_REPLAY_BYTES_PER_SECOND: u64 = 100_000;
 
 fn replay_rate(text: &str) -> Result<u64, String> {
@@ -106,18 +106,18 @@ fn replay_rate(text: &str) -> Result<u64, String> {
         0 => Ok(0),
         rate if rate >= MIN_REPLAY_BYTES_PER_SECOND => Ok(rate),
         _ => Err(format!(
-            "the rate is at least {} a second, or 0 for no bound",
+            "the rate is at least {} per second, or 0 for no limit",
             size::show(MIN_REPLAY_BYTES_PER_SECOND)
         )),
     }
 }
 
 impl HistoryConfig {
-    /// What the whole history keeps.
+    /// What history keeps.
     #[must_use]
     pub fn retention(&self) -> Retention {
-        let (events, bytes) = match self.place() {
-            Ok(LogPlace::Memory) => IN_MEMORY,
+        let (events, bytes) = match self.location() {
+            Ok(LogLocation::Memory) => IN_MEMORY,
             _ => IN_A_LOG,
         };
         Retention::new()
@@ -126,7 +126,7 @@ impl HistoryConfig {
             .age(self.history_age)
     }
 
-    /// What memory holds of a log.
+    /// What memory keeps of a log.
     #[must_use]
     pub fn window(&self) -> Retention {
         let whole = self.retention();
@@ -135,11 +135,11 @@ impl HistoryConfig {
             .bytes(self.window_bytes.min(whole.bytes))
     }
 
-    /// Where the log is; a setting that is empty counts as not set.
+    /// Where the log is; an empty setting counts as not set.
     ///
     /// # Errors
-    /// When two settings exclude one another.
-    pub fn place(&self) -> Result<LogPlace<'_>, BadSetting> {
+    /// If both a directory and Redis are set.
+    pub fn location(&self) -> Result<LogLocation<'_>, BadSetting> {
         let directory = self
             .data_dir
             .as_deref()
@@ -149,9 +149,9 @@ impl HistoryConfig {
             .as_ref()
             .filter(|url| !url.expose().is_empty());
         match (directory, url) {
-            (None, None) => Ok(LogPlace::Memory),
-            (Some(directory), None) => Ok(LogPlace::Disk(directory)),
-            (None, Some(url)) => Ok(LogPlace::Redis(url)),
+            (None, None) => Ok(LogLocation::Memory),
+            (Some(directory), None) => Ok(LogLocation::Disk(directory)),
+            (None, Some(url)) => Ok(LogLocation::Redis(url)),
             (Some(_), Some(_)) => Err(BadSetting(
                 "--data-dir and --redis-url: the log is on disk or in Redis; give one of them"
                     .into(),
@@ -162,8 +162,8 @@ impl HistoryConfig {
 
 /// Where the log of events is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogPlace<'a> {
-    /// It ends with the process.
+pub enum LogLocation<'a> {
+    /// In memory: it ends with the process.
     Memory,
     Disk(&'a Path),
     Redis(&'a Secret),

@@ -1,12 +1,12 @@
-//! The keys of the flag and of the environment.
+//! The publish keys of the flag and of the environment.
 
 use sse_broadcaster_cli::check_key;
 
 use super::{BadSetting, Config, Secret};
 
 impl Config {
-    /// The keys of `--publish-key`. A variable holds several by comma; what stands on the command line
-    /// is one key, since the flag can be repeated.
+    /// The keys of `--publish-key`. The variable may have several, separated by commas; a flag has one key,
+    /// since it can be repeated.
     #[must_use]
     pub fn given_keys(&self) -> Vec<Secret> {
         let by_variable = self.given.by_variable("publish-key");
@@ -18,10 +18,10 @@ impl Config {
         texts.map(Secret::from).collect()
     }
 
-    /// These, as a server takes them.
+    /// The same keys, checked.
     ///
     /// # Errors
-    /// When one is too short, or such that no request can bring it.
+    /// If a key is too short, or has characters that a header cannot have.
     pub fn checked_keys(&self) -> Result<Vec<Secret>, BadSetting> {
         let (keys, by_variable) = (self.given_keys(), self.given.by_variable("publish-key"));
         let name = if by_variable {
@@ -30,8 +30,7 @@ impl Config {
             "--publish-key"
         };
         let comma = if by_variable && keys.len() > 1 {
-            "; a comma separates keys here, and one that holds a comma belongs into a \
-             --publish-key-file"
+            "; commas separate keys here: write a key with a comma into a --publish-key-file"
         } else {
             ""
         };

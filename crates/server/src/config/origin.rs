@@ -1,9 +1,9 @@
-//! Origins of pages, and names of the server, as browsers send them: what could never match is rejected
-//! with the form that does.
+//! Checks that origins of pages and names of the server have the form in which browsers send them. Any other
+//! could never match, and is rejected with the right one.
 
 use url::Url;
 
-/// Never `*`: what a page may do, its readers have it do.
+/// An origin whose pages may publish. Never `*`, with which every page could publish in the name of its visitors.
 pub(super) fn publisher(text: &str) -> Result<String, String> {
     let text = text.trim();
     let bare = text.strip_suffix('/').unwrap_or(text).to_ascii_lowercase();
@@ -25,7 +25,7 @@ pub(super) fn publisher(text: &str) -> Result<String, String> {
                 url.scheme()
             ));
         }
-        // Those of extensions and apps.
+        // The schemes of extensions and apps.
         scheme => match (url.host_str(), url.port()) {
             (None | Some(""), _) => return Err(example.to_owned()),
             (Some(host), None) => format!("{scheme}://{host}"),
@@ -47,7 +47,7 @@ pub(super) fn reader(text: &str) -> Result<String, String> {
     }
 }
 
-/// A name without scheme and port.
+/// The name of a host, without scheme and port.
 pub(super) fn host(text: &str) -> Result<String, String> {
     let text = text.trim();
     let bare = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();

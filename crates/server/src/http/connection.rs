@@ -1,15 +1,15 @@
-//! What both kinds of connection have in common, those of `http/direct` and those of `http/dispatcher`.
+//! What the connections of `http/direct` and `http/dispatcher` have in common.
 //!
 //! ```text
 //! connection/accepted.rs     an accepted connection, before it is known which kind it becomes
 //! connection/settings.rs     timeouts and buffers
 //! connection/limits.rs       how many connections there may be, by the limit of open files
-//! connection/capacity.rs     how many there are; the one that is idle longest makes room
-//! connection/socket.rs       socket options, and what the kernel reports of a socket
-//! connection/upgrades.rs     offers of other protocols, which are ignored
-//! connection/stall.rs        peers that take next to nothing
-//! connection/slow_replay.rs  peers that take replayed events too slowly while others wait
-//! connection/discarded.rs    bytes behind the request of an open stream
+//! connection/capacity.rs     how many there are; the one that has been idle longest makes room
+//! connection/socket.rs       socket options, and what the kernel reports about a socket
+//! connection/upgrades.rs     upgrades to other protocols, which are ignored
+//! connection/stall.rs        peers that acknowledge almost nothing
+//! connection/slow_replay.rs  peers that read replayed events too slowly while others wait
+//! connection/discarded.rs    bytes that a client sends after the request of an open stream
 //! connection/cut.rs          how a stream is cut
 //! ```
 

@@ -1,7 +1,8 @@
-//! Streams on sockets of our own: one loop a worker, beside actix's dispatchers on the same thread.
+//! Streams on sockets that the server writes itself: one loop per worker, beside actix's dispatchers on the
+//! same thread.
 //!
-//! A connection whose first request asks for a stream never sees a dispatcher, whose two buffers are
-//! most of what an idle stream would take. What is kept for it instead is in `direct/stream.rs`.
+//! A connection whose first request is for a stream does not get a dispatcher, whose two buffers would be most of the
+//! memory of an idle stream. `direct/stream.rs` has its state instead.
 //!
 //! ```text
 //! direct/context.rs      what the connections of a worker share
@@ -9,10 +10,10 @@
 //! direct/connections.rs  the state of each connection, and its next step
 //! direct/stream.rs       one open stream: from its subscription to its socket
 //! direct/stall_watch.rs  whether the peer of a stream acknowledges what was written
-//! direct/outgoing.rs     chunks, and what a full socket has not taken yet
+//! direct/outgoing.rs     chunks, and the rest of a write to a full socket
 //! direct/inbox.rs        which streams were woken, and in which order they are served
-//! direct/sockets.rs      which sockets have something to read, or room
-//! direct/timers.rs       when which connection is checked again
+//! direct/sockets.rs      which sockets are readable or writable
+//! direct/timers.rs       when each connection is checked again
 //! ```
 
 mod connections;
@@ -60,7 +61,7 @@ pub(super) struct Direct {
     connections: RefCell<Connections>,
 }
 
-/// Buffers that each turn of the loop fills anew.
+/// Buffers that each round of the loop reuses.
 #[derive(Default)]
 struct Round {
     ready: Vec<Ready>,
@@ -85,8 +86,8 @@ impl Direct {
         Ok(direct)
     }
 
-    /// Takes a connection whose first request is for a stream, or may still be; any other is given back.
-    pub(super) fn take(&self, accepted: Accepted) -> Result<(), Accepted> {
+    /// Serves a connection whose first request is for a stream or may still become one; returns any other.
+    pub(super) fn try_serve(&self, accepted: Accepted) -> Result<(), Accepted> {
         let connections = &mut *self.connections.borrow_mut();
         let earliest = connections.timers.next();
         match connections.classify(&accepted, accepted.received.len()) {
@@ -95,7 +96,7 @@ impl Direct {
             FirstRequest::Incomplete => connections.wait_for_head(accepted)?,
         }
         if connections.timers.next() != earliest {
-            // The loop sleeps until a later time.
+            // The loop sleeps until a later timer.
             self.inbox.nudge();
         }
         Ok(())
@@ -107,12 +108,14 @@ impl Direct {
         loop {
             let woken = poll_fn(|cx| self.poll_woken(cx, sleep.as_mut(), &mut round)).await;
             if let Err(error) = woken {
-                log::error!("a worker cannot watch its sockets any more: {error}");
+                log::error!(
+                    "a worker stopped serving streams, since it cannot poll its sockets: {error}"
+                );
                 return;
             }
             self.serve(&mut round);
             if !round.turns.is_empty() || !self.inbox.is_empty() {
-                // For new connections, requests, and the walks of other events.
+                // Lets new connections, requests, and the walks of other events run.
                 yield_now().await;
             }
         }
@@ -141,14 +144,14 @@ impl Direct {
         Poll::Pending
     }
 
-    /// Does a bounded part of what there is to do.
+    /// Does a bounded part of the work.
     fn serve(&self, round: &mut Round) {
         let connections = &mut *self.connections.borrow_mut();
         for ready in round.ready.drain(..) {
             connections.is_ready(ready);
         }
         connections.run_due_timers(Instant::now());
-        round.turns.take(&self.inbox);
+        round.turns.take_group(&self.inbox);
         round.turns.next(&mut round.turn);
         for slot in round.turn.drain(..) {
             // A panic ends one stream, not all.

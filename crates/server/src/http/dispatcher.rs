@@ -1,13 +1,12 @@
-//! Connections that actix's dispatcher serves: all those whose first request is not for a stream, among them
-//! those of `/ws`.
+//! The connections that actix's dispatcher serves: those whose first request is not for a stream, and those of `/ws`.
 //!
 //! ```text
-//! dispatcher/connection.rs  the IO under the dispatcher: in which order the parts below are asked
-//! dispatcher/input.rs       what is read, and how much of it the dispatcher gets
-//! dispatcher/intake.rs      where one request ends and the next begins: head.rs, body.rs, line.rs
+//! dispatcher/connection.rs  the IO under the dispatcher, which uses the parts below
+//! dispatcher/input.rs       reads, and hands bytes over to the dispatcher
+//! dispatcher/intake.rs      finds the end of each request, by head.rs, body.rs and line.rs
 //! dispatcher/idle.rs        the time between two requests
-//! dispatcher/output.rs      what is written: stalled peers, and replays that are read too slowly
-//! dispatcher/ending.rs      the cut of a stream
+//! dispatcher/output.rs      writes, and notices stalled peers and slow replays
+//! dispatcher/ending.rs      cuts a stream
 //! ```
 
 mod body;

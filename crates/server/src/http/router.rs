@@ -1,4 +1,4 @@
-//! Where an accepted connection goes: to a loop of ours if it asks for a stream, else to actix.
+//! Routes an accepted connection: to the worker's loop in `http/direct` if it asks for a stream, else to actix.
 
 use std::{
     io,
@@ -16,10 +16,10 @@ use super::{
     dispatcher::Connection,
 };
 
-/// What is read of a connection before it is decided where it goes.
+/// How much of a connection is read before it is routed.
 const FIRST_READ_BYTES: usize = 4 << 10;
 
-/// What actix serves.
+/// A connection as actix serves it.
 pub(crate) type HttpConnection = (Connection, Protocol, Option<SocketAddr>);
 
 /// Routes the accepted connections of one worker and listener.
@@ -30,7 +30,7 @@ pub(crate) struct ConnectionRouter<S> {
 }
 
 impl<S: Service<HttpConnection, Response = ()> + 'static> ConnectionRouter<S> {
-    /// With a `context`, streams are served by its loop, which is started here.
+    /// With a `context`, starts a loop that serves the streams.
     pub(crate) fn open(
         http: S,
         settings: Settings,
@@ -50,7 +50,7 @@ impl<S: Service<HttpConnection, Response = ()> + 'static> ConnectionRouter<S> {
         })
     }
 
-    /// Routes a connection that was accepted just now.
+    /// Routes a new connection. It is closed if there are too many.
     pub(crate) fn route(&self, socket: TcpStream, peer: Option<SocketAddr>) {
         let Some(counted) = self.settings.capacity.count() else {
             return;
@@ -72,7 +72,7 @@ impl<S: Service<HttpConnection, Response = ()> + 'static> ConnectionRouter<S> {
                 Some(received) => accepted.received = received,
                 None => return,
             }
-            match direct.take(accepted) {
+            match direct.try_serve(accepted) {
                 Ok(()) => return,
                 Err(returned) => accepted = returned,
             }
@@ -85,16 +85,16 @@ fn serve<S>(accepted: Accepted, http: &S, settings: &Settings)
 where
     S: Service<HttpConnection, Response = ()> + 'static,
 {
-    // Without a place in the runtime's poll it cannot be served; its client comes back.
+    // A connection that the runtime cannot poll is closed; its client reconnects.
     if let Ok(io) = tokio::net::TcpStream::from_std(accepted.socket) {
         let connection = Connection::new(io, accepted.received.into(), settings, accepted.counted);
         let served = http.call((connection, Protocol::Http1, accepted.peer));
-        // How a connection ends is its client's matter, or has been logged.
+        // An error has been logged, or is the client's.
         actix_web::rt::spawn(async move { drop(served.await) });
     }
 }
 
-/// What has come already; `None` when the client is gone.
+/// The bytes that have arrived already; `None` if the client has disconnected.
 fn read_first(socket: &TcpStream) -> Option<Vec<u8>> {
     let mut space = [0; FIRST_READ_BYTES];
     match recv(socket, &mut space, RecvFlags::DONTWAIT) {

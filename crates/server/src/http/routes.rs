@@ -1,8 +1,8 @@
-//! The routes of a listener, and what stands before them.
+//! The routes of a listener, and their middleware.
 //!
 //! ```text
-//! routes/response.rs    around every response: its connection, Keep-Alive, nosniff
-//! routes/refusals.rs    counts and logs what is refused
+//! routes/response.rs    marks the connection as busy; adds Keep-Alive and nosniff
+//! routes/refusals.rs    counts and logs refusals
 //! routes/status.rs      /health and /metrics; exposition.rs has the formats of the latter
 //! routes/page.rs        the page at /
 //! ```
@@ -39,7 +39,7 @@ use crate::http::{
 };
 use sse_broadcaster_actix::{Refusal, Routes, internal::refused};
 
-/// How long the rest of a rejected body is read, so that the client gets the response.
+/// How long the rest of a refused body is read, so that the client gets the response.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// The routes of one listener.
@@ -50,7 +50,7 @@ pub(crate) struct Routing {
     pub(crate) page: bool,
     /// How long an idle connection is kept for a further request.
     pub(crate) keep_alive: Duration,
-    /// Counts the streams on the direct path; `None` where there is none.
+    /// Counts the streams on the direct path; `None` without one.
     pub(crate) direct: Option<Arc<AtomicUsize>>,
 }
 
@@ -67,7 +67,7 @@ impl Routing {
         config.default_service(web::to(|| async { refused(Refusal::not_found()) }));
     }
 
-    /// What the streams of a worker share on the direct path; `None` where there is none.
+    /// What the streams of a worker share on the direct path; `None` without one.
     pub(crate) fn context(&self, settings: &Settings) -> Option<WorkerContext> {
         self.direct.as_ref().map(|streams| WorkerContext {
             state: Arc::clone(self.routes.state()),

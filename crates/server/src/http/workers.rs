@@ -33,12 +33,12 @@ pub(crate) fn count(config: &Config) -> usize {
 pub(crate) struct Workers {
     threads: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
-    /// Their files are removed with these.
+    /// Their files are removed when these are dropped.
     _sockets: Vec<UnixSocket>,
 }
 
 impl Workers {
-    /// Serves on these listeners from now on.
+    /// Starts the threads, which serve on these listeners.
     pub(crate) async fn start(
         listeners: Listeners,
         config: &Config,
@@ -68,13 +68,13 @@ impl Workers {
         Ok(workers)
     }
 
-    /// Ends them, and every connection with them.
+    /// Ends the threads and every connection.
     pub(crate) async fn stop(self) {
         self.stop.send_replace(true);
         let threads = self.threads;
         let joined = tokio::task::spawn_blocking(move || {
             for thread in threads {
-                // A panic has been printed.
+                // A panic has been printed already.
                 let _ = thread.join();
             }
         });

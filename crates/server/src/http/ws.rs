@@ -1,19 +1,19 @@
-//! `GET /ws`: the subscription of `GET /events` over a WebSocket, on which its client may publish, too.
+//! `GET /ws`: the stream of `GET /events` over a WebSocket, on which the client can also publish.
 //!
 //! ```text
-//! ws/socket.rs        the answer's body: who has the word, and how it ends
-//! ws/events.rs        what is due to the subscriber, as frames in bounded pieces
-//! ws/messages.rs      an event or a notice as a message
-//! ws/conversation.rs  what the client says, and what it is answered
-//! ws/incoming.rs      its frames as whole messages, within bounds; ws/lengths.rs
-//! ws/publish.rs       a message that publishes
+//! ws/socket.rs    the body of the response: events and replies in turn, and how the socket ends
+//! ws/events.rs    events as frames, in bounded pieces
+//! ws/messages.rs  an event or a notice as a message
+//! ws/handler.rs   handles the messages of the client
+//! ws/incoming.rs  reads frames as whole messages, within the bounds of ws/lengths.rs
+//! ws/publish.rs   publishes a message
 //! ```
 //!
-//! actix-ws shakes hands, reads frames, and writes answers. Events do not go through its session, which
-//! would copy each of them whole for every subscriber, and keep many for one that does not read.
+//! actix-ws does the handshake, reads frames, and writes replies. Events do not go through its session, which
+//! would copy each of them for every subscriber, and keep many for a client that does not read.
 
-mod conversation;
 mod events;
+mod handler;
 mod incoming;
 mod lengths;
 mod messages;
@@ -32,7 +32,9 @@ use actix_web::{
     web::{self, Payload, ServiceConfig},
 };
 
-use crate::http::ws::{incoming::Incoming, messages::Messages, publish::Publisher, socket::Socket};
+use crate::http::ws::{
+    handler::Client, incoming::Incoming, messages::Messages, publish::Publisher, socket::Socket,
+};
 use sse_broadcaster_actix::{
     AppState, Problem, Refusal,
     internal::{Head, Link, refused},
@@ -42,14 +44,14 @@ use sse_broadcaster_http::{OpenedStream, StreamKind, StreamRequest, grant, read_
 pub(super) fn configure(config: &mut ServiceConfig, state: &Arc<AppState>) {
     let socket = web::resource("/ws")
         .app_data(web::Data::from(Arc::clone(state)))
-        .route(web::get().to(answer))
+        .route(web::get().to(respond))
         .default_service(web::to(|| async {
             refused(Refusal::method_not_allowed("GET"))
         }));
     config.service(socket);
 }
 
-async fn answer(request: HttpRequest, body: Payload, state: web::Data<AppState>) -> HttpResponse {
+async fn respond(request: HttpRequest, body: Payload, state: web::Data<AppState>) -> HttpResponse {
     open(&request, body, &state).unwrap_or_else(|problem| refuse(&problem))
 }
 
@@ -69,47 +71,51 @@ fn open(
         return Err(upgrade_required("it came over HTTP/1.0"));
     }
     let publisher = Publisher::of(&head, state);
-    let (mut answer, session, incoming) =
+    let (mut response, session, incoming) =
         Incoming::open(request, body, publisher.max_message_bytes(), &state.uploads)
             .map_err(|error| upgrade_required(&error.to_string()))?;
     let opened = grant(&head, state, || {
         Ok(stream_request.grant_to(&state.broadcaster, &Messages)?)
     });
-    let OpenedStream { stream, slot } =
+    let OpenedStream { stream, slot, .. } =
         opened.inspect_err(|_| state.broadcaster.count_refused())?;
     if let Ok(head) = stream.head().to_string().parse() {
         let name = header::HeaderName::from_static("event-head");
-        answer.headers_mut().insert(name, head);
+        response.headers_mut().insert(name, head);
     }
     let link = request.conn_data::<Rc<Link>>().cloned();
     if let Some(link) = &link {
-        link.begin_conversation();
+        link.begin_websocket();
     }
     let broadcaster = state.broadcaster.clone();
-    Ok(answer.map_body(|_, replies| {
+    Ok(response.map_body(|_, replies| {
         let events = events::Events::new(stream, broadcaster);
-        let said = (incoming, session, publisher);
-        BoxBody::new(Socket::open(events, said, replies, link, slot))
+        let client = Client {
+            incoming,
+            session,
+            publisher,
+        };
+        BoxBody::new(Socket::open(events, client, replies, link, slot))
     }))
 }
 
 fn upgrade_required(why: &str) -> Problem {
     let detail = format!(
-        "this is no WebSocket handshake ({why}); open this address with a WebSocket client, or read the \
+        "this is not a WebSocket handshake ({why}); open this address with a WebSocket client, or read the \
          same events from /events"
     );
     Problem::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", detail)
 }
 
 fn refuse(problem: &Problem) -> HttpResponse {
-    let mut answer = problem.error_response();
+    let mut response = problem.error_response();
     if problem.status() == StatusCode::UPGRADE_REQUIRED {
-        let headers = answer.headers_mut();
+        let headers = response.headers_mut();
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(
             header::SEC_WEBSOCKET_VERSION,
             HeaderValue::from_static("13"),
         );
     }
-    answer
+    response
 }

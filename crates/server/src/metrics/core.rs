@@ -1,4 +1,4 @@
-//! The counters of streams, events and requests.
+//! Metrics of streams, events and requests.
 
 use std::{
     fmt,
@@ -40,33 +40,25 @@ impl Collector for Core {
 impl Core {
     fn streams(&self, out: &mut Out<'_, '_>) -> fmt::Result {
         let stats = self.broadcaster.stats();
-        out.gauge(
-            "subscribers",
-            "Streams that are open",
-            stats.subscribers.get(),
-        )?;
+        out.gauge("subscribers", "Open streams", stats.subscribers.get())?;
         out.gauge(
             "direct_subscribers",
-            "Of these, on sockets that no dispatcher has buffers for",
+            "Open streams on the direct path, which has no buffers for each",
             self.direct.load(Ordering::Relaxed) as u64,
         )?;
-        out.counter(
-            "subscribed",
-            "Streams that were opened",
-            stats.subscribed.get(),
-        )?;
+        out.counter("subscribed", "Opened streams", stats.subscribed.get())?;
         self.ended(out)?;
         self.refused(out)?;
         out.gauge(
             "subscribers_behind",
-            "Streams that have not taken what was due to them",
+            "Streams that have not been sent all events that are due",
             stats.behind.get(),
         )?;
         Ok(())
     }
 
     fn ended(&self, out: &mut Out<'_, '_>) -> fmt::Result {
-        let help = "Streams that ended, by reason";
+        let help = "Ended streams, by reason";
         let mut family = out
             .0
             .encode_descriptor("ended", help, None, MetricType::Counter)?;
@@ -83,7 +75,7 @@ impl Core {
     }
 
     fn refused(&self, out: &mut Out<'_, '_>) -> fmt::Result {
-        let help = "Requests, and messages of WebSockets, that were refused, by status and code";
+        let help = "Refused requests and WebSocket messages, by status and code";
         let mut family =
             out.0
                 .encode_descriptor("refused_requests", help, None, MetricType::Counter)?;
@@ -98,22 +90,22 @@ impl Core {
         let stats = self.broadcaster.stats();
         out.counter(
             "published_events",
-            "Events that were taken",
+            "Published events",
             stats.published.get(),
         )?;
         out.counter(
             "delivered_events",
-            "Events that were handed to streams",
+            "Events sent to streams",
             stats.delivered.get(),
         )?;
         out.counter(
             "replayed_events",
-            "Events that were handed to streams from history",
+            "Events sent to streams from history",
             stats.replayed.get(),
         )?;
         out.counter(
             "sent_bytes",
-            "Bytes that were handed to streams",
+            "Bytes sent to streams",
             stats.bytes_sent.get(),
         )?;
         Ok(())
@@ -123,22 +115,22 @@ impl Core {
         let buffers = self.broadcaster.replay_buffers();
         out.gauge(
             "replay_buffer_bytes",
-            "Bytes that streams hold of what is past until their clients have taken them",
+            "Bytes of replayed events in memory until they are sent",
             buffers.used() as u64,
         )?;
         out.gauge(
             "replay_buffer_waiting",
-            "Reads of what is past that have waited for room in these for a second",
+            "Replays that have waited for this memory for more than a second",
             buffers.waiting() as u64,
         )?;
         out.gauge(
             "upload_buffer_bytes",
-            "Bytes that request bodies hold until they are published, beyond 16 KiB of each",
+            "Bytes of request bodies in memory until they are published, beyond 16 KiB of each",
             self.uploads.bytes() as u64,
         )?;
         out.gauge(
             "slow_uploads",
-            "Request bodies that have been under way for more than a second",
+            "Request bodies that have been arriving for more than a second",
             self.uploads.slow() as u64,
         )?;
         Ok(())
@@ -146,20 +138,20 @@ impl Core {
 
     fn delivery(&self, out: &mut Out<'_, '_>) -> fmt::Result {
         let stats = self.broadcaster.stats();
-        out.counter("gaps", "Gaps that were announced", stats.gaps.get())?;
+        out.counter("gaps", "Gaps that were sent to streams", stats.gaps.get())?;
         out.gauge(
             "lag_events",
-            "Events that the slowest worker has not walked",
+            "Events that the slowest worker has not offered to its streams",
             self.broadcaster.lag(),
         )?;
         out.histogram(
             "publish_duration",
-            "From a publish to its answer",
+            "Time from a publish to its response",
             &stats.publish_latency,
         )?;
         out.histogram(
             "fan_out_duration",
-            "From an append to the last stream it was offered to",
+            "Time from the commit of events until they were offered to the last stream",
             &stats.fan_out_latency,
         )?;
         Ok(())

@@ -1,37 +1,33 @@
-//! The metrics of history: what it holds, and how its log does.
+//! Metrics of history and its log.
 
 use std::fmt;
 
 use super::output::Out;
 use sse_broadcaster::{broadcaster::Broadcaster, history};
 
-/// What history holds, and whether it is available.
+/// What history keeps, and whether it is available.
 pub(super) fn encode(out: &mut Out<'_, '_>, broadcaster: &Broadcaster) -> fmt::Result {
     let bounds = broadcaster.bounds();
-    out.gauge(
-        "history_events",
-        "Events that history holds",
-        bounds.events as u64,
-    )?;
+    out.gauge("history_events", "Events in history", bounds.events as u64)?;
     out.gauge(
         "history_bytes",
-        "What history holds, as its bound counts it",
+        "Bytes in history, as --history-bytes counts them",
         bounds.bytes as u64,
     )?;
     let oldest = bounds.oldest.unwrap_or(bounds.head).ms();
     out.timestamp(
         "history_oldest_timestamp",
-        "When the oldest event was taken",
+        "When the oldest event was published",
         oldest,
     )?;
     out.timestamp(
         "history_newest_timestamp",
-        "When the newest event was taken",
+        "When the newest event was published",
         bounds.head.ms(),
     )?;
     out.gauge(
         "history_available",
-        "Whether history can take a publish, as far as it knows",
+        "Whether history is available for publishes: 1 or 0",
         u64::from(broadcaster.history_health().is_ok()),
     )?;
     encode_log(out, broadcaster.history_stats())
@@ -40,32 +36,32 @@ pub(super) fn encode(out: &mut Out<'_, '_>, broadcaster: &Broadcaster) -> fmt::R
 fn encode_log(out: &mut Out<'_, '_>, stats: &history::Stats) -> fmt::Result {
     out.histogram(
         "history_commit_duration",
-        "How long a commit to a log took, as durable as was asked",
+        "Time of a commit to the log, with the sync that the settings choose",
         &stats.commit_latency,
     )?;
     out.counter(
         "history_commits",
-        "Commits to a log; each takes what had come in meanwhile",
+        "Commits to the log; each has all events that arrived during the one before",
         stats.commits.get(),
     )?;
     out.counter(
         "history_committed_events",
-        "Events in these commits",
+        "Events in commits to the log",
         stats.committed.get(),
     )?;
     out.gauge(
         "history_size_bytes",
-        "Bytes that a log takes where it is",
+        "Bytes of the log on disk or in Redis",
         stats.size_bytes.get(),
     )?;
     out.counter(
         "history_reconnects",
-        "How often a log that was unreachable has recovered",
+        "Times that the log was unreachable and has recovered",
         stats.reconnects.get(),
     )?;
     out.gauge(
         "history_tail_lag_events",
-        "Events that are known to be in a log and have not come from it yet",
+        "Events in the log that have not been read from it yet",
         stats.tail_lag.get(),
     )
 }

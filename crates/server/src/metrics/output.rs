@@ -1,4 +1,4 @@
-//! Metrics as `prometheus-client` encodes them.
+//! Encodes metrics by `prometheus-client`.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use prometheus_client::{
 
 use sse_broadcaster::stats::{LATENCY_BOUNDS_MICROS, Latency};
 
-/// Writes metrics one by one.
+/// Writes metrics one after the other.
 pub(super) struct Out<'a, 'b>(pub(super) &'a mut DescriptorEncoder<'b>);
 
 impl Out<'_, '_> {
@@ -29,7 +29,7 @@ impl Out<'_, '_> {
         ConstCounter::new(value).encode(encoder)
     }
 
-    /// A time in milliseconds since the Unix epoch, as seconds, and under its former name.
+    /// Writes a time, given in milliseconds of the Unix epoch, in seconds, and in milliseconds under its former name.
     #[allow(
         clippy::cast_precision_loss,
         reason = "times of this age are far below 2^52 milliseconds"

@@ -1,4 +1,4 @@
-//! The process as Prometheus' conventions have it: `process_*`, from /proc.
+//! Metrics of the process from /proc, with the names of Prometheus' conventions: `process_*`.
 
 use std::{
     fmt, fs,
@@ -16,13 +16,13 @@ use rustix::{
     process::{Resource, getrlimit},
 };
 
-/// What the system does not tell is left out.
+/// Figures that the system does not provide are left out.
 #[derive(Debug)]
 pub(super) struct Process {
     start: Option<Duration>,
 }
 
-/// The fields of /proc/self/stat behind the name of the program, from the state on (proc(5)).
+/// Indexes of the fields of /proc/self/stat after the name of the program, from the state on (proc(5)).
 const USER_TIME: usize = 11;
 const SYSTEM_TIME: usize = 12;
 const THREADS: usize = 17;
@@ -38,7 +38,7 @@ impl Stat {
     }
 
     fn parse(stat: &str) -> Option<Self> {
-        // The name of the program, in parentheses, may hold anything.
+        // The name of the program, in parentheses, may contain any character.
         let fields = stat.rsplit_once(')')?.1.split_whitespace();
         let numbers = fields.map(|field| field.parse().unwrap_or(0));
         Some(Self(numbers.collect())).filter(|stat| stat.0.len() > RESIDENT_PAGES)
@@ -61,14 +61,14 @@ fn as_float(number: u64) -> f64 {
     number as f64
 }
 
-/// When the machine was started.
+/// When the machine was started, in seconds of the Unix epoch.
 fn boot() -> Option<u64> {
     let stat = fs::read_to_string("/proc/stat").ok()?;
     let line = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
     line.trim().parse().ok()
 }
 
-/// Kernels from 6.2 on have the count at hand; others list the files.
+/// Since Linux 6.2 the size of the directory is the count; before, the files are listed.
 fn open_files() -> Option<u64> {
     const FILES: &str = "/proc/self/fd";
     match fs::metadata(FILES).ok()?.len() {
@@ -93,49 +93,41 @@ impl Process {
 
 impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut gauge = |name: &str, help: &str, unit: Option<Unit>, value: Option<f64>| {
-            let Some(value) = value else {
-                return Ok(());
-            };
-            let encoder =
-                encoder.encode_descriptor(name, help, unit.as_ref(), MetricType::Gauge)?;
-            ConstGauge::new(value).encode(encoder)
-        };
         let stat = Stat::read();
         let number = |field| stat.as_ref().map(|stat| as_float(stat.number(field)));
         let resident = number(RESIDENT_PAGES).map(|pages| pages * as_float(page_size() as u64));
         let max_files = getrlimit(Resource::Nofile).current;
-        gauge(
-            "process_open_fds",
-            "Open file descriptors",
-            None,
-            open_files().map(as_float),
-        )?;
-        gauge(
-            "process_max_fds",
-            "Most open file descriptors",
-            None,
-            max_files.map(as_float),
-        )?;
-        gauge(
-            "process_resident_memory",
-            "Resident memory",
-            Some(Unit::Bytes),
-            resident,
-        )?;
-        gauge(
-            "process_virtual_memory",
-            "Virtual memory",
-            Some(Unit::Bytes),
-            number(VIRTUAL_BYTES),
-        )?;
-        gauge("process_threads", "Threads", None, number(THREADS))?;
-        gauge(
-            "process_start_time",
-            "When the process was started, since the Unix epoch",
-            Some(Unit::Seconds),
-            self.start.map(|start| start.as_secs_f64()),
-        )?;
+        let (bytes, seconds) = (Some(Unit::Bytes), Some(Unit::Seconds));
+        let begun = self.start.map(|start| start.as_secs_f64());
+        let begun_help = "When the process was started, since the Unix epoch";
+        for (name, help, unit, value) in [
+            (
+                "open_fds",
+                "Open file descriptors",
+                &None,
+                open_files().map(as_float),
+            ),
+            (
+                "max_fds",
+                "Most open file descriptors",
+                &None,
+                max_files.map(as_float),
+            ),
+            ("resident_memory", "Resident memory", &bytes, resident),
+            (
+                "virtual_memory",
+                "Virtual memory",
+                &bytes,
+                number(VIRTUAL_BYTES),
+            ),
+            ("threads", "Threads", &None, number(THREADS)),
+            ("start_time", begun_help, &seconds, begun),
+        ] {
+            let Some(value) = value else { continue };
+            let (name, unit) = (format!("process_{name}"), unit.as_ref());
+            let gauge = encoder.encode_descriptor(&name, help, unit, MetricType::Gauge)?;
+            ConstGauge::new(value).encode(gauge)?;
+        }
         let Some(stat) = stat else {
             return Ok(());
         };

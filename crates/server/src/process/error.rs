@@ -5,7 +5,8 @@ use std::{error::Error as _, io, net::SocketAddr, path::PathBuf};
 use crate::config::BadSetting;
 use sse_broadcaster::broadcaster::StartError;
 
-/// Why the server did not start, or stopped. The text of a source is not part of the message.
+/// Why the server did not start, or stopped. The message does not include that of the source: see
+/// [`with_sources`](Self::with_sources).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
@@ -37,17 +38,17 @@ pub enum ServeError {
     /// The log on disk cannot be opened.
     #[error(transparent)]
     History(#[from] sse_broadcaster_disk::OpenError),
-    /// Memory holds too little of history for the largest event.
+    /// Memory keeps too little of history for the largest event.
     #[error(
         "{0}; raise --history-events or --history-bytes (and --window-events or --window-bytes of a \
          log), or lower --max-event-bytes"
     )]
     WindowTooSmall(StartError),
-    /// The broadcaster does not start.
+    /// The broadcaster could not be started.
     #[error(transparent)]
     Start(StartError),
-    /// The workers cannot be started.
-    #[error("the server stopped")]
+    /// The workers could not be started.
+    #[error("cannot start the workers")]
     Run(#[source] io::Error),
 }
 

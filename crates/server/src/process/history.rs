@@ -1,36 +1,36 @@
-//! The history that the settings ask for.
+//! Opens the history that the settings choose.
 
 use std::{sync::Arc, time::Duration};
 
 use super::error::ServeError;
-use crate::config::{BadSetting, Config, LogPlace};
+use crate::config::{BadSetting, Config, LogLocation};
 use sse_broadcaster::history::{History, Memory};
 use sse_broadcaster_cli::Secret;
 use sse_broadcaster_disk::Disk;
 use sse_broadcaster_redis::{Redis, RedisOptions};
 
-/// How long a start waits for Redis before it serves without.
+/// How long the start waits for Redis. Then the server serves without it until it can be reached.
 const REDIS_WITHIN: Duration = Duration::from_secs(5);
 
-/// What was opened, and how to call it.
+/// An open history, and its description for the log.
 pub(crate) struct Opened {
     pub(crate) history: Arc<dyn History>,
     pub(crate) description: String,
 }
 
-/// Opens it. Blocks while it waits for another process to let go of it.
+/// Opens the history. Blocks while another process has the directory.
 ///
 /// # Errors
-/// When a setting cannot be, or the log is out of order: with the choice that the operator has.
+/// For a setting that is not valid, and for a log that cannot be opened.
 pub(crate) async fn open(config: &Config) -> Result<Opened, ServeError> {
     let retention = config.history.retention();
     let (events, mebibytes) = (retention.events, retention.bytes >> 20);
-    match config.history.place()? {
-        LogPlace::Memory => Ok(Opened {
+    match config.history.location()? {
+        LogLocation::Memory => Ok(Opened {
             history: Arc::new(Memory::new(retention)),
             description: format!("in memory ({events} events, {mebibytes} MiB)"),
         }),
-        LogPlace::Disk(directory) => {
+        LogLocation::Disk(directory) => {
             let disk = Disk::open(
                 sse_broadcaster_disk::Options::new(directory)
                     .wait(config.history.data_dir_wait)
@@ -50,7 +50,7 @@ pub(crate) async fn open(config: &Config) -> Result<Opened, ServeError> {
                 ),
             })
         }
-        LogPlace::Redis(url) => open_redis(config, url).await,
+        LogLocation::Redis(url) => open_redis(config, url).await,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The key file of a running server: read again on SIGHUP, and when it has changed.
+//! Reads the key file of a running server again on SIGHUP, and when it has changed.
 
 use std::{fs, io, os::unix::fs::MetadataExt as _, path::PathBuf, time::Duration};
 
@@ -9,14 +9,14 @@ use sse_broadcaster_actix::KeyRing;
 
 use sse_broadcaster_cli::{KeyFile, Secret};
 
-/// How often it is looked at. A change is taken once it has held still from one look to the next, so
-/// that a file that is being written is not read in part.
-const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// The interval of polls. A change is read once the file has been the same in two polls in a row, so that a
+/// file that is being written is not read in part.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Reads the keys of all settings.
 ///
 /// # Errors
-/// When the file cannot be read, or a key is none.
+/// For a file that cannot be read, and for a key that is not valid.
 pub(crate) fn load(config: &Config) -> Result<(Vec<Secret>, Option<Watched>), BadSetting> {
     let fixed = config.checked_keys()?;
     let Some(path) = config.publish_key_file.clone() else {
@@ -25,30 +25,32 @@ pub(crate) fn load(config: &Config) -> Result<(Vec<Secret>, Option<Watched>), Ba
     let mut watched = Watched {
         path,
         fixed,
-        taken: Seen::Missing(io::ErrorKind::NotFound),
-        last: Seen::Missing(io::ErrorKind::NotFound),
+        loaded: FileState::Missing(io::ErrorKind::NotFound),
+        polled: FileState::Missing(io::ErrorKind::NotFound),
     };
-    watched.taken = watched.look();
-    watched.last = watched.taken;
+    watched.loaded = watched.poll();
+    watched.polled = watched.loaded;
     Ok((watched.read()?, Some(watched)))
 }
 
-/// A key file, and which state of it the ring has.
+/// A key file that is polled.
 #[derive(Debug)]
 pub(crate) struct Watched {
     path: PathBuf,
     /// The keys of the other settings.
     fixed: Vec<Secret>,
-    taken: Seen,
-    last: Seen,
+    /// The state whose keys the ring has.
+    loaded: FileState,
+    /// The state at the last poll.
+    polled: FileState,
 }
 
-/// What tells one state of a file from the next.
+/// The state of a file, which changes when it is written or replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Seen {
+enum FileState {
     Missing(io::ErrorKind),
-    /// What cannot be read twice, such as a pipe.
-    Other,
+    /// Not a regular file: a pipe, for example, cannot be read twice.
+    NotRegular,
     File {
         inode: (u64, u64),
         bytes: u64,
@@ -58,11 +60,11 @@ enum Seen {
 }
 
 impl Watched {
-    fn look(&self) -> Seen {
+    fn poll(&self) -> FileState {
         match fs::metadata(&self.path) {
-            Err(error) => Seen::Missing(error.kind()),
-            Ok(file) if !file.is_file() => Seen::Other,
-            Ok(file) => Seen::File {
+            Err(error) => FileState::Missing(error.kind()),
+            Ok(file) if !file.is_file() => FileState::NotRegular,
+            Ok(file) => FileState::File {
                 inode: (file.dev(), file.ino()),
                 bytes: file.size(),
                 modified: (file.mtime(), file.mtime_nsec()),
@@ -81,20 +83,22 @@ impl Watched {
         Ok(keys)
     }
 
-    /// Takes what the file holds if it has changed, or was asked to.
-    fn look_again(&mut self, ring: &KeyRing, asked: bool) {
-        let seen = self.look();
-        let is_new = seen != self.taken && seen == self.last;
-        self.last = seen;
-        if !asked && !is_new {
+    /// Reads the keys again if the file has changed, or if that was requested.
+    fn update(&mut self, ring: &KeyRing, is_requested: bool) {
+        let state = self.poll();
+        let is_new = state != self.loaded && state == self.polled;
+        self.polled = state;
+        if !is_requested && !is_new {
             return;
         }
         let path = self.path.display();
-        if seen == Seen::Other {
-            log::warn!("--publish-key-file {path} is no regular file: its keys stay as they are");
+        if state == FileState::NotRegular {
+            log::warn!(
+                "--publish-key-file {path} is not a regular file: the publish keys stay as they are"
+            );
             return;
         }
-        self.taken = seen;
+        self.loaded = state;
         match self.read() {
             Ok(keys) => {
                 let new = ring.replace(keys.iter().map(Secret::expose));
@@ -109,22 +113,22 @@ impl Watched {
         }
     }
 
-    /// Looks at the file from time to time, and whenever `asked` completes.
-    pub(crate) async fn follow(mut self, ring: KeyRing, mut asked: impl AsyncFnMut()) {
-        let mut looks = interval(LOOK_INTERVAL);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    /// Polls the file at an interval, and reads it again whenever `requested` completes.
+    pub(crate) async fn follow(mut self, ring: KeyRing, mut requested: impl AsyncFnMut()) {
+        let mut polls = interval(POLL_INTERVAL);
+        polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let by_signal = tokio::select! {
-                () = asked() => true,
-                _ = looks.tick() => false,
+                () = requested() => true,
+                _ = polls.tick() => false,
             };
-            // A file may be on a disk that hangs.
+            // Not on this thread: the file may be on a disk that hangs.
             let ring = ring.clone();
-            let look = tokio::task::spawn_blocking(move || {
-                self.look_again(&ring, by_signal);
+            let updated = tokio::task::spawn_blocking(move || {
+                self.update(&ring, by_signal);
                 self
             });
-            match look.await {
+            match updated.await {
                 Ok(watched) => self = watched,
                 Err(_) => return,
             }

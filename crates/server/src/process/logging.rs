@@ -1,4 +1,4 @@
-//! What is logged, and how a line looks.
+//! The log: its filter, and the format of its lines.
 
 use std::io::{self, Write as _};
 
@@ -9,12 +9,12 @@ use crate::config::{BadSetting, Config, LogFormat};
 use sse_broadcaster_cli::terminal::{self, print_to_stderr};
 use sse_broadcaster_disk::ENGINE_LOG_TARGETS;
 
-/// Without a setting: what an operator wants to know. The dispatcher underneath takes each client
-/// that goes away for an error.
+/// The filter without a setting. actix's dispatcher logs an error for each client that disconnects, so that it
+/// is switched off.
 const DEFAULT_FILTER: &str = "info,actix_server=warn,actix_http=off";
 
 const OWN_TARGET: &str = "sse_broadcaster";
-/// Whose log lines there may be, beside the engine's.
+/// The targets of log lines, beside those of the engine.
 const TARGETS: &[&str] = &[
     OWN_TARGET,
     "actix_http",
@@ -32,10 +32,10 @@ fn default_filter() -> String {
     DEFAULT_FILTER.to_owned() + &quiet.concat()
 }
 
-/// Sends the log to standard error, as the settings say.
+/// Starts logging to standard error, by the settings.
 ///
 /// # Errors
-/// When the filter cannot be read, or names what logs nothing here.
+/// For a filter that cannot be parsed, or that has an unknown target.
 pub(crate) fn start(config: &Config) -> Result<(), BadSetting> {
     let filter = filter(config)?;
     let mut logger = env_logger::Builder::new();
@@ -49,8 +49,8 @@ pub(crate) fn start(config: &Config) -> Result<(), BadSetting> {
     Ok(())
 }
 
-/// Parts of a message may come from outside: it stays one line, and does not steer the terminal that it
-/// is read in.
+/// Parts of a message may come from clients: line breaks and control characters are escaped, so that it stays
+/// one line and does not control the terminal.
 fn write_text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let (time, level) = (out.timestamp_seconds(), record.level());
     let style = out.default_level_style(level);
@@ -73,7 +73,8 @@ fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     writeln!(out, "{}", terminal::within_a_line(&line.to_string()))
 }
 
-/// The filter of `--log`, else of `RUST_LOG`, which is often that of other programs, too.
+/// The filter of `--log`, else of `RUST_LOG`. The latter may be for other programs as well, so that an unknown
+/// target in it is only reported.
 fn filter(config: &Config) -> Result<String, BadSetting> {
     let is_set = |filter: &String| !filter.trim().is_empty();
     if let Some(filter) = config.log.clone().filter(is_set) {
@@ -109,7 +110,7 @@ fn check(filter: &str) -> Result<(), String> {
     })
 }
 
-/// The first directive of a filter that no line of the log can match.
+/// The first target in a filter that no log line has.
 fn unknown_target(filter: &str) -> Option<&str> {
     let directives = filter.split('/').next()?.split(',').map(str::trim);
     let names = directives.filter(|directive| !directive.is_empty());
@@ -122,7 +123,7 @@ fn unknown_target(filter: &str) -> Option<&str> {
         .map(|(target, _)| target)
 }
 
-/// A directive matches every target that begins with it.
+/// Whether a target matches log lines: a directive matches every target that begins with it.
 fn is_target(name: &str) -> bool {
     let known = TARGETS.iter().chain(&ENGINE_LOG_TARGETS);
     let part = name.split("::").next().unwrap_or(name);
@@ -137,10 +138,10 @@ fn unknown(word: &str) -> String {
     let all = LEVELS.iter().chain(TARGETS);
     match all.copied().find(near) {
         Some(near) => {
-            format!("\"{word}\" is neither a level nor what lines are logged by; is {near} meant?")
+            format!("\"{word}\" is neither a level nor a target of log lines; is {near} meant?")
         }
         None => format!(
-            "\"{word}\" is neither a level ({}) nor what lines are logged by ({})",
+            "\"{word}\" is neither a level ({}) nor a target of log lines ({})",
             LEVELS.join(", "),
             TARGETS.join(", ")
         ),
@@ -164,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_that_matches_no_line_is_found_by_its_directive() {
+    fn a_target_that_no_log_line_has_is_found() {
         for (filter, word) in [
             ("info", None),
             ("WARN,sse_broadcaster=debug", None),
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_probably_meant_is_named() {
+    fn the_level_or_target_that_is_probably_meant_is_named() {
         for (word, meant) in [
             ("warning", "is warn meant?"),
             ("err", "is error meant?"),

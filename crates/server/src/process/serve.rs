@@ -1,4 +1,4 @@
-//! The server that the binary runs: from settings to listeners, workers, and an orderly end.
+//! Runs the server: binds the listeners, starts the workers, and drains the streams at the end.
 
 use std::sync::{
     Arc,
@@ -30,10 +30,11 @@ use sse_broadcaster_actix::{Access, AppState, KeyRing, Publishers, UploadLimits}
 
 use sse_broadcaster_cli::{Secret, open_files};
 
-/// Sets up logging, serves until SIGTERM or SIGINT, and drains. Blocks.
+/// Starts logging, serves until SIGTERM or SIGINT, and drains. Blocks.
 ///
 /// # Errors
-/// When a setting cannot be, an address cannot be bound, or the server fails.
+/// For a setting that is not valid, an address that cannot be bound, a history that cannot be opened, and
+/// workers that cannot be started.
 pub fn serve(config: &Config) -> Result<(), ServeError> {
     logging::start(config)?;
     for line in config.without_effect() {
@@ -42,16 +43,16 @@ pub fn serve(config: &Config) -> Result<(), ServeError> {
     actix_web::rt::System::new().block_on(async {
         let shutdown = signals::shutdown();
         let listeners = Listeners::bind(config)?;
-        // What the engine of a log creates is for its owner alone, too.
+        // The files that the engine of a log creates are private as well.
         rustix::process::umask(Mode::RWXG | Mode::RWXO);
         run(listeners, config, shutdown).await
     })
 }
 
-/// Serves on these listeners until `shutdown` says how to end; a second signal stops at once.
+/// Serves on these listeners until `shutdown` completes; a second signal stops the server at once.
 ///
 /// # Errors
-/// When a setting cannot be, or the server fails.
+/// As [`serve`].
 async fn run(
     listeners: Listeners,
     config: &Config,
@@ -59,19 +60,11 @@ async fn run(
 ) -> Result<(), ServeError> {
     actix_web::rt::spawn(signals::ignore());
     let hangups = Hangups::new();
-    let addresses = listeners.addresses();
-    let connections = Connections::of(
-        limits::max_connections(
-            open_files::raise_limit(),
-            workers::count(config),
-            addresses.len() + listeners.paths().len(),
-        ),
-        !listeners.admin.is_empty() || !listeners.admin_sockets.is_empty(),
-    );
+    let connections = connections(config, &listeners);
     let max_connections = connections.public;
     report_unreachable(config, max_connections);
     let (keys, key_file) = key_file::load(config)?;
-    config.check_publishing(&addresses, !keys.is_empty())?;
+    config.check_publishing(&listeners.addresses(), !keys.is_empty())?;
     let keys: KeyRing = keys.iter().map(Secret::expose).collect();
     let access = access(config, &keys);
     actix_web::rt::spawn(follow_keys(key_file, keys, hangups));
@@ -98,17 +91,28 @@ async fn run(
         .map_err(ServeError::Run)?;
     log::info!("{announcement}");
 
-    let how = shutdown.await;
+    let shutdown = shutdown.await;
     ready.store(false, Ordering::SeqCst);
     tokio::select! {
-        () = end(config, how, &broadcaster) => {}
+        () = end(config, shutdown, &broadcaster) => {}
         _ = signals::shutdown() => log::warn!("stopping at once"),
     }
     workers.stop().await;
     Ok(())
 }
 
-/// A bound on streams that the limit of open files does not let the server reach.
+/// The numbers of connections that the limit of open files allows.
+fn connections(config: &Config, listeners: &Listeners) -> Connections {
+    let max = limits::max_connections(
+        open_files::raise_limit(),
+        workers::count(config),
+        listeners.addresses().len() + listeners.paths().len(),
+    );
+    let has_admin = !listeners.admin.is_empty() || !listeners.admin_sockets.is_empty();
+    Connections::of(max, has_admin)
+}
+
+/// Reports a bound on streams that is beyond the limit of open files.
 fn report_unreachable(config: &Config, max_connections: usize) {
     let streams = config.max_subscribers.unwrap_or(0);
     if streams > max_connections {
@@ -119,9 +123,9 @@ fn report_unreachable(config: &Config, max_connections: usize) {
     }
 }
 
-async fn end(config: &Config, how: Shutdown, broadcaster: &Broadcaster) {
-    if how == Shutdown::Delayed && !config.drain_delay.is_zero() {
-        log::info!("not ready any more; draining in {:?}", config.drain_delay);
+async fn end(config: &Config, shutdown: Shutdown, broadcaster: &Broadcaster) {
+    if shutdown == Shutdown::Delayed && !config.drain_delay.is_zero() {
+        log::info!("no longer ready; draining in {:?}", config.drain_delay);
         tokio::time::sleep(config.drain_delay).await;
     }
     let streams = broadcaster.stats().subscribers.get();
@@ -132,17 +136,17 @@ async fn end(config: &Config, how: Shutdown, broadcaster: &Broadcaster) {
     broadcaster.drain(config.drain_time).await;
 }
 
-/// Reads the key file again where that is asked for.
+/// Reads the key file again when it changes, and on SIGHUP.
 async fn follow_keys(file: Option<key_file::Watched>, keys: KeyRing, mut hangups: Hangups) {
-    let mut asked = async || {
-        hangups.asked().await;
+    let mut requested = async || {
+        hangups.requested().await;
         log::info!("received SIGHUP");
     };
     if let Some(file) = file {
-        return file.follow(keys, asked).await;
+        return file.follow(keys, requested).await;
     }
     loop {
-        asked().await;
+        requested().await;
         log::info!("there is no --publish-key-file to read again");
     }
 }

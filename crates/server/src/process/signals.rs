@@ -1,4 +1,4 @@
-//! What signals make of a running server: none of those that people send ends it in silence.
+//! Signals: those that end the server, SIGHUP, and the others, which are logged and ignored.
 
 use std::{
     io::{self, IsTerminal as _},
@@ -9,17 +9,17 @@ use std::{
 use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// How the server is asked to end.
+/// How the server ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shutdown {
-    /// Go on for the drain delay, then drain.
+    /// It keeps serving for the drain delay, then drains.
     Delayed,
-    /// Drain at once.
+    /// It drains at once.
     Now,
 }
 
-/// Without a meaning here, and fatal unless they are caught, as are the real-time signals. With XFSZ caught,
-/// a write beyond the limit of file sizes fails as one to a full disk does.
+/// Signals without a meaning here, which would end the process if they were not caught; the real-time signals
+/// as well. With SIGXFSZ caught, a write beyond the limit of file sizes fails like one to a full disk.
 const IGNORED: [(Number, &str); 8] = [
     (Number::USR1, "SIGUSR1"),
     (Number::USR2, "SIGUSR2"),
@@ -31,7 +31,7 @@ const IGNORED: [(Number, &str); 8] = [
     (Number::STKFLT, "SIGSTKFLT"),
 ];
 
-/// Those that end the server, and how.
+/// The signals that end the server, and how.
 const ENDINGS: [(Number, &str, Shutdown); 5] = [
     (Number::TERM, "SIGTERM", Shutdown::Delayed),
     (Number::POWER, "SIGPWR", Shutdown::Delayed),
@@ -44,7 +44,8 @@ const ENDINGS: [(Number, &str, Shutdown); 5] = [
 /// off, reboot or execute another kernel, as systemd defines them: SIGRTMIN+3 to SIGRTMIN+6.
 const ENDING_REAL_TIME: RangeInclusive<i32> = 3..=6;
 
-/// Each with its distance from the first. The numbers are the C library's: it keeps some for itself.
+/// The real-time signals: number, distance from the first, and name. The C library reserves some, so that it
+/// defines the first.
 fn real_time() -> impl Iterator<Item = (i32, i32, String)> {
     let first = libc::SIGRTMIN();
     (first..=libc::SIGRTMAX()).map(move |number| {
@@ -60,7 +61,7 @@ fn real_time() -> impl Iterator<Item = (i32, i32, String)> {
     })
 }
 
-/// A signal that is listened for, and its name.
+/// A caught signal and its name.
 struct Caught {
     signal: Option<Signal>,
     name: String,
@@ -74,7 +75,7 @@ impl Caught {
         }
     }
 
-    fn has_come(&mut self, context: &mut Context<'_>) -> bool {
+    fn was_received(&mut self, context: &mut Context<'_>) -> bool {
         let signal = self.signal.as_mut();
         signal.is_some_and(|signal| signal.poll_recv(context).is_ready())
     }
@@ -95,36 +96,37 @@ fn ignored() -> Vec<Caught> {
     named.into_iter().chain(real_time).collect()
 }
 
-/// Listens from here on: none is missed that comes before this is awaited.
+/// Completes at a signal that ends the server. Signals are caught from the call on, not only once the future is
+/// awaited.
 pub(crate) fn shutdown() -> impl Future<Output = Shutdown> {
     let mut endings = endings();
     let mut hangups = Hangups::new();
     async move {
         let ending = std::future::poll_fn(|context| {
-            let mut come = endings
+            let mut received = endings
                 .iter_mut()
-                .filter_map(|(caught, how)| caught.has_come(context).then_some((caught, *how)));
-            come.next().map_or(Poll::Pending, |(caught, how)| {
+                .filter_map(|(caught, how)| caught.was_received(context).then_some((caught, *how)));
+            received.next().map_or(Poll::Pending, |(caught, how)| {
                 Poll::Ready((format!("received {}", caught.name), how))
             })
         });
         let (why, how) = tokio::select! {
             ending = ending => ending,
-            () = hangups.lost() => ("the terminal was closed".to_owned(), Shutdown::Now),
+            () = hangups.terminal_closed() => ("the terminal was closed".to_owned(), Shutdown::Now),
         };
         log::info!("{why}");
         how
     }
 }
 
-/// Logs each of those that have no meaning, for as long as it is polled.
+/// Logs each ignored signal. Never completes.
 pub(crate) async fn ignore() {
     let mut ignored = ignored();
     std::future::poll_fn(|context| {
         for caught in &mut ignored {
-            while caught.has_come(context) {
+            while caught.was_received(context) {
                 log::info!(
-                    "ignored {}; SIGHUP reads the key file again, SIGTERM ends the server",
+                    "ignored {}; SIGHUP reads the key file again, SIGTERM stops the server",
                     caught.name
                 );
             }
@@ -138,7 +140,7 @@ fn catch(number: i32) -> Option<Signal> {
     signal(SignalKind::from_raw(number)).ok()
 }
 
-/// SIGHUP: by hand to read the key file again, or from a terminal that is closed.
+/// SIGHUP: sent to have the key file read again, or by a terminal that is closed.
 pub(crate) struct Hangups {
     signal: Option<Signal>,
     had_terminal: bool,
@@ -152,16 +154,16 @@ impl Hangups {
         }
     }
 
-    /// The next that was sent by hand.
-    pub(crate) async fn asked(&mut self) {
+    /// Completes at a SIGHUP while the terminal is open, or without one.
+    pub(crate) async fn requested(&mut self) {
         while self.next().await {}
     }
 
-    async fn lost(&mut self) {
+    async fn terminal_closed(&mut self) {
         while !self.next().await {}
     }
 
-    /// Whether the terminal that the server was started in is gone.
+    /// Awaits SIGHUP. True if the terminal that the server was started in is closed.
     async fn next(&mut self) -> bool {
         match &mut self.signal {
             Some(signal) => signal.recv().await,

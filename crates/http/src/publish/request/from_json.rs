@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl PublishRequest {
-    /// The members of an object such as `{"topic":"news","event":"update","data":"hello"}`.
+    /// Parses an object such as `{"topic":"news","event":"update","data":"hello"}`.
     ///
     /// # Errors
     /// 422 for a member that is unknown, given twice, or of another type.
@@ -17,8 +17,6 @@ impl PublishRequest {
         Self::from_members(members(object)?)
     }
 
-    /// The same of members that were read before.
-    ///
     /// # Errors
     /// As [`from_json`](Self::from_json).
     pub(in crate::publish) fn from_members(members: Vec<Member<'_>>) -> Result<Self, Refusal> {

@@ -5,11 +5,11 @@ use crate::{Refusal, parameters::query};
 use sse_broadcaster::event::MAX_TOPICS;
 
 impl PublishRequest {
-    /// The fields of a query, which go with every kind of body; the data is not among them.
+    /// Parses the fields of a query, which may go with every kind of body. `data` is not among them.
     ///
     /// # Errors
-    /// 400 for what is not UTF-8; 422 for a field that is unknown, given twice, or has a `retry` that is no
-    /// number.
+    /// 400 for a query that is not UTF-8; 422 for a field that is unknown or given twice, and for a `retry` that is
+    /// not a number.
     pub fn from_query(query: &str) -> Result<Self, Refusal> {
         let mut fields = Self::default();
         for pair in query::pairs(query.as_bytes()) {
@@ -24,7 +24,7 @@ impl PublishRequest {
         Ok(fields)
     }
 
-    /// The fields of a form. `topic` may be repeated, and empty fields but `data` are not given.
+    /// Parses the fields of a form. `topic` may be repeated; empty fields except `data` count as not given.
     ///
     /// # Errors
     /// As [`from_query`](Self::from_query).
@@ -37,16 +37,16 @@ impl PublishRequest {
         Ok(fields)
     }
 
-    fn set_text(&mut self, name: &str, value: String, place: &str) -> Result<(), Refusal> {
+    fn set_text(&mut self, name: &str, value: String, container: &str) -> Result<(), Refusal> {
         match name {
-            // A form's empty fields are those that were not filled in.
+            // Browsers send the empty fields of a form as well.
             "topic" | "topics" | "event" | "id" | "retry" if value.is_empty() => Ok(()),
             "topic" | "topics" => {
                 let name = if name == "topic" { "topic" } else { "topics" };
                 if !self.named.contains(&name) {
                     self.once(name)?;
                 }
-                // One too many is refused when the event is built.
+                // The first topic too many is kept, so that `build` refuses the event.
                 if self.topics.len() <= MAX_TOPICS {
                     self.topics.push(value);
                 }
@@ -63,7 +63,7 @@ impl PublishRequest {
             }
             _ => Err(unknown(
                 name,
-                place,
+                container,
                 "topic, topics, event, data, id, retry",
             )),
         }

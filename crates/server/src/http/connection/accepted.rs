@@ -1,4 +1,4 @@
-//! A connection before it is known whether its first request is for a stream.
+//! An accepted connection, before it is known whether its first request is for a stream.
 
 use std::net::{SocketAddr, TcpStream};
 

@@ -35,8 +35,8 @@ impl Capacity {
         })
     }
 
-    /// Counts a connection, until what is returned is dropped. Where as many are open as allowed, the one
-    /// that has been idle longest is closed for it; `None` where none is idle.
+    /// Counts a connection until the returned value is dropped. At the limit, the connection that has been idle
+    /// longest is closed; `None` if none is idle.
     pub(crate) fn count(&self) -> Option<Counted> {
         let counted = Counted::among(&self.open);
         if self.open.load(Ordering::Relaxed) <= self.max || self.close_idle() {
@@ -47,11 +47,11 @@ impl Capacity {
 
     fn close_idle(&self) -> bool {
         let oldest = self.idle.lock().wakers.pop_first();
-        // It finds that it is not listed any more.
+        // When it is polled, it finds that it is no longer listed.
         oldest.map(|(_, waker)| waker.wake()).is_some()
     }
 
-    /// Lists a connection as idle; the waker polls it once it is to be closed.
+    /// Lists a connection as idle. It is woken when it is to be closed.
     pub(crate) fn list(self: &Arc<Self>, waker: Waker) -> Listed {
         let mut idle = self.idle.lock();
         let number = idle.next;
@@ -64,7 +64,7 @@ impl Capacity {
     }
 }
 
-/// A connection's place among those that are idle, until it is dropped.
+/// Lists a connection as idle until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Listed {
     capacity: Arc<Capacity>,
@@ -72,7 +72,7 @@ pub(crate) struct Listed {
 }
 
 impl Listed {
-    /// Another connection has been given its place: it is to be closed.
+    /// Whether the connection is to be closed to make room for another.
     pub(crate) fn is_displaced(&self) -> bool {
         !self.capacity.idle.lock().wakers.contains_key(&self.number)
     }
@@ -81,12 +81,12 @@ impl Listed {
 impl Drop for Listed {
     fn drop(&mut self) {
         let waker = self.capacity.idle.lock().wakers.remove(&self.number);
-        // Outside of the lock: it may be the last that holds its task.
+        // Not under the lock: dropping the waker may drop its task.
         drop(waker);
     }
 }
 
-/// One of those that are counted, until it is dropped.
+/// Counts one connection or stream until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Counted(Arc<AtomicUsize>);
 

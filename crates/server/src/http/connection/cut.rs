@@ -3,15 +3,15 @@
 
 use std::time::{Duration, Instant};
 
-/// How long a reset waits at least: a peer that finds what was sent and the reset in one read may take
-/// the latter for a clean end (libuv does).
+/// How long a reset waits at least: a peer that finds the last bytes and the reset in one read may take the
+/// reset for a clean end (libuv does).
 pub(crate) const GRACE: Duration = Duration::from_millis(50);
 /// How long it waits at most for the peer to acknowledge what was sent.
 const BOUND: Duration = Duration::from_secs(1);
 /// How often that is checked.
 pub(crate) const CHECK_INTERVAL: Duration = Duration::from_millis(5);
 
-/// A reset that waits for what was sent to arrive.
+/// A reset that waits until the peer has acknowledged everything.
 #[derive(Debug)]
 pub(crate) struct Reset {
     begun: Instant,
@@ -30,7 +30,7 @@ impl Reset {
     }
 }
 
-/// What a stream in chunks is cut with: a chunk that is announced with two bytes and has one. `WebKit`
-/// takes a connection that ends between two chunks for a clean end, after which some clients give up.
-/// The byte begins a comment, so that parsers that read it find nothing.
+/// A chunk that is announced with two bytes and has one, which cuts a stream in chunks. `WebKit` takes a
+/// connection that ends between two chunks for a clean end, after which some clients do not reconnect. The byte
+/// begins a comment, so that parsers that read it find nothing.
 pub(crate) const BROKEN_CHUNK: &[u8] = b"2\r\n:";

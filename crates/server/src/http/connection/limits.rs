@@ -1,10 +1,10 @@
-//! The limit of open files, shared out between streams and everybody else.
+//! Divides the limit of open files between streams and other connections.
 
-/// History, logs, the main thread's runtime.
+/// Files of the process: history, logs, the main thread's runtime.
 const OWN: usize = 32;
-/// A worker's runtime.
+/// Files of a worker's runtime.
 const PER_WORKER: usize = 4;
-/// Of each worker for each listener: the listener itself, and the poll of its streams.
+/// Files of each worker for each listener: the listener, and the poll of its streams.
 const PER_LISTENER: usize = 2;
 
 /// How many connections there may be.
@@ -17,7 +17,7 @@ pub(crate) fn max_connections(limit: usize, workers: usize, listeners: usize) ->
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Connections {
     pub(crate) public: usize,
-    /// None where the public listeners serve every route.
+    /// 0 if the public listeners serve every route.
     pub(crate) admin: usize,
 }
 
@@ -31,14 +31,13 @@ impl Connections {
         }
     }
 
-    /// How many of the public ones may carry bodies that are slow to come.
+    /// How many public connections may have request bodies that arrive slowly.
     pub(crate) fn slow_uploads(self) -> usize {
         (self.public / 4).max(1)
     }
 }
 
-/// How many of so many connections may be streams, so that publishes and health checks still find a
-/// place.
+/// How many of these connections may be streams. The rest is for publishes and health checks.
 pub(crate) fn max_streams(connections: usize) -> usize {
     let reserve = (connections / 8).clamp(16, 1_024).min(connections / 2);
     connections - reserve

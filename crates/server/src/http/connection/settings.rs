@@ -13,8 +13,8 @@ pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) stall_timeout: Duration,
-    /// How long a client may take for the head of a further request: actix has a timeout for the first one
-    /// of a connection.
+    /// How long a client may take for the head of a further request. For the first one of a connection actix has a
+    /// timeout.
     pub(crate) head_timeout: Duration,
     pub(crate) socket_buffer_bytes: usize,
     pub(crate) capacity: Arc<Capacity>,

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-/// What a client has to take of a replay within a stall timeout while others wait.
+/// How many bytes of a replay a client must read within a stall timeout while others wait.
 const LEAST_BYTES: u64 = 16 << 10;
 
-/// How slowly a client takes replayed events while other replays wait for buffers.
+/// Measures how fast a client reads replayed events.
 #[derive(Debug)]
 pub(crate) struct SlowReplay {
     begun: Instant,
-    /// Bytes with the kernel by then.
+    /// Bytes written by then.
     written: u64,
 }
 
@@ -21,8 +21,8 @@ impl SlowReplay {
         }
     }
 
-    /// A check: true once so little has been written for the timeout that a socket which takes a byte now
-    /// and then would hold its part of the budget forever.
+    /// True once too little has been written for the timeout. A client that reads a byte now and then would hold its
+    /// buffers for ever.
     pub(crate) fn is_over(&mut self, written: u64, timeout: Duration) -> bool {
         if written.saturating_sub(self.written) >= LEAST_BYTES {
             *self = Self::begin(written);

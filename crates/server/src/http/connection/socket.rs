@@ -1,4 +1,4 @@
-//! What the kernel is told about a connection's socket, and asked of it.
+//! Socket options of connections, and what the kernel reports about a socket.
 
 use std::{
     io,
@@ -16,7 +16,7 @@ use tokio::io::{
 /// is noticed in time rather than after the quarter of an hour that retransmissions take.
 fn configure(socket: &impl AsFd, buffer_bytes: usize, user_timeout: Duration) {
     let socket = SockRef::from(socket);
-    // None of these is needed for a connection to work, so a kernel that refuses one is let be.
+    // A connection works without any of these, so that errors are ignored.
     let _ = socket.set_tcp_nodelay(true);
     let _ = socket.set_tcp_user_timeout(Some(user_timeout));
     if buffer_bytes > 0 {
@@ -24,7 +24,7 @@ fn configure(socket: &impl AsFd, buffer_bytes: usize, user_timeout: Duration) {
     }
 }
 
-/// Whether connections have the options of the listener that they came by.
+/// Whether connections inherit the options of their listener.
 const INHERITS: bool = cfg!(target_os = "linux");
 
 /// Sets the options of a listener's connections, where these inherit them.
@@ -41,18 +41,18 @@ pub(crate) fn configure_accepted(socket: &impl AsFd, buffer_bytes: usize, timeou
     }
 }
 
-/// How long the kernel waits for a peer that acknowledges nothing, or has no room; by default as long as the
-/// peer responds to its probes.
+/// Sets how long the kernel waits for a peer that acknowledges nothing or has no room. `None` is the kernel's
+/// default: as long as the peer responds to its probes.
 pub(crate) fn wait_for_peer(socket: &impl AsFd, timeout: Option<Duration>) {
     let _ = SockRef::from(socket).set_tcp_user_timeout(timeout);
 }
 
-/// Has the close that follows be a reset.
+/// Makes the close of the socket a reset.
 pub(crate) fn reset_on_close(socket: &impl AsFd) {
     let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
 }
 
-/// How many bytes the peer has not acknowledged yet.
+/// How many sent bytes the peer has not acknowledged yet.
 pub(crate) fn unacknowledged(socket: impl AsFd) -> u64 {
     out_queue(socket).map_or(0, |bytes| u64::try_from(bytes).unwrap_or(0))
 }
@@ -63,7 +63,7 @@ pub(crate) fn unacknowledged(socket: impl AsFd) -> u64 {
 fn out_queue(socket: impl AsFd) -> rustix::io::Result<i32> {
     const SIOCOUTQ: rustix::ioctl::Opcode = 0x5411;
     // SAFETY: on a TCP socket SIOCOUTQ takes no input and writes one int, which is what a getter of
-    // i32 makes room for; on any other descriptor the kernel answers an error and writes nothing.
+    // i32 makes room for; on any other descriptor the kernel returns an error and writes nothing.
     unsafe { rustix::ioctl::ioctl(socket, rustix::ioctl::Getter::<SIOCOUTQ, i32>::new()) }
 }
 
@@ -73,14 +73,14 @@ fn out_queue(_: impl AsFd) -> rustix::io::Result<i32> {
     Ok(0)
 }
 
-/// What owns the descriptor that it names, and names no other as long as it lives.
+/// A type that owns its descriptor and has the same one as long as it lives.
 pub(crate) trait OwnsDescriptor: AsRawFd {}
 
 impl OwnsDescriptor for mio::Poll {}
 impl OwnsDescriptor for crate::http::listen::Watched {}
 
-/// Has the runtime of this thread watch whether there is something to read; gives back what cannot be
-/// watched.
+/// Registers a descriptor with the runtime of this thread, to wait until it is readable. Returns the owner on
+/// an error.
 #[allow(
     unsafe_code,
     reason = "the runtime has no safe way to watch a descriptor"

@@ -1,27 +1,26 @@
-//! Stalled peers: those that acknowledge next to nothing of what they were sent, for too long.
+//! Stalled peers: those that acknowledge almost nothing for too long.
 
 use std::time::{Duration, Instant};
 
-/// Checks of a connection that takes nothing, per stall timeout.
+/// Checks of a connection per stall timeout.
 const STALL_CHECKS: u32 = 4;
-/// Over so many stall timeouts progress is measured: a peer that reads at 2 kB/s acknowledges in steps of
-/// 64 to 128 KiB on loopback, so once a minute, and nothing in between tells it from one that has
-/// stopped.
+/// Progress is measured over this many stall timeouts: on loopback a peer that reads 2 kB/s acknowledges in
+/// steps of 64 to 128 KiB, about once a minute, and cannot be distinguished from a stalled one in between.
 const STALL_PERIODS: u32 = 8;
-/// What a peer has to acknowledge in that time, on average, so that one byte now and then does not
-/// hold a connection forever.
+/// What a peer must acknowledge in that time on average, so that a byte now and then does not hold a connection
+/// for ever.
 const LEAST_BYTES_PER_SECOND: u64 = 32;
 
-/// After so many bytes it is checked whether the peer has acknowledged them.
+/// After this many written bytes it is checked whether the peer has acknowledged them.
 const CHECK_AFTER_BYTES: u32 = 2 << 10;
 
-/// How much was written since the last check of what the peer acknowledged. The kernel's buffers take a whole
-/// event whose peer has no room for it, so that a stall does not always show as a full socket.
+/// How many bytes were written since the last check. The kernel's buffers accept a whole event even if the peer
+/// has no room for it, so that a stall does not always show as a full socket.
 #[derive(Debug, Default)]
 pub(crate) struct UncheckedBytes(u32);
 
 impl UncheckedBytes {
-    /// Counts written bytes; true once it is time to check.
+    /// Counts written bytes. True when a check is due.
     pub(crate) fn add(&mut self, bytes: usize) -> bool {
         self.0 = self
             .0
@@ -34,12 +33,13 @@ impl UncheckedBytes {
     }
 }
 
-/// How a peer takes what it has not acknowledged yet. Meanwhile the kernel must not apply its own timeout: it counts a peer whose window was ever too small for what comes next as one without any room, however
+/// The progress of a peer that has bytes to acknowledge. Meanwhile the kernel must not apply its own timeout:
+/// for the kernel, a peer whose window is always too small for the next segment has no room at all, however
 /// steadily it reads.
 #[derive(Debug)]
 pub(crate) struct Stall {
     unacknowledged: u64,
-    /// Of `unacknowledged`, what was so at the last check.
+    /// The value of `unacknowledged` at the last check.
     seen: u64,
     acknowledged: u64,
     since: Instant,
@@ -55,34 +55,34 @@ impl Stall {
         }
     }
 
-    /// Over which time progress is measured.
+    /// The time over which progress is measured.
     fn period(timeout: Duration) -> Duration {
         timeout.saturating_mul(STALL_PERIODS)
     }
 
-    /// More was written: it counts as not acknowledged from now on.
+    /// Counts written bytes as not acknowledged.
     pub(crate) fn has_written(&mut self, bytes: usize) {
         self.unacknowledged += bytes as u64;
     }
 
-    /// How often it is to be checked.
+    /// The interval of checks.
     pub(crate) fn interval(timeout: Duration) -> Duration {
         timeout / STALL_CHECKS
     }
 
-    /// A check: true once the peer has acknowledged too little for a whole period.
+    /// The check at an interval: true once the peer has acknowledged too little for a whole period.
     pub(crate) fn is_over(&mut self, unacknowledged: u64, timeout: Duration) -> bool {
         self.is_over_at(Instant::now(), unacknowledged, timeout)
     }
 
     fn is_over_at(&mut self, now: Instant, unacknowledged: u64, timeout: Duration) -> bool {
         let acknowledged = self.unacknowledged.saturating_sub(unacknowledged);
-        let has_taken_all = self.seen > 0 && acknowledged >= self.seen;
+        let has_acknowledged_all = self.seen > 0 && acknowledged >= self.seen;
         self.acknowledged += acknowledged;
         (self.unacknowledged, self.seen) = (unacknowledged, unacknowledged);
         let period = Self::period(timeout);
         let least = (u128::from(LEAST_BYTES_PER_SECOND) * period.as_millis() / 1_000).max(1);
-        if has_taken_all || u128::from(self.acknowledged) >= least {
+        if has_acknowledged_all || u128::from(self.acknowledged) >= least {
             (self.acknowledged, self.since) = (0, now);
         }
         now.duration_since(self.since) >= period
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_takes_all_of_the_little_that_it_is_sent_has_not_stalled() {
+    fn a_peer_that_acknowledges_all_of_the_little_that_it_is_sent_has_not_stalled() {
         let begun = Instant::now();
         let mut stall = Stall::begin(7);
         for check in 1..1_000 {
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_takes_nothing_or_a_byte_now_and_then_has_stalled_after_a_period() {
+    fn a_peer_that_acknowledges_nothing_or_a_byte_now_and_then_has_stalled_after_a_period() {
         for (step, every) in [(0, 1), (1, 20), (100, 20)] {
             assert_eq!(
                 is_over_after(step, every),

@@ -1,11 +1,10 @@
-//! Offers to go on in another protocol, which this server does not take but for a WebSocket at `/ws`. To
-//! actix an offer is the end of the connection, and one of a WebSocket also makes all that follows the
-//! request's body. So they are made illegible before it reads them (RFC 9110, section 7.8: a server may
-//! ignore them).
+//! Upgrades to other protocols, which the server ignores (RFC 9110, section 7.8) except for a WebSocket at `/ws`. For
+//! actix an upgrade is the last request of its connection, and one to a WebSocket makes everything after the head its
+//! body. So the headers of an upgrade are overwritten before actix parses them.
 
-/// How the one request begins whose offer is taken.
+/// The beginning of the request whose upgrade is not ignored.
 const HANDSHAKE: &[u8] = b"GET /ws";
-/// The fields of an offer, and the word in each without which it is none.
+/// The headers of an upgrade, and the word of each that makes it one.
 const CONNECTION: Field = Field {
     name: b"connection:",
     word: b"upgrade",
@@ -14,46 +13,47 @@ const UPGRADE: Field = Field {
     name: b"upgrade:",
     word: b"websocket",
 };
-/// In place of a word's last byte.
-const ILLEGIBLE: u8 = b'_';
+/// Overwrites the last byte of such a word.
+const OVERWRITTEN: u8 = b'_';
 
 #[derive(Debug, Clone, Copy)]
 struct Field {
     name: &'static [u8],
-    /// Its first letter comes once in it.
+    /// Its first letter occurs only once in it: after a mismatch a match can only begin at the current byte.
     word: &'static [u8],
 }
 
-/// Looks for the offers of one request's head.
+/// Finds the upgrade in the head of one request, which may arrive in parts.
 #[derive(Debug, Default)]
-pub(crate) struct Offers(Within);
+pub(crate) struct Upgrades(Position);
 
+/// The position in the head.
 #[derive(Debug)]
-enum Within {
-    /// The request line, so many bytes of which are a handshake's.
+enum Position {
+    /// In the request line, whose first bytes, so many, are those of the handshake.
     Request(usize),
     LineBegin,
     Name(Field, usize),
     Value(Field, usize),
-    /// The rest of a line, in which nothing is looked for.
+    /// In the rest of a line without an upgrade.
     Line,
-    /// The rest of a handshake, likewise.
+    /// In the handshake of a WebSocket, which is left alone.
     Handshake,
 }
 
-impl Default for Within {
+impl Default for Position {
     fn default() -> Self {
         Self::Request(0)
     }
 }
 
-impl Offers {
-    /// Goes on with these bytes of the head.
+impl Upgrades {
+    /// Overwrites upgrades in the next bytes of the head.
     pub(crate) fn ignore(&mut self, mut bytes: &mut [u8]) {
         while !bytes.is_empty() {
             match self.0 {
-                Within::Handshake => return,
-                Within::Line => {
+                Position::Handshake => return,
+                Position::Line => {
                     let Some(end) = memchr::memchr(b'\n', bytes) else {
                         return;
                     };
@@ -69,11 +69,11 @@ impl Offers {
     }
 }
 
-impl Within {
+impl Position {
     fn with(&self, byte: &mut u8) -> Self {
         let lower = byte.to_ascii_lowercase();
         match (self, lower) {
-            // Blank lines may precede it.
+            // Blank lines may precede the request line.
             (Self::Request(0), b'\r' | b'\n') => Self::Request(0),
             (_, b'\n') => Self::LineBegin,
             (Self::Request(matched), _) => match HANDSHAKE.get(*matched) {
@@ -90,7 +90,7 @@ impl Within {
             (Self::Value(field, matched), _) if field.word[*matched] == lower => {
                 match matched + 1 {
                     whole if whole == field.word.len() => {
-                        *byte = ILLEGIBLE;
+                        *byte = OVERWRITTEN;
                         Self::Value(*field, 0)
                     }
                     more => Self::Value(*field, more),
@@ -108,11 +108,12 @@ impl Within {
 mod tests {
     use super::*;
 
-    /// The head as actix reads it, however it was cut.
+    /// The head as actix parses it, whatever parts it arrives in.
     fn ignored(head: &str) -> String {
         let in_pieces = |size| {
-            let (mut offers, mut head) = (Offers::default(), head.as_bytes().to_vec());
-            head.chunks_mut(size).for_each(|piece| offers.ignore(piece));
+            let (mut upgrades, mut head) = (Upgrades::default(), head.as_bytes().to_vec());
+            head.chunks_mut(size)
+                .for_each(|piece| upgrades.ignore(piece));
             String::from_utf8(head).unwrap()
         };
         let whole = in_pieces(head.len());
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn offers_of_other_protocols_are_made_illegible() {
+    fn upgrades_to_other_protocols_are_overwritten() {
         for (head, read) in [
             (
                 "POST /events HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n",
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_handshake_of_a_websocket_and_all_else_stay_as_they_are() {
+    fn the_handshake_of_a_websocket_and_all_other_headers_stay_as_they_are() {
         for head in [
             "GET /ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
             "GET /ws?topic=a HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",

@@ -1,5 +1,5 @@
-//! The state of each connection of a worker, and its next step when its socket is ready, a timer is due
-//! or its stream was woken.
+//! The state of each connection of a worker, and what is done when its socket is ready, a timer is due, or its
+//! stream was woken.
 
 use std::{
     io::{self, Read as _},
@@ -27,21 +27,21 @@ use crate::http::connection::{
     stall::Stall,
 };
 
-/// How long the whole head of a stream's request is waited for. A slower one is left to actix, which
-/// has a bound of its own, and a response for clients that exceed it.
+/// How long the loop waits for the whole head of a request. Then the connection goes to actix, which has a
+/// timeout, and a response for clients that exceed it.
 const HEAD_WAIT: Duration = Duration::from_secs(1);
-/// Most timers that are handled at once.
+/// Most timers that are handled in one round.
 const TIMERS_AT_ONCE: usize = 64;
 /// Most bytes of a head that are read at once.
 const READ_BYTES: usize = 4 << 10;
 
-/// Boxed, so that a slot in the list is small.
+/// The states are boxed, so that a slot in the list is small.
 enum Connection {
-    /// Its first head has not come whole.
+    /// The head of the first request is not complete.
     AwaitingRequest(Box<AwaitingRequest>),
     Streaming(Box<Stream>),
     Resetting(Box<Resetting>),
-    /// Moved out by a function that is about to put another state here.
+    /// Taken by a function that is about to set another state.
     Moved,
 }
 
@@ -50,8 +50,7 @@ struct AwaitingRequest {
     until: Instant,
 }
 
-/// Ends by a reset, once what was sent has arrived. Until then it counts as a subscriber, which a drain
-/// waits for.
+/// Is reset once the peer has acknowledged everything. Until then it counts as a subscriber, for which a drain waits.
 struct Resetting {
     stream: Box<Stream>,
     reset: Reset,
@@ -84,7 +83,7 @@ impl Connections {
         })
     }
 
-    /// The last `new` bytes received have not been examined yet.
+    /// The last `new` received bytes have not been examined yet.
     pub(super) fn classify(&self, accepted: &Accepted, new: usize) -> FirstRequest {
         let WorkerContext { state, config, .. } = &self.context;
         classify(accepted, new, state, config)
@@ -103,10 +102,10 @@ impl Connections {
         Ok(())
     }
 
-    /// Begins the stream of a connection that is not watched yet.
+    /// Begins the stream of a connection that is not polled yet.
     pub(super) fn begin(&mut self, accepted: Accepted, granted: GrantedStream) {
         let slot = slot_of(self.all.vacant_key());
-        // Without a socket that is watched there is no stream; its client comes back.
+        // A socket that cannot be polled is closed; its client reconnects.
         if self.sockets.add(&accepted.socket, slot).is_ok() {
             self.all.insert(Connection::Moved);
             self.begin_at(slot, accepted, granted);
@@ -144,7 +143,7 @@ impl Connections {
                 }
                 self.follow_up(slot, progress);
             }
-            // A reset has a timer; and readiness may be of the connection that had this slot before.
+            // A reset has a timer; and the event may be of an earlier connection in this slot.
             Some(Connection::Resetting(_) | Connection::Moved) | None => {}
         }
     }
@@ -167,12 +166,12 @@ impl Connections {
             let WorkerContext { state, config, .. } = &self.context;
             match classify(&awaiting.accepted, new, state, config) {
                 FirstRequest::Incomplete => {}
-                FirstRequest::Other => return self.give_back(slot),
+                FirstRequest::Other => return self.hand_to_http(slot),
                 FirstRequest::Stream(granted) => {
                     if let Some(accepted) = self.take_awaiting(slot) {
                         self.begin_at(slot, accepted, *granted);
                         if is_closed || new == READ_BYTES {
-                            // The rest of what has come causes no further readiness event.
+                            // The bytes that have arrived already cause no further readiness event.
                             self.discard(slot);
                         }
                     }
@@ -200,7 +199,7 @@ impl Connections {
         }
     }
 
-    fn give_back(&mut self, slot: Slot) {
+    fn hand_to_http(&mut self, slot: Slot) {
         if let Some(accepted) = self.take_awaiting(slot) {
             self.close(slot);
             self.sockets.remove(&accepted.socket);
@@ -216,7 +215,7 @@ impl Connections {
             };
             match self.all.get_mut(slot as usize) {
                 Some(Connection::AwaitingRequest(awaiting)) if awaiting.until <= now => {
-                    self.give_back(slot);
+                    self.hand_to_http(slot);
                 }
                 Some(Connection::Streaming(stream)) if stream.has_timer => {
                     stream.has_timer = false;
@@ -241,7 +240,7 @@ impl Connections {
         }
     }
 
-    /// Arranges what the stream waits for next.
+    /// Prepares what the stream waits for next.
     fn follow_up(&mut self, slot: Slot, progress: Progress) {
         let Some(Connection::Streaming(stream)) = self.all.get_mut(slot as usize) else {
             return;
@@ -262,7 +261,7 @@ impl Connections {
                 }
             }
             Progress::Finished => {
-                // What is unread at the close would make it a reset that overtakes what was just sent.
+                // With unread bytes the close would be a reset, which overtakes what was just sent.
                 let _ = stream.discard();
                 if stream.needs_reset() {
                     self.reset(slot);
@@ -288,7 +287,7 @@ impl Connections {
         if let Some(Connection::Streaming(stream)) = &closed
             && stream.has_stall_watch()
         {
-            // What is unsent stays with the kernel for so long, and no longer.
+            // The kernel keeps unsent bytes for this long.
             socket::wait_for_peer(&stream.socket, Some(self.context.settings.stall_timeout));
         }
     }

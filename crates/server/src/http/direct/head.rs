@@ -1,7 +1,7 @@
-//! The first request of a connection: for a stream, or for another route.
+//! Whether the first request of a connection is for a stream.
 //!
-//! Only a whole `GET` of the stream route is taken, and only if the stream is granted. All else is
-//! left to actix with every byte that was read, so that there is one place that rejects.
+//! Only a complete `GET` of a stream route is served here, and only if the stream can be opened. Anything else
+//! goes to actix with every byte that was read, so that there is one place that refuses.
 
 use actix_http::{
     Response, ServiceConfig,
@@ -15,37 +15,37 @@ use actix_web::{
 };
 use tokio_util::codec::{Decoder as _, Encoder as _};
 
-use crate::http::connection::{accepted::Accepted, upgrades::Offers};
+use crate::http::connection::{accepted::Accepted, upgrades::Upgrades};
 use sse_broadcaster_actix::internal::{Head, head_of};
 use sse_broadcaster_http::{
     AppState, OpenedStream, PageFormat, StreamKind, is_chunked, open_stream,
 };
 
-/// Longest head of a stream's request; what is longer is left to actix, which has bounds of its own.
+/// Longest head of a stream's request. A longer one goes to actix, which has bounds of its own.
 const MAX_HEAD_BYTES: usize = 16 << 10;
-/// With which bytes a request for a stream begins.
+/// The first bytes of a request for a stream.
 const PREFIXES: [&[u8]; 2] = [b"GET /events", b"GET /signals"];
 
-/// What the first request of a connection asks for.
+/// The first request of a connection.
 pub(super) enum FirstRequest {
-    /// Too little has come to decide.
+    /// Too little has arrived to decide.
     Incomplete,
-    /// Not a stream, or one that is not granted.
+    /// Not for a stream, or for one that cannot be opened.
     Other,
     Stream(Box<GrantedStream>),
 }
 
-/// A stream that was granted.
+/// A stream that was opened.
 pub(super) struct GrantedStream {
-    /// The head of its response.
+    /// The head of its response, as text.
     pub(super) head: Vec<u8>,
     pub(super) opened: OpenedStream,
     pub(super) chunked: bool,
-    /// How many bytes came behind the request.
-    pub(super) behind: usize,
+    /// How many bytes were received after the request.
+    pub(super) trailing_bytes: usize,
 }
 
-/// Examines what a connection has sent so far; the last `new` bytes were not examined yet.
+/// Examines the bytes that a connection has sent so far, of which the last `new` have not been examined yet.
 pub(super) fn classify(
     accepted: &Accepted,
     new: usize,
@@ -56,7 +56,7 @@ pub(super) fn classify(
     if !may_ask_for_stream(sent) {
         return FirstRequest::Other;
     }
-    // A head ends with a line feed: one that is sent byte by byte is not decoded at every byte.
+    // A head ends with a line feed: one that arrives byte by byte is not parsed at every byte.
     if !sent[sent.len() - new..].contains(&b'\n') {
         return if sent.len() < MAX_HEAD_BYTES {
             FirstRequest::Incomplete
@@ -65,7 +65,7 @@ pub(super) fn classify(
         };
     }
     let (mut codec, mut rest) = (Codec::new(config.clone()), BytesMut::from(sent));
-    Offers::default().ignore(&mut rest);
+    Upgrades::default().ignore(&mut rest);
     match codec.decode(&mut rest) {
         Ok(None) if sent.len() < MAX_HEAD_BYTES => FirstRequest::Incomplete,
         Ok(Some(Message::Item(mut request))) if codec.message_type() == MessageType::None => {
@@ -77,7 +77,7 @@ pub(super) fn classify(
     }
 }
 
-/// Also while only its first bytes have come.
+/// Whether the bytes are, or may become, a request for a stream.
 fn may_ask_for_stream(sent: &[u8]) -> bool {
     PREFIXES.into_iter().any(|begins| {
         let (beginning, rest) = sent.split_at(sent.len().min(begins.len()));
@@ -91,7 +91,7 @@ fn may_ask_for_stream(sent: &[u8]) -> bool {
 
 fn grant(
     request: &RequestHead,
-    behind: usize,
+    trailing_bytes: usize,
     state: &AppState,
     codec: &mut Codec,
 ) -> Option<Box<GrantedStream>> {
@@ -116,7 +116,7 @@ fn grant(
         head: head.into(),
         opened,
         chunked: is_chunked(&request),
-        behind,
+        trailing_bytes,
     }))
 }
 
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_get_of_a_stream_route_may_ask_for_a_stream_also_in_its_first_bytes() {
+    fn only_a_get_of_a_stream_route_may_ask_for_a_stream_even_before_it_is_complete() {
         for whole in [
             "GET /events HTTP/1.1",
             "GET /events?topic=a ",

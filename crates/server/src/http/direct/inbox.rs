@@ -1,8 +1,8 @@
 //! Which streams were woken, and in which order they are served.
 //!
-//! What was woken between two turns is a group, and each turn serves some of every group: so a
-//! fan-out to many does not hold up one to few that came after it. A stream that waits in a group
-//! takes all that is due by the time it is served, so groups change no order.
+//! The streams that were woken between two turns are a group, and each turn serves some streams of every group:
+//! a fan-out to many streams does not delay a later one to few. A stream is sent everything that is due when it
+//! is served, so that groups do not change the order of events.
 
 use std::{
     collections::VecDeque,
@@ -16,18 +16,18 @@ use std::{
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
-/// Where a stream lies in its worker's list.
+/// The index of a stream in its worker's list.
 pub(super) type Slot = u32;
 
-/// Most groups; what comes while there are so many joins the last one.
+/// Most groups. When there are so many, further streams join the last one.
 const MAX_GROUPS: usize = 16;
 /// How many streams of each group are served in one turn.
 const PER_GROUP: usize = 16;
-/// How many streams are served in one turn at least, where there are so many: between turns
-/// connections are accepted and responses made.
+/// How many streams a turn serves at least, if so many were woken. Between turns the worker accepts connections
+/// and serves requests.
 const PER_TURN: usize = 64;
 
-/// Filled by wakes, from any thread.
+/// The streams that were woken, from any thread.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     woken: Mutex<Vec<Slot>>,
@@ -46,7 +46,7 @@ impl Inbox {
         }
     }
 
-    /// Wakes the loop, so that it computes anew what it waits for.
+    /// Wakes the loop, so that it takes note of a new timer.
     pub(super) fn nudge(&self) {
         self.worker.wake();
     }
@@ -55,7 +55,7 @@ impl Inbox {
         self.woken.lock().is_empty()
     }
 
-    /// Sets the waker of the loop; true when there is something already.
+    /// Sets the waker of the loop. True if a stream was woken already.
     pub(super) fn register(&self, worker: &Waker) -> bool {
         self.worker.register(worker);
         !self.is_empty()
@@ -79,7 +79,7 @@ impl StreamWaker {
         })
     }
 
-    /// Must be called before the stream is polled, so that a wake from then on is not missed.
+    /// Must be called before the stream is polled, so that no later wake is missed.
     pub(super) fn reset(&self) {
         self.is_queued.store(false, Ordering::SeqCst);
     }
@@ -97,7 +97,7 @@ impl Wake for StreamWaker {
     }
 }
 
-/// The groups that wait to be served.
+/// The groups of streams that are to be served.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     groups: VecDeque<Group>,
@@ -111,8 +111,8 @@ struct Group {
 }
 
 impl Turns {
-    /// Takes what was woken meanwhile, as a group.
-    pub(super) fn take(&mut self, inbox: &Inbox) {
+    /// Takes the streams of the inbox as a group.
+    pub(super) fn take_group(&mut self, inbox: &Inbox) {
         let mut woken = inbox.woken.lock();
         if woken.is_empty() {
             return;
@@ -163,14 +163,14 @@ mod tests {
     }
 
     #[test]
-    fn few_that_are_woken_behind_many_are_served_in_the_very_next_turn() {
+    fn few_streams_that_are_woken_after_many_are_served_in_the_next_turn() {
         let inbox = Arc::new(Inbox::default());
         let (mut turns, mut turn) = (Turns::default(), Vec::new());
         let _many = woken(&inbox, 0..10_000);
-        turns.take(&inbox);
+        turns.take_group(&inbox);
         turns.next(&mut turn);
         let _few = woken(&inbox, 20_000..20_003);
-        turns.take(&inbox);
+        turns.take_group(&inbox);
         turn.clear();
         turns.next(&mut turn);
         assert!(turn.contains(&20_000) && turn.contains(&20_002));
@@ -183,7 +183,7 @@ mod tests {
         let (mut turns, mut served) = (Turns::default(), Vec::new());
         for group in 0..100 {
             let _wakers = woken(&inbox, group * 100..group * 100 + 100);
-            turns.take(&inbox);
+            turns.take_group(&inbox);
         }
         while !turns.is_empty() {
             let before = served.len();

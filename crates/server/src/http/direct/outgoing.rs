@@ -1,5 +1,5 @@
-//! Bytes on their way to a socket: framed as a chunk where the response is chunked, and partly written
-//! where the socket is full.
+//! Writes to a socket: bytes are framed as a chunk if the response is chunked, and the rest is kept if the
+//! socket is full.
 
 use std::{
     io::{self, IoSlice, Write as _},
@@ -8,15 +8,14 @@ use std::{
 
 use bytes::Bytes;
 
-/// Up to here a chunk is put together in the worker's own buffer; above, copying costs more than
-/// it saves.
+/// Chunks up to this size are assembled in the worker's buffer; beyond it, copying costs more than it saves.
 const MAX_COPIED: usize = 16 << 10;
-/// Of a chunk's size in hexadecimal, and its CRLF.
+/// Longest size line of a chunk: hexadecimal digits and CRLF.
 const MAX_SIZE_LINE: usize = 2 * size_of::<usize>() + 2;
 
 const CRLF: &[u8] = b"\r\n";
 
-/// What is left of a write that the socket did not take whole.
+/// A write that may not be complete.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     bytes: Bytes,
@@ -25,7 +24,7 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Bytes that are framed already, or need no frame.
+    /// Bytes that are framed already or need no frame.
     pub(super) fn plain(bytes: Bytes) -> Self {
         Self {
             bytes,
@@ -34,12 +33,12 @@ impl Outgoing {
         }
     }
 
-    /// How many bytes are with the kernel, those of the frame among them.
+    /// How many bytes have been written, with those of the frame.
     pub(super) fn written(&self) -> usize {
         self.written
     }
 
-    /// Writes on; true when all is with the kernel, false when the socket is full.
+    /// Writes on. True when everything has been written, false when the socket is full.
     pub(super) fn write(&mut self, socket: &TcpStream) -> io::Result<bool> {
         let mut line = [0; MAX_SIZE_LINE];
         let (line, end) = if self.chunked {
@@ -64,7 +63,7 @@ impl Outgoing {
     }
 }
 
-/// A vector costs the kernel more than one slice does.
+/// Writes a single slice without a vector, which costs the kernel more.
 fn write_some(mut socket: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
     match slices {
         [only, rest @ ..] if rest.iter().all(|slice| slice.is_empty()) => socket.write(only),
@@ -72,7 +71,7 @@ fn write_some(mut socket: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usiz
     }
 }
 
-/// The chunk that was framed last: most streams of a fan-out are sent the same, one behind the other.
+/// Keeps the last framed chunk: most streams of a fan-out are sent the same bytes one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Framer {
     chunk: Vec<u8>,
@@ -80,7 +79,7 @@ pub(super) struct Framer {
 }
 
 impl Framer {
-    /// Writes bytes that are due to a stream; what the socket did not take, if anything.
+    /// Writes bytes to a stream. Returns the rest if the socket is full.
     pub(super) fn write(
         &mut self,
         socket: &TcpStream,
@@ -109,7 +108,7 @@ impl Framer {
     }
 
     fn frame(&mut self, bytes: &Bytes) {
-        // Held on to, so that the address stands for these very bytes.
+        // The clone in `of` keeps the bytes alive, so that the same address means the same bytes.
         if self.of.as_ptr() == bytes.as_ptr() && self.of.len() == bytes.len() {
             return;
         }
@@ -119,7 +118,7 @@ impl Framer {
     }
 }
 
-/// Writes a chunk of these bytes behind `out`.
+/// Appends a chunk of these bytes to `out`.
 pub(super) fn append_chunk(out: &mut Vec<u8>, bytes: &[u8]) {
     let mut line = [0; MAX_SIZE_LINE];
     for part in [size_line(bytes.len(), &mut line), bytes, CRLF] {
@@ -127,10 +126,10 @@ pub(super) fn append_chunk(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// RFC 9112, section 7.1.
+/// The size line of a chunk (RFC 9112, section 7.1).
 fn size_line(bytes: usize, line: &mut [u8; MAX_SIZE_LINE]) -> &[u8] {
     let mut rest = &mut line[..];
-    // There is room for the largest.
+    // The buffer fits the longest line.
     let _ = write!(rest, "{bytes:X}\r\n");
     let left = rest.len();
     &line[..MAX_SIZE_LINE - left]

@@ -1,5 +1,5 @@
-//! Readiness of the worker's sockets: a poll of their own within the runtime's, so that a socket
-//! costs nothing but its descriptor.
+//! Readiness of the worker's sockets. They have a poll of their own within the runtime's, so that a socket
+//! needs no memory but its descriptor.
 
 use std::{
     io,
@@ -18,12 +18,12 @@ use crate::http::connection::socket;
 /// Most readiness events of one poll.
 const MAX_EVENTS: usize = 256;
 
-/// What a socket can do.
+/// The readiness of a socket.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ready {
     pub(super) slot: Slot,
     pub(super) to_read: bool,
-    /// Behind what there is to read the client's end was seen.
+    /// The client has closed its side; bytes before that may still be unread.
     pub(super) is_closed: bool,
     pub(super) has_room: bool,
 }
@@ -41,7 +41,7 @@ impl Sockets {
         })
     }
 
-    /// Watches, from now on, whether there is something to read. Closing the socket ends it.
+    /// Polls a socket for bytes to read, until it is closed.
     pub(super) fn add(&self, socket: &TcpStream, slot: Slot) -> io::Result<()> {
         let registry = self.poll.get_ref().registry();
         let token = Token(slot as usize);
@@ -52,7 +52,7 @@ impl Sockets {
         )
     }
 
-    /// Watches for room to write as well.
+    /// Polls a socket for room to write as well.
     pub(super) fn watch_room(&self, socket: &TcpStream, slot: Slot) -> io::Result<()> {
         let registry = self.poll.get_ref().registry();
         let token = Token(slot as usize);
@@ -62,7 +62,7 @@ impl Sockets {
 
     pub(super) fn remove(&self, socket: &TcpStream) {
         let registry = self.poll.get_ref().registry();
-        // It is on its way to another poll, or to be closed.
+        // The socket goes to another poll, or is closed.
         let _ = registry.deregister(&mut SourceFd(&socket.as_raw_fd()));
     }
 
@@ -81,7 +81,7 @@ impl Sockets {
             }
             let found = self.events.iter().count();
             if found < MAX_EVENTS {
-                // That was all; the runtime is on this thread, so that nothing new is forgotten with it.
+                // That was all. The runtime is on this thread, so that no new event is lost.
                 guard.clear_ready();
             }
             if found > 0 {

@@ -1,4 +1,4 @@
-//! Whether the peer of a stream acknowledges what was written. It is watched only while something may not be
+//! Whether the peer of a stream acknowledges what was written. This is checked only while something may not be
 //! acknowledged.
 
 use std::{net::TcpStream, time::Duration};

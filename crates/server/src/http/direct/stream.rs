@@ -1,4 +1,4 @@
-//! One open stream: takes what is due from its subscription, and writes it to its socket.
+//! One open stream: writes what is due from its subscription to its socket.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -22,25 +22,25 @@ use crate::http::connection::{
 use sse_broadcaster::broadcaster::{EncodedStream, Ended};
 use sse_broadcaster_http::AddressSlot;
 
-/// Most that is written for one stream before others have their turn.
+/// Most bytes that are written for one stream before others have their turn.
 const PER_TURN_BYTES: usize = 256 << 10;
-/// Most that is collected for the first write of a stream.
+/// Most bytes that are collected for the first write of a stream.
 const FIRST_WRITE_BYTES: usize = 32 << 10;
 
-/// A subscriber, and the socket that it is sent to.
+/// A subscription and its socket.
 pub(super) struct Stream {
     pub(super) socket: TcpStream,
     due: EncodedStream,
     waker: Arc<StreamWaker>,
     framing: Framing,
     discarded: Discarded,
-    /// The socket was full once, so that it is watched for room.
+    /// Whether the socket is polled for room as well: it was full once.
     pub(super) watches_room: bool,
-    /// A check of the stall is scheduled.
+    /// Whether a check for a stall is scheduled.
     pub(super) has_timer: bool,
     full: Option<Box<Full>>,
     stall_watch: StallWatch,
-    /// Among connections, and among streams.
+    /// Counts it as a connection and as a stream.
     _counted: [Counted; 2],
     _slot: Option<AddressSlot>,
 }
@@ -50,31 +50,31 @@ pub(super) struct Stream {
 enum Framing {
     Plain,
     Chunks,
-    /// The broken chunk that ends them is with the kernel, or waits for room.
+    /// The broken chunk that ends them has been written, or waits for room.
     BrokenChunk,
 }
 
-/// What waits for the socket to have room.
+/// A write that waits for room in the socket.
 struct Full {
     outgoing: Outgoing,
     replay: SlowReplay,
 }
 
-/// How far a stream has come, and what it waits for.
+/// The result of a step, and what the stream waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
     /// Nothing is due: it waits for its waker.
     Idle,
     /// Its socket is full: it waits for room.
     Blocked,
-    /// Everything was handed to the kernel, and the connection is to be cut.
+    /// Everything has been written, and the connection is to be cut.
     Finished,
-    /// Its client is gone.
+    /// The client has disconnected, or has stalled.
     Gone,
 }
 
 impl Stream {
-    /// Returns the head of the response as well, which `begin` sends.
+    /// Also returns the head of the response, for `begin`.
     pub(super) fn new(
         socket: TcpStream,
         granted: GrantedStream,
@@ -90,7 +90,7 @@ impl Stream {
             } else {
                 Framing::Plain
             },
-            discarded: Discarded::of(granted.behind),
+            discarded: Discarded::of(granted.trailing_bytes),
             watches_room: false,
             has_timer: false,
             full: None,
@@ -101,14 +101,14 @@ impl Stream {
         (stream, granted.head)
     }
 
-    /// Sends the head of the response, and in the same write what is due at once.
+    /// Writes the head of the response together with the events that are due already.
     pub(super) fn begin(&mut self, mut head: Vec<u8>, framer: &mut Framer) -> Progress {
         let waker = Waker::from(Arc::clone(&self.waker));
         let mut cx = Context::from_waker(&waker);
         let mut is_pending = false;
         while head.len() < FIRST_WRITE_BYTES {
             match self.due.poll_due(&mut cx) {
-                // Shared by others, maybe, so that it is not copied.
+                // Other streams may share these bytes, so that they are not copied.
                 Poll::Ready(Some(bytes)) if bytes.len() > FIRST_WRITE_BYTES => {
                     self.due.put_back(bytes);
                     break;
@@ -131,7 +131,7 @@ impl Stream {
         }
     }
 
-    /// Writes what is due, until nothing is or the socket is full.
+    /// Writes what is due, until nothing is left or the socket is full.
     pub(super) fn advance(&mut self, framer: &mut Framer) -> Progress {
         self.waker.reset();
         if self.full.is_some() {
@@ -167,7 +167,7 @@ impl Stream {
         self.framing != Framing::Plain
     }
 
-    /// Everything that was due is with the kernel.
+    /// Everything that was due has been written: cuts the stream.
     fn break_off(&mut self) -> Progress {
         if self.framing != Framing::Chunks {
             return Progress::Finished;
@@ -189,7 +189,7 @@ impl Stream {
         Progress::Blocked
     }
 
-    /// Whether its progress is to be checked at intervals.
+    /// Whether the peer's progress is to be checked at intervals.
     pub(super) fn has_stall_watch(&self) -> bool {
         self.stall_watch.is_active()
     }
@@ -213,8 +213,8 @@ impl Stream {
         }
     }
 
-    /// The scheduled check: cuts a stream whose peer has taken too little for too long, or too little while
-    /// others wait for the buffers that it holds.
+    /// The check at an interval: ends a stream whose peer has acknowledged too little for too long, or reads a
+    /// replay too slowly while others wait for its buffers.
     pub(super) fn check(&mut self, timeout: Duration, is_wanted: bool) -> Progress {
         let unacknowledged = socket::unacknowledged(&self.socket);
         if self.full.is_none() && unacknowledged == 0 {
@@ -236,7 +236,7 @@ impl Stream {
         }
     }
 
-    /// Reads on only to learn of the end.
+    /// Reads and discards, to notice that the client disconnects.
     pub(super) fn discard(&mut self) -> Progress {
         let mut space = [0; 4096];
         loop {
@@ -253,7 +253,7 @@ impl Stream {
         }
     }
 
-    /// The kernel, which counts the same time, may be first to see that a stream has stalled.
+    /// The kernel has the same timeout, and may be the first to notice that the peer has stalled.
     fn gone(&mut self, error: &io::Error) -> Progress {
         if error.kind() == io::ErrorKind::TimedOut {
             self.due.ends_as(Ended::Stalled);
@@ -261,19 +261,19 @@ impl Stream {
         Progress::Gone
     }
 
-    /// Without chunks a mere close would look like a clean end, after which some clients give up.
+    /// Without chunks a close would look like a clean end, after which some clients do not reconnect.
     pub(super) fn needs_reset(&self) -> bool {
         !self.is_chunked()
     }
 }
 
 impl Drop for Stream {
-    /// Also where the worker ends with streams open.
+    /// Cuts a stream that is still open when the worker ends.
     fn drop(&mut self) {
         if self.needs_reset() {
             socket::reset_on_close(&self.socket);
         } else if self.framing == Framing::Chunks && self.full.is_none() {
-            // Between two chunks. What the socket does not take now, nobody is left to write.
+            // The stream is between two chunks. What the socket does not accept now is lost.
             let _ = (&self.socket).write(BROKEN_CHUNK);
         }
     }

@@ -1,10 +1,10 @@
-//! When which connection is to be checked again.
+//! When each connection is checked again.
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Instant};
 
 use super::inbox::Slot;
 
-/// Timers are not cancelled: the connection checks whether there is still something to do.
+/// Timers are not cancelled: a connection checks whether its timer still matters.
 #[derive(Debug, Default)]
 pub(super) struct Timers(BinaryHeap<Reverse<(Instant, Slot)>>);
 

@@ -1,8 +1,8 @@
-//! The end of a request's body.
+//! Finds the end of a request's body.
 
 use super::line::Line;
 
-/// What is still to come of a request's body.
+/// The rest of a request's body.
 #[derive(Debug)]
 pub(super) enum Body {
     Length(u64),
@@ -10,10 +10,10 @@ pub(super) enum Body {
 }
 
 impl Body {
-    pub(super) fn take(&mut self, bytes: &[u8]) -> usize {
+    pub(super) fn consume(&mut self, bytes: &[u8]) -> usize {
         match self {
-            Self::Length(left) => take_of(left, bytes),
-            Self::Chunked(chunks) => chunks.take(bytes),
+            Self::Length(left) => consume_up_to(left, bytes),
+            Self::Chunked(chunks) => chunks.consume(bytes),
         }
     }
 
@@ -22,14 +22,13 @@ impl Body {
     }
 }
 
-fn take_of(left: &mut u64, bytes: &[u8]) -> usize {
-    let taken = usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
-    *left -= taken as u64;
-    taken
+fn consume_up_to(left: &mut u64, bytes: &[u8]) -> usize {
+    let consumed = usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
+    *left -= consumed as u64;
+    consumed
 }
 
-/// Where the chunks of a body end (RFC 9112, section 7.1). The dispatcher checks
-/// whether they are well-formed.
+/// The position in the chunks of a body (RFC 9112, section 7.1). The dispatcher checks whether they are well-formed.
 #[derive(Debug)]
 pub(super) enum Chunks {
     Size { size: u64, has_ended: bool },
@@ -48,35 +47,35 @@ impl Default for Chunks {
 }
 
 impl Chunks {
-    /// How many of these are the body's.
-    fn take(&mut self, bytes: &[u8]) -> usize {
-        let mut taken = 0;
-        while let rest @ [byte, ..] = &bytes[taken..] {
-            taken += match self {
+    /// How many of these bytes belong to the body.
+    fn consume(&mut self, bytes: &[u8]) -> usize {
+        let mut consumed = 0;
+        while let rest @ [byte, ..] = &bytes[consumed..] {
+            consumed += match self {
                 Self::Data { left } => {
-                    let data = take_of(left, rest);
+                    let data = consume_up_to(left, rest);
                     if *left == 0 {
                         *self = Self::default();
                     }
                     data
                 }
-                Self::Over => return taken,
+                Self::Over => return consumed,
                 Self::Size { .. } | Self::Trailer { .. } => {
-                    self.pass(*byte);
+                    self.advance(*byte);
                     1
                 }
             };
         }
-        taken
+        consumed
     }
 
-    fn pass(&mut self, byte: u8) {
+    fn advance(&mut self, byte: u8) {
         match (&mut *self, byte) {
             (Self::Size { size: 0, .. }, b'\n') => {
                 let line = Line::Nothing;
                 *self = Self::Trailer { line };
             }
-            // And the line's end behind the data.
+            // With the line end after the data.
             (Self::Size { size, .. }, b'\n') => {
                 let left = size.saturating_add(2);
                 *self = Self::Data { left };

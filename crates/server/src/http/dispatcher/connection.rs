@@ -1,6 +1,6 @@
-//! The IO under actix's dispatcher: it sees the bytes move, so that it can tell a stalled stream from
-//! a slow one, cut a stream so that its client comes back, discard what a client sends behind an open
-//! stream, and hand over one request at a time.
+//! The IO under actix's dispatcher. It counts bytes to distinguish stalled clients from slow ones, cuts streams
+//! so that their clients reconnect, discards what a client sends after the request of an open stream, and hands
+//! over one request at a time.
 
 use std::{
     io,
@@ -35,13 +35,13 @@ pub(crate) struct Connection {
     idle: Idle,
     output: Output,
     ending: Ending,
-    /// The dispatcher has rejected what no service has seen, after which it takes nothing more.
+    /// Whether the dispatcher has refused a request itself; it reads nothing more then.
     is_rejected: bool,
     _counted: Counted,
 }
 
 impl Connection {
-    /// `received` is what was read of the socket already.
+    /// `received` has been read from the socket already.
     pub(crate) fn new(
         io: TcpStream,
         received: Bytes,
@@ -74,18 +74,18 @@ impl Connection {
         (&mut self.output, peer)
     }
 
-    /// The request that was handed over may have been decoded meanwhile.
-    fn look_at_request(&mut self) {
+    /// Takes note if the dispatcher has parsed the head that was handed over.
+    fn check_parsed_head(&mut self) {
         if let Some(framing) = self.link.take_framing() {
             self.input.intake.begin(framing);
             self.idle.end_head();
         }
     }
 
-    /// What the dispatcher writes before a request was decoded is a refusal of its own, unless it asks for
-    /// the request's body.
-    fn look_at_response(&mut self, response: &[u8]) {
-        self.look_at_request();
+    /// Counts the dispatcher's own refusals: what it writes before it has parsed a request, unless it asks for
+    /// the body.
+    fn count_refusal(&mut self, response: &[u8]) {
+        self.check_parsed_head();
         if self.is_rejected || !self.input.intake.is_within_head() {
             return;
         }
@@ -93,7 +93,7 @@ impl Connection {
         self.is_rejected = refusals::count_unserved(&self.settings.refusals, response, peer);
     }
 
-    /// Fails once a client has taken too long for a further head, or its connection is wanted for others.
+    /// Fails once a client has taken too long for a further head, or the connection is to make room for another.
     fn check_between_requests(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         self.idle.check_displaced()?;
         if self.input.intake.is_within_further_head() {
@@ -102,9 +102,9 @@ impl Connection {
         Ok(())
     }
 
-    /// All that was written is with the kernel.
+    /// Everything has been written.
     fn has_flushed(&mut self, cx: &mut Context<'_>) {
-        self.look_at_request();
+        self.check_parsed_head();
         if self.link.is_responding() || !self.input.intake.has_responded() {
             return;
         }
@@ -127,7 +127,7 @@ impl Connection {
 
     /// Writes the broken chunk that a stream in chunks ends with.
     fn poll_broken_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.link.is_deaf() {
+        while self.link.ignores_input() {
             let rest = self.ending.rest_of_chunk();
             if rest.is_empty() {
                 break;
@@ -140,14 +140,14 @@ impl Connection {
         Poll::Ready(Ok(()))
     }
 
-    /// Everything written is with the kernel: the connection may end, without the last chunk.
+    /// Cuts the stream, since everything has been written.
     fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.link.needs_reset() {
             ready!(self.ending.poll_reset(&self.io, cx));
         } else {
             ready!(self.poll_broken_chunk(cx))?;
         }
-        // What is unread at the close would make it a reset that overtakes what was just sent.
+        // With unread bytes the close would be a reset, which overtakes what was just sent.
         let _ = self.poll_discard(cx);
         Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
     }
@@ -162,12 +162,12 @@ impl AsyncRead for Connection {
         let this = self.get_mut();
         let (output, peer) = this.output();
         output.check_stall(peer, cx)?;
-        if this.link.is_deaf() {
+        if this.link.ignores_input() {
             return this.poll_discard(cx);
         }
-        this.look_at_request();
+        this.check_parsed_head();
         if this.output.is_full() {
-            // Nothing more is taken of a client that takes no response. Room to write wakes it.
+            // A client that does not read its response is not read either. Room to write wakes the task.
             return Poll::Pending;
         }
         if this.input.intake.is_closed() {
@@ -176,7 +176,7 @@ impl AsyncRead for Connection {
         }
         match ready!(this.input.poll_read(&mut this.io, cx, buffer))? {
             Read::Nothing => {
-                // Timeouts are checked once everything that has come was read.
+                // Timeouts are checked once everything that has arrived was read.
                 this.check_between_requests(cx)?;
                 return Poll::Pending;
             }
@@ -194,7 +194,7 @@ impl AsyncWrite for Connection {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.look_at_response(bytes);
+        this.count_refusal(bytes);
         let written = Pin::new(&mut this.io).poll_write(cx, bytes);
         let (output, peer) = this.output();
         output.wrote(written, peer, cx)
@@ -206,7 +206,7 @@ impl AsyncWrite for Connection {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.look_at_response(slices.first().map_or(&[], |first| first));
+        this.count_refusal(slices.first().map_or(&[], |first| first));
         let written = Pin::new(&mut this.io).poll_write_vectored(cx, slices);
         let (output, peer) = this.output();
         output.wrote(written, peer, cx)
@@ -228,17 +228,17 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        // A client may have sent more behind a request that closes its connection: see `poll_cut`.
+        // The client may have sent more after the request: see `poll_cut`.
         let _ = this.poll_discard(cx);
         Pin::new(&mut this.io).poll_shutdown(cx)
     }
 }
 
 impl Drop for Connection {
-    /// Also where the worker ends with streams open.
+    /// Resets a stream that is still open when the worker ends.
     fn drop(&mut self) {
         if self.output.has_stall_watch() {
-            // What is unsent stays with the kernel for so long, and no longer.
+            // The kernel keeps unsent bytes for this long.
             socket::wait_for_peer(&self.io, Some(self.settings.stall_timeout));
         }
         if self.link.is_streaming() && self.link.needs_reset() {

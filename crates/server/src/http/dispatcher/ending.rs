@@ -1,4 +1,4 @@
-//! The cut of a stream under the dispatcher.
+//! Cuts a stream that the dispatcher serves.
 
 use std::{
     pin::Pin,
@@ -18,11 +18,11 @@ use crate::http::connection::{
 #[derive(Debug, Default)]
 pub(super) struct Ending {
     reset: Option<PendingReset>,
-    /// How much of the broken chunk is with the kernel.
+    /// How many bytes of the broken chunk have been written.
     broken_chunk: usize,
 }
 
-/// A reset that waits for what was sent to arrive.
+/// A reset that waits until the peer has acknowledged everything.
 #[derive(Debug)]
 struct PendingReset {
     timer: Pin<Box<Sleep>>,
@@ -46,7 +46,7 @@ impl Ending {
         Poll::Ready(())
     }
 
-    /// What is still to be written of the broken chunk.
+    /// The rest of the broken chunk.
     pub(super) fn rest_of_chunk(&self) -> &'static [u8] {
         &BROKEN_CHUNK[self.broken_chunk..]
     }

@@ -1,19 +1,20 @@
-//! The end of a request's head.
+//! Finds the end of a request's head.
 
 use super::line::Line;
-use crate::http::connection::upgrades::Offers;
+use crate::http::connection::upgrades::Upgrades;
 
-/// Looks for the blank line that ends a request's head.
+/// Finds the blank line that ends a request's head.
 #[derive(Debug, Default)]
 pub(super) struct Head {
     pub(super) has_begun: bool,
-    /// Behind the blank lines that may precede it.
+    /// Whether a line other than the blank ones that may precede the head has arrived.
     has_text: bool,
     line: Line,
-    pub(super) offers: Offers,
+    pub(super) upgrades: Upgrades,
 }
 
 impl Head {
+    /// Where the head ends in these bytes, if it does.
     pub(super) fn end_in(&mut self, bytes: &[u8]) -> Option<usize> {
         self.has_begun |= !bytes.is_empty();
         let mut begin = 0;

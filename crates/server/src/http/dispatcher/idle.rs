@@ -3,7 +3,7 @@
 use std::{
     io,
     pin::Pin,
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -18,22 +18,22 @@ pub(super) struct Idle {
 }
 
 impl Idle {
-    /// A request has been decoded.
+    /// The dispatcher has parsed the head of a request.
     pub(super) fn end_head(&mut self) {
         self.head_deadline = None;
     }
 
-    /// The last response has left, and nothing of a further request has come.
+    /// The last response has been sent, and nothing of a further request has arrived.
     pub(super) fn begin(&mut self, settings: &Settings, waker: &Waker) {
         self.listed = Some(settings.capacity.list(waker.clone()));
     }
 
-    /// Something has come.
+    /// Bytes have arrived.
     pub(super) fn end(&mut self) {
         self.listed = None;
     }
 
-    /// Fails once the connection is wanted for others.
+    /// Fails once the connection is to make room for another.
     pub(super) fn check_displaced(&self) -> io::Result<()> {
         match &self.listed {
             Some(listed) if listed.is_displaced() => Err(io::ErrorKind::ConnectionAborted.into()),
@@ -47,8 +47,8 @@ impl Idle {
             .head_deadline
             .get_or_insert_with(|| Box::pin(sleep(timeout)));
         match deadline.as_mut().poll(cx) {
-            std::task::Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
-            std::task::Poll::Pending => Ok(()),
+            Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
+            Poll::Pending => Ok(()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is read of a connection, and how much of it the dispatcher gets.
+//! Reads from a connection, and hands bytes over to the dispatcher.
 
 use std::{
     io,
@@ -16,17 +16,17 @@ use super::intake::Intake;
 use crate::http::connection::discarded::Discarded;
 use sse_broadcaster_actix::internal::Link;
 
-/// Most bytes that one poll of the dispatcher reads. It decodes what it has before it is polled
-/// again, so that a stream is open before much of what is sent behind it has been buffered.
+/// Most bytes that one poll of the dispatcher reads. It parses them before it is polled again, so that a stream
+/// is open before much of what follows its request has been buffered.
 const READ_PER_POLL: usize = 16 << 10;
-/// Most that is read behind a request whose response has not left, to learn of the client's end.
+/// Most bytes that are read after a request whose response has not been sent, to notice that the client disconnects.
 const READ_AHEAD: usize = 4 << 10;
-/// Most that is read at once behind an open stream.
+/// Most bytes that are read at once after the request of an open stream.
 const DISCARD_AT_ONCE: usize = 4 << 10;
 
 #[derive(Debug)]
 pub(super) struct Input {
-    /// What was read and is not handed over yet.
+    /// Bytes that were read and have not been handed over.
     received: Bytes,
     pub(super) intake: Intake,
     read_in_poll: usize,
@@ -60,18 +60,18 @@ impl Input {
             return Poll::Pending;
         }
         if self.has_received() {
-            // A response that is made before the runtime has seen room to write is given up by the
-            // dispatcher where a broken request came behind.
+            // If an invalid request follows, the dispatcher drops a response that was made before the runtime has
+            // noticed room to write.
             ready!(io.poll_write_ready(cx))?;
             self.hand_over_received(buffer);
             return Poll::Ready(Ok(Read::Received));
         }
-        match self.poll_take(io, cx, buffer) {
+        match self.poll_admitted(io, cx, buffer) {
             Poll::Pending => {
                 self.read_in_poll = 0;
                 Poll::Ready(Ok(Read::Nothing))
             }
-            // The dispatcher decodes what was handed over before it sees the end.
+            // The dispatcher parses what was handed over before it notices the end.
             Poll::Ready(Ok(0)) if self.read_in_poll > 0 => {
                 self.read_in_poll = 0;
                 cx.waker().wake_by_ref();
@@ -92,15 +92,15 @@ impl Input {
         let taken = self.intake.admit(&mut buffer.filled_mut()[before..]);
         buffer.set_filled(before + taken);
         self.received = match self.received.slice(taken..) {
-            // An empty slice would hold on to the whole.
+            // An empty slice would keep the whole buffer alive.
             rest if rest.is_empty() => Bytes::new(),
             rest => rest,
         };
         self.read_in_poll += taken;
     }
 
-    /// Reads what the dispatcher may have, and keeps what came behind it.
-    fn poll_take(
+    /// Reads for the dispatcher, and keeps the bytes after those that it may have.
+    fn poll_admitted(
         &mut self,
         io: &mut TcpStream,
         cx: &mut Context<'_>,
@@ -117,8 +117,7 @@ impl Input {
         Poll::Ready(Ok(admitted))
     }
 
-    /// Hands nothing over before the response has left, but reads a little ahead: `Ready(Ok)` is the end
-    /// of what the client sends.
+    /// Reads a little ahead while nothing may be handed over. `Ready(Ok)` if the client has closed its side.
     pub(super) fn poll_ahead(
         &mut self,
         io: &mut TcpStream,
@@ -132,20 +131,19 @@ impl Input {
             ready!(Pin::new(io).poll_read(cx, &mut buffer))?;
             self.received = Bytes::copy_from_slice(buffer.filled());
         }
-        // The dispatcher decodes what was handed over first.
+        // The dispatcher parses what was handed over first.
         if was_reading || (self.intake.is_decoding() && self.has_received()) {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        // At the client's end the dispatcher would close the connection before the response is there, which
-        // polls again.
+        // If it noticed the end, the dispatcher would close the connection before the response, which polls again.
         if self.has_received() || link.is_committing() {
             return Poll::Pending;
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Reads on only to learn of the end: `Ready(Ok)` is the end of what the client sends.
+    /// Reads and discards, to notice the end: `Ready(Ok)` if the client has closed its side.
     pub(super) fn poll_discard(
         &mut self,
         io: &mut TcpStream,
@@ -166,13 +164,13 @@ impl Input {
     }
 }
 
-/// What a read for the dispatcher has come to.
+/// The result of a read for the dispatcher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Read {
-    /// Everything that has come was read; a wake follows when there is more.
+    /// There is nothing to read; a wake follows when there is.
     Nothing,
-    /// Bytes that had been read before were handed over.
+    /// Bytes that had been read earlier were handed over.
     Received,
-    /// Bytes of the socket were handed over, or its end was reached.
+    /// Bytes from the socket were handed over, or its end was reached.
     New,
 }

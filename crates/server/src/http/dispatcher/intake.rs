@@ -1,6 +1,6 @@
-//! Which of a connection's bytes its dispatcher may have: those of one request, and of the next one once
-//! the response has left. A dispatcher decodes all that it has been given, and keeps a request and room
-//! for a response for each.
+//! Finds the end of each request, so that the dispatcher gets the next request only once the response has been
+//! sent. A dispatcher parses everything that it gets, and keeps a request and a buffer for the response for
+//! each.
 
 use super::{
     body::{Body, Chunks},
@@ -8,7 +8,7 @@ use super::{
 };
 use sse_broadcaster_actix::internal::Framing;
 
-/// How far the current request has been handed over.
+/// How much of the current request has been handed over.
 #[derive(Debug)]
 pub(super) struct Intake {
     stage: Stage,
@@ -18,12 +18,12 @@ pub(super) struct Intake {
 #[derive(Debug)]
 enum Stage {
     Head(Head),
-    /// The head was handed over whole; what its body is, is known once it has been decoded.
+    /// The whole head was handed over. The framing of the body is known once the dispatcher has parsed it.
     Decoding,
     Body(Body),
-    /// The request was handed over whole, and its response has not left.
+    /// The whole request was handed over, and its response has not been sent.
     Responding,
-    /// The connection is no longer one of requests.
+    /// There are no further requests, as after the handshake of a WebSocket.
     Open,
 }
 
@@ -37,21 +37,21 @@ impl Default for Intake {
 }
 
 impl Intake {
-    /// How many of these the dispatcher may have now; those count as handed over. Offers of other protocols
-    /// in them are made illegible.
+    /// How many of these bytes the dispatcher may have now. They count as handed over, and upgrades to other
+    /// protocols in them are overwritten.
     pub(super) fn admit(&mut self, bytes: &mut [u8]) -> usize {
         match &mut self.stage {
             Stage::Head(head) => {
                 let end = head.end_in(bytes);
                 let admitted = end.unwrap_or(bytes.len());
-                head.offers.ignore(&mut bytes[..admitted]);
+                head.upgrades.ignore(&mut bytes[..admitted]);
                 if end.is_some() {
                     self.stage = Stage::Decoding;
                 }
                 admitted
             }
             Stage::Body(body) => {
-                let admitted = body.take(bytes);
+                let admitted = body.consume(bytes);
                 if body.is_over() {
                     self.stage = Stage::Responding;
                 }
@@ -62,27 +62,27 @@ impl Intake {
         }
     }
 
-    /// Nothing may be handed over for now.
+    /// Whether nothing may be handed over for now.
     pub(super) fn is_closed(&self) -> bool {
         matches!(self.stage, Stage::Decoding | Stage::Responding)
     }
 
-    /// The head has not been decoded yet.
+    /// Whether the dispatcher has not parsed the head yet.
     pub(super) fn is_decoding(&self) -> bool {
         matches!(self.stage, Stage::Decoding)
     }
 
-    /// The request's head has been decoded.
+    /// The dispatcher has parsed the head of the request.
     pub(super) fn begin(&mut self, framing: Framing) {
         self.stage = match framing {
             Framing::Length(0) => Stage::Responding,
             Framing::Length(bytes) => Stage::Body(Body::Length(bytes)),
             Framing::Chunked => Stage::Body(Body::Chunked(Chunks::default())),
-            Framing::Open => Stage::Open,
+            Framing::UntilClose => Stage::Open,
         };
     }
 
-    /// All responses so far have left; whether this ended one.
+    /// All responses so far have been sent. True if this ends a request.
     pub(super) fn has_responded(&mut self) -> bool {
         let ends = matches!(self.stage, Stage::Responding);
         if ends {
@@ -92,12 +92,12 @@ impl Intake {
         ends
     }
 
-    /// No request has been decoded since the last response left.
+    /// Whether no request has been parsed since the last response was sent.
     pub(super) fn is_within_head(&self) -> bool {
         matches!(self.stage, Stage::Head(_) | Stage::Decoding)
     }
 
-    /// Within the head of a request that is not the connection's first.
+    /// Whether a part of the head of a further request, not the connection's first, has arrived.
     pub(super) fn is_within_further_head(&self) -> bool {
         matches!(&self.stage, Stage::Head(head) if !self.is_first && head.has_begun)
     }
@@ -107,7 +107,7 @@ impl Intake {
 mod tests {
     use super::*;
 
-    /// What each of these requests is split into, given in pieces of every size.
+    /// The requests into which the bytes are split, whatever parts they arrive in.
     fn requests(bytes: &[u8], framings: &[Framing]) -> Vec<String> {
         let in_pieces = |size: usize| {
             let (mut intake, mut framings) = (Intake::default(), framings.iter());
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_told_apart_however_they_are_cut() {
+    fn the_end_of_each_request_is_found_whatever_parts_it_arrives_in() {
         let chunked = "POST /c HTTP/1.1\r\n\r\n\
                        4;a=\"\n\"\r\n\r\n\r\n\r\n0A\r\n0123456789\r\n0\r\nX: y\r\n\r\n";
         let all = [
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_admitted_behind_a_request_until_its_response_has_left() {
+    fn nothing_is_admitted_after_a_request_until_its_response_has_been_sent() {
         let mut intake = Intake::default();
         let request = b"GET / HTTP/1.1\r\n\r\n";
         assert_eq!(intake.admit(&mut request.repeat(3)), request.len());
@@ -175,10 +175,10 @@ mod tests {
     }
 
     #[test]
-    fn behind_a_handshake_everything_passes() {
+    fn after_a_handshake_everything_is_admitted() {
         let mut intake = Intake::default();
         intake.admit(&mut b"GET /ws HTTP/1.1\r\n\r\n".clone());
-        intake.begin(Framing::Open);
+        intake.begin(Framing::UntilClose);
         assert_eq!(intake.admit(&mut b"\r\n\r\n\r\n\r\n".clone()), 8);
         assert!(!intake.has_responded());
     }

@@ -1,6 +1,6 @@
-//! Lines of a request, as far as they have come.
+//! A line of a request, as far as it has arrived.
 
-/// What has come of a line.
+/// What has arrived of a line.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Line {
     #[default]

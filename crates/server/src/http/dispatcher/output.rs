@@ -1,4 +1,4 @@
-//! What is written to a connection: peers that stall, and replays that are read too slowly.
+//! Takes note of writes to a connection, to notice stalled peers and slow replays.
 
 use std::{
     io,
@@ -19,7 +19,7 @@ use crate::http::connection::{
 };
 use sse_broadcaster_actix::internal::Link;
 
-/// The connection whose output is watched.
+/// The connection that is written to.
 #[derive(Clone, Copy)]
 pub(super) struct Peer<'a> {
     pub(super) io: &'a TcpStream,
@@ -29,17 +29,17 @@ pub(super) struct Peer<'a> {
 
 #[derive(Debug, Default)]
 pub(super) struct Output {
-    /// A write waits for room in the socket.
+    /// Whether a write waits for room in the socket.
     is_full: bool,
     written: u64,
     unchecked: UncheckedBytes,
-    /// `Some` as long as something may not be acknowledged.
+    /// `Some` while something may not be acknowledged.
     stall: Option<Timed<Stall>>,
-    /// `Some` as long as a stream is sent replayed events and its socket was full once.
+    /// `Some` while a stream is sent replayed events and its socket has been full.
     slow_replay: Option<Timed<SlowReplay>>,
 }
 
-/// What is checked at intervals.
+/// A value that is checked at intervals.
 #[derive(Debug)]
 struct Timed<T> {
     timer: Pin<Box<Sleep>>,
@@ -69,13 +69,13 @@ impl Output {
         self.is_full
     }
 
-    /// The kernel applies no timeout of its own meanwhile.
+    /// Whether the kernel's own timeout is switched off.
     pub(super) fn has_stall_watch(&self) -> bool {
         self.stall.is_some()
     }
 
-    /// Takes note of a write, and returns its result. Where the socket is full, fails once too little has
-    /// been taken for too long.
+    /// Takes note of a write, and returns its result. If the socket is full, fails once the peer has acknowledged too
+    /// little for too long.
     pub(super) fn wrote(
         &mut self,
         written: Poll<io::Result<usize>>,
@@ -85,8 +85,8 @@ impl Output {
         match written {
             Poll::Pending => self.poll_full(peer, cx),
             Poll::Ready(result) => {
-                if std::mem::take(&mut self.is_full) && !peer.link.is_deaf() {
-                    // For what was not read meanwhile.
+                if std::mem::take(&mut self.is_full) && !peer.link.ignores_input() {
+                    // Reading has been paused.
                     cx.waker().wake_by_ref();
                 }
                 if let Ok(written) = &result {
@@ -107,7 +107,7 @@ impl Output {
         Poll::Pending
     }
 
-    /// So much is with the kernel.
+    /// Counts written bytes.
     fn has_written(&mut self, bytes: usize, peer: Peer<'_>) {
         self.written += bytes as u64;
         if let Some(stall) = &mut self.stall {
@@ -147,9 +147,9 @@ impl Output {
         Ok(())
     }
 
-    /// Fails where too little has been taken of a replay while others wait for its buffers.
+    /// Fails if a replay is read too slowly while others wait for its buffers.
     fn check_replay(&mut self, peer: Peer<'_>, cx: &mut Context<'_>) -> io::Result<()> {
-        if !peer.link.is_past() {
+        if !peer.link.is_replaying() {
             self.slow_replay = None;
             return Ok(());
         }
@@ -174,7 +174,7 @@ fn stalled(link: &Link) -> io::Error {
     io::ErrorKind::TimedOut.into()
 }
 
-/// The kernel, which counts the same time, may be first to see that a stream has stalled.
+/// The kernel has the same timeout, and may be the first to notice that the peer has stalled.
 pub(super) fn note_timeout(link: &Link, error: &io::Error) {
     if error.kind() == io::ErrorKind::TimedOut {
         link.set_stalled();

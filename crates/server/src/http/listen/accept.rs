@@ -1,5 +1,5 @@
-//! Accepting connections: one worker at a time, each some before it is the next one's turn. So they
-//! are spread evenly, none is woken in vain, and none changes its thread.
+//! Accepts connections, one worker at a time: each accepts some, then it is the turn of the next. So connections are
+//! spread evenly, no worker is woken in vain, and no connection changes its thread.
 
 use std::{
     io,
@@ -16,12 +16,12 @@ use crate::http::connection::socket;
 
 /// How many connections a worker accepts in its turn.
 const PER_TURN: usize = 16;
-/// How long nothing is accepted after the system had no room for a connection.
+/// How long nothing is accepted after an error, for example when there are too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How long it is not said again that connections cannot be accepted.
-const SAY_AGAIN: Duration = Duration::from_secs(10);
+/// How often such an error is logged at most.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Whose turn it is at one listener.
+/// Which worker accepts on one listener.
 #[derive(Debug)]
 pub(crate) struct Turns(Vec<Notify>);
 
@@ -34,14 +34,14 @@ impl Turns {
         Arc::new(turns)
     }
 
-    async fn take(&self, worker: usize) -> Turn<'_> {
+    async fn wait(&self, worker: usize) -> Turn<'_> {
         self.0[worker].notified().await;
         let next = &self.0[(worker + 1) % self.0.len()];
         Turn(next)
     }
 }
 
-/// Passed on when it is dropped, whyever that is.
+/// The turn of one worker. It goes to the next when this is dropped.
 struct Turn<'a>(&'a Notify);
 
 impl Drop for Turn<'_> {
@@ -58,26 +58,26 @@ pub(crate) async fn accept(
     route: impl Fn(TcpStream, Option<SocketAddr>),
 ) {
     let mut listener = Watched::from(listener);
-    let mut complaint = Complaint::default();
+    let mut errors = AcceptErrors::default();
     loop {
-        let _turn = turns.take(worker).await;
+        let _turn = turns.wait(worker).await;
         let watched = match socket::watch(listener) {
             Ok(watched) => watched,
             Err((unwatched, error)) => {
                 listener = unwatched;
-                complaint.make(&error).await;
+                errors.report(&error).await;
                 continue;
             }
         };
         for _ in 0..PER_TURN {
             match next(&watched).await {
-                // One that panics is not to be the last one.
+                // The worker goes on accepting after a panic.
                 Ok((io, peer)) => drop(catch_unwind(AssertUnwindSafe(|| route(io, peer)))),
-                Err(error) => complaint.make(&error).await,
+                Err(error) => errors.report(&error).await,
             }
         }
         listener = watched.into_inner();
-        // A turn that comes back at once is to let others have theirs, too.
+        // The next turn may be this worker's at once; others run in between.
         yield_now().await;
     }
 }
@@ -91,18 +91,18 @@ async fn next(listener: &AsyncFd<Watched>) -> io::Result<(TcpStream, Option<Sock
     }
 }
 
-/// When it was last said that connections cannot be accepted.
+/// When an error was logged last.
 #[derive(Debug, Default)]
-struct Complaint(Option<Instant>);
+struct AcceptErrors(Option<Instant>);
 
-impl Complaint {
-    /// A client that went away while it waited is no matter; a system without room wants a pause.
-    async fn make(&mut self, error: &io::Error) {
+impl AcceptErrors {
+    /// Logs an error and pauses. A client that disconnected before it was accepted is not an error.
+    async fn report(&mut self, error: &io::Error) {
         use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
         if [ConnectionAborted, ConnectionReset, Interrupted].contains(&error.kind()) {
             return;
         }
-        if self.0.is_none_or(|said| said.elapsed() >= SAY_AGAIN) {
+        if self.0.is_none_or(|logged| logged.elapsed() >= LOG_INTERVAL) {
             log::warn!("connections cannot be accepted: {error}");
             self.0 = Some(Instant::now());
         }

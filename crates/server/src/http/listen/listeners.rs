@@ -10,14 +10,14 @@ use socket2::{Domain, Socket, Type};
 use super::unix_socket::UnixSocket;
 use crate::{config::Config, process::error::ServeError};
 
-/// How many connections may wait to be accepted: after a restart all clients come at once, and one
-/// that finds no place is a second late.
+/// How many connections may wait to be accepted. After a restart all clients connect at once, and one that does
+/// not fit tries again only after a second.
 const BACKLOG: i32 = 4_096;
 
 /// The sockets to serve on.
 #[derive(Debug, Default)]
 pub struct Listeners {
-    /// Everybody's; without an admin listener they serve every route.
+    /// For all clients. Without an admin listener they serve every route.
     pub public: Vec<TcpListener>,
     pub admin: Vec<TcpListener>,
     pub public_sockets: Vec<UnixSocket>,
@@ -71,11 +71,11 @@ impl Listeners {
     }
 }
 
-/// A listener on `[::]` takes IPv4 too, unless a listener of its own does at the same port.
+/// A listener on `[::]` accepts IPv4 as well, unless there is a listener for IPv4 at the same port.
 fn bind(address: SocketAddr, has_v4_at_port: bool) -> Result<TcpListener, ServeError> {
     let listen = || {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-        // A restart finds its own address still in use by connections that are ending.
+        // After a restart the address may still be in use by connections that are closing.
         socket.set_reuse_address(cfg!(unix))?;
         if address.is_ipv6() && has_v4_at_port {
             socket.set_only_v6(true)?;

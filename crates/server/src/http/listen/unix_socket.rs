@@ -26,13 +26,13 @@ pub struct UnixSocket {
 }
 
 impl UnixSocket {
-    /// A socket that nobody listens on any more, as after a crash, is replaced.
+    /// Binds a socket. One that no process listens on any more, as after a crash, is replaced.
     pub(crate) fn bind(path: &Path) -> io::Result<Self> {
         match fs::symlink_metadata(path) {
             Ok(found) if !found.file_type().is_socket() => {
                 return Err(io::Error::new(
                     ErrorKind::AlreadyExists,
-                    "it exists, and is no socket",
+                    "the file exists and is not a socket",
                 ));
             }
             Ok(_) if UnixStream::connect(path).is_ok() => return Err(ErrorKind::AddrInUse.into()),
@@ -60,14 +60,14 @@ impl UnixSocket {
 
 impl Drop for UnixSocket {
     fn drop(&mut self) {
-        // Another server may have put its own there.
+        // Another server may have replaced the file.
         if fs::symlink_metadata(&self.path).is_ok_and(|found| found.ino() == self.inode) {
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// What is listened on.
+/// A listener of either kind.
 #[derive(Debug)]
 pub(crate) enum Listener {
     Tcp(TcpListener),
@@ -107,7 +107,7 @@ impl AsFd for Listener {
     }
 }
 
-/// A listener that is watched.
+/// A listener that the runtime polls.
 #[derive(Debug)]
 pub(crate) enum Watched {
     Tcp(mio::net::TcpListener),
@@ -115,8 +115,9 @@ pub(crate) enum Watched {
 }
 
 impl Watched {
-    /// A connection, and where it comes from, if that has an address. One of a Unix socket is handed on as one
-    /// of TCP: what is done to it, both have, and options that it lacks are refused without harm.
+    /// Accepts a connection, with the address of the client if it has one. A connection of a Unix socket is
+    /// returned as a TCP stream: the operations that are used exist for both, and errors about missing options
+    /// are ignored.
     pub(crate) fn accept(&self) -> io::Result<(TcpStream, Option<SocketAddr>)> {
         match self {
             Self::Tcp(listener) => listener.accept().map(|(io, peer)| (io.into(), Some(peer))),

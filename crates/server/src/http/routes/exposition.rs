@@ -1,5 +1,5 @@
-//! `GET /metrics` for scrapers that read Prometheus' text format 0.0.4 and no `OpenMetrics`, which is what is
-//! encoded. The formats differ in what a family of counters or of information is called.
+//! The formats of `GET /metrics`: `OpenMetrics`, and Prometheus' text format 0.0.4 for scrapers that do not
+//! read the former. They differ in the names of counters and of information.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use actix_web::http::header::{ACCEPT, HeaderMap, HeaderValue};
 
 use sse_broadcaster_http::accepted_of;
 
-/// In which format metrics are sent.
+/// The format of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exposition {
     OpenMetrics,
@@ -15,7 +15,7 @@ pub(crate) enum Exposition {
 }
 
 impl Exposition {
-    /// By `Accept`; text where that prefers none.
+    /// The format that `Accept` prefers; text without a preference.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let (mut open, mut text) = (0.0_f32, 0.0_f32);
         for (essence, weight) in accepted_of(headers.get_all(ACCEPT).map(HeaderValue::as_bytes)) {
@@ -25,7 +25,7 @@ impl Exposition {
                 _ => {}
             }
         }
-        // Equal weights are decided by the newer format.
+        // With equal weights the newer format wins.
         if open > 0.0 && open >= text {
             Self::OpenMetrics
         } else {
@@ -40,7 +40,7 @@ impl Exposition {
         }
     }
 
-    /// From the other one.
+    /// Converts metrics from `OpenMetrics`.
     pub(crate) fn write(self, open_metrics: String) -> String {
         match self {
             Self::OpenMetrics => open_metrics,
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn open_metrics_are_sent_to_those_who_prefer_them() {
+    fn open_metrics_are_sent_to_scrapers_that_prefer_them() {
         use Exposition::{OpenMetrics, Text};
         assert_eq!(Exposition::of(&HeaderMap::new()), Text);
         for (accept, expected) in [
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn families_are_called_as_their_samples_are() {
+    fn families_have_the_names_of_their_samples() {
         let open = "# HELP a_b Info.\n# TYPE a_b info\na_b_info{version=\"1\"} 1\n\
                     # HELP a_c Count.\n# TYPE a_c counter\na_c_total 1\n\
                     # HELP a_s Time.\n# TYPE a_s histogram\n# UNIT a_s seconds\na_s_sum 1.0\na_s_count 1\n\

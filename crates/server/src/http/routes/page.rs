@@ -1,4 +1,4 @@
-//! The page at `/`: its files, and what it asks of the server about itself.
+//! The page at `/`: its files, and whether it may publish.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ pub(crate) fn configure(config: &mut ServiceConfig, state: &Arc<AppState>) {
     for (path, ..) in FILES {
         config.service(read_only(path, file).app_data(shared.clone()));
     }
-    // By POST, since only then does a browser state the page's origin as it does when the page publishes.
+    // By POST, since only then does a browser send the same headers about the page as when the page publishes.
     let about = web::resource("/page.json")
         .app_data(shared)
         .route(web::post().to(about))

@@ -1,4 +1,4 @@
-//! Counts the requests that are refused, and logs each at debug.
+//! Counts refused requests, and logs each at the level debug.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -11,7 +11,7 @@ use actix_web::{
 use sse_broadcaster::internal::Shown;
 use sse_broadcaster_http::{AppState, RefusalCounts, RefusalNote};
 
-/// The code of what was refused without one of ours.
+/// The code of a refusal without a stable code, such as one of actix.
 const OTHER: &str = "other";
 
 fn count(refusals: &RefusalCounts, request: &HttpRequest, status: StatusCode, code: &'static str) {
@@ -25,8 +25,8 @@ fn count(refusals: &RefusalCounts, request: &HttpRequest, status: StatusCode, co
     );
 }
 
-/// Counts a response that the dispatcher makes by itself, so that no service sees it: to bytes that are no
-/// request, or to one whose head does not come. Whether it is such a refusal.
+/// Counts a refusal that the dispatcher makes itself, so that no service is called: of bytes that are not a
+/// request, or of a request whose head is not complete in time. True if the response is a refusal.
 pub(crate) fn count_unserved(
     refusals: &RefusalCounts,
     response: &[u8],
@@ -37,14 +37,14 @@ pub(crate) fn count_unserved(
     };
     refusals.count(status.as_u16(), OTHER);
     log::debug!(
-        "refused what is no whole request from {}: {} {OTHER}",
+        "refused an invalid request from {}: {} {OTHER}",
         peer(peer_address()),
         status.as_u16(),
     );
     true
 }
 
-/// Of a response that begins with these bytes.
+/// The status of a response that begins with these bytes.
 fn status_of(response: &[u8]) -> Option<StatusCode> {
     let (version, rest) = response.split_at_checked(9)?;
     let status = rest.get(..3)?;
@@ -56,7 +56,7 @@ fn peer(address: Option<SocketAddr>) -> String {
     address.map_or_else(|| "unknown".to_owned(), |address| address.to_string())
 }
 
-/// Stands before all routes, and counts what they refuse.
+/// Middleware of all routes: counts refusals.
 pub(crate) fn observe<S, B>(
     request: ServiceRequest,
     next: &S,

@@ -1,5 +1,5 @@
-//! Around every route of the server: marks the connection as busy until the response has been made, so that it
-//! hands over no further request; and adds the headers that every response has.
+//! Middleware of all routes: marks the connection as busy until the response is complete, so that it hands over
+//! no further request, and adds the headers of every response.
 
 use std::{
     pin::Pin,
@@ -26,7 +26,7 @@ use sse_broadcaster_actix::internal::{Framing, Link, Pieces};
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const NO_SNIFF: HeaderValue = HeaderValue::from_static(sse_broadcaster_http::NO_SNIFF);
 
-/// The `Keep-Alive` header of responses: how long an idle connection is kept, if it is.
+/// The value of `Keep-Alive`: how long an idle connection is kept. `None` if it is not kept.
 pub(crate) fn keep_alive_header(keep_alive: Duration) -> Option<HeaderValue> {
     let seconds = Some(keep_alive.as_secs()).filter(|seconds| *seconds > 0)?;
     HeaderValue::from_str(&format!("timeout={seconds}")).ok()
@@ -61,7 +61,7 @@ where
     }
 }
 
-/// As actix has decoded it.
+/// The framing of the body, as actix has parsed it.
 fn framing(request: &ServiceRequest) -> Framing {
     if matches!(request.parts().1, Payload::None) {
         return Framing::Length(0);
@@ -78,11 +78,11 @@ fn framing(request: &ServiceRequest) -> Framing {
     let length = length.and_then(|length| length.to_str().ok()?.trim().parse().ok());
     match length {
         Some(length) if !is_handshake => Framing::Length(length),
-        _ => Framing::Open,
+        _ => Framing::UntilClose,
     }
 }
 
-/// A response is being made, until this is dropped.
+/// Marks the connection as busy until it is dropped.
 struct Responding(Option<Rc<Link>>);
 
 impl Responding {
@@ -92,7 +92,7 @@ impl Responding {
 
     fn until_end_of<B: MessageBody + 'static>(self, body: B) -> BoxBody {
         let body = match body.try_into_bytes() {
-            // It is written at once.
+            // It is written in one step.
             Ok(bytes) if bytes.len() <= MAX_PIECE_BYTES => return BoxBody::new(bytes),
             Ok(bytes) => BoxBody::new(Pieces::of(bytes)),
             Err(body) => body.boxed(),
@@ -112,7 +112,7 @@ impl Drop for Responding {
     }
 }
 
-/// A body that takes more than one step.
+/// A body that is written in more than one step.
 struct RespondingBody {
     body: BoxBody,
     _responding: Responding,

@@ -1,4 +1,4 @@
-//! What operators look at: health and metrics.
+//! Health and metrics.
 
 use std::sync::{
     Arc,
@@ -25,7 +25,7 @@ pub(crate) struct Status {
     /// False until the first start is complete, and while draining.
     pub(crate) ready: Arc<AtomicBool>,
     pub(crate) metrics: Metrics,
-    /// Streams on sockets of ours.
+    /// How many streams are on the direct path.
     pub(crate) direct: Arc<AtomicUsize>,
     pub(crate) broadcaster: Broadcaster,
 }
@@ -66,7 +66,7 @@ async fn ready(status: web::Data<Status>) -> HttpResponse {
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "draining")
     };
-    // Streams go on without it, so that no balancer should take them away.
+    // Streams go on without history, so that a load balancer should not remove the server.
     let history = match status.broadcaster.history_health() {
         Ok(()) => "ok",
         Err(_) => "unavailable",

@@ -31,6 +31,39 @@ pub(super) struct Port {
 }
 
 impl Port {
+    /// With `every_route`, the page, health and metrics are served as well.
+    fn open(
+        listener: Listener,
+        settings: &Settings,
+        every_route: bool,
+        config: &Config,
+        state: &AppState,
+        status: &Arc<Status>,
+    ) -> io::Result<Self> {
+        listener.set_nonblocking()?;
+        socket::configure_listener(
+            &listener,
+            settings.socket_buffer_bytes,
+            settings.stall_timeout,
+        );
+        // Pages cannot reach a Unix socket, so that names are not checked there.
+        let address = listener.address()?;
+        let loopback = address.filter(|address| is_loopback(address.ip()));
+        let loopback_port = loopback.map(|address| address.port());
+        Ok(Self {
+            listener: Arc::new(listener),
+            turns: Turns::new(super::count(config)),
+            settings: settings.clone(),
+            routing: Routing {
+                routes: Routes::new(state.with_loopback_port(loopback_port)),
+                status: every_route.then(|| Arc::clone(status)),
+                page: !config.no_page,
+                keep_alive: config.keep_alive,
+                direct: (!config.no_direct).then(|| Arc::clone(&status.direct)),
+            },
+        })
+    }
+
     pub(super) async fn serve(self, worker: usize) -> io::Result<()> {
         let listener = self.listener.try_clone()?;
         let context = self.routing.context(&self.settings);
@@ -53,7 +86,7 @@ pub(super) fn open(
     state: &AppState,
     status: &Arc<Status>,
 ) -> io::Result<(Vec<Port>, Vec<UnixSocket>)> {
-    // Whatever comes by the public listeners, health checks on the others find a place.
+    // Each kind of listener has its own limit, so that health checks on admin listeners do not depend on the others.
     let [public_settings, admin_settings] =
         [connections.public, connections.admin].map(|max| Settings {
             stall_timeout: config.stall_timeout,
@@ -74,31 +107,10 @@ pub(super) fn open(
     let public = public.map(|listener| (listener, &public_settings, shared));
     let admin = admin.chain(of_sockets(&listeners.admin_sockets)?);
     let admin = admin.map(|listener| (listener, &admin_settings, true));
-    let port = |(listener, settings, every_route): (Listener, &Settings, bool)| {
-        listener.set_nonblocking()?;
-        socket::configure_listener(
-            &listener,
-            settings.socket_buffer_bytes,
-            settings.stall_timeout,
-        );
-        // No page reaches a Unix socket, whatever its name.
-        let address = listener.address()?;
-        let loopback = address.filter(|address| is_loopback(address.ip()));
-        let loopback_port = loopback.map(|address| address.port());
-        Ok(Port {
-            listener: Arc::new(listener),
-            turns: Turns::new(super::count(config)),
-            settings: settings.clone(),
-            routing: Routing {
-                routes: Routes::new(state.with_loopback_port(loopback_port)),
-                status: every_route.then(|| Arc::clone(status)),
-                page: !config.no_page,
-                keep_alive: config.keep_alive,
-                direct: (!config.no_direct).then(|| Arc::clone(&status.direct)),
-            },
-        })
+    let open = |(listener, settings, every_route)| {
+        Port::open(listener, settings, every_route, config, state, status)
     };
-    let ports = public.chain(admin).map(port).collect::<io::Result<_>>()?;
+    let ports = public.chain(admin).map(open).collect::<io::Result<_>>()?;
     let sockets = listeners.public_sockets.into_iter();
     Ok((ports, sockets.chain(listeners.admin_sockets).collect()))
 }

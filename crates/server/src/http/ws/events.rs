@@ -1,4 +1,4 @@
-//! What is due to the subscriber of a socket, as frames, in pieces of a bounded length.
+//! The events of a socket as frames, in pieces of a bounded length.
 
 use std::{
     cell::Cell,
@@ -16,24 +16,24 @@ use sse_broadcaster::{
     sse::Notice,
 };
 
-/// How many pings in a row are left unanswered before the client is given up. They are sent when
-/// nothing else is, and whatever the client sends is an answer.
+/// How many pings in a row a client may leave unanswered before the socket is closed. Pings are sent when
+/// nothing else is; anything that the client sends counts as an answer.
 const MAX_UNANSWERED: u8 = 6;
-/// A whole text message.
+/// The first byte of a text message in one frame.
 const TEXT: u8 = 0x81;
-/// A ping that says nothing.
+/// A ping without a payload.
 const PING: [u8; 2] = [0x89, 0];
 
-/// How many pings in a row were not answered.
+/// How many pings in a row have not been answered.
 #[derive(Debug, Default)]
-pub(super) struct Unanswered(Cell<u8>);
+pub(super) struct UnansweredPings(Cell<u8>);
 
-impl Unanswered {
-    pub(super) fn forget(&self) {
+impl UnansweredPings {
+    pub(super) fn reset(&self) {
         self.0.set(0);
     }
 
-    fn one_more(&self) -> u8 {
+    fn increment(&self) -> u8 {
         let pings = self.0.get().saturating_add(1);
         self.0.set(pings);
         pings
@@ -43,13 +43,13 @@ impl Unanswered {
 pub(super) struct Events {
     stream: EncodedStream,
     broadcaster: Broadcaster,
-    /// Messages that are due, each a line.
+    /// Encoded messages, each a line.
     lines: Bytes,
-    /// The reconnection time that the stream said last.
+    /// The last reconnection time of the stream.
     retry: Option<Duration>,
-    /// What is left of the message whose frame has begun.
+    /// The rest of the message whose frame has begun.
     message: Bytes,
-    pub(super) unanswered: Rc<Unanswered>,
+    pub(super) unanswered: Rc<UnansweredPings>,
 }
 
 impl Events {
@@ -64,7 +64,7 @@ impl Events {
         }
     }
 
-    /// Nothing else may be sent before the rest of it.
+    /// Whether a frame has begun, so that nothing else may be sent before its rest.
     pub(super) fn is_within_message(&self) -> bool {
         !self.message.is_empty()
     }
@@ -73,7 +73,7 @@ impl Events {
         &mut self.stream
     }
 
-    /// The next piece; an error is why the socket is to be closed.
+    /// The next piece, or the reason for which the socket is to be closed.
     pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, CloseReason>> {
         let mut piece = BytesMut::new();
         loop {
@@ -85,19 +85,19 @@ impl Events {
             }
             self.message = Bytes::new();
             if let Some(message) = self.next_message() {
-                self.begin(message, &mut piece);
+                self.begin_message(message, &mut piece);
                 continue;
             }
             match self.stream.poll_part(cx) {
                 Poll::Ready(Some(Part::Notice(Notice::Ping, _))) => {
-                    if self.unanswered.one_more() > MAX_UNANSWERED {
-                        return Poll::Ready(Err(no_answer()));
+                    if self.unanswered.increment() > MAX_UNANSWERED {
+                        return Poll::Ready(Err(no_pong()));
                     }
                     piece.extend_from_slice(&PING);
                 }
-                Poll::Ready(Some(part)) => self.take(part),
+                Poll::Ready(Some(part)) => self.set_lines(part),
                 Poll::Ready(None) if piece.is_empty() => {
-                    return Poll::Ready(Err(self.come_back()));
+                    return Poll::Ready(Err(self.reconnect_reason()));
                 }
                 Poll::Pending if piece.is_empty() => return Poll::Pending,
                 Poll::Ready(None) | Poll::Pending => break,
@@ -106,7 +106,7 @@ impl Events {
         Poll::Ready(Ok(piece.freeze()))
     }
 
-    fn take(&mut self, part: Part) {
+    fn set_lines(&mut self, part: Part) {
         if let Part::Notice(Notice::Retry(after) | Notice::Reconnect { after, .. }, _) = &part {
             self.retry = Some(*after);
         }
@@ -122,20 +122,20 @@ impl Events {
         Some(self.lines.split_to(end + 1).slice(..end))
     }
 
-    fn begin(&mut self, message: Bytes, piece: &mut BytesMut) {
-        // What it takes tells of a client that is there; one that reads slowly comes to a ping late.
-        self.unanswered.forget();
+    fn begin_message(&mut self, message: Bytes, piece: &mut BytesMut) {
+        // A client that reads is there, and a slow one reads a ping late.
+        self.unanswered.reset();
         put_head(message.len(), piece);
         self.message = message;
     }
 
-    /// The stream is cut for its client to come back: as an EventSource would, but for being told in
-    /// the reason.
-    fn come_back(&self) -> CloseReason {
+    /// The stream has been cut, and the client should reconnect. An `EventSource` does so by itself; other
+    /// clients find the reconnection time in the reason.
+    fn reconnect_reason(&self) -> CloseReason {
         let (code, detail) = if self.broadcaster.is_draining() {
             (CloseCode::Restart, "the server restarts")
         } else {
-            (CloseCode::Again, "history is out of reach")
+            (CloseCode::Again, "history is unreachable")
         };
         let retry = self
             .retry
@@ -148,14 +148,14 @@ impl Events {
     }
 }
 
-fn no_answer() -> CloseReason {
+fn no_pong() -> CloseReason {
     CloseReason {
         code: CloseCode::Policy,
         description: Some(format!("{MAX_UNANSWERED} pings were not answered")),
     }
 }
 
-/// The head of a text message's only frame.
+/// Writes the head of a text message in one frame.
 fn put_head(length: usize, out: &mut BytesMut) {
     let wide = (length as u64).to_be_bytes();
     out.extend_from_slice(&[TEXT]);

@@ -1,4 +1,4 @@
-//! What a client sends, as whole messages within a bound.
+//! Reads the frames of a client as whole messages of a bounded length.
 
 use std::{cell::RefCell, io::ErrorKind::OutOfMemory, rc::Rc, str::Utf8Error, sync::Arc};
 
@@ -14,36 +14,35 @@ use tokio::time::timeout;
 use super::lengths::bounded;
 use sse_broadcaster_http::{PART_TIMEOUT, Upload, Uploads};
 
-/// What a client may offer as `Sec-WebSocket-Protocol`; browsers close a socket whose offers were all left
-/// without an answer.
+/// The subprotocols that a client may offer by `Sec-WebSocket-Protocol`. Browsers close a socket if the server
+/// accepts none of those offered.
 const PROTOCOLS: [&str; 2] = ["sse-broadcaster.v1", "sse-broadcaster"];
 
-/// What a client said.
-pub(super) enum Heard {
-    /// In UTF-8.
+/// What was received from a client.
+pub(super) enum Received {
+    /// A message in UTF-8.
     Text(Bytes),
     Ping(Bytes),
     Pong,
-    /// It takes its leave.
     Close(Option<CloseReason>),
-    /// What is refused by closing.
-    Wrong(CloseReason),
-    /// Nothing, and never will: the connection is gone.
-    Gone,
+    /// Something for which the socket is closed with this reason.
+    Invalid(CloseReason),
+    /// The connection has ended without a close.
+    Disconnected,
 }
 
 pub(super) struct Incoming {
     messages: MessageStream,
     max: usize,
-    /// What has come of a message that is sent in parts. Joined as they come: kept one by one, those of
-    /// a byte each would take many times their length.
+    /// The received parts of a message that is not complete, joined: parts of a byte each would take many times their
+    /// length.
     begun: BytesMut,
-    /// What has come of messages that were not answered yet.
+    /// Counts the bytes of messages that have no response yet.
     upload: Rc<RefCell<Upload>>,
 }
 
 impl Incoming {
-    /// Shakes hands; messages are of `max` bytes at most.
+    /// Accepts the handshake; messages may have at most `max` bytes.
     pub(super) fn open(
         request: &HttpRequest,
         body: Payload,
@@ -52,7 +51,7 @@ impl Incoming {
     ) -> Result<(HttpResponse, Session, Self), Error> {
         let upload = Rc::new(RefCell::new(Upload::begin(uploads)));
         let body = bounded(request, body, max, Rc::clone(&upload))?;
-        let (answer, session, messages) =
+        let (response, session, messages) =
             actix_ws::handle_with_protocols(request, body, &PROTOCOLS)?;
         let incoming = Self {
             messages: messages.max_frame_size(max),
@@ -60,60 +59,61 @@ impl Incoming {
             begun: BytesMut::new(),
             upload,
         };
-        Ok((answer, session, incoming))
+        Ok((response, session, incoming))
     }
 
-    /// May be dropped and called again without a loss.
-    pub(super) async fn next(&mut self) -> Heard {
-        // What came before has been answered.
+    /// The next message. The future may be dropped and called again without losing anything.
+    pub(super) async fn next(&mut self) -> Received {
+        // Earlier messages have had their responses.
         let released = self.upload.borrow_mut().hold(self.begun.len());
-        debug_assert!(released.is_ok(), "less than before");
+        debug_assert!(released.is_ok(), "it is less than before");
         loop {
             let Ok(received) = timeout(PART_TIMEOUT, self.messages.recv()).await else {
                 if self.upload.borrow_mut().is_overdue() {
-                    let detail = "the rest of the message did not come in time";
-                    return wrong(CloseCode::Policy, detail);
+                    let detail = "the rest of the message did not arrive in time";
+                    return invalid(CloseCode::Policy, detail);
                 }
                 continue;
             };
-            let heard = match received {
-                Some(Ok(message)) => self.take(message),
-                Some(Err(error)) => Some(self.judge(&error)),
-                None => Some(Heard::Gone),
+            let received = match received {
+                Some(Ok(message)) => self.add_message(message),
+                Some(Err(error)) => Some(self.on_error(&error)),
+                None => Some(Received::Disconnected),
             };
-            if let Some(heard) = heard {
-                return heard;
+            if let Some(received) = received {
+                return received;
             }
         }
     }
 
-    /// Passes over whatever comes, until nothing will.
-    pub(super) async fn ended(&mut self) {
+    /// Discards messages until the client closes the socket or the connection ends.
+    pub(super) async fn discard_until_end(&mut self) {
         while !matches!(
             self.next().await,
-            Heard::Close(_) | Heard::Wrong(_) | Heard::Gone
+            Received::Close(_) | Received::Invalid(_) | Received::Disconnected
         ) {}
     }
 
-    fn take(&mut self, message: Message) -> Option<Heard> {
+    /// `None` for a message that is not complete.
+    fn add_message(&mut self, message: Message) -> Option<Received> {
         match message {
-            Message::Text(text) => Some(Heard::Text(text.into_bytes())),
+            Message::Text(text) => Some(Received::Text(text.into_bytes())),
             Message::Continuation(Item::FirstText(part) | Item::Continue(part)) => {
-                self.add(&part).err()
+                self.add_part(&part).err()
             }
-            Message::Continuation(Item::Last(part)) => Some(self.finish(&part)),
+            Message::Continuation(Item::Last(part)) => Some(self.finish_message(&part)),
             Message::Binary(_) | Message::Continuation(Item::FirstBinary(_)) => {
-                let detail = "a message is text: the JSON that POST /events takes";
-                Some(wrong(CloseCode::Unsupported, detail))
+                let detail = "a message is text: JSON as for POST /events";
+                Some(invalid(CloseCode::Unsupported, detail))
             }
-            Message::Ping(payload) => Some(Heard::Ping(payload)),
-            Message::Pong(_) => Some(Heard::Pong),
-            Message::Close(reason) => Some(Heard::Close(reason)),
+            Message::Ping(payload) => Some(Received::Ping(payload)),
+            Message::Pong(_) => Some(Received::Pong),
+            Message::Close(reason) => Some(Received::Close(reason)),
             Message::Nop => None,
         }
     }
 
-    fn add(&mut self, part: &[u8]) -> Result<(), Heard> {
+    fn add_part(&mut self, part: &[u8]) -> Result<(), Received> {
         if self.begun.len() + part.len() > self.max {
             self.begun = BytesMut::new();
             return Err(self.too_long());
@@ -122,55 +122,56 @@ impl Incoming {
         Ok(())
     }
 
-    fn finish(&mut self, part: &[u8]) -> Heard {
-        if let Err(wrong) = self.add(part) {
-            return wrong;
+    fn finish_message(&mut self, part: &[u8]) -> Received {
+        if let Err(too_long) = self.add_part(part) {
+            return too_long;
         }
         let whole = std::mem::take(&mut self.begun).freeze();
         match std::str::from_utf8(&whole) {
-            Ok(_) => Heard::Text(whole),
+            Ok(_) => Received::Text(whole),
             Err(_) => not_utf8(),
         }
     }
 
-    fn judge(&self, error: &ProtocolError) -> Heard {
+    fn on_error(&self, error: &ProtocolError) -> Received {
         let ProtocolError::Io(error) = error else {
             return match error {
                 ProtocolError::Overflow => self.too_long(),
-                error => wrong(CloseCode::Protocol, error.to_string()),
+                error => invalid(CloseCode::Protocol, error.to_string()),
             };
         };
         let source = error.get_ref();
-        let overflow = source.and_then(|source| source.downcast_ref::<PayloadError>());
-        if matches!(overflow, Some(PayloadError::Overflow)) {
+        let payload_error = source.and_then(|source| source.downcast_ref::<PayloadError>());
+        if matches!(payload_error, Some(PayloadError::Overflow)) {
             self.too_long()
-        } else if matches!(overflow, Some(PayloadError::Io(error)) if error.kind() == OutOfMemory) {
-            let detail = "messages hold as many bytes as allowed; try again in a moment";
-            wrong(CloseCode::Again, detail)
+        } else if matches!(payload_error, Some(PayloadError::Io(error)) if error.kind() == OutOfMemory)
+        {
+            let detail = "messages use as much memory as allowed; try again in a moment";
+            invalid(CloseCode::Again, detail)
         } else if source
             .and_then(|source| source.downcast_ref::<Utf8Error>())
             .is_some()
         {
             not_utf8()
         } else if error.kind() == std::io::ErrorKind::InvalidData {
-            wrong(CloseCode::Protocol, error.to_string())
+            invalid(CloseCode::Protocol, error.to_string())
         } else {
-            Heard::Gone
+            Received::Disconnected
         }
     }
 
-    fn too_long(&self) -> Heard {
-        let detail = format!("a message is of {} bytes at most", self.max);
-        wrong(CloseCode::Size, detail)
+    fn too_long(&self) -> Received {
+        let detail = format!("a message has at most {} bytes", self.max);
+        invalid(CloseCode::Size, detail)
     }
 }
 
-fn not_utf8() -> Heard {
-    wrong(CloseCode::Invalid, "text is not valid UTF-8")
+fn not_utf8() -> Received {
+    invalid(CloseCode::Invalid, "text is not valid UTF-8")
 }
 
-fn wrong(code: CloseCode, detail: impl Into<String>) -> Heard {
-    Heard::Wrong(CloseReason {
+fn invalid(code: CloseCode, detail: impl Into<String>) -> Received {
+    Received::Invalid(CloseReason {
         code,
         description: Some(detail.into()),
     })

@@ -1,5 +1,5 @@
-//! The lengths that frames declare, judged as their heads come by. actix-ws judges a frame once it has
-//! all of it, so that one who declares a terabyte could go on sending.
+//! Checks the length of each frame as soon as its head has arrived. actix-ws checks a frame only once it is
+//! complete, so that a client could declare a terabyte and go on sending.
 
 use std::{
     cell::RefCell,
@@ -18,15 +18,15 @@ use futures_util::Stream;
 
 use sse_broadcaster_http::Upload;
 
-/// The bits of a frame's second byte that are a length, or say how many bytes it has.
+/// The bits of a frame's second byte that are the length, or a code for how many bytes the length has.
 const LENGTH_BITS: u8 = 0x7F;
 const LENGTH_IN_2_BYTES: u8 = 126;
 const LENGTH_IN_8_BYTES: u8 = 127;
 const MASK_BIT: u8 = 0x80;
 const MASK_BYTES: u64 = 4;
 
-/// The same bytes, counted as they come, which end with [`PayloadError::Overflow`] where a frame declares
-/// more than `max`, and with an [`io::ErrorKind::OutOfMemory`] where all uploads hold too much.
+/// The same body, with its bytes counted. It ends with [`PayloadError::Overflow`] if a frame declares more than `max`
+/// bytes, and with [`io::ErrorKind::OutOfMemory`] at the bound of all uploads.
 pub(super) fn bounded(
     request: &HttpRequest,
     body: Payload,
@@ -35,7 +35,7 @@ pub(super) fn bounded(
 ) -> Result<Payload, Error> {
     let bounded: BoxedPayloadStream = Box::pin(Bounded {
         body: body.into_inner(),
-        heads: Heads::new(max),
+        heads: FrameHeads::new(max),
         upload,
     });
     let mut bounded = dev::Payload::Stream { payload: bounded };
@@ -46,7 +46,7 @@ type BoxedPayloadStream = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>
 
 struct Bounded {
     body: dev::Payload,
-    heads: Heads,
+    heads: FrameHeads,
     upload: Rc<RefCell<Upload>>,
 }
 
@@ -56,7 +56,7 @@ impl Stream for Bounded {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let next = Pin::new(&mut self.body).poll_next(cx);
         if let Poll::Ready(Some(Ok(bytes))) = &next {
-            if !self.heads.pass(bytes) {
+            if !self.heads.check(bytes) {
                 return Poll::Ready(Some(Err(PayloadError::Overflow)));
             }
             if self.upload.borrow_mut().add(bytes.len()).is_err() {
@@ -68,38 +68,38 @@ impl Stream for Bounded {
     }
 }
 
-/// What is known of the frame that comes by.
-struct Heads {
+/// The head of the current frame, as far as it has arrived.
+struct FrameHeads {
     max: u64,
     head: [u8; 10],
-    known: usize,
-    /// How much of it is still to come, once its head is known.
-    left: u64,
+    head_bytes: usize,
+    /// How many bytes of the frame follow its head.
+    remaining: u64,
 }
 
-impl Heads {
+impl FrameHeads {
     fn new(max: usize) -> Self {
         Self {
             max: max as u64,
             head: [0; 10],
-            known: 0,
-            left: 0,
+            head_bytes: 0,
+            remaining: 0,
         }
     }
 
-    /// False where a frame that begins in these bytes is too long.
-    fn pass(&mut self, mut bytes: &[u8]) -> bool {
+    /// False if a frame that begins in these bytes is too long.
+    fn check(&mut self, mut bytes: &[u8]) -> bool {
         while let Some(byte) = bytes.first() {
-            if self.left > 0 {
-                let passed = bytes
+            if self.remaining > 0 {
+                let skipped = bytes
                     .len()
-                    .min(usize::try_from(self.left).unwrap_or(usize::MAX));
-                self.left -= passed as u64;
-                bytes = &bytes[passed..];
+                    .min(usize::try_from(self.remaining).unwrap_or(usize::MAX));
+                self.remaining -= skipped as u64;
+                bytes = &bytes[skipped..];
                 continue;
             }
-            self.head[self.known] = *byte;
-            self.known += 1;
+            self.head[self.head_bytes] = *byte;
+            self.head_bytes += 1;
             bytes = &bytes[1..];
             let Some(length) = self.length() else {
                 continue;
@@ -108,23 +108,23 @@ impl Heads {
                 return false;
             }
             let masked = self.head[1] & MASK_BIT != 0;
-            self.left = length + if masked { MASK_BYTES } else { 0 };
-            self.known = 0;
+            self.remaining = length + if masked { MASK_BYTES } else { 0 };
+            self.head_bytes = 0;
         }
         true
     }
 
-    /// Once enough of the head is known.
+    /// The length, once enough of the head has arrived.
     fn length(&self) -> Option<u64> {
         let wide = |bytes: &[u8]| {
             bytes
                 .iter()
                 .fold(0, |length, byte| length << 8 | u64::from(*byte))
         };
-        match (self.known, self.head[1] & LENGTH_BITS) {
+        match (self.head_bytes, self.head[1] & LENGTH_BITS) {
             (0 | 1, _) => None,
-            (known, LENGTH_IN_2_BYTES) => (known == 4).then(|| wide(&self.head[2..4])),
-            (known, LENGTH_IN_8_BYTES) => (known == 10).then(|| wide(&self.head[2..10])),
+            (bytes, LENGTH_IN_2_BYTES) => (bytes == 4).then(|| wide(&self.head[2..4])),
+            (bytes, LENGTH_IN_8_BYTES) => (bytes == 10).then(|| wide(&self.head[2..10])),
             (_, length) => Some(u64::from(length)),
         }
     }
@@ -141,8 +141,8 @@ mod tests {
     /// Whether these pass in pieces of each size.
     fn passes(bytes: &[u8], max: usize) -> bool {
         let in_pieces = |size| {
-            let mut heads = Heads::new(max);
-            bytes.chunks(size).all(|piece| heads.pass(piece))
+            let mut heads = FrameHeads::new(max);
+            bytes.chunks(size).all(|piece| heads.check(piece))
         };
         let whole = in_pieces(bytes.len());
         assert!((1..20).all(|size| in_pieces(size) == whole));
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_nobody_could_send_is_refused_by_its_head_alone() {
+    fn a_frame_that_is_too_long_is_refused_by_its_head_alone() {
         let small = frame(&[0x81, 0x85], 5);
         for head in [
             &[0x82, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0][..],

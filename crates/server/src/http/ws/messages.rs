@@ -1,4 +1,4 @@
-//! What a stream's items are as messages: a line of JSON each.
+//! Encodes the items of a stream as messages, each a line of JSON.
 
 use std::time::SystemTime;
 
@@ -10,8 +10,8 @@ use sse_broadcaster::{
     sse::{Notice, Position, json},
 };
 
-/// An event is what the data of the JSON format holds. A notice has a `type`, which no event has; pings and
-/// reconnection times are no messages.
+/// An event is encoded as in the format JSON. A notice has a member `type`, which events do not have. Pings and
+/// reconnection times are not messages.
 #[derive(Debug)]
 pub(super) struct Messages;
 
@@ -40,7 +40,7 @@ struct Message<'a> {
     detail: Option<Detail<'a>>,
 }
 
-/// What a message says beside its id.
+/// The members of a message beside `type` and `id`.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Detail<'a> {
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn notices_are_messages_that_no_event_can_be_taken_for() {
+    fn notices_are_messages_that_cannot_be_mistaken_for_events() {
         let (at, oldest) = (EventId::new(4, 0).into(), EventId::new(5, 1).into());
         let gap = |requested: &str, oldest| {
             Notice::Gap(Box::new(Gap {

@@ -1,4 +1,4 @@
-//! A message that publishes as `POST /events` does, and its response, which is a message, too.
+//! Publishes a message as `POST /events` does. The response is a message as well.
 
 use actix_web::web;
 use serde::Serialize;
@@ -6,18 +6,19 @@ use serde::Serialize;
 use sse_broadcaster::event::{Event, EventId};
 use sse_broadcaster_http::{AppState, Permit, PublishMessage, Refusal, RequestHead, max_json};
 
-/// Longest message that is read of a client that may not publish, so that it can be told.
+/// Longest message of a client that may not publish. It is read so that the refusal can be sent.
 const MAX_REFUSED_BYTES: usize = 64 << 10;
-/// The client of one socket as a publisher, as its handshake had it.
+
+/// The client of one socket as a publisher, by the permission of its handshake.
 pub(super) struct Publisher {
     state: web::Data<AppState>,
     permit: Result<Permit, Refusal>,
 }
 
-/// What a publish is answered.
+/// The response to a message.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
-enum Answer<'a> {
+enum Response<'a> {
     Published {
         #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
         reference: Option<&'a str>,
@@ -33,8 +34,8 @@ enum Answer<'a> {
 }
 
 impl Publisher {
-    /// Checked as a POST is. A browser's handshake always has an `Origin`, so that the check of GETs without
-    /// one does not concern it.
+    /// The client is checked as by a `POST`. The handshake of a browser always has an `Origin`, so that the check of
+    /// `GET`s without one is not needed.
     pub(super) fn of(request: &impl RequestHead, state: &web::Data<AppState>) -> Self {
         Self {
             permit: state.gate.access().may_publish_by("POST", request),
@@ -49,8 +50,8 @@ impl Publisher {
         }
     }
 
-    /// Publishes this message; the answer is a message, too.
-    pub(super) async fn answer(&self, message: &[u8]) -> String {
+    /// Publishes a message, and returns the response as JSON.
+    pub(super) async fn respond(&self, message: &[u8]) -> String {
         let (reference, ids) = match self.check() {
             Err(refused) => (PublishMessage::reference_of(message), Err(refused)),
             Ok(permit) => {
@@ -66,11 +67,11 @@ impl Publisher {
             }
         };
         let reference = reference.as_deref();
-        let answer = match ids {
-            Ok(ids) => Answer::Published { reference, ids },
+        let response = match ids {
+            Ok(ids) => Response::Published { reference, ids },
             Err((status, code, detail)) => {
                 self.state.refusals.count(status, code);
-                Answer::Refused {
+                Response::Refused {
                     reference,
                     status,
                     code,
@@ -78,10 +79,10 @@ impl Publisher {
                 }
             }
         };
-        serde_json::to_string(&answer).unwrap_or_default()
+        serde_json::to_string(&response).unwrap_or_default()
     }
 
-    /// Asked before a message is read, since reading is what it costs.
+    /// Checked before a message is parsed, since parsing is most of the work.
     fn check(&self) -> Result<&Permit, (u16, &'static str, String)> {
         let permit = self.permit.as_ref().map_err(refusal)?;
         permit.check().map_err(|problem| refusal(&problem))?;

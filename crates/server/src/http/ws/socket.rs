@@ -1,4 +1,4 @@
-//! A socket as the body of its handshake's answer: events, and answers to what its client says.
+//! A socket as the body of the response to its handshake: events, and responses to the client's messages.
 
 use std::{
     convert::Infallible,
@@ -11,74 +11,73 @@ use actix_web::{
     body::{BodySize, BoxBody, MessageBody},
     web::Bytes,
 };
-use actix_ws::{CloseReason, Session};
+use actix_ws::CloseReason;
 use tokio::sync::oneshot;
 
 use super::{
-    conversation::{Ending, converse},
     events::Events,
-    incoming::Incoming,
-    publish::Publisher,
+    handler::{Client, Ending},
 };
 use sse_broadcaster::broadcaster::Ended;
 use sse_broadcaster_actix::internal::Link;
 use sse_broadcaster_http::AddressSlot;
 
-/// Asked for more only when there is room for it, so that one that does not read is not listened to
-/// either, and nothing piles up for it.
+/// Polled only when there is room to write: the messages of a client that does not read are not read either, so that
+/// nothing accumulates for it.
 pub(super) struct Socket {
     events: Events,
-    conversation: Conversation,
-    /// What the conversation has said; `None` behind its last word, which is the close.
+    handler: Handler,
+    /// Responses, pongs and the close; `None` after the close.
     replies: Option<BoxBody>,
-    /// To have the conversation close; `None` once there are no more events.
-    parting: Option<oneshot::Sender<CloseReason>>,
+    /// Has the handler close the socket; `None` once there are no more events.
+    close: Option<oneshot::Sender<CloseReason>>,
     link: Option<Rc<Link>>,
     _slot: Option<AddressSlot>,
 }
 
-enum Conversation {
-    Going(Pin<Box<dyn Future<Output = Ending>>>),
-    Over(Ending),
+/// Handles the messages of the client.
+enum Handler {
+    Running(Pin<Box<dyn Future<Output = Ending>>>),
+    Done(Ending),
 }
 
 impl Socket {
     pub(super) fn open(
         events: Events,
-        said: (Incoming, Session, Publisher),
+        client: Client,
         replies: BoxBody,
         link: Option<Rc<Link>>,
         slot: Option<AddressSlot>,
     ) -> Self {
-        let (parting, parted) = oneshot::channel();
-        let conversation = converse(said, Rc::clone(&events.unanswered), parted);
+        let (close, closed) = oneshot::channel();
+        let handler = client.handle_messages(Rc::clone(&events.unanswered), closed);
         Self {
             events,
-            conversation: Conversation::Going(Box::pin(conversation)),
+            handler: Handler::Running(Box::pin(handler)),
             replies: Some(replies),
-            parting: Some(parting),
+            close: Some(close),
             link,
             _slot: slot,
         }
     }
 
-    /// Everything has been said. A body that ends has its connection linger.
+    /// Everything has been sent. The connection lingers if the body ends.
     fn poll_end<T>(&self) -> Poll<Option<T>> {
-        match (&self.conversation, &self.link) {
-            (Conversation::Going(_), _) => Poll::Pending,
-            (Conversation::Over(Ending::Cut), Some(link)) => {
+        match (&self.handler, &self.link) {
+            (Handler::Running(_), _) => Poll::Pending,
+            (Handler::Done(Ending::Cut), Some(link)) => {
                 link.cut();
                 Poll::Pending
             }
-            (Conversation::Over(_), _) => Poll::Ready(None),
+            (Handler::Done(_), _) => Poll::Ready(None),
         }
     }
 
     fn poll_reply(&mut self, cx: &mut Context<'_>) -> Option<Bytes> {
-        if let Conversation::Going(conversation) = &mut self.conversation
-            && let Poll::Ready(ending) = conversation.as_mut().poll(cx)
+        if let Handler::Running(handler) = &mut self.handler
+            && let Poll::Ready(ending) = handler.as_mut().poll(cx)
         {
-            self.conversation = Conversation::Over(ending);
+            self.handler = Handler::Done(ending);
         }
         match Pin::new(self.replies.as_mut()?).poll_next(cx) {
             Poll::Ready(Some(Ok(reply))) => return Some(reply),
@@ -109,7 +108,7 @@ impl MessageBody for Socket {
                 return this.poll_end();
             }
         }
-        if this.parting.is_none() {
+        if this.close.is_none() {
             return Poll::Pending;
         }
         if this
@@ -118,19 +117,19 @@ impl MessageBody for Socket {
             .is_some_and(|link| link.is_unacknowledged())
         {
             // Pings wait behind what the client has not read yet.
-            this.events.unanswered.forget();
+            this.events.unanswered.reset();
         }
         match this.events.poll_piece(cx) {
             Poll::Ready(Ok(piece)) => {
                 if let Some(link) = &this.link {
-                    link.set_past(this.events.stream().is_past());
+                    link.set_replaying(this.events.stream().is_past());
                 }
                 return Poll::Ready(Some(Ok(piece)));
             }
             Poll::Ready(Err(reason)) => {
-                let parting = this.parting.take();
-                // Where nobody listens the conversation is over already.
-                let _ = parting.map(|parting| parting.send(reason));
+                let close = this.close.take();
+                // It fails if the handler is done already.
+                let _ = close.map(|close| close.send(reason));
             }
             Poll::Pending => {}
         }

@@ -2,7 +2,7 @@ import { $ } from './page/dom.js';
 import { onFrame, togglePause } from './page/list.js';
 import { keepDraft, publish, restoreDraft, showAccess } from './page/publish.js';
 import { toggle } from './page/signals.js';
-import { asked, begin, clearList, connect, disconnect, dropOrResume, keepList, onceOpen, readAddress, showStream } from './page/stream.js';
+import { begin, clearList, connect, disconnect, dropOrResume, keepList, onceOpen, readAddress, selection, showStream } from './page/stream.js';
 import { copy, showCommands } from './page/terminal.js';
 
 function showStartFields() {
@@ -14,7 +14,7 @@ function showStartFields() {
 }
 
 function showLines() {
-  const { topics, start } = asked();
+  const { topics, start } = selection();
   showCommands(topics, start);
 }
 

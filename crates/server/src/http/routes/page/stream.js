@@ -24,8 +24,8 @@ export function onceOpen(callback) {
   onOpen = callback;
 }
 
-/** What the form asks for. */
-export function asked() {
+/** The topics and the start that the form selects. */
+export function selection() {
   const topics = names($('topics').value);
   const { value } = $('connect-form').elements.start;
   return {
@@ -48,7 +48,7 @@ export function readAddress() {
 
 /** The first stream of the page: after a reload it fills the list as it was. */
 export function begin() {
-  ({ topics, start } = asked());
+  ({ topics, start } = selection());
   const before = kept('list');
   if (before?.of === address() && before.after) {
     clear(before.after);
@@ -58,7 +58,7 @@ export function begin() {
 }
 
 export function connect() {
-  ({ topics, start } = asked());
+  ({ topics, start } = selection());
   position = resumedAfter = null;
   // With events of the past, what the list shows would come a second time.
   clear(null);
