@@ -107,7 +107,7 @@ impl Window {
                 log.push(stored);
             }
             let dropped = log.trim(self.own_retention(), now_ms());
-            self.publish_head(log.head());
+            self.set_pushed(log.head());
             dropped
         };
         self.call_follower();
@@ -158,7 +158,7 @@ impl Window {
         {
             let mut log = self.log.write();
             log.skip_to(to);
-            self.publish_head(log.head());
+            self.set_pushed(log.head());
         }
         self.call_follower();
     }
@@ -167,7 +167,7 @@ impl Window {
         self.retention.age(self.age)
     }
 
-    fn publish_head(&self, head: LogPosition) {
+    fn set_pushed(&self, head: LogPosition) {
         self.pushed_events.store(head.number, Ordering::Release);
         self.pushed_bytes.store(head.bytes, Ordering::Release);
     }

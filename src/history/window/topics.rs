@@ -47,7 +47,7 @@ impl TopicIndex {
     }
 
     /// The numbers of one topic's events.
-    pub(super) fn numbers(&self, topic: &Topic) -> vec_deque::Iter<'_, u64> {
+    fn numbers(&self, topic: &Topic) -> vec_deque::Iter<'_, u64> {
         self.0.get(topic).map(VecDeque::iter).unwrap_or_default()
     }
 
