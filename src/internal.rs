@@ -4,7 +4,6 @@
 pub use crate::{
     broadcaster::{MAX_PIECE_BYTES, ReplayBuffers},
     clock::{from_unix_ms, now_ms, unix_ms, whole_ms},
-    event::Fields,
     history::{
         ids::{Ids, first_sequence},
         retained::Retained,

@@ -54,7 +54,7 @@ pub mod event;
 pub mod history;
 #[doc(hidden)]
 pub mod internal;
-pub mod shown;
+mod shown;
 pub mod sse;
 pub mod stats;
 mod sync;

@@ -7,8 +7,8 @@ mod keys;
 
 use bytes::Bytes;
 
-use sse_broadcaster::event::{Event, EventId};
-use sse_broadcaster::internal::{Fields, Step, Steps};
+use sse_broadcaster::event::{Event, EventId, Fields};
+use sse_broadcaster::internal::{Step, Steps};
 
 pub(super) use keys::{
     REPAIR_KEY, STANDING_KEY, STEPS_KEY, TOPIC_KEYS_END, id_key, id_of, id_of_topic_key,

@@ -13,8 +13,8 @@ use super::{
     lost::{Lost, LostRanges},
     record::{Kept, Own, Standing, id_key, idempotency_index_key, topic_key},
 };
-use sse_broadcaster::event::{EventId, IdempotencyKey};
-use sse_broadcaster::internal::{Fields, Retained};
+use sse_broadcaster::event::{EventId, Fields, IdempotencyKey};
+use sse_broadcaster::internal::Retained;
 
 /// How much is written in one step.
 const STEP_BYTES: usize = 4 << 20;

@@ -55,7 +55,7 @@ fn check(event: Result<Event, Refusal>) {
     }
     let mut packed = Vec::new();
     event.pack(&mut packed);
-    let fields = sse_broadcaster::internal::Fields::checked(&packed).expect("it reads back");
+    let fields = sse_broadcaster::event::Fields::checked(&packed).expect("it reads back");
     assert_eq!(Event::unpack(&fields), event);
 }
 

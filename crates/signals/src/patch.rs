@@ -8,7 +8,7 @@ use super::{
     document::{depth, parse, too_deep},
     numbers::is_equal,
 };
-use sse_broadcaster::{event::Invalid, shown::Shown};
+use sse_broadcaster::{event::Invalid, internal::Shown};
 
 const NO_PATH: &str = "its path names nothing in the document";
 /// Most operations in one JSON Patch.
