@@ -8,6 +8,7 @@ WORKDIR /build
 # The dependencies alone, so that this layer is made anew only when they change.
 COPY Cargo.toml Cargo.lock ./
 COPY examples/Cargo.toml examples/
+COPY crates/access/Cargo.toml crates/access/
 COPY crates/actix/Cargo.toml crates/actix/
 COPY crates/axum/Cargo.toml crates/axum/
 COPY crates/bench/Cargo.toml crates/bench/

@@ -94,6 +94,16 @@ fn the_configuration_page_has_the_default_of_each_setting() {
     assert!(compared > 10, "{compared} settings with a default");
 }
 
+#[test]
+fn the_dockerfile_copies_the_manifest_of_each_crate() {
+    let dockerfile = fs::read_to_string(root().join("Dockerfile")).unwrap();
+    for entry in fs::read_dir(root().join("crates")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let line = format!("\nCOPY crates/{name}/Cargo.toml crates/{name}/\n");
+        assert!(dockerfile.contains(&line), "the Dockerfile lacks {line:?}");
+    }
+}
+
 /// What makes an error with a code, which is its first string.
 const ERRORS: [&str; 11] = [
     "Problem::new(",
@@ -108,6 +118,9 @@ const ERRORS: [&str; 11] = [
     "refused(",
     "unavailable(",
 ];
+
+/// Crates whose errors are not responses of the server.
+const WITHOUT_ROUTES: [&str; 3] = ["crates/access", "crates/bench", "crates/cli"];
 
 fn is_code(text: &str) -> bool {
     text.len() > 3
@@ -161,7 +174,7 @@ fn the_list_of_error_codes_is_that_of_the_code() {
     let sources = sources();
     let used: BTreeSet<String> = sources
         .iter()
-        .filter(|(name, _)| !name.starts_with("crates/cli") && !name.starts_with("crates/bench"))
+        .filter(|(name, _)| !WITHOUT_ROUTES.iter().any(|part| name.starts_with(part)))
         .flat_map(|(_, text)| codes_of(text))
         .filter(|code| !internal.contains(&code.as_str()))
         .collect();
