@@ -1,204 +1,16 @@
 //! The same requests to the routes of actix-web and of axum get the same responses, over real sockets.
 
-use std::{
-    collections::BTreeMap,
-    io::{Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
-    sync::mpsc,
-    thread::{self, JoinHandle},
+mod response;
+mod server;
+
+use sse_broadcaster_actix::{Access, KeyRing, Publishers};
+
+use self::{
+    response::{Response, Sent},
+    server::Server,
 };
 
-use actix_web::{App, HttpServer, web};
-use sse_broadcaster::{Broadcaster, Memory, Options, history::Retention};
-use sse_broadcaster_actix::{Access, AppState, KeyRing, Publishers};
-use tokio::sync::oneshot;
-
-use crate::support::PATIENCE;
-
-/// Headers that the frameworks' own connections add, or that differ with how a body is framed.
-const CONNECTION_HEADERS: [&str; 4] = ["date", "connection", "content-length", "transfer-encoding"];
 const ORIGIN: &str = "https://app.example.com";
-
-/// One server until it is dropped.
-struct Server {
-    address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Server {
-    fn start(
-        serve: impl FnOnce(mpsc::Sender<SocketAddr>, oneshot::Receiver<()>) + Send + 'static,
-    ) -> Self {
-        let (bound, address) = mpsc::channel();
-        let (stop, stopped) = oneshot::channel();
-        let thread = thread::spawn(move || serve(bound, stopped));
-        Self {
-            address: address.recv_timeout(PATIENCE).expect("it is bound"),
-            stop: Some(stop),
-            thread: Some(thread),
-        }
-    }
-
-    fn actix(access: Access) -> Self {
-        Self::start(move |bound, stopped| {
-            actix_web::rt::System::new().block_on(async move {
-                let routes = sse_broadcaster_actix::Routes::new(state(access));
-                let app = move || {
-                    let routes = routes.clone();
-                    App::new()
-                        .service(web::scope("/api").configure(|config| routes.configure(config)))
-                };
-                let server = HttpServer::new(app).workers(1).disable_signals();
-                let server = server.bind(("127.0.0.1", 0)).unwrap();
-                bound.send(server.addrs()[0]).unwrap();
-                let server = server.shutdown_timeout(0).run();
-                let handle = server.handle();
-                tokio::spawn(async move {
-                    let _ = stopped.await;
-                    handle.stop(false).await;
-                });
-                server.await.unwrap();
-            });
-        })
-    }
-
-    fn axum(access: Access) -> Self {
-        Self::start(move |bound, stopped| {
-            let runtime = tokio::runtime::Runtime::new().unwrap();
-            runtime.block_on(async move {
-                let routes = sse_broadcaster_axum::Routes::new(state(access));
-                let api = axum::Router::new().nest("/api", routes.router());
-                let service = api.into_make_service_with_connect_info::<SocketAddr>();
-                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-                bound.send(listener.local_addr().unwrap()).unwrap();
-                tokio::select! {
-                    served = std::future::IntoFuture::into_future(axum::serve(listener, service)) => served.unwrap(),
-                    _ = stopped => {}
-                }
-            });
-            runtime.shutdown_background();
-        })
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn state(access: Access) -> AppState {
-    let memory = Memory::new(Retention::default());
-    let broadcaster = Broadcaster::start(memory, Options::default()).unwrap();
-    AppState::new(&broadcaster).access(access)
-}
-
-/// What is compared of a response.
-#[derive(Debug, PartialEq, Eq)]
-struct Response {
-    status: u16,
-    reason: String,
-    headers: BTreeMap<String, String>,
-    body: String,
-}
-
-/// A connection to which one request was sent.
-struct Sent(TcpStream);
-
-impl Sent {
-    fn new(address: SocketAddr, request: &str) -> Self {
-        let mut socket = TcpStream::connect(address).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        socket.write_all(request.as_bytes()).unwrap();
-        Self(socket)
-    }
-
-    /// The whole response, or as much of a stream as has come with its first event.
-    fn response(&mut self) -> Response {
-        let (mut bytes, mut part) = (Vec::new(), [0; 16 << 10]);
-        loop {
-            let read = self.0.read(&mut part).expect("the response comes");
-            bytes.extend_from_slice(&part[..read]);
-            let text = String::from_utf8_lossy(&bytes);
-            if read == 0 || text.contains("event: connected") && text.ends_with("\n\n\r\n") {
-                return parse(&text);
-            }
-        }
-    }
-}
-
-fn parse(text: &str) -> Response {
-    let (head, body) = text.split_once("\r\n\r\n").expect("the head is whole");
-    let mut lines = head.lines();
-    let mut status_line = lines.next().unwrap().splitn(3, ' ').skip(1);
-    let status = status_line.next();
-    let headers: BTreeMap<_, _> = lines
-        .filter_map(|line| line.split_once(':'))
-        .map(|(name, value)| (name.to_ascii_lowercase(), without_numbers(value.trim())))
-        .collect();
-    let is_chunked = headers.contains_key("transfer-encoding");
-    let body = if is_chunked {
-        dechunked(body)
-    } else {
-        body.to_owned()
-    };
-    Response {
-        status: status.unwrap().parse().unwrap(),
-        reason: status_line.next().unwrap().to_owned(),
-        headers: headers
-            .into_iter()
-            .filter(|(name, _)| !CONNECTION_HEADERS.contains(&name.as_str()))
-            .collect(),
-        body: without_numbers(&without_times(&body)),
-    }
-}
-
-/// As far as the chunks are whole.
-fn dechunked(mut text: &str) -> String {
-    let mut body = String::new();
-    while let Some((size, rest)) = text.split_once("\r\n") {
-        let size = usize::from_str_radix(size, 16).unwrap_or(0);
-        let Some(chunk) = rest.get(..size).filter(|_| size > 0) else {
-            break;
-        };
-        body.push_str(chunk);
-        text = rest[size..].trim_start_matches("\r\n");
-    }
-    body
-}
-
-/// Events without the time at which each server has published them.
-fn without_times(json: &str) -> String {
-    const TIME: &str = "\"time\":\"";
-    let mut parts = json.split(TIME);
-    let mut out = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        out.push_str(TIME);
-        out.push_str(part.trim_start_matches(|c| c != '"'));
-    }
-    out
-}
-
-/// Ids and waits are each server's own: digits in a row, from four on, are one `N`.
-fn without_numbers(text: &str) -> String {
-    let mut out = String::new();
-    let mut digits = String::new();
-    for c in text.chars().chain(['\0']) {
-        if c.is_ascii_digit() {
-            digits.push(c);
-            continue;
-        }
-        out.push_str(if digits.len() > 3 { "N" } else { &digits });
-        digits.clear();
-        out.push(c);
-    }
-    out.pop();
-    out
-}
 
 fn request(method: &str, path: &str, headers: &[&str], body: &str) -> String {
     let host = headers.iter().any(|line| line.starts_with("host:"));
@@ -217,7 +29,7 @@ fn request(method: &str, path: &str, headers: &[&str], body: &str) -> String {
     )
 }
 
-/// Sends each request to both, in order, and compares the responses; what they are is for the caller.
+/// Sends each request to both servers, in order, checks that the responses are equal, and returns them.
 fn compare(access: &Access, requests: &[(&str, &str, &[&str], &str)]) -> Vec<Response> {
     let servers = [Server::actix(access.clone()), Server::axum(access.clone())];
     let compared = requests.iter().map(|(method, path, headers, body)| {
