@@ -133,15 +133,15 @@ pub(crate) fn with_body(content_type: HeaderValue, body: impl Into<Body>) -> Res
     response
 }
 
-/// The response of a stream; `head` is the id of history's last event.
+/// The response of a stream; `head` is the position of history's last event.
 pub(crate) fn of_stream(head: Option<Position>, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.headers_mut() = stream_headers(head);
     response
 }
 
-/// The headers of the response of a stream. `head` is the id of history's last event, for `Event-Head`; `None` leaves
-/// that header out, as in the response to `HEAD`.
+/// The headers of the response of a stream. `head` is the position of history's last event, for `Event-Head`;
+/// `None` leaves that header out, as in the response to `HEAD`.
 #[must_use]
 pub fn stream_headers(head: Option<Position>) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(MAX_STREAM_HEADERS);
