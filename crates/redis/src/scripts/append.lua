@@ -143,6 +143,11 @@ end
 -- By how many entries the index of each topic has grown.
 local topic_keys, growth = argv[10], {}
 
+local function for_each_topic(topics, action)
+  if not topics:find('\n', 1, true) then return action(topics) end
+  for topic in topics:gmatch('[^\n]+') do action(topic) end
+end
+
 local function add_to_index(topic)
   call('XADD', topic_keys .. topic, last, '', '')
   growth[topic] = (growth[topic] or 0) + 1
@@ -179,11 +184,7 @@ local function add(at, is_again)
   end
   last = id
   if oldest == '' then oldest = id end
-  if topics:find('\n', 1, true) then
-    for topic in topics:gmatch('[^\n]+') do add_to_index(topic) end
-  else
-    add_to_index(topics)
-  end
+  for_each_topic(topics, add_to_index)
   if key ~= '' then
     call('HSET', ids_by_key, key, was_used(key) and id .. '!' or id)
     key_count = key_count + 1
@@ -235,6 +236,10 @@ end
 local is_trimmed = nil
 if excess > 0 then
   is_trimmed = {}
+  local function drop_from_index(topic)
+    growth[topic] = (growth[topic] or 0) - 1
+    is_trimmed[topic] = true
+  end
   local some = 2 * (added - added_before)
   local average = max(1, bytes / length)
   local count = min(excess, MAX_DROPPED + some, max(8 + some, math.floor(MAX_DROPPED_BYTES / average)))
@@ -252,10 +257,7 @@ if excess > 0 then
         filter = '1'
       end
     end
-    for topic in topics:gmatch('[^\n]+') do
-      growth[topic] = (growth[topic] or 0) - 1
-      is_trimmed[topic] = true
-    end
+    for_each_topic(topics, drop_from_index)
     bytes = max(0, bytes - 256 - 2 * (#topics + #fields[2] + #key + #(fields[4] or '')))
     dropped = i
   end
