@@ -116,11 +116,14 @@ impl Reader {
 
 /// The ids of the first events that match the query.
 pub fn ids(address: SocketAddr, query: &str, count: usize) -> Vec<String> {
-    let text =
-        Reader::open(address, query, "").until(|text| text.matches("\ndata: 0").count() >= count);
-    let events = text
-        .split("\n\n")
-        .filter(|block| block.contains("\ndata: 0"));
-    let ids = events.filter_map(|block| block.lines().find_map(|line| line.strip_prefix("id: ")));
-    ids.map(str::to_owned).collect()
+    let text = Reader::open(address, query, "").until(|text| event_ids(text).count() >= count);
+    event_ids(&text).take(count).map(str::to_owned).collect()
+}
+
+/// The ids of all complete blocks whose data is that of an event, which begins with a 0.
+fn event_ids(text: &str) -> impl Iterator<Item = &str> {
+    let (complete, _) = text.rsplit_once("\n\n").unwrap_or_default();
+    let is_event = |block: &&str| block.lines().any(|line| line.starts_with("data: 0"));
+    let events = complete.split("\n\n").filter(is_event);
+    events.filter_map(|block| block.lines().find_map(|line| line.strip_prefix("id: ")))
 }
