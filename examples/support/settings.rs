@@ -13,7 +13,7 @@ pub struct Settings {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
 
-    /// Directory of all that outlives the process [default: data/<name of the example>]
+    /// Directory for data that outlives the process [default: data/ and the name of the example]
     #[arg(long, value_name = "DIRECTORY")]
     data_dir: Option<PathBuf>,
 }
