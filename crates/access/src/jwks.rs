@@ -51,8 +51,10 @@ struct Slot {
 
 #[derive(Default)]
 struct Times {
-    asked: Option<Instant>,
-    fetched: Option<Instant>,
+    /// When it may be asked for again.
+    next_at: Option<Instant>,
+    /// When what was fetched is old.
+    old_at: Option<Instant>,
 }
 
 /// Why a key set was not fetched. The keys that were there before stay.
@@ -151,11 +153,10 @@ impl KeySetUrl {
         let start = || {
             let mut times = slot.times.lock();
             let now = Instant::now();
-            let is_soon = |asked: Instant| now.duration_since(asked) < MIN_FETCH_INTERVAL;
-            if times.asked.is_some_and(is_soon) {
+            if times.next_at.is_some_and(|at| now < at) {
                 return None;
             }
-            times.asked = Some(now);
+            times.next_at = Some(now + MIN_FETCH_INTERVAL);
             let slot = slot.clone();
             Some(Box::pin(async move { slot.fetch().await }) as _)
         };
@@ -167,17 +168,20 @@ impl KeySetUrl {
         }
     }
 
-    /// Whether a fetch is due, and may be asked for.
-    pub(crate) fn is_due(&self) -> bool {
+    /// Whether the keys that were fetched are old, and may be asked for again.
+    pub(crate) fn is_old(&self) -> bool {
         let times = self.0.times.lock();
-        let is_over = |at: Option<Instant>, age| at.is_none_or(|at| at.elapsed() >= age);
-        is_over(times.fetched, MAX_KEY_SET_AGE) && is_over(times.asked, MIN_FETCH_INTERVAL)
+        let is_over = |at: Option<Instant>| at.is_some_and(|at| Instant::now() >= at);
+        is_over(times.old_at) && is_over(times.next_at)
     }
 
     /// As if all requests had been long ago.
     #[cfg(test)]
-    pub(crate) fn forget_times(&self) {
-        *self.0.times.lock() = Times::default();
+    pub(crate) fn age(&self) {
+        let mut times = self.0.times.lock();
+        let now = Instant::now();
+        times.next_at = times.next_at.map(|_| now);
+        times.old_at = times.old_at.map(|_| now);
     }
 }
 
@@ -203,7 +207,7 @@ impl Slot {
         // First the keys, then the version: whoever reads the version first never takes old keys for new ones.
         *self.keys.write() = keys;
         self.version.fetch_add(1, Ordering::AcqRel);
-        self.times.lock().fetched = Some(Instant::now());
+        self.times.lock().old_at = Some(Instant::now() + MAX_KEY_SET_AGE);
         Ok(())
     }
 }

@@ -101,7 +101,7 @@ struct Compiled {
 enum Matcher {
     All,
     Exact,
-    Template(Template),
+    Template(Box<Template>),
     UrlPattern(Box<UrlPattern>),
 }
 
@@ -141,7 +141,7 @@ impl Pattern {
             return Ok(known);
         }
         Ok(match Template::compile(text)? {
-            Some(template) => Self::compiled(text, Matcher::Template(template)),
+            Some(template) => Self::compiled(text, Matcher::Template(Box::new(template))),
             None => Self::uncompiled(text, Matcher::Exact),
         })
     }

@@ -231,7 +231,7 @@ impl Tokens {
             .issuers
             .iter()
             .filter_map(|issuer| issuer.key_set_url());
-        for url in urls.filter(|url| url.is_due()) {
+        for url in urls.filter(|url| url.is_old()) {
             let url = url.clone();
             tokio::spawn(async move {
                 match url.fetch().await {

@@ -175,7 +175,7 @@ async fn keys_by_url_are_fetched_for_an_unknown_key_id_once_for_all_and_not_too_
     assert_eq!(transport.count(), 1);
     // The issuer's key is replaced; a token by the new one makes it known, and the old one is gone.
     transport.answer(&[Ok((200, &set(RSA, Some("b"))))]);
-    url.forget_times();
+    url.age();
     let (old, new) = (by(P256, "ES256", Some("a")), by(RSA, "RS256", Some("b")));
     assert_eq!(code(&verify(&tokens, &new).await), "ok");
     assert_eq!(code(&verify(&tokens, &old).await), "token_unknown_key");
@@ -198,7 +198,7 @@ async fn keys_that_were_fetched_stay_when_a_fetch_fails() {
         Ok((200, "{\"keys\":[]}")),
     ] {
         transport.answer(&[answer]);
-        url.forget_times();
+        url.age();
         assert_eq!(tokens.fetch_keys().await.len(), 1, "{answer:?}");
         assert_eq!(code(&verify(&tokens, &good).await), "ok");
         tokens.reload(Issuers::new([Issuer::new("login", url.clone())]));
@@ -219,7 +219,7 @@ async fn without_any_key_yet_it_is_not_the_tokens_fault() {
     }
     assert_eq!(transport.count(), 1);
     transport.answer(&[Ok((200, &set(P256, Some("a"))))]);
-    url.forget_times();
+    url.age();
     assert_eq!(code(&verify(&tokens, &good).await), "ok");
 }
 
@@ -280,7 +280,7 @@ async fn old_keys_are_fetched_again_so_that_withdrawn_ones_end() {
     assert_eq!(code(&verify(&tokens, &token).await), "ok");
     assert_eq!(transport.count(), 1, "they are not old yet");
     transport.answer(&[Ok((200, &set(RSA, Some("b"))))]);
-    url.forget_times();
+    url.age();
     let _ = verify(&tokens, &token).await;
     let started = std::time::Instant::now();
     while url.version() < 2 {

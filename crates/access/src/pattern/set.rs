@@ -24,7 +24,7 @@ struct Set {
     patterns: Box<[Pattern]>,
     is_all: bool,
     /// If there are more than a few.
-    index: Option<PatternIndex<()>>,
+    index: Option<Box<PatternIndex<()>>>,
 }
 
 static SETS: Interner<Set> = Interner::new();
@@ -120,7 +120,7 @@ impl Set {
     fn new(patterns: Vec<Pattern>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let index = (patterns.len() > FEW).then(|| {
-            let mut index = PatternIndex::default();
+            let mut index = Box::<PatternIndex<()>>::default();
             for pattern in &patterns {
                 index.insert(pattern.clone(), ());
             }
