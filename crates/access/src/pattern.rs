@@ -29,11 +29,7 @@
 //! # Ok::<_, sse_broadcaster_access::PatternError>(())
 //! ```
 
-use std::{
-    fmt,
-    hash::{Hash, Hasher},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -43,10 +39,12 @@ mod affixes;
 mod error;
 #[cfg(test)]
 mod expansion_tests;
+mod identity;
 mod index;
 mod memo;
 #[cfg(test)]
 mod pattern_tests;
+mod recent;
 mod set;
 mod template;
 #[cfg(test)]
@@ -60,6 +58,7 @@ pub use set::PatternSet;
 pub use text::has_control_or_format;
 pub use url::BaseUrl;
 
+use identity::identity;
 use template::Template;
 use url::UrlPattern;
 
@@ -267,67 +266,4 @@ impl Pattern {
 
 fn is_short(topic: &str) -> bool {
     topic.len() <= MAX_MATCHED_TOPIC_BYTES
-}
-
-/// By which patterns are equal, ordered and hashed.
-fn identity(pattern: &Compiled) -> (PatternKind, &str, Option<&BaseUrl>) {
-    let (kind, base) = match &pattern.matcher {
-        Matcher::All => (PatternKind::All, None),
-        Matcher::Exact => (PatternKind::Exact, None),
-        Matcher::Template(_) => (PatternKind::Template, None),
-        Matcher::UrlPattern(pattern) => (PatternKind::UrlPattern, pattern.base()),
-    };
-    (kind, &pattern.text, base)
-}
-
-impl PartialEq for Compiled {
-    fn eq(&self, other: &Self) -> bool {
-        identity(self) == identity(other)
-    }
-}
-
-impl Eq for Compiled {}
-
-impl Hash for Compiled {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        identity(self).hash(state);
-    }
-}
-
-impl PartialEq for Pattern {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
-    }
-}
-
-impl Eq for Pattern {}
-
-impl Hash for Pattern {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
-    }
-}
-
-impl Ord for Pattern {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        identity(&self.0).cmp(&identity(&other.0))
-    }
-}
-
-impl PartialOrd for Pattern {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl fmt::Debug for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}({:?})", self.kind(), self.text())
-    }
-}
-
-impl fmt::Display for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text())
-    }
 }

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 /// wrong.
 #[derive(Default)]
 pub(super) struct Affixes {
-    slots: HashMap<u64, SmallVec<[usize; 1]>>,
+    slots: HashMap<u64, SmallVec<[usize; 1]>, RandomState>,
     /// How many slots there are of each pair of lengths.
     lengths: BTreeMap<(usize, usize), usize>,
     hasher: RandomState,

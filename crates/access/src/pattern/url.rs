@@ -1,7 +1,6 @@
 //! WHATWG URL patterns, on the crate `urlpattern`, with a bound on what they compile to.
 
 use std::{
-    cell::RefCell,
     fmt,
     hash::{Hash, Hasher},
     sync::{Arc, OnceLock},
@@ -115,6 +114,10 @@ impl RegExp for Bounded {
     }
 }
 
+mod topic;
+
+pub(super) use topic::TopicUrl;
+
 #[derive(Debug, Clone, Copy)]
 enum Component {
     Pathname,
@@ -193,10 +196,30 @@ impl UrlPattern {
 
     pub(super) fn matches_url(&self, url: &TopicUrl) -> bool {
         let matches = |(component, matcher): &(Component, Matcher<Bounded>)| {
-            matcher.matches(url.component(*component)).is_some()
+            component_matches(matcher, url.component(*component))
         };
         self.components.iter().all(matches)
     }
+}
+
+/// As [`Matcher::matches`], but without a list of what its groups hold.
+fn component_matches(matcher: &Matcher<Bounded>, input: &str) -> bool {
+    let between = input.strip_prefix(&*matcher.prefix);
+    let between = between.and_then(|rest| rest.strip_suffix(&*matcher.suffix));
+    between.is_some_and(|between| match &matcher.inner {
+        InnerMatcher::Literal { literal } => between == literal,
+        InnerMatcher::SingleCapture {
+            filter,
+            allow_empty,
+        } => {
+            (*allow_empty || !between.is_empty())
+                && filter.is_none_or(|filter| !between.contains(filter))
+        }
+        InnerMatcher::RegExp { regexp } => {
+            let regexp = regexp.as_ref();
+            regexp.is_ok_and(|regexp| regexp.matches(between).is_some())
+        }
+    })
 }
 
 fn matches_all(matcher: &Matcher<Bounded>) -> bool {
@@ -227,73 +250,4 @@ fn key_prefix(
         }
     }
     key
-}
-
-/// A topic as a URL.
-pub(super) struct TopicUrl {
-    url: Url,
-    /// Protocol, host and path, for finding the patterns that may match.
-    key: Vec<u8>,
-}
-
-/// The last topic that was parsed by a thread: many patterns are asked about one topic in turn.
-struct Last {
-    base: Option<BaseUrl>,
-    topic: String,
-    url: Option<TopicUrl>,
-}
-
-thread_local! {
-    static LAST: RefCell<Option<Last>> = const { RefCell::new(None) };
-}
-
-impl TopicUrl {
-    /// Calls `f` with the topic as a URL, if it is one. `f` must not call this again.
-    pub(super) fn with<R>(
-        base: Option<&BaseUrl>,
-        topic: &str,
-        f: impl FnOnce(Option<&Self>) -> R,
-    ) -> R {
-        LAST.with(|last| {
-            // A topic within a topic, which does not happen: parsed apart.
-            let Ok(mut last) = last.try_borrow_mut() else {
-                return f(Self::parse(base, topic).as_ref());
-            };
-            let is_it = |last: &Last| last.topic == topic && last.base.as_ref() == base;
-            if !last.as_ref().is_some_and(is_it) {
-                *last = Some(Last {
-                    base: base.cloned(),
-                    topic: topic.to_owned(),
-                    url: Self::parse(base, topic),
-                });
-            }
-            f(last.as_ref().and_then(|last| last.url.as_ref()))
-        })
-    }
-
-    fn parse(base: Option<&BaseUrl>, topic: &str) -> Option<Self> {
-        let base = base.map(|base| &*base.0);
-        let url = Url::options().base_url(base).parse(topic).ok()?;
-        let host = url.host_str().unwrap_or_default();
-        let key = format!("{}\0{host}\0{}", url.scheme(), url.path()).into_bytes();
-        Some(Self { url, key })
-    }
-
-    pub(super) fn key(&self) -> &[u8] {
-        &self.key
-    }
-
-    fn component(&self, component: Component) -> &str {
-        let url = &self.url;
-        match component {
-            Component::Pathname => url.path(),
-            Component::Hostname => url.host_str().unwrap_or_default(),
-            Component::Protocol => url.scheme(),
-            Component::Port => url::quirks::port(url),
-            Component::Search => url.query().unwrap_or_default(),
-            Component::Hash => url.fragment().unwrap_or_default(),
-            Component::Username => url.username(),
-            Component::Password => url.password().unwrap_or_default(),
-        }
-    }
 }

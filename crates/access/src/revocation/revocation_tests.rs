@@ -1,12 +1,12 @@
 use std::{
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::json;
 
 use super::*;
-use crate::pattern::BaseUrl;
+use crate::pattern::{BaseUrl, Pattern, PatternSet};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 

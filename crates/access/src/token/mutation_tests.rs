@@ -1,5 +1,6 @@
 //! Tokens that were changed in transit, or made up: none is admitted, and none makes the server panic.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use fastrand::Rng;
 use serde_json::json;
 

@@ -1,4 +1,5 @@
-use serde_json::json;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
 
 use super::*;
 use crate::{
