@@ -1,4 +1,4 @@
-use super::{MAX_COMPILED_BYTES, MAX_PATTERN_BYTES, MAX_VARIABLES};
+use super::{MAX_PATTERN_BYTES, MAX_TEMPLATE_BYTES, MAX_VARIABLES};
 
 /// Why a text is no pattern of topics.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,10 +19,10 @@ pub enum PatternError {
         /// Offset in bytes.
         at: usize,
     },
-    /// A template or URL pattern that compiles to too much.
+    /// A template that compiles to too much.
     #[error(
         "the pattern {0:?} is too complex; a template may have {MAX_VARIABLES} variables, and compile to \
-         {MAX_COMPILED_BYTES} bytes"
+         {MAX_TEMPLATE_BYTES} bytes"
     )]
     TooComplex(String),
     /// Not a URL pattern.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use regex::Regex;
 
-use super::{MAX_COMPILED_BYTES, MAX_VARIABLES, PatternError};
+use super::{MAX_TEMPLATE_BYTES, MAX_VARIABLES, PatternError};
 
 mod parse;
 mod steps;
@@ -67,7 +67,7 @@ impl Template {
             Between::Steps(steps)
         } else {
             let regex = regex::RegexBuilder::new(&to_regex(parts))
-                .size_limit(MAX_COMPILED_BYTES)
+                .size_limit(MAX_TEMPLATE_BYTES)
                 .dfa_size_limit(SEARCH_BYTES)
                 .build();
             Between::Regex(Box::new(regex.map_err(|_| too_complex())?))

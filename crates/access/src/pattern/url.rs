@@ -14,7 +14,7 @@ use urlpattern::{
     regexp::RegExp,
 };
 
-use super::{MAX_COMPILED_BYTES, PatternError};
+use super::{MAX_COMPONENT_BYTES, PatternError};
 
 /// What relative URL patterns and topics are relative to, for example the URL of the server.
 #[derive(Clone)]
@@ -81,8 +81,8 @@ struct Bounded {
 impl Bounded {
     fn compile(text: &str) -> Option<Regex> {
         let mut builder = regex::RegexBuilder::new(text);
-        builder.size_limit(MAX_COMPILED_BYTES);
-        builder.dfa_size_limit(MAX_COMPILED_BYTES);
+        builder.size_limit(MAX_COMPONENT_BYTES);
+        builder.dfa_size_limit(MAX_COMPONENT_BYTES);
         builder.build().ok()
     }
 }
