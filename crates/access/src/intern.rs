@@ -12,8 +12,8 @@ use smallvec::SmallVec;
 
 /// Most values that one table knows of. Further ones are not shared, and cost memory of their own.
 const MAX_SHARED: usize = 200_000;
-/// Dead entries are swept once a table has this many, and then whenever it has doubled.
-const FIRST_SWEEP: usize = 1_024;
+/// Dead entries are swept after as many values as the table had at the last time, but not fewer than this.
+const MIN_BETWEEN_SWEEPS: usize = 1_024;
 
 /// A table of weak references.
 pub(crate) struct Interner<T>(LazyLock<Mutex<Table<T>>>);
@@ -23,7 +23,8 @@ struct Table<T> {
     /// By hash, so that a value is stored only once, in its `Arc`.
     values: HashMap<u64, SmallVec<[Weak<T>; 1]>, RandomState>,
     len: usize,
-    sweep_at: usize,
+    /// After how many more values dead entries are swept.
+    until_sweep: usize,
 }
 
 impl<T: Hash> Interner<T> {
@@ -64,7 +65,7 @@ impl<T> Table<T> {
             hasher: RandomState::default(),
             values: HashMap::default(),
             len: 0,
-            sweep_at: FIRST_SWEEP,
+            until_sweep: MIN_BETWEEN_SWEEPS,
         }
     }
 
@@ -76,7 +77,8 @@ impl<T> Table<T> {
     }
 
     fn insert(&mut self, hash: u64, value: &Arc<T>) {
-        if self.len >= self.sweep_at {
+        self.until_sweep = self.until_sweep.saturating_sub(1);
+        if self.until_sweep == 0 {
             self.sweep();
         }
         if self.len < MAX_SHARED {
@@ -93,7 +95,7 @@ impl<T> Table<T> {
             self.len += held.len();
             !held.is_empty()
         });
-        self.sweep_at = FIRST_SWEEP.max(2 * self.len).min(MAX_SHARED);
+        self.until_sweep = self.len.max(MIN_BETWEEN_SWEEPS);
     }
 }
 
@@ -108,11 +110,11 @@ mod tests {
         assert!(Arc::ptr_eq(&one, &TABLE.intern("one".to_owned())));
         let found = TABLE.find(&"one", |held| held == "one").unwrap();
         assert!(Arc::ptr_eq(&one, &found));
-        for n in 0..10 * FIRST_SWEEP {
+        for n in 0..10 * MIN_BETWEEN_SWEEPS {
             TABLE.intern(n.to_string());
         }
         let table = TABLE.0.lock();
-        assert!(table.len <= FIRST_SWEEP + 1, "{} entries", table.len);
+        assert!(table.len <= MIN_BETWEEN_SWEEPS + 1, "{} entries", table.len);
         drop(table);
         assert!(Arc::ptr_eq(&one, &TABLE.intern("one".to_owned())));
     }
