@@ -39,7 +39,11 @@ use std::{fmt, sync::Arc};
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 
-use crate::{grants::Grants, pattern::PatternSet, token::TokenError};
+use crate::{
+    grants::Grants,
+    pattern::PatternSet,
+    token::{Check, TokenError},
+};
 
 mod application;
 #[cfg(test)]
@@ -133,6 +137,18 @@ impl AuthorizeError {
             Self::Forbidden => "the application does not allow this",
             Self::TooLarge { .. } => "cookies and headers are too long; send fewer cookies",
             Self::Unreachable(_) => "access cannot be checked at the moment; try again later",
+        }
+    }
+
+    /// The HTTP status that says so.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Token(why) if matches!(why.check(), Check::Header(_)) => 400,
+            Self::Token(_) | Self::NotSignedIn { .. } => 401,
+            Self::Forbidden => 403,
+            Self::TooLarge { .. } => 431,
+            Self::Unreachable(_) => 503,
         }
     }
 

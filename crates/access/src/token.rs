@@ -73,6 +73,13 @@ pub struct Verified {
     pub key_id: Option<Box<str>>,
 }
 
+/// Whether the rules of Mercure 1.0 apply to a token, as its header says, whether it is right or not: to answer in
+/// the way that its client expects.
+#[must_use]
+pub fn is_access_token(token: &str) -> bool {
+    Parsed::of(token).is_ok_and(|parsed| parsed.is_access_token())
+}
+
 /// Verifies a token. It blocks for as long as the signature takes, some 10 to 200 µs.
 ///
 /// # Errors

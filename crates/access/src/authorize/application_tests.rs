@@ -245,6 +245,7 @@ async fn a_fault_of_the_application_is_temporary_not_kept_and_takes_no_grants_aw
                 .await
                 .unwrap_err();
             assert_eq!(refused.code(), "authorization_unavailable", "{fault:?}");
+            assert_eq!(refused.status(), 503);
             assert!(refused.is_temporary());
         }
         assert_eq!(transport.count(), count + 2, "{fault:?}");

@@ -46,6 +46,7 @@ fn a_bad_header_is_an_error_and_never_falls_back_to_a_cookie() {
             .authorization(header.as_bytes());
         let refused = credentials.token().unwrap_err();
         assert_eq!(refused.code(), "authorization_malformed", "{header:?}");
+        assert_eq!(AuthorizeError::from(refused).status(), 400);
     }
     assert!(credentials().authorization(b"Bearer \xFF").token().is_err());
     let twice = credentials()

@@ -618,6 +618,11 @@ fn an_access_token_never_falls_back_to_the_rules_of_others() {
         );
         assert_eq!(actions(&grants(&token), "a"), "s", "{typ}");
     }
+    assert!(
+        is_access_token(&access_token(without("iss"))),
+        "refused, but one"
+    );
+    assert!(!is_access_token(&token(claims.clone())) && !is_access_token("x"));
     // Without a resource and without an audience in the settings nothing could be right.
     let nowhere = verify(
         &access_token(claims.clone()),
