@@ -13,11 +13,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{
-    jwks::KeySetUrl,
-    keys::Keys,
-    token::{Check, TokenError},
-};
+use crate::{jwks::KeySetUrl, keys::Keys};
 
 /// How far clocks may differ, unless set otherwise.
 pub const DEFAULT_LEEWAY: Duration = Duration::from_secs(30);
@@ -210,38 +206,19 @@ impl Issuers {
     /// token that names none, or one that nobody here has, the ones without a name.
     ///
     /// What the token says only chooses among these; it is not verified yet.
-    pub(crate) fn candidates(
-        &self,
-        iss: Option<&str>,
-        purpose: Purpose,
-    ) -> Result<Vec<&Issuer>, TokenError> {
-        let fitting = || self.iter().filter(|issuer| issuer.role.fits(purpose));
-        let of = |iss: Option<&str>| -> Vec<_> {
-            fitting()
-                .filter(|issuer| issuer.iss.as_deref() == iss)
-                .collect()
-        };
+    pub(crate) fn candidates(&self, iss: Option<&str>, purpose: Purpose) -> Vec<&Issuer> {
         let is_known = iss.is_some() && self.iter().any(|issuer| issuer.iss.as_deref() == iss);
-        let candidates = of(iss.filter(|_| is_known));
-        if candidates.is_empty() {
-            return Err(TokenError::new(Check::Issuer {
-                iss: iss.map(crate::token::shown),
-            }));
-        }
-        Ok(candidates)
+        self.of(iss.filter(|_| is_known), purpose)
     }
 
     /// Those with exactly this claim.
-    pub(crate) fn named(&self, iss: &str, purpose: Purpose) -> Result<Vec<&Issuer>, TokenError> {
-        let is_it =
-            |issuer: &&Issuer| issuer.iss.as_deref() == Some(iss) && issuer.role.fits(purpose);
-        let named: Vec<_> = self.iter().filter(is_it).collect();
-        if named.is_empty() {
-            return Err(TokenError::new(Check::Issuer {
-                iss: Some(crate::token::shown(iss)),
-            }));
-        }
-        Ok(named)
+    pub(crate) fn named(&self, iss: &str, purpose: Purpose) -> Vec<&Issuer> {
+        self.of(Some(iss), purpose)
+    }
+
+    fn of(&self, iss: Option<&str>, purpose: Purpose) -> Vec<&Issuer> {
+        let is_it = |issuer: &&Issuer| issuer.iss.as_deref() == iss && issuer.role.fits(purpose);
+        self.iter().filter(is_it).collect()
     }
 }
 

@@ -32,6 +32,7 @@ mod mutation_tests;
 mod parsed;
 #[cfg(test)]
 mod token_tests;
+mod topics;
 
 use claims::{audience_is_one_of, text, time};
 pub use error::{Check, TokenError};
@@ -124,11 +125,16 @@ impl Parsed<'_> {
         purpose: Purpose,
     ) -> Result<Vec<&'i Issuer>, TokenError> {
         let iss = text(&self.claims, "iss")?;
-        match iss {
+        let candidates = match iss {
             Some(iss) if self.is_access_token() => issuers.named(iss, purpose),
-            None if self.is_access_token() => Err(TokenError::new(Check::Issuer { iss: None })),
+            None if self.is_access_token() => Vec::new(),
             iss => issuers.candidates(iss, purpose),
+        };
+        if candidates.is_empty() {
+            let iss = iss.map(shown);
+            return Err(TokenError::new(Check::Issuer { iss }));
         }
+        Ok(candidates)
     }
 
     /// The id of the issuer's key that signed it.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::pattern::{BaseUrl, MAX_MATCHERS, Pattern, PatternSet};
 
-use super::{TokenError, grants::Topics};
+use super::{TokenError, topics::Topics};
 
 const CLAIM: &str = "authorization_details";
 const TYPE: &str = "https://mercure.rocks/authorization-detail";
