@@ -10,7 +10,7 @@ const PATTERNS: usize = 1_000;
 fn patterns(kind: &str) -> Vec<Pattern> {
     let base = BaseUrl::parse("https://hub.example.com/").expect("a URL");
     let pattern = |n: usize| match kind {
-        "exact" => Pattern::selector(&format!("https://example.com/rooms/{n}/messages")),
+        "exact" => Pattern::selector(&format!("https://example.com/rooms/{n}/message0")),
         "template" => Pattern::selector(&format!("https://example.com/rooms/{n}/{{id}}")),
         "template-behind" => Pattern::selector(&format!("https://example.com/{{room}}/{n}")),
         _ => Pattern::url_pattern(&format!("https://example.com/rooms/{n}/:id"), Some(&base)),

@@ -10,6 +10,8 @@ pub(super) struct Recent<T> {
 
 #[derive(Default)]
 struct Place<T> {
+    /// Of the results, to look at no more than one of these.
+    hashes: [u64; WAYS],
     results: [T; WAYS],
     /// Which one is replaced next.
     next: usize,
@@ -36,10 +38,12 @@ impl<T: Default> Recent<T> {
         }
         let at = usize::try_from(hash % self.len as u64).unwrap_or_default();
         let place = &mut self.places[at];
-        let known = place.results.iter().position(is_it);
+        let mut known = (0..WAYS).filter(|way| place.hashes[*way] == hash);
+        let known = known.find(|way| is_it(&place.results[*way]));
         let known = known.unwrap_or_else(|| {
             let oldest = place.next;
             place.next = (oldest + 1) % WAYS;
+            place.hashes[oldest] = hash;
             replace(&mut place.results[oldest]);
             oldest
         });
