@@ -232,27 +232,36 @@ fn lines_without_a_response_are_sent_again_in_order_with_the_same_idempotency_ke
     assert_eq!(published, ["published 3 events, the last is 5-3"]);
 }
 
+/// What the second request holds depends on how far the command has read its input by the response to the first.
+const TRIES: usize = 10;
+
 #[test]
 fn after_a_temporary_rejection_only_unpublished_lines_are_sent_again() {
-    let fake = Fake::start();
-    let mut running = publish(&fake, &[]);
-    running.write("one\n");
-    let (mut connection, _) = fake.request();
-    running.write("two\nthree\n");
-    take(&mut connection, 1, "5-1");
-    let both = keys(&connection.request().body);
-    assert_eq!(both.len(), 2);
-    refuse(&mut connection, OVERLOADED);
-    assert_eq!(keys(&connection.request().body), both[1..]);
-    take(&mut connection, 1, "5-3");
-    assert!(
-        running
-            .complaint()
-            .contains("later (overloaded); trying again")
-    );
-    assert!(running.complaint().ends_with("publishing again"));
-    let published = running.end().succeeded();
-    assert_eq!(published, ["published 3 events, the last is 5-3"]);
+    for _ in 0..TRIES {
+        let fake = Fake::start();
+        let mut running = publish(&fake, &[]);
+        running.write("one\n");
+        let (mut connection, _) = fake.request();
+        running.write("two\nthree\n");
+        take(&mut connection, 1, "5-1");
+        let both = keys(&connection.request().body);
+        if both.len() < 2 {
+            continue;
+        }
+        refuse(&mut connection, OVERLOADED);
+        assert_eq!(keys(&connection.request().body), both[1..]);
+        take(&mut connection, 1, "5-3");
+        assert!(
+            running
+                .complaint()
+                .contains("later (overloaded); trying again")
+        );
+        assert!(running.complaint().ends_with("publishing again"));
+        let published = running.end().succeeded();
+        assert_eq!(published, ["published 3 events, the last is 5-3"]);
+        return;
+    }
+    panic!("no request held two lines");
 }
 
 #[test]
