@@ -242,7 +242,7 @@ impl Subscription {
                     Some(item) => Step::Send(item),
                     None => self.go_on(),
                 },
-                Stage::Open => self.next(cx),
+                Stage::Open => self.next_step(cx),
                 Stage::Disconnected => return Poll::Ready(None),
             };
             match step {

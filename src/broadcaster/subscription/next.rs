@@ -14,7 +14,7 @@ use crate::{
 
 impl Subscription {
     /// What the shard has next.
-    pub(super) fn next(&mut self, cx: &mut Context<'_>) -> Step {
+    pub(super) fn next_step(&mut self, cx: &mut Context<'_>) -> Step {
         match self.shard.next(self.index, &self.selector, cx.waker()) {
             Next::Send { events, settled } => {
                 self.settled = settled && !self.announces_head;

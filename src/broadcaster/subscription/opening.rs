@@ -65,7 +65,8 @@ impl Subscription {
         let connected = is_first.then(|| {
             let positions = &self.inner.positions;
             let brought = match start {
-                Start::After(text) => text,
+                // Behind a state it is the state's position, which the client did not bring.
+                Start::After(text) if self.state.is_none() => text,
                 _ => "",
             };
             Notice::Connected(positions.shown_again(replay.after, &self.selector, brought))
@@ -86,5 +87,73 @@ impl Subscription {
     pub(super) fn send_all(&mut self, items: impl Into<Vec<Item>>) -> Step {
         self.stage = Stage::Sending(items.into().into_iter());
         Step::Again
+    }
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use futures_util::{StreamExt as _, future::BoxFuture};
+
+    use super::*;
+    use crate::{
+        Event, Memory, Options, Selector,
+        broadcaster::{Broadcaster, Snapshot, Snapshots},
+        history::Retention,
+        sse::{Position, PositionCipher},
+    };
+
+    /// Hides nothing: an encrypted position differs only in its kind.
+    #[derive(Debug)]
+    struct Plain;
+
+    impl PositionCipher for Plain {
+        fn encrypt(&self, id: EventId) -> [u8; 16] {
+            let number = (u128::from(id.ms()) << 64) | u128::from(id.seq());
+            number.to_be_bytes()
+        }
+
+        fn decrypt(&self, encrypted: [u8; 16]) -> EventId {
+            let (ms, seq) = encrypted.split_at(8);
+            let part = |bytes: &[u8]| u64::from_be_bytes(bytes.try_into().unwrap());
+            EventId::new(part(ms), part(seq))
+        }
+    }
+
+    /// No state, as of this position.
+    struct Empty(EventId);
+
+    impl Snapshots for Empty {
+        fn take(&self) -> BoxFuture<'static, Result<Snapshot, Unavailable>> {
+            let snapshot = Snapshot::last(self.0, Vec::new());
+            Box::pin(async move { Ok(snapshot) })
+        }
+    }
+
+    async fn connected(mut subscription: Subscription) -> Position {
+        while let Some(item) = subscription.next().await {
+            if let Item::Notice(Notice::Connected(at)) = item {
+                return at;
+            }
+        }
+        panic!("the stream has ended");
+    }
+
+    #[tokio::test]
+    async fn only_a_client_that_brought_the_id_of_a_private_event_is_connected_at_it() {
+        let options = Options::default().position_cipher(Arc::new(Plain));
+        let memory = Memory::new(Retention::default());
+        let broadcaster = Broadcaster::start(memory, options).unwrap();
+        let private = Event::builder("").topic("a").private().build().unwrap();
+        let id = broadcaster.publish_one(private).await.unwrap();
+        let encrypted = Position::Encrypted(Plain.encrypt(id));
+        let all = Selector::all;
+
+        let with_state = broadcaster.subscribe_to_state(all(), Arc::new(Empty(id)));
+        assert_eq!(connected(with_state.unwrap()).await, encrypted);
+        let after = |text: String| broadcaster.subscribe(all(), Start::After(text)).unwrap();
+        assert_eq!(connected(after(id.to_string())).await, Position::Id(id));
+        assert_eq!(connected(after(encrypted.to_string())).await, encrypted);
+        let live = broadcaster.subscribe(all(), Start::Live).unwrap();
+        assert_eq!(connected(live).await, encrypted);
     }
 }
