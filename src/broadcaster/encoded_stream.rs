@@ -16,7 +16,7 @@ use crate::{
     sse::{Notice, Position},
 };
 
-/// Longest piece that is yielded at once: whoever writes it copies it.
+/// Longest piece that is yielded at once: the writer copies it.
 pub const MAX_PIECE_BYTES: usize = 32 << 10;
 /// Up to here what is at hand is put together, which is cheaper than to write each by itself.
 const MAX_JOINED_BYTES: usize = 4 << 10;

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// Why a value cannot be part of an event: a stable code and a sentence for whoever sent it.
+/// Why a value cannot be part of an event: a stable code and a sentence for its sender.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{detail}")]
 pub struct Invalid {

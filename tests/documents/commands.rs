@@ -294,7 +294,7 @@ fn every_command_of_every_page_is_run_by_a_test() {
     let listed = fs::read_dir(root("docs")).unwrap();
     let mut pages: Vec<_> = listed.map(|entry| entry.unwrap().path()).collect();
     pages.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
-    // Run by whoever has the right to publish versions.
+    // For maintainers, who may publish versions.
     pages.retain(|path| !path.ends_with("releasing.md"));
     pages.extend(
         [

@@ -19,7 +19,7 @@ pub const DURABLE: [&str; 6] = [
     "--save",
     "",
 ];
-/// Settings of a Redis that keeps only what it was told to save.
+/// Settings of a Redis that writes to disk only on `SAVE`.
 pub const SNAPSHOTS: [&str; 4] = ["--appendonly", "no", "--save", ""];
 
 type Wrap = Box<dyn Fn(Command) -> Command + Send + Sync>;

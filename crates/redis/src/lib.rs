@@ -4,7 +4,7 @@
 //! # One event's path
 //! `append.rs` gathers what is published into one call of a script that takes each batch whole or not
 //! at all. `tail.rs` follows the stream on a connection of its own and brings what comes into this
-//! node's window, whoever published it. `read.rs` reads what is older than the window. What runs inside of
+//! node's window, whichever node published it. `read.rs` reads what is older than the window. What runs inside of
 //! Redis lies in `scripts/`.
 //!
 //! # Lost entries

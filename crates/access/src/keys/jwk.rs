@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{Key, KeyError, der::PublicKey};
 
-/// Whether secrets count: not in a set that is fetched, as whoever can fetch it could sign.
+/// Whether secrets count: not in a set that is fetched, since everybody who can fetch it could sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Secrets {
     Allowed,

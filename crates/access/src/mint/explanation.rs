@@ -7,7 +7,7 @@ use crate::{
     token::{Context, Parsed, TokenError, Verified, shown, verify},
 };
 
-/// What a token says, and what comes of it here.
+/// The claims of a token, and whether it is accepted here.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Explanation {

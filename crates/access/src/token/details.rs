@@ -1,4 +1,4 @@
-//! `authorization_details` (RFC 9396) of Mercure 1.0. One bad entry makes the token invalid: whoever wrote it
+//! `authorization_details` (RFC 9396) of Mercure 1.0. One bad entry makes the token invalid: its author
 //! meant something else than what would be granted.
 
 use serde_json::{Map, Value};
