@@ -3,11 +3,40 @@
 
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 
-/// The names of response headers, then those of request headers.
-static NAMES: [(&str, HeaderName); 35] = [
+/// The names of request headers; those that most requests have come first.
+static REQUEST_NAMES: [(&str, HeaderName); 19] = [
+    ("host", header::HOST),
+    ("accept", header::ACCEPT),
     ("content-type", header::CONTENT_TYPE),
+    ("content-length", header::CONTENT_LENGTH),
+    ("user-agent", header::USER_AGENT),
+    ("origin", header::ORIGIN),
+    ("sec-fetch-site", HeaderName::from_static("sec-fetch-site")),
+    ("authorization", header::AUTHORIZATION),
+    ("last-event-id", HeaderName::from_static("last-event-id")),
+    ("if-none-match", header::IF_NONE_MATCH),
+    ("if-match", header::IF_MATCH),
+    ("content-encoding", header::CONTENT_ENCODING),
+    ("transfer-encoding", header::TRANSFER_ENCODING),
+    ("sec-purpose", HeaderName::from_static("sec-purpose")),
+    ("purpose", HeaderName::from_static("purpose")),
+    ("x-purpose", HeaderName::from_static("x-purpose")),
+    ("x-moz", HeaderName::from_static("x-moz")),
+    (
+        "access-control-request-method",
+        header::ACCESS_CONTROL_REQUEST_METHOD,
+    ),
+    (
+        "access-control-request-headers",
+        header::ACCESS_CONTROL_REQUEST_HEADERS,
+    ),
+];
+
+/// The names of response headers; those that most responses have come first.
+static RESPONSE_NAMES: [(&str, HeaderName); 17] = [
     ("cache-control", header::CACHE_CONTROL),
     ("x-content-type-options", header::X_CONTENT_TYPE_OPTIONS),
+    ("content-type", header::CONTENT_TYPE),
     ("event-id", HeaderName::from_static("event-id")),
     ("event-head", HeaderName::from_static("event-head")),
     (
@@ -40,30 +69,6 @@ static NAMES: [(&str, HeaderName); 35] = [
         header::ACCESS_CONTROL_ALLOW_HEADERS,
     ),
     ("access-control-max-age", header::ACCESS_CONTROL_MAX_AGE),
-    ("accept", header::ACCEPT),
-    ("host", header::HOST),
-    ("origin", header::ORIGIN),
-    ("user-agent", header::USER_AGENT),
-    ("authorization", header::AUTHORIZATION),
-    ("content-length", header::CONTENT_LENGTH),
-    ("content-encoding", header::CONTENT_ENCODING),
-    ("transfer-encoding", header::TRANSFER_ENCODING),
-    ("last-event-id", HeaderName::from_static("last-event-id")),
-    ("sec-fetch-site", HeaderName::from_static("sec-fetch-site")),
-    ("sec-purpose", HeaderName::from_static("sec-purpose")),
-    ("purpose", HeaderName::from_static("purpose")),
-    ("x-purpose", HeaderName::from_static("x-purpose")),
-    ("x-moz", HeaderName::from_static("x-moz")),
-    ("if-match", header::IF_MATCH),
-    ("if-none-match", header::IF_NONE_MATCH),
-    (
-        "access-control-request-method",
-        header::ACCESS_CONTROL_REQUEST_METHOD,
-    ),
-    (
-        "access-control-request-headers",
-        header::ACCESS_CONTROL_REQUEST_HEADERS,
-    ),
 ];
 
 static VALUES: [HeaderValue; 16] = [
@@ -85,19 +90,23 @@ static VALUES: [HeaderValue; 16] = [
     HeaderValue::from_static("Bearer"),
 ];
 
-/// The name, given in lower case, if it is listed.
-pub(crate) fn listed(name: &str) -> Option<&'static HeaderName> {
-    let found = NAMES.iter().find(|(listed, _)| *listed == name);
+/// The name of a request header, given in lower case, if it is listed.
+pub(crate) fn of_request(name: &str) -> Option<&'static HeaderName> {
+    listed(&REQUEST_NAMES, name)
+}
+
+fn listed(names: &'static [(&str, HeaderName)], name: &str) -> Option<&'static HeaderName> {
+    let found = names.iter().find(|(listed, _)| *listed == name);
     found.map(|(_, name)| name)
 }
 
-/// The header of actix, if it can have it.
+/// The header of a response as one of actix, if it can have it.
 pub(crate) fn convert(
     name: &http::HeaderName,
     value: &http::HeaderValue,
 ) -> Option<(HeaderName, HeaderValue)> {
     let (name, value) = (name.as_str(), value.as_bytes());
-    let name = match listed(name) {
+    let name = match listed(&RESPONSE_NAMES, name) {
         Some(name) => name.clone(),
         None => HeaderName::from_bytes(name.as_bytes()).ok()?,
     };
@@ -114,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_header_stays_what_it_is_whether_it_is_listed_or_not() {
-        for (listed, name) in &NAMES {
+        for (listed, name) in REQUEST_NAMES.iter().chain(&RESPONSE_NAMES) {
             assert_eq!(*listed, name.as_str());
         }
         for (name, value) in [

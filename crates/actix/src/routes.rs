@@ -77,9 +77,12 @@ async fn serve(
 fn below(request: &HttpRequest) -> &str {
     let matched = request.match_info();
     let processed = matched.as_str().len() - matched.unprocessed().len();
+    let is_slash = |byte: &&u8| **byte == b'/';
     // The router decodes no slash, so that segments can be counted in what it has decoded.
-    let segments = matched.as_str()[..processed].matches('/').count();
+    let matched = &matched.as_str().as_bytes()[..processed];
+    let segments = matched.iter().filter(is_slash).count();
     let path = request.uri().path();
-    let rest = path.match_indices('/').nth(segments);
-    rest.map_or("", |(at, _)| &path[at + 1..])
+    let slashes = path.bytes().enumerate().filter(|(_, byte)| *byte == b'/');
+    let rest = slashes.map(|(at, _)| at).nth(segments);
+    rest.map_or("", |at| &path[at + 1..])
 }

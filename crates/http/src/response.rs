@@ -1,9 +1,6 @@
 //! Responses, independent of the framework that sends them.
 
-use std::{
-    fmt::{self, Display},
-    pin::Pin,
-};
+use std::{fmt, pin::Pin};
 
 use crate::{
     access::AddressSlot,
@@ -150,13 +147,13 @@ pub fn stream_headers(head: Option<Position>) -> HeaderMap {
     headers.insert(ACCEL_BUFFERING, UNBUFFERED);
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, NO_SNIFF_VALUE);
     if let Some(head) = head {
-        insert_id(&mut headers, EVENT_HEAD, head);
+        insert_id(&mut headers, EVENT_HEAD, &head.to_string());
     }
     headers
 }
 
-pub(crate) fn insert_id(headers: &mut HeaderMap, name: HeaderName, id: impl Display) {
-    if let Ok(value) = HeaderValue::try_from(id.to_string()) {
+pub(crate) fn insert_id(headers: &mut HeaderMap, name: HeaderName, id: &str) {
+    if let Ok(value) = HeaderValue::from_str(id) {
         headers.insert(name, value);
     }
 }

@@ -30,10 +30,11 @@ pub(crate) enum BodyKind {
 impl BodyKind {
     pub(crate) fn of(request: &impl RequestHead) -> Result<Self, Refusal> {
         check_coding(request)?;
-        let Some((essence, parameters)) = media_type(request) else {
+        let Some(media_type) = MediaType::of(request) else {
             return Ok(Self::Text);
         };
-        let charset = parameters
+        let charset = media_type
+            .parameters()
             .split(';')
             .find_map(|p| p.trim().strip_prefix("charset="));
         if charset
@@ -43,7 +44,7 @@ impl BodyKind {
                 "only UTF-8 is accepted; leave the charset out",
             ));
         }
-        match essence.as_str() {
+        match media_type.essence() {
             "" => Ok(Self::Text),
             "application/x-www-form-urlencoded" => Ok(Self::Form),
             "application/json" => Ok(Self::Json),
@@ -58,16 +59,31 @@ impl BodyKind {
     }
 }
 
-/// The media type of a body and its parameters, in lower case. `None` without a `Content-Type`.
-pub(crate) fn media_type(request: &impl RequestHead) -> Option<(String, String)> {
-    let bytes = request.header("content-type")?;
-    let value = match visible_text(bytes) {
-        "" if !bytes.is_empty() => "?",
-        text => text,
-    };
-    let value = value.to_ascii_lowercase();
-    let (essence, parameters) = value.split_once(';').unwrap_or((&value, ""));
-    Some((essence.trim().to_owned(), parameters.to_owned()))
+/// The media type of a body with its parameters, in lower case.
+pub(crate) struct MediaType(String);
+
+impl MediaType {
+    /// `None` without a `Content-Type`.
+    pub(crate) fn of(request: &impl RequestHead) -> Option<Self> {
+        let bytes = request.header("content-type")?;
+        let value = match visible_text(bytes) {
+            "" if !bytes.is_empty() => "?",
+            text => text,
+        };
+        Some(Self(value.to_ascii_lowercase()))
+    }
+
+    /// The type and subtype, for example `text/plain`.
+    pub(crate) fn essence(&self) -> &str {
+        let end = self.0.find(';').unwrap_or(self.0.len());
+        self.0[..end].trim()
+    }
+
+    fn parameters(&self) -> &str {
+        self.0
+            .split_once(';')
+            .map_or("", |(_, parameters)| parameters)
+    }
 }
 
 pub(crate) fn check_coding(request: &impl RequestHead) -> Result<(), Refusal> {

@@ -1,5 +1,6 @@
 //! One event as a client sends it.
 
+mod fields;
 mod from_json;
 mod from_pairs;
 
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use super::json::{JSON_LINE, twice};
 use crate::Refusal;
+use fields::{Field, FieldSet};
 use sse_broadcaster::{event::Event, internal::Shown};
 
 /// One event to publish, as a client sends it by a query, a form, a JSON object or plain text. Each field is given at
@@ -23,7 +25,7 @@ use sse_broadcaster::{event::Event, internal::Shown};
 #[derive(Debug, Clone, Default)]
 pub struct PublishRequest {
     topics: Vec<String>,
-    named: Vec<&'static str>,
+    named: FieldSet,
     event: Option<String>,
     id: Option<String>,
     retry_ms: Option<u64>,
@@ -39,16 +41,11 @@ impl PublishRequest {
         }
     }
 
-    fn once(&mut self, name: &'static str) -> Result<(), Refusal> {
-        if self.named.contains(&name) {
-            return Err(twice(name));
+    fn once(&mut self, field: Field) -> Result<(), Refusal> {
+        if !self.named.insert(field) {
+            return Err(twice(field.name()));
         }
-        self.named.push(name);
-        self.check_topics()
-    }
-
-    fn check_topics(&self) -> Result<(), Refusal> {
-        if self.named.contains(&"topic") && self.named.contains(&"topics") {
+        if self.named.contains(Field::Topic) && self.named.contains(Field::Topics) {
             return Err(Refusal::unprocessable(
                 "duplicate_field",
                 "topic and topics are both given; give one of them, for example \
@@ -69,8 +66,8 @@ impl PublishRequest {
     /// # Errors
     /// 422 for a field that is in both.
     pub fn with_query(mut self, query: &Self) -> Result<Self, Refusal> {
-        for name in &query.named {
-            self.once(name)?;
+        for field in query.named.iter() {
+            self.once(field)?;
         }
         self.topics.extend(query.topics.iter().cloned());
         self.event = self.event.or_else(|| query.event.clone());

@@ -63,7 +63,7 @@ pub(super) async fn get(request: &impl RequestHead, message: &str, state: &AppSt
         let ids = commit(request, state, vec![event]).await?;
         let mut response = response::with_body(TEXT, "msg sent".to_owned());
         if let Some(id) = ids.first() {
-            insert_id(response.headers_mut(), EVENT_ID, *id);
+            insert_id(response.headers_mut(), EVENT_ID, &id.to_string());
         }
         Ok(response)
     };
@@ -113,8 +113,8 @@ fn json(body: &impl Serialize) -> Response {
 
 /// The response to a publish of one event, as JSON.
 #[derive(Serialize)]
-struct One {
-    id: String,
+struct One<'a> {
+    id: &'a str,
 }
 
 async fn post_whole<B, E>(
@@ -158,10 +158,11 @@ where
         let ids: Vec<String> = ids.iter().map(EventId::to_string).collect();
         return Ok(json(&serde_json::json!({ "ids": ids })));
     }
-    let id = ids.last().copied();
-    let text = id.map(|id| id.to_string()).unwrap_or_default();
-    let mut response = json(&One { id: text });
-    if let Some(id) = id {
+    let id = ids.last().map(EventId::to_string);
+    let mut response = json(&One {
+        id: id.as_deref().unwrap_or_default(),
+    });
+    if let Some(id) = &id {
         insert_id(response.headers_mut(), EVENT_ID, id);
     }
     Ok(response)

@@ -57,7 +57,7 @@ async fn page(
     let headers = response.headers_mut();
     let content_type = HeaderValue::from_static(format.content_type());
     headers.insert(header::CONTENT_TYPE, content_type);
-    insert_id(headers, EVENT_HEAD, head);
+    insert_id(headers, EVENT_HEAD, &head.to_string());
     Ok(response)
 }
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     AppState, Refusal, RequestHead,
-    publish::{BodyKind, check_coding, max_object, media_type},
+    publish::{BodyKind, MediaType, check_coding, max_object},
     response::{self, Body, EVENT_ID, JSON, Response, insert_id},
     uploads::read_whole,
 };
@@ -103,10 +103,7 @@ impl Change {
                      -H 'Content-Type: application/json'",
                 )),
             },
-            _ => match media_type(request)
-                .as_ref()
-                .map(|(essence, _)| &essence[..])
-            {
+            _ => match MediaType::of(request).as_ref().map(MediaType::essence) {
                 Some(JSON_PATCH) => Ok(Self::Patch(Patch::json_patch(&read(body).await?.bytes)?)),
                 Some(MERGE_PATCH) => Ok(Self::Patch(Patch::merge_patch(&read(body).await?.bytes)?)),
                 _ => Err(Refusal::unsupported_media_type(
@@ -155,7 +152,7 @@ fn written_response(written: &Written) -> Response {
         }
     };
     if let Some(id) = written.published {
-        insert_id(response.headers_mut(), EVENT_ID, id);
+        insert_id(response.headers_mut(), EVENT_ID, &id.to_string());
     }
     response
 }

@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::{PublishRequest, invalid_retry, unknown};
+use super::{PublishRequest, fields::Field, invalid_retry, unknown};
 use crate::{
     Refusal,
     publish::json::{Member, Topics, data_of, members, wrong_type},
@@ -30,7 +30,7 @@ impl PublishRequest {
     fn set_json(&mut self, name: &str, value: &RawValue) -> Result<(), Refusal> {
         let json = value.get();
         if name == "data" {
-            self.once("data")?;
+            self.once(Field::Data)?;
             self.data = Some(data_of(json)?);
             return Ok(());
         }
@@ -40,12 +40,12 @@ impl PublishRequest {
         let text = || serde_json::from_str::<String>(json);
         match name {
             "topic" => {
-                self.once("topic")?;
+                self.once(Field::Topic)?;
                 let topic = text().map_err(|_| wrong_type("topic", "a string"))?;
                 self.topics.push(topic);
             }
             "topics" => {
-                self.once("topics")?;
+                self.once(Field::Topics)?;
                 let wrong = || wrong_type("topics", "an array of one or more strings");
                 let Topics(topics) = serde_json::from_str(json).map_err(|_| wrong())?;
                 self.topics = topics;
@@ -54,16 +54,16 @@ impl PublishRequest {
                 }
             }
             "event" => {
-                self.once("event")?;
+                self.once(Field::Event)?;
                 let event = text().map_err(|_| wrong_type("event", "a string"))?;
                 self.event = Some(event).filter(|event| !event.is_empty());
             }
             "id" => {
-                self.once("id")?;
+                self.once(Field::Id)?;
                 self.id = Some(text().map_err(|_| wrong_type("id", "a string"))?);
             }
             "retry" => {
-                self.once("retry")?;
+                self.once(Field::Retry)?;
                 self.retry_ms = Some(serde_json::from_str(json).map_err(|_| invalid_retry())?);
             }
             _ => {

@@ -1,6 +1,6 @@
 //! The names and values of a query or a form as the fields of an event.
 
-use super::{PublishRequest, invalid_retry, unknown};
+use super::{PublishRequest, fields::Field, invalid_retry, unknown};
 use crate::{Refusal, parameters::query};
 use sse_broadcaster::event::MAX_TOPICS;
 
@@ -42,9 +42,12 @@ impl PublishRequest {
             // Browsers send the empty fields of a form as well.
             "topic" | "topics" | "event" | "id" | "retry" if value.is_empty() => Ok(()),
             "topic" | "topics" => {
-                let name = if name == "topic" { "topic" } else { "topics" };
-                if !self.named.contains(&name) {
-                    self.once(name)?;
+                let field = match name {
+                    "topic" => Field::Topic,
+                    _ => Field::Topics,
+                };
+                if !self.named.contains(field) {
+                    self.once(field)?;
                 }
                 // The first topic too many is kept, so that `build` refuses the event.
                 if self.topics.len() <= MAX_TOPICS {
@@ -52,11 +55,11 @@ impl PublishRequest {
                 }
                 Ok(())
             }
-            "event" => self.once("event").map(|()| self.event = Some(value)),
-            "id" => self.once("id").map(|()| self.id = Some(value)),
-            "data" => self.once("data").map(|()| self.data = Some(value)),
+            "event" => self.once(Field::Event).map(|()| self.event = Some(value)),
+            "id" => self.once(Field::Id).map(|()| self.id = Some(value)),
+            "data" => self.once(Field::Data).map(|()| self.data = Some(value)),
             "retry" => {
-                self.once("retry")?;
+                self.once(Field::Retry)?;
                 let digits = value.bytes().all(|byte| byte.is_ascii_digit());
                 self.retry_ms = value.parse().ok().filter(|_| digits);
                 self.retry_ms.map(|_| ()).ok_or_else(invalid_retry)

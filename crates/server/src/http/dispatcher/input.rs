@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    mem::MaybeUninit,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -126,8 +127,8 @@ impl Input {
     ) -> Poll<io::Result<()>> {
         let was_reading = std::mem::take(&mut self.read_in_poll) > 0;
         if !self.has_received() {
-            let mut space = [0; READ_AHEAD];
-            let mut buffer = ReadBuf::new(&mut space);
+            let mut space = [MaybeUninit::uninit(); READ_AHEAD];
+            let mut buffer = ReadBuf::uninit(&mut space);
             ready!(Pin::new(io).poll_read(cx, &mut buffer))?;
             self.received = Bytes::copy_from_slice(buffer.filled());
         }
@@ -151,9 +152,9 @@ impl Input {
     ) -> Poll<io::Result<()>> {
         let received = std::mem::take(&mut self.received);
         self.discarded.add(received.len())?;
-        let mut space = [0; DISCARD_AT_ONCE];
+        let mut space = [MaybeUninit::uninit(); DISCARD_AT_ONCE];
         loop {
-            let mut buffer = ReadBuf::new(&mut space);
+            let mut buffer = ReadBuf::uninit(&mut space);
             ready!(Pin::new(&mut *io).poll_read(cx, &mut buffer))?;
             let read = buffer.filled().len();
             if read == 0 {

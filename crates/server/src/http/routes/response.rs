@@ -56,7 +56,9 @@ where
             response.headers_mut().insert(KEEP_ALIVE, keep_alive);
         }
         let headers = response.headers_mut();
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
+        if !headers.contains_key(header::X_CONTENT_TYPE_OPTIONS) {
+            headers.insert(header::X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
+        }
         Ok(response.map_body(|_, body| responding.until_end_of(body)))
     }
 }
