@@ -12,7 +12,7 @@ use sse_broadcaster_actix::{
     Routes,
     internal::{Head, head_of},
 };
-use sse_broadcaster_http::{Access, AppState, Publishers, StreamKind, open_stream};
+use sse_broadcaster_http::{Access, AppState, Publishers, StreamKind, open_stream_now};
 
 fn broadcaster() -> Broadcaster {
     Broadcaster::start(Memory::new(Retention::default()), Options::default()).expect("it starts")
@@ -65,7 +65,7 @@ async fn open(times: u64) -> Duration {
     let head = Head::from(request.head());
     let begun = Instant::now();
     for _ in 0..times {
-        let opened = open_stream(&head, &state, StreamKind::Events);
+        let opened = open_stream_now(&head, &state, StreamKind::Events);
         let (response, stream) = opened.expect("it opens");
         black_box((head_of(response, &head), stream));
     }

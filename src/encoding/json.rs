@@ -27,6 +27,8 @@ impl Json {
             event: Option<&'a str>,
             data: &'a str,
             retry: Option<u64>,
+            #[serde(skip_serializing_if = "std::ops::Not::not")]
+            private: bool,
             time: String,
         }
         json(&Whole {
@@ -36,6 +38,7 @@ impl Json {
             event: fields.name,
             data: fields.data(),
             retry: fields.retry_ms,
+            private: fields.private,
             time: rfc3339(from_unix_ms(time_ms)),
         })
     }

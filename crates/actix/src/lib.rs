@@ -28,10 +28,11 @@ mod routes;
 mod stream_body;
 
 pub use error::Problem;
-pub use respond::{StreamResponse, may_publish, routes, subscribe, subscribe_to_signals};
+pub use respond::{StreamResponse, client, may_publish, routes, subscribe, subscribe_to_signals};
 pub use routes::Routes;
 pub use sse_broadcaster_http::{
-    Access, AppState, KeyRing, Permit, Publishers, Refusal, Replaced, UploadLimits,
+    Access, AppState, Authorization, Client, KeyRing, Permit, Publishers, Refusal, Replaced,
+    SubscribeAccess, UploadLimits,
 };
 
 /// Compiles the examples of the README.

@@ -9,8 +9,10 @@ use sse_broadcaster::{
     broadcaster::{Broadcaster, EncodedStream},
     event::Selector,
 };
+use sse_broadcaster_access::issuer::Purpose;
 use sse_broadcaster_http::{
-    Access, Permit, SignalsRequest, StreamRequest, read_parameters, stream_headers,
+    Access, AppState, Client, Permit, SignalsRequest, StreamRequest, read_parameters,
+    stream_headers,
 };
 use sse_broadcaster_signals::Signals;
 
@@ -50,6 +52,19 @@ pub fn subscribe_to_signals(
     actix_web::rt::spawn(signals.broadcaster().attend());
     let signals_request = read_parameters(&Head::from(request), SignalsRequest::read)?;
     Ok(StreamResponse(signals_request.grant(signals)?))
+}
+
+/// Finds out what the client of a request may read, by the token or session that it sends: for a handler of the
+/// application, which passes [`Client::selector`] to [`subscribe`].
+///
+/// # Errors
+/// See [`Authorization::client`](crate::Authorization::client).
+pub async fn client(state: &AppState, request: &HttpRequest) -> Result<Client, Problem> {
+    let head = Head::from(request);
+    Ok(state
+        .authorization
+        .client(&head, Purpose::Subscribe)
+        .await?)
 }
 
 /// Checks whether a request to a route of the application may publish, by the rules of `POST /events`.

@@ -21,8 +21,9 @@ mod response;
 mod routes;
 
 pub use problem::Problem;
-pub use respond::{StreamResponse, may_publish, subscribe, subscribe_to_signals};
+pub use respond::{StreamResponse, client, may_publish, subscribe, subscribe_to_signals};
 pub use routes::Routes;
 pub use sse_broadcaster_http::{
-    Access, AppState, KeyRing, Permit, Publishers, Refusal, Replaced, UploadLimits,
+    Access, AppState, Authorization, Client, KeyRing, Permit, Publishers, Refusal, Replaced,
+    SubscribeAccess, UploadLimits,
 };

@@ -1,14 +1,24 @@
-//! Who may publish, whose pages may read, and how many streams an address may have. Every route that writes or
-//! streams is checked here, and nowhere else.
+//! Who may publish, what clients may read, whose pages may read, and how many streams an address may have. Every
+//! route that reads, writes or streams is checked here, and nowhere else.
 
 mod address_limit;
+mod authorization;
+mod client;
 mod gate;
+mod granted_access;
 pub(crate) mod host;
 mod key_ring;
+mod permit;
 mod publish_policy;
+mod publisher;
 mod rules;
+mod shared_accesses;
 
 pub use address_limit::AddressSlot;
+pub use authorization::{Authorization, DEFAULT_TOKEN_COOKIE, SubscribeAccess, TOKEN_PARAMETER};
+pub use client::Client;
 pub use gate::Gate;
-pub use key_ring::{KeyRing, Permit, Replaced};
+pub use key_ring::{KeyRing, Replaced};
+pub use permit::Permit;
+pub(crate) use publisher::publisher;
 pub use rules::{Access, Publishers};

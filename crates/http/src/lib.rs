@@ -8,6 +8,7 @@
 //! - [`AppState`]: what the routes share.
 //! - [`RequestHead`], [`Response`], [`Refusal`]: requests, responses, and errors as responses.
 //! - [`Access`], [`Gate`]: who may publish, whose pages may read, how many streams an address may have.
+//! - [`Authorization`], [`Client`]: what a client may read and publish by a token or a session.
 //! - [`StreamRequest`], [`SignalsRequest`], [`PageRequest`]: the parameters of reads.
 //! - [`PublishRequest`], [`PublishMessage`]: events as a client sends them.
 //! - [`Uploads`]: the bounds that all request bodies share.
@@ -32,7 +33,10 @@ mod state;
 mod uploads;
 
 pub use accept::{PageFormat, accepted, accepted_of};
-pub use access::{Access, AddressSlot, Gate, KeyRing, Permit, Publishers, Replaced};
+pub use access::{
+    Access, AddressSlot, Authorization, Client, DEFAULT_TOKEN_COOKIE, Gate, KeyRing, Permit,
+    Publishers, Replaced, SubscribeAccess, TOKEN_PARAMETER,
+};
 pub use json_line::json_line;
 pub use parameters::{
     PARAMETERS, PageRequest, SIGNALS_PARAMETERS, SignalsRequest, StreamRequest, last_event_id,
@@ -43,6 +47,6 @@ pub use refusal::{Progress, Refusal};
 pub use refusal_counts::RefusalCounts;
 pub use request::RequestHead;
 pub use response::{Body, NO_SNIFF, OpenedStream, PageBody, RefusalNote, Response, stream_headers};
-pub use routes::{Route, StreamKind, grant, is_chunked, open_stream, read_parameters, respond};
+pub use routes::{Route, StreamKind, grant, is_chunked, open_stream_now, read_parameters, respond};
 pub use state::AppState;
 pub use uploads::{PART_TIMEOUT, Upload, UploadLimits, Uploads};

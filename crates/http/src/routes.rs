@@ -18,7 +18,7 @@ use crate::{
 };
 use finish::TEXT;
 
-pub use streams::{StreamKind, grant, is_chunked, open_stream, read_parameters};
+pub use streams::{StreamKind, grant, is_chunked, open_stream_now, read_parameters};
 
 /// A route: the first segment of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +88,7 @@ where
     match (request.method(), subpath) {
         ("GET" | "HEAD", "") => match PageFormat::of(request) {
             Some(format) => history_page::respond(request, state, format).await,
-            None => streams::respond(request, state, StreamKind::Events),
+            None => streams::respond(request, state, StreamKind::Events).await,
         },
         ("GET", message) => events::get(request, message, state).await,
         ("HEAD", _) => response::with_body(TEXT, Body::Empty),
@@ -109,7 +109,7 @@ where
 {
     match (request.method(), subpath) {
         ("GET" | "HEAD", "") if names::wants_list(request) => names::signals(request, state).await,
-        ("GET" | "HEAD", "") => streams::respond(request, state, StreamKind::Signals),
+        ("GET" | "HEAD", "") => streams::respond(request, state, StreamKind::Signals).await,
         ("GET" | "HEAD", name) => signals::get(request, name, state).await,
         ("OPTIONS", "") => cors::options(&state.gate, request, signals::STREAM_METHODS),
         ("OPTIONS", _) => cors::options(&state.gate, request, signals::METHODS),

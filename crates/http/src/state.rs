@@ -1,6 +1,9 @@
 use std::sync::Arc;
 
-use crate::{Access, Gate, RefusalCounts, UploadLimits, Uploads};
+use crate::{
+    Access, Authorization, Gate, Permit, Refusal, RefusalCounts, RequestHead, UploadLimits,
+    Uploads, access::publisher,
+};
 use sse_broadcaster::broadcaster::Broadcaster;
 use sse_broadcaster_signals::Signals;
 
@@ -30,6 +33,8 @@ pub struct AppState {
     pub signals: Signals,
     /// Checks who may publish and read.
     pub gate: Gate,
+    /// Finds out what a client may read and publish by a token or a session.
+    pub authorization: Authorization,
     /// Bounds what request bodies hold.
     pub uploads: Arc<Uploads>,
     /// How many requests were refused. The application counts them; the routes do not.
@@ -44,6 +49,7 @@ impl AppState {
             broadcaster: broadcaster.clone(),
             signals: Signals::new(broadcaster),
             gate: Gate::default(),
+            authorization: Authorization::default(),
             uploads: Uploads::new(UploadLimits::default()),
             refusals: Arc::default(),
         }
@@ -55,6 +61,38 @@ impl AppState {
     pub fn access(self, access: Access) -> Self {
         let gate = Gate::new(access);
         Self { gate, ..self }
+    }
+
+    /// Sets how clients are authorized, and what they may read. By default every client reads all topics.
+    #[must_use]
+    pub fn authorization(self, authorization: Authorization) -> Self {
+        Self {
+            authorization,
+            ..self
+        }
+    }
+
+    /// Checks whether the client of a request may publish, by a publish key, its grants, or the rules for everybody,
+    /// as `POST /events` does. Routes of an application can use it as well.
+    ///
+    /// # Errors
+    /// Those of [`Access::may_publish`] and of [`Authorization::client`]; 403 `foreign_page` where a cookie
+    /// identifies the client, and the page is of another site.
+    pub async fn may_publish(&self, request: &impl RequestHead) -> Result<Permit, Refusal> {
+        self.may_publish_by(request.method(), request).await
+    }
+
+    /// The same, as if the request had this method: the handshake of a WebSocket is a `GET`, but its messages
+    /// publish as a `POST` does.
+    ///
+    /// # Errors
+    /// As [`may_publish`](Self::may_publish).
+    pub async fn may_publish_by(
+        &self,
+        method: &str,
+        request: &impl RequestHead,
+    ) -> Result<Permit, Refusal> {
+        publisher(self, method, request).await
     }
 
     /// Sets the bounds of all request bodies together.
@@ -72,6 +110,7 @@ impl AppState {
             broadcaster: self.broadcaster.clone(),
             signals: self.signals.clone(),
             gate: self.gate.with_loopback_port(loopback_port),
+            authorization: self.authorization.clone(),
             uploads: Arc::clone(&self.uploads),
             refusals: Arc::clone(&self.refusals),
         }

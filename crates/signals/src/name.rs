@@ -61,8 +61,9 @@ impl SignalName {
         topic.strip_prefix(TOPIC_PREFIX).unwrap_or(topic)
     }
 
-    /// The topic of its changes; the document is retained under the same key.
-    pub(super) fn topic(&self) -> &str {
+    /// The topic of its changes, for grants: `$signal/` and the name. The document is retained under the same key.
+    #[must_use]
+    pub fn topic(&self) -> &str {
         self.topic.as_str()
     }
 }

@@ -55,13 +55,30 @@ impl Signals {
         format: SignalFormat,
         client: ClientState,
     ) -> Result<EncodedStream, SignalError> {
-        let names = checked(names, format)?;
+        self.subscribe_restricted(names, format, client, Ok)
+    }
+
+    /// The same with the selector of the signals' topics as `restrict` returns it: with the access of a client, and
+    /// until that ends. The documents are sent whole whatever it admits: the caller checks first that the client may
+    /// read these signals.
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe), and those of `restrict`.
+    pub fn subscribe_restricted<E: From<SignalError>>(
+        &self,
+        names: &[SignalName],
+        format: SignalFormat,
+        client: ClientState,
+        restrict: impl FnOnce(Selector) -> Result<Selector, E>,
+    ) -> Result<EncodedStream, E> {
+        let names = checked(names, format).map_err(SignalError::from)?;
         let topics: Vec<&str> = names.iter().map(SignalName::topic).collect();
-        let selector = Selector::topics(&topics)?;
+        let selector = restrict(Selector::topics(&topics).map_err(SignalError::from)?)?;
         let snapshots = SignalSnapshots::new(self, names.into(), format, client);
         let stream = self
             .broadcaster
-            .subscribe_to_state(selector, Arc::new(snapshots))?;
+            .subscribe_to_state(selector, Arc::new(snapshots))
+            .map_err(SignalError::from)?;
         Ok(stream.encoded(format.encoder()))
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use parking_lot::RwLock;
 
-use crate::Refusal;
+use super::permit::Permit;
 
 /// Keys of which a publish needs one. Clones share the keys. `Debug` does not show them.
 ///
@@ -25,15 +25,11 @@ use crate::Refusal;
 #[derive(Clone, Default)]
 pub struct KeyRing(Arc<RwLock<Arc<[Arc<Key>]>>>);
 
-struct Key {
+pub(super) struct Key {
     text: String,
     /// Checked by uploads and sockets that were admitted with this key and are still open.
     removed: AtomicBool,
 }
-
-/// The permission to publish. One that was given for a key ends when the ring no longer has that key.
-#[derive(Clone, Default)]
-pub struct Permit(Option<Arc<Key>>);
 
 /// How [`KeyRing::replace`] changed the keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,12 +46,6 @@ pub struct Replaced {
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("KeyRing")
-    }
-}
-
-impl fmt::Debug for Permit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Permit")
     }
 }
 
@@ -127,23 +117,13 @@ impl KeyRing {
                 found
             }
         });
-        found.map(|known| Permit(Some(Arc::clone(known))))
+        found.map(Permit::of_key)
     }
 }
 
-impl Permit {
-    /// Checks that the key has not been removed: for uploads and sockets, which may stay open for long.
-    ///
-    /// # Errors
-    /// 401 `wrong_key` if the key has been removed.
-    pub fn check(&self) -> Result<(), Refusal> {
-        match &self.0 {
-            Some(key) if key.removed.load(Ordering::Acquire) => Err(Refusal::unauthorized(
-                "wrong_key",
-                "the key has been removed from the server; send the request again with a valid key",
-            )),
-            _ => Ok(()),
-        }
+impl Key {
+    pub(super) fn is_removed(&self) -> bool {
+        self.removed.load(Ordering::Acquire)
     }
 }
 

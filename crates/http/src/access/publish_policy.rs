@@ -5,7 +5,8 @@ use http::Version;
 
 use super::{
     host::{Authority, is_same_origin, parse_origin},
-    key_ring::{KeyRing, Permit},
+    key_ring::KeyRing,
+    permit::Permit,
     rules::{Access, Publishers},
 };
 use crate::{Refusal, RequestHead};
@@ -16,7 +17,7 @@ const PROXY_HEADERS: [&str; 4] = ["forwarded", "x-real-ip", "via", "cf-connectin
 /// Headers of requests that a browser sends before its user has done anything.
 const PURPOSE_HEADERS: [&str; 4] = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
 
-fn is_prefetch(request: &impl RequestHead) -> bool {
+pub(super) fn is_prefetch(request: &impl RequestHead) -> bool {
     PURPOSE_HEADERS
         .into_iter()
         .filter_map(|name| request.header_text(name))
@@ -57,6 +58,13 @@ impl Access {
         if let Publishers::Keys(keys) = &self.publishers {
             return check_key(keys, request);
         }
+        if matches!(self.publishers, Publishers::Granted) {
+            return Err(Refusal::unauthorized(
+                "grant_missing",
+                "publishing needs a grant; send a token as \"Authorization: Bearer <token>\", or sign in to the \
+                 application",
+            ));
+        }
         if is_prefetch(request) {
             return Err(Refusal::forbidden(
                 "prefetch",
@@ -82,7 +90,7 @@ impl Access {
 
     /// DNS rebinding: a page whose name was pointed at this machine after it had loaded is of the same origin for
     /// its browser. Only the name shows it.
-    fn check_rebinding(&self, request: &impl RequestHead) -> Result<(), Refusal> {
+    pub(super) fn check_rebinding(&self, request: &impl RequestHead) -> Result<(), Refusal> {
         if request.header_text("origin").is_none()
             && request.header_text("sec-fetch-site").is_none()
         {
@@ -145,7 +153,7 @@ fn check_key(keys: &KeyRing, request: &impl RequestHead) -> Result<Permit, Refus
     }
 }
 
-fn bearer(value: &[u8]) -> Option<&[u8]> {
+pub(super) fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, key) = value.split_at_checked(7)?;
     scheme
         .eq_ignore_ascii_case(b"bearer ")

@@ -17,6 +17,9 @@ pub enum Publishers {
     Anyone,
     /// Clients that send one of these keys as `Authorization: Bearer KEY`.
     Keys(KeyRing),
+    /// Clients whose token or session grants it. With the other rules but [`Nobody`](Self::Nobody) these may
+    /// publish, too, where an [`Authorization`](super::Authorization) is set.
+    Granted,
 }
 
 /// For people, for example `no client` or `programs on this machine and this server's own page`.
@@ -28,6 +31,7 @@ impl fmt::Display for Publishers {
             Self::Anyone => f.write_str("every client that reaches this address"),
             Self::Keys(keys) if keys.len() == 1 => f.write_str("clients with the publish key"),
             Self::Keys(keys) => write!(f, "clients with one of {} publish keys", keys.len()),
+            Self::Granted => f.write_str("clients whose token or session grants it"),
         }
     }
 }
@@ -39,6 +43,7 @@ impl fmt::Debug for Publishers {
             Self::Local => "Local",
             Self::Anyone => "Anyone",
             Self::Keys(_) => "Keys",
+            Self::Granted => "Granted",
         })
     }
 }

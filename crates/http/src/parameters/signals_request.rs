@@ -3,8 +3,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{heartbeat, last_event_id::last_event_id, query};
-use crate::Refusal;
-use sse_broadcaster::{broadcaster::EncodedStream, event::Invalid};
+use crate::{Client, Refusal};
+use sse_broadcaster::{
+    broadcaster::EncodedStream,
+    event::{Invalid, Selector},
+};
 use sse_broadcaster_signals::{ClientState, SignalError, SignalFormat, SignalName, Signals};
 
 /// The names of the parameters of a stream of signals, without those of the last event id.
@@ -57,15 +60,52 @@ impl SignalsRequest {
     /// # Errors
     /// 400 `no_signals` or `too_many_signals`; 503 while no subscription is possible.
     pub fn grant(self, signals: &Signals) -> Result<EncodedStream, Refusal> {
-        let subscribed = signals.subscribe(&self.names, self.format, self.client);
-        let mut stream = subscribed.map_err(|error| match error {
-            SignalError::Invalid(invalid) => Refusal::parameter(invalid),
-            other => other.into(),
-        })?;
+        self.grant_by(signals, Ok)
+    }
+
+    /// Subscribes to the signals for a client.
+    ///
+    /// # Errors
+    /// As [`grant`](Self::grant); 401 or 403 for a signal that needs a grant which the client does not have.
+    pub fn grant_to(self, signals: &Signals, client: &Client) -> Result<EncodedStream, Refusal> {
+        self.grant_by(signals, |selector| {
+            client.selector(selector).map_err(SubscribeRefusal::Client)
+        })
+    }
+
+    fn grant_by(
+        self,
+        signals: &Signals,
+        restrict: impl FnOnce(Selector) -> Result<Selector, SubscribeRefusal>,
+    ) -> Result<EncodedStream, Refusal> {
+        let (names, format) = (&self.names, self.format);
+        let mut stream = signals.subscribe_restricted(names, format, self.client, restrict)?;
         if let Some(every) = self.heartbeat {
             stream.send_heartbeat(every);
         }
         Ok(stream)
+    }
+}
+
+/// Why signals cannot be subscribed to. What is invalid is so in the query.
+enum SubscribeRefusal {
+    Signal(SignalError),
+    Client(Refusal),
+}
+
+impl From<SignalError> for SubscribeRefusal {
+    fn from(error: SignalError) -> Self {
+        Self::Signal(error)
+    }
+}
+
+impl From<SubscribeRefusal> for Refusal {
+    fn from(refusal: SubscribeRefusal) -> Self {
+        match refusal {
+            SubscribeRefusal::Signal(SignalError::Invalid(invalid)) => Self::parameter(invalid),
+            SubscribeRefusal::Signal(error) => error.into(),
+            SubscribeRefusal::Client(refusal) => refusal,
+        }
     }
 }
 

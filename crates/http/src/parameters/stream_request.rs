@@ -7,6 +7,7 @@ use super::{
     last_event_id::{LAST_ID_NAMES, last_event_id},
     query, since,
 };
+use crate::{Client, Refusal};
 use sse_broadcaster::{
     Format,
     broadcaster::{Broadcaster, EncodedStream, Start, SubscribeError},
@@ -54,6 +55,15 @@ impl StreamRequest {
     #[must_use]
     pub fn with_selector(self, selector: Selector) -> Self {
         Self { selector, ..self }
+    }
+
+    /// The same request for what of its topics the client may read.
+    ///
+    /// # Errors
+    /// 401 or 403 for a topic that needs a grant which the client does not have.
+    pub fn restricted_to(self, client: &Client) -> Result<Self, Refusal> {
+        let selector = client.selector(self.selector)?;
+        Ok(Self { selector, ..self })
     }
 
     /// The same request in the format JSON, the only one of a WebSocket.

@@ -135,6 +135,7 @@ impl<'a> Lines<'a> {
         if bytes > max {
             return Err(PublishError::EventTooLarge { bytes, max }.into());
         }
+        self.permit.check_event(&event)?;
         Ok(Some(event))
     }
 

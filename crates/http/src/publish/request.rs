@@ -30,6 +30,7 @@ pub struct PublishRequest {
     id: Option<String>,
     retry_ms: Option<u64>,
     data: Option<String>,
+    private: bool,
 }
 
 impl PublishRequest {
@@ -73,6 +74,7 @@ impl PublishRequest {
         self.event = self.event.or_else(|| query.event.clone());
         self.id = self.id.or_else(|| query.id.clone());
         self.retry_ms = self.retry_ms.or(query.retry_ms);
+        self.private |= query.private;
         Ok(self)
     }
 
@@ -99,6 +101,9 @@ impl PublishRequest {
         }
         if let Some(ms) = self.retry_ms {
             event = event.retry(Duration::from_millis(ms));
+        }
+        if self.private {
+            event = event.private();
         }
         Ok(event.build()?)
     }

@@ -44,6 +44,7 @@ pub(crate) fn admit_publisher(headers: &mut HeaderMap, gate: &Gate, request: &im
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, sent);
         headers.insert(header::VARY, ORIGIN);
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, TRUE);
     }
 }
 

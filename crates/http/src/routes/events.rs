@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::finish::{TEXT, committing, finish_write};
 use crate::{
-    AppState, PublishRequest, Refusal, RequestHead,
+    AppState, Permit, PublishRequest, Refusal, RequestHead,
     accept::{accepted, accepts_event_stream},
     json_line::json_line,
     publish::{BodyKind, form, max_json, objects, publish_lines, text},
@@ -28,7 +28,7 @@ where
     B: Stream<Item = Result<Bytes, E>> + Unpin,
 {
     let response = async {
-        let permit = state.gate.access().may_publish(request)?;
+        let permit = state.may_publish(request).await?;
         check_accepted(request)?;
         let query = PublishRequest::from_query(request.query())?;
         match BodyKind::of(request)? {
@@ -38,7 +38,7 @@ where
                     &serde_json::json!({ "count": count, "last_id": last_id }),
                 ))
             }
-            kind => post_whole(request, body, &query, kind, state).await,
+            kind => post_whole(request, body, &query, kind, state, &permit).await,
         }
     };
     finish_write(request, state, response.await)
@@ -47,7 +47,7 @@ where
 /// Publishes the rest of the path. The response is that of the actix-web tutorial.
 pub(super) async fn get(request: &impl RequestHead, message: &str, state: &AppState) -> Response {
     let response = async {
-        state.gate.access().may_publish(request)?;
+        let permit = state.may_publish(request).await?;
         if !state.gate.access().get_publishes {
             return Err(Refusal::forbidden(
                 "get_publish_disabled",
@@ -60,6 +60,7 @@ pub(super) async fn get(request: &impl RequestHead, message: &str, state: &AppSt
         let event = PublishRequest::from_text(data)
             .with_query(&query)?
             .build()?;
+        permit.check_event(&event)?;
         let ids = commit(request, state, vec![event]).await?;
         let mut response = response::with_body(TEXT, "msg sent".to_owned());
         if let Some(id) = ids.first() {
@@ -123,6 +124,7 @@ async fn post_whole<B, E>(
     query: &PublishRequest,
     kind: BodyKind,
     state: &AppState,
+    permit: &Permit,
 ) -> Result<Response, Refusal>
 where
     B: Stream<Item = Result<Bytes, E>> + Unpin,
@@ -153,6 +155,9 @@ where
         .into_iter()
         .map(|event| event.with_query(query)?.build());
     let events = events.collect::<Result<Vec<Event>, Refusal>>()?;
+    events
+        .iter()
+        .try_for_each(|event| permit.check_event(event))?;
     let ids = commit(request, state, events).await?;
     if many {
         let ids: Vec<String> = ids.iter().map(EventId::to_string).collect();

@@ -21,6 +21,7 @@ use sse_broadcaster::{
     history::{Found, Unavailable},
     sse::Frame,
 };
+use sse_broadcaster_access::issuer::Purpose;
 
 pub(super) async fn respond(
     request: &impl RequestHead,
@@ -45,6 +46,11 @@ async fn page(
         start,
         limit,
     } = read_parameters(request, PageRequest::read)?;
+    let client = state
+        .authorization
+        .client(request, Purpose::Subscribe)
+        .await?;
+    let selector = client.selector(selector)?;
     let reading = state.broadcaster.read_history(selector, start, limit);
     let reader = reading.await.map_err(PublishError::Unavailable)?;
     let head = reader.head();

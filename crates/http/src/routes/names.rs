@@ -1,5 +1,7 @@
 //! Lists: the names of topics and of signals, page by page.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::{
@@ -7,7 +9,7 @@ use super::{
     streams::{StreamKind, read_parameters},
 };
 use crate::{
-    AppState, RequestHead,
+    AppState, Client, Refusal, RequestHead,
     accept::accepts_event_stream,
     parameters::{query, read_limit},
     response::{self, JSON, Response},
@@ -17,41 +19,78 @@ use sse_broadcaster::{
     event::Invalid,
     history::{NameRange, Names},
 };
+use sse_broadcaster_access::issuer::Purpose;
+use sse_broadcaster_signals::SignalName;
 
 pub(super) const METHODS: &str = "GET, HEAD, OPTIONS";
 const MAX_LIMIT: usize = 1_000;
 
+/// What a list names.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Topics,
+    Signals,
+}
+
+impl Kind {
+    async fn read(self, state: &AppState, range: NameRange<'_>) -> Result<Names, Refusal> {
+        match self {
+            Self::Topics => {
+                let topics = state.broadcaster.topics(range).await;
+                Ok(topics.map_err(PublishError::Unavailable)?)
+            }
+            Self::Signals => Ok(state.signals.names(range).await?),
+        }
+    }
+
+    /// The topic that a grant has to name.
+    fn topic(self, name: &str) -> Cow<'_, str> {
+        match self {
+            Self::Topics => name.into(),
+            Self::Signals => SignalName::new(name)
+                .map_or_else(|_| name.into(), |name| name.topic().to_owned().into()),
+        }
+    }
+
+    fn list(self, names: Names) -> Response {
+        let (member, id) = match self {
+            Self::Topics => ("topics", "last_id"),
+            Self::Signals => ("signals", "version"),
+        };
+        let found = names.found.into_iter();
+        let found = found.map(|(name, at)| json!({ "name": name, id: at.to_string() }));
+        let page = json!({ member: found.collect::<Value>(), "more": names.more });
+        response::with_body(JSON, format!("{page}\n"))
+    }
+}
+
 pub(super) async fn topics(request: &impl RequestHead, state: &AppState) -> Response {
-    let page = async {
-        let page = read_parameters(request, |query, _| Page::read(query))?;
-        let topics = state.broadcaster.topics(page.range()).await;
-        let topics = topics.map_err(PublishError::Unavailable)?;
-        Ok(list("topics", "last_id", topics))
-    };
-    finish_read(request, state, page.await)
+    finish_read(request, state, list(request, state, Kind::Topics).await)
 }
 
 pub(super) async fn signals(request: &impl RequestHead, state: &AppState) -> Response {
     let page = async {
         StreamKind::Signals.check_parameters(request)?;
-        let page = read_parameters(request, |query, _| Page::read(query))?;
-        let names = state.signals.names(page.range()).await?;
-        Ok(list("signals", "version", names))
+        list(request, state, Kind::Signals).await
     };
     finish_read(request, state, page.await)
+}
+
+async fn list(
+    request: &impl RequestHead,
+    state: &AppState,
+    kind: Kind,
+) -> Result<Response, Refusal> {
+    let page = read_parameters(request, |query, _| Page::read(query))?;
+    let authorized = state.authorization.client(request, Purpose::Subscribe);
+    let names = page.visible(kind, state, &authorized.await?).await?;
+    Ok(kind.list(names))
 }
 
 /// Whether a request is for the list: it names no signal and does not accept a stream.
 pub(super) fn wants_list(request: &impl RequestHead) -> bool {
     let names = query::lossy_pairs(request.query().as_bytes()).any(|(name, _)| name == "name");
     !names && !accepts_event_stream(request)
-}
-
-fn list(kind: &str, id: &str, names: Names) -> Response {
-    let found = names.found.into_iter();
-    let found = found.map(|(name, at)| json!({ "name": name, id: at.to_string() }));
-    let page = json!({ kind: found.collect::<Value>(), "more": names.more });
-    response::with_body(JSON, format!("{page}\n"))
 }
 
 /// The parameters of a list.
@@ -78,9 +117,32 @@ impl Page {
         Ok(page)
     }
 
-    fn range(&self) -> NameRange<'_> {
-        NameRange::new(self.limit.unwrap_or(MAX_LIMIT))
-            .prefix(&self.prefix)
-            .after(&self.after)
+    /// The names that the client sees. Further ones are read in place of those that it does not see.
+    async fn visible(
+        self,
+        kind: Kind,
+        state: &AppState,
+        client: &Client,
+    ) -> Result<Names, Refusal> {
+        let mut visible = Names::default();
+        if !client.sees_names() {
+            return Ok(visible);
+        }
+        let limit = self.limit.unwrap_or(MAX_LIMIT);
+        let mut after = self.after;
+        loop {
+            let range = NameRange::new(limit - visible.found.len());
+            let range = range.prefix(&self.prefix).after(&after);
+            let names = kind.read(state, range).await?;
+            let last = names.found.last().map(|(name, _)| name.clone());
+            let found = names.found.into_iter();
+            let seen = found.filter(|(name, _)| client.sees_name(&kind.topic(name)));
+            visible.found.extend(seen);
+            visible.more = names.more;
+            match last {
+                Some(last) if names.more && visible.found.len() < limit => after = last,
+                _ => return Ok(visible),
+            }
+        }
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     uploads::read_whole,
 };
 use sse_broadcaster::event::EventId;
+use sse_broadcaster_access::issuer::Purpose;
 use sse_broadcaster_signals::{Patch, SignalError, SignalName, Versions, Written, parse};
 
 /// The methods of a document, then those of the stream.
@@ -32,6 +33,11 @@ const MERGE_PATCH: &str = "application/merge-patch+json";
 pub(super) async fn get(request: &impl RequestHead, name: &str, state: &AppState) -> Response {
     let response = async {
         let name = decode(name)?;
+        let client = state
+            .authorization
+            .client(request, Purpose::Subscribe)
+            .await?;
+        client.may_read(name.topic())?;
         let condition = condition_of_read(request)?;
         let found = state.signals.text(&name).await?;
         let (text, version) = found.ok_or(SignalError::Missing)?;
@@ -59,8 +65,9 @@ where
     B: Stream<Item = Result<Bytes, E>> + Unpin,
 {
     let response = async {
-        state.gate.access().may_publish(request)?;
+        let permit = state.may_publish(request).await?;
         let name = decode(name)?;
+        permit.check_topic(name.topic())?;
         let change = Change::read(request, body, state).await?;
         let condition = condition(request)?;
         let written = committing(request, async {

@@ -8,7 +8,8 @@ use http::{
 
 use super::{cors, finish::finish_read};
 use crate::{
-    AppState, PARAMETERS, Refusal, RequestHead, SIGNALS_PARAMETERS, SignalsRequest, StreamRequest,
+    AppState, Client, PARAMETERS, Refusal, RequestHead, SIGNALS_PARAMETERS, SignalsRequest,
+    StreamRequest,
     accept::accepts_event_stream,
     parameters::query,
     response::{self, Body, OpenedStream, Response},
@@ -19,6 +20,7 @@ use sse_broadcaster::{
     internal::Shown,
     sse::{Frame, Notice},
 };
+use sse_broadcaster_access::issuer::Purpose;
 
 /// The kind of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,10 +74,18 @@ impl Parameters {
         }
     }
 
-    fn grant(self, request: &impl RequestHead, state: &AppState) -> Result<OpenedStream, Refusal> {
+    fn grant(
+        self,
+        request: &impl RequestHead,
+        state: &AppState,
+        client: &Client,
+    ) -> Result<OpenedStream, Refusal> {
         grant(request, state, || match self {
-            Self::Events(stream_request) => Ok(stream_request.grant(&state.broadcaster)?),
-            Self::Signals(stream_request) => stream_request.grant(&state.signals),
+            Self::Events(stream_request) => {
+                let stream_request = stream_request.restricted_to(client)?;
+                Ok(stream_request.grant(&state.broadcaster)?)
+            }
+            Self::Signals(stream_request) => stream_request.grant_to(&state.signals, client),
         })
     }
 }
@@ -105,8 +115,13 @@ pub fn read_parameters<P>(
     read(request.query(), request.header("last-event-id")).map_err(Refusal::parameter)
 }
 
-pub(super) fn respond(request: &impl RequestHead, state: &AppState, kind: StreamKind) -> Response {
-    let mut response = finish_read(request, state, stream(request, state, kind));
+pub(super) async fn respond(
+    request: &impl RequestHead,
+    state: &AppState,
+    kind: StreamKind,
+) -> Response {
+    let response = stream(request, state, kind).await;
+    let mut response = finish_read(request, state, response);
     if response.status() == StatusCode::SERVICE_UNAVAILABLE {
         // Other clients may need the connection.
         let close = HeaderValue::from_static("close");
@@ -115,16 +130,21 @@ pub(super) fn respond(request: &impl RequestHead, state: &AppState, kind: Stream
     response
 }
 
-fn stream(
+async fn stream(
     request: &impl RequestHead,
     state: &AppState,
     kind: StreamKind,
 ) -> Result<Response, Refusal> {
     let parameters = Parameters::read(request, kind)?;
+    let client = state
+        .authorization
+        .client(request, Purpose::Subscribe)
+        .await;
     if request.method() == "HEAD" {
+        client?;
         return Ok(response::of_stream(None, Body::Empty));
     }
-    match parameters.grant(request, state) {
+    match client.and_then(|client| parameters.grant(request, state, &client)) {
         Ok(opened) => {
             let head = opened.stream.head();
             Ok(response::of_stream(
@@ -159,18 +179,21 @@ pub fn is_chunked(request: &impl RequestHead) -> bool {
     request.version() >= Version::HTTP_11
 }
 
-/// Opens a stream for a server that writes it to the socket itself: the head of the response, and the stream.
-///
-/// # Errors
-/// As the responses of `GET /events` and `GET /signals`: 400, 403 and 503.
-pub fn open_stream(
+/// Opens a stream for a server that writes it to the socket itself: the head of the response, and the stream. `None`
+/// where it is refused, or has to wait until it is known what the client may read: [`respond`](super::respond) does
+/// both.
+pub fn open_stream_now(
     request: &impl RequestHead,
     state: &AppState,
     kind: StreamKind,
-) -> Result<(http::Response<()>, OpenedStream), Refusal> {
-    state.gate.admit_host(request)?;
-    let opened = Parameters::read(request, kind)?.grant(request, state)?;
+) -> Option<(http::Response<()>, OpenedStream)> {
+    state.gate.admit_host(request).ok()?;
+    let parameters = Parameters::read(request, kind).ok()?;
+    let client = state
+        .authorization
+        .client_now(request, Purpose::Subscribe)?;
+    let opened = parameters.grant(request, state, &client.ok()?).ok()?;
     let mut response = response::of_stream(Some(opened.stream.head()), Body::Empty);
     cors::admit_reader(response.headers_mut(), &state.gate, request);
-    Ok((response.map(|_| ()), opened))
+    Some((response.map(|_| ()), opened))
 }

@@ -35,6 +35,7 @@ use actix_web::{
 use crate::http::ws::{
     handler::Client, incoming::Incoming, messages::Messages, publish::Publisher, socket::Socket,
 };
+use sse_broadcaster_access::issuer::Purpose;
 use sse_broadcaster_actix::{
     AppState, Problem, Refusal,
     internal::{Head, Link, refused},
@@ -52,10 +53,11 @@ pub(super) fn configure(config: &mut ServiceConfig, state: &Arc<AppState>) {
 }
 
 async fn respond(request: HttpRequest, body: Payload, state: web::Data<AppState>) -> HttpResponse {
-    open(&request, body, &state).unwrap_or_else(|problem| refuse(&problem))
+    let opened = open(&request, body, &state).await;
+    opened.unwrap_or_else(|problem| refuse(&problem))
 }
 
-fn open(
+async fn open(
     request: &HttpRequest,
     body: Payload,
     state: &web::Data<AppState>,
@@ -70,7 +72,12 @@ fn open(
     if request.version() < Version::HTTP_11 {
         return Err(upgrade_required("it came over HTTP/1.0"));
     }
-    let publisher = Publisher::of(&head, state);
+    let client = state
+        .authorization
+        .client(&head, Purpose::Subscribe)
+        .await?;
+    let stream_request = stream_request.restricted_to(&client)?;
+    let publisher = Publisher::of(&head, state).await;
     let (mut response, session, incoming) =
         Incoming::open(request, body, publisher.max_message_bytes(), &state.uploads)
             .map_err(|error| upgrade_required(&error.to_string()))?;

@@ -9,16 +9,18 @@ pub(super) enum Field {
     Id,
     Data,
     Retry,
+    Private,
 }
 
 impl Field {
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::Topic,
         Self::Topics,
         Self::Event,
         Self::Id,
         Self::Data,
         Self::Retry,
+        Self::Private,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -29,6 +31,7 @@ impl Field {
             Self::Id => "id",
             Self::Data => "data",
             Self::Retry => "retry",
+            Self::Private => "private",
         }
     }
 }

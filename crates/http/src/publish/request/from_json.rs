@@ -34,7 +34,12 @@ impl PublishRequest {
             self.data = Some(data_of(json)?);
             return Ok(());
         }
-        if json == "null" && matches!(name, "topic" | "topics" | "event" | "id" | "retry") {
+        if json == "null"
+            && matches!(
+                name,
+                "topic" | "topics" | "event" | "id" | "retry" | "private"
+            )
+        {
             return Ok(());
         }
         let text = || serde_json::from_str::<String>(json);
@@ -66,11 +71,16 @@ impl PublishRequest {
                 self.once(Field::Retry)?;
                 self.retry_ms = Some(serde_json::from_str(json).map_err(|_| invalid_retry())?);
             }
+            "private" => {
+                self.once(Field::Private)?;
+                let private = serde_json::from_str(json);
+                self.private = private.map_err(|_| wrong_type("private", "true or false"))?;
+            }
             _ => {
                 return Err(unknown(
                     name,
                     "the object",
-                    "topic, topics, event, data, id, retry",
+                    "topic, topics, event, data, id, retry, private",
                 ));
             }
         }

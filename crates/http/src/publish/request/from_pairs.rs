@@ -1,7 +1,7 @@
 //! The names and values of a query or a form as the fields of an event.
 
 use super::{PublishRequest, fields::Field, invalid_retry, unknown};
-use crate::{Refusal, parameters::query};
+use crate::{Refusal, parameters::query, publish::json::wrong_type};
 use sse_broadcaster::event::MAX_TOPICS;
 
 impl PublishRequest {
@@ -17,7 +17,13 @@ impl PublishRequest {
             match name.as_str() {
                 // Datastar adds its signals to every GET.
                 "datastar" => {}
-                "data" => return Err(unknown(&name, "the query", "topic, event, id, retry")),
+                "data" => {
+                    return Err(unknown(
+                        &name,
+                        "the query",
+                        "topic, event, id, retry, private",
+                    ));
+                }
                 _ => fields.set_text(&name, value, "the query")?,
             }
         }
@@ -40,7 +46,7 @@ impl PublishRequest {
     fn set_text(&mut self, name: &str, value: String, container: &str) -> Result<(), Refusal> {
         match name {
             // Browsers send the empty fields of a form as well.
-            "topic" | "topics" | "event" | "id" | "retry" if value.is_empty() => Ok(()),
+            "topic" | "topics" | "event" | "id" | "retry" | "private" if value.is_empty() => Ok(()),
             "topic" | "topics" => {
                 let field = match name {
                     "topic" => Field::Topic,
@@ -64,10 +70,20 @@ impl PublishRequest {
                 self.retry_ms = value.parse().ok().filter(|_| digits);
                 self.retry_ms.map(|_| ()).ok_or_else(invalid_retry)
             }
+            "private" => {
+                self.once(Field::Private)?;
+                self.private = match &value[..] {
+                    // A checkbox of a form has the value "on".
+                    "true" | "1" | "on" => true,
+                    "false" | "0" => false,
+                    _ => return Err(wrong_type("private", "true or false")),
+                };
+                Ok(())
+            }
             _ => Err(unknown(
                 name,
                 container,
-                "topic, topics, event, data, id, retry",
+                "topic, topics, event, data, id, retry, private",
             )),
         }
     }

@@ -18,7 +18,7 @@ use tokio_util::codec::{Decoder as _, Encoder as _};
 use crate::http::connection::{accepted::Accepted, upgrades::Upgrades};
 use sse_broadcaster_actix::internal::{Head, head_of};
 use sse_broadcaster_http::{
-    AppState, OpenedStream, PageFormat, StreamKind, is_chunked, open_stream,
+    AppState, OpenedStream, PageFormat, StreamKind, is_chunked, open_stream_now,
 };
 
 /// Longest head of a stream's request. A longer one goes to actix, which has bounds of its own.
@@ -107,7 +107,7 @@ fn grant(
     if PageFormat::of(&request).is_some() {
         return None;
     }
-    let (response, opened) = open_stream(&request, state, kind).ok()?;
+    let (response, opened) = open_stream_now(&request, state, kind)?;
     let response = head_of(response, &request);
     let response = (Response::from(response), BodySize::Stream);
     let mut head = BytesMut::new();

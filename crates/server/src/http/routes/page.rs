@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::status::read_only;
 use sse_broadcaster_actix::{
-    Access, AppState, Problem, Publishers, Refusal,
+    AppState, Problem, Publishers, Refusal,
     internal::{Head, no_store, refused},
 };
 
@@ -77,12 +77,12 @@ enum Publishing {
 }
 
 impl Publishing {
-    fn of(access: &Access, request: &HttpRequest) -> Self {
-        if matches!(access.publishers, Publishers::Keys(_)) {
-            return Self::Key;
-        }
-        match access.may_publish(&Head::from(request)) {
+    async fn of(state: &AppState, request: &HttpRequest) -> Self {
+        let publishers = &state.gate.access().publishers;
+        match state.may_publish(&Head::from(request)).await {
             Ok(_) => Self::Open,
+            // The form has a field for either.
+            Err(_) if matches!(publishers, Publishers::Keys(_) | Publishers::Granted) => Self::Key,
             Err(problem) => Self::Refused {
                 code: problem.code(),
                 detail: problem.to_string(),
@@ -96,5 +96,5 @@ async fn about(request: HttpRequest, state: web::Data<AppState>) -> Result<HttpR
     Ok(HttpResponse::Ok()
         .insert_header(no_store())
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .json(Publishing::of(state.gate.access(), &request)))
+        .json(Publishing::of(&state, &request).await))
 }

@@ -36,9 +36,9 @@ enum Response<'a> {
 impl Publisher {
     /// The client is checked as by a `POST`. The handshake of a browser always has an `Origin`, so that the check of
     /// `GET`s without one is not needed.
-    pub(super) fn of(request: &impl RequestHead, state: &web::Data<AppState>) -> Self {
+    pub(super) async fn of(request: &impl RequestHead, state: &web::Data<AppState>) -> Self {
         Self {
-            permit: state.gate.access().may_publish_by("POST", request),
+            permit: state.may_publish_by("POST", request).await,
             state: state.clone(),
         }
     }
@@ -90,7 +90,9 @@ impl Publisher {
     }
 
     async fn publish(&self, permit: &Permit, events: Vec<Event>) -> Result<Vec<String>, Refusal> {
-        permit.check()?;
+        events
+            .iter()
+            .try_for_each(|event| permit.check_event(event))?;
         let appended = self.state.broadcaster.publish(events).await?;
         Ok(appended.ids.iter().map(EventId::to_string).collect())
     }

@@ -1,0 +1,250 @@
+//! What a client may read by its grants, and who finds them out.
+
+use std::{borrow::Cow, sync::Arc};
+
+use futures_util::FutureExt as _;
+use sse_broadcaster_access::{
+    Authorize, AuthorizeError, Credentials, Grants, PatternSet,
+    authorize::{Source, cookie_value},
+    issuer::Purpose,
+    revocation::Revocations,
+};
+
+use super::{client::Client, granted_access::GrantedAccess, shared_accesses::SharedAccesses};
+use crate::{Refusal, RequestHead, parameters::query};
+
+/// The cookie with a token, unless the settings name another.
+pub const DEFAULT_TOKEN_COOKIE: &str = "sse_token";
+/// The query parameter with a token, where the settings allow it.
+pub const TOKEN_PARAMETER: &str = "token";
+
+/// What needs a grant to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum SubscribeAccess {
+    /// Nothing: every client reads all topics. Private events cannot be published.
+    #[default]
+    Open,
+    /// Private events, and all events of the protected topics. The rest is public.
+    PrivateEvents,
+    /// Everything.
+    Closed,
+}
+
+/// How clients are authorized, and what they may read. By default nobody is asked, and every client reads all
+/// topics. Clones share everything.
+///
+/// ```
+/// use std::sync::Arc;
+/// use sse_broadcaster_access::{authorize::Tokens, issuer::{Issuer, Issuers}, keys::Keys};
+/// use sse_broadcaster_http::{Authorization, SubscribeAccess};
+///
+/// let keys = Keys::parse("HS256 0123456789abcdef0123456789abcdef")?;
+/// let tokens = Tokens::new(Issuers::new([Issuer::new("login", keys)]));
+/// let authorization = Authorization::new(SubscribeAccess::PrivateEvents, Arc::new(tokens));
+/// assert_eq!(authorization.subscribe_access(), SubscribeAccess::PrivateEvents);
+/// # Ok::<_, sse_broadcaster_access::keys::KeyError>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Authorization(Arc<Settings>);
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Settings {
+    pub(super) subscribe: SubscribeAccess,
+    authorize: Option<Arc<dyn Authorize>>,
+    protected: PatternSet,
+    pub(super) revocations: Option<Arc<Revocations>>,
+    token_cookie: Option<Box<str>>,
+    query_tokens: bool,
+    resource: Option<Box<str>>,
+    shared: Arc<SharedAccesses>,
+}
+
+impl Authorization {
+    /// Clients are authorized by `authorize`. What they may read without a grant is as `subscribe` says.
+    #[must_use]
+    pub fn new(subscribe: SubscribeAccess, authorize: Arc<dyn Authorize>) -> Self {
+        Self(Arc::new(Settings {
+            subscribe,
+            authorize: Some(authorize),
+            ..Settings::default()
+        }))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        let settings = Arc::make_mut(&mut self.0);
+        settings.shared = Arc::default();
+        change(settings);
+        self
+    }
+
+    /// Sets the topics that always need a grant to be read, whether an event is private or not.
+    #[must_use]
+    pub fn protected(self, topics: PatternSet) -> Self {
+        self.with(|settings| settings.protected = topics)
+    }
+
+    /// Streams end within a second once one of these applies to their grants.
+    #[must_use]
+    pub fn revocations(self, revocations: Arc<Revocations>) -> Self {
+        self.with(|settings| settings.revocations = Some(revocations))
+    }
+
+    /// Sets the name of the cookie that may have a token, [`DEFAULT_TOKEN_COOKIE`] if it is not set.
+    #[must_use]
+    pub fn token_cookie(self, name: &str) -> Self {
+        self.with(|settings| settings.token_cookie = Some(name.into()))
+    }
+
+    /// Sets whether the query parameter [`TOKEN_PARAMETER`] may have a token. Proxies and browsers keep URLs in logs
+    /// and histories, so that it is off by default.
+    #[must_use]
+    pub fn query_tokens(self, allowed: bool) -> Self {
+        self.with(|settings| settings.query_tokens = allowed)
+    }
+
+    /// Sets the public URL of the service, which access tokens of Mercure 1.0 must name in `aud`.
+    #[must_use]
+    pub fn resource(self, url: &str) -> Self {
+        self.with(|settings| settings.resource = Some(url.into()))
+    }
+
+    /// What needs a grant to be read.
+    #[must_use]
+    pub fn subscribe_access(&self) -> SubscribeAccess {
+        self.0.subscribe
+    }
+
+    /// Whether anybody is asked.
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.0.authorize.is_some()
+    }
+
+    /// Whether private events may be published: somebody has to be able to read them.
+    pub(crate) fn has_private_events(&self) -> bool {
+        self.0.subscribe != SubscribeAccess::Open
+    }
+
+    /// Finds out what the client of a request may do. A refusal is logged once, at the level info, with its reason.
+    ///
+    /// Dropping the future loses nothing: what was asked of the application or of a key server goes on, and is kept
+    /// for the next request.
+    ///
+    /// # Errors
+    /// 401 for a token or a session that is not valid; 400 for a malformed `Authorization`; 403 where the
+    /// application refuses the client; 503 while it cannot be found out.
+    pub async fn client(
+        &self,
+        request: &impl RequestHead,
+        purpose: Purpose,
+    ) -> Result<Client, Refusal> {
+        let Some(authorize) = &self.0.authorize else {
+            return Ok(self.client_of(Grants::anonymous(), None));
+        };
+        let sent = Sent::read(&self.0, authorize.as_ref(), request);
+        let credentials = sent.credentials(&self.0, purpose);
+        let source = credentials.token().ok().flatten().map(|(source, _)| source);
+        match authorize.authorize(&credentials).await {
+            Ok(grants) => Ok(self.client_of(grants, source)),
+            Err(error) => Err(refused(error)),
+        }
+    }
+
+    /// The same where that takes no waiting; `None` where it does.
+    pub fn client_now(
+        &self,
+        request: &impl RequestHead,
+        purpose: Purpose,
+    ) -> Option<Result<Client, Refusal>> {
+        self.client(request, purpose).now_or_never()
+    }
+
+    fn client_of(&self, grants: Arc<Grants>, source: Option<Source>) -> Client {
+        Client::new(Arc::clone(&self.0), grants, source)
+    }
+}
+
+impl Settings {
+    /// Whether all events of the topic need a grant.
+    pub(super) fn needs_grant(&self, topic: &str) -> bool {
+        match self.subscribe {
+            SubscribeAccess::Open => false,
+            SubscribeAccess::PrivateEvents => self.protected.matches(topic),
+            SubscribeAccess::Closed => true,
+        }
+    }
+
+    /// What of all events a client with these grants may read. Clients with the same grants share it.
+    pub(super) fn access_of(self: &Arc<Self>, grants: &Arc<Grants>) -> Arc<GrantedAccess> {
+        let new = || GrantedAccess::new(Arc::clone(self), Arc::clone(grants));
+        self.shared.get(grants, new)
+    }
+
+    fn cookie_name(&self) -> &str {
+        self.token_cookie.as_deref().unwrap_or(DEFAULT_TOKEN_COOKIE)
+    }
+}
+
+/// What a request has that may identify its client.
+#[derive(Default)]
+struct Sent<'a> {
+    authorizations: Vec<&'a [u8]>,
+    cookies: Vec<&'a str>,
+    query_token: Option<String>,
+    headers: Vec<(&'a str, Cow<'a, str>)>,
+}
+
+impl<'a> Sent<'a> {
+    fn read(
+        settings: &Settings,
+        authorize: &'a dyn Authorize,
+        request: &'a impl RequestHead,
+    ) -> Self {
+        let text = |value: &'a [u8]| str::from_utf8(value).ok();
+        let mut sent = Self {
+            authorizations: request.header_values("authorization").collect(),
+            cookies: request.header_values("cookie").filter_map(text).collect(),
+            ..Self::default()
+        };
+        if settings.query_tokens {
+            let mut pairs = query::lossy_pairs(request.query().as_bytes());
+            let token = pairs.find(|(name, value)| name == TOKEN_PARAMETER && !value.is_empty());
+            sent.query_token = token.map(|(_, value)| value);
+        }
+        for name in authorize.wanted_headers() {
+            let values = request.header_values(name).map(String::from_utf8_lossy);
+            sent.headers.extend(values.map(|value| (&name[..], value)));
+        }
+        sent
+    }
+
+    fn credentials(&'a self, settings: &'a Settings, purpose: Purpose) -> Credentials<'a> {
+        let name = settings.cookie_name();
+        let mut in_cookies = self.cookies.iter();
+        let cookie_token = in_cookies.find_map(|header| cookie_value(header, name));
+        let mut credentials = Credentials::new(purpose)
+            .cookie_token(cookie_token)
+            .query_token(self.query_token.as_deref());
+        if let Some(resource) = &settings.resource {
+            credentials = credentials.resource(resource);
+        }
+        for value in &self.authorizations {
+            credentials = credentials.authorization(value);
+        }
+        for header in &self.cookies {
+            credentials = credentials.cookies(header);
+        }
+        for (name, value) in &self.headers {
+            credentials = credentials.header(name, value);
+        }
+        credentials
+    }
+}
+
+fn refused(error: AuthorizeError) -> Refusal {
+    log::info!("{error}");
+    let status = http::StatusCode::from_u16(error.status());
+    let status = status.unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+    let refusal = Refusal::new(status, error.code(), error.client_message());
+    refusal.with_source(error)
+}

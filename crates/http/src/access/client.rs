@@ -1,0 +1,127 @@
+//! What one client may do.
+
+use std::sync::Arc;
+
+use sse_broadcaster::{
+    event::{SelectedTopics, Selector, Topic},
+    internal::Shown,
+};
+use sse_broadcaster_access::{Grants, Origin, authorize::Source};
+
+use super::authorization::{Settings, SubscribeAccess};
+use crate::Refusal;
+
+/// A client with its grants, as [`Authorization::client`](super::Authorization::client) found them out.
+#[derive(Debug, Clone)]
+pub struct Client {
+    settings: Arc<Settings>,
+    grants: Arc<Grants>,
+    source: Option<Source>,
+}
+
+impl Client {
+    pub(super) fn new(
+        settings: Arc<Settings>,
+        grants: Arc<Grants>,
+        source: Option<Source>,
+    ) -> Self {
+        Self {
+            settings,
+            grants,
+            source,
+        }
+    }
+
+    /// Its grants.
+    #[must_use]
+    pub fn grants(&self) -> &Arc<Grants> {
+        &self.grants
+    }
+
+    /// Whether a token, a session or a key says who it is.
+    pub(crate) fn is_identified(&self) -> bool {
+        self.grants.origin() != Origin::Anonymous
+    }
+
+    /// Whether a browser may have identified it without its page having any part in that: by a cookie.
+    pub(super) fn is_by_cookie(&self) -> bool {
+        self.source == Some(Source::Cookie) || self.grants.origin() == Origin::Application
+    }
+
+    /// The same selector, for what of its topics the client may read and for as long as it may.
+    ///
+    /// # Errors
+    /// 401 `grant_missing` for a topic that needs a grant, by a client that nothing identifies; 403
+    /// `topic_not_granted` by one that is identified.
+    pub fn selector(&self, selector: Selector) -> Result<Selector, Refusal> {
+        if self.settings.subscribe == SubscribeAccess::Open {
+            return Ok(selector);
+        }
+        self.check_selected(selector.selected())?;
+        let selector = selector.with_access(self.settings.access_of(&self.grants));
+        Ok(match self.grants.deadline() {
+            Some(deadline) => selector.until(deadline),
+            None => selector,
+        })
+    }
+
+    fn check_selected(&self, selected: &SelectedTopics) -> Result<(), Refusal> {
+        if let SelectedTopics::Topics(topics) = selected {
+            let mut topics = topics.iter().map(Topic::as_str);
+            return topics.try_for_each(|topic| self.may_read(topic));
+        }
+        let is_closed = self.settings.subscribe == SubscribeAccess::Closed;
+        if is_closed && self.grants.subscribe().is_empty() {
+            return Err(self.not_granted("reading", "*"));
+        }
+        Ok(())
+    }
+
+    /// Checks that the client may read this topic where that needs a grant: for documents, which are public or not
+    /// as a whole.
+    ///
+    /// # Errors
+    /// As [`selector`](Self::selector).
+    pub fn may_read(&self, topic: &str) -> Result<(), Refusal> {
+        if self.settings.needs_grant(topic) && !self.grants.may_subscribe(topic) {
+            return Err(self.not_granted("reading", topic));
+        }
+        Ok(())
+    }
+
+    /// Whether lists name this topic to the client. A name may tell as much as an event: with access control, lists
+    /// have granted topics only.
+    pub(crate) fn sees_name(&self, topic: &str) -> bool {
+        self.settings.subscribe == SubscribeAccess::Open || self.grants.may_subscribe(topic)
+    }
+
+    /// Whether it sees any name in lists.
+    pub(crate) fn sees_names(&self) -> bool {
+        self.settings.subscribe == SubscribeAccess::Open || !self.grants.subscribe().is_empty()
+    }
+
+    /// Whether a grant has ended or was revoked: for uploads and sockets, which may stay open for long.
+    pub(super) fn has_ended(&self) -> bool {
+        let revocations = self.settings.revocations.as_ref();
+        self.grants.is_expired(std::time::Instant::now())
+            || revocations.is_some_and(|revocations| revocations.is_revoked(&self.grants))
+    }
+
+    /// The refusal of something that needs a grant for this topic; `doing` is for example `reading`.
+    pub(crate) fn not_granted(&self, doing: &str, topic: &str) -> Refusal {
+        let topic = Shown(topic);
+        if self.is_identified() {
+            let detail = format!(
+                "{doing} the topic {topic} is not granted; use a token or a session that grants it"
+            );
+            return Refusal::forbidden("topic_not_granted", detail)
+                .with_reason("the token or session does not grant this topic");
+        }
+        let detail = format!(
+            "{doing} the topic {topic} needs a grant; send a token as \"Authorization: Bearer <token>\" or in the \
+             cookie of this server, or sign in to the application"
+        );
+        Refusal::unauthorized("grant_missing", detail)
+            .with_reason("this topic needs a grant: send a token, or sign in to the application")
+    }
+}
