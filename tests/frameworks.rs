@@ -1,9 +1,10 @@
 //! The same requests to the routes of actix-web and of axum get the same responses, over real sockets.
 
+mod grants;
 mod response;
 mod server;
 
-use sse_broadcaster_actix::{Access, KeyRing, Publishers};
+use sse_broadcaster_actix::{Access, AppState, KeyRing, Publishers};
 
 use self::{
     response::{Response, Sent},
@@ -30,8 +31,20 @@ fn request(method: &str, path: &str, headers: &[&str], body: &str) -> String {
 }
 
 /// Sends each request to both servers, in order, checks that the responses are equal, and returns them.
-fn compare(access: &Access, requests: &[(&str, &str, &[&str], &str)]) -> Vec<Response> {
-    let servers = [Server::actix(access.clone()), Server::axum(access.clone())];
+fn compare(access: &Access, requests: &[Request<'_>]) -> Vec<Response> {
+    let access = access.clone();
+    compare_with(move |state| state.access(access), requests)
+}
+
+/// A method, a path, headers and a body.
+type Request<'a> = (&'a str, &'a str, &'a [&'a str], &'a str);
+
+/// The same for servers that are set up by `configure`.
+fn compare_with(
+    configure: impl FnOnce(AppState) -> AppState + Clone + Send + 'static,
+    requests: &[Request<'_>],
+) -> Vec<Response> {
+    let servers = [Server::actix(configure.clone()), Server::axum(configure)];
     let compared = requests.iter().map(|(method, path, headers, body)| {
         let text = request(method, path, headers, body);
         let [actix, axum] = [0, 1].map(|i| Sent::new(servers[i].address, &text).response());
@@ -263,7 +276,8 @@ fn streams_and_pages_get_the_same_responses_from_actix_and_axum() {
 #[test]
 fn one_stream_more_than_an_address_may_have_is_rejected_alike_by_actix_and_axum() {
     let access = Access::default().max_per_address(Some(1));
-    let servers = [Server::actix(access.clone()), Server::axum(access)];
+    let configure = move |state: AppState| state.access(access);
+    let servers = [Server::actix(configure.clone()), Server::axum(configure)];
     let stream = |accept: &str| request("GET", "/events", &[accept], "");
     let [actix, axum] = servers.each_ref().map(|server| {
         let mut first = Sent::new(server.address, &stream("accept: */*"));

@@ -8,7 +8,7 @@ use std::{
 
 use actix_web::{App, HttpServer, web};
 use sse_broadcaster::{Broadcaster, Memory, Options, history::Retention};
-use sse_broadcaster_actix::{Access, AppState};
+use sse_broadcaster_actix::AppState;
 use tokio::sync::oneshot;
 
 use crate::support::PATIENCE;
@@ -34,10 +34,10 @@ impl Server {
         }
     }
 
-    pub(super) fn actix(access: Access) -> Self {
+    pub(super) fn actix(configure: impl FnOnce(AppState) -> AppState + Send + 'static) -> Self {
         Self::start(move |bound, stopped| {
             actix_web::rt::System::new().block_on(async move {
-                let routes = sse_broadcaster_actix::Routes::new(state(access));
+                let routes = sse_broadcaster_actix::Routes::new(configure(state()));
                 let app = move || {
                     let routes = routes.clone();
                     App::new()
@@ -57,11 +57,11 @@ impl Server {
         })
     }
 
-    pub(super) fn axum(access: Access) -> Self {
+    pub(super) fn axum(configure: impl FnOnce(AppState) -> AppState + Send + 'static) -> Self {
         Self::start(move |bound, stopped| {
             let runtime = tokio::runtime::Runtime::new().unwrap();
             runtime.block_on(async move {
-                let routes = sse_broadcaster_axum::Routes::new(state(access));
+                let routes = sse_broadcaster_axum::Routes::new(configure(state()));
                 let api = axum::Router::new().nest("/api", routes.router());
                 let service = api.into_make_service_with_connect_info::<SocketAddr>();
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -85,8 +85,8 @@ impl Drop for Server {
     }
 }
 
-fn state(access: Access) -> AppState {
+fn state() -> AppState {
     let memory = Memory::new(Retention::default());
     let broadcaster = Broadcaster::start(memory, Options::default()).unwrap();
-    AppState::new(&broadcaster).access(access)
+    AppState::new(&broadcaster)
 }

@@ -55,7 +55,7 @@ impl Signals {
         format: SignalFormat,
         client: ClientState,
     ) -> Result<EncodedStream, SignalError> {
-        self.subscribe_restricted(names, format, client, Ok)
+        self.subscribe_restricted(names, format, client, |selector| selector)
     }
 
     /// The same with the selector of the signals' topics as `restrict` returns it: with the access of a client, and
@@ -63,22 +63,21 @@ impl Signals {
     /// read these signals.
     ///
     /// # Errors
-    /// As [`subscribe`](Self::subscribe), and those of `restrict`.
-    pub fn subscribe_restricted<E: From<SignalError>>(
+    /// As [`subscribe`](Self::subscribe).
+    pub fn subscribe_restricted(
         &self,
         names: &[SignalName],
         format: SignalFormat,
         client: ClientState,
-        restrict: impl FnOnce(Selector) -> Result<Selector, E>,
-    ) -> Result<EncodedStream, E> {
-        let names = checked(names, format).map_err(SignalError::from)?;
+        restrict: impl FnOnce(Selector) -> Selector,
+    ) -> Result<EncodedStream, SignalError> {
+        let names = checked(names, format)?;
         let topics: Vec<&str> = names.iter().map(SignalName::topic).collect();
-        let selector = restrict(Selector::topics(&topics).map_err(SignalError::from)?)?;
+        let selector = restrict(Selector::topics(&topics)?);
         let snapshots = SignalSnapshots::new(self, names.into(), format, client);
         let stream = self
             .broadcaster
-            .subscribe_to_state(selector, Arc::new(snapshots))
-            .map_err(SignalError::from)?;
+            .subscribe_to_state(selector, Arc::new(snapshots))?;
         Ok(stream.encoded(format.encoder()))
     }
 }

@@ -54,15 +54,22 @@ impl Client {
     /// 401 `grant_missing` for a topic that needs a grant, by a client that nothing identifies; 403
     /// `topic_not_granted` by one that is identified.
     pub fn selector(&self, selector: Selector) -> Result<Selector, Refusal> {
-        if self.settings.subscribe == SubscribeAccess::Open {
-            return Ok(selector);
-        }
         self.check_selected(selector.selected())?;
+        Ok(self.restricted(selector))
+    }
+
+    /// The same without the check of the topics: the stream of a topic that the client may not read stays without its
+    /// events.
+    #[must_use]
+    pub fn restricted(&self, selector: Selector) -> Selector {
+        if self.settings.subscribe == SubscribeAccess::Open {
+            return selector;
+        }
         let selector = selector.with_access(self.settings.access_of(&self.grants));
-        Ok(match self.grants.deadline() {
+        match self.grants.deadline() {
             Some(deadline) => selector.until(deadline),
             None => selector,
-        })
+        }
     }
 
     fn check_selected(&self, selected: &SelectedTopics) -> Result<(), Refusal> {

@@ -4,10 +4,7 @@ use serde_json::Value;
 
 use super::{heartbeat, last_event_id::last_event_id, query};
 use crate::{Client, Refusal};
-use sse_broadcaster::{
-    broadcaster::EncodedStream,
-    event::{Invalid, Selector},
-};
+use sse_broadcaster::{broadcaster::EncodedStream, event::Invalid};
 use sse_broadcaster_signals::{ClientState, SignalError, SignalFormat, SignalName, Signals};
 
 /// The names of the parameters of a stream of signals, without those of the last event id.
@@ -28,6 +25,7 @@ pub struct SignalsRequest {
     format: SignalFormat,
     client: ClientState,
     heartbeat: Option<Duration>,
+    restricted_to: Option<Client>,
 }
 
 impl SignalsRequest {
@@ -41,6 +39,7 @@ impl SignalsRequest {
             format: SignalFormat::default(),
             client: ClientState::default().last_event_id(last_event_id(query, header_id)),
             heartbeat: None,
+            restricted_to: None,
         };
         let pairs = query::lossy_pairs(query.as_bytes());
         for (name, value) in pairs.filter(|(_, value)| !value.is_empty()) {
@@ -55,57 +54,38 @@ impl SignalsRequest {
         Ok(request)
     }
 
+    /// The same request by this client, for as long as it may read these signals.
+    ///
+    /// # Errors
+    /// 401 or 403 for a signal that needs a grant which the client does not have.
+    pub fn restricted_to(self, client: &Client) -> Result<Self, Refusal> {
+        let mut names = self.names.iter();
+        names.try_for_each(|name| client.may_read(name.topic()))?;
+        Ok(Self {
+            restricted_to: Some(client.clone()),
+            ..self
+        })
+    }
+
     /// Subscribes to the signals.
     ///
     /// # Errors
     /// 400 `no_signals` or `too_many_signals`; 503 while no subscription is possible.
     pub fn grant(self, signals: &Signals) -> Result<EncodedStream, Refusal> {
-        self.grant_by(signals, Ok)
-    }
-
-    /// Subscribes to the signals for a client.
-    ///
-    /// # Errors
-    /// As [`grant`](Self::grant); 401 or 403 for a signal that needs a grant which the client does not have.
-    pub fn grant_to(self, signals: &Signals, client: &Client) -> Result<EncodedStream, Refusal> {
-        self.grant_by(signals, |selector| {
-            client.selector(selector).map_err(SubscribeRefusal::Client)
-        })
-    }
-
-    fn grant_by(
-        self,
-        signals: &Signals,
-        restrict: impl FnOnce(Selector) -> Result<Selector, SubscribeRefusal>,
-    ) -> Result<EncodedStream, Refusal> {
+        let restrict = |selector| match &self.restricted_to {
+            Some(client) => client.restricted(selector),
+            None => selector,
+        };
         let (names, format) = (&self.names, self.format);
-        let mut stream = signals.subscribe_restricted(names, format, self.client, restrict)?;
+        let subscribed = signals.subscribe_restricted(names, format, self.client, restrict);
+        let mut stream = subscribed.map_err(|error| match error {
+            SignalError::Invalid(invalid) => Refusal::parameter(invalid),
+            other => other.into(),
+        })?;
         if let Some(every) = self.heartbeat {
             stream.send_heartbeat(every);
         }
         Ok(stream)
-    }
-}
-
-/// Why signals cannot be subscribed to. What is invalid is so in the query.
-enum SubscribeRefusal {
-    Signal(SignalError),
-    Client(Refusal),
-}
-
-impl From<SignalError> for SubscribeRefusal {
-    fn from(error: SignalError) -> Self {
-        Self::Signal(error)
-    }
-}
-
-impl From<SubscribeRefusal> for Refusal {
-    fn from(refusal: SubscribeRefusal) -> Self {
-        match refusal {
-            SubscribeRefusal::Signal(SignalError::Invalid(invalid)) => Self::parameter(invalid),
-            SubscribeRefusal::Signal(error) => error.into(),
-            SubscribeRefusal::Client(refusal) => refusal,
-        }
     }
 }
 

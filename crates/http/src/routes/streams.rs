@@ -74,18 +74,18 @@ impl Parameters {
         }
     }
 
-    fn grant(
-        self,
-        request: &impl RequestHead,
-        state: &AppState,
-        client: &Client,
-    ) -> Result<OpenedStream, Refusal> {
+    /// The same by this client, for what it may read.
+    fn restricted_to(self, client: &Client) -> Result<Self, Refusal> {
+        match self {
+            Self::Events(request) => request.restricted_to(client).map(Self::Events),
+            Self::Signals(request) => request.restricted_to(client).map(Self::Signals),
+        }
+    }
+
+    fn grant(self, request: &impl RequestHead, state: &AppState) -> Result<OpenedStream, Refusal> {
         grant(request, state, || match self {
-            Self::Events(stream_request) => {
-                let stream_request = stream_request.restricted_to(client)?;
-                Ok(stream_request.grant(&state.broadcaster)?)
-            }
-            Self::Signals(stream_request) => stream_request.grant_to(&state.signals, client),
+            Self::Events(stream_request) => Ok(stream_request.grant(&state.broadcaster)?),
+            Self::Signals(stream_request) => stream_request.grant(&state.signals),
         })
     }
 }
@@ -136,15 +136,18 @@ async fn stream(
     kind: StreamKind,
 ) -> Result<Response, Refusal> {
     let parameters = Parameters::read(request, kind)?;
-    let client = state
-        .authorization
-        .client(request, Purpose::Subscribe)
-        .await;
+    let authorized = state.authorization.client(request, Purpose::Subscribe);
+    let restricted = authorized
+        .await
+        .and_then(|client| parameters.restricted_to(&client));
+    let parameters = match restricted {
+        Ok(parameters) => parameters,
+        Err(refusal) => return reconnect_later(request, refusal),
+    };
     if request.method() == "HEAD" {
-        client?;
         return Ok(response::of_stream(None, Body::Empty));
     }
-    match client.and_then(|client| parameters.grant(request, state, &client)) {
+    match parameters.grant(request, state) {
         Ok(opened) => {
             let head = opened.stream.head();
             Ok(response::of_stream(
@@ -189,10 +192,11 @@ pub fn open_stream_now(
 ) -> Option<(http::Response<()>, OpenedStream)> {
     state.gate.admit_host(request).ok()?;
     let parameters = Parameters::read(request, kind).ok()?;
-    let client = state
+    let authorized = state
         .authorization
         .client_now(request, Purpose::Subscribe)?;
-    let opened = parameters.grant(request, state, &client.ok()?).ok()?;
+    let parameters = parameters.restricted_to(&authorized.ok()?).ok()?;
+    let opened = parameters.grant(request, state).ok()?;
     let mut response = response::of_stream(Some(opened.stream.head()), Body::Empty);
     cors::admit_reader(response.headers_mut(), &state.gate, request);
     Some((response.map(|_| ()), opened))
