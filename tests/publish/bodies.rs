@@ -198,7 +198,7 @@ fn unknown_fields_are_rejected_by_name() {
     let mut cases = vec![
         Refused::json(r#"{"data":"x","dta":"y"}"#, 422, code).saying("dta"),
         Refused::json(r#"{"data":"x","Topic":"y"}"#, 422, code).saying("Topic"),
-        Refused::json(r#"{"data":"x","private":true}"#, 422, code).saying("private"),
+        Refused::json(r#"{"data":"x","secret":true}"#, 422, code).saying("secret"),
         Refused::json(r#"{"data":"x","unknown":null}"#, 422, code).saying("unknown"),
         Refused::form("data=x&dta=y", 422, code).saying("dta"),
         Refused::form("message with = in it", 422, code).saying("Content-Type: text/plain"),

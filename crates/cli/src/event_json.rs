@@ -8,6 +8,7 @@ use serde_json::value::{RawValue, to_raw_value};
 pub(crate) struct EventFields<'a> {
     pub(crate) topics: &'a [String],
     pub(crate) event: Option<&'a str>,
+    pub(crate) private: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -24,6 +25,8 @@ pub(crate) struct EventJson<'a> {
     pub(crate) data: &'a RawValue,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retry: Option<u64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) private: bool,
 }
 
 impl<'a> EventJson<'a> {
@@ -36,6 +39,7 @@ impl<'a> EventJson<'a> {
             event: fields.event,
             data,
             retry: None,
+            private: fields.private,
         }
     }
 }
@@ -66,6 +70,7 @@ mod tests {
         let fields = EventFields {
             topics: &[],
             event: None,
+            private: false,
         };
         let texts = ["a".to_owned(), "b".to_owned()];
         let body = |texts| body_of_texts(fields, texts).unwrap();

@@ -36,6 +36,7 @@ pub fn publish_line(input: &[u8]) {
     let fields = EventFields {
         topics: &[],
         event: None,
+        private: false,
     };
     let lines = [
         InputLine::from_text(fields, line, Some("key")),

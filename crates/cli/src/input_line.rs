@@ -36,6 +36,8 @@ struct IncomingEvent {
     event: Option<String>,
     data: Box<RawValue>,
     retry: Option<u64>,
+    #[serde(default)]
+    private: bool,
     #[serde(rename = "time")]
     _time: Option<IgnoredAny>,
 }
@@ -77,6 +79,7 @@ impl InputLine {
             event: incoming.event.as_deref(),
             data: &incoming.data,
             retry: incoming.retry,
+            private: incoming.private,
         })
     }
 
@@ -137,11 +140,17 @@ mod tests {
     }
 
     #[test]
-    fn a_copied_event_keeps_topics_idempotency_key_name_data_and_retry_only() {
+    fn a_copied_event_keeps_topics_idempotency_key_name_data_retry_and_privacy_only() {
         let line = r#"{"id":"5-1","own_id":"mine","topics":["b","a"],"event":"e","data":"x\u0000\ny","retry":7,"time":"1970-01-01T00:00:01.000Z"}"#;
         assert_eq!(
             copied(line).unwrap(),
             "{\"topics\":[\"b\",\"a\"],\"id\":\"mine\",\"event\":\"e\",\"data\":\"x\\u0000\\ny\",\"retry\":7}\n"
+        );
+        let private = copied(r#"{"id":"5-1","topics":["a"],"data":"","private":true,"time":"t"}"#);
+        assert_eq!(
+            private.unwrap(),
+            "{\"topics\":[\"a\"],\"data\":\"\",\"private\":true}\n",
+            "a copy of a private event is not public"
         );
         let line = r#"{"id":"5-1","own_id":null,"topics":["a"],"event":null,"data":"","retry":null,"time":"t"}"#;
         assert_eq!(
@@ -206,6 +215,7 @@ mod tests {
         let fields = EventFields {
             topics: &topics,
             event: Some("e"),
+            private: false,
         };
         let line = InputLine::from_text(fields, "say \"\u{e9}\"\t".as_bytes(), None).unwrap();
         assert!(!line.is_repeatable);

@@ -35,6 +35,7 @@ mod subscribe;
 mod subscriber;
 mod target;
 pub mod terminal;
+mod token;
 
 use std::io::{self, IsTerminal as _, Write as _};
 

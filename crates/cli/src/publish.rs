@@ -23,8 +23,7 @@ const EXAMPLES: &str = "Examples:
     sse-broadcaster publish --json --url http://other:8000";
 
 /// The help of `--publish-key`.
-pub const KEY_HELP: &str =
-    "Key that the server requires; the first of several [env: SSE_BROADCASTER_PUBLISH_KEY]";
+pub const KEY_HELP: &str = "Key or token that the server requires; the first of several [env: SSE_BROADCASTER_PUBLISH_KEY]";
 /// The help of `--publish-key-file`.
 pub const KEY_FILE_HELP: &str = "File with the key as its first line that is no comment [env: SSE_BROADCASTER_PUBLISH_KEY_FILE]";
 
@@ -49,10 +48,14 @@ pub struct Publish {
     #[arg(long, value_name = "NAME")]
     event: Option<String>,
 
+    /// Only clients with a grant may read the events
+    #[arg(long)]
+    private: bool,
+
     /// Lines of standard input are objects, as subscribe --json writes them: topics, idempotency key,
-    /// event, data and retry are kept, id and time are new. {"signal":NAME,"document":…}, as --signals
+    /// event, data, retry and private are kept, id and time are new. {"signal":NAME,"document":…}, as --signals
     /// writes it, sets a signal
-    #[arg(long, conflicts_with_all = ["text", "topic", "event"])]
+    #[arg(long, conflicts_with_all = ["text", "topic", "event", "private"])]
     json: bool,
 
     /// End at the first line that cannot be published, and send lines without an idempotency key
@@ -88,6 +91,7 @@ impl Publish {
         EventFields {
             topics: &self.topic,
             event: self.event.as_deref(),
+            private: self.private,
         }
     }
 

@@ -183,7 +183,7 @@ fn may_have_arrived(error: &ureq::Error) -> bool {
 /// When no header can carry the key.
 pub fn bearer(key: &Secret) -> Result<HeaderValue, Failure> {
     let mut value = HeaderValue::from_str(&format!("Bearer {}", key.expose())).map_err(|_| {
-        Failure::usage("the publish key holds control characters, which no header can carry")
+        Failure::usage("the key or token holds control characters, which no header can carry")
     })?;
     value.set_sensitive(true);
     Ok(value)

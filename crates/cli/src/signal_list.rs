@@ -5,9 +5,12 @@ use std::time::Duration;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use ureq::{Agent, http::StatusCode};
+use ureq::{
+    Agent,
+    http::{StatusCode, header::AUTHORIZATION},
+};
 
-use super::{Failure, client, print, signal_line::signal_line, target::Target};
+use super::{Failure, client, print, signal_line::signal_line, target::Target, token::TokenArgs};
 
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -17,6 +20,7 @@ const MAX_SHOWN: usize = 5;
 pub(crate) struct SignalList {
     agent: Agent,
     url: String,
+    token: TokenArgs,
 }
 
 #[derive(Deserialize)]
@@ -31,10 +35,11 @@ struct Entry {
 }
 
 impl SignalList {
-    pub(crate) fn beside(target: &Target) -> Option<Self> {
+    pub(crate) fn beside(target: &Target, token: &TokenArgs) -> Option<Self> {
         Some(Self {
             agent: client::agent(target, |config| config.timeout_global(Some(TIMEOUT))),
             url: target.beside("/signals")?,
+            token: token.clone(),
         })
     }
 
@@ -89,7 +94,11 @@ impl SignalList {
         query: &[(&str, &str)],
     ) -> Result<Option<T>, String> {
         let request = self.agent.get(url).header("accept", "application/json");
-        let request = request.query_pairs(query.iter().copied());
+        let mut request = request.query_pairs(query.iter().copied());
+        let authorization = self.token.authorization();
+        if let Some(value) = authorization.map_err(|failure| failure.line)? {
+            request = request.header(AUTHORIZATION, value);
+        }
         let mut response = request.call().map_err(|error| client::why(&error))?;
         match response.status() {
             StatusCode::OK => {}

@@ -4,6 +4,7 @@ use std::{cell::Cell, io, process};
 
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
+use sse_broadcaster::sse::Position;
 
 use super::{
     Defaults, Failure, print_to_stderr,
@@ -11,6 +12,7 @@ use super::{
     signals,
     subscriber::{End, Received, Subscriber},
     target::Target,
+    token::TokenArgs,
     write_line,
 };
 
@@ -59,6 +61,9 @@ pub struct Subscribe {
     /// --json and --until head
     #[arg(long, requires_all = ["json", "until"])]
     signals: bool,
+
+    #[command(flatten)]
+    token: TokenArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -74,13 +79,13 @@ impl Subscribe {
     pub fn run(&self, defaults: &Defaults) -> Result<(), Failure> {
         let target = Target::new(self.url.as_deref(), defaults.listen.iter(), "/events")?;
         signals::on_end(|| process::exit(0))?;
-        let signals = SignalList::beside(&target);
+        let signals = SignalList::beside(&target, &self.token);
         if self.signals && signals.is_none() {
             return Err(Failure::usage(
                 "--signals needs a --url whose path is empty or ends in /events",
             ));
         }
-        let subscriber = Subscriber::new(target, self.query(), self.start());
+        let subscriber = Subscriber::new(target, self.token.clone(), self.query(), self.start());
         let has_gap = Cell::new(false);
         subscriber.run(|received| self.on_message(&received, &has_gap))?;
         if let Some(signals) = signals {
@@ -133,7 +138,7 @@ impl Subscribe {
             }
             "connected" | "heartbeat" | "position" => {}
             // It was published after this command began.
-            _ if head.is_some() && at > head => return Some(End::Done),
+            _ if is_past(at, head) => return Some(End::Done),
             _ => {
                 if let Err(error) = write_line(&message.data) {
                     return Some(match error.kind() {
@@ -143,8 +148,14 @@ impl Subscribe {
                 }
             }
         }
-        (head.is_some() && at >= head).then_some(End::Done)
+        (head.is_some() && (at == head || is_past(at, head))).then_some(End::Done)
     }
+}
+
+/// Whether this is after the head. Encrypted positions have no order: the server sends the head itself once all up to
+/// it was sent.
+fn is_past(at: Option<Position>, head: Option<Position>) -> bool {
+    matches!((at, head), (Some(Position::Id(at)), Some(Position::Id(head))) if at > head)
 }
 
 fn gap(data: &str) -> String {

@@ -8,7 +8,7 @@ use std::{
 
 use ureq::{
     Agent, Body,
-    http::{HeaderValue, Response, StatusCode},
+    http::{HeaderValue, Response, StatusCode, header::AUTHORIZATION},
 };
 
 use super::{
@@ -18,8 +18,9 @@ use super::{
     event_stream::{EventStream, Message},
     print_to_stderr,
     target::Target,
+    token::TokenArgs,
 };
-use sse_broadcaster::event::EventId;
+use sse_broadcaster::sse::Position;
 
 /// A server that sends nothing for so long is unreachable: by default it sends a ping far more often.
 const SILENCE: Duration = Duration::from_secs(45);
@@ -30,12 +31,13 @@ type Query = Vec<(&'static str, String)>;
 pub(crate) struct Subscriber {
     agent: Agent,
     target: Target,
+    token: TokenArgs,
     /// The query of every request.
     query: Query,
     /// The query for where to begin, until there is an id to resume after.
     start: Query,
     last_id: String,
-    head: Option<EventId>,
+    head: Option<Position>,
     backoff: Backoff,
     is_reported: bool,
     has_opened: bool,
@@ -44,9 +46,9 @@ pub(crate) struct Subscriber {
 /// A message and its position.
 pub(crate) struct Received<'a> {
     pub(crate) message: &'a Message,
-    pub(crate) at: Option<EventId>,
+    pub(crate) at: Option<Position>,
     /// The position of the head when the first stream was opened.
-    pub(crate) head: Option<EventId>,
+    pub(crate) head: Option<Position>,
 }
 
 /// Why reading a stream has ended.
@@ -62,7 +64,7 @@ pub(crate) enum End {
 }
 
 impl Subscriber {
-    pub(crate) fn new(target: Target, query: Query, start: Query) -> Self {
+    pub(crate) fn new(target: Target, token: TokenArgs, query: Query, start: Query) -> Self {
         let agent = client::agent(&target, |config| {
             config
                 // The connection of a stream is never used again.
@@ -73,6 +75,7 @@ impl Subscriber {
         Self {
             agent,
             target,
+            token,
             query,
             start,
             last_id: String::new(),
@@ -181,6 +184,10 @@ impl Subscriber {
         } else if let Ok(id) = HeaderValue::from_bytes(self.last_id.as_bytes()) {
             request = request.header("last-event-id", id);
         }
+        let authorization = self.token.authorization();
+        if let Some(value) = authorization.map_err(|failure| End::Failed(failure.line))? {
+            request = request.header(AUTHORIZATION, value);
+        }
         let response = request.call();
         let mut response = response
             .map_err(|error| self.failed(client::is_temporary(&error), client::why(&error)))?;
@@ -209,7 +216,7 @@ impl Subscriber {
     }
 }
 
-fn head(response: &Response<Body>) -> Option<EventId> {
+fn head(response: &Response<Body>) -> Option<Position> {
     let head = response.headers().get("event-head")?;
     head.to_str().ok()?.parse().ok()
 }

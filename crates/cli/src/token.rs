@@ -1,0 +1,64 @@
+//! The token of a command that reads, where the server asks for one.
+
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::PathBuf,
+};
+
+use clap::Args;
+use ureq::http::HeaderValue;
+
+use crate::{Failure, Secret, publisher::bearer};
+
+/// The variable that has the token where no flag does.
+const VARIABLE: &str = "SSE_BROADCASTER_TOKEN";
+const HELP: &str = "Token for a server with access control [env: SSE_BROADCASTER_TOKEN]";
+/// Longest file that is read: servers accept no longer header.
+const MAX_FILE_BYTES: u64 = 64 << 10;
+
+/// Who reads, for a server with access control.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct TokenArgs {
+    #[arg(long, value_name = "TOKEN", help = HELP, conflicts_with = "token_file")]
+    token: Option<Secret>,
+
+    /// File with the token; it is read again before each reconnect
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+impl TokenArgs {
+    /// The value of the header `Authorization` for the next request, if there is a token.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or no header can carry what it has.
+    pub(crate) fn authorization(&self) -> Result<Option<HeaderValue>, Failure> {
+        let token = match (&self.token, &self.token_file) {
+            (Some(token), _) => Some(token.clone()),
+            (None, Some(file)) => {
+                let read = read(file).map_err(|error| {
+                    Failure::usage(format!("--token-file {}: {error}", file.display()))
+                })?;
+                Some(Secret::from(&read[..]))
+            }
+            (None, None) => std::env::var(VARIABLE)
+                .ok()
+                .map(|token| Secret::from(&token[..])),
+        };
+        let token = token.filter(|token| !token.expose().is_empty());
+        token.as_ref().map(bearer).transpose()
+    }
+}
+
+fn read(file: &PathBuf) -> io::Result<String> {
+    let mut text = String::new();
+    let read = File::open(file)?
+        .take(MAX_FILE_BYTES + 1)
+        .read_to_string(&mut text)?;
+    if read as u64 > MAX_FILE_BYTES {
+        let why = format!("it is longer than {MAX_FILE_BYTES} bytes");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    }
+    Ok(text)
+}
