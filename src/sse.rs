@@ -1,6 +1,7 @@
 //! The wire of the WHATWG's server-sent events: its fields and blocks, what a stream says about itself as a
 //! [`Notice`], and the [`Sender`] end of one stream.
 
+mod expiry;
 mod frame;
 mod lines;
 mod notice;
@@ -13,6 +14,7 @@ use std::time::Duration;
 pub(crate) use sender::{Cursor, Ending};
 pub(crate) use timers::Ping;
 
+pub use expiry::EXPIRING_BEFORE_END;
 pub use frame::{Frame, PING};
 pub use lines::{end_block, json, write_data, write_field};
 pub use notice::{Gap, Notice};

@@ -2,7 +2,7 @@
 
 mod grants;
 mod response;
-mod server;
+pub(crate) mod server;
 
 use sse_broadcaster_actix::{Access, AppState, KeyRing, Publishers};
 

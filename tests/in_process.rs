@@ -5,6 +5,7 @@ mod support;
 
 mod axum;
 mod datastar;
+mod expiry;
 mod frameworks;
 mod history;
 mod library;

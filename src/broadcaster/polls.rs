@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Per interval of pings, unless that is so long that [`LONGEST`] is shorter.
 const PER_PING: u32 = 8;
 /// A visible heartbeat comes earlier than asked for by as much.
-const LONGEST: Duration = Duration::from_millis(500);
+pub(crate) const LONGEST: Duration = Duration::from_millis(500);
 const SHORTEST: Duration = Duration::from_millis(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

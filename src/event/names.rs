@@ -9,7 +9,7 @@ pub const DEFAULT_TOPIC: &str = "default";
 /// Longest topic, event name or idempotency key, in bytes of UTF-8.
 pub const MAX_NAME_BYTES: usize = 256;
 /// Event names that only the broadcaster itself sends.
-pub const RESERVED_NAMES: [&str; 4] = ["connected", "gap", "heartbeat", "position"];
+pub const RESERVED_NAMES: [&str; 5] = ["connected", "expiring", "gap", "heartbeat", "position"];
 /// Events that an `EventSource` fires when its connection opens or fails.
 pub const EVENT_SOURCE_NAMES: [&str; 2] = ["open", "error"];
 

@@ -23,11 +23,30 @@ use super::{Event, Fields, Invalid, ReadAccess, Topic, topics::parse_topics};
 /// assert!(selector.with_private().admits(&private));
 /// # Ok::<_, sse_broadcaster::event::Invalid>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+///
+/// # Equality
+/// Selectors are equal if they admit the same events, whatever their [deadlines](Self::until): what subscribers with
+/// equal selectors are due is put together once.
+#[derive(Debug, Clone)]
 pub struct Selector {
     topics: SelectedTopics,
     access: Access,
-    until: Option<Instant>,
+    deadline: Option<Instant>,
+}
+
+impl PartialEq for Selector {
+    fn eq(&self, other: &Self) -> bool {
+        self.topics == other.topics && self.access == other.access
+    }
+}
+
+impl Eq for Selector {}
+
+impl Hash for Selector {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.topics.hash(state);
+        self.access.hash(state);
+    }
 }
 
 /// What of the topics the subscriber may read.
@@ -99,7 +118,7 @@ impl Selector {
         Self {
             topics,
             access: Access::Public,
-            until: None,
+            deadline: None,
         }
     }
 
@@ -118,11 +137,13 @@ impl Selector {
         self
     }
 
-    /// Ends the grant, and with it the stream, at this time. It is checked with each ping, so that the stream may last
-    /// up to a `ping_interval` longer.
+    /// Ends the grant at this time, and the stream at this time at the latest: each at a time of its own within the
+    /// last fifth of its grant, and within the last 10 s, so that clients whose grants end together come back one
+    /// after the other. [`Notice::Expiring`](crate::sse::Notice::Expiring) is sent 30 s before. The stream is then
+    /// cut.
     #[must_use]
-    pub fn until(mut self, until: Instant) -> Self {
-        self.until = Some(until);
+    pub fn until(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
         self
     }
 
@@ -147,9 +168,13 @@ impl Selector {
         matches!(self.access, Access::By(_))
     }
 
-    pub(crate) fn has_ended(&self, now: Instant) -> bool {
-        self.until.is_some_and(|until| now >= until)
-            || matches!(&self.access, Access::By(access) if access.is_revoked())
+    /// When the grant ends, if it does.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    pub(crate) fn is_revoked(&self) -> bool {
+        matches!(&self.access, Access::By(access) if access.is_revoked())
     }
 
     /// Whether this subscription gets this event.
@@ -201,6 +226,8 @@ fn event_topics(event: &Event) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
+    use std::hash::BuildHasher as _;
+
     use super::*;
 
     #[test]
@@ -284,5 +311,15 @@ mod tests {
         assert_eq!(of(&shared), of(&shared));
         assert_ne!(of(&shared), of(&access()));
         assert_ne!(of(&shared), Selector::all());
+    }
+
+    #[test]
+    fn selectors_are_equal_whatever_their_deadlines() {
+        let now = Instant::now();
+        let later = now + std::time::Duration::from_secs(1);
+        let until = |deadline| Selector::all().until(deadline);
+        assert_eq!(until(now), until(later));
+        let hasher = std::hash::RandomState::new();
+        assert_eq!(hasher.hash_one(until(now)), hasher.hash_one(until(later)));
     }
 }

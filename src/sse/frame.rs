@@ -41,6 +41,7 @@ impl Frame {
             Notice::Position(at) => position(*at),
             Notice::Ping => Bytes::from_static(PING),
             Notice::Heartbeat(now) => heartbeat(*now),
+            Notice::Expiring { after } => expiring(*after),
             // Many clients ignore a `retry:` that is not part of a block with data, and some fire an empty
             // message for a block that has none.
             Notice::Reconnect {
@@ -92,6 +93,15 @@ fn retry(after: Duration) -> Bytes {
 fn heartbeat(now: SystemTime) -> Bytes {
     let time = humantime::format_rfc3339_millis(now);
     block("heartbeat", None, &format!(r#"{{"time":"{time}"}}"#))
+}
+
+/// In whole seconds, and without an id, for the same reason.
+fn expiring(after: Duration) -> Bytes {
+    block(
+        "expiring",
+        None,
+        &format!(r#"{{"in":{}}}"#, after.as_secs()),
+    )
 }
 
 fn position(at: Option<Position>) -> Bytes {
@@ -148,6 +158,15 @@ mod tests {
         assert_eq!(
             reconnect(None),
             "retry: 700\nevent: position\ndata: {\"id\":null}\n\n"
+        );
+    }
+
+    #[test]
+    fn an_expiring_stream_says_so_in_whole_seconds_and_without_an_id() {
+        let after = Duration::from_millis(30_400);
+        assert_eq!(
+            Frame::notice(&Notice::Expiring { after }),
+            "event: expiring\ndata: {\"in\":30}\n\n"
         );
     }
 

@@ -21,6 +21,12 @@ pub enum Notice {
     Ping,
     /// The same as an event that clients see, for those that asked for it.
     Heartbeat(SystemTime),
+    /// The grant ends, and the stream with it: sent once, [`EXPIRING_BEFORE_END`](super::EXPIRING_BEFORE_END), or at
+    /// the beginning of a stream that does not last so long.
+    Expiring {
+        /// How long the stream still lasts.
+        after: Duration,
+    },
     /// The last notice of a stream that is about to be cut: when to reconnect, and after which position.
     Reconnect {
         /// How long to wait before reconnecting.

@@ -1,8 +1,12 @@
 //! The broadcaster's end of a stream, of which each shard holds those that it serves.
 
-use std::{sync::Arc, task::Waker};
+use std::{
+    sync::Arc,
+    task::Waker,
+    time::{Duration, Instant},
+};
 
-use super::timers::Timers;
+use super::{expiry::Expiry, timers::Timers};
 use crate::event::{EventId, Selector};
 
 /// The broadcaster's end of one stream: what it asked for, and its cursor in the log. Nothing else is kept for
@@ -19,6 +23,8 @@ pub struct Sender {
     pub(crate) gap: Option<EventId>,
     pub(crate) ending: Option<Ending>,
     pub(crate) timers: Timers,
+    /// When it ends, where its selector has a deadline.
+    pub(crate) expiry: Expiry,
     /// Counted among those that lag: a walk found it still unpolled.
     pub(crate) is_lagging: bool,
     waker: Option<Waker>,
@@ -55,6 +61,8 @@ impl Sender {
         cursor: Cursor,
         last_sent: EventId,
     ) -> Self {
+        let deadline = selector.deadline();
+        let expiry = deadline.map(|deadline| Expiry::of(deadline, Instant::now()));
         Self {
             selector,
             epoch,
@@ -63,6 +71,7 @@ impl Sender {
             gap: None,
             ending: None,
             timers: Timers::default(),
+            expiry: expiry.unwrap_or_default(),
             is_lagging: false,
             waker: None,
         }
@@ -78,6 +87,29 @@ impl Sender {
             && self.ending.is_none()
             && self.gap.is_none()
             && !self.timers.is_due()
+            && !self.expiry.is_due()
+    }
+
+    /// Looks at the clock, which shows `next_poll` when that is done again: the stream is to end no later than its
+    /// grant. Whether its client is to be sent that it will.
+    pub(crate) fn poll_expiry(&mut self, next_poll: Instant) -> bool {
+        let Some(deadline) = self.selector.deadline() else {
+            return false;
+        };
+        if self.expiry.has_ended(deadline, next_poll) {
+            self.ending = Some(Ending::Expired);
+        }
+        self.expiry.poll(deadline, next_poll)
+    }
+
+    /// How long the stream still lasts, if its client is to be sent that now, which counts as sent then.
+    pub(crate) fn take_expiring(&mut self) -> Option<Duration> {
+        if !self.expiry.is_due() {
+            return None;
+        }
+        let deadline = self.selector.deadline()?;
+        self.timers.sent_block();
+        self.expiry.take(deadline, Instant::now())
     }
 
     /// Has its stream begin in this epoch, the one that history was read in; but where that had been replaced

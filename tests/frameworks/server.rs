@@ -14,8 +14,8 @@ use tokio::sync::oneshot;
 use crate::support::PATIENCE;
 
 /// A server that runs until it is dropped.
-pub(super) struct Server {
-    pub(super) address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -34,7 +34,7 @@ impl Server {
         }
     }
 
-    pub(super) fn actix(configure: impl FnOnce(AppState) -> AppState + Send + 'static) -> Self {
+    pub(crate) fn actix(configure: impl FnOnce(AppState) -> AppState + Send + 'static) -> Self {
         Self::start(move |bound, stopped| {
             actix_web::rt::System::new().block_on(async move {
                 let routes = sse_broadcaster_actix::Routes::new(configure(state()));
@@ -57,7 +57,7 @@ impl Server {
         })
     }
 
-    pub(super) fn axum(configure: impl FnOnce(AppState) -> AppState + Send + 'static) -> Self {
+    pub(crate) fn axum(configure: impl FnOnce(AppState) -> AppState + Send + 'static) -> Self {
         Self::start(move |bound, stopped| {
             let runtime = tokio::runtime::Runtime::new().unwrap();
             runtime.block_on(async move {

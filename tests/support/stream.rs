@@ -6,6 +6,8 @@ use std::{
     time::Instant,
 };
 
+use sse_broadcaster::event::RESERVED_NAMES;
+
 use super::{
     PATIENCE,
     answer::{header_in, read_chunk, read_head},
@@ -105,7 +107,7 @@ impl Stream {
     pub fn event(&mut self) -> Option<Message> {
         loop {
             let message = self.next()?;
-            if !["connected", "gap", "heartbeat", "position"].contains(&message.name.as_str()) {
+            if !RESERVED_NAMES.contains(&message.name.as_str()) {
                 return Some(message);
             }
         }

@@ -136,7 +136,7 @@ impl Subscribe {
                 print_to_stderr(&gap(&message.data));
                 has_gap.set(true);
             }
-            "connected" | "heartbeat" | "position" => {}
+            "connected" | "expiring" | "heartbeat" | "position" => {}
             // It was published after this command began.
             _ if is_past(at, head) => return Some(End::Done),
             _ => {

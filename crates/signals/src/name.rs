@@ -10,8 +10,8 @@ pub const MAX_SIGNAL_NAME_BYTES: usize = MAX_NAME_BYTES - TOPIC_PREFIX.len();
 const DELETED: &str = "deleted";
 
 /// The name of a signal: 1 to [`MAX_SIGNAL_NAME_BYTES`] bytes of UTF-8 without control characters, `*` or
-/// `{`. The names of events that streams use for themselves are reserved: `connected`, `deleted`, `gap`,
-/// `heartbeat`, `position`.
+/// `{`. The names of events that streams use for themselves are reserved: `connected`, `deleted`,
+/// `expiring`, `gap`, `heartbeat`, `position`.
 ///
 /// ```
 /// use sse_broadcaster_signals::SignalName;
@@ -98,6 +98,7 @@ mod tests {
             "*",
             "{a}",
             "connected",
+            "expiring",
             "gap",
             "heartbeat",
             "position",

@@ -28,6 +28,10 @@ pub(in crate::broadcaster) enum Next {
     Ping(Ping),
     /// The heartbeat that its client asked for.
     Heartbeat,
+    /// The grant, and the stream with it, ends in so long.
+    Expiring {
+        after: Duration,
+    },
     /// Everything up to this id was sent.
     Position(EventId),
     /// With `settled` nothing else is due, and the waker is registered.
@@ -114,6 +118,9 @@ impl Shard {
         if sender.timers.take_heartbeat() {
             return Decision::Next(Next::Heartbeat);
         }
+        if let Some(after) = sender.take_expiring() {
+            return Decision::Next(Next::Expiring { after });
+        }
         // One of the two is in an older epoch: the walk that announces the other wakes this stream.
         if sender.epoch != state.position.epoch {
             return Decision::Next(Next::Wait { complete_to: None });
@@ -164,10 +171,11 @@ impl Shard {
     }
 
     /// What is due to a stream by the clock while it waits for history, between two blocks. Otherwise
-    /// its waker is kept.
+    /// its waker is kept. That its grant ends is for one that is `connected` only.
     pub(in crate::broadcaster) fn next_while_reading(
         &self,
         index: SenderIndex,
+        connected: bool,
         waker: &Waker,
     ) -> Next {
         let (next, replaced) = {
@@ -176,6 +184,10 @@ impl Shard {
             let sender = &mut senders[index as usize];
             let next = state.must_end_now(sender);
             let next = next.or_else(|| sender.timers.take_heartbeat().then_some(Next::Heartbeat));
+            let next = next.or_else(|| {
+                let after = connected.then(|| sender.take_expiring()).flatten()?;
+                Some(Next::Expiring { after })
+            });
             match next.or_else(|| sender.timers.take_ping().map(Next::Ping)) {
                 Some(next) => (next, None),
                 None => (Next::Wait { complete_to: None }, sender.register(waker)),
@@ -185,14 +197,15 @@ impl Shard {
         next
     }
 
-    /// A stream begins: history was read up to here, and `sent` is the last id that it is sent with that.
+    /// A stream begins: history was read up to here, and `sent` is the last id that it is sent with that. How long
+    /// it will last, if its client is to be sent that at once.
     pub(in crate::broadcaster) fn has_begun(
         &self,
         window: &Window,
         index: SenderIndex,
         read_to: ReadTo,
         sent: EventId,
-    ) {
+    ) -> Option<Duration> {
         let mut senders = self.senders.lock();
         let state = self.state.lock();
         let sender = &mut senders[index as usize];
@@ -201,6 +214,7 @@ impl Shard {
             sender.begin_in(read_to.epoch, window.head().epoch);
         }
         self.move_cursor(sender, &state, read_to);
+        sender.take_expiring()
     }
 
     /// History was read up to here, and `sent` is the last id that the stream is sent with that, if any is. The

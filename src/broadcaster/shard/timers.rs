@@ -17,15 +17,17 @@ impl Shard {
             .set_heartbeat(every);
     }
 
-    /// Wakes those to which a ping or a heartbeat falls due and those whose grant is over, and frees the indexes
-    /// of those that are gone.
+    /// Wakes those to which a ping or a heartbeat falls due and those whose grant ends, and frees the indexes of
+    /// those that are gone.
     pub(in crate::broadcaster) fn prune_stale(&self, now: Instant, polls: Polls) {
+        let next_poll = now + polls.every;
         self.each(|sender| {
-            if sender.selector.has_ended(now) {
+            if sender.selector.is_revoked() {
                 sender.ending = Some(Ending::Expired);
             }
-            let is_due = sender.timers.poll(polls.per_ping, now + polls.every);
-            is_due || sender.ending.is_some()
+            let is_due = sender.timers.poll(polls.per_ping, next_poll);
+            let is_expiring = sender.poll_expiry(next_poll);
+            is_due || is_expiring || sender.ending.is_some()
         });
         let overdue = {
             let senders = self.senders.lock();

@@ -33,7 +33,9 @@ impl Subscription {
 
     /// What the clock brings while history is read.
     pub(super) fn wait_for_history(&mut self, cx: &mut Context<'_>) -> Step {
-        let next = self.shard.next_while_reading(self.index, cx.waker());
+        let next = self
+            .shard
+            .next_while_reading(self.index, self.connected, cx.waker());
         self.by_clock(&next)
     }
 
@@ -42,6 +44,7 @@ impl Subscription {
             Next::Ping(Ping::Comment) => send(Notice::Ping),
             Next::Ping(Ping::Block) => send(Notice::Position(self.position())),
             Next::Heartbeat => send(Notice::Heartbeat(SystemTime::now())),
+            Next::Expiring { after } => send(Notice::Expiring { after: *after }),
             Next::End { retry: Some(retry) } => self.end(Ended::Drained, *retry),
             Next::End { retry: None } => {
                 self.stage = Stage::Disconnected;

@@ -1,10 +1,12 @@
 //! Where a stream begins.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use super::{Stage, Step, Subscription, next::send};
 use crate::{
-    broadcaster::{inner::Inner, item::Item, reconnects, replay::found::Replay, start::Start},
+    broadcaster::{
+        inner::Inner, item::Item, polls, reconnects, replay::found::Replay, start::Start,
+    },
     event::EventId,
     history::Unavailable,
     sse::Notice,
@@ -14,6 +16,12 @@ impl Subscription {
     pub(super) fn open(&mut self, start: Start) -> Step {
         let streams = self.inner.subscribers.get();
         let retry = Notice::Retry(reconnects::opening(streams));
+        let deadline = self.selector.deadline();
+        // The clock would be checked too late.
+        if deadline.is_some_and(|deadline| deadline <= Instant::now() + polls::LONGEST) {
+            self.stage = Stage::Disconnected;
+            return send(retry);
+        }
         if self.read_state() {
             return send(retry);
         }
@@ -73,9 +81,11 @@ impl Subscription {
         });
         let sent = replay.last_id().unwrap_or(replay.after);
         let window = &self.inner.window;
-        self.shard
-            .has_begun(window, self.index, replay.read_to(), sent);
-        let notices = [gap, connected].into_iter().flatten();
+        let expiring = self
+            .shard
+            .has_begun(window, self.index, replay.read_to(), sent)
+            .map(|after| Notice::Expiring { after });
+        let notices = [gap, connected, expiring].into_iter().flatten();
         let items: Vec<_> = notices
             .map(Item::Notice)
             .chain(self.found(replay))

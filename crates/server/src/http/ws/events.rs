@@ -19,6 +19,8 @@ use sse_broadcaster::{
 /// How many pings in a row a client may leave unanswered before the socket is closed. Pings are sent when
 /// nothing else is; anything that the client sends counts as an answer.
 const MAX_UNANSWERED: u8 = 6;
+/// The close code "Unauthorized" of IANA's registry.
+const UNAUTHORIZED: u16 = 3000;
 /// The first byte of a text message in one frame.
 const TEXT: u8 = 0x81;
 /// A ping without a payload.
@@ -47,6 +49,8 @@ pub(super) struct Events {
     lines: Bytes,
     /// The last reconnection time of the stream.
     retry: Option<Duration>,
+    /// Its end came with that time: it is not that the grant has ended.
+    ends_with_retry: bool,
     /// The rest of the message whose frame has begun.
     message: Bytes,
     pub(super) unanswered: Rc<UnansweredPings>,
@@ -59,6 +63,7 @@ impl Events {
             broadcaster,
             lines: Bytes::new(),
             retry: None,
+            ends_with_retry: false,
             message: Bytes::new(),
             unanswered: Rc::default(),
         }
@@ -109,6 +114,7 @@ impl Events {
     fn set_lines(&mut self, part: Part) {
         if let Part::Notice(Notice::Retry(after) | Notice::Reconnect { after, .. }, _) = &part {
             self.retry = Some(*after);
+            self.ends_with_retry = matches!(&part, Part::Notice(Notice::Reconnect { .. }, _));
         }
         self.lines = part.into_bytes();
     }
@@ -134,8 +140,11 @@ impl Events {
     fn reconnect_reason(&self) -> CloseReason {
         let (code, detail) = if self.broadcaster.is_draining() {
             (CloseCode::Restart, "the server restarts")
-        } else {
+        } else if self.ends_with_retry {
             (CloseCode::Again, "history is unreachable")
+        } else {
+            let code = CloseCode::Other(UNAUTHORIZED);
+            (code, "the grant has ended; connect with a new one")
         };
         let retry = self
             .retry

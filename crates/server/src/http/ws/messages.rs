@@ -51,6 +51,10 @@ enum Detail<'a> {
     Heartbeat {
         time: String,
     },
+    Expiring {
+        #[serde(rename = "in")]
+        secs: u64,
+    },
 }
 
 impl<'a> Message<'a> {
@@ -72,6 +76,10 @@ impl<'a> Message<'a> {
                     None,
                     Some(Detail::Heartbeat { time }),
                 ))
+            }
+            Notice::Expiring { after } => {
+                let secs = after.as_secs();
+                Some(Self::new("expiring", None, Some(Detail::Expiring { secs })))
             }
             _ => None,
         }
@@ -136,6 +144,12 @@ mod tests {
             (
                 Notice::Heartbeat(SystemTime::UNIX_EPOCH),
                 "{\"type\":\"heartbeat\",\"time\":\"1970-01-01T00:00:00.000Z\"}\n",
+            ),
+            (
+                Notice::Expiring {
+                    after: Duration::from_millis(30_400),
+                },
+                "{\"type\":\"expiring\",\"in\":30}\n",
             ),
             (
                 Notice::Reconnect {
