@@ -119,8 +119,13 @@ const ERRORS: [&str; 11] = [
     "unavailable(",
 ];
 
-/// Crates whose errors are not responses of the server.
-const WITHOUT_ROUTES: [&str; 3] = ["crates/access", "crates/bench", "crates/cli"];
+/// Where errors are not responses of the server.
+const WITHOUT_ROUTES: [&str; 4] = [
+    "crates/access/src/pattern",
+    "crates/access/src/revocation",
+    "crates/bench",
+    "crates/cli",
+];
 
 fn is_code(text: &str) -> bool {
     text.len() > 3

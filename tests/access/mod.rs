@@ -3,6 +3,9 @@
 mod cors;
 mod hosts;
 mod keys;
+mod positions;
 mod publish_policy;
 mod responses;
 mod sockets;
+mod token_settings;
+mod tokens;

@@ -12,5 +12,6 @@ mod real;
 mod settings;
 mod subscribe_fake;
 mod terminal;
+mod token;
 mod transfer;
 mod until;

@@ -52,7 +52,7 @@ fn a_server_flag_that_a_command_ignores_is_reported() {
 fn an_unknown_command_is_rejected_with_the_list_of_commands() {
     let line = run(&["--publish-key", "one", "secret"]).failed(2);
     assert!(
-        line.contains("subscribe, publish, bench and health"),
+        line.contains("subscribe, publish, bench, health and token"),
         "{line}"
     );
     assert!(!line.contains("secret"), "{line}");

@@ -66,7 +66,12 @@ impl<'a> Step<'a> {
             ["sse-broadcaster", "subscribe", ..] if !line.contains("--until head") => {
                 Self::Subscribe
             }
-            ["sse-broadcaster", "subscribe" | "publish" | "health", ..] => Self::Run,
+            [
+                "sse-broadcaster",
+                "subscribe" | "publish" | "health" | "token",
+                ..,
+            ]
+            | ["echo", ..] => Self::Run,
             ["sse-broadcaster", ..] => Self::Start(
                 line.split_once("sse-broadcaster")
                     .map_or("", |(_, arguments)| arguments.trim()),
@@ -287,6 +292,11 @@ fn the_commands_of_publishing_work() {
 fn the_commands_of_subscribing_and_of_signals_work() {
     Follower::follow_with(Some(Server::start(&[])), "docs/subscribing.md");
     Follower::follow_with(Some(Server::start(&[])), "docs/signals.md");
+}
+
+#[test]
+fn the_commands_of_configuration_work() {
+    Follower::follow_with(Some(Server::start(&[])), "docs/configuration.md");
 }
 
 #[test]

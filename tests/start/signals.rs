@@ -24,7 +24,7 @@ fn signals_without_a_meaning_are_logged_and_streams_stay_open() {
         server.wait_for_log(&format!("ignored SIG{signal}"));
     }
     server.signal("-HUP");
-    server.wait_for_log("there is no --publish-key-file to read again");
+    server.wait_for_log("there is no key file to read again");
     server.publish("default", "still there");
     assert_eq!(stream.event().unwrap().data, "still there");
 }
@@ -88,7 +88,7 @@ fn a_terminal_that_is_closed_ends_the_server_in_order() {
     let terminal = Terminal::open();
     let mut server = in_terminal(&terminal.name);
     server.signal("-HUP");
-    server.wait_for_log("there is no --publish-key-file");
+    server.wait_for_log("there is no key file");
     drop(terminal);
     // The kernel sends it to those that the terminal controls.
     server.signal("-HUP");

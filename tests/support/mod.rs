@@ -17,6 +17,7 @@ pub mod shim;
 pub mod socket;
 mod stream;
 pub mod terminal;
+pub mod tokens;
 
 use std::time::{Duration, Instant};
 

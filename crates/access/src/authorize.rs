@@ -55,7 +55,7 @@ mod tokens;
 #[cfg(test)]
 mod tokens_tests;
 
-pub use application::{Application, ApplicationOptions};
+pub use application::{Application, ApplicationOptions, MAX_TTL};
 pub use credentials::{Credentials, Source, cookie_value};
 pub use tokens::Tokens;
 

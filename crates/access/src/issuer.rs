@@ -60,6 +60,7 @@ pub struct Issuer {
     audiences: Vec<Box<str>>,
     leeway: Duration,
     requires_expiry: bool,
+    longest_lifetime: Option<Duration>,
     role: Role,
     keys: KeySource,
 }
@@ -97,6 +98,7 @@ impl Issuer {
             audiences: Vec::new(),
             leeway: DEFAULT_LEEWAY,
             requires_expiry: true,
+            longest_lifetime: None,
             role: Role::Any,
             keys: keys.into(),
         }
@@ -130,6 +132,14 @@ impl Issuer {
         self
     }
 
+    /// Its tokens end at most this long after they were issued, so that a revocation need not be kept for longer:
+    /// `iat` is required, and tokens that last longer are refused.
+    #[must_use]
+    pub fn longest_lifetime(mut self, lifetime: Duration) -> Self {
+        self.longest_lifetime = Some(lifetime);
+        self
+    }
+
     /// For what its keys are.
     #[must_use]
     pub fn role(mut self, role: Role) -> Self {
@@ -157,6 +167,10 @@ impl Issuer {
 
     pub(crate) fn requires_expiry(&self) -> bool {
         self.requires_expiry
+    }
+
+    pub(crate) fn max_lifetime(&self) -> Option<Duration> {
+        self.longest_lifetime
     }
 
     pub(crate) fn keys(&self) -> Keys {

@@ -106,6 +106,14 @@ impl Keys {
         self.0.keys.is_empty()
     }
 
+    /// Whether any of them is a secret, with which tokens can be created, too.
+    #[must_use]
+    pub fn has_secrets(&self) -> bool {
+        let hmac = AlgorithmFamily::Hmac.algorithms();
+        let is_secret = |key: &Key| key.algorithms.iter().any(|one| hmac.contains(one));
+        self.0.keys.iter().any(is_secret)
+    }
+
     /// Keys of a JWK set that cannot be used, and why: for a log.
     #[must_use]
     pub fn ignored(&self) -> &[String] {
@@ -265,19 +273,28 @@ fn of_pem(text: &str) -> Result<Vec<Key>, KeyError> {
 }
 
 fn of_lines(text: &str) -> Result<Vec<Key>, KeyError> {
-    let lines = text.lines().map(str::trim);
-    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-    lines
+    secrets(text)
         .map(|line| {
-            let (algorithm, secret) = secret_of_line(line)?;
+            let (algorithm, secret) = line?;
             Key::secret(algorithm, secret.as_bytes())
         })
         .collect()
 }
 
+/// The first of the lines with a secret.
+pub(crate) fn first_secret(text: &str) -> Option<Result<(Algorithm, &str), KeyError>> {
+    secrets(text).next()
+}
+
+fn secrets(text: &str) -> impl Iterator<Item = Result<(Algorithm, &str), KeyError>> {
+    let lines = text.lines().map(str::trim);
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.map(secret_of_line)
+}
+
 /// `HS256 <secret>`. Of anything else the error shows the first word only if it is like the name of an
 /// algorithm: it may be the secret.
-pub(crate) fn secret_of_line(line: &str) -> Result<(Algorithm, &str), KeyError> {
+fn secret_of_line(line: &str) -> Result<(Algorithm, &str), KeyError> {
     let (name, secret) = line.split_once(' ').unwrap_or((line, ""));
     let algorithm = match name {
         "HS256" => Algorithm::HS256,

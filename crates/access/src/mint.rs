@@ -40,7 +40,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     crypto,
-    keys::{KeyError, Keys, PrivateFamily, pem, private_family, secret_of_line},
+    keys::{KeyError, Keys, PrivateFamily, first_secret, pem, private_family},
 };
 
 mod explanation;
@@ -60,7 +60,8 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// A line `HS256 <secret>`, or a private key in PEM: `PRIVATE KEY` (PKCS #8), or `RSA PRIVATE KEY`.
+    /// A line `HS256 <secret>`, or a private key in PEM: `PRIVATE KEY` (PKCS #8), or `RSA PRIVATE KEY`. Of several
+    /// lines the first one that is no comment counts.
     ///
     /// # Errors
     /// Anything else, and secrets that are too short.
@@ -69,7 +70,7 @@ impl SigningKey {
         if !pem::is_pem(text) {
             // The same checks as for verification.
             Keys::parse(text)?;
-            let (algorithm, secret) = secret_of_line(text)?;
+            let (algorithm, secret) = first_secret(text).ok_or(KeyError::Empty)??;
             let key = EncodingKey::from_secret(secret.as_bytes()).map_err(|_| KeyError::Empty)?;
             return Ok(Self::of(algorithm, key));
         }

@@ -76,21 +76,10 @@ impl Revocations {
     ///
     /// # Errors
     /// No condition, or too many rules.
-    pub fn add(&self, mut rule: Rule) -> Result<Rule, RuleError> {
-        let now = SystemTime::now();
-        if rule.is_same(&Rule::new()) && rule.issued_before.is_none() {
-            return Err(RuleError::NoCondition);
-        }
-        if rule.token_id.is_none() && rule.issued_before.is_none() {
-            rule = rule.issued_before(now);
-        }
-        let now = unix(now);
-        let end = || {
-            now.saturating_add(self.longest_lifetime.as_secs())
-                .saturating_add(1)
-        };
-        let until = *rule.until.get_or_insert_with(end);
-        if until <= now {
+    pub fn add(&self, rule: Rule) -> Result<Rule, RuleError> {
+        let rule = self.complete(rule)?;
+        let now = unix(SystemTime::now());
+        if rule.until.is_some_and(|until| until <= now) {
             return Ok(rule);
         }
         let mut rules = self.rules.write();
@@ -99,6 +88,25 @@ impl Revocations {
         self.count.store(rules.len(), Ordering::Release);
         drop(rules);
         self.generation.fetch_add(1, Ordering::AcqRel);
+        Ok(rule)
+    }
+
+    /// The rule with its end, and with the time until which grants that it applies to were issued: for a caller that
+    /// keeps the rule before it is added.
+    ///
+    /// # Errors
+    /// No condition.
+    pub fn complete(&self, mut rule: Rule) -> Result<Rule, RuleError> {
+        let now = SystemTime::now();
+        if rule.is_same(&Rule::new()) && rule.issued_before.is_none() {
+            return Err(RuleError::NoCondition);
+        }
+        if rule.token_id.is_none() && rule.issued_before.is_none() {
+            rule = rule.issued_before(now);
+        }
+        let seconds = self.longest_lifetime.as_secs().saturating_add(1);
+        rule.until
+            .get_or_insert_with(|| unix(now).saturating_add(seconds));
         Ok(rule)
     }
 

@@ -186,6 +186,10 @@ impl Parsed<'_> {
         {
             return Err(TokenError::new(Check::NotYetValid { at }));
         }
+        let issued_at = time(claims, "iat")?;
+        if let Some(max) = issuer.max_lifetime() {
+            check_lifetime(issued_at, expires_at, max)?;
+        }
         self.check_audience(issuer, context.resource)?;
         let mut builder =
             Grants::builder()
@@ -201,7 +205,7 @@ impl Parsed<'_> {
         if let Some(id) = text(claims, "jti")? {
             builder = builder.token_id(id);
         }
-        if let Some(at) = time(claims, "iat")? {
+        if let Some(at) = issued_at {
             builder = builder.issued_at(at);
         }
         // Within the leeway the clock here may be the wrong one: then what was accepted is not cut at once.
@@ -231,6 +235,28 @@ impl Parsed<'_> {
         }
         let expected = expected.into_iter().map(ToOwned::to_owned).collect();
         Err(TokenError::new(Check::Audience { expected }))
+    }
+}
+
+/// Without `iat` a token could be presented for the first time long after a revocation that applies to it has ended.
+fn check_lifetime(
+    issued_at: Option<SystemTime>,
+    expires_at: Option<SystemTime>,
+    max: Duration,
+) -> Result<(), TokenError> {
+    let seconds = max.as_secs();
+    let issued_at = issued_at.ok_or_else(|| {
+        TokenError::claim(
+            "iat",
+            format!("is missing; a token may last {seconds} s from then"),
+        )
+    })?;
+    match expires_at {
+        Some(at) if at <= issued_at + max => Ok(()),
+        _ => Err(TokenError::claim(
+            "exp",
+            format!("is more than {seconds} s after \"iat\", the longest that a token may last"),
+        )),
     }
 }
 

@@ -88,6 +88,12 @@ impl HttpUrl {
         self.0.as_str()
     }
 
+    /// Whether requests leave this machine, and are not encrypted.
+    #[must_use]
+    pub fn is_exposed(&self) -> bool {
+        self.0.scheme() == "http" && !self.is_local()
+    }
+
     fn is_local(&self) -> bool {
         match self.0.host() {
             Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),

@@ -1,10 +1,10 @@
-//! Publish keys: from flags, the environment or a file.
+//! Keys of publishers and operators: from flags, the environment or a file.
 
 use std::{
     fs::File,
     io::{self, Read as _},
     os::unix::fs::MetadataExt as _,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use crate::{BadSetting, Secret};
@@ -23,15 +23,17 @@ pub struct KeyFile {
     /// Each with the number of its line.
     keys: Vec<(usize, Secret)>,
     mode: u32,
+    flag: &'static str,
+    path: PathBuf,
 }
 
 impl KeyFile {
-    /// Reads a key file of at most 1 MiB and 1000 keys.
+    /// Reads the key file of this setting, of at most 1 MiB and 1000 keys.
     ///
     /// # Errors
     /// When it cannot be read, is too long, or holds no key.
-    pub fn read(path: &Path) -> Result<Self, BadSetting> {
-        let bad = |why: String| BadSetting(format!("--publish-key-file {}: {why}", path.display()));
+    pub fn read(flag: &'static str, path: &Path) -> Result<Self, BadSetting> {
+        let bad = |why: String| BadSetting(format!("{flag} {}: {why}", path.display()));
         let read = || -> io::Result<_> {
             let file = File::open(path)?;
             let mode = file.metadata()?.mode();
@@ -50,20 +52,23 @@ impl KeyFile {
         if keys.len() > MAX_KEYS {
             return Err(bad(format!("it holds more than {MAX_KEYS} keys")));
         }
-        Ok(Self { keys, mode })
+        Ok(Self {
+            keys,
+            mode,
+            flag,
+            path: path.to_owned(),
+        })
     }
 
     /// The keys of a server.
     ///
     /// # Errors
     /// When a key is too short, or cannot be sent in a header.
-    pub fn checked(self, path: &Path) -> Result<Vec<Secret>, BadSetting> {
+    pub fn checked(self) -> Result<Vec<Secret>, BadSetting> {
         for (line, key) in &self.keys {
             check(key).map_err(|why| {
-                BadSetting(format!(
-                    "--publish-key-file {}, line {line}: {why}",
-                    path.display()
-                ))
+                let (flag, path) = (self.flag, self.path.display());
+                BadSetting(format!("{flag} {path}, line {line}: {why}"))
             })?;
         }
         Ok(self.keys.into_iter().map(|(_, key)| key).collect())
@@ -77,18 +82,24 @@ impl KeyFile {
 
     /// A warning where others than its owner can read the file.
     #[must_use]
-    pub fn exposure(&self, path: &Path) -> Option<String> {
-        let who = match (self.mode & 0o004, self.mode & 0o040) {
-            (0, 0) => return None,
-            (0, _) => "the group of the file",
-            _ => "every user of this machine",
-        };
-        let path = path.display();
-        Some(format!(
-            "--publish-key-file {path} can be read by {who} (mode {:04o}): chmod 600 {path}",
-            self.mode & 0o7777
-        ))
+    pub fn exposure(&self) -> Option<String> {
+        exposure(self.flag, &self.path, self.mode)
     }
+}
+
+/// A warning where others than its owner can read the file of this setting, which has this mode.
+#[must_use]
+pub fn exposure(flag: &str, path: &Path, mode: u32) -> Option<String> {
+    let who = match (mode & 0o004, mode & 0o040) {
+        (0, 0) => return None,
+        (0, _) => "the group of the file",
+        _ => "every user of this machine",
+    };
+    let path = path.display();
+    Some(format!(
+        "{flag} {path} can be read by {who} (mode {:04o}): chmod 600 {path}",
+        mode & 0o7777
+    ))
 }
 
 pub(crate) fn keys_of(text: &str) -> Vec<(usize, Secret)> {

@@ -130,7 +130,7 @@ pub fn key(
 ) -> Result<Option<Secret>, Failure> {
     let given = keys.iter().find(|key| !key.expose().is_empty()).cloned();
     let of_file = |file: Option<&PathBuf>| {
-        let read = file.map(|file| KeyFile::read(file));
+        let read = file.map(|file| KeyFile::read("--publish-key-file", file));
         let read = read.transpose().map(|keys| keys.and_then(KeyFile::first));
         read.map_err(|bad| Failure::usage(bad.to_string()))
     };

@@ -194,7 +194,7 @@ fn acquire(lock: &File, path: &Path, wait: Duration) -> Result<(), OpenError> {
     }
 }
 
-fn cannot_write(path: &Path, error: io::Error) -> OpenError {
+pub(super) fn cannot_write(path: &Path, error: io::Error) -> OpenError {
     OpenError::new(format!(
         "{} cannot be written: {error}; --data-dir wants a directory that the server's user may write \
          to, on a disk with room",

@@ -19,6 +19,7 @@ mod lost;
 mod names;
 mod opening;
 mod options;
+mod position_key;
 mod private;
 mod queue;
 mod read;
@@ -128,6 +129,26 @@ impl Disk {
             writer: Mutex::new(Some(thread)),
             readers,
             has_complained: AtomicBool::new(false),
+        })
+    }
+
+    /// A key that is kept beside the log for all processes that open it: the one that is there, or `new`, which is
+    /// written then. Blocks.
+    ///
+    /// # Errors
+    /// The file with the key is damaged, or cannot be read or written.
+    pub fn position_key(&self, new: [u8; 16]) -> Result<[u8; 16], OpenError> {
+        position_key::keep(&self.directory, new).map_err(|error| {
+            let file = position_key::file(&self.directory);
+            match error.kind() {
+                std::io::ErrorKind::InvalidData => OpenError::new(format!(
+                    "{} is damaged, with which positions are encrypted: restore a copy of it, or delete it; \
+                     clients that reconnect may then get a gap",
+                    file.display()
+                ))
+                .caused_by(error),
+                _ => directory::cannot_write(&file, error),
+            }
         })
     }
 

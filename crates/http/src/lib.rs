@@ -34,8 +34,9 @@ mod uploads;
 
 pub use accept::{PageFormat, accepted, accepted_of};
 pub use access::{
-    Access, AddressSlot, Authorization, Client, DEFAULT_TOKEN_COOKIE, Gate, KeyRing, Permit,
-    Publishers, Replaced, SubscribeAccess, TOKEN_PARAMETER,
+    Access, AddressSlot, Authorization, Client, DEFAULT_TOKEN_COOKIE, Gate, KeyRing,
+    POSITION_KEY_BYTES, Permit, PositionKey, Publishers, Replaced, SubscribeAccess,
+    TOKEN_PARAMETER,
 };
 pub use json_line::json_line;
 pub use parameters::{

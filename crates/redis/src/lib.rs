@@ -30,6 +30,7 @@ pub mod fuzzing;
 mod names;
 mod options;
 mod poll;
+mod position_key;
 mod read;
 mod refusal;
 mod reservations;
@@ -137,6 +138,15 @@ impl Redis {
             }
         };
         let _ = timeout(within, tried).await;
+    }
+
+    /// A key that all nodes share, beside the log: the one in Redis, or `new`, which is kept then. It is lost with the
+    /// other keys, so that a node should ask again from time to time. Dropping the future may leave `new` kept.
+    ///
+    /// # Errors
+    /// Redis cannot be reached, or takes no writes.
+    pub async fn position_key(&self, new: [u8; 16]) -> Result<[u8; 16], Unavailable> {
+        position_key::keep(&self.shared, new).await
     }
 
     /// Where it is, without the password.

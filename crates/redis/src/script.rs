@@ -97,6 +97,8 @@ pub(super) struct Keys {
     /// The filter of the idempotency keys whose events were dropped.
     pub(super) used_filter: String,
     pub(super) retained: String,
+    /// Of the cipher of positions; no script uses it.
+    pub(super) position_key: String,
     /// How many entries the index of each topic has.
     pub(super) topics: String,
     /// Followed by the topic.
@@ -112,6 +114,7 @@ impl Keys {
             ids_by_key: key("own"),
             used_filter: key("spent"),
             retained: key("retained"),
+            position_key: key("position-key"),
             topics: key("topics"),
             topic: key("topic:"),
         }

@@ -1,6 +1,7 @@
 //! The command line: serving, and the commands that are clients of a server.
 
 mod environment;
+mod token;
 mod usage;
 
 use std::{env, fmt::Display, process::ExitCode};
@@ -71,6 +72,8 @@ enum Command {
     Bench(Bench),
     /// Check whether the server is alive, for a container's health check
     Health(Health),
+    /// Create a token, or say why one is accepted or refused
+    Token(Box<token::Token>),
 }
 
 impl Command {
@@ -82,6 +85,7 @@ impl Command {
             #[cfg(feature = "bench")]
             Self::Bench(_) => ("bench", &["listen", "publish-key", "publish-key-file"]),
             Self::Health(_) => ("health", &["listen", "admin-listen"]),
+            Self::Token(_) => ("token", &[]),
         };
         for flag in given.flags_beside(used) {
             print_to_stderr(&format!("{flag} has no effect on the command {name}"));
@@ -97,6 +101,7 @@ impl Command {
             #[cfg(feature = "bench")]
             Self::Bench(bench) => bench.run(&defaults),
             Self::Health(health) => health.run(&defaults),
+            Self::Token(token) => token.run(),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,

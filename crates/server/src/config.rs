@@ -1,19 +1,25 @@
 //! Every setting of the server, as a flag and as a variable `SSE_BROADCASTER_*`.
 
+mod access;
 mod addresses;
 mod given;
 mod history;
 mod keys;
 mod origin;
+mod tokens;
 
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, builder::BoolishValueParser};
 use sse_broadcaster_cli::{Defaults, size};
 
+pub(crate) use access::topic_json;
+pub use access::{AccessConfig, SubscribeAccess};
 pub use given::Given;
 pub use history::{HistoryConfig, LogLocation};
 pub(crate) use sse_broadcaster_cli::{BadSetting, Secret};
+pub use tokens::TokenConfig;
+pub(crate) use tokens::{KeyLocation, TrustedIssuer};
 
 /// Most worker threads.
 const MAX_WORKERS: i64 = 512;
@@ -168,6 +174,9 @@ pub struct Config {
     /// No client may publish by GET /events/<msg>
     #[arg(long, env = "SSE_BROADCASTER_NO_GET_PUBLISH", value_parser = BoolishValueParser::new())]
     pub no_get_publish: bool,
+
+    #[command(flatten)]
+    pub access: AccessConfig,
 
     /// After SIGTERM: how long to keep serving, while load balancers notice that the server is not ready
     #[arg(long, env = "SSE_BROADCASTER_DRAIN_DELAY", value_name = "DURATION", value_parser = duration,

@@ -3,17 +3,23 @@
 //! ```text
 //! process/serve.rs      starts the server, and drains it at the end
 //! process/history.rs    opens the history that the settings choose
-//! process/key_file.rs   reads the publish keys again when their file changes
+//! process/authorization.rs   who may read what
+//! process/position_cipher.rs the key of encrypted positions, kept where history is
+//! process/key_file.rs   reads key files again when they change
+//! process/token_keys.rs  the keys of tokens, from files and URLs
 //! process/logging.rs    the filter and the format of the log
 //! process/signals.rs    SIGTERM, SIGHUP and all others
 //! process/error.rs      why a server does not start, or stops
 //! ```
 
+mod authorization;
 pub(crate) mod error;
 mod history;
 mod key_file;
 mod logging;
+mod position_cipher;
 mod serve;
 mod signals;
+pub(crate) mod token_keys;
 
 pub(crate) use self::serve::serve;

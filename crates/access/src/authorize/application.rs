@@ -117,8 +117,7 @@ impl Application {
         for name in &mut options.headers {
             name.make_ascii_lowercase();
         }
-        let is_own = |name: &String| OWN_HEADERS.contains(&name.as_str());
-        options.headers.retain(|name| !is_own(name));
+        options.headers.retain(|name| Self::may_send(name));
         options.headers.sort();
         options.headers.dedup();
         Self(Arc::new(Inner {
@@ -129,6 +128,12 @@ impl Application {
             options,
             flights: Flights::new(),
         }))
+    }
+
+    /// Whether a header of this name can be one of [`ApplicationOptions::headers`].
+    #[must_use]
+    pub fn may_send(name: &str) -> bool {
+        !OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name))
     }
 
     async fn ask(&self, credentials: &Credentials<'_>) -> Outcome {

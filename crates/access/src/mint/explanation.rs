@@ -78,10 +78,11 @@ impl fmt::Display for Explanation {
             } else {
                 "JWT (Mercure 0.x)"
             };
-            let key_id = self.key_id.as_deref().unwrap_or("none");
+            let key_id = self.key_id.as_ref();
+            let key_id = key_id.map_or("none".to_owned(), |id| format!("{id:?}"));
             writeln!(f, "rules:     {rules}")?;
             writeln!(f, "algorithm: {algorithm:?}")?;
-            writeln!(f, "key id:    {key_id:?}")?;
+            writeln!(f, "key id:    {key_id}")?;
             writeln!(f, "claims:    {}", Value::Object(self.claims.clone()))?;
         }
         match &self.outcome {

@@ -42,7 +42,8 @@ impl Config {
         addresses: &[SocketAddr],
         has_keys: bool,
     ) -> Result<(), BadSetting> {
-        let chosen = has_keys || self.allow_anonymous_publish || self.no_publish;
+        let has_grants = self.access.has_grants();
+        let chosen = has_keys || has_grants || self.allow_anonymous_publish || self.no_publish;
         match addresses.iter().find(|address| !is_loopback(address.ip())) {
             Some(public) if !chosen => Err(BadSetting(format!(
                 "{public} can be reached from other machines: choose who may publish. Clients with a key, \

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ffi::OsStr};
 
 use clap::{ArgMatches, Command, parser::ValueSource};
 
-use super::{BadSetting, Config, LogLocation};
+use super::{BadSetting, Config, LogLocation, SubscribeAccess};
 use sse_broadcaster_cli::size;
 
 /// The settings that were given on the command line or in the environment.
@@ -109,6 +109,7 @@ impl Config {
     fn rules(&self) -> Vec<Rule> {
         let mut rules = self.history_rules();
         rules.extend(self.access_rules());
+        rules.extend(self.grant_rules());
         rules
     }
 
@@ -179,6 +180,47 @@ impl Config {
                 &["cors-origin"],
                 has_any(&self.cors_origin),
                 "beside \"*\", which admits every origin",
+            ),
+        ]
+    }
+}
+
+impl Config {
+    fn grant_rules(&self) -> Vec<Rule> {
+        let access = &self.access;
+        let has_keys = access.tokens.has_keys();
+        let grants_nothing = access.subscribe_access == SubscribeAccess::Open && self.no_publish;
+        vec![
+            Rule::new(
+                &[
+                    "token-audience",
+                    "token-leeway",
+                    "token-lifetime",
+                    "token-cookie",
+                    "token-query",
+                ],
+                !has_keys,
+                "without keys of tokens: --token-key-file, --token-jwks-url or SSE_BROADCASTER_TOKEN_KEY",
+            ),
+            Rule::new(
+                &["authorize-header", "authorize-cookie"],
+                access.authorize_url.is_none(),
+                "without --authorize-url",
+            ),
+            Rule::new(
+                &["protected-topic"],
+                access.subscribe_access == SubscribeAccess::Closed,
+                "with --subscribe-access closed, which protects all topics",
+            ),
+            Rule::new(
+                &[
+                    "token-key-file",
+                    "token-key",
+                    "token-jwks-url",
+                    "authorize-url",
+                ],
+                grants_nothing,
+                "with --subscribe-access open and --no-publish: nothing needs a grant",
             ),
         ]
     }
@@ -273,6 +315,9 @@ mod tests {
                 &["--cors-origin", "*", "--cors-origin", "http://a"],
                 "--cors-origin",
             ),
+            (&["--token-leeway", "1s"], "--token-leeway"),
+            (&["--token-leeway", "1s", "--token-key-file", "f"], ""),
+            (&["--authorize-header", "X-A"], "--authorize-header"),
         ] {
             let reports = config(args).without_effect();
             assert_eq!(

@@ -1,21 +1,17 @@
-//! The publish keys of the flag and of the environment.
+//! The publish keys of the flags and of the environment.
 
 use sse_broadcaster_cli::check_key;
 
 use super::{BadSetting, Config, Secret};
+
+const PUBLISH_KEY: &str = "publish-key";
 
 impl Config {
     /// The keys of `--publish-key`. The variable may have several, separated by commas; a flag has one key,
     /// since it can be repeated.
     #[must_use]
     pub fn given_keys(&self) -> Vec<Secret> {
-        let by_variable = self.given.by_variable("publish-key");
-        let texts = self.publish_key.iter().flat_map(|key| {
-            let parts = key.expose().split(move |char| by_variable && char == ',');
-            parts.map(str::trim)
-        });
-        let texts = texts.filter(|text| !text.is_empty());
-        texts.map(Secret::from).collect()
+        self.split(PUBLISH_KEY, &self.publish_key)
     }
 
     /// The same keys, checked.
@@ -23,16 +19,30 @@ impl Config {
     /// # Errors
     /// If a key is too short, or has characters that a header cannot have.
     pub fn checked_keys(&self) -> Result<Vec<Secret>, BadSetting> {
-        let (keys, by_variable) = (self.given_keys(), self.given.by_variable("publish-key"));
+        self.check_keys(PUBLISH_KEY, self.given_keys())
+    }
+
+    fn split(&self, flag: &str, keys: &[Secret]) -> Vec<Secret> {
+        let by_variable = self.given.by_variable(flag);
+        let texts = keys.iter().flat_map(|key| {
+            let parts = key.expose().split(move |char| by_variable && char == ',');
+            parts.map(str::trim)
+        });
+        let texts = texts.filter(|text| !text.is_empty());
+        texts.map(Secret::from).collect()
+    }
+
+    fn check_keys(&self, flag: &str, keys: Vec<Secret>) -> Result<Vec<Secret>, BadSetting> {
+        let by_variable = self.given.by_variable(flag);
         let name = if by_variable {
-            "SSE_BROADCASTER_PUBLISH_KEY"
+            format!("SSE_BROADCASTER_{}", flag.to_uppercase().replace('-', "_"))
         } else {
-            "--publish-key"
+            format!("--{flag}")
         };
         let comma = if by_variable && keys.len() > 1 {
-            "; commas separate keys here: write a key with a comma into a --publish-key-file"
+            format!("; commas separate keys here: write a key with a comma into a --{flag}-file")
         } else {
-            ""
+            String::new()
         };
         for (index, key) in keys.iter().enumerate() {
             check_key(key).map_err(|why| {

@@ -44,6 +44,9 @@ pub enum ServeError {
          log), or lower --max-event-bytes"
     )]
     WindowTooSmall(StartError),
+    /// The system does not give random numbers.
+    #[error("the system gives no random numbers")]
+    Random(#[source] io::Error),
     /// The broadcaster could not be started.
     #[error(transparent)]
     Start(StartError),

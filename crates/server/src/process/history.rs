@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::error::ServeError;
+use super::{error::ServeError, position_cipher::KeyStore};
 use crate::config::{BadSetting, Config, LogLocation};
 use sse_broadcaster::history::{History, Memory};
 use sse_broadcaster_cli::Secret;
@@ -16,6 +16,7 @@ const REDIS_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) struct Opened {
     pub(crate) history: Arc<dyn History>,
     pub(crate) description: String,
+    pub(crate) key_store: KeyStore,
 }
 
 /// Opens the history. Blocks while another process has the directory.
@@ -29,6 +30,7 @@ pub(crate) async fn open(config: &Config) -> Result<Opened, ServeError> {
         LogLocation::Memory => Ok(Opened {
             history: Arc::new(Memory::new(retention)),
             description: format!("in memory ({events} events, {mebibytes} MiB)"),
+            key_store: KeyStore::Memory,
         }),
         LogLocation::Disk(directory) => {
             let disk = Disk::open(
@@ -39,10 +41,11 @@ pub(crate) async fn open(config: &Config) -> Result<Opened, ServeError> {
                     .window(config.history.window())
                     .cache_bytes(config.history.cache_bytes),
             );
-            let disk = disk?;
+            let disk = Arc::new(disk?);
             let held = disk.bounds().events;
             Ok(Opened {
-                history: Arc::new(disk),
+                history: Arc::clone(&disk) as _,
+                key_store: KeyStore::Disk(disk),
                 description: format!(
                     "in {} (holds {held} events, keeps {events} and {mebibytes} MiB, synced {})",
                     directory.display(),
@@ -63,8 +66,10 @@ async fn open_redis(config: &Config, url: &Secret) -> Result<Opened, ServeError>
     let redis = Redis::connect(options).map_err(|bad| BadSetting(format!("--redis-url: {bad}")))?;
     redis.tried(REDIS_WITHIN).await;
     let description = format!("in Redis at {} (prefix {prefix})", redis.address());
+    let redis = Arc::new(redis);
     Ok(Opened {
-        history: Arc::new(redis),
+        history: Arc::clone(&redis) as _,
         description,
+        key_store: KeyStore::Redis(redis),
     })
 }

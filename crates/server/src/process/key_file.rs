@@ -1,10 +1,15 @@
-//! Reads the key file of a running server again on SIGHUP, and when it has changed.
+//! Reads the key files of a running server again on SIGHUP, and when they have changed.
 
-use std::{fs, io, os::unix::fs::MetadataExt as _, path::PathBuf, time::Duration};
+use std::{
+    fmt, fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::config::{BadSetting, Config};
+use crate::config::BadSetting;
 use sse_broadcaster_actix::KeyRing;
 
 use sse_broadcaster_cli::{KeyFile, Secret};
@@ -13,33 +18,111 @@ use sse_broadcaster_cli::{KeyFile, Secret};
 /// file that is being written is not read in part.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Reads the keys of all settings.
-///
-/// # Errors
-/// For a file that cannot be read, and for a key that is not valid.
-pub(crate) fn load(config: &Config) -> Result<(Vec<Secret>, Option<Watched>), BadSetting> {
-    let fixed = config.checked_keys()?;
-    let Some(path) = config.publish_key_file.clone() else {
-        return Ok((fixed, None));
-    };
-    let mut watched = Watched {
-        path,
-        fixed,
-        loaded: FileState::Missing(io::ErrorKind::NotFound),
-        polled: FileState::Missing(io::ErrorKind::NotFound),
-    };
-    watched.loaded = watched.poll();
-    watched.polled = watched.loaded;
-    Ok((watched.read()?, Some(watched)))
+/// A kind of keys that are sent as `Authorization: Bearer`: those of publishers, for example.
+pub(crate) struct KeySetting {
+    /// For the log, for example `publish keys`.
+    pub(crate) name: &'static str,
+    pub(crate) file_flag: &'static str,
+    /// The keys of the other settings.
+    pub(crate) fixed: Vec<Secret>,
+    pub(crate) file: Option<PathBuf>,
 }
 
-/// A key file that is polled.
-#[derive(Debug)]
+impl KeySetting {
+    /// Reads the keys of all settings, and returns what keeps them as the file has them.
+    ///
+    /// # Errors
+    /// For a file that cannot be read, and for a key that is not valid.
+    pub(crate) fn load(self) -> Result<(KeyRing, Option<Watched>), BadSetting> {
+        let Some(path) = self.file.clone() else {
+            return Ok((ring(&self.fixed), None));
+        };
+        let files = vec![WatchedFile::new(self.file_flag, &path)];
+        let keys = ring(&self.read(&path)?);
+        let reloaded = keys.clone();
+        let watched = Watched::new(files, move |changed, _| {
+            for path in changed {
+                self.reload(path, &reloaded);
+            }
+        });
+        Ok((keys, Some(watched)))
+    }
+
+    fn read(&self, path: &Path) -> Result<Vec<Secret>, BadSetting> {
+        let file = KeyFile::read(self.file_flag, path)?;
+        if let Some(exposure) = file.exposure() {
+            log::warn!("{exposure}");
+        }
+        let mut keys = self.fixed.clone();
+        keys.extend(file.checked()?);
+        Ok(keys)
+    }
+
+    fn reload(&self, path: &Path, ring: &KeyRing) {
+        match self.read(path) {
+            Ok(keys) => {
+                let new = ring.replace(keys.iter().map(Secret::expose));
+                log::info!(
+                    "read {} again: {} {}, {} added, {} removed",
+                    path.display(),
+                    new.keys,
+                    self.name,
+                    new.added,
+                    new.removed
+                );
+            }
+            Err(bad) => log::error!("the {} stay as they were: {bad}", self.name),
+        }
+    }
+}
+
+fn ring(keys: &[Secret]) -> KeyRing {
+    keys.iter().map(Secret::expose).collect()
+}
+
+/// Files that are polled, and what reads them again: it is given the changed ones, or all on SIGHUP, which the second
+/// argument says.
 pub(crate) struct Watched {
+    files: Vec<WatchedFile>,
+    reload: Reload,
+}
+
+type Reload = Box<dyn FnMut(&[&Path], bool) + Send>;
+
+impl Watched {
+    pub(crate) fn new(
+        files: Vec<WatchedFile>,
+        reload: impl FnMut(&[&Path], bool) + Send + 'static,
+    ) -> Self {
+        Self {
+            files,
+            reload: Box::new(reload),
+        }
+    }
+
+    /// Reads the files again that have changed, or all if that was requested.
+    fn update(&mut self, is_requested: bool) {
+        let due = self.files.iter_mut();
+        let due = due.filter_map(|file| file.is_due(is_requested).then_some(&*file.path));
+        let due: Vec<_> = due.collect();
+        if is_requested || !due.is_empty() {
+            (self.reload)(&due, is_requested);
+        }
+    }
+}
+
+impl fmt::Debug for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Watched").field(&self.files).finish()
+    }
+}
+
+/// A file that is polled.
+#[derive(Debug)]
+pub(crate) struct WatchedFile {
+    flag: &'static str,
     path: PathBuf,
-    /// The keys of the other settings.
-    fixed: Vec<Secret>,
-    /// The state whose keys the ring has.
+    /// The state that was read last.
     loaded: FileState,
     /// The state at the last poll.
     polled: FileState,
@@ -59,12 +142,12 @@ enum FileState {
     },
 }
 
-impl Watched {
-    fn poll(&self) -> FileState {
-        match fs::metadata(&self.path) {
-            Err(error) => FileState::Missing(error.kind()),
-            Ok(file) if !file.is_file() => FileState::NotRegular,
-            Ok(file) => FileState::File {
+impl FileState {
+    fn of(path: &Path) -> Self {
+        match fs::metadata(path) {
+            Err(error) => Self::Missing(error.kind()),
+            Ok(file) if !file.is_file() => Self::NotRegular,
+            Ok(file) => Self::File {
                 inode: (file.dev(), file.ino()),
                 bytes: file.size(),
                 modified: (file.mtime(), file.mtime_nsec()),
@@ -72,66 +155,60 @@ impl Watched {
             },
         }
     }
+}
 
-    fn read(&self) -> Result<Vec<Secret>, BadSetting> {
-        let file = KeyFile::read(&self.path)?;
-        if let Some(exposure) = file.exposure(&self.path) {
-            log::warn!("{exposure}");
+impl WatchedFile {
+    /// In the state that it has now: to be called before it is read, so that no change is missed.
+    pub(crate) fn new(flag: &'static str, path: &Path) -> Self {
+        let state = FileState::of(path);
+        Self {
+            flag,
+            path: path.to_owned(),
+            loaded: state,
+            polled: state,
         }
-        let mut keys = self.fixed.clone();
-        keys.extend(file.checked(&self.path)?);
-        Ok(keys)
     }
 
-    /// Reads the keys again if the file has changed, or if that was requested.
-    fn update(&mut self, ring: &KeyRing, is_requested: bool) {
-        let state = self.poll();
+    /// Whether it is to be read again.
+    fn is_due(&mut self, is_requested: bool) -> bool {
+        let state = FileState::of(&self.path);
         let is_new = state != self.loaded && state == self.polled;
         self.polled = state;
         if !is_requested && !is_new {
-            return;
+            return false;
         }
-        let path = self.path.display();
         if state == FileState::NotRegular {
             log::warn!(
-                "--publish-key-file {path} is not a regular file: the publish keys stay as they are"
+                "{} {} is not a regular file: its keys stay as they are",
+                self.flag,
+                self.path.display()
             );
-            return;
+            return false;
         }
         self.loaded = state;
-        match self.read() {
-            Ok(keys) => {
-                let new = ring.replace(keys.iter().map(Secret::expose));
-                log::info!(
-                    "read {path} again: {} publish keys, {} added, {} removed",
-                    new.keys,
-                    new.added,
-                    new.removed
-                );
-            }
-            Err(bad) => log::error!("the publish keys stay as they were: {bad}"),
-        }
+        true
     }
+}
 
-    /// Polls the file at an interval, and reads it again whenever `requested` completes.
-    pub(crate) async fn follow(mut self, ring: KeyRing, mut requested: impl AsyncFnMut()) {
-        let mut polls = interval(POLL_INTERVAL);
-        polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            let by_signal = tokio::select! {
-                () = requested() => true,
-                _ = polls.tick() => false,
-            };
-            // Not on this thread: the file may be on a disk that hangs.
-            let ring = ring.clone();
-            let updated = tokio::task::spawn_blocking(move || {
-                self.update(&ring, by_signal);
-                self
-            });
-            match updated.await {
-                Ok(watched) => self = watched,
-                Err(_) => return,
+/// Polls the files at an interval, and reads all again whenever `requested` completes.
+pub(crate) async fn follow(mut watched: Vec<Watched>, mut requested: impl AsyncFnMut()) {
+    let mut polls = interval(POLL_INTERVAL);
+    polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let by_signal = tokio::select! {
+            () = requested() => true,
+            _ = polls.tick() => false,
+        };
+        // Not on this thread: the file may be on a disk that hangs.
+        let updated = tokio::task::spawn_blocking(move || {
+            for files in &mut watched {
+                files.update(by_signal);
             }
+            watched
+        });
+        match updated.await {
+            Ok(files) => watched = files,
+            Err(_) => return,
         }
     }
 }

@@ -8,12 +8,15 @@ use std::sync::{
 use rustix::fs::Mode;
 
 use super::{
+    authorization::{self, Opened},
     error::ServeError,
-    history, key_file, logging,
+    history,
+    key_file::{self, KeySetting, Watched},
+    logging,
     signals::{self, Hangups, Shutdown},
 };
 use crate::{
-    config::Config,
+    config::{BadSetting, Config},
     http::{
         connection::limits::{self, Connections},
         listen::Listeners,
@@ -26,9 +29,10 @@ use sse_broadcaster::{
     broadcaster::{Broadcaster, Options},
     history::History,
 };
-use sse_broadcaster_actix::{Access, AppState, KeyRing, Publishers, UploadLimits};
+use sse_broadcaster_actix::{Access, AppState, KeyRing, Publishers, SubscribeAccess, UploadLimits};
+use sse_broadcaster_http::PositionKey;
 
-use sse_broadcaster_cli::{Secret, open_files};
+use sse_broadcaster_cli::open_files;
 
 /// Starts logging, serves until SIGTERM or SIGINT, and drains. Blocks.
 ///
@@ -63,14 +67,22 @@ async fn run(
     let connections = connections(config, &listeners);
     let max_connections = connections.public;
     report_unreachable(config, max_connections);
-    let (keys, key_file) = key_file::load(config)?;
+    let (keys, key_file) = publish_keys(config)?.load()?;
     config.check_publishing(&listeners.addresses(), !keys.is_empty())?;
-    let keys: KeyRing = keys.iter().map(Secret::expose).collect();
     let access = access(config, &keys);
-    actix_web::rt::spawn(follow_keys(key_file, keys, hangups));
+    let Opened {
+        authorization,
+        watched,
+    } = authorization::open(config)?;
+    let key_files = key_file.into_iter().chain(watched).collect();
+    actix_web::rt::spawn(follow_keys(key_files, hangups));
     let opened = history::open(config).await?;
     let announcement = announcement(&opened.description, &listeners, &access);
-    let broadcaster = start_broadcaster(config, opened.history, max_connections)?;
+    let cipher = match authorization.subscribe_access() {
+        SubscribeAccess::Open => None,
+        _ => Some(opened.key_store.cipher().await?),
+    };
+    let broadcaster = start_broadcaster(config, opened.history, cipher, max_connections)?;
     let ready = Arc::new(AtomicBool::new(true));
     let direct = Arc::<AtomicUsize>::default();
     let uploads = UploadLimits::default()
@@ -79,6 +91,7 @@ async fn run(
         .idle_timeout(config.upload_idle_timeout);
     let state = AppState::new(&broadcaster)
         .access(access)
+        .authorization(authorization)
         .upload_limits(uploads);
     let status = Arc::new(Status {
         ready: Arc::clone(&ready),
@@ -136,27 +149,37 @@ async fn end(config: &Config, shutdown: Shutdown, broadcaster: &Broadcaster) {
     broadcaster.drain(config.drain_time).await;
 }
 
-/// Reads the key file again when it changes, and on SIGHUP.
-async fn follow_keys(file: Option<key_file::Watched>, keys: KeyRing, mut hangups: Hangups) {
+fn publish_keys(config: &Config) -> Result<KeySetting, BadSetting> {
+    Ok(KeySetting {
+        name: "publish keys",
+        file_flag: "--publish-key-file",
+        fixed: config.checked_keys()?,
+        file: config.publish_key_file.clone(),
+    })
+}
+
+/// Reads the key files again when they change, and on SIGHUP.
+async fn follow_keys(files: Vec<Watched>, mut hangups: Hangups) {
     let mut requested = async || {
         hangups.requested().await;
         log::info!("received SIGHUP");
     };
-    if let Some(file) = file {
-        return file.follow(keys, requested).await;
+    if !files.is_empty() {
+        return key_file::follow(files, requested).await;
     }
     loop {
         requested().await;
-        log::info!("there is no --publish-key-file to read again");
+        log::info!("there is no key file to read again");
     }
 }
 
 fn start_broadcaster(
     config: &Config,
     history: Arc<dyn History>,
+    cipher: Option<Arc<PositionKey>>,
     max_connections: usize,
 ) -> Result<Broadcaster, ServeError> {
-    let options = Options::default()
+    let mut options = Options::default()
         .shards(workers::count(config))
         .ping_interval(config.ping_interval)
         .publish_wait(config.publish_wait)
@@ -168,6 +191,9 @@ fn start_broadcaster(
         )
         .replay_bytes_per_second(config.history.replay_bytes_per_second)
         .replay_buffer_bytes(config.history.replay_buffer_bytes);
+    if let Some(cipher) = cipher {
+        options = options.position_cipher(cipher);
+    }
     Ok(Broadcaster::on(history, options)?)
 }
 
@@ -178,6 +204,8 @@ fn access(config: &Config, keys: &KeyRing) -> Access {
         Publishers::Keys(keys.clone())
     } else if config.allow_anonymous_publish {
         Publishers::Anyone
+    } else if config.access.has_grants() {
+        Publishers::Granted
     } else {
         Publishers::Local
     };

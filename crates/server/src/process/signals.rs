@@ -126,7 +126,7 @@ pub(crate) async fn ignore() {
         for caught in &mut ignored {
             while caught.was_received(context) {
                 log::info!(
-                    "ignored {}; SIGHUP reads the key file again, SIGTERM stops the server",
+                    "ignored {}; SIGHUP reads the key files again, SIGTERM stops the server",
                     caught.name
                 );
             }
@@ -140,7 +140,7 @@ fn catch(number: i32) -> Option<Signal> {
     signal(SignalKind::from_raw(number)).ok()
 }
 
-/// SIGHUP: sent to have the key file read again, or by a terminal that is closed.
+/// SIGHUP: sent to have the key files read again, or by a terminal that is closed.
 pub(crate) struct Hangups {
     signal: Option<Signal>,
     had_terminal: bool,

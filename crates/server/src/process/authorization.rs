@@ -1,0 +1,127 @@
+//! Who may read what, as the settings say: tokens, the application, and revocations.
+
+use std::{sync::Arc, time::Duration};
+
+use sse_broadcaster_access::{
+    Authorize,
+    authorize::{Application, ApplicationOptions, MAX_TTL, Tokens, TokensElseApplication},
+    revocation::Revocations,
+    transport::HttpTransport,
+};
+use sse_broadcaster_actix::Authorization;
+use sse_broadcaster_http::SubscribeAccess;
+
+use super::{key_file::Watched, token_keys::TokenKeys};
+use crate::config::{self, AccessConfig, BadSetting, Config};
+
+/// How long a revocation is kept where `--token-lifetime` does not bound the tokens.
+const DEFAULT_REVOCATION_TIME: Duration = Duration::from_secs(366 * 86_400);
+
+/// What the settings say, ready for the routes.
+pub(crate) struct Opened {
+    pub(crate) authorization: Authorization,
+    /// The files with keys of tokens, and key sets by URL, which SIGHUP has fetched again.
+    pub(crate) watched: Option<Watched>,
+}
+
+/// Reads the files with keys, and begins to fetch key sets, on the current Tokio runtime.
+///
+/// # Errors
+/// Settings that are missing, not valid, or contradict each other; files that cannot be read.
+pub(crate) fn open(config: &Config) -> Result<Opened, BadSetting> {
+    let access = &config.access;
+    access.check()?;
+    let protected = access.protected_topics(&config.given)?;
+    let application_url = access.application_url()?;
+    let (keys, files) = TokenKeys::load(&access.tokens)?;
+    let revocations = Arc::new(Revocations::new(revocation_time(access)));
+    let application = application_url.map(|url| {
+        let options = ApplicationOptions {
+            headers: access.authorize_header.clone(),
+            cookies: access.authorize_cookie.clone(),
+            revocations: Some(Arc::clone(&revocations)),
+            ..ApplicationOptions::default()
+        };
+        Arc::new(Application::new(
+            url,
+            Arc::new(HttpTransport::default()),
+            options,
+        ))
+    });
+    let tokens = access.tokens.has_keys().then(|| {
+        let tokens = Tokens::new(keys.issuers()).with_revocations(Arc::clone(&revocations));
+        Arc::new(tokens)
+    });
+    let watched = tokens.as_ref().map(|tokens| watch(keys, files, tokens));
+    let authorize: Arc<dyn Authorize> = match (tokens, application) {
+        (Some(tokens), Some(application)) => {
+            Arc::new(TokensElseApplication::new(tokens, application))
+        }
+        (Some(tokens), None) => tokens,
+        (None, Some(application)) => application,
+        (None, None) => {
+            return Ok(Opened {
+                authorization: Authorization::default(),
+                watched: None,
+            });
+        }
+    };
+    let authorization = Authorization::new(subscribe_access(access), authorize)
+        .protected(protected)
+        .revocations(revocations)
+        .token_cookie(&access.token_cookie)
+        .query_tokens(access.token_query);
+    Ok(Opened {
+        authorization,
+        watched,
+    })
+}
+
+fn subscribe_access(access: &AccessConfig) -> SubscribeAccess {
+    match access.subscribe_access {
+        config::SubscribeAccess::Open => SubscribeAccess::Open,
+        config::SubscribeAccess::PrivateEvents => SubscribeAccess::PrivateEvents,
+        config::SubscribeAccess::Closed => SubscribeAccess::Closed,
+    }
+}
+
+/// No token or session that a revocation applies to lasts longer than this.
+fn revocation_time(access: &AccessConfig) -> Duration {
+    let tokens = &access.tokens;
+    if !tokens.has_keys() {
+        return MAX_TTL;
+    }
+    let lifetime = tokens.token_lifetime.unwrap_or(DEFAULT_REVOCATION_TIME);
+    let longest = match access.authorize_url {
+        Some(_) => lifetime.max(MAX_TTL),
+        None => lifetime,
+    };
+    longest.saturating_add(tokens.token_leeway)
+}
+
+/// Fetches the key sets, and replaces keys as their files have them.
+fn watch(
+    mut keys: TokenKeys,
+    files: Vec<super::key_file::WatchedFile>,
+    tokens: &Arc<Tokens>,
+) -> Watched {
+    let tokens = Arc::clone(tokens);
+    tokio::spawn(fetch(Arc::clone(&tokens)));
+    Watched::new(files, move |changed, is_requested| {
+        if !changed.is_empty() {
+            keys.reload(changed);
+            tokens.reload(keys.issuers());
+        }
+        if is_requested {
+            tokio::spawn(fetch(Arc::clone(&tokens)));
+        }
+    })
+}
+
+async fn fetch(tokens: Arc<Tokens>) {
+    for why in tokens.fetch_keys().await {
+        log::warn!(
+            "{why}; its tokens are refused until it can be fetched, or verified with the keys of before"
+        );
+    }
+}

@@ -1,0 +1,138 @@
+//! The keys that tokens are verified with, from files and URLs of the settings.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read as _},
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use sse_broadcaster_access::{
+    issuer::{Issuer, Issuers, KeySource},
+    jwks::KeySets,
+    keys::{Keys, MAX_KEY_TEXT_BYTES},
+    transport::HttpTransport,
+};
+use sse_broadcaster_cli::key_file_exposure;
+
+use super::key_file::WatchedFile;
+use crate::config::{BadSetting, KeyLocation, TokenConfig, TrustedIssuer};
+
+const FLAG: &str = "--token-key-file";
+
+/// The issuers of the settings, and the keys of each file as they were read last.
+#[derive(Debug)]
+pub(crate) struct TokenKeys {
+    config: TokenConfig,
+    issuers: Vec<TrustedIssuer>,
+    given: Keys,
+    files: BTreeMap<PathBuf, Keys>,
+    /// Kept, so that settings that are read again find what was fetched.
+    sets: KeySets,
+}
+
+impl TokenKeys {
+    /// Reads the files, and returns them to be watched. Key sets by URL are not fetched yet.
+    ///
+    /// # Errors
+    /// Settings that are not valid, and files that cannot be read.
+    pub(crate) fn load(config: &TokenConfig) -> Result<(Self, Vec<WatchedFile>), BadSetting> {
+        let issuers = config.issuers()?;
+        let mut files = BTreeMap::new();
+        let mut watched = Vec::new();
+        for issuer in &issuers {
+            match &issuer.keys {
+                KeyLocation::File(path) if !files.contains_key(path) => {
+                    watched.push(WatchedFile::new(FLAG, path));
+                    files.insert(path.clone(), read(path)?);
+                }
+                KeyLocation::Url(url) if url.is_exposed() => log::warn!(
+                    "the keys of {:?} are fetched from {url} without encryption: whoever can change that \
+                     response on its way can issue tokens; use https",
+                    issuer.name()
+                ),
+                _ => {}
+            }
+        }
+        let given = config.given_key().map_or(Ok(Keys::none()), |line| {
+            let keys = Keys::parse(line.expose());
+            keys.map_err(|why| {
+                BadSetting(format!("--token-key (or SSE_BROADCASTER_TOKEN_KEY): {why}"))
+            })
+        })?;
+        let keys = Self {
+            config: config.clone(),
+            issuers,
+            given,
+            files,
+            sets: KeySets::new(Arc::new(HttpTransport::default())),
+        };
+        Ok((keys, watched))
+    }
+
+    /// Reads these files again. One that is not valid is logged, and its keys stay as they were.
+    pub(crate) fn reload(&mut self, paths: &[&Path]) {
+        for path in paths {
+            match read(path) {
+                Ok(new) => {
+                    log::info!("read {} again: {} token keys", path.display(), new.len());
+                    self.files.insert((*path).to_owned(), new);
+                }
+                Err(bad) => log::error!("the token keys stay as they were: {bad}"),
+            }
+        }
+    }
+
+    /// The issuers with the keys that were read last.
+    pub(crate) fn issuers(&self) -> Issuers {
+        Issuers::new(self.issuers.iter().map(|trusted| self.issuer(trusted)))
+    }
+
+    fn issuer(&self, trusted: &TrustedIssuer) -> Issuer {
+        let keys = match &trusted.keys {
+            KeyLocation::Given(_) => KeySource::from(self.given.clone()),
+            KeyLocation::File(path) => self
+                .files
+                .get(path)
+                .cloned()
+                .unwrap_or_else(Keys::none)
+                .into(),
+            KeyLocation::Url(url) => self.sets.at(url).into(),
+        };
+        let mut issuer = Issuer::new(trusted.name(), keys).leeway(self.config.token_leeway);
+        if let Some(iss) = &trusted.iss {
+            issuer = issuer.iss(iss);
+        }
+        if let Some(lifetime) = self.config.token_lifetime {
+            issuer = issuer.longest_lifetime(lifetime);
+        }
+        let audiences = trusted.audiences.iter();
+        audiences.fold(issuer, |issuer, audience| issuer.audience(audience))
+    }
+}
+
+/// Reads a file with keys. One that others can read and that has a secret causes a warning.
+fn read(path: &Path) -> Result<Keys, BadSetting> {
+    let bad = |why: String| BadSetting(format!("{FLAG} {}: {why}", path.display()));
+    let open = || -> io::Result<_> {
+        let file = File::open(path)?;
+        let mode = file.metadata()?.mode();
+        let mut text = String::new();
+        file.take(MAX_KEY_TEXT_BYTES as u64 + 1)
+            .read_to_string(&mut text)?;
+        Ok((text, mode))
+    };
+    let (text, mode) = open().map_err(|error| bad(error.to_string()))?;
+    let keys = Keys::parse(&text).map_err(|why| bad(why.to_string()))?;
+    for ignored in keys.ignored() {
+        log::warn!("{FLAG} {}: {ignored}", path.display());
+    }
+    if keys.has_secrets()
+        && let Some(exposure) = key_file_exposure(FLAG, path, mode)
+    {
+        log::warn!("{exposure}");
+    }
+    Ok(keys)
+}

@@ -1,0 +1,106 @@
+//! The key by which positions are encrypted is kept where history is.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::json;
+
+use crate::support::{
+    Server, Stream,
+    redis::RedisServer,
+    tokens::{SECRET, bearer, token},
+};
+
+const PRIVATE: [&str; 4] = [
+    "--subscribe-access",
+    "private-events",
+    "--token-key",
+    SECRET,
+];
+
+fn publish(server: &Server, event: &serde_json::Value) -> String {
+    let publisher = bearer(&token(&json!({ "sse": { "publish": ["*"] } })));
+    let head = format!("POST /events HTTP/1.1\nContent-Type: application/json\n{publisher}");
+    let answer = server.request(&head, event.to_string().as_bytes());
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()["id"].as_str().unwrap().to_owned()
+}
+
+/// The position that a client without grants is connected at behind a private event.
+fn hidden_position(server: &Server) -> String {
+    let id = publish(
+        server,
+        &json!({ "topic": "a", "data": "secret", "private": true }),
+    );
+    let mut stream = server.subscribe("/events?topic=*");
+    let position = stream.next().unwrap().id;
+    assert!(
+        position.starts_with("p-") && position.len() == 34,
+        "{position}"
+    );
+    assert_ne!(position, id);
+    position
+}
+
+fn resume(server: &Server, position: &str) -> Stream {
+    server.subscribe_with("/events?topic=*", &format!("Last-Event-ID: {position}"))
+}
+
+#[test]
+fn an_encrypted_position_is_known_to_the_same_server() {
+    let server = Server::start(&PRIVATE);
+    let position = hidden_position(&server);
+    publish(&server, &json!({ "topic": "a", "data": "public" }));
+    let mut stream = resume(&server, &position);
+    assert_eq!(stream.next().unwrap().name, "connected");
+    assert_eq!(stream.event().unwrap().data, "public");
+}
+
+#[test]
+fn an_encrypted_position_is_known_to_the_next_process_on_a_log_on_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let settings = [&PRIVATE[..], &["--data-dir", log.to_str().unwrap()]].concat();
+    let server = Server::start(&settings);
+    let position = hidden_position(&server);
+    let mode = log.join("position-key").metadata().unwrap().permissions();
+    assert_eq!(mode.mode() & 0o777, 0o600);
+    server.signal("-KILL");
+    drop(server);
+    let server = Server::start(&settings);
+    publish(&server, &json!({ "topic": "a", "data": "public" }));
+    let mut stream = resume(&server, &position);
+    assert_eq!(stream.next().unwrap().name, "connected");
+    assert_eq!(stream.event().unwrap().data, "public");
+    drop(server);
+    std::fs::write(log.join("position-key"), "x").unwrap();
+    let mut starting = crate::support::command(&["--listen", "127.0.0.1:0"]);
+    starting.args(&settings);
+    let why = Server::try_spawn(starting).err().unwrap();
+    assert!(why.contains("position-key is damaged"), "{why}");
+}
+
+#[test]
+fn an_encrypted_position_is_known_to_every_node_on_one_redis() {
+    let redis = RedisServer::start();
+    let url = format!("redis://127.0.0.1:{}", redis.port);
+    let settings = [&PRIVATE[..], &["--redis-url", &url]].concat();
+    // At the same time: one of their keys wins.
+    let nodes: Vec<_> = std::thread::scope(|scope| {
+        let starting: Vec<_> = (0..3)
+            .map(|_| scope.spawn(|| Server::start(&settings)))
+            .collect();
+        starting
+            .into_iter()
+            .map(|node| node.join().unwrap())
+            .collect()
+    });
+    for node in &nodes {
+        let position = hidden_position(node);
+        publish(node, &json!({ "topic": "a", "data": "public" }));
+        for other in &nodes {
+            let mut stream = resume(other, &position);
+            assert_eq!(stream.next().unwrap().name, "connected");
+            assert_eq!(stream.event().unwrap().data, "public");
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Settings of access control that are refused at the start, and keys that are read again.
+
+use std::{fs, time::Duration};
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::support::{
+    Server, command,
+    tokens::{Application, OTHER_SECRET, SECRET, bearer, token, token_by},
+    wait_until,
+};
+
+#[test]
+fn settings_of_access_that_contradict_each_other_are_refused_with_what_would_be_right() {
+    let key = ["--token-key", SECRET];
+    let refused: [(&[&str], &str); 14] = [
+        (
+            &["--subscribe-access", "closed"],
+            "no client could get a grant",
+        ),
+        (
+            &["--subscribe-access", "private-events"],
+            "--token-key-file",
+        ),
+        (
+            &["--protected-topic", "a"],
+            "--protected-topic protects nothing",
+        ),
+        (
+            &["--token-issuer", "https://a.example"],
+            "there are no keys",
+        ),
+        (
+            &["--token-issuer", "https://a.example,key=f"],
+            "neither keys= nor audience=",
+        ),
+        (&["--token-key", "HS256 short"], "needs at least 32"),
+        (
+            &["--token-key", "fedcba9876543210fedcba9876543210"],
+            "begins with HS256",
+        ),
+        (
+            &["--token-key-file", "/nonexistent/keys"],
+            "--token-key-file /nonexistent/keys: ",
+        ),
+        (
+            &["--token-jwks-url", "file:///keys"],
+            "is not a URL with http or https",
+        ),
+        (&["--authorize-url", "app"], "--authorize-url: "),
+        (
+            &[key[0], key[1], "--token-cookie", "a b"],
+            "not the name of a cookie",
+        ),
+        (
+            &[
+                "--authorize-url",
+                "http://127.0.0.1:1/",
+                "--authorize-header",
+                "Host",
+            ],
+            "cannot be sent on",
+        ),
+        (
+            &[
+                "--authorize-url",
+                "http://127.0.0.1:1/",
+                "--authorize-header",
+                "cookie",
+            ],
+            "--authorize-cookie",
+        ),
+        (
+            &[
+                key[0],
+                key[1],
+                "--subscribe-access",
+                "closed",
+                "--protected-topic",
+                "{\"x\":1}",
+            ],
+            "a pattern must be",
+        ),
+    ];
+    for (args, reason) in refused {
+        let mut starting = command(&["--listen", "127.0.0.1:0"]);
+        starting.args(args);
+        let log = Server::try_spawn(starting)
+            .err()
+            .expect("it does not start");
+        assert!(log.contains(reason), "{args:?}: {log}");
+        assert!(!log.contains("fedcba98"), "{log}");
+    }
+}
+
+#[test]
+fn a_setting_of_access_without_effect_is_reported() {
+    let mut server = Server::start(&["--token-cookie", "a", "--authorize-header", "X-A"]);
+    let log = server.log();
+    for flag in ["--token-cookie", "--authorize-header"] {
+        assert!(
+            log.contains(&format!("{flag} has no effect without")),
+            "{log}"
+        );
+    }
+}
+
+/// A server on which everything needs a grant, by the keys in a file.
+fn closed_with_file(keys: &str) -> (Server, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys");
+    replace(&folder, keys);
+    let file = file.to_str().unwrap();
+    let server = Server::start(&["--subscribe-access", "closed", "--token-key-file", file]);
+    (server, folder)
+}
+
+fn replace(folder: &TempDir, keys: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let (new, file) = (folder.path().join("new"), folder.path().join("keys"));
+    fs::write(&new, keys).unwrap();
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::rename(new, file).unwrap();
+}
+
+fn status(server: &Server, token: &str) -> u16 {
+    let head = format!(
+        "GET /events?topic=a&until=head HTTP/1.1\nAccept: application/json\n{}",
+        bearer(token)
+    );
+    server.request(&head, b"").status
+}
+
+#[test]
+fn keys_of_tokens_are_read_again_without_cutting_streams_and_a_broken_file_keeps_those_of_before() {
+    let claims = json!({ "sse": { "subscribe": ["*"], "publish": ["*"] } });
+    let old = token_by(SECRET, &claims);
+    let new = token_by(OTHER_SECRET, &claims);
+    let (mut server, folder) = closed_with_file(SECRET);
+    let mut stream = server.subscribe_with("/events?topic=a", &bearer(&old));
+    assert_eq!((status(&server, &old), status(&server, &new)), (200, 401));
+    replace(&folder, &format!("{SECRET}\n{OTHER_SECRET}\n"));
+    server.signal("-HUP");
+    server.wait_for_log("2 token keys");
+    assert_eq!((status(&server, &old), status(&server, &new)), (200, 200));
+    replace(&folder, OTHER_SECRET);
+    // Without a signal.
+    wait_until("the old key is gone", || status(&server, &old) == 401);
+    for broken in ["HS256 short", "", "{\"keys\":[]}"] {
+        replace(&folder, broken);
+        server.signal("-HUP");
+        let why = server.wait_for_log("the token keys stay as they were");
+        assert!(why.contains("--token-key-file"), "{why}");
+        assert_eq!(status(&server, &new), 200, "{broken}");
+    }
+    let head = format!("POST /events?topic=a HTTP/1.1\n{}", bearer(&new));
+    assert_eq!(server.request(&head, b"still open").status, 200);
+    assert_eq!(stream.event().unwrap().data, "still open");
+}
+
+#[test]
+fn keys_by_url_are_fetched_at_the_start_and_a_failure_does_not_stop_the_server() {
+    let keys = Application::start(|_| {
+        let key = json!({"kty": "oct", "k": "c2VjcmV0"});
+        (200, json!({ "keys": [key] }).to_string())
+    });
+    let url = keys.url("/jwks.json");
+    let mut server = Server::start(&["--subscribe-access", "closed", "--token-jwks-url", &url]);
+    // A secret that everybody can fetch is no key.
+    let why = server.wait_for_log("a public set must not have");
+    assert!(why.contains(&url) && why.contains("WARN"), "{why}");
+    let any = token(&json!({ "sse": { "subscribe": ["*"] } }));
+    assert_eq!(status(&server, &any), 503);
+    let head = keys.heads().remove(0);
+    assert!(head.starts_with("GET /jwks.json HTTP/1.1"), "{head}");
+}
+
+#[test]
+fn issuers_have_keys_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys");
+    replace(&folder, OTHER_SECRET);
+    let issuer = format!(
+        "https://login.example.com,keys={},audience=events",
+        file.display()
+    );
+    let server = Server::start(&[
+        "--subscribe-access",
+        "closed",
+        "--token-key",
+        SECRET,
+        "--token-issuer",
+        &issuer,
+    ]);
+    let with = |iss: Option<&str>, aud: &str| {
+        let mut claims = json!({ "aud": aud, "sse": { "subscribe": ["*"] } });
+        if let Some(iss) = iss {
+            claims["iss"] = iss.into();
+        }
+        claims
+    };
+    let login = Some("https://login.example.com");
+    for (key, claims, expected) in [
+        (SECRET, with(None, "any"), 200),
+        (OTHER_SECRET, with(login, "events"), 200),
+        (OTHER_SECRET, with(login, "other"), 401),
+        (OTHER_SECRET, with(None, "events"), 401),
+        (SECRET, with(login, "events"), 401),
+    ] {
+        assert_eq!(
+            status(&server, &token_by(key, &claims)),
+            expected,
+            "{claims}"
+        );
+    }
+}
+
+#[test]
+fn a_token_that_lasts_longer_than_the_setting_allows_is_refused() {
+    let server = Server::start(&[
+        "--subscribe-access",
+        "closed",
+        "--token-key",
+        SECRET,
+        "--token-lifetime",
+        "10m",
+    ]);
+    let now = std::time::SystemTime::now();
+    let now = now.duration_since(std::time::UNIX_EPOCH).unwrap();
+    let at = |minutes: u64| (now + Duration::from_secs(60 * minutes)).as_secs();
+    let with = |exp: u64| token(&json!({ "exp": exp, "sse": { "subscribe": ["*"] } }));
+    assert_eq!(status(&server, &with(at(10))), 200);
+    assert_eq!(status(&server, &with(at(11))), 401);
+}

@@ -1,0 +1,140 @@
+//! Tokens and sessions at a server: where they are read from, and that no output shows one.
+
+use serde_json::json;
+
+use crate::support::{
+    Server,
+    tokens::{Application, SECRET, bearer, token},
+};
+
+const CLOSED: [&str; 4] = ["--subscribe-access", "closed", "--token-key", SECRET];
+
+fn page(server: &Server, query: &str, lines: &str) -> u16 {
+    let head = format!("GET /events?topic=a{query} HTTP/1.1\nAccept: application/json\n{lines}");
+    server.request(&head, b"").status
+}
+
+fn publish(server: &Server, topic: &str, lines: &str) -> u16 {
+    let head = format!("POST /events?topic={topic} HTTP/1.1\n{lines}");
+    server.request(&head, b"x").status
+}
+
+#[test]
+fn with_keys_of_tokens_every_publish_needs_a_grant() {
+    let server = Server::start(&["--token-key", SECRET]);
+    let granted = bearer(&token(&json!({ "sse": { "publish": ["a"] } })));
+    assert_eq!(publish(&server, "a", ""), 401);
+    assert_eq!(publish(&server, "a", &granted), 200);
+    assert_eq!(publish(&server, "b", &granted), 403);
+    // Reading needs none.
+    assert_eq!(page(&server, "", ""), 200);
+}
+
+#[test]
+fn a_token_is_read_from_the_header_or_the_cookie_of_the_settings_and_from_the_query_only_if_enabled()
+ {
+    let granted = token(&json!({ "sse": { "subscribe": ["a"] } }));
+    let cookie = |name: &str| format!("Cookie: other=1; {name}={granted}");
+    let query = format!("&token={granted}");
+    let server = Server::start(&CLOSED);
+    assert_eq!(page(&server, "", ""), 401);
+    assert_eq!(page(&server, "", &bearer(&granted)), 200);
+    assert_eq!(page(&server, "", &cookie("sse_token")), 200);
+    assert_eq!(page(&server, "", &cookie("session")), 401);
+    assert_eq!(page(&server, &query, ""), 401);
+    let settings = ["--token-cookie", "session", "--token-query"];
+    let server = Server::start(&[&CLOSED[..], &settings].concat());
+    assert_eq!(page(&server, "", &cookie("sse_token")), 401);
+    assert_eq!(page(&server, "", &cookie("session")), 200);
+    assert_eq!(page(&server, &query, ""), 200);
+}
+
+#[test]
+fn no_output_ever_has_a_token_or_a_cookie_of_a_session() {
+    let application = Application::start(|_| (401, String::new()));
+    let url = application.url("/sse");
+    let settings = ["--token-query", "--log", "trace", "--authorize-url", &url];
+    let mut server = Server::start(&[&CLOSED[..], &settings].concat());
+    let good = token(&json!({ "sub": "anna", "sse": { "subscribe": ["a"] } }));
+    let bad = format!("{}x", token(&json!({ "sub": "berta" })));
+    let mut said = String::new();
+    for token in [&good, &bad] {
+        for (query, lines) in [
+            (String::new(), bearer(token)),
+            (String::new(), format!("Cookie: sse_token={token}")),
+            (format!("&token={token}"), String::new()),
+        ] {
+            for path in ["/events", "/ws", "/signals", "/none", "/events/x"] {
+                let head = format!("GET {path}?topic=b{query} HTTP/1.1\n{lines}");
+                let answer = server.request(&head, b"");
+                said += &(answer.head.clone() + &answer.text());
+            }
+        }
+    }
+    let session = "session=a-session-that-nobody-may-see";
+    assert_eq!(page(&server, "", &format!("Cookie: {session}")), 401);
+    server.signal("-INT");
+    server.wait();
+    server.wait_for_log("draining");
+    said += &server.log();
+    // The reason of a refusal is there.
+    assert!(
+        said.contains("token refused by check token_signature"),
+        "{said}"
+    );
+    for secret in [&good, &bad, session, SECRET] {
+        let signature = secret.rsplit('.').next().unwrap();
+        assert!(!said.contains(signature), "{signature} is in {said}");
+    }
+}
+
+#[test]
+fn an_application_says_what_a_session_may_do_by_its_cookies_and_the_headers_of_the_settings() {
+    let application = Application::start(|head| {
+        if head.to_lowercase().contains("cookie: sid=anna") {
+            let grants = json!({ "user": "anna", "ttl": 60, "subscribe": ["a"], "publish": ["b"] });
+            return (200, grants.to_string());
+        }
+        (401, String::new())
+    });
+    let url = application.url("/sse/access");
+    let server = Server::start(&[
+        "--subscribe-access",
+        "closed",
+        "--authorize-url",
+        &url,
+        "--authorize-header",
+        "X-Tenant",
+        "--authorize-cookie",
+        "sid",
+    ]);
+    let anna = "Cookie: analytics=1; sid=anna\nX-Tenant: acme\nX-Other: 1";
+    assert_eq!(page(&server, "", anna), 200);
+    assert_eq!(page(&server, "", "Cookie: sid=berta"), 401);
+    let own_page = format!("{anna}\nOrigin: http://{}", server.address);
+    assert_eq!(publish(&server, "b", &own_page), 200);
+    assert_eq!(publish(&server, "a", &own_page), 403);
+    assert_eq!(
+        publish(
+            &server,
+            "b",
+            &format!("{anna}\nOrigin: https://evil.example")
+        ),
+        403
+    );
+    let heads = application.heads();
+    assert_eq!(
+        heads.len(),
+        2,
+        "each session is asked about once: {heads:?}"
+    );
+    let head = heads[0].to_lowercase();
+    assert!(
+        head.contains("cookie: sid=anna\r\n") && head.contains("x-tenant: acme\r\n"),
+        "{head}"
+    );
+    assert!(
+        !head.contains("analytics") && !head.contains("x-other"),
+        "{head}"
+    );
+}
