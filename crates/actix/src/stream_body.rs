@@ -13,6 +13,7 @@ use actix_web::{
 };
 use sse_broadcaster::broadcaster::{EncodedStream, Ended};
 use sse_broadcaster_http::{AddressSlot, OpenedStream};
+use sse_broadcaster_presence::Connection;
 
 use crate::link::Link;
 
@@ -23,6 +24,7 @@ pub(crate) struct StreamBody {
     stream: EncodedStream,
     link: Option<Rc<Link>>,
     _slot: Option<AddressSlot>,
+    _presence: Option<Box<Connection>>,
 }
 
 impl StreamBody {
@@ -31,6 +33,7 @@ impl StreamBody {
             stream: opened.stream,
             link,
             _slot: opened.slot,
+            _presence: opened.presence,
         }
     }
 }

@@ -15,6 +15,7 @@ use futures_util::{Stream, StreamExt as _, stream};
 use hyper::ext::ReasonPhrase;
 use sse_broadcaster::broadcaster::EncodedStream;
 use sse_broadcaster_http::{AddressSlot, OpenedStream, RefusalNote};
+use sse_broadcaster_presence::Connection;
 
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 
@@ -64,6 +65,7 @@ fn reconnect(retry: Bytes) -> impl Stream<Item = Result<Bytes, io::Error>> {
 struct StreamBody {
     stream: EncodedStream,
     _slot: Option<AddressSlot>,
+    _presence: Option<Box<Connection>>,
 }
 
 impl From<OpenedStream> for StreamBody {
@@ -71,6 +73,7 @@ impl From<OpenedStream> for StreamBody {
         Self {
             stream: opened.stream,
             _slot: opened.slot,
+            _presence: opened.presence,
         }
     }
 }

@@ -5,6 +5,7 @@ mod address_limit;
 mod authorization;
 mod client;
 mod gate;
+mod grant_topic;
 mod granted_access;
 pub(crate) mod host;
 mod key_ring;

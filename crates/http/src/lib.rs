@@ -12,7 +12,7 @@
 //! - [`StreamRequest`], [`SignalsRequest`], [`PageRequest`]: the parameters of reads.
 //! - [`PublishRequest`], [`PublishMessage`]: events as a client sends them.
 //! - [`Uploads`]: the bounds that all request bodies share.
-//! - [`respond`]: the routes.
+//! - [`respond`]: the routes; [`Joining`]: a stream that is about to join topics with presence.
 
 #![deny(missing_docs)]
 
@@ -48,6 +48,8 @@ pub use refusal::{Progress, Refusal};
 pub use refusal_counts::RefusalCounts;
 pub use request::RequestHead;
 pub use response::{Body, NO_SNIFF, OpenedStream, PageBody, RefusalNote, Response, stream_headers};
-pub use routes::{Route, StreamKind, grant, is_chunked, open_stream_now, read_parameters, respond};
+pub use routes::{
+    Joining, Route, StreamKind, grant, is_chunked, open_stream_now, read_parameters, respond,
+};
 pub use state::AppState;
 pub use uploads::{PART_TIMEOUT, Upload, UploadLimits, Uploads};

@@ -13,6 +13,7 @@ use http::{
     header::{self, HeaderMap},
 };
 use sse_broadcaster::{broadcaster::EncodedStream, history::Unavailable, sse::Position};
+use sse_broadcaster_presence::Connection;
 
 /// The value of `X-Content-Type-Options` in every response, so that browsers do not guess another type than
 /// `Content-Type` names.
@@ -62,6 +63,8 @@ pub struct OpenedStream {
     pub stream: EncodedStream,
     /// Counts the stream for its address, until it is dropped with the stream.
     pub slot: Option<AddressSlot>,
+    /// Counts the stream on its topics with presence, until it is dropped with the stream.
+    pub presence: Option<Box<Connection>>,
 }
 
 impl fmt::Debug for Body {

@@ -1,4 +1,4 @@
-//! The routes `/events`, `/signals` and `/topics`, independent of the framework that serves them.
+//! The routes `/events`, `/signals`, `/topics` and `/presence`, independent of the framework that serves them.
 
 pub(crate) mod conditions;
 mod cors;
@@ -6,6 +6,7 @@ mod events;
 mod finish;
 mod history_page;
 mod names;
+mod presence;
 mod signals;
 mod streams;
 
@@ -18,6 +19,7 @@ use crate::{
 };
 use finish::TEXT;
 
+pub use presence::Joining;
 pub use streams::{StreamKind, grant, is_chunked, open_stream_now, read_parameters};
 
 /// A route: the first segment of a path.
@@ -30,11 +32,13 @@ pub enum Route {
     Signals,
     /// `/topics`: the names of topics.
     Topics,
+    /// `/presence`: who is on a topic.
+    Presence,
 }
 
 impl Route {
     /// All routes.
-    pub const ALL: [Self; 3] = [Self::Events, Self::Signals, Self::Topics];
+    pub const ALL: [Self; 4] = [Self::Events, Self::Signals, Self::Topics, Self::Presence];
 
     /// The path, for example `/events`.
     #[must_use]
@@ -43,6 +47,7 @@ impl Route {
             Self::Events => "/events",
             Self::Signals => "/signals",
             Self::Topics => "/topics",
+            Self::Presence => "/presence",
         }
     }
 }
@@ -73,6 +78,7 @@ where
         Route::Events => events(state, subpath, request, body).await,
         Route::Signals => signals(state, subpath, request, body).await,
         Route::Topics => topics(state, subpath, request).await,
+        Route::Presence => presence(state, subpath, request).await,
     }
 }
 
@@ -125,6 +131,15 @@ async fn topics(state: &AppState, subpath: &str, request: &impl RequestHead) -> 
     match (request.method(), subpath) {
         (_, subpath) if !subpath.is_empty() => Refusal::not_found().into(),
         ("GET" | "HEAD", _) => names::topics(request, state).await,
+        ("OPTIONS", _) => cors::options(&state.gate, request, names::METHODS),
+        _ => Refusal::method_not_allowed(names::METHODS).into(),
+    }
+}
+
+async fn presence(state: &AppState, subpath: &str, request: &impl RequestHead) -> Response {
+    match (request.method(), subpath) {
+        (_, subpath) if !subpath.is_empty() => Refusal::not_found().into(),
+        ("GET" | "HEAD", _) => presence::respond(request, state).await,
         ("OPTIONS", _) => cors::options(&state.gate, request, names::METHODS),
         _ => Refusal::method_not_allowed(names::METHODS).into(),
     }

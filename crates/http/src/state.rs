@@ -5,6 +5,7 @@ use crate::{
     Uploads, access::publisher,
 };
 use sse_broadcaster::broadcaster::Broadcaster;
+use sse_broadcaster_presence::Presence;
 use sse_broadcaster_signals::Signals;
 
 /// What the routes of an application share: the broadcaster, the rules of access, and the bounds of request bodies.
@@ -35,6 +36,8 @@ pub struct AppState {
     pub gate: Gate,
     /// Finds out what a client may read and publish by a token or a session.
     pub authorization: Authorization,
+    /// Who is on which topic; `None` if no topic has presence.
+    pub presence: Option<Presence>,
     /// Bounds what request bodies hold.
     pub uploads: Arc<Uploads>,
     /// How many requests were refused. The application counts them; the routes do not.
@@ -50,6 +53,7 @@ impl AppState {
             signals: Signals::new(broadcaster),
             gate: Gate::default(),
             authorization: Authorization::default(),
+            presence: None,
             uploads: Uploads::new(UploadLimits::default()),
             refusals: Arc::default(),
         }
@@ -70,6 +74,13 @@ impl AppState {
             authorization,
             ..self
         }
+    }
+
+    /// Sets who is on which topic. By default no topic has presence.
+    #[must_use]
+    pub fn presence(self, presence: Presence) -> Self {
+        let presence = Some(presence);
+        Self { presence, ..self }
     }
 
     /// Checks whether the client of a request may publish, by a publish key, its grants, or the rules for everybody,
@@ -111,6 +122,7 @@ impl AppState {
             signals: self.signals.clone(),
             gate: self.gate.with_loopback_port(loopback_port),
             authorization: self.authorization.clone(),
+            presence: self.presence.clone(),
             uploads: Arc::clone(&self.uploads),
             refusals: Arc::clone(&self.refusals),
         }

@@ -6,6 +6,7 @@ mod given;
 mod history;
 mod keys;
 mod origin;
+mod presence;
 mod tokens;
 
 use std::{path::PathBuf, time::Duration};
@@ -17,6 +18,7 @@ pub(crate) use access::topic_json;
 pub use access::{AccessConfig, SubscribeAccess};
 pub use given::Given;
 pub use history::{HistoryConfig, LogLocation};
+pub use presence::PresenceConfig;
 pub(crate) use sse_broadcaster_cli::{BadSetting, Secret};
 pub use tokens::TokenConfig;
 pub(crate) use tokens::{KeyLocation, TrustedIssuer};
@@ -61,6 +63,9 @@ pub struct Config {
 
     #[command(flatten)]
     pub history: HistoryConfig,
+
+    #[command(flatten)]
+    pub presence: PresenceConfig,
 
     /// How long a publish waits while the server is overloaded, before it is rejected
     #[arg(long, env = "SSE_BROADCASTER_PUBLISH_WAIT", value_name = "DURATION", value_parser = duration,

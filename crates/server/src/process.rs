@@ -8,6 +8,7 @@
 //! process/key_file.rs   reads key files again when they change
 //! process/token_keys.rs  the keys of tokens, from files and URLs
 //! process/logging.rs    the filter and the format of the log
+//! process/presence.rs   starts presence
 //! process/signals.rs    SIGTERM, SIGHUP and all others
 //! process/error.rs      why a server does not start, or stops
 //! ```
@@ -18,6 +19,7 @@ mod history;
 mod key_file;
 mod logging;
 mod position_cipher;
+mod presence;
 mod serve;
 mod signals;
 pub(crate) mod token_keys;

@@ -51,7 +51,7 @@ pub use condition::{Condition, Versions};
 pub use document::{Document, MAX_DEPTH, MAX_DOCUMENT_BYTES, parse};
 pub use error::SignalError;
 pub use format::SignalFormat;
-pub use name::{MAX_SIGNAL_NAME_BYTES, SignalName};
+pub use name::{MAX_SIGNAL_NAME_BYTES, SignalName, TOPIC_PREFIX as SIGNAL_TOPIC_PREFIX};
 pub use patch::{MAX_OPERATIONS, Patch};
 pub use signal::Signal;
 pub use store::{Signals, Written};

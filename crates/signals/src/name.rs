@@ -3,7 +3,7 @@ use std::{fmt, str::FromStr};
 use sse_broadcaster::event::{Invalid, MAX_NAME_BYTES, RESERVED_NAMES, Topic};
 
 /// What the topics of signals begin with; the signal's name follows.
-pub(crate) const TOPIC_PREFIX: &str = "$signal/";
+pub const TOPIC_PREFIX: &str = "$signal/";
 /// Longest name of a signal, in bytes of UTF-8: that of a topic, without the prefix of signals.
 pub const MAX_SIGNAL_NAME_BYTES: usize = MAX_NAME_BYTES - TOPIC_PREFIX.len();
 /// The name of an event that streams of signals use for themselves.

@@ -10,7 +10,10 @@ use sse_broadcaster_access::{
     revocation::Revocations,
 };
 
-use super::{client::Client, granted_access::GrantedAccess, shared_accesses::SharedAccesses};
+use super::{
+    client::Client, grant_topic::GrantTopic, granted_access::GrantedAccess,
+    shared_accesses::SharedAccesses,
+};
 use crate::{Refusal, RequestHead, parameters::query};
 
 /// The cookie with a token, unless the settings name another.
@@ -167,6 +170,10 @@ impl Authorization {
 impl Settings {
     /// Whether all events of the topic need a grant.
     pub(super) fn needs_grant(&self, topic: &str) -> bool {
+        let topic = match GrantTopic::of(topic) {
+            GrantTopic::Subscribe(topic) => topic,
+            GrantTopic::Presence(_) => return true,
+        };
         match self.subscribe {
             SubscribeAccess::Open => false,
             SubscribeAccess::PrivateEvents => self.protected.matches(topic),

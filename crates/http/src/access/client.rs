@@ -8,7 +8,10 @@ use sse_broadcaster::{
 };
 use sse_broadcaster_access::{Grants, Origin, authorize::Source};
 
-use super::authorization::{Settings, SubscribeAccess};
+use super::{
+    authorization::{Settings, SubscribeAccess},
+    grant_topic::GrantTopic,
+};
 use crate::Refusal;
 
 /// A client with its grants, as [`Authorization::client`](super::Authorization::client) found them out.
@@ -62,7 +65,7 @@ impl Client {
     /// events.
     #[must_use]
     pub fn restricted(&self, selector: Selector) -> Selector {
-        if self.settings.subscribe == SubscribeAccess::Open {
+        if self.settings.subscribe == SubscribeAccess::Open && !selects_presence(&selector) {
             return selector;
         }
         let selector = selector.with_access(self.settings.access_of(&self.grants));
@@ -90,7 +93,7 @@ impl Client {
     /// # Errors
     /// As [`selector`](Self::selector).
     pub fn may_read(&self, topic: &str) -> Result<(), Refusal> {
-        if self.settings.needs_grant(topic) && !self.grants.may_subscribe(topic) {
+        if self.settings.needs_grant(topic) && !GrantTopic::of(topic).is_granted_by(&self.grants) {
             return Err(self.not_granted("reading", topic));
         }
         Ok(())
@@ -99,7 +102,8 @@ impl Client {
     /// Whether lists name this topic to the client. A name may tell as much as an event: with access control, lists
     /// have granted topics only.
     pub(crate) fn sees_name(&self, topic: &str) -> bool {
-        self.settings.subscribe == SubscribeAccess::Open || self.grants.may_subscribe(topic)
+        self.settings.subscribe == SubscribeAccess::Open
+            || GrantTopic::of(topic).is_granted_by(&self.grants)
     }
 
     /// Whether it sees any name in lists.
@@ -131,4 +135,13 @@ impl Client {
         Refusal::unauthorized("grant_missing", detail)
             .with_reason("this topic needs a grant: send a token, or sign in to the application")
     }
+}
+
+/// Whether events of presence are asked for, which need a grant on every server.
+fn selects_presence(selector: &Selector) -> bool {
+    let SelectedTopics::Topics(topics) = selector.selected() else {
+        return false;
+    };
+    let mut topics = topics.iter().map(Topic::as_str);
+    topics.any(|topic| matches!(GrantTopic::of(topic), GrantTopic::Presence(_)))
 }

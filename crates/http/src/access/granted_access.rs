@@ -11,7 +11,7 @@ use std::{
 use sse_broadcaster::event::ReadAccess;
 use sse_broadcaster_access::Grants;
 
-use super::authorization::Settings;
+use super::{authorization::Settings, grant_topic::GrantTopic};
 
 pub(super) struct GrantedAccess {
     settings: Arc<Settings>,
@@ -32,7 +32,7 @@ impl GrantedAccess {
 
 impl ReadAccess for GrantedAccess {
     fn is_granted(&self, topic: &str) -> bool {
-        self.grants.may_subscribe(topic)
+        GrantTopic::of(topic).is_granted_by(&self.grants)
     }
 
     fn needs_grant(&self, topic: &str) -> bool {

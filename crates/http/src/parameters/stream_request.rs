@@ -57,6 +57,12 @@ impl StreamRequest {
         Self { selector, ..self }
     }
 
+    /// The topics of the request.
+    #[must_use]
+    pub fn selector(&self) -> &Selector {
+        &self.selector
+    }
+
     /// The same request for what of its topics the client may read.
     ///
     /// # Errors

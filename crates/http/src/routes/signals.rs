@@ -21,6 +21,7 @@ use crate::{
 };
 use sse_broadcaster::event::EventId;
 use sse_broadcaster_access::issuer::Purpose;
+use sse_broadcaster_presence::topic_of_signal;
 use sse_broadcaster_signals::{Patch, SignalError, SignalName, Versions, Written, parse};
 
 /// The methods of a document, then those of the stream.
@@ -67,6 +68,7 @@ where
     let response = async {
         let permit = state.may_publish(request).await?;
         let name = decode(name)?;
+        check_writable(&name)?;
         permit.check_topic(name.topic())?;
         let change = Change::read(request, body, state).await?;
         let condition = condition(request)?;
@@ -121,6 +123,17 @@ impl Change {
             },
         }
     }
+}
+
+/// The counts of presence are written by the server alone.
+fn check_writable(name: &SignalName) -> Result<(), Refusal> {
+    if topic_of_signal(name.as_str()).is_none() {
+        return Ok(());
+    }
+    let detail = format!(
+        "the signal {name} begins with $presence/, and only the server itself writes such; choose another name"
+    );
+    Err(Refusal::unprocessable("reserved_signal", detail))
 }
 
 fn decode(name: &str) -> Result<SignalName, Refusal> {

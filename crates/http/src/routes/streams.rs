@@ -6,7 +6,7 @@ use http::{
     header::{self, HeaderValue},
 };
 
-use super::{cors, finish::finish_read};
+use super::{cors, finish::finish_read, presence::Joining};
 use crate::{
     AppState, Client, PARAMETERS, Refusal, RequestHead, SIGNALS_PARAMETERS, SignalsRequest,
     StreamRequest,
@@ -82,26 +82,41 @@ impl Parameters {
         }
     }
 
-    fn grant(self, request: &impl RequestHead, state: &AppState) -> Result<OpenedStream, Refusal> {
-        grant(request, state, || match self {
+    fn grant(
+        self,
+        request: &impl RequestHead,
+        state: &AppState,
+        client: &Client,
+    ) -> Result<OpenedStream, Refusal> {
+        let joining = match &self {
+            Self::Events(request) => Joining::new(state, request.selector(), client),
+            Self::Signals(_) => None,
+        };
+        grant(request, state, joining, || match self {
             Self::Events(stream_request) => Ok(stream_request.grant(&state.broadcaster)?),
             Self::Signals(stream_request) => stream_request.grant(&state.signals),
         })
     }
 }
 
-/// Subscribes for a request, within the limit of streams per address.
+/// Subscribes for a request, within the limit of streams per address, and joins the topics with presence.
 ///
 /// # Errors
 /// 503 `too_many_subscribers` at that limit; the errors of `subscribe`.
 pub fn grant(
     request: &impl RequestHead,
     state: &AppState,
+    joining: Option<Joining>,
     subscribe: impl FnOnce() -> Result<EncodedStream, Refusal>,
 ) -> Result<OpenedStream, Refusal> {
     let slot = state.gate.admit_address(request.peer_ip())?;
     let stream = subscribe()?;
-    Ok(OpenedStream { stream, slot })
+    let presence = joining.and_then(Joining::join);
+    Ok(OpenedStream {
+        stream,
+        slot,
+        presence,
+    })
 }
 
 /// Parses the parameters with `read`, which gets the query and the value of the header `Last-Event-ID`.
@@ -137,17 +152,18 @@ async fn stream(
 ) -> Result<Response, Refusal> {
     let parameters = Parameters::read(request, kind)?;
     let authorized = state.authorization.client(request, Purpose::Subscribe);
-    let restricted = authorized
-        .await
-        .and_then(|client| parameters.restricted_to(&client));
-    let parameters = match restricted {
-        Ok(parameters) => parameters,
+    let restricted = authorized.await.and_then(|client| {
+        let parameters = parameters.restricted_to(&client)?;
+        Ok((parameters, client))
+    });
+    let (parameters, client) = match restricted {
+        Ok(restricted) => restricted,
         Err(refusal) => return reconnect_later(request, refusal),
     };
     if request.method() == "HEAD" {
         return Ok(response::of_stream(None, Body::Empty));
     }
-    match parameters.grant(request, state) {
+    match parameters.grant(request, state, &client) {
         Ok(opened) => {
             let head = opened.stream.head();
             Ok(response::of_stream(
@@ -195,8 +211,9 @@ pub fn open_stream_now(
     let authorized = state
         .authorization
         .client_now(request, Purpose::Subscribe)?;
-    let parameters = parameters.restricted_to(&authorized.ok()?).ok()?;
-    let opened = parameters.grant(request, state).ok()?;
+    let client = authorized.ok()?;
+    let parameters = parameters.restricted_to(&client).ok()?;
+    let opened = parameters.grant(request, state, &client).ok()?;
     let mut response = response::of_stream(Some(opened.stream.head()), Body::Empty);
     cors::admit_reader(response.headers_mut(), &state.gate, request);
     Some((response.map(|_| ()), opened))

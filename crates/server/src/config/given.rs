@@ -110,6 +110,7 @@ impl Config {
         let mut rules = self.history_rules();
         rules.extend(self.access_rules());
         rules.extend(self.grant_rules());
+        rules.push(self.presence_rule());
         rules
     }
 
@@ -143,6 +144,14 @@ impl Config {
                 format!("beyond --history-bytes, which is {bytes}"),
             ),
         ]
+    }
+
+    fn presence_rule(&self) -> Rule {
+        Rule::new(
+            &["presence-grace", "presence-heartbeat"],
+            self.presence.presence.is_empty(),
+            "without --presence",
+        )
     }
 
     fn access_rules(&self) -> Vec<Rule> {

@@ -40,7 +40,9 @@ use sse_broadcaster_actix::{
     AppState, Problem, Refusal,
     internal::{Head, Link, refused},
 };
-use sse_broadcaster_http::{OpenedStream, StreamKind, StreamRequest, grant, read_parameters};
+use sse_broadcaster_http::{
+    Joining, OpenedStream, StreamKind, StreamRequest, grant, read_parameters,
+};
 
 pub(super) fn configure(config: &mut ServiceConfig, state: &Arc<AppState>) {
     let socket = web::resource("/ws")
@@ -81,11 +83,16 @@ async fn open(
     let (mut response, session, incoming) =
         Incoming::open(request, body, publisher.max_message_bytes(), &state.uploads)
             .map_err(|error| upgrade_required(&error.to_string()))?;
-    let opened = grant(&head, state, || {
+    let joining = Joining::new(state, stream_request.selector(), &client);
+    let opened = grant(&head, state, joining, || {
         Ok(stream_request.grant_to(&state.broadcaster, &Messages)?)
     });
-    let OpenedStream { stream, slot, .. } =
-        opened.inspect_err(|_| state.broadcaster.count_refused())?;
+    let OpenedStream {
+        stream,
+        slot,
+        presence,
+        ..
+    } = opened.inspect_err(|_| state.broadcaster.count_refused())?;
     if let Ok(head) = stream.head().to_string().parse() {
         let name = header::HeaderName::from_static("event-head");
         response.headers_mut().insert(name, head);
@@ -102,7 +109,13 @@ async fn open(
             session,
             publisher,
         };
-        BoxBody::new(Socket::open(events, client, replies, link, slot))
+        BoxBody::new(Socket::open(
+            events,
+            client,
+            replies,
+            link,
+            (slot, presence),
+        ))
     }))
 }
 

@@ -12,7 +12,7 @@ use super::{
     error::ServeError,
     history,
     key_file::{self, KeySetting, Watched},
-    logging,
+    logging, presence,
     signals::{self, Hangups, Shutdown},
 };
 use crate::{
@@ -93,6 +93,7 @@ async fn run(
         .access(access)
         .authorization(authorization)
         .upload_limits(uploads);
+    let state = presence::start(config, state)?;
     let status = Arc::new(Status {
         ready: Arc::clone(&ready),
         metrics: Metrics::new(&broadcaster, &direct, &state),

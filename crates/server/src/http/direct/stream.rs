@@ -43,6 +43,7 @@ pub(super) struct Stream {
     /// Counts it as a connection and as a stream.
     _counted: [Counted; 2],
     _slot: Option<AddressSlot>,
+    _presence: Option<Box<sse_broadcaster_presence::Connection>>,
 }
 
 /// How the stream's bytes are framed.
@@ -97,6 +98,7 @@ impl Stream {
             stall_watch: StallWatch::default(),
             _counted: counted,
             _slot: granted.opened.slot,
+            _presence: granted.opened.presence,
         };
         (stream, granted.head)
     }

@@ -21,6 +21,7 @@ use super::{
 use sse_broadcaster::broadcaster::Ended;
 use sse_broadcaster_actix::internal::Link;
 use sse_broadcaster_http::AddressSlot;
+use sse_broadcaster_presence::Connection;
 
 /// Polled only when there is room to write: the messages of a client that does not read are not read either, so that
 /// nothing accumulates for it.
@@ -32,8 +33,11 @@ pub(super) struct Socket {
     /// Has the handler close the socket; `None` once there are no more events.
     close: Option<oneshot::Sender<CloseReason>>,
     link: Option<Rc<Link>>,
-    _slot: Option<AddressSlot>,
+    _guards: Guards,
 }
+
+/// Count the stream for its address and on its topics, until they are dropped.
+type Guards = (Option<AddressSlot>, Option<Box<Connection>>);
 
 /// Handles the messages of the client.
 enum Handler {
@@ -47,7 +51,7 @@ impl Socket {
         client: Client,
         replies: BoxBody,
         link: Option<Rc<Link>>,
-        slot: Option<AddressSlot>,
+        guards: Guards,
     ) -> Self {
         let (close, closed) = oneshot::channel();
         let handler = client.handle_messages(Rc::clone(&events.unanswered), closed);
@@ -57,7 +61,7 @@ impl Socket {
             replies: Some(replies),
             close: Some(close),
             link,
-            _slot: slot,
+            _guards: guards,
         }
     }
 

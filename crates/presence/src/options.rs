@@ -1,0 +1,52 @@
+use std::time::Duration;
+
+use sse_broadcaster_access::PatternSet;
+
+/// Which topics have presence, and its times.
+///
+/// ```
+/// use std::time::Duration;
+/// use sse_broadcaster_access::{Pattern, PatternSet};
+/// use sse_broadcaster_presence::PresenceOptions;
+///
+/// let topics = PatternSet::new([Pattern::selector("rooms/{room}")?])?;
+/// let options = PresenceOptions::new(topics).grace(Duration::from_secs(5));
+/// assert_eq!(options.heartbeat, Duration::from_secs(5));
+/// # Ok::<_, sse_broadcaster_access::PatternError>(())
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PresenceOptions {
+    /// Topics with presence.
+    pub topics: PatternSet,
+    /// How long a connection that ended still counts, so that a reload of a page shows nothing.
+    pub grace: Duration,
+    /// How often a node says that it lives. The members of a node that ended without a word are gone within three of
+    /// these.
+    pub heartbeat: Duration,
+}
+
+impl PresenceOptions {
+    /// Presence of these topics, with a grace of 10 s and a heartbeat each 5 s.
+    #[must_use]
+    pub fn new(topics: PatternSet) -> Self {
+        Self {
+            topics,
+            grace: Duration::from_secs(10),
+            heartbeat: Duration::from_secs(5),
+        }
+    }
+
+    /// Sets how long a connection that ended still counts.
+    #[must_use]
+    pub fn grace(self, grace: Duration) -> Self {
+        Self { grace, ..self }
+    }
+
+    /// Sets how often a node says that it lives; at least 100 ms.
+    #[must_use]
+    pub fn heartbeat(self, heartbeat: Duration) -> Self {
+        let heartbeat = heartbeat.max(Duration::from_millis(100));
+        Self { heartbeat, ..self }
+    }
+}
