@@ -13,10 +13,10 @@ use sse_broadcaster_actix::{Access, AppState, Authorization, Publishers, Subscri
 
 use super::{JSON, Request, compare_with, response::Response};
 
-const SECRET: &str = "HS256 0123456789abcdef0123456789abcdef";
+pub(super) const SECRET: &str = "HS256 0123456789abcdef0123456789abcdef";
 const OWN_ORIGIN: &str = "origin: http://localhost";
 
-fn token(claims: &serde_json::Value) -> String {
+pub(super) fn token(claims: &serde_json::Value) -> String {
     let key = SigningKey::parse(SECRET).unwrap();
     NewToken::new(claims).unwrap().create(&key).unwrap()
 }
@@ -27,7 +27,7 @@ fn of_17() -> String {
     token(&serde_json::json!({"sub": "17", "sse": grants}))
 }
 
-fn bearer(token: &str) -> String {
+pub(super) fn bearer(token: &str) -> String {
     format!("authorization: Bearer {token}")
 }
 
@@ -68,8 +68,8 @@ fn check(subscribe: SubscribeAccess, cases: &[(Request<'_>, u16, &str)]) {
     }
 }
 
-const STREAM: &str = "accept: text/event-stream";
-const PAGE: &str = "accept: application/json";
+pub(super) const STREAM: &str = "accept: text/event-stream";
+pub(super) const PAGE: &str = "accept: application/json";
 
 #[test]
 fn on_a_closed_server_every_read_needs_a_grant_on_every_route() {
