@@ -295,6 +295,11 @@ fn the_commands_of_subscribing_and_of_signals_work() {
 }
 
 #[test]
+fn the_commands_of_presence_work() {
+    Follower::follow("docs/presence.md");
+}
+
+#[test]
 fn the_commands_of_configuration_work() {
     Follower::follow_with(Some(Server::start(&[])), "docs/configuration.md");
 }

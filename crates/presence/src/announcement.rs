@@ -25,7 +25,7 @@ pub fn topic_of_events(events_topic: &str) -> Option<&str> {
 }
 
 #[derive(Serialize)]
-struct Data<'a> {
+struct Described<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,18 +40,18 @@ pub(crate) fn event(pending: &Pending) -> Option<Result<Event, Invalid>> {
         PendingKind::Leave { user, data, users } => ("leave", user, data, *users),
         PendingKind::FirstSubscriber | PendingKind::LastSubscriber => return None,
     };
-    let data = Data {
+    let described = Described {
         user: Some(user),
         data: raw(data.as_deref()),
         users,
     };
-    let event = build(name, &pending.topic, &data, Some(&pending.key));
+    let event = build(name, &pending.topic, &described, Some(&pending.key));
     Some(event)
 }
 
 /// The event that all members are gone, since nobody knows them any more.
 pub(crate) fn reset(topic: &str) -> Result<Event, Invalid> {
-    let nobody = Data {
+    let nobody = Described {
         user: None,
         data: None,
         users: 0,
@@ -63,9 +63,14 @@ pub(crate) fn raw(json: Option<&str>) -> Option<Box<RawValue>> {
     RawValue::from_string(json?.to_owned()).ok()
 }
 
-fn build(name: &str, topic: &str, data: &Data<'_>, key: Option<&str>) -> Result<Event, Invalid> {
+fn build(
+    name: &str,
+    topic: &str,
+    described: &Described<'_>,
+    key: Option<&str>,
+) -> Result<Event, Invalid> {
     // It is made of text and numbers, which JSON can always have.
-    let data = serde_json::to_string(data).unwrap_or_default();
+    let data = serde_json::to_string(described).unwrap_or_default();
     let mut event = Event::builder(data).topic(events_topic(topic)).name(name);
     if let Some(key) = key {
         event = event.idempotency_key(key);

@@ -56,13 +56,12 @@ impl State {
         let topic = self.topics.entry(Arc::clone(&change.topic)).or_default();
         let before = topic.connections;
         let mut kinds = Vec::new();
-        let changed = match &change.user {
-            Some(user) => topic.set_user(user, change),
-            None => {
-                let old = std::mem::replace(&mut topic.anonymous, change.connections);
-                topic.count(old, change.connections);
-                None
-            }
+        let changed = if let Some(user) = &change.user {
+            topic.set_user(user, change)
+        } else {
+            let old = std::mem::replace(&mut topic.anonymous, change.connections);
+            topic.count(old, change.connections);
+            None
         };
         let after = topic.connections;
         if before == 0 && after > 0 {
@@ -137,7 +136,10 @@ fn done<'a, T: Send + 'a>(result: T) -> BoxFuture<'a, Result<T, Unavailable>> {
 impl Store for MemoryStore {
     fn write<'a>(&'a self, changes: &'a [Change]) -> BoxFuture<'a, Result<(), Unavailable>> {
         let mut state = self.0.lock();
-        changes.iter().for_each(|change| state.apply(change));
+        for change in changes {
+            state.apply(change);
+        }
+        drop(state);
         done(())
     }
 

@@ -152,25 +152,38 @@ impl AccessConfig {
         text.map(|text| url("--authorize-url", text)).transpose()
     }
 
-    /// The topics that always need a grant. The variable separates several by commas that are not within braces.
+    /// The topics that always need a grant.
     ///
     /// # Errors
     /// What is no pattern.
     pub(crate) fn protected_topics(&self, given: &Given) -> Result<PatternSet, BadSetting> {
-        let by_variable = given.by_variable("protected-topic");
-        let texts = self.protected_topic.iter().flat_map(|text| {
-            if by_variable {
-                split_outside_braces(text)
-            } else {
-                vec![text.as_str()]
-            }
-        });
-        let bad = |why| BadSetting(format!("--protected-topic: {why}"));
-        let patterns = texts
-            .map(|text| topic_pattern(text).map_err(bad))
-            .collect::<Result<Vec<_>, _>>()?;
-        PatternSet::new(patterns).map_err(|why| bad(why.to_string()))
+        topic_patterns("protected-topic", &self.protected_topic, given)
     }
+}
+
+/// The topics of a setting, given by its flag without the dashes. The variable separates several by commas that are
+/// not within braces.
+///
+/// # Errors
+/// What is no pattern.
+pub(super) fn topic_patterns(
+    flag: &str,
+    texts: &[String],
+    given: &Given,
+) -> Result<PatternSet, BadSetting> {
+    let by_variable = given.by_variable(flag);
+    let texts = texts.iter().flat_map(|text| {
+        if by_variable {
+            split_outside_braces(text)
+        } else {
+            vec![text.as_str()]
+        }
+    });
+    let bad = |why| BadSetting(format!("--{flag}: {why}"));
+    let patterns = texts
+        .map(|text| topic_pattern(text).map_err(bad))
+        .collect::<Result<Vec<_>, _>>()?;
+    PatternSet::new(patterns).map_err(|why| bad(why.to_string()))
 }
 
 /// A pattern as a flag has it: a text, or JSON as in a token.

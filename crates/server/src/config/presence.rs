@@ -4,21 +4,16 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{BadSetting, duration, some_time};
-use sse_broadcaster_access::{Pattern, PatternSet};
+use super::{BadSetting, Given, access::topic_patterns, duration, some_time};
 use sse_broadcaster_presence::PresenceOptions;
 
 #[derive(Debug, Clone, Args)]
 #[allow(clippy::doc_markdown, reason = "--help prints these as they are")]
+#[allow(clippy::struct_field_names, reason = "each is named as its flag")]
 pub struct PresenceConfig {
-    /// Topics whose members are counted and announced: a topic, a URI template such as rooms/{room}, or *;
-    /// repeatable [default: none]
-    #[arg(
-        long,
-        env = "SSE_BROADCASTER_PRESENCE",
-        value_name = "TOPICS",
-        value_delimiter = ','
-    )]
+    /// Topics that count and announce who is on them: *, a topic, a template such as rooms/{id}, or
+    /// {"urlpattern":"https://example.com/rooms/:id"}; repeatable
+    #[arg(long, env = "SSE_BROADCASTER_PRESENCE", value_name = "PATTERN")]
     pub presence: Vec<String>,
 
     /// How long a connection that ended still counts, so that a reload of a page shows nothing
@@ -47,11 +42,8 @@ impl PresenceConfig {
     ///
     /// # Errors
     /// For a pattern that is not valid.
-    pub fn options(&self) -> Result<Option<PresenceOptions>, BadSetting> {
-        let texts = self.presence.iter().filter(|text| !text.is_empty());
-        let patterns: Result<Vec<_>, _> = texts.map(|text| Pattern::selector(text)).collect();
-        let topics = patterns.and_then(PatternSet::new);
-        let topics = topics.map_err(|why| BadSetting(format!("--presence: {why}")))?;
+    pub(crate) fn options(&self, given: &Given) -> Result<Option<PresenceOptions>, BadSetting> {
+        let topics = topic_patterns("presence", &self.presence, given)?;
         if topics.is_empty() {
             return Ok(None);
         }

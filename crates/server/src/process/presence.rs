@@ -11,7 +11,7 @@ use sse_broadcaster_presence::{MemoryStore, Presence};
 /// # Errors
 /// For a pattern that is not valid.
 pub(crate) fn start(config: &Config, state: AppState) -> Result<AppState, BadSetting> {
-    let Some(options) = config.presence.options()? else {
+    let Some(options) = config.presence.options(&config.given)? else {
         return Ok(state);
     };
     let store = Arc::new(MemoryStore::new());
