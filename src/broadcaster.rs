@@ -7,6 +7,7 @@
 //! A subscriber is a cursor in the log. One that reads slowly reads on from history and costs nobody
 //! anything. A *server* that lags makes its publishers wait, and never cuts a subscriber.
 
+mod aliases;
 mod blocking;
 mod drain;
 mod encoded_stream;
@@ -131,6 +132,7 @@ impl Broadcaster {
             window,
             shards: ThreadShards::new(shards),
             quota,
+            alias_search: tokio::sync::Semaphore::new(1),
             subscribers: SubscriberCount::new(options.max_subscribers),
             stats,
             options,

@@ -27,8 +27,8 @@ pub use fields::Fields;
 pub use id::EventId;
 pub use invalid::Invalid;
 pub use names::{
-    DEFAULT_TOPIC, EVENT_SOURCE_NAMES, EventName, IdempotencyKey, MAX_NAME_BYTES, RESERVED_NAMES,
-    Topic,
+    Alias, DEFAULT_TOPIC, EVENT_SOURCE_NAMES, EventName, IdempotencyKey, MAX_NAME_BYTES,
+    MAX_URI_BYTES, RESERVED_NAMES, Topic,
 };
 pub use packed::Fetched;
 pub use selector::{SelectedTopics, Selector};
@@ -61,6 +61,7 @@ pub struct Event {
     name: Option<EventName>,
     data: Box<str>,
     idempotency_key: Option<IdempotencyKey>,
+    alias: Option<Alias>,
     retry_ms: Option<u64>,
     private: bool,
 }
@@ -90,6 +91,12 @@ impl Event {
         self.idempotency_key.as_ref()
     }
 
+    /// What clients of some protocols see as its id, and may resume after.
+    #[must_use]
+    pub fn alias(&self) -> Option<&Alias> {
+        self.alias.as_ref()
+    }
+
     /// The reconnection time that the event sets, in whole milliseconds; at most [`MAX_RETRY`].
     #[must_use]
     pub fn retry(&self) -> Option<Duration> {
@@ -108,12 +115,13 @@ impl Event {
         self.private
     }
 
-    /// Its topics, name and idempotency key.
+    /// Its topics, name, idempotency key and alias.
     fn names(&self) -> impl Iterator<Item = &str> {
         let topics = self.topics.iter().map(Topic::as_str);
         let name = self.name.as_ref().map(EventName::as_str);
         topics
             .chain(name)
             .chain(self.idempotency_key.as_ref().map(IdempotencyKey::as_str))
+            .chain(self.alias.as_ref().map(Alias::as_str))
     }
 }

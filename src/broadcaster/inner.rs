@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::Semaphore};
 
 use super::{
     options::Options, publish_quota::PublishQuota, replay::ReplayReader, shard::Shard,
@@ -25,6 +25,8 @@ pub(super) struct Inner {
     pub(super) quota: Arc<PublishQuota>,
     pub(super) replays: ReplayReader,
     pub(super) positions: VisiblePositions,
+    /// One search for an alias at a time: each reads thousands of events.
+    pub(super) alias_search: Semaphore,
     pub(super) subscribers: SubscriberCount,
     pub(super) stats: Arc<Stats>,
     pub(super) options: Options,

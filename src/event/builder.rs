@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Event, EventName, IdempotencyKey, Invalid, Topic,
+    Alias, Event, EventName, IdempotencyKey, Invalid, Topic,
     topics::{Topics, parse_topics},
 };
 
@@ -27,6 +27,8 @@ pub struct EventBuilder {
     topics: Vec<String>,
     name: Option<String>,
     idempotency_key: Option<String>,
+    alias: Option<String>,
+    has_uri_topics: bool,
     retry: Option<Duration>,
     private: bool,
 }
@@ -53,6 +55,20 @@ impl EventBuilder {
         self
     }
 
+    /// Sets the id that clients of some protocols see in place of the position: see [`Alias::new`].
+    #[must_use]
+    pub fn alias(mut self, id: impl Into<String>) -> Self {
+        self.alias = Some(id.into());
+        self
+    }
+
+    /// Reads the topics as [`Topic::uri`] does, instead of [`Topic::new`].
+    #[must_use]
+    pub fn uri_topics(mut self) -> Self {
+        self.has_uri_topics = true;
+        self
+    }
+
     /// Sets the reconnection time that an `EventSource` takes over from this event, in whole milliseconds; at most
     /// [`MAX_RETRY`].
     #[must_use]
@@ -72,10 +88,10 @@ impl EventBuilder {
     ///
     /// # Errors
     /// The first field that cannot be part of an event: see [`Topic::new`], [`EventName::new`],
-    /// [`IdempotencyKey::new`]; `reserved_topic` for a topic that begins with `$`, `too_many_topics` past
+    /// [`IdempotencyKey::new`], [`Alias::new`]; `reserved_topic` for a topic that begins with `$`, `too_many_topics` past
     /// [`MAX_TOPICS`](super::MAX_TOPICS), `invalid_retry` past [`MAX_RETRY`].
     pub fn build(self) -> Result<Event, Invalid> {
-        let topics = parse_topics(&self.topics)?;
+        let topics = self.topics()?;
         if let Some(topic) = topics.iter().find(|t| t.is_internal()) {
             return Err(Invalid::new(
                 "reserved_topic",
@@ -92,8 +108,17 @@ impl EventBuilder {
     /// # Errors
     /// As [`build`](Self::build), but for `reserved_topic`.
     pub fn build_internal(self) -> Result<Event, Invalid> {
-        let topics = parse_topics(&self.topics)?;
+        let topics = self.topics()?;
         self.build_on(topics)
+    }
+
+    fn topics(&self) -> Result<Topics, Invalid> {
+        let parse = if self.has_uri_topics {
+            Topic::uri
+        } else {
+            Topic::new
+        };
+        parse_topics(&self.topics, parse)
     }
 
     fn build_on(self, mut topics: Topics) -> Result<Event, Invalid> {
@@ -118,6 +143,7 @@ impl EventBuilder {
                 .as_deref()
                 .map(IdempotencyKey::new)
                 .transpose()?,
+            alias: self.alias.as_deref().map(Alias::new).transpose()?,
             retry_ms: self
                 .retry
                 .map(|r| u64::try_from(r.as_millis()).unwrap_or(u64::MAX)),

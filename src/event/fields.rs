@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::{Event, EventName, IdempotencyKey, Topic};
+use super::{Alias, Event, EventName, IdempotencyKey, Topic};
 
 /// What an event counts in a log beside its text: ids, pointers, entries in indexes.
 const EVENT_OVERHEAD_BYTES: usize = 256;
@@ -32,6 +32,7 @@ pub struct Fields<'a> {
     /// UTF-8, which was checked when it was published or read.
     pub(crate) data: &'a [u8],
     pub(crate) idempotency_key: Option<&'a str>,
+    pub(crate) alias: Option<&'a str>,
     pub(crate) retry_ms: Option<u64>,
     pub(crate) private: bool,
 }
@@ -43,6 +44,7 @@ impl<'a> Fields<'a> {
             name: event.name().map(EventName::as_str),
             data: event.data().as_bytes(),
             idempotency_key: event.idempotency_key().map(IdempotencyKey::as_str),
+            alias: event.alias().map(Alias::as_str),
             retry_ms: event.retry_ms(),
             private: event.is_private(),
         }
@@ -72,6 +74,12 @@ impl<'a> Fields<'a> {
         self.idempotency_key
     }
 
+    /// See [`Event::alias`].
+    #[must_use]
+    pub fn alias(&self) -> Option<&'a str> {
+        self.alias
+    }
+
     /// See [`Event::retry`].
     #[must_use]
     pub fn retry(&self) -> Option<Duration> {
@@ -89,7 +97,10 @@ impl<'a> Fields<'a> {
     pub fn cost(&self) -> usize {
         let topics = self.topics.iter().copied();
         cost(
-            topics.chain(self.name).chain(self.idempotency_key),
+            topics
+                .chain(self.name)
+                .chain(self.idempotency_key)
+                .chain(self.alias),
             self.data.len(),
         )
     }

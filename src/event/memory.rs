@@ -3,7 +3,7 @@
 //! An event's share is estimated from the sizes of what it is kept in, as the allocator rounds them up, with room for
 //! collections that grow by doubling.
 
-use super::{Event, EventName, MAX_NAME_BYTES, Stored, Topic};
+use super::{Alias, Event, EventName, MAX_NAME_BYTES, Stored, Topic};
 
 /// An event's entry in the window, and what it is kept in beside its text.
 const STORED_BYTES: usize = 9 * (size_of::<Stored>() + 16) / 8 + 16 + 64;
@@ -15,6 +15,8 @@ const TOPIC_OVERHEAD_BYTES: usize = size_of::<Topic>() + 16;
 pub(crate) const NEW_TOPIC_BYTES: usize = 160;
 /// An idempotency key's entry among all.
 const KEY_OVERHEAD_BYTES: usize = 96;
+/// An alias's entry among all.
+const ALIAS_OVERHEAD_BYTES: usize = 64;
 /// What an encoding takes beside the text, and its entry among those that are kept.
 const ENCODED_OVERHEAD_BYTES: usize = 64 + 64 + 64;
 
@@ -28,12 +30,15 @@ impl Event {
         let idempotency_key = self.idempotency_key.as_ref().map_or(0, |idempotency_key| {
             KEY_OVERHEAD_BYTES + text(idempotency_key.as_str())
         });
+        let alias = self.alias.as_ref().map(Alias::as_str);
+        let alias = alias.map_or(0, |alias| ALIAS_OVERHEAD_BYTES + text(alias));
         STORED_BYTES
             + topics
                 .map(|topic| TOPIC_OVERHEAD_BYTES + text(topic.as_str()))
                 .sum::<usize>()
             + name
             + idempotency_key
+            + alias
             + self.data.len()
             + self.data.len() / 8
             + self.encoded_bytes()

@@ -8,23 +8,22 @@ use super::{EventId, Invalid};
 pub const DEFAULT_TOPIC: &str = "default";
 /// Longest topic, event name or idempotency key, in bytes of UTF-8.
 pub const MAX_NAME_BYTES: usize = 256;
+/// Longest topic that is a URI, and longest alias, in bytes of UTF-8.
+pub const MAX_URI_BYTES: usize = 4_096;
 /// Event names that only the broadcaster itself sends.
 pub const RESERVED_NAMES: [&str; 5] = ["connected", "expiring", "gap", "heartbeat", "position"];
 /// Events that an `EventSource` fires when its connection opens or fails.
 pub const EVENT_SOURCE_NAMES: [&str; 2] = ["open", "error"];
 
 /// The one place where text that ends up on a line of the wire is checked.
-fn check_line(what: &str, code: &'static str, text: &str) -> Result<(), Invalid> {
+fn check_line(what: &str, code: &'static str, text: &str, max: usize) -> Result<(), Invalid> {
     if text.is_empty() {
         return Err(Invalid::new(code, format!("{what} is empty")));
     }
-    if text.len() > MAX_NAME_BYTES {
+    if text.len() > max {
         return Err(Invalid::new(
             code,
-            format!(
-                "{what} has {} bytes; at most {MAX_NAME_BYTES} are allowed",
-                text.len()
-            ),
+            format!("{what} has {} bytes; at most {max} are allowed", text.len()),
         ));
     }
     if let Some(c) = text.chars().find(|c| c.is_control()) {
@@ -81,7 +80,8 @@ macro_rules! text_type {
 }
 
 text_type! {
-    /// What a subscriber asks for: 1 to [`MAX_NAME_BYTES`] bytes without control characters, `*` or `{`.
+    /// What a subscriber asks for: 1 to [`MAX_NAME_BYTES`] bytes without control characters, `*` or `{`; or, as
+    /// [`Topic::uri`], a URI.
     Topic
 }
 
@@ -91,16 +91,33 @@ impl Topic {
     /// # Errors
     /// `invalid_topic` when the text is empty, too long, or holds a control character, `*` or `{`.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        Self::check(text)?;
-        Ok(Self(text.into()))
-    }
-
-    pub(super) fn check(text: &str) -> Result<(), Invalid> {
-        check_line("the topic", "invalid_topic", text)?;
+        check_line("the topic", "invalid_topic", text, MAX_NAME_BYTES)?;
         if text.contains(['*', '{']) {
             return Err(Invalid::new(
                 "invalid_topic",
                 "a topic's name holds neither * nor {; a subscriber asks for all topics with topic=*",
+            ));
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The topic with this name, which may be a URI or a template of URIs: up to [`MAX_URI_BYTES`], and with `*` and
+    /// `{`, but not `*` itself.
+    ///
+    /// # Errors
+    /// `invalid_topic` when the text is empty, too long, `*`, or holds a control character.
+    pub fn uri(text: &str) -> Result<Self, Invalid> {
+        Self::check(text)?;
+        Ok(Self(text.into()))
+    }
+
+    /// What holds for every topic of a stored event.
+    pub(super) fn check(text: &str) -> Result<(), Invalid> {
+        check_line("the topic", "invalid_topic", text, MAX_URI_BYTES)?;
+        if text == "*" {
+            return Err(Invalid::new(
+                "invalid_topic",
+                "* stands for all topics, so that it is none; name the topic",
             ));
         }
         Ok(())
@@ -158,7 +175,7 @@ impl EventName {
 
     /// What holds for stored events, too: the name may have been reserved since it was published.
     pub(super) fn check(text: &str) -> Result<(), Invalid> {
-        check_line("the event name", "invalid_event", text)
+        check_line("the event name", "invalid_event", text, MAX_NAME_BYTES)
     }
 }
 
@@ -179,7 +196,7 @@ impl IdempotencyKey {
     }
 
     pub(super) fn check(text: &str) -> Result<(), Invalid> {
-        check_line("the id", "invalid_id", text)?;
+        check_line("the id", "invalid_id", text, MAX_NAME_BYTES)?;
         if EventId::has_form(text) {
             return Err(Invalid::new(
                 "invalid_id",
@@ -187,6 +204,35 @@ impl IdempotencyKey {
             ));
         }
         Ok(())
+    }
+}
+
+text_type! {
+    /// An id that a publisher gave to its event, for clients to see in place of the position and to resume after.
+    /// Unlike an [`IdempotencyKey`] several events may have it. 1 to [`MAX_URI_BYTES`] bytes without control
+    /// characters.
+    Alias
+}
+
+/// Maps are asked by text.
+impl std::borrow::Borrow<str> for Alias {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Alias {
+    /// The alias with this text.
+    ///
+    /// # Errors
+    /// `invalid_id` when the text is empty, too long or holds a control character.
+    pub fn new(text: &str) -> Result<Self, Invalid> {
+        Self::check(text)?;
+        Ok(Self(text.into()))
+    }
+
+    pub(super) fn check(text: &str) -> Result<(), Invalid> {
+        check_line("the id", "invalid_id", text, MAX_URI_BYTES)
     }
 }
 
@@ -203,5 +249,19 @@ mod tests {
         assert_eq!(code(IdempotencyKey::new("12-0")), "invalid_id");
         assert!(IdempotencyKey::new("12-a").is_ok());
         assert!(IdempotencyKey::new("order-12").is_ok());
+    }
+
+    #[test]
+    fn a_topic_that_is_a_uri_may_be_longer_and_hold_braces_and_is_never_all_topics() {
+        let long = format!("https://example.com/{}", "x".repeat(MAX_NAME_BYTES));
+        for text in ["https://example.com/{id}", "a*", &long] {
+            assert!(
+                Topic::uri(text).is_ok() && Topic::new(text).is_err(),
+                "{text}"
+            );
+        }
+        for text in ["*", "", "a\nb", &"x".repeat(MAX_URI_BYTES + 1)] {
+            assert_eq!(code(Topic::uri(text)), "invalid_topic");
+        }
     }
 }

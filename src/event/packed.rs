@@ -1,19 +1,20 @@
 //! Events as bytes, as a log keeps them. Fields are read in place, so that a replay builds no event
 //! that it does not need.
 //!
-//! Flags, the reconnection time (u64) where there is one, the number of topics, each topic, the name and
-//! the idempotency key where there are such, each after its length (u16), and the data; big-endian.
+//! Flags, the reconnection time (u64) where there is one, the number of topics, each topic, the name, the
+//! idempotency key and the alias where there are such, each after its length (u16), and the data; big-endian.
 
 use std::sync::OnceLock;
 
 use bytes::Bytes;
 
-use super::{Event, EventId, EventName, Fields, IdempotencyKey, Topic};
+use super::{Alias, Event, EventId, EventName, Fields, IdempotencyKey, Topic};
 
 const PRIVATE: u8 = 1;
 const NAMED: u8 = 2;
 const KEYED: u8 = 4;
 const RETRY: u8 = 8;
+const ALIASED: u8 = 16;
 
 impl Event {
     /// Appends the event to `out`; [`Fields::checked`] reads it back.
@@ -23,7 +24,8 @@ impl Event {
             flag(self.private, PRIVATE)
                 | flag(self.name.is_some(), NAMED)
                 | flag(self.idempotency_key.is_some(), KEYED)
-                | flag(self.retry_ms.is_some(), RETRY),
+                | flag(self.retry_ms.is_some(), RETRY)
+                | flag(self.alias.is_some(), ALIASED),
         );
         if let Some(retry) = self.retry_ms {
             out.extend_from_slice(&retry.to_be_bytes());
@@ -45,6 +47,7 @@ impl Event {
             name: fields.name.map(EventName::unchecked),
             data: fields.data().into(),
             idempotency_key: fields.idempotency_key.map(IdempotencyKey::unchecked),
+            alias: fields.alias.map(Alias::unchecked),
             retry_ms: fields.retry_ms,
             private: fields.private,
         }
@@ -63,6 +66,7 @@ impl<'a> Fields<'a> {
             && fields
                 .idempotency_key
                 .is_none_or(|text| IdempotencyKey::check(text).is_ok())
+            && fields.alias.is_none_or(|text| Alias::check(text).is_ok())
             && str::from_utf8(fields.data).is_ok();
         is_text.then_some(fields)
     }
@@ -86,6 +90,9 @@ impl<'a> Fields<'a> {
         }
         if has(KEYED) {
             fields.idempotency_key = Some(text(&mut rest)?);
+        }
+        if has(ALIASED) {
+            fields.alias = Some(text(&mut rest)?);
         }
         fields.data = rest;
         Some(fields)
@@ -171,6 +178,7 @@ mod tests {
             .topic("b")
             .name("named")
             .idempotency_key("own")
+            .alias("urn:x")
             .retry(Duration::from_secs(3))
             .private()
             .build()

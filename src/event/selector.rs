@@ -106,7 +106,20 @@ impl Selector {
         if texts.iter().any(|t| t.as_ref() == "*") {
             return Ok(Self::all());
         }
-        let mut topics = parse_topics(texts)?;
+        let mut topics = parse_topics(texts, Topic::new)?;
+        if topics.is_empty() {
+            topics.push(Topic::default());
+        }
+        topics.sort();
+        Ok(Self::of(SelectedTopics::Topics(topics.into_boxed_slice())))
+    }
+
+    /// Exactly these topics, as [`Topic::uri`] reads them.
+    ///
+    /// # Errors
+    /// See [`Topic::uri`]; `too_many_topics` past [`MAX_TOPICS`](super::MAX_TOPICS).
+    pub fn uri_topics<S: AsRef<str>>(texts: &[S]) -> Result<Self, Invalid> {
+        let mut topics = parse_topics(texts, Topic::uri)?;
         if topics.is_empty() {
             topics.push(Topic::default());
         }

@@ -10,8 +10,11 @@ pub const MAX_TOPICS: usize = 100;
 /// Topics without repeats. Most events have one.
 pub(super) type Topics = SmallVec<[Topic; 1]>;
 
-/// The topics with these names, in their order.
-pub(super) fn parse_topics<S: AsRef<str>>(texts: &[S]) -> Result<Topics, Invalid> {
+/// The topics with these names, in their order, each by `parse`.
+pub(super) fn parse_topics<S: AsRef<str>>(
+    texts: &[S],
+    parse: fn(&str) -> Result<Topic, Invalid>,
+) -> Result<Topics, Invalid> {
     if texts.len() > MAX_TOPICS {
         return Err(Invalid::new(
             "too_many_topics",
@@ -20,7 +23,7 @@ pub(super) fn parse_topics<S: AsRef<str>>(texts: &[S]) -> Result<Topics, Invalid
     }
     let mut topics = Topics::with_capacity(texts.len());
     for text in texts {
-        let topic = Topic::new(text.as_ref())?;
+        let topic = parse(text.as_ref())?;
         if !topics.contains(&topic) {
             topics.push(topic);
         }

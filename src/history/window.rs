@@ -2,6 +2,7 @@
 //!
 //! [`Log`] is what the lock of a [`Window`] guards; reads of it are in `read` and `tail`.
 
+mod aliases;
 #[cfg(test)]
 mod fixtures;
 mod log;
@@ -221,6 +222,11 @@ impl Window {
     /// The event of this id, where it is held.
     pub(crate) fn find(&self, id: EventId) -> Option<Arc<Stored>> {
         self.log.read().find(id)
+    }
+
+    /// The oldest event that it holds with this alias.
+    pub(crate) fn oldest_with(&self, alias: &str) -> Option<Arc<Stored>> {
+        self.log.read().oldest_with(alias)
     }
 
     /// What it holds; bytes are those of memory.

@@ -41,9 +41,10 @@ pub(super) fn add(call: &mut Cmd, event: &Event) {
     call.arg(more(event));
 }
 
-/// Name, retry and whether it is private, as far as they are there.
+/// Name, retry, whether it is private, and the alias, as far as they are there.
 fn more(event: &Event) -> String {
-    if event.name().is_none() && event.retry_ms().is_none() && !event.is_private() {
+    let is_plain = event.name().is_none() && event.retry_ms().is_none();
+    if is_plain && !event.is_private() && event.alias().is_none() {
         return String::new();
     }
     let name = event
@@ -54,7 +55,10 @@ fn more(event: &Event) -> String {
         .map(|ms| ms.to_string())
         .unwrap_or_default();
     let private = if event.is_private() { "p" } else { "" };
-    [name, &retry, private].join("\n")
+    match event.alias() {
+        None => [name, &retry, private].join("\n"),
+        Some(alias) => [name, &retry, private, alias.as_str()].join("\n"),
+    }
 }
 
 /// One entry, as Redis gives it: topics, data and, where there are any, idempotency key, further fields, time and
@@ -78,7 +82,7 @@ impl Entry {
     pub(super) fn event(self) -> Option<Stored> {
         let mut fields = self.fields.into_iter().map(text);
         let topics = fields.next()?.ok()?;
-        let mut event = Event::builder(fields.next()?.ok()?);
+        let mut event = Event::builder(fields.next()?.ok()?).uri_topics();
         for topic in topics.split(SEPARATOR) {
             event = event.topic(topic);
         }
@@ -96,6 +100,9 @@ impl Entry {
         }
         if more.next() == Some("p") {
             event = event.private();
+        }
+        if let Some(alias) = more.next() {
+            event = event.alias(alias);
         }
         // Where the clock was behind the ids.
         let time_ms = match fields.next() {

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::topics::TopicIndex;
+use super::{aliases::AliasIndex, topics::TopicIndex};
 use crate::{
     event::{Encodings, EventId, NEW_TOPIC_BYTES, Stored},
     history::{
@@ -17,6 +17,7 @@ use crate::{
 pub(super) struct Log {
     pub(super) events: VecDeque<Arc<Stored>>,
     pub(super) topics: TopicIndex,
+    aliases: AliasIndex,
     /// The position before the first of `events`.
     floor: LogPosition,
     /// The position after the last of `events`.
@@ -39,6 +40,7 @@ impl Log {
         Self {
             events: VecDeque::new(),
             topics: TopicIndex::default(),
+            aliases: AliasIndex::default(),
             floor: start,
             head: start,
             trimmed_ms: None,
@@ -82,6 +84,11 @@ impl Log {
         }
     }
 
+    /// The oldest event that has this alias.
+    pub(super) fn oldest_with(&self, alias: &str) -> Option<Arc<Stored>> {
+        self.find(self.aliases.oldest(alias)?)
+    }
+
     /// The index of the event with this number, which is not before the floor.
     pub(super) fn index(&self, number: u64) -> usize {
         usize::try_from(number - self.floor.number).unwrap_or(usize::MAX)
@@ -113,6 +120,7 @@ impl Log {
                 self.held_bytes += NEW_TOPIC_BYTES;
             }
         }
+        self.aliases.push(&stored);
         self.held_bytes += stored.event().memory();
         self.reserved_bytes += stored.event().encoded_bytes();
         stored.keep_encodings(&self.encodings);
@@ -181,6 +189,7 @@ impl Log {
                 self.held_bytes -= NEW_TOPIC_BYTES;
             }
         }
+        self.aliases.pop(&stored);
         self.held_bytes -= stored.event().memory();
         self.reserved_bytes -= stored.event().encoded_bytes();
         self.steps.drop_to(self.floor.number);
@@ -209,6 +218,7 @@ impl Log {
     fn clear(&mut self) {
         self.events.clear();
         self.topics.clear();
+        self.aliases.clear();
         self.trimmed_ms = None;
         self.clock_ms = 0;
         self.steps.clear();
