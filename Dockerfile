@@ -16,6 +16,7 @@ COPY crates/cli/Cargo.toml crates/cli/
 COPY crates/disk/Cargo.toml crates/disk/
 COPY crates/http/Cargo.toml crates/http/
 COPY crates/presence/Cargo.toml crates/presence/
+COPY crates/mercure/Cargo.toml crates/mercure/
 COPY crates/redis/Cargo.toml crates/redis/
 COPY crates/server/Cargo.toml crates/server/
 COPY crates/signals/Cargo.toml crates/signals/

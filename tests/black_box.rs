@@ -10,6 +10,7 @@ mod documents;
 mod embedding;
 mod endings;
 mod load;
+mod mercure;
 mod presence;
 mod publish;
 mod random;

@@ -62,7 +62,11 @@ fn an_unknown_command_is_rejected_with_the_list_of_commands() {
 fn every_help_has_an_example_and_shows_no_key() {
     for command in ["", "subscribe", "publish", "bench", "health"] {
         let args: Vec<_> = command.split_terminator(' ').chain(["--help"]).collect();
-        let variables = [("SSE_BROADCASTER_PUBLISH_KEY", "secret")];
+        let variables = [
+            ("SSE_BROADCASTER_PUBLISH_KEY", "secret"),
+            ("SSE_BROADCASTER_MERCURE_PUBLISHER_KEY", "secret"),
+            ("SSE_BROADCASTER_MERCURE_SUBSCRIBER_KEY", "secret"),
+        ];
         let help = Running::start_with(&variables, &args)
             .end()
             .succeeded()

@@ -26,7 +26,8 @@ use crate::{
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 
 /// The response to this request, as actix sends it.
-pub(crate) fn respond(request: &HttpRequest, response: Response) -> HttpResponse {
+#[must_use]
+pub fn respond(request: &HttpRequest, response: Response) -> HttpResponse {
     let (parts, body) = response.into_parts();
     let mut head = head(&parts);
     match body {

@@ -52,4 +52,4 @@ pub use routes::{
     Joining, Route, StreamKind, grant, is_chunked, open_stream_now, read_parameters, respond,
 };
 pub use state::AppState;
-pub use uploads::{PART_TIMEOUT, Upload, UploadLimits, Uploads};
+pub use uploads::{PART_TIMEOUT, Upload, UploadLimits, Uploads, Whole, read_whole};

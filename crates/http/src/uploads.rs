@@ -4,5 +4,5 @@ mod budget;
 mod upload;
 
 pub use budget::{UploadLimits, Uploads};
-pub(crate) use upload::{Await, Whole, read_whole};
-pub use upload::{PART_TIMEOUT, Upload};
+pub(crate) use upload::Await;
+pub use upload::{PART_TIMEOUT, Upload, Whole, read_whole};

@@ -5,6 +5,7 @@ mod addresses;
 mod given;
 mod history;
 mod keys;
+mod mercure;
 mod origin;
 mod presence;
 mod tokens;
@@ -18,6 +19,8 @@ pub(crate) use access::topic_json;
 pub use access::{AccessConfig, SubscribeAccess};
 pub use given::Given;
 pub use history::{HistoryConfig, LogLocation};
+pub(crate) use mercure::HubKey;
+pub use mercure::MercureConfig;
 pub use presence::PresenceConfig;
 pub(crate) use sse_broadcaster_cli::{BadSetting, Secret};
 pub use tokens::TokenConfig;
@@ -182,6 +185,9 @@ pub struct Config {
 
     #[command(flatten)]
     pub access: AccessConfig,
+
+    #[command(flatten)]
+    pub mercure: MercureConfig,
 
     /// After SIGTERM: how long to keep serving, while load balancers notice that the server is not ready
     #[arg(long, env = "SSE_BROADCASTER_DRAIN_DELAY", value_name = "DURATION", value_parser = duration,

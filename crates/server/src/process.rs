@@ -7,6 +7,7 @@
 //! process/position_cipher.rs the key of encrypted positions, kept where history is
 //! process/key_file.rs   reads key files again when they change
 //! process/token_keys.rs  the keys of tokens, from files and URLs
+//! process/mercure.rs    the hub of Mercure's protocol
 //! process/logging.rs    the filter and the format of the log
 //! process/presence.rs   starts presence
 //! process/signals.rs    SIGTERM, SIGHUP and all others
@@ -18,6 +19,7 @@ pub(crate) mod error;
 mod history;
 mod key_file;
 mod logging;
+mod mercure;
 mod position_cipher;
 mod presence;
 mod serve;

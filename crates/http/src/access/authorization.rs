@@ -146,11 +146,27 @@ impl Authorization {
         };
         let sent = Sent::read(&self.0, authorize.as_ref(), request);
         let credentials = sent.credentials(&self.0, purpose);
+        self.client_by(&credentials).await.map_err(refused)
+    }
+
+    /// The same by credentials that a protocol with rules of its own has read. Errors are not logged.
+    ///
+    /// # Errors
+    /// Credentials that are wrong, or that cannot be checked now.
+    pub async fn client_by(&self, credentials: &Credentials<'_>) -> Result<Client, AuthorizeError> {
+        let Some(authorize) = &self.0.authorize else {
+            return Ok(self.client_of(Grants::anonymous(), None));
+        };
         let source = credentials.token().ok().flatten().map(|(source, _)| source);
-        match authorize.authorize(&credentials).await {
-            Ok(grants) => Ok(self.client_of(grants, source)),
-            Err(error) => Err(refused(error)),
-        }
+        let grants = authorize.authorize(credentials).await?;
+        Ok(self.client_of(grants, source))
+    }
+
+    /// Names of the headers that the authorization needs beside `Authorization` and cookies, in lower case.
+    #[must_use]
+    pub fn wanted_headers(&self) -> &[String] {
+        let authorize = self.0.authorize.as_ref();
+        authorize.map_or(&[], |authorize| authorize.wanted_headers())
     }
 
     /// The same where that takes no waiting; `None` where it does.

@@ -42,12 +42,14 @@ impl Client {
     }
 
     /// Whether a token, a session or a key says who it is.
-    pub(crate) fn is_identified(&self) -> bool {
+    #[must_use]
+    pub fn is_identified(&self) -> bool {
         self.grants.origin() != Origin::Anonymous
     }
 
     /// Whether a browser may have identified it without its page having any part in that: by a cookie.
-    pub(super) fn is_by_cookie(&self) -> bool {
+    #[must_use]
+    pub fn is_by_cookie(&self) -> bool {
         self.source == Some(Source::Cookie) || self.grants.origin() == Origin::Application
     }
 
@@ -112,7 +114,8 @@ impl Client {
     }
 
     /// Whether a grant has ended or was revoked: for uploads and sockets, which may stay open for long.
-    pub(super) fn has_ended(&self) -> bool {
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
         let revocations = self.settings.revocations.as_ref();
         self.grants.is_expired(std::time::Instant::now())
             || revocations.is_some_and(|revocations| revocations.is_revoked(&self.grants))

@@ -98,7 +98,8 @@ impl Gate {
     }
 
     /// The origin to admit in a response to a reader, if any.
-    pub(crate) fn reader_origin(&self, request: &impl RequestHead) -> Option<&str> {
+    #[must_use]
+    pub fn reader_origin(&self, request: &impl RequestHead) -> Option<&str> {
         let origin = request.header_text("origin")?;
         let admitted = self
             .access

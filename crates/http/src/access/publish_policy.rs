@@ -128,7 +128,8 @@ impl Access {
     }
 
     /// The origin to admit in a response to a publisher, if any.
-    pub(crate) fn publisher_origin(&self, request: &impl RequestHead) -> Option<&str> {
+    #[must_use]
+    pub fn publisher_origin(&self, request: &impl RequestHead) -> Option<&str> {
         let origin = request.header_text("origin")?;
         let known = self.publish_origins.iter();
         known

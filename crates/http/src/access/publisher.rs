@@ -3,7 +3,6 @@
 use sse_broadcaster_access::issuer::Purpose;
 
 use super::{
-    client::Client,
     host::is_same_origin,
     permit::Permit,
     publish_policy::{bearer, is_prefetch},
@@ -50,7 +49,9 @@ async fn by_grants(
         }
         return Ok(None);
     }
-    check_page(&client, access, request)?;
+    if client.is_by_cookie() {
+        access.check_cookie_page(request)?;
+    }
     Ok(Some(Permit::of_client(client)))
 }
 
@@ -67,36 +68,40 @@ fn decides_by_key(access: &Access, request: &impl RequestHead) -> bool {
     })
 }
 
-/// A browser adds cookies to requests that pages of other sites make. Only the page's origin shows it.
-fn check_page(client: &Client, access: &Access, request: &impl RequestHead) -> Result<(), Refusal> {
-    if !client.is_by_cookie() {
-        return Ok(());
+impl Access {
+    /// Checks the page of a request that publishes, where a cookie identifies its client. A browser adds cookies to
+    /// requests that pages of other sites make, and only the page's origin shows it.
+    ///
+    /// # Errors
+    /// 403 `foreign_page` for a page of another site that is not among the publish origins, and without `Origin` and
+    /// `Referer`; 403 `foreign_host` for a page under a name that is not this server's.
+    pub fn check_cookie_page(&self, request: &impl RequestHead) -> Result<(), Refusal> {
+        let refused = |detail| Err(Refusal::forbidden("foreign_page", detail));
+        if is_prefetch(request) {
+            return refused(
+                "a prefetch does not publish; send the request without the header that marks it as one",
+            );
+        }
+        let origin = request
+            .header_text("origin")
+            .or_else(|| origin_of_referer(request));
+        if self.is_publish_origin(origin) {
+            return Ok(());
+        }
+        let Some(origin) = origin else {
+            return refused(
+                "a cookie identifies the client, and the request has neither Origin nor Referer; send one of them, \
+                 or the token in the header Authorization",
+            );
+        };
+        if !is_same_origin(origin, request.header_text("host")) {
+            return refused(
+                "a page of another site may not publish with a cookie; start the server with --publish-origin and \
+                 that page's origin to admit it",
+            );
+        }
+        self.check_rebinding(request)
     }
-    let refused = |detail| Err(Refusal::forbidden("foreign_page", detail));
-    if is_prefetch(request) {
-        return refused(
-            "a prefetch does not publish; send the request without the header that marks it as one",
-        );
-    }
-    let origin = request
-        .header_text("origin")
-        .or_else(|| origin_of_referer(request));
-    if access.is_publish_origin(origin) {
-        return Ok(());
-    }
-    let Some(origin) = origin else {
-        return refused(
-            "a cookie identifies the client, and the request has neither Origin nor Referer; send one of them, or \
-             the token in the header Authorization",
-        );
-    };
-    if !is_same_origin(origin, request.header_text("host")) {
-        return refused(
-            "a page of another site may not publish with a cookie; start the server with --publish-origin and \
-             that page's origin to admit it",
-        );
-    }
-    access.check_rebinding(request)
 }
 
 fn origin_of_referer(request: &impl RequestHead) -> Option<&str> {

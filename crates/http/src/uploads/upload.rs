@@ -177,13 +177,20 @@ impl Drop for Upload {
 }
 
 /// A whole body, which counts as an upload until it is dropped.
-pub(crate) struct Whole {
-    pub(crate) bytes: BytesMut,
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Whole {
+    /// What was sent.
+    pub bytes: BytesMut,
     /// Kept until the events of the body are published.
-    pub(crate) upload: Upload,
+    pub upload: Upload,
 }
 
-pub(crate) async fn read_whole<B, E>(
+/// Reads a body of at most `max` bytes. Dropping the future gives the memory back.
+///
+/// # Errors
+/// 413 `too_large`; 408 `body_timeout`; 400 `incomplete_body`; 503 at the bounds of all bodies.
+pub async fn read_whole<B, E>(
     request: &impl RequestHead,
     mut body: B,
     max: usize,

@@ -42,7 +42,7 @@ impl Config {
         addresses: &[SocketAddr],
         has_keys: bool,
     ) -> Result<(), BadSetting> {
-        let has_grants = self.access.has_grants();
+        let has_grants = self.access.has_grants() || self.mercure.has_publisher_key();
         let chosen = has_keys || has_grants || self.allow_anonymous_publish || self.no_publish;
         match addresses.iter().find(|address| !is_loopback(address.ip())) {
             Some(public) if !chosen => Err(BadSetting(format!(

@@ -212,6 +212,30 @@ impl Config {
                 "without keys of tokens: --token-key-file, --token-jwks-url or SSE_BROADCASTER_TOKEN_KEY",
             ),
             Rule::new(
+                &[
+                    "mercure-publisher-key",
+                    "mercure-publisher-key-file",
+                    "mercure-subscriber-key",
+                    "mercure-subscriber-key-file",
+                    "mercure-anonymous",
+                    "mercure-url",
+                    "mercure-lifetime",
+                    "mercure-heartbeat",
+                ],
+                !self.mercure.mercure,
+                "without --mercure",
+            ),
+            Rule::new(
+                &["mercure-publisher-key"],
+                self.mercure.mercure_publisher_key_file.is_some(),
+                "with --mercure-publisher-key-file",
+            ),
+            Rule::new(
+                &["mercure-subscriber-key"],
+                self.mercure.mercure_subscriber_key_file.is_some(),
+                "with --mercure-subscriber-key-file",
+            ),
+            Rule::new(
                 &["authorize-header", "authorize-cookie"],
                 access.authorize_url.is_none(),
                 "without --authorize-url",
@@ -327,6 +351,8 @@ mod tests {
             (&["--token-leeway", "1s"], "--token-leeway"),
             (&["--token-leeway", "1s", "--token-key-file", "f"], ""),
             (&["--authorize-header", "X-A"], "--authorize-header"),
+            (&["--mercure-anonymous"], "--mercure-anonymous"),
+            (&["--mercure-anonymous", "--mercure"], ""),
         ] {
             let reports = config(args).without_effect();
             assert_eq!(

@@ -7,7 +7,8 @@
 //! routes/page.rs        the page at /
 //! ```
 //!
-//! The routes of streams, publishing and signals are those of `sse-broadcaster-actix`; `/ws` is in `http/ws`.
+//! The routes of streams, publishing and signals are those of `sse-broadcaster-actix`; `/ws` is in `http/ws`, and
+//! Mercure's protocol in `http/mercure.rs`.
 
 mod exposition;
 mod page;
@@ -34,10 +35,12 @@ use crate::http::{
     connection::settings::{HEAD_TIMEOUT, Settings},
     direct::WorkerContext,
     dispatcher::Connection,
+    mercure,
     router::HttpConnection,
     ws,
 };
 use sse_broadcaster_actix::{Refusal, Routes, internal::refused};
+use sse_broadcaster_mercure::Hub;
 
 /// How long the rest of a refused body is read, so that the client gets the response.
 const LINGER: Duration = Duration::from_secs(2);
@@ -46,6 +49,8 @@ const LINGER: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub(crate) struct Routing {
     pub(crate) routes: Routes,
+    /// Mercure's protocol, if it is served.
+    pub(crate) hub: Option<Arc<Hub>>,
     pub(crate) status: Option<Arc<Status>>,
     pub(crate) page: bool,
     /// How long an idle connection is kept for a further request.
@@ -58,6 +63,9 @@ impl Routing {
     fn configure(&self, config: &mut ServiceConfig) {
         self.routes.configure(config);
         ws::configure(config, self.routes.state());
+        if let Some(hub) = &self.hub {
+            mercure::configure(config, hub, self.routes.state());
+        }
         if let Some(status) = &self.status {
             status::configure(config, status, self.routes.state());
             if self.page {
@@ -71,6 +79,7 @@ impl Routing {
     pub(crate) fn context(&self, settings: &Settings) -> Option<WorkerContext> {
         self.direct.as_ref().map(|streams| WorkerContext {
             state: Arc::clone(self.routes.state()),
+            hub: self.hub.clone(),
             settings: settings.clone(),
             config: ServiceConfigBuilder::new()
                 .keep_alive(self.keep_alive.into())

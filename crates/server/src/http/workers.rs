@@ -23,6 +23,7 @@ use crate::{
     },
 };
 use sse_broadcaster_actix::AppState;
+use sse_broadcaster_mercure::Hub;
 
 pub(crate) fn count(config: &Config) -> usize {
     let cores = || std::thread::available_parallelism().map_or(2, Into::into);
@@ -43,10 +44,10 @@ impl Workers {
         listeners: Listeners,
         config: &Config,
         connections: Connections,
-        state: &AppState,
+        (state, hub): (&AppState, Option<Arc<Hub>>),
         status: &Arc<Status>,
     ) -> io::Result<Self> {
-        let (ports, sockets) = port::open(listeners, config, connections, state, status)?;
+        let (ports, sockets) = port::open(listeners, config, connections, (state, hub), status)?;
         let (stop, stopped) = watch::channel(false);
         let (mut threads, mut starting) = (Vec::new(), Vec::new());
         for index in 0..count(config) {

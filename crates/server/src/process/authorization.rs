@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use sse_broadcaster_access::{
-    Authorize,
+    Authorize, PatternSet,
     authorize::{Application, ApplicationOptions, MAX_TTL, Tokens, TokensElseApplication},
     revocation::Revocations,
     transport::HttpTransport,
@@ -22,6 +22,16 @@ pub(crate) struct Opened {
     pub(crate) authorization: Authorization,
     /// The files with keys of tokens, and key sets by URL, which SIGHUP has fetched again.
     pub(crate) watched: Option<Watched>,
+    pub(crate) grantors: Grantors,
+}
+
+/// Who gives grants, for protocols that ask in ways of their own.
+pub(crate) struct Grantors {
+    pub(crate) tokens: Option<Arc<Tokens>>,
+    pub(crate) application: Option<Arc<dyn Authorize>>,
+    pub(crate) revocations: Arc<Revocations>,
+    pub(crate) protected: PatternSet,
+    pub(crate) subscribe: SubscribeAccess,
 }
 
 /// Reads the files with keys, and begins to fetch key sets, on the current Tokio runtime.
@@ -53,6 +63,13 @@ pub(crate) fn open(config: &Config) -> Result<Opened, BadSetting> {
         Arc::new(tokens)
     });
     let watched = tokens.as_ref().map(|tokens| watch(keys, files, tokens));
+    let grantors = Grantors {
+        tokens: tokens.clone(),
+        application: application.clone().map(|asked| asked as Arc<dyn Authorize>),
+        revocations: Arc::clone(&revocations),
+        protected: protected.clone(),
+        subscribe: subscribe_access(access),
+    };
     let authorize: Arc<dyn Authorize> = match (tokens, application) {
         (Some(tokens), Some(application)) => {
             Arc::new(TokensElseApplication::new(tokens, application))
@@ -63,6 +80,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, BadSetting> {
             return Ok(Opened {
                 authorization: Authorization::default(),
                 watched: None,
+                grantors,
             });
         }
     };
@@ -74,6 +92,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, BadSetting> {
     Ok(Opened {
         authorization,
         watched,
+        grantors,
     })
 }
 

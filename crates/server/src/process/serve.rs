@@ -12,7 +12,7 @@ use super::{
     error::ServeError,
     history,
     key_file::{self, KeySetting, Watched},
-    logging, presence,
+    logging, mercure, presence,
     signals::{self, Hangups, Shutdown},
 };
 use crate::{
@@ -73,13 +73,19 @@ async fn run(
     let Opened {
         authorization,
         watched,
+        grantors,
     } = authorization::open(config)?;
-    let key_files = key_file.into_iter().chain(watched).collect();
+    let opened_hub = mercure::open(config, grantors)?;
+    let (hub, hub_keys) = opened_hub
+        .map(|opened| (opened.hub, opened.watched))
+        .unzip();
+    let key_files = key_file.into_iter().chain(watched);
+    let key_files = key_files.chain(hub_keys.flatten()).collect();
     actix_web::rt::spawn(follow_keys(key_files, hangups));
     let opened = history::open(config).await?;
     let announcement = announcement(&opened.description, &listeners, &access);
     let cipher = match authorization.subscribe_access() {
-        SubscribeAccess::Open => None,
+        SubscribeAccess::Open if hub.is_none() => None,
         _ => Some(opened.key_store.cipher().await?),
     };
     let broadcaster = start_broadcaster(config, opened.history, cipher, max_connections)?;
@@ -100,7 +106,7 @@ async fn run(
         direct,
         broadcaster: broadcaster.clone(),
     });
-    let workers = Workers::start(listeners, config, connections, &state, &status)
+    let workers = Workers::start(listeners, config, connections, (&state, hub), &status)
         .await
         .map_err(ServeError::Run)?;
     log::info!("{announcement}");
@@ -205,7 +211,7 @@ fn access(config: &Config, keys: &KeyRing) -> Access {
         Publishers::Keys(keys.clone())
     } else if config.allow_anonymous_publish {
         Publishers::Anyone
-    } else if config.access.has_grants() {
+    } else if config.access.has_grants() || config.mercure.has_publisher_key() {
         Publishers::Granted
     } else {
         Publishers::Local

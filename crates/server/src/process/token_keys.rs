@@ -12,7 +12,7 @@ use std::{
 use sse_broadcaster_access::{
     issuer::{Issuer, Issuers, KeySource},
     jwks::KeySets,
-    keys::{Keys, MAX_KEY_TEXT_BYTES},
+    keys::{KeyError, Keys, MAX_KEY_TEXT_BYTES},
     transport::HttpTransport,
 };
 use sse_broadcaster_cli::key_file_exposure;
@@ -46,7 +46,7 @@ impl TokenKeys {
             match &issuer.keys {
                 KeyLocation::File(path) if !files.contains_key(path) => {
                     watched.push(WatchedFile::new(FLAG, path));
-                    files.insert(path.clone(), read(path)?);
+                    files.insert(path.clone(), read(FLAG, path, Keys::parse)?);
                 }
                 KeyLocation::Url(url) if url.is_exposed() => log::warn!(
                     "the keys of {:?} are fetched from {url} without encryption: whoever can change that \
@@ -75,7 +75,7 @@ impl TokenKeys {
     /// Reads these files again. One that is not valid is logged, and its keys stay as they were.
     pub(crate) fn reload(&mut self, paths: &[&Path]) {
         for path in paths {
-            match read(path) {
+            match read(FLAG, path, Keys::parse) {
                 Ok(new) => {
                     log::info!("read {} again: {} token keys", path.display(), new.len());
                     self.files.insert((*path).to_owned(), new);
@@ -114,8 +114,12 @@ impl TokenKeys {
 }
 
 /// Reads a file with keys. One that others can read and that has a secret causes a warning.
-fn read(path: &Path) -> Result<Keys, BadSetting> {
-    let bad = |why: String| BadSetting(format!("{FLAG} {}: {why}", path.display()));
+pub(super) fn read(
+    flag: &'static str,
+    path: &Path,
+    parse: fn(&str) -> Result<Keys, KeyError>,
+) -> Result<Keys, BadSetting> {
+    let bad = |why: String| BadSetting(format!("{flag} {}: {why}", path.display()));
     let open = || -> io::Result<_> {
         let file = File::open(path)?;
         let mode = file.metadata()?.mode();
@@ -125,12 +129,12 @@ fn read(path: &Path) -> Result<Keys, BadSetting> {
         Ok((text, mode))
     };
     let (text, mode) = open().map_err(|error| bad(error.to_string()))?;
-    let keys = Keys::parse(&text).map_err(|why| bad(why.to_string()))?;
+    let keys = parse(&text).map_err(|why| bad(why.to_string()))?;
     for ignored in keys.ignored() {
-        log::warn!("{FLAG} {}: {ignored}", path.display());
+        log::warn!("{flag} {}: {ignored}", path.display());
     }
     if keys.has_secrets()
-        && let Some(exposure) = key_file_exposure(FLAG, path, mode)
+        && let Some(exposure) = key_file_exposure(flag, path, mode)
     {
         log::warn!("{exposure}");
     }

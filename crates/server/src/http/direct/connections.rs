@@ -85,8 +85,7 @@ impl Connections {
 
     /// The last `new` received bytes have not been examined yet.
     pub(super) fn classify(&self, accepted: &Accepted, new: usize) -> FirstRequest {
-        let WorkerContext { state, config, .. } = &self.context;
-        classify(accepted, new, state, config)
+        classify(accepted, new, &self.context)
     }
 
     pub(super) fn wait_for_head(&mut self, mut accepted: Accepted) -> Result<(), Accepted> {
@@ -163,8 +162,7 @@ impl Connections {
                 Err(_) => return self.close(slot),
             };
             awaiting.accepted.received.extend_from_slice(&space[..new]);
-            let WorkerContext { state, config, .. } = &self.context;
-            match classify(&awaiting.accepted, new, state, config) {
+            match classify(&awaiting.accepted, new, &self.context) {
                 FirstRequest::Incomplete => {}
                 FirstRequest::Other => return self.hand_to_http(slot),
                 FirstRequest::Stream(granted) => {

@@ -6,10 +6,13 @@ use actix_http::ServiceConfig;
 
 use crate::http::connection::settings::Settings;
 use sse_broadcaster_http::AppState;
+use sse_broadcaster_mercure::Hub;
 
 /// What all connections of a worker share.
 pub(crate) struct WorkerContext {
     pub(crate) state: Arc<AppState>,
+    /// Mercure's protocol, if it is served.
+    pub(crate) hub: Option<Arc<Hub>>,
     pub(crate) settings: Settings,
     pub(crate) config: ServiceConfig,
     /// Counts the streams of all workers.

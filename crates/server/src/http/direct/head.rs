@@ -4,7 +4,7 @@
 //! goes to actix with every byte that was read, so that there is one place that refuses.
 
 use actix_http::{
-    Response, ServiceConfig,
+    Response,
     body::BodySize,
     h1::{Codec, Message, MessageType},
 };
@@ -15,16 +15,16 @@ use actix_web::{
 };
 use tokio_util::codec::{Decoder as _, Encoder as _};
 
+use super::context::WorkerContext;
 use crate::http::connection::{accepted::Accepted, upgrades::Upgrades};
 use sse_broadcaster_actix::internal::{Head, head_of};
-use sse_broadcaster_http::{
-    AppState, OpenedStream, PageFormat, StreamKind, is_chunked, open_stream_now,
-};
+use sse_broadcaster_http::{OpenedStream, PageFormat, StreamKind, is_chunked, open_stream_now};
+use sse_broadcaster_mercure::{HUB_PATH, open_stream_now as open_stream_of_hub};
 
 /// Longest head of a stream's request. A longer one goes to actix, which has bounds of its own.
 const MAX_HEAD_BYTES: usize = 16 << 10;
 /// The first bytes of a request for a stream.
-const PREFIXES: [&[u8]; 2] = [b"GET /events", b"GET /signals"];
+const PREFIXES: [&[u8]; 3] = [b"GET /events", b"GET /signals", b"GET /.well-known/mercure"];
 
 /// The first request of a connection.
 pub(super) enum FirstRequest {
@@ -46,12 +46,7 @@ pub(super) struct GrantedStream {
 }
 
 /// Examines the bytes that a connection has sent so far, of which the last `new` have not been examined yet.
-pub(super) fn classify(
-    accepted: &Accepted,
-    new: usize,
-    state: &AppState,
-    config: &ServiceConfig,
-) -> FirstRequest {
+pub(super) fn classify(accepted: &Accepted, new: usize, context: &WorkerContext) -> FirstRequest {
     let sent = &accepted.received[..];
     if !may_ask_for_stream(sent) {
         return FirstRequest::Other;
@@ -64,13 +59,13 @@ pub(super) fn classify(
             FirstRequest::Other
         };
     }
-    let (mut codec, mut rest) = (Codec::new(config.clone()), BytesMut::from(sent));
+    let (mut codec, mut rest) = (Codec::new(context.config.clone()), BytesMut::from(sent));
     Upgrades::default().ignore(&mut rest);
     match codec.decode(&mut rest) {
         Ok(None) if sent.len() < MAX_HEAD_BYTES => FirstRequest::Incomplete,
         Ok(Some(Message::Item(mut request))) if codec.message_type() == MessageType::None => {
             request.head_mut().peer_addr = accepted.peer;
-            let granted = grant(request.head(), rest.len(), state, &mut codec);
+            let granted = grant(request.head(), rest.len(), context, &mut codec);
             granted.map_or(FirstRequest::Other, FirstRequest::Stream)
         }
         _ => FirstRequest::Other,
@@ -92,22 +87,25 @@ fn may_ask_for_stream(sent: &[u8]) -> bool {
 fn grant(
     request: &RequestHead,
     trailing_bytes: usize,
-    state: &AppState,
+    context: &WorkerContext,
     codec: &mut Codec,
 ) -> Option<Box<GrantedStream>> {
     if request.method != Method::GET || request.headers.contains_key(header::EXPECT) {
         return None;
     }
-    let kind = match request.uri.path() {
-        "/events" | "/events/" => StreamKind::Events,
-        "/signals" | "/signals/" => StreamKind::Signals,
-        _ => return None,
-    };
+    let path = request.uri.path();
     let request = Head::from(request);
-    if PageFormat::of(&request).is_some() {
-        return None;
-    }
-    let (response, opened) = open_stream_now(&request, state, kind)?;
+    let is_page = PageFormat::of(&request).is_some();
+    let open = |kind| {
+        let opened = || open_stream_now(&request, &context.state, kind);
+        (!is_page).then(opened).flatten()
+    };
+    let (response, opened) = match path {
+        "/events" | "/events/" => open(StreamKind::Events),
+        "/signals" | "/signals/" => open(StreamKind::Signals),
+        HUB_PATH => open_stream_of_hub(context.hub.as_ref()?, &context.state, &request),
+        _ => None,
+    }?;
     let response = head_of(response, &request);
     let response = (Response::from(response), BodySize::Stream);
     let mut head = BytesMut::new();
@@ -132,6 +130,7 @@ mod tests {
             "GET /events/ H",
             "GET /events/?last=1",
             "GET /signals?name=a ",
+            "GET /.well-known/mercure?topic=a ",
         ] {
             for end in 0..=whole.len() {
                 assert!(
@@ -147,6 +146,7 @@ mod tests {
             "GET /eventsource",
             "GET /events/hello",
             "GET /signals/counter",
+            "GET /.well-known/mercure/subscriptions",
             "GET /health",
             "\r\n",
             "\x16\x03",

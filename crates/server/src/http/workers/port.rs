@@ -20,6 +20,7 @@ use crate::{
 };
 use sse_broadcaster_actix::{AppState, Routes};
 use sse_broadcaster_cli::is_loopback;
+use sse_broadcaster_mercure::Hub;
 
 /// What every worker serves on one listener.
 #[derive(Clone)]
@@ -37,7 +38,7 @@ impl Port {
         settings: &Settings,
         every_route: bool,
         config: &Config,
-        state: &AppState,
+        (state, hub): (&AppState, Option<Arc<Hub>>),
         status: &Arc<Status>,
     ) -> io::Result<Self> {
         listener.set_nonblocking()?;
@@ -56,6 +57,7 @@ impl Port {
             settings: settings.clone(),
             routing: Routing {
                 routes: Routes::new(state.with_loopback_port(loopback_port)),
+                hub,
                 status: every_route.then(|| Arc::clone(status)),
                 page: !config.no_page,
                 keep_alive: config.keep_alive,
@@ -83,7 +85,7 @@ pub(super) fn open(
     listeners: Listeners,
     config: &Config,
     connections: Connections,
-    state: &AppState,
+    (state, hub): (&AppState, Option<Arc<Hub>>),
     status: &Arc<Status>,
 ) -> io::Result<(Vec<Port>, Vec<UnixSocket>)> {
     // Each kind of listener has its own limit, so that health checks on admin listeners do not depend on the others.
@@ -108,7 +110,8 @@ pub(super) fn open(
     let admin = admin.chain(of_sockets(&listeners.admin_sockets)?);
     let admin = admin.map(|listener| (listener, &admin_settings, true));
     let open = |(listener, settings, every_route)| {
-        Port::open(listener, settings, every_route, config, state, status)
+        let served = (state, hub.clone());
+        Port::open(listener, settings, every_route, config, served, status)
     };
     let ports = public.chain(admin).map(open).collect::<io::Result<_>>()?;
     let sockets = listeners.public_sockets.into_iter();

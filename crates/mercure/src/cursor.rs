@@ -1,0 +1,94 @@
+//! Where a client resumes.
+
+use sse_broadcaster::{
+    broadcaster::{Broadcaster, Start},
+    event::Selector,
+    history::Unavailable,
+    sse::Position,
+};
+use sse_broadcaster_http::RequestHead;
+
+use crate::id;
+
+/// Stands for all events that history has.
+pub(crate) const EARLIEST: &str = "earliest";
+/// The names of the cursor in a query, from the newest version to the oldest.
+const NAMES: [&str; 3] = ["last_event_id", "lastEventID", "Last-Event-ID"];
+
+/// The cursor that a client sent, maybe empty. The header has precedence: an `EventSource` repeats its first query at
+/// each reconnect.
+pub(crate) fn sent(request: &impl RequestHead, pairs: &[(String, String)]) -> Option<String> {
+    let header = request.header("last-event-id");
+    let header = header.map(|id| String::from_utf8_lossy(id).into_owned());
+    let of_name = |name: &&str| {
+        let mut pairs = pairs.iter();
+        pairs.find(|(of, value)| of == name && !value.is_empty())
+    };
+    let in_query = NAMES.iter().find_map(of_name);
+    let is_named = || pairs.iter().any(|(name, _)| NAMES.contains(&&name[..]));
+    header
+        .clone()
+        .filter(|id| !id.is_empty())
+        .or_else(|| in_query.map(|(_, value)| value.clone()))
+        .or(header)
+        .or_else(|| is_named().then(String::new))
+}
+
+/// Where a stream begins, and what its response says of that.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Resumed {
+    pub(crate) start: Start,
+    /// The id of the event before the first that is sent, or `earliest`.
+    pub(crate) reply: String,
+}
+
+/// Where a client with this cursor resumes. An id that history does not have, and one of the publisher's that this
+/// client may not read, resumes nowhere: nothing is replayed, and the response says `earliest`.
+///
+/// # Errors
+/// History cannot be reached.
+pub(crate) async fn resume(
+    broadcaster: &Broadcaster,
+    selector: &Selector,
+    cursor: &str,
+) -> Result<Resumed, Unavailable> {
+    let resumed = |start, reply: &str| Resumed {
+        start,
+        reply: reply.to_owned(),
+    };
+    if cursor == EARLIEST {
+        return Ok(resumed(Start::Earliest, EARLIEST));
+    }
+    let nowhere = || Ok(resumed(Start::Live, EARLIEST));
+    let Some(position) = position(broadcaster, selector, cursor).await? else {
+        return nowhere();
+    };
+    let start = Start::After(position);
+    // One event is read, since only a read shows whether history has the position.
+    let read = broadcaster.read_history(selector.clone(), start.clone(), 1);
+    if read.await?.missing().is_some() {
+        return nowhere();
+    }
+    Ok(resumed(start, cursor))
+}
+
+/// The position that a cursor stands for, as text.
+async fn position(
+    broadcaster: &Broadcaster,
+    selector: &Selector,
+    cursor: &str,
+) -> Result<Option<String>, Unavailable> {
+    if cursor.is_empty() {
+        return Ok(None);
+    }
+    if let Some(position) = id::decode(cursor) {
+        // A publisher may have chosen such an id as well.
+        let aliased = broadcaster.find_alias(cursor, selector).await?;
+        return Ok(Some(aliased.unwrap_or(position).to_string()));
+    }
+    if cursor.parse::<Position>().is_ok() {
+        return Ok(Some(cursor.to_owned()));
+    }
+    let aliased = broadcaster.find_alias(cursor, selector).await?;
+    Ok(aliased.map(|position| position.to_string()))
+}

@@ -1,0 +1,46 @@
+//! Mercure's protocol, versions 0.x and 1.0 at once, for clients that were made for a Mercure hub.
+//!
+//! The version of a token (its header `typ`) and the names of parameters decide which rules apply to a request.
+//! Events are those of the broadcaster: what is published here is read on its other routes, and the other way round,
+//! in one order.
+//!
+//! # Layout
+//! - [`Hub`], [`HubOptions`], [`HubKeys`]: the settings of a hub, and whose tokens it trusts.
+//! - [`respond`], [`open_stream_now`]: the routes.
+//! - `subscribe`, `matchers`, `cursor`: from a request to a stream; `encoder` and `id` write its events.
+//! - `publish`, `form`: from a form to an event.
+//! - `credentials`, `failure`: tokens, and errors in the form of their version.
+//!
+//! The crate depends on no web framework: requests and responses are those of `sse-broadcaster-http`.
+
+#![deny(missing_docs)]
+
+mod address;
+mod cors;
+mod credentials;
+mod cursor;
+mod encoder;
+mod failure;
+mod form;
+mod hub;
+mod id;
+mod keys;
+mod matchers;
+mod metadata;
+mod publish;
+mod reserved;
+mod routes;
+mod subscribe;
+
+pub use hub::{Hub, HubOptions};
+pub use keys::HubKeys;
+pub use routes::{HUB_PATH, METADATA_PATH, open_stream_now, respond};
+
+/// The version of the protocol whose rules apply to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Version {
+    /// 0.x: any token but an access token; errors are text.
+    Zero,
+    /// 1.0: access tokens; errors have a challenge.
+    One,
+}

@@ -1,0 +1,199 @@
+//! Which topics a client subscribes to.
+
+use sse_broadcaster::{event::MAX_TOPICS, event::Selector, internal::Shown};
+use sse_broadcaster_access::{
+    BaseUrl, Pattern,
+    pattern::{MAX_MATCHERS, MAX_PATTERNS, PatternKind, has_control_or_format},
+};
+
+use crate::failure::Failure;
+
+/// How a client named what it subscribes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum MatchType {
+    /// `topic` of version 0.x: exact, `*`, or a URI template.
+    Selector,
+    /// `match` and `match_exact` of version 1.0.
+    Exact,
+    /// `match_urlpattern` of version 1.0.
+    UrlPattern,
+}
+
+/// Reads the matchers of a query. `topic` and `match*` may be mixed.
+///
+/// # Errors
+/// 400 for a name that only begins as one of version 1.0 does, for a text that is no such matcher, for too many, and for
+/// none.
+pub(crate) fn read(
+    pairs: &[(String, String)],
+    base: impl FnOnce() -> Option<BaseUrl>,
+) -> Result<Vec<Pattern>, Failure> {
+    let mut named = Vec::new();
+    for (name, value) in pairs {
+        let match_type = match &name[..] {
+            "topic" => MatchType::Selector,
+            "match" | "match_exact" => MatchType::Exact,
+            "match_urlpattern" => MatchType::UrlPattern,
+            other if is_like_match(other) => return Err(unknown(other)),
+            _ => continue,
+        };
+        if !value.is_empty() {
+            named.push((match_type, value));
+        }
+    }
+    check_number(&named)?;
+    let has_url_patterns = named.iter().any(|(kind, _)| *kind == MatchType::UrlPattern);
+    let base = has_url_patterns.then(base).flatten();
+    let matchers = named
+        .iter()
+        .map(|(kind, text)| matcher(*kind, text, base.as_ref()));
+    matchers.collect()
+}
+
+fn is_like_match(name: &str) -> bool {
+    let beginning = name.get(.."match".len());
+    beginning.is_some_and(|beginning| beginning.eq_ignore_ascii_case("match"))
+}
+
+fn unknown(name: &str) -> Failure {
+    let name = Shown(name);
+    Failure::invalid(
+        "unknown_parameter",
+        format!("{name} is not a parameter of a hub; write match, match_exact or match_urlpattern"),
+    )
+}
+
+fn check_number(named: &[(MatchType, &String)]) -> Result<(), Failure> {
+    if named.is_empty() {
+        return Err(Failure::invalid(
+            "topic_missing",
+            "the parameter \"topic\" is missing: name what to subscribe to by topic, match, match_exact or \
+             match_urlpattern",
+        ));
+    }
+    let of_one = named
+        .iter()
+        .filter(|(kind, _)| *kind != MatchType::Selector)
+        .count();
+    let of_zero = named.len() - of_one;
+    if of_one > MAX_MATCHERS || of_zero > MAX_PATTERNS {
+        return Err(too_many(of_one.max(of_zero)));
+    }
+    Ok(())
+}
+
+fn too_many(given: usize) -> Failure {
+    Failure::invalid(
+        "too_many_topics",
+        format!(
+            "{given} topics; at most {MAX_MATCHERS} by match, match_exact and match_urlpattern and {MAX_PATTERNS} by \
+             topic are allowed"
+        ),
+    )
+}
+
+fn matcher(match_type: MatchType, text: &str, base: Option<&BaseUrl>) -> Result<Pattern, Failure> {
+    let pattern = match match_type {
+        _ if text == "*" => Ok(Pattern::all()),
+        MatchType::Selector => Pattern::selector(text),
+        MatchType::Exact => Pattern::exact(text),
+        MatchType::UrlPattern => Pattern::url_pattern(text, base),
+    };
+    let invalid = |why: sse_broadcaster_access::PatternError| {
+        let text = Shown(text);
+        Failure::invalid(
+            "invalid_topic",
+            format!("{text} cannot be subscribed to: {why}"),
+        )
+    };
+    pattern.map_err(invalid)
+}
+
+/// What the matchers ask for.
+///
+/// # Errors
+/// 400 for more topics than a subscription may have.
+pub(crate) fn selector(matchers: &[Pattern]) -> Result<Selector, Failure> {
+    let patterns = || matchers.iter();
+    if patterns().any(|pattern| pattern.kind() == PatternKind::All) {
+        return Ok(Selector::all());
+    }
+    if patterns().any(|pattern| pattern.kind() != PatternKind::Exact) {
+        return Err(Failure::invalid(
+            "invalid_topic",
+            "this server matches no patterns; name each topic, or * for all",
+        ));
+    }
+    let texts: Vec<_> = patterns().map(Pattern::text).collect();
+    if texts.len() > MAX_TOPICS {
+        return Err(too_many(texts.len()));
+    }
+    Ok(Selector::uri_topics(&texts)?)
+}
+
+/// Checks a text of a client for characters that do not show.
+///
+/// # Errors
+/// 400 with this code.
+pub(crate) fn check_visible(what: &str, code: &'static str, text: &str) -> Result<(), Failure> {
+    if has_control_or_format(text) {
+        return Err(Failure::invalid(
+            code,
+            format!("{what} has control or format characters; leave them out"),
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matchers(query: &str) -> Result<Vec<Pattern>, Failure> {
+        let pairs: Vec<_> = sse_broadcaster_http::query::lossy_pairs(query.as_bytes()).collect();
+        read(&pairs, || {
+            BaseUrl::parse("https://example.com/.well-known/mercure").ok()
+        })
+    }
+
+    #[test]
+    fn parameters_of_both_versions_may_be_mixed_and_others_are_ignored() {
+        for (query, count) in [
+            ("topic=a&topic=b", 2),
+            ("match=a&match_exact=b&match_urlpattern=/c/:id", 3),
+            ("topic=a&match=b&lastEventID=x&foo=1", 2),
+            ("topic=https%3A%2F%2Fexample.com%2F%7Bid%7D", 1),
+            ("topic=*", 1),
+            ("match_urlpattern=*", 1),
+            ("topic=&match=a", 1),
+        ] {
+            assert_eq!(matchers(query).unwrap().len(), count, "{query}");
+        }
+    }
+
+    #[test]
+    fn what_only_resembles_a_matcher_is_refused() {
+        for query in [
+            "",
+            "topic=",
+            "foo=1",
+            "matches=a",
+            "Match=a",
+            "MATCH_EXACT=a",
+            "match_foo=a",
+            "match=a&match[]=b",
+            "match=a%00",
+            "match=a%E2%80%8B",
+            "match_urlpattern=%7Bunclosed",
+        ] {
+            assert!(matchers(query).is_err(), "{query}");
+        }
+        let many = |name: &str, count| vec![format!("{name}=a"); count].join("&");
+        assert!(matchers(&many("match", 100)).is_ok() && matchers(&many("match", 101)).is_err());
+        assert!(
+            matchers(&many("topic", 1_000)).is_ok() && matchers(&many("topic", 1_001)).is_err()
+        );
+        assert!(matchers(&format!("match={}", "x".repeat(4_096))).is_ok());
+        assert!(matchers(&format!("match={}", "x".repeat(4_097))).is_err());
+    }
+}

@@ -1,0 +1,166 @@
+//! Publishing to the hub.
+
+use serde_json::json;
+
+use super::{HUB, access_token, everything, hub, publish, publish_as, publisher, subscribe};
+
+#[test]
+fn the_response_is_the_id_as_text_and_the_one_of_the_publisher_if_it_has_one() {
+    let server = hub(&[]);
+    for authorization in [publisher(&["*"]), access_token(&["publish"], &everything())] {
+        let answer = publish_as(&server, &authorization, "topic=a&data=x");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(
+            answer.header("content-type"),
+            Some("text/plain; charset=utf-8")
+        );
+        let id = answer.text();
+        assert!(id.starts_with("urn:uuid:") && id.len() == 45, "{id}");
+        let own = publish_as(
+            &server,
+            &authorization,
+            "topic=a&id=https%3A%2F%2Fexample.com%2F%C3%A9",
+        );
+        assert_eq!(own.text(), "https://example.com/é");
+    }
+}
+
+#[test]
+fn a_repeated_id_is_a_new_event() {
+    let server = hub(&[]);
+    let mut stream = subscribe(&server, "topic=a");
+    publish(&server, "topic=a&id=x&data=1");
+    publish(&server, "topic=a&id=x&data=2");
+    assert_eq!(stream.data(2), ["1", "2"]);
+}
+
+/// The form, and the status for a token of version 0.x and for one of 1.0.
+#[test]
+fn fields_are_checked_by_the_stricter_rules_of_1_0_and_answered_as_the_version_does() {
+    let server = hub(&[]);
+    let many = "topic=a&".repeat(101);
+    let long = format!("topic={}", "x".repeat(4_097));
+    let cases = [
+        ("topic=a", 200, 200),
+        ("topic=a&data=%C3%A9&foo=bar", 200, 200),
+        ("topic=a&private", 200, 200),
+        ("topic=a&retry=0", 200, 200),
+        ("topic=https%3A%2F%2Fexample.com%2F%7Bid%7D", 200, 200),
+        ("topic=a&type=a%20b", 200, 200),
+        ("", 400, 400),
+        ("data=x", 400, 400),
+        ("topic=*", 400, 400),
+        ("topic=a%0Ab", 400, 400),
+        ("topic=a%E2%80%8B", 400, 400),
+        (&long, 400, 400),
+        (&many, 400, 400),
+        ("topic=a&data=%FF", 400, 400),
+        ("topic=a&retry=x", 400, 400),
+        ("topic=a&retry=-1", 400, 400),
+        ("topic=a&retry=1.5", 400, 400),
+        ("topic=a&id=a%0Db", 400, 400),
+        ("topic=a&id=%23a", 400, 400),
+        ("topic=a&id=earliest", 400, 400),
+        ("topic=a&type=a%0Ab", 400, 400),
+        ("topic=a&type=mercure", 400, 400),
+        ("topic=%2F.well-known%2Fmercure", 403, 400),
+        (
+            "topic=a&topic=%2F.well-known%2Fmercure%2Fsubscriptions%2Fx",
+            403,
+            400,
+        ),
+        (
+            "topic=https%3A%2F%2Fevents.example.com%2Fx%2F..%2F.well-known%2Fmercure",
+            403,
+            400,
+        ),
+        ("topic=%2F%252ewell-known%2Fmercure", 403, 400),
+        ("topic=urn%3Ax%2F.well-known%2Fmercure", 403, 200),
+    ];
+    for (form, of_zero, of_one) in cases {
+        let zero = publish_as(&server, &publisher(&["*"]), form);
+        assert_eq!(zero.status, of_zero, "0.x {form}: {zero:?}");
+        let one = publish_as(&server, &access_token(&["publish"], &everything()), form);
+        assert_eq!(one.status, of_one, "1.0 {form}: {one:?}");
+        if of_zero != 200 {
+            assert_eq!(
+                zero.header("content-type"),
+                Some("text/plain; charset=utf-8")
+            );
+        }
+    }
+}
+
+#[test]
+fn every_topic_must_be_granted_public_and_private_alike() {
+    let server = hub(&[]);
+    let zero = publisher(&["https://example.com/books/{id}", "a"]);
+    let topics = json!([
+        { "match": "a" },
+        { "match": "https://example.com/books/:id", "match_type": "urlpattern" },
+    ]);
+    let one = access_token(&["publish"], &topics);
+    for private in ["", "&private=on"] {
+        for (topics, granted) in [
+            ("topic=a", true),
+            ("topic=https%3A%2F%2Fexample.com%2Fbooks%2F1", true),
+            ("topic=a&topic=https%3A%2F%2Fexample.com%2Fbooks%2F1", true),
+            ("topic=a&topic=b", false),
+            ("topic=https%3A%2F%2Fexample.com%2Fbooks%2F1%2F2", false),
+        ] {
+            let form = format!("{topics}{private}");
+            let answer = publish_as(&server, &zero, &form);
+            assert_eq!(
+                answer.status,
+                if granted { 200 } else { 401 },
+                "{form}: {answer:?}"
+            );
+            assert_eq!(answer.header("www-authenticate"), None);
+            let answer = publish_as(&server, &one, &form);
+            assert_eq!(
+                answer.status,
+                if granted { 200 } else { 403 },
+                "{form}: {answer:?}"
+            );
+            if !granted {
+                let challenge = answer.header("www-authenticate").unwrap();
+                assert!(
+                    challenge
+                        .starts_with("Bearer error=\"insufficient_scope\", resource_metadata=\"")
+                );
+            }
+        }
+    }
+    let nothing = publisher(&[]);
+    assert_eq!(publish_as(&server, &nothing, "topic=a").status, 401);
+    let reads = access_token(&["subscribe"], &everything());
+    assert_eq!(publish_as(&server, &reads, "topic=a").status, 403);
+}
+
+#[test]
+fn only_a_form_publishes_and_one_that_is_too_long_is_413() {
+    let server = hub(&["--max-event-bytes", "1000"]);
+    for (content_type, status) in [
+        ("application/x-www-form-urlencoded", 200),
+        ("application/x-www-form-urlencoded; charset=UTF-8", 200),
+        ("application/x-www-form-urlencoded; charset=iso-8859-1", 415),
+        ("multipart/form-data; boundary=x", 415),
+        ("application/json", 415),
+    ] {
+        let head = format!(
+            "POST {HUB} HTTP/1.1\nContent-Type: {content_type}\n{}",
+            publisher(&["*"])
+        );
+        let answer = server.request(&head, b"topic=a");
+        assert_eq!(answer.status, status, "{content_type}: {answer:?}");
+    }
+    for data in ["x".repeat(1_001), "%C3%A9".repeat(600_000)] {
+        let answer = publish_as(&server, &publisher(&["*"]), &format!("topic=a&data={data}"));
+        assert_eq!(answer.status, 413, "{answer:?}");
+    }
+    let nobody = hub(&["--no-publish"]);
+    assert_eq!(
+        publish_as(&nobody, &publisher(&["*"]), "topic=a").status,
+        403
+    );
+}
