@@ -4,6 +4,7 @@ mod cors;
 mod hosts;
 mod keys;
 mod positions;
+mod private;
 mod publish_policy;
 mod responses;
 mod sockets;

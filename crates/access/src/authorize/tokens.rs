@@ -136,8 +136,11 @@ impl Tokens {
         let current = self.current.read().clone();
         // Read before the keys are: if they change meanwhile, what is kept counts as old.
         let stamp = (current.reloads, current.issuers.version());
-        let known = self.cache.get(&key, Instant::now());
-        if let Some(known) = known.filter(|known| known.stamp == stamp) {
+        let now = Instant::now();
+        let known = self.cache.get(&key, now);
+        // Past `exp`, but within the leeway, what is accepted has another end.
+        let counts = |known: &Known| known.stamp == stamp && !known.grants.is_expired(now);
+        if let Some(known) = known.filter(counts) {
             return self.unless_revoked(known.grants, None);
         }
         let context = Context {

@@ -3,7 +3,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::json;
@@ -65,6 +65,20 @@ fn a_token_is_verified_once_while_it_is_cached() {
 }
 
 #[test]
+fn within_the_leeway_a_cached_token_has_grants_that_have_not_ended() {
+    let issuer = Issuer::new("i", Keys::parse(SECRET).unwrap()).leeway(Duration::from_secs(60));
+    let tokens = Tokens::new(Issuers::new([issuer]));
+    let token = token(json!({"sub": "1", "exp": unix_now() + 1}));
+    let ends = || {
+        let grants = tokens.verify_now(&token, Purpose::Subscribe, None).unwrap();
+        grants.deadline().unwrap()
+    };
+    let at_exp = ends();
+    std::thread::sleep(at_exp.saturating_duration_since(Instant::now()));
+    assert!(ends() > Instant::now() + Duration::from_secs(30));
+}
+
+#[test]
 fn what_is_right_for_one_purpose_or_resource_is_not_cached_for_another() {
     let issuer = Issuer::new("i", Keys::parse(SECRET).unwrap()).role(Role::Subscriber);
     let tokens = Tokens::new(Issuers::new([issuer]));
@@ -101,7 +115,7 @@ fn a_cached_token_ends_with_its_exp_with_a_reload_and_with_a_revocation() {
     );
     revocations.add(Rule::new().token_id("r")).unwrap();
     assert_eq!((code(&long), code(&revoked)), ("ok", "token_revoked"));
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     while code(&short) == "ok" {
         assert!(started.elapsed() < Duration::from_secs(10));
         std::thread::sleep(Duration::from_millis(20));
@@ -282,7 +296,7 @@ async fn old_keys_are_fetched_again_so_that_withdrawn_ones_end() {
     transport.answer(&[Ok((200, &set(RSA, Some("b"))))]);
     url.age();
     let _ = verify(&tokens, &token).await;
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     while url.version() < 2 {
         assert!(started.elapsed() < Duration::from_secs(10));
         tokio::time::sleep(Duration::from_millis(5)).await;
