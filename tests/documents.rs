@@ -119,13 +119,8 @@ const ERRORS: [&str; 11] = [
     "unavailable(",
 ];
 
-/// Where errors are not responses of the server.
-const WITHOUT_ROUTES: [&str; 4] = [
-    "crates/access/src/pattern",
-    "crates/access/src/revocation",
-    "crates/bench",
-    "crates/cli",
-];
+/// Crates whose errors are not responses of the server.
+const WITHOUT_ROUTES: [&str; 2] = ["crates/bench", "crates/cli"];
 
 fn is_code(text: &str) -> bool {
     text.len() > 3

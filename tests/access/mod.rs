@@ -7,6 +7,7 @@ mod positions;
 mod private;
 mod publish_policy;
 mod responses;
+mod revocations;
 mod sockets;
 mod token_settings;
 mod tokens;

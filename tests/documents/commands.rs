@@ -71,7 +71,7 @@ impl<'a> Step<'a> {
                 "subscribe" | "publish" | "health" | "token",
                 ..,
             ]
-            | ["echo", ..] => Self::Run,
+            | ["echo" | "openssl", ..] => Self::Run,
             ["sse-broadcaster", ..] => Self::Start(
                 line.split_once("sse-broadcaster")
                     .map_or("", |(_, arguments)| arguments.trim()),

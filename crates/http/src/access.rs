@@ -2,6 +2,7 @@
 //! route that reads, writes or streams is checked here, and nowhere else.
 
 mod address_limit;
+mod admin_key;
 mod authorization;
 mod client;
 mod gate;
@@ -17,7 +18,10 @@ mod rules;
 mod shared_accesses;
 
 pub use address_limit::AddressSlot;
-pub use authorization::{Authorization, DEFAULT_TOKEN_COOKIE, SubscribeAccess, TOKEN_PARAMETER};
+pub use admin_key::check_admin_key;
+pub use authorization::{
+    Authorization, DEFAULT_TOKEN_COOKIE, REVOCATIONS_TOPIC, SubscribeAccess, TOKEN_PARAMETER,
+};
 pub use client::Client;
 pub use gate::Gate;
 pub use key_ring::{KeyRing, Replaced};

@@ -35,8 +35,8 @@ mod uploads;
 pub use accept::{PageFormat, accepted, accepted_of};
 pub use access::{
     Access, AddressSlot, Authorization, Client, DEFAULT_TOKEN_COOKIE, Gate, KeyRing,
-    POSITION_KEY_BYTES, Permit, PositionKey, Publishers, Replaced, SubscribeAccess,
-    TOKEN_PARAMETER,
+    POSITION_KEY_BYTES, Permit, PositionKey, Publishers, REVOCATIONS_TOPIC, Replaced,
+    SubscribeAccess, TOKEN_PARAMETER, check_admin_key,
 };
 pub use json_line::json_line;
 pub use parameters::{

@@ -22,6 +22,7 @@ mod logging;
 mod mercure;
 mod position_cipher;
 mod presence;
+pub(crate) mod revocations;
 mod serve;
 mod signals;
 pub(crate) mod token_keys;

@@ -21,6 +21,9 @@ pub const DEFAULT_TOKEN_COOKIE: &str = "sse_token";
 /// The query parameter with a token, where the settings allow it.
 pub const TOKEN_PARAMETER: &str = "token";
 
+/// The internal topic, and the retained value, of revocations. No grant is for it.
+pub const REVOCATIONS_TOPIC: &str = "$revocations";
+
 /// What needs a grant to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -188,7 +191,7 @@ impl Settings {
     pub(super) fn needs_grant(&self, topic: &str) -> bool {
         let topic = match GrantTopic::of(topic) {
             GrantTopic::Subscribe(topic) => topic,
-            GrantTopic::Presence(_) => return true,
+            GrantTopic::Presence(_) | GrantTopic::Nobody => return true,
         };
         match self.subscribe {
             SubscribeAccess::Open => false,

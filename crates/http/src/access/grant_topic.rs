@@ -4,6 +4,8 @@ use sse_broadcaster_access::Grants;
 use sse_broadcaster_presence::{topic_of_events, topic_of_signal};
 use sse_broadcaster_signals::SIGNAL_TOPIC_PREFIX;
 
+use super::authorization::REVOCATIONS_TOPIC;
+
 /// The topic that a grant has to name, so that another one may be read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum GrantTopic<'a> {
@@ -11,6 +13,8 @@ pub(super) enum GrantTopic<'a> {
     Subscribe(&'a str),
     /// Among those for presence.
     Presence(&'a str),
+    /// No client may read it.
+    Nobody,
 }
 
 impl<'a> GrantTopic<'a> {
@@ -18,6 +22,9 @@ impl<'a> GrantTopic<'a> {
     pub(super) fn of(topic: &'a str) -> Self {
         if !topic.starts_with('$') {
             return Self::Subscribe(topic);
+        }
+        if topic == REVOCATIONS_TOPIC {
+            return Self::Nobody;
         }
         if let Some(topic) = topic_of_events(topic) {
             return Self::Presence(topic);
@@ -30,6 +37,7 @@ impl<'a> GrantTopic<'a> {
         match self {
             Self::Subscribe(topic) => grants.may_subscribe(topic),
             Self::Presence(topic) => grants.may_see_presence(topic),
+            Self::Nobody => false,
         }
     }
 }
@@ -45,6 +53,7 @@ mod tests {
             ("$presence/room", GrantTopic::Presence("room")),
             ("$signal/$presence/room", GrantTopic::Subscribe("room")),
             ("$signal/counter", GrantTopic::Subscribe("$signal/counter")),
+            ("$revocations", GrantTopic::Nobody),
             ("presence/room", GrantTopic::Subscribe("presence/room")),
         ] {
             assert_eq!(GrantTopic::of(topic), needed);

@@ -1,10 +1,12 @@
 //! The settings that say who may read what, by grants.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum, builder::BoolishValueParser};
 use serde_json::Value;
 use sse_broadcaster_access::{Pattern, PatternSet, authorize::Application, transport::HttpUrl};
 
-use super::{BadSetting, Given, TokenConfig, tokens::url};
+use super::{BadSetting, Given, Secret, TokenConfig, tokens::url};
 
 /// Who may read what, by grants.
 #[derive(Debug, Clone, Default, Args)]
@@ -62,6 +64,21 @@ pub struct AccessConfig {
         value_delimiter = ','
     )]
     pub authorize_cookie: Vec<String>,
+
+    /// Key of operators, of at least 16 characters, sent as "Authorization: Bearer KEY" to revoke grants;
+    /// repeatable, and as with --publish-key prefer the variable or the file
+    #[arg(
+        long,
+        env = "SSE_BROADCASTER_ADMIN_KEY",
+        allow_hyphen_values = true,
+        value_name = "KEY",
+        hide_env_values = true
+    )]
+    pub admin_key: Vec<Secret>,
+
+    /// File with such keys, as of --publish-key-file
+    #[arg(long, env = "SSE_BROADCASTER_ADMIN_KEY_FILE", value_name = "FILE")]
+    pub admin_key_file: Option<PathBuf>,
 }
 
 /// What needs a grant to be read.

@@ -246,6 +246,11 @@ impl Config {
                 "with --subscribe-access closed, which protects all topics",
             ),
             Rule::new(
+                &["admin-key", "admin-key-file"],
+                !access.has_grants() && !self.mercure.mercure,
+                "where no client can get a grant: there is nothing to revoke",
+            ),
+            Rule::new(
                 &[
                     "token-key-file",
                     "token-key",
@@ -353,6 +358,8 @@ mod tests {
             (&["--authorize-header", "X-A"], "--authorize-header"),
             (&["--mercure-anonymous"], "--mercure-anonymous"),
             (&["--mercure-anonymous", "--mercure"], ""),
+            (&["--admin-key", "k"], "--admin-key"),
+            (&["--admin-key", "k", "--authorize-url", "http://a/"], ""),
         ] {
             let reports = config(args).without_effect();
             assert_eq!(

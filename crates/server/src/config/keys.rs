@@ -1,10 +1,11 @@
-//! The publish keys of the flags and of the environment.
+//! The publish keys and the keys of operators, of the flags and of the environment.
 
 use sse_broadcaster_cli::check_key;
 
 use super::{BadSetting, Config, Secret};
 
 const PUBLISH_KEY: &str = "publish-key";
+const ADMIN_KEY: &str = "admin-key";
 
 impl Config {
     /// The keys of `--publish-key`. The variable may have several, separated by commas; a flag has one key,
@@ -20,6 +21,14 @@ impl Config {
     /// If a key is too short, or has characters that a header cannot have.
     pub fn checked_keys(&self) -> Result<Vec<Secret>, BadSetting> {
         self.check_keys(PUBLISH_KEY, self.given_keys())
+    }
+
+    /// The keys of `--admin-key`, likewise.
+    ///
+    /// # Errors
+    /// As [`checked_keys`](Self::checked_keys).
+    pub fn checked_admin_keys(&self) -> Result<Vec<Secret>, BadSetting> {
+        self.check_keys(ADMIN_KEY, self.split(ADMIN_KEY, &self.access.admin_key))
     }
 
     fn split(&self, flag: &str, keys: &[Secret]) -> Vec<Secret> {

@@ -4,6 +4,7 @@
 //! routes/response.rs    marks the connection as busy; adds Keep-Alive and nosniff
 //! routes/refusals.rs    counts and logs refusals
 //! routes/status.rs      /health and /metrics; exposition.rs has the formats of the latter
+//! routes/revocations.rs POST /admin/revoke, GET /admin/revocations
 //! routes/page.rs        the page at /
 //! ```
 //!
@@ -14,6 +15,7 @@ mod exposition;
 mod page;
 pub(crate) mod refusals;
 mod response;
+pub(crate) mod revocations;
 pub(crate) mod status;
 
 use std::{
@@ -68,6 +70,9 @@ impl Routing {
         }
         if let Some(status) = &self.status {
             status::configure(config, status, self.routes.state());
+            if let Some(admin) = &status.admin {
+                revocations::configure(config, admin);
+            }
             if self.page {
                 page::configure(config, self.routes.state());
             }

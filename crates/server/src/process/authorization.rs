@@ -20,6 +20,8 @@ const DEFAULT_REVOCATION_TIME: Duration = Duration::from_secs(366 * 86_400);
 /// What the settings say, ready for the routes.
 pub(crate) struct Opened {
     pub(crate) authorization: Authorization,
+    /// `None` where no client can get a grant.
+    pub(crate) revocations: Option<Arc<Revocations>>,
     /// The files with keys of tokens, and key sets by URL, which SIGHUP has fetched again.
     pub(crate) watched: Option<Watched>,
     pub(crate) grantors: Grantors,
@@ -44,7 +46,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, BadSetting> {
     let protected = access.protected_topics(&config.given)?;
     let application_url = access.application_url()?;
     let (keys, files) = TokenKeys::load(&access.tokens)?;
-    let revocations = Arc::new(Revocations::new(revocation_time(access)));
+    let revocations = Arc::new(Revocations::new(revocation_time(config)));
     let application = application_url.map(|url| {
         let options = ApplicationOptions {
             headers: access.authorize_header.clone(),
@@ -79,6 +81,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, BadSetting> {
         (None, None) => {
             return Ok(Opened {
                 authorization: Authorization::default(),
+                revocations: config.mercure.mercure.then_some(revocations),
                 watched: None,
                 grantors,
             });
@@ -86,11 +89,12 @@ pub(crate) fn open(config: &Config) -> Result<Opened, BadSetting> {
     };
     let authorization = Authorization::new(subscribe_access(access), authorize)
         .protected(protected)
-        .revocations(revocations)
+        .revocations(Arc::clone(&revocations))
         .token_cookie(&access.token_cookie)
         .query_tokens(access.token_query);
     Ok(Opened {
         authorization,
+        revocations: Some(revocations),
         watched,
         grantors,
     })
@@ -105,17 +109,22 @@ fn subscribe_access(access: &AccessConfig) -> SubscribeAccess {
 }
 
 /// No token or session that a revocation applies to lasts longer than this.
-fn revocation_time(access: &AccessConfig) -> Duration {
+fn revocation_time(config: &Config) -> Duration {
+    let access = &config.access;
     let tokens = &access.tokens;
-    if !tokens.has_keys() {
-        return MAX_TTL;
-    }
-    let lifetime = tokens.token_lifetime.unwrap_or(DEFAULT_REVOCATION_TIME);
-    let longest = match access.authorize_url {
-        Some(_) => lifetime.max(MAX_TTL),
-        None => lifetime,
+    let of_tokens = match tokens.token_lifetime {
+        // The keys of the hub are not bound by the setting.
+        Some(lifetime) if !config.mercure.mercure => lifetime,
+        _ if tokens.has_keys() || config.mercure.mercure => DEFAULT_REVOCATION_TIME,
+        _ => Duration::ZERO,
     };
-    longest.saturating_add(tokens.token_leeway)
+    let of_sessions = match access.authorize_url {
+        Some(_) => MAX_TTL,
+        None => Duration::ZERO,
+    };
+    of_tokens
+        .max(of_sessions)
+        .saturating_add(tokens.token_leeway)
 }
 
 /// Fetches the key sets, and replaces keys as their files have them.

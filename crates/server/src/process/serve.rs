@@ -13,6 +13,7 @@ use super::{
     history,
     key_file::{self, KeySetting, Watched},
     logging, mercure, presence,
+    revocations::KeptRevocations,
     signals::{self, Hangups, Shutdown},
 };
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
     http::{
         connection::limits::{self, Connections},
         listen::Listeners,
-        routes::status::Status,
+        routes::{revocations::Admin, status::Status},
         workers::{self, Workers},
     },
     metrics::Metrics,
@@ -72,6 +73,7 @@ async fn run(
     let access = access(config, &keys);
     let Opened {
         authorization,
+        revocations,
         watched,
         grantors,
     } = authorization::open(config)?;
@@ -79,8 +81,9 @@ async fn run(
     let (hub, hub_keys) = opened_hub
         .map(|opened| (opened.hub, opened.watched))
         .unzip();
-    let key_files = key_file.into_iter().chain(watched);
-    let key_files = key_files.chain(hub_keys.flatten()).collect();
+    let (admin_keys, admin_file) = admin_keys(config)?.load()?;
+    let key_files = [key_file, watched, hub_keys.flatten(), admin_file];
+    let key_files = key_files.into_iter().flatten().collect();
     actix_web::rt::spawn(follow_keys(key_files, hangups));
     let opened = history::open(config).await?;
     let announcement = announcement(&opened.description, &listeners, &access);
@@ -88,7 +91,12 @@ async fn run(
         SubscribeAccess::Open if hub.is_none() => None,
         _ => Some(opened.key_store.cipher().await?),
     };
+    let history = Arc::clone(&opened.history);
     let broadcaster = start_broadcaster(config, opened.history, cipher, max_connections)?;
+    let revocations = match revocations {
+        Some(current) => Some(KeptRevocations::start(&broadcaster, history, current).await),
+        None => None,
+    };
     let ready = Arc::new(AtomicBool::new(true));
     let direct = Arc::<AtomicUsize>::default();
     let uploads = UploadLimits::default()
@@ -105,6 +113,7 @@ async fn run(
         metrics: Metrics::new(&broadcaster, &direct, &state),
         direct,
         broadcaster: broadcaster.clone(),
+        admin: admin(admin_keys, revocations.as_ref()),
     });
     let workers = Workers::start(listeners, config, connections, (&state, hub), &status)
         .await
@@ -154,6 +163,23 @@ async fn end(config: &Config, shutdown: Shutdown, broadcaster: &Broadcaster) {
         if streams == 1 { "" } else { "s" }
     );
     broadcaster.drain(config.drain_time).await;
+}
+
+fn admin(keys: KeyRing, revocations: Option<&Arc<KeptRevocations>>) -> Option<Arc<Admin>> {
+    let revocations = revocations.filter(|_| !keys.is_empty())?;
+    Some(Arc::new(Admin {
+        keys,
+        revocations: Arc::clone(revocations),
+    }))
+}
+
+fn admin_keys(config: &Config) -> Result<KeySetting, BadSetting> {
+    Ok(KeySetting {
+        name: "keys of operators",
+        file_flag: "--admin-key-file",
+        fixed: config.checked_admin_keys()?,
+        file: config.access.admin_key_file.clone(),
+    })
 }
 
 fn publish_keys(config: &Config) -> Result<KeySetting, BadSetting> {

@@ -11,7 +11,7 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 
-use super::exposition::Exposition;
+use super::{exposition::Exposition, revocations::Admin};
 use crate::metrics::Metrics;
 use sse_broadcaster::broadcaster::Broadcaster;
 use sse_broadcaster_actix::{
@@ -28,6 +28,8 @@ pub(crate) struct Status {
     /// How many streams are on the direct path.
     pub(crate) direct: Arc<AtomicUsize>,
     pub(crate) broadcaster: Broadcaster,
+    /// `None` without a key of operators, or where no client can get a grant.
+    pub(crate) admin: Option<Arc<Admin>>,
 }
 
 pub(crate) fn configure(config: &mut ServiceConfig, status: &Arc<Status>, state: &Arc<AppState>) {
