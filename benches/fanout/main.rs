@@ -74,7 +74,7 @@ fn main() -> ExitCode {
 type Measure = fn(&Selection) -> Vec<Row>;
 
 fn measure(selection: &Selection) -> ExitCode {
-    let rows: [(&str, Measure); 8] = [
+    let rows: [(&str, Measure); 9] = [
         ("steady", rows::steady::rows),
         ("flood", rows::flood::rows),
         ("idle", rows::idle::rows),
@@ -82,6 +82,7 @@ fn measure(selection: &Selection) -> ExitCode {
         ("reconnect", rows::reconnect::rows),
         ("topics", rows::topics::rows),
         ("fairness", rows::fairness::rows),
+        ("access", rows::access::rows),
         ("grow", rows::growth::rows),
     ];
     let mut code = ExitCode::SUCCESS;

@@ -25,6 +25,7 @@ pub struct Paced {
     streams: Streams,
     server: Server,
     publisher: Publisher,
+    request: String,
     start: Instant,
     cpu_micros: f64,
     blocks: u64,
@@ -34,7 +35,13 @@ pub struct Paced {
 impl Paced {
     /// Counting starts here.
     pub fn new(kind: Kind, server: Server, streams: Streams) -> Self {
+        Self::with_request(kind, server, streams, small("bench"))
+    }
+
+    /// The same, with events that are published by this request.
+    pub fn with_request(kind: Kind, server: Server, streams: Streams, request: String) -> Self {
         Self {
+            request,
             kind,
             publisher: Publisher::connect(server.address),
             start: Instant::now(),
@@ -50,7 +57,7 @@ impl Paced {
     pub fn publish(&mut self, until: Instant) {
         let due = self.streams.blocks() + self.streams.count as u64;
         let begin = Instant::now();
-        self.publisher.publish(&small("bench"));
+        self.publisher.publish(&self.request);
         thread::sleep(until.saturating_duration_since(Instant::now()));
         self.streams.settle(due, self.kind.loses_nothing());
         let last = self.streams.last().filter(|last| *last > begin);

@@ -23,9 +23,13 @@ pub fn small(topic: &str) -> String {
 }
 
 pub fn request(topic: &str, kind: &str, body: &str) -> String {
+    request_with(topic, &format!("Content-Type: {kind}\r\n"), body)
+}
+
+/// `query` begins with the topic.
+pub fn request_with(query: &str, headers: &str, body: &str) -> String {
     format!(
-        "POST /events?topic={topic} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\n\
-         Content-Length: {}\r\n\r\n{body}",
+        "POST /events?topic={query} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}Content-Length: {}\r\n\r\n{body}",
         body.len()
     )
 }

@@ -1,5 +1,6 @@
 //! The rows of the table, by what they measure.
 
+pub mod access;
 pub mod fairness;
 pub mod flood;
 pub mod growth;

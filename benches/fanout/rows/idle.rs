@@ -23,7 +23,17 @@ pub struct Idle {
 
 /// The cost of each subscriber, and their open streams.
 pub fn measure(kind: Kind, server: &Server, count: usize) -> (Idle, Streams) {
-    let config = |count| StreamsConfig::of(kind, server, count);
+    measure_with(server, count, |count| {
+        StreamsConfig::of(kind, server, count)
+    })
+}
+
+/// The same, with these streams.
+pub fn measure_with(
+    server: &Server,
+    count: usize,
+    config: impl Fn(usize) -> StreamsConfig,
+) -> (Idle, Streams) {
     let _first = Streams::open(config(FIRST));
     thread::sleep(SETTLES);
     let (cpu, resident) = (server.cpu_micros(), server.resident());
