@@ -3,6 +3,7 @@
 mod cursors;
 mod publish;
 mod subscribe;
+mod subscriptions;
 mod tokens;
 
 use serde_json::{Value, json};

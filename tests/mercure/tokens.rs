@@ -254,3 +254,19 @@ fn a_hub_that_no_client_could_use_does_not_start_and_keys_are_read_from_files_ag
         status(&server, &subscriber(&["*"])) == 401
     });
 }
+
+#[test]
+fn url_patterns_of_a_token_are_relative_to_the_hub() {
+    let server = hub(&[]);
+    let topics = json!([{ "match": "/books/:id", "match_type": "urlpattern" }]);
+    let token = access_token(&["publish"], &topics);
+    for (topic, status) in [
+        ("%2Fbooks%2F1", 200),
+        ("https%3A%2F%2Fevents.example.com%2Fbooks%2F1", 200),
+        ("https%3A%2F%2Fother.example.com%2Fbooks%2F1", 403),
+        ("%2Fbooks", 403),
+    ] {
+        let answer = publish_as(&server, &token, &format!("topic={topic}"));
+        assert_eq!(answer.status, status, "{topic}: {answer:?}");
+    }
+}

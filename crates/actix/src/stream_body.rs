@@ -12,7 +12,7 @@ use actix_web::{
     web::Bytes,
 };
 use sse_broadcaster::broadcaster::{EncodedStream, Ended};
-use sse_broadcaster_http::{AddressSlot, OpenedStream};
+use sse_broadcaster_http::{AddressSlot, OpenedStream, StreamGuard};
 use sse_broadcaster_presence::Connection;
 
 use crate::link::Link;
@@ -25,6 +25,7 @@ pub(crate) struct StreamBody {
     link: Option<Rc<Link>>,
     _slot: Option<AddressSlot>,
     _presence: Option<Box<Connection>>,
+    _guard: Option<StreamGuard>,
 }
 
 impl StreamBody {
@@ -34,6 +35,7 @@ impl StreamBody {
             link,
             _slot: opened.slot,
             _presence: opened.presence,
+            _guard: opened.guard,
         }
     }
 }

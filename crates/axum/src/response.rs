@@ -14,7 +14,7 @@ use axum::{
 use futures_util::{Stream, StreamExt as _, stream};
 use hyper::ext::ReasonPhrase;
 use sse_broadcaster::broadcaster::EncodedStream;
-use sse_broadcaster_http::{AddressSlot, OpenedStream, RefusalNote};
+use sse_broadcaster_http::{AddressSlot, OpenedStream, RefusalNote, StreamGuard};
 use sse_broadcaster_presence::Connection;
 
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
@@ -66,6 +66,7 @@ struct StreamBody {
     stream: EncodedStream,
     _slot: Option<AddressSlot>,
     _presence: Option<Box<Connection>>,
+    _guard: Option<StreamGuard>,
 }
 
 impl From<OpenedStream> for StreamBody {
@@ -74,6 +75,7 @@ impl From<OpenedStream> for StreamBody {
             stream: opened.stream,
             _slot: opened.slot,
             _presence: opened.presence,
+            _guard: opened.guard,
         }
     }
 }

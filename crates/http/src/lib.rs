@@ -47,7 +47,9 @@ pub use publish::{PublishMessage, PublishRequest, max_json};
 pub use refusal::{Progress, Refusal};
 pub use refusal_counts::RefusalCounts;
 pub use request::RequestHead;
-pub use response::{Body, NO_SNIFF, OpenedStream, PageBody, RefusalNote, Response, stream_headers};
+pub use response::{
+    Body, NO_SNIFF, OpenedStream, PageBody, RefusalNote, Response, StreamGuard, stream_headers,
+};
 pub use routes::{
     Joining, Route, StreamKind, grant, is_chunked, open_stream_now, read_parameters, respond,
 };

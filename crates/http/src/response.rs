@@ -65,6 +65,26 @@ pub struct OpenedStream {
     pub slot: Option<AddressSlot>,
     /// Counts the stream on its topics with presence, until it is dropped with the stream.
     pub presence: Option<Box<Connection>>,
+    /// Dropped with the stream.
+    pub guard: Option<StreamGuard>,
+}
+
+/// A value that is kept until the end of a stream, to be dropped then.
+#[derive(Debug)]
+pub struct StreamGuard(#[allow(dead_code, reason = "kept to be dropped")] Box<Box<dyn Kept>>);
+
+/// What a [`StreamGuard`] may keep.
+trait Kept: fmt::Debug + Send {}
+
+impl<T: fmt::Debug + Send> Kept for T {}
+
+impl OpenedStream {
+    /// The same stream, which keeps this value until it is dropped.
+    #[must_use]
+    pub fn until_dropped(self, kept: impl fmt::Debug + Send + 'static) -> Self {
+        let guard = Some(StreamGuard(Box::new(Box::new(kept))));
+        Self { guard, ..self }
+    }
 }
 
 impl fmt::Debug for Body {

@@ -2,7 +2,7 @@
 
 use sse_broadcaster::{
     broadcaster::{Broadcaster, Start},
-    event::Selector,
+    event::{EventId, Selector},
     history::Unavailable,
     sse::Position,
 };
@@ -91,4 +91,13 @@ async fn position(
     }
     let aliased = broadcaster.find_alias(cursor, selector).await?;
     Ok(aliased.map(|position| position.to_string()))
+}
+/// The id under which a client of this selector knows this position.
+pub(crate) fn shown(broadcaster: &Broadcaster, position: EventId, selector: &Selector) -> String {
+    match broadcaster.shown_position(position, selector) {
+        Position::Id(position) => broadcaster
+            .alias_of(position)
+            .unwrap_or_else(|| id::encode(position)),
+        encrypted @ Position::Encrypted(_) => encrypted.to_string(),
+    }
 }

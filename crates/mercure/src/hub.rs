@@ -1,9 +1,14 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
+use sse_broadcaster::Broadcaster;
 use sse_broadcaster_access::BaseUrl;
 use sse_broadcaster_http::{Authorization, SubscribeAccess};
 
-use crate::{HubKeys, Version, keys::Verifier};
+use crate::{HubKeys, Version, keys::Verifier, subscriptions::Subscriptions};
 
 /// How long a connection lasts at most, unless set otherwise.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(600);
@@ -79,6 +84,8 @@ pub struct Hub {
     pub(crate) authorization: Authorization,
     verifier: Arc<Verifier>,
     pub(crate) options: HubOptions,
+    /// Not set where they are neither announced nor listed.
+    pub(crate) subscriptions: OnceLock<Arc<Subscriptions>>,
     /// Of errors of requests whose token is of no version.
     pub(crate) default_version: Version,
 }
@@ -102,8 +109,16 @@ impl Hub {
             authorization: Authorization::new(subscribe, authorize),
             verifier,
             options,
+            subscriptions: OnceLock::new(),
             default_version,
         }
+    }
+
+    /// Announces subscriptions by events of this broadcaster, and lists them: those of this process. A task does it, on
+    /// the current Tokio runtime, until the hub is dropped. Has an effect once.
+    pub fn start_subscriptions(&self, broadcaster: &Broadcaster) {
+        let start = || Arc::new(Subscriptions::new(broadcaster));
+        self.subscriptions.get_or_init(start);
     }
 
     /// Replaces the keys of the hub; other keys of `keys` are ignored. Open streams are not cut. A hub that was built

@@ -12,7 +12,11 @@ const CHECK_BITS: u32 = 10;
 
 /// The id of the event at this position.
 pub(crate) fn encode(position: EventId) -> String {
-    let bits = bits(position);
+    urn(bits(position))
+}
+
+/// The UUID of these bits as a URN.
+pub(crate) fn urn(bits: u128) -> String {
     let group = |from: u32, digits: u32| (bits >> from) & ((1 << (4 * digits)) - 1);
     format!(
         "{PREFIX}{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",

@@ -8,6 +8,7 @@
 //! - [`Hub`], [`HubOptions`], [`HubKeys`]: the settings of a hub, and whose tokens it trusts.
 //! - [`respond`], [`open_stream_now`]: the routes.
 //! - `subscribe`, `matchers`, `cursor`: from a request to a stream; `encoder` and `id` write its events.
+//! - `subscriptions`: who subscribes to what, as events and as a list.
 //! - `publish`, `form`: from a form to an event.
 //! - `credentials`, `failure`: tokens, and errors in the form of their version.
 //!
@@ -31,6 +32,7 @@ mod publish;
 mod reserved;
 mod routes;
 mod subscribe;
+mod subscriptions;
 
 pub use hub::{Hub, HubOptions};
 pub use keys::HubKeys;

@@ -10,13 +10,20 @@ use crate::failure::Failure;
 
 /// How a client named what it subscribes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum MatchType {
+pub(crate) enum MatchType {
     /// `topic` of version 0.x: exact, `*`, or a URI template.
     Selector,
     /// `match` and `match_exact` of version 1.0.
     Exact,
     /// `match_urlpattern` of version 1.0.
     UrlPattern,
+}
+
+/// One topic, or a pattern of topics.
+#[derive(Debug, Clone)]
+pub(crate) struct Matcher {
+    pub(crate) match_type: MatchType,
+    pub(crate) pattern: Pattern,
 }
 
 /// Reads the matchers of a query. `topic` and `match*` may be mixed.
@@ -27,7 +34,7 @@ enum MatchType {
 pub(crate) fn read(
     pairs: &[(String, String)],
     base: impl FnOnce() -> Option<BaseUrl>,
-) -> Result<Vec<Pattern>, Failure> {
+) -> Result<Vec<Matcher>, Failure> {
     let mut named = Vec::new();
     for (name, value) in pairs {
         let match_type = match &name[..] {
@@ -92,7 +99,7 @@ fn too_many(given: usize) -> Failure {
     )
 }
 
-fn matcher(match_type: MatchType, text: &str, base: Option<&BaseUrl>) -> Result<Pattern, Failure> {
+fn matcher(match_type: MatchType, text: &str, base: Option<&BaseUrl>) -> Result<Matcher, Failure> {
     let pattern = match match_type {
         _ if text == "*" => Ok(Pattern::all()),
         MatchType::Selector => Pattern::selector(text),
@@ -106,15 +113,18 @@ fn matcher(match_type: MatchType, text: &str, base: Option<&BaseUrl>) -> Result<
             format!("{text} cannot be subscribed to: {why}"),
         )
     };
-    pattern.map_err(invalid)
+    Ok(Matcher {
+        match_type,
+        pattern: pattern.map_err(invalid)?,
+    })
 }
 
 /// What the matchers ask for.
 ///
 /// # Errors
 /// 400 for more topics than a subscription may have.
-pub(crate) fn selector(matchers: &[Pattern]) -> Result<Selector, Failure> {
-    let patterns = || matchers.iter();
+pub(crate) fn selector(matchers: &[Matcher]) -> Result<Selector, Failure> {
+    let patterns = || matchers.iter().map(|matcher| &matcher.pattern);
     if patterns().any(|pattern| pattern.kind() == PatternKind::All) {
         return Ok(Selector::all());
     }
@@ -149,7 +159,7 @@ pub(crate) fn check_visible(what: &str, code: &'static str, text: &str) -> Resul
 mod tests {
     use super::*;
 
-    fn matchers(query: &str) -> Result<Vec<Pattern>, Failure> {
+    fn matchers(query: &str) -> Result<Vec<Matcher>, Failure> {
         let pairs: Vec<_> = sse_broadcaster_http::query::lossy_pairs(query.as_bytes()).collect();
         read(&pairs, || {
             BaseUrl::parse("https://example.com/.well-known/mercure").ok()

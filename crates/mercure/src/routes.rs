@@ -10,7 +10,9 @@ use sse_broadcaster_http::{
     AppState, Body, OpenedStream, Refusal, RequestHead, Response, query, read_whole,
 };
 
-use crate::{Hub, address::Address, cors, failure::Failure, metadata, publish, subscribe};
+use crate::{
+    Hub, address::Address, cors, failure::Failure, metadata, publish, subscribe, subscriptions,
+};
 
 /// The path of the hub.
 pub const HUB_PATH: &str = "/.well-known/mercure";
@@ -84,7 +86,7 @@ where
     }
     let below = path.strip_prefix(HUB_PATH);
     match (request.method(), below) {
-        ("GET" | "HEAD", None) if path == METADATA_PATH => Ok(metadata::respond(address)),
+        ("GET" | "HEAD", None) if path == METADATA_PATH => Ok(metadata::respond(hub, address)),
         ("OPTIONS", None) if path == METADATA_PATH => {
             Ok(cors::options(state, request, READ_METHODS))
         }
@@ -100,8 +102,22 @@ where
         ("POST", Some("")) => publish::respond(hub, state, address, request, body).await,
         ("OPTIONS", Some("")) => Ok(cors::options(state, request, HUB_METHODS)),
         (_, Some("")) => Err(Refusal::method_not_allowed(HUB_METHODS).into()),
+        ("GET" | "HEAD", Some(below)) if is_subscriptions(below) => {
+            subscriptions::respond(hub, state, address, request, path).await
+        }
+        ("OPTIONS", Some(below)) if is_subscriptions(below) => {
+            Ok(cors::options(state, request, READ_METHODS))
+        }
+        (_, Some(below)) if is_subscriptions(below) => {
+            Err(Refusal::method_not_allowed(READ_METHODS).into())
+        }
         _ => Err(Refusal::not_found().into()),
     }
+}
+
+fn is_subscriptions(below: &str) -> bool {
+    let rest = below.strip_prefix("/subscriptions");
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn pairs(query: &[u8]) -> Result<Vec<(String, String)>, Failure> {

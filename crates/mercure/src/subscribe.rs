@@ -1,6 +1,9 @@
 //! Subscribing: from a request to a stream.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::{
@@ -11,7 +14,7 @@ use sse_broadcaster::{
     broadcaster::{Broadcaster, Start},
     event::Selector,
 };
-use sse_broadcaster_access::issuer::Purpose;
+use sse_broadcaster_access::{Grants, issuer::Purpose};
 use sse_broadcaster_http::{
     AppState, Body, Client, Joining, OpenedStream, Refusal, RequestHead, Response, accepted, grant,
 };
@@ -23,7 +26,7 @@ use crate::{
     cursor,
     encoder::Mercure,
     failure::Failure,
-    matchers,
+    matchers::{self, Matcher},
 };
 
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
@@ -43,6 +46,8 @@ pub(crate) struct Planned {
     selector: Selector,
     start: Start,
     joining: Option<Joining>,
+    matchers: Vec<Matcher>,
+    grants: Arc<Grants>,
     pub(crate) headers: HeaderMap,
 }
 
@@ -65,9 +70,16 @@ impl Planned {
             }
             Ok(stream)
         });
-        opened.map_err(|refusal| {
+        let opened = opened.map_err(|refusal| {
             state.broadcaster.count_refused();
             limited(refusal)
+        })?;
+        Ok(match hub.subscriptions.get() {
+            None => opened,
+            Some(subscriptions) => {
+                let registered = subscriptions.register(self.matchers, self.grants);
+                opened.until_dropped(registered)
+            }
         })
     }
 }
@@ -111,6 +123,8 @@ pub(crate) async fn plan(
             joining: Joining::new(state, &selector, &client),
             selector,
             start,
+            matchers,
+            grants: Arc::clone(client.grants()),
             headers,
         })
     };

@@ -62,7 +62,7 @@ impl Tokens {
         }
     }
 
-    /// URL patterns in tokens, and topics, are relative to this.
+    /// URL patterns in tokens, and topics, are relative to this; without it to the resource that is asked for.
     #[must_use]
     pub fn with_base(mut self, base: BaseUrl) -> Self {
         self.base = Some(base);
@@ -143,10 +143,14 @@ impl Tokens {
         if let Some(known) = known.filter(counts) {
             return self.unless_revoked(known.grants, None);
         }
+        let of_resource = match (&self.base, resource) {
+            (None, Some(resource)) => BaseUrl::parse(resource).ok(),
+            _ => None,
+        };
         let context = Context {
             purpose,
             resource,
-            base: self.base.as_ref(),
+            base: self.base.as_ref().or(of_resource.as_ref()),
             now: SystemTime::now(),
         };
         self.verified.fetch_add(1, Ordering::Relaxed);

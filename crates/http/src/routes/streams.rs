@@ -116,6 +116,7 @@ pub fn grant(
         stream,
         slot,
         presence,
+        guard: None,
     })
 }
 

@@ -218,6 +218,7 @@ impl Config {
                     "mercure-subscriber-key",
                     "mercure-subscriber-key-file",
                     "mercure-anonymous",
+                    "mercure-subscriptions",
                     "mercure-url",
                     "mercure-lifetime",
                     "mercure-heartbeat",

@@ -13,6 +13,7 @@ use super::{BadSetting, Config, Secret, duration};
 /// Mercure's protocol.
 #[derive(Debug, Clone, Args)]
 #[allow(clippy::doc_markdown, reason = "--help prints these as they are")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[allow(clippy::struct_field_names, reason = "each is a flag")]
 pub struct MercureConfig {
     /// Serve Mercure's protocol at /.well-known/mercure, for clients of a Mercure hub of version 0.x or 1.0
@@ -60,6 +61,10 @@ pub struct MercureConfig {
     /// Clients of the hub without a token may subscribe to events that are not private
     #[arg(long, env = "SSE_BROADCASTER_MERCURE_ANONYMOUS", value_parser = BoolishValueParser::new())]
     pub mercure_anonymous: bool,
+
+    /// Announce subscriptions of the hub by events, and list them at /.well-known/mercure/subscriptions
+    #[arg(long, env = "SSE_BROADCASTER_MERCURE_SUBSCRIPTIONS", value_parser = BoolishValueParser::new())]
+    pub mercure_subscriptions: bool,
 
     /// Public URL of the hub, which tokens of Mercure 1.0 name in "aud" [default: by the Host of each request]
     #[arg(long, env = "SSE_BROADCASTER_MERCURE_URL", value_name = "URL")]

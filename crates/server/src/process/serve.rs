@@ -97,6 +97,12 @@ async fn run(
         Some(current) => Some(KeptRevocations::start(&broadcaster, history, current).await),
         None => None,
     };
+    if let Some(hub) = hub
+        .as_ref()
+        .filter(|_| config.mercure.mercure_subscriptions)
+    {
+        hub.start_subscriptions(&broadcaster);
+    }
     let ready = Arc::new(AtomicBool::new(true));
     let direct = Arc::<AtomicUsize>::default();
     let uploads = UploadLimits::default()

@@ -20,7 +20,7 @@ use crate::http::connection::{
     capacity::Counted, cut::BROKEN_CHUNK, discarded::Discarded, slow_replay::SlowReplay, socket,
 };
 use sse_broadcaster::broadcaster::{EncodedStream, Ended};
-use sse_broadcaster_http::AddressSlot;
+use sse_broadcaster_http::{AddressSlot, StreamGuard};
 
 /// Most bytes that are written for one stream before others have their turn.
 const PER_TURN_BYTES: usize = 256 << 10;
@@ -44,6 +44,7 @@ pub(super) struct Stream {
     _counted: [Counted; 2],
     _slot: Option<AddressSlot>,
     _presence: Option<Box<sse_broadcaster_presence::Connection>>,
+    _guard: Option<StreamGuard>,
 }
 
 /// How the stream's bytes are framed.
@@ -99,6 +100,7 @@ impl Stream {
             _counted: counted,
             _slot: granted.opened.slot,
             _presence: granted.opened.presence,
+            _guard: granted.opened.guard,
         };
         (stream, granted.head)
     }

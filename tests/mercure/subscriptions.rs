@@ -1,0 +1,211 @@
+//! The events that announce subscriptions, and their list.
+
+use serde_json::{Value, json};
+
+use super::{HUB, access_token, get, hub, publish, subscribe, subscriber, subscriber_token};
+use crate::support::{Answer, Server, tokens::bearer, wait_until};
+
+const ALL: &str = "/.well-known/mercure/subscriptions";
+const TOPIC: &str = "https%3A%2F%2Fexample.com%2Fbooks%2F1";
+
+fn with_subscriptions(arguments: &[&str]) -> Server {
+    hub(&[&["--mercure-subscriptions"], arguments].concat())
+}
+
+fn list(server: &Server, path: &str) -> Answer {
+    get(server, path, &subscriber(&["*"]))
+}
+
+fn one_token() -> String {
+    access_token(&["subscribe"], &json!([{ "match": "*" }]))
+}
+
+/// Waits until so many are listed.
+fn wait_for(server: &Server, count: usize) -> Vec<Value> {
+    let listed = || {
+        list(server, ALL).json()["subscriptions"]
+            .as_array()
+            .unwrap()
+            .clone()
+    };
+    wait_until("the subscriptions are listed", || listed().len() == count);
+    listed()
+}
+
+#[test]
+fn each_subscription_is_announced_in_the_form_of_its_version_when_it_begins_and_ends() {
+    for arguments in [&[][..], &["--no-direct"]] {
+        let server = with_subscriptions(arguments);
+        let mut watcher = subscribe(&server, "topic=*");
+        let own = watcher.event().unwrap();
+        assert!(own.data.contains("\"topic\":\"*\""), "{own:?}");
+        let claims = json!({ "mercure": { "subscribe": ["*"], "payload": { "user": "anna" } } });
+        let anna = bearer(&subscriber_token(&claims));
+        let stream = server.subscribe_with(&format!("{HUB}?topic={TOPIC}&match={TOPIC}"), &anna);
+        let zero = watcher.event().unwrap();
+        assert_eq!(zero.name, "");
+        let began: Value = serde_json::from_str(&zero.data).unwrap();
+        let id = began["id"].as_str().unwrap().to_owned();
+        let subscriber = began["subscriber"].as_str().unwrap().to_owned();
+        assert_eq!(
+            id,
+            format!("{ALL}/{TOPIC}/{}", subscriber.replace(':', "%3A"))
+        );
+        assert_eq!(
+            began,
+            json!({ "@context": "https://mercure.rocks/", "id": id, "type": "Subscription",
+                "subscriber": subscriber, "topic": "https://example.com/books/1", "active": true,
+                "payload": { "user": "anna" } })
+        );
+        let one = watcher.event().unwrap();
+        assert_eq!(one.name, "mercure");
+        let newer: Value = serde_json::from_str(&one.data).unwrap();
+        assert_eq!(
+            newer,
+            json!({ "id": format!("{ALL}/exact/{TOPIC}/{}", subscriber.replace(':', "%3A")),
+                "type": "subscription", "subscriber": subscriber, "match": "https://example.com/books/1",
+                "match_type": "exact", "active": true, "payload": { "user": "anna" } })
+        );
+        drop(stream);
+        let ended: Value = serde_json::from_str(&watcher.event().unwrap().data).unwrap();
+        assert_eq!(
+            (&ended["id"], &ended["active"]),
+            (&json!(id), &json!(false))
+        );
+        let ended: Value = serde_json::from_str(&watcher.event().unwrap().data).unwrap();
+        assert_eq!(
+            (&ended["match_type"], &ended["active"]),
+            (&json!("exact"), &json!(false))
+        );
+    }
+}
+
+#[test]
+fn an_announcement_is_private_and_on_the_topic_that_is_its_id() {
+    let server = with_subscriptions(&["--mercure-anonymous"]);
+    let mut anonymous = server.subscribe(&format!("{HUB}?topic=*"));
+    let _other = subscribe(&server, "topic=a");
+    wait_for(&server, 2);
+    publish(&server, "topic=a&data=public");
+    assert_eq!(anonymous.data(1), ["public"]);
+}
+
+#[test]
+fn the_list_has_the_forms_of_both_versions() {
+    let server = with_subscriptions(&[]);
+    let empty = list(&server, ALL);
+    assert_eq!(empty.header("content-type"), Some("application/ld+json"));
+    assert_eq!(empty.header("etag"), Some("earliest"));
+    assert_eq!(
+        empty.json(),
+        json!({ "@context": "https://mercure.rocks/", "id": ALL, "type": "Subscriptions",
+            "lastEventID": "earliest", "subscriptions": [] })
+    );
+    let _first = subscribe(&server, &format!("topic={TOPIC}"));
+    let _second = subscribe(&server, &format!("match={TOPIC}&match_exact=b"));
+    let listed = wait_for(&server, 3);
+    assert!(
+        listed
+            .iter()
+            .all(|one| one.get("@context").is_none() && one.get("topic").is_some())
+    );
+    let root = get(&server, ALL, &one_token());
+    assert_eq!(root.header("content-type"), Some("application/json"));
+    let root_json = root.json();
+    let newer = root_json["subscriptions"].as_array().unwrap();
+    assert_eq!((newer.len(), &newer[0]["match_type"]), (3, &json!("exact")));
+    let link = root.header("link").unwrap();
+    assert!(link.starts_with("</.well-known/mercure>; rel=\"mercure\"; last-event-id=\"urn:uuid:"));
+    assert!(root.header("etag").unwrap().starts_with("\"urn:uuid:"));
+    let count = |path: &str, lines: &str| {
+        let answer = get(&server, path, lines);
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        answer.json()["subscriptions"].as_array().unwrap().len()
+    };
+    let zero = subscriber(&["*"]);
+    assert_eq!(count(&format!("{ALL}/{TOPIC}"), &zero), 1);
+    assert_eq!(count(&format!("{ALL}/exact/{TOPIC}"), &one_token()), 1);
+    assert_eq!(count(&format!("{ALL}/exact/none"), &one_token()), 0);
+    assert_eq!(count(&format!("{ALL}/urlpattern/{TOPIC}"), &one_token()), 0);
+    for listed in listed.iter().chain(newer) {
+        let path = listed["id"].as_str().unwrap();
+        let single = get(&server, path, &zero);
+        assert_eq!(single.status, 200, "{path}");
+        let single = single.json();
+        assert_eq!(single["id"], listed["id"]);
+        let is_zero = !path.contains("/exact/");
+        assert_eq!(single.get("lastEventID").is_some(), is_zero);
+        assert_eq!(single.get("@context").is_some(), is_zero);
+    }
+    let not_found = list(&server, &format!("{ALL}/{TOPIC}/urn%3Auuid%3Ax"));
+    assert_eq!(not_found.status, 404);
+    for (path, status) in [
+        (format!("{ALL}/other/{TOPIC}/x"), 400),
+        (format!("{ALL}/a/b/c/d"), 404),
+        (format!("{ALL}//a"), 404),
+    ] {
+        assert_eq!(list(&server, &path).status, status, "{path}");
+    }
+}
+
+#[test]
+fn the_tag_of_a_list_is_that_of_the_newest_event() {
+    let server = with_subscriptions(&[]);
+    publish(&server, "topic=a&id=a%20%22quoted%22");
+    let tagged =
+        |lines: &str, tag: &str| get(&server, ALL, &format!("{lines}\nIf-None-Match: {tag}"));
+    let zero = subscriber(&["*"]);
+    for (lines, tag) in [
+        (&zero, "a \"quoted\""),
+        (&one_token(), "\"a%20%22quoted%22\""),
+    ] {
+        let answer = get(&server, ALL, lines);
+        assert_eq!(answer.header("etag"), Some(tag), "{answer:?}");
+        assert_eq!(tagged(lines, tag).status, 304);
+        assert_eq!(tagged(lines, "other").status, 200);
+    }
+    publish(&server, "topic=a");
+    assert_eq!(tagged(&zero, "a \"quoted\"").status, 200);
+}
+
+#[test]
+fn a_list_needs_a_grant_for_its_path() {
+    let server = with_subscriptions(&[]);
+    let zero = |topics: &[&str], path: &str| get(&server, path, &subscriber(topics)).status;
+    assert_eq!(zero(&[ALL], ALL), 200);
+    assert_eq!(zero(&[ALL], &format!("{ALL}/a")), 401);
+    assert_eq!(
+        zero(
+            &["/.well-known/mercure/subscriptions{/topic}"],
+            &format!("{ALL}/a")
+        ),
+        200
+    );
+    assert_eq!(zero(&["a"], ALL), 401);
+    assert_eq!(zero(&[ALL], &format!("{ALL}?x")), 401);
+    let one = |topic: &str, path: &str| {
+        let token = access_token(&["subscribe"], &json!([{ "match": topic }]));
+        get(&server, path, &token).status
+    };
+    assert_eq!(one(ALL, ALL), 200);
+    assert_eq!(one(ALL, &format!("{ALL}?x")), 200);
+    assert_eq!(one("a", ALL), 403);
+    assert_eq!(get(&server, ALL, "").status, 401);
+    let without = hub(&[]);
+    assert_eq!(list(&without, ALL).status, 404);
+}
+
+#[test]
+fn the_newest_id_of_a_list_never_is_that_of_a_private_event_that_the_client_may_not_read() {
+    let server = with_subscriptions(&[]);
+    publish(&server, "topic=a&private=on&id=secret");
+    let lines = subscriber(&[ALL]);
+    let answer = get(&server, ALL, &lines);
+    let last = answer.json()["lastEventID"].as_str().unwrap().to_owned();
+    assert!(last.starts_with("p-"), "{last}");
+    assert!(!answer.head.contains("secret"));
+    let mut stream = server.subscribe_with(&format!("{HUB}?topic=a&lastEventID={last}"), &lines);
+    assert_eq!(stream.header("last-event-id"), Some(&last[..]));
+    publish(&server, "topic=a&data=next");
+    assert_eq!(stream.data(1), ["next"]);
+}
