@@ -1,10 +1,16 @@
 //! Tokens and sessions at a server: where they are read from, and that no output shows one.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use serde_json::json;
 
 use crate::support::{
     Server,
     tokens::{Application, SECRET, bearer, token},
+    wait_until,
 };
 
 const CLOSED: [&str; 4] = ["--subscribe-access", "closed", "--token-key", SECRET];
@@ -137,4 +143,47 @@ fn an_application_says_what_a_session_may_do_by_its_cookies_and_the_headers_of_t
         !head.contains("analytics") && !head.contains("x-other"),
         "{head}"
     );
+}
+
+#[test]
+fn while_the_application_is_down_admitted_sessions_stay_and_new_ones_are_sent_away_for_a_moment() {
+    let is_up = Arc::new(AtomicBool::new(true));
+    let application = Application::start({
+        let is_up = Arc::clone(&is_up);
+        move |_| {
+            if is_up.load(Ordering::SeqCst) {
+                let grants =
+                    json!({ "user": "anna", "ttl": 60, "subscribe": ["a"], "publish": ["a"] });
+                return (200, grants.to_string());
+            }
+            (502, "down".to_owned())
+        }
+    });
+    let url = application.url("/");
+    let server = Server::start(&["--subscribe-access", "closed", "--authorize-url", &url]);
+    let mut stream = server.subscribe_with("/events?topic=a", "Cookie: sid=1");
+    assert_eq!(stream.next().unwrap().name, "connected");
+    is_up.store(false, Ordering::SeqCst);
+    // One that it knows needs no application.
+    assert_eq!(page(&server, "", "Cookie: sid=1"), 200);
+    let head = "GET /events?topic=a HTTP/1.1\nAccept: application/json\nCookie: sid=2";
+    let refused = server.request(head, b"");
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert_eq!(refused.code(), "authorization_unavailable");
+    assert!(refused.header("retry-after").is_some(), "{refused:?}");
+    // An EventSource would end for good at a 503.
+    let mut away = server.subscribe_with(
+        "/events?topic=a",
+        "Accept: text/event-stream\nCookie: sid=2",
+    );
+    let last = away.next().unwrap();
+    assert!(last.name == "position" && last.retry.is_some(), "{last:?}");
+    assert_eq!(away.next(), None);
+    is_up.store(true, Ordering::SeqCst);
+    wait_until("the new session is admitted", || {
+        page(&server, "", "Cookie: sid=2") == 200
+    });
+    let own_page = format!("Cookie: sid=1\nOrigin: http://{}", server.address);
+    assert_eq!(publish(&server, "a", &own_page), 200);
+    assert_eq!(stream.event().unwrap().data, "x");
 }

@@ -56,6 +56,8 @@ struct Rules {
     by_token: HashMap<Box<str>, Vec<Rule>>,
     by_user: HashMap<Box<str>, Vec<Rule>>,
     broad: Vec<Rule>,
+    /// Of all three.
+    len: usize,
 }
 
 impl Revocations {
@@ -78,17 +80,30 @@ impl Revocations {
     /// No condition, or too many rules.
     pub fn add(&self, rule: Rule) -> Result<Rule, RuleError> {
         let rule = self.complete(rule)?;
-        let now = unix(SystemTime::now());
-        if rule.until.is_some_and(|until| until <= now) {
-            return Ok(rule);
-        }
-        let mut rules = self.rules.write();
-        rules.remove_ended(now);
-        rules.insert(rule.clone())?;
-        self.count.store(rules.len(), Ordering::Release);
-        drop(rules);
-        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.add_all([rule.clone()])?;
         Ok(rule)
+    }
+
+    /// Adds all of these in one step, those that do not fit left out.
+    ///
+    /// # Errors
+    /// Of the first one that was left out. The others were added.
+    pub fn add_all(&self, rules: impl IntoIterator<Item = Rule>) -> Result<(), RuleError> {
+        let now = unix(SystemTime::now());
+        let mut all = self.rules.write();
+        all.remove_ended(now);
+        let mut result = Ok(());
+        for rule in rules {
+            let added = self.complete(rule).and_then(|rule| match rule.until {
+                Some(until) if until <= now => Ok(()),
+                _ => all.insert(rule),
+            });
+            result = result.and(added);
+        }
+        self.count.store(all.len, Ordering::Release);
+        drop(all);
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        result
     }
 
     /// The rule with its end, and with the time until which grants that it applies to were issued: for a caller that
@@ -147,13 +162,8 @@ impl Revocations {
 }
 
 impl Rules {
-    fn len(&self) -> usize {
-        let narrow = self.by_token.values().chain(self.by_user.values());
-        narrow.map(Vec::len).sum::<usize>() + self.broad.len()
-    }
-
     fn insert(&mut self, rule: Rule) -> Result<(), RuleError> {
-        let is_full = self.len() >= MAX_RULES;
+        let is_full = self.len >= MAX_RULES;
         let (list, is_full, max) = if let Some(id) = &rule.token_id {
             let list = self.by_token.entry(id.clone()).or_default();
             (list, is_full, MAX_RULES)
@@ -177,6 +187,7 @@ impl Rules {
             return Err(RuleError::Full { max });
         }
         list.push(rule);
+        self.len += 1;
         Ok(())
     }
 
@@ -189,5 +200,7 @@ impl Rules {
             });
         }
         self.broad.retain(is_in_force);
+        let narrow = self.by_token.values().chain(self.by_user.values());
+        self.len = narrow.map(Vec::len).sum::<usize>() + self.broad.len();
     }
 }
