@@ -7,6 +7,7 @@ mod encodings;
 mod fields;
 mod id;
 mod invalid;
+mod matcher;
 mod memory;
 mod names;
 mod packed;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use topics::Topics;
 
 pub(crate) use encodings::Encodings;
+pub(crate) use matcher::Matcher;
 pub(crate) use memory::NEW_TOPIC_BYTES;
 
 pub use access::ReadAccess;
@@ -26,6 +28,7 @@ pub use builder::{EventBuilder, MAX_RETRY};
 pub use fields::Fields;
 pub use id::EventId;
 pub use invalid::Invalid;
+pub use matcher::{MatcherIndex, Matching, TopicMatcher};
 pub use names::{
     Alias, DEFAULT_TOPIC, EVENT_SOURCE_NAMES, EventName, IdempotencyKey, MAX_NAME_BYTES,
     MAX_URI_BYTES, RESERVED_NAMES, Topic,

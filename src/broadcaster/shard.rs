@@ -16,6 +16,7 @@
 //! (`shard/poll.rs`), and walks (`shard/walk.rs`) wake it for what comes.
 
 pub(super) mod index;
+mod matchers;
 pub(super) mod poll;
 mod positions;
 pub(super) mod slice;

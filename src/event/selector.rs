@@ -6,7 +6,11 @@ use std::{
     time::Instant,
 };
 
-use super::{Event, Fields, Invalid, ReadAccess, Topic, topics::parse_topics};
+use super::{
+    Event, Fields, Invalid, MAX_TOPICS, Matching, ReadAccess, Topic, TopicMatcher,
+    access::Access,
+    topics::{parse_topics, too_many_topics},
+};
 
 /// Which events one subscription gets: those that [`Selector::admits`], in replay and live alike.
 ///
@@ -49,37 +53,6 @@ impl Hash for Selector {
     }
 }
 
-/// What of the topics the subscriber may read.
-#[derive(Debug, Clone)]
-enum Access {
-    /// What is not private.
-    Public,
-    Everything,
-    By(Arc<dyn ReadAccess>),
-}
-
-/// By identity: two subscribers are due the same only where they share one access.
-impl PartialEq for Access {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Public, Self::Public) | (Self::Everything, Self::Everything) => true,
-            (Self::By(one), Self::By(other)) => Arc::ptr_eq(one, other),
-            _ => false,
-        }
-    }
-}
-
-impl Eq for Access {}
-
-impl Hash for Access {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        std::mem::discriminant(self).hash(state);
-        if let Self::By(access) = self {
-            Arc::as_ptr(access).hash(state);
-        }
-    }
-}
-
 /// The topics that a subscription asks for. A history that does not know a variant reads all events, and asks
 /// [`Selector::admits`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -89,6 +62,8 @@ pub enum SelectedTopics {
     All,
     /// Sorted, without repeats, at least one.
     Topics(Box<[Topic]>),
+    /// What matchers select, beside topics.
+    Matching(Arc<Matching>),
 }
 
 impl Selector {
@@ -125,6 +100,45 @@ impl Selector {
         }
         topics.sort();
         Ok(Self::of(SelectedTopics::Topics(topics.into_boxed_slice())))
+    }
+
+    /// What this matcher selects, but topics that begin with `$`. Subscribers should share one, or matchers with one
+    /// [id](TopicMatcher::id).
+    #[must_use]
+    pub fn matching(matcher: Arc<dyn TopicMatcher>) -> Self {
+        Self::of_matching(Box::default(), vec![matcher])
+    }
+
+    /// What any of these topics and matchers selects. Without any it is [`DEFAULT_TOPIC`](super::DEFAULT_TOPIC).
+    ///
+    /// # Errors
+    /// `too_many_topics` if topics and matchers are more than [`MAX_TOPICS`](super::MAX_TOPICS) together.
+    pub fn any_of(
+        topics: impl IntoIterator<Item = Topic>,
+        matchers: impl IntoIterator<Item = Arc<dyn TopicMatcher>>,
+    ) -> Result<Self, Invalid> {
+        let mut topics: Vec<_> = topics.into_iter().collect();
+        let matchers: Vec<_> = matchers.into_iter().collect();
+        let count = topics.len() + matchers.len();
+        if count > MAX_TOPICS {
+            return Err(too_many_topics(count));
+        }
+        if count == 0 {
+            topics.push(Topic::default());
+        }
+        topics.sort();
+        topics.dedup();
+        let topics = topics.into_boxed_slice();
+        Ok(if matchers.is_empty() {
+            Self::of(SelectedTopics::Topics(topics))
+        } else {
+            Self::of_matching(topics, matchers)
+        })
+    }
+
+    fn of_matching(topics: Box<[Topic]>, matchers: Vec<Arc<dyn TopicMatcher>>) -> Self {
+        let matching = Matching::new(topics, matchers);
+        Self::of(SelectedTopics::Matching(Arc::new(matching)))
     }
 
     fn of(topics: SelectedTopics) -> Self {
@@ -215,6 +229,7 @@ impl Selector {
             SelectedTopics::Topics(selected) => {
                 topics.any(|topic| selected.iter().any(|one| one.as_str() == topic))
             }
+            SelectedTopics::Matching(matching) => topics.any(|topic| matching.selects(topic)),
         }
     }
 
@@ -222,14 +237,7 @@ impl Selector {
     where
         T: Iterator<Item = &'a str>,
     {
-        match &self.access {
-            Access::Everything => true,
-            Access::Public => !private,
-            Access::By(access) => {
-                let needs_grant = private || topics().any(|topic| access.needs_grant(topic));
-                !needs_grant || topics().any(|topic| access.is_granted(topic))
-            }
-        }
+        self.access.may_read(topics, private)
     }
 }
 
@@ -255,75 +263,6 @@ mod tests {
         assert!(!asks(&["a"]).admits(&private));
         assert!(asks(&["a"]).with_private().admits(&private));
         assert!(!asks(&["b"]).with_private().admits(&private));
-    }
-
-    /// Grants one topic, and has another need a grant always.
-    #[derive(Debug)]
-    struct Grants {
-        granted: &'static str,
-        protected: &'static str,
-    }
-
-    impl ReadAccess for Grants {
-        fn is_granted(&self, topic: &str) -> bool {
-            topic == self.granted
-        }
-
-        fn needs_grant(&self, topic: &str) -> bool {
-            topic == self.protected
-        }
-    }
-
-    #[test]
-    fn a_private_event_and_one_of_a_protected_topic_need_a_grant_on_any_of_their_topics() {
-        let event = |topics: &[&str], private: bool| {
-            let event = topics
-                .iter()
-                .fold(Event::builder(""), |event, topic| event.topic(*topic));
-            let event = if private { event.private() } else { event };
-            event.build().unwrap()
-        };
-        let access = |granted, protected| {
-            let access = Arc::new(Grants { granted, protected });
-            Selector::topics(&["a", "b"]).unwrap().with_access(access)
-        };
-        let cases = [
-            // topics, private, granted, protected: admitted
-            (&["a"][..], false, "-", "-", true),
-            (&["a"], true, "-", "-", false),
-            (&["a"], true, "a", "-", true),
-            (&["a"], true, "b", "-", false),
-            (&["a", "c"], true, "c", "-", true),
-            (&["c"], true, "c", "-", false),
-            (&["a"], false, "-", "a", false),
-            (&["a"], false, "a", "a", true),
-            (&["a", "c"], false, "-", "c", false),
-            (&["a", "c"], false, "c", "c", true),
-            (&["b"], false, "a", "a", true),
-        ];
-        for (topics, private, granted, protected, admitted) in cases {
-            let selector = access(granted, protected);
-            let found = selector.admits(&event(topics, private));
-            assert_eq!(
-                found, admitted,
-                "{topics:?} {private} {granted} {protected}"
-            );
-        }
-    }
-
-    #[test]
-    fn selectors_are_alike_only_where_they_share_one_access() {
-        let access = || -> Arc<dyn ReadAccess> {
-            Arc::new(Grants {
-                granted: "a",
-                protected: "",
-            })
-        };
-        let shared = access();
-        let of = |access: &Arc<dyn ReadAccess>| Selector::all().with_access(Arc::clone(access));
-        assert_eq!(of(&shared), of(&shared));
-        assert_ne!(of(&shared), of(&access()));
-        assert_ne!(of(&shared), Selector::all());
     }
 
     #[test]

@@ -10,16 +10,21 @@ pub const MAX_TOPICS: usize = 100;
 /// Topics without repeats. Most events have one.
 pub(super) type Topics = SmallVec<[Topic; 1]>;
 
+/// The error for so many topics.
+pub(super) fn too_many_topics(count: usize) -> Invalid {
+    Invalid::new(
+        "too_many_topics",
+        format!("{count} topics; at most {MAX_TOPICS} are allowed"),
+    )
+}
+
 /// The topics with these names, in their order, each by `parse`.
 pub(super) fn parse_topics<S: AsRef<str>>(
     texts: &[S],
     parse: fn(&str) -> Result<Topic, Invalid>,
 ) -> Result<Topics, Invalid> {
     if texts.len() > MAX_TOPICS {
-        return Err(Invalid::new(
-            "too_many_topics",
-            format!("{} topics; at most {MAX_TOPICS} are allowed", texts.len()),
-        ));
+        return Err(too_many_topics(texts.len()));
     }
     let mut topics = Topics::with_capacity(texts.len());
     for text in texts {

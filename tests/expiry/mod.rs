@@ -93,7 +93,8 @@ async fn streams_of_one_short_grant_are_sent_expiring_at_once_and_end_one_after_
     ends.sort_unstable();
     let (first, last) = (ends[0], ends[STREAMS - 1]);
     assert!(last <= deadline, "{:?} late", last - deadline);
-    assert!(last - first >= POLL, "all within {:?}", last - first);
+    // Not all at one check of the clock.
+    assert!(last - first >= POLL / 2, "all within {:?}", last - first);
 }
 
 #[tokio::test]

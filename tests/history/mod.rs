@@ -63,6 +63,7 @@ promises! {
         a_topic_is_read_without_the_others,
         private_events_are_passed_over,
         the_last_so_many_are_those_that_match,
+        what_matchers_select_is_read_as_by_topic,
         a_time_finds_what_was_taken_since,
         what_is_older_than_the_window_is_read_from_the_log,
         a_read_goes_no_further_than_the_window,

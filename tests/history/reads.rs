@@ -7,6 +7,7 @@ use std::{
 
 use sse_broadcaster::{
     Event, EventId, Selector,
+    event::TopicMatcher,
     history::{From, ReservationGuard},
 };
 
@@ -127,6 +128,50 @@ pub fn the_last_so_many_are_those_that_match(log: fn(Size) -> Log) {
     let none = log.read(From::Last(0), &topics(&["a"]), ALL);
     assert!(none.events.is_empty() && !none.gap);
     assert_eq!(log.read_all(From::Last(3), &Selector::all(), ALL).len(), 3);
+}
+
+/// Selects these topics.
+#[derive(Debug)]
+struct Among(&'static [&'static str]);
+
+impl TopicMatcher for Among {
+    fn matches(&self, topic: &str) -> bool {
+        self.0.contains(&topic)
+    }
+}
+
+pub fn what_matchers_select_is_read_as_by_topic(log: fn(Size) -> Log) {
+    let log = log(BEHIND);
+    let filled = fill(&log, 300);
+    let oldest = log.history().bounds().trim_floor;
+    for (named, matched, wanted) in [
+        (&[][..], &[&["b"][..]][..], &["b"][..]),
+        (&["a"], &[&["b"], &["c", "b"]], &["a", "b", "c"]),
+        (&["a"], &[&["x"]], &["a"]),
+        (&[], &[&["x"], &["y"]], &[]),
+    ] {
+        let matchers = matched
+            .iter()
+            .map(|matched| -> Arc<dyn TopicMatcher> { Arc::new(Among(matched)) });
+        let named = named.iter().map(|topic: &&str| topic.parse().unwrap());
+        let selector = Selector::any_of(named, matchers).unwrap();
+        let all: Vec<_> = of(&filled, wanted)
+            .into_iter()
+            .filter(|id| *id > oldest)
+            .collect();
+        for limit in [ALL, ALL.events(7)] {
+            let read = log.read_all(From::Earliest, &selector, limit);
+            assert_eq!(read, all, "{selector:?}");
+            let after = filled[filled.len() - 10].0;
+            let read = log.read_all(From::After(after), &selector, limit);
+            let later: Vec<_> = all.iter().copied().filter(|id| *id > after).collect();
+            assert_eq!(read, later, "{selector:?}");
+        }
+        for count in [1, 5, 1_000] {
+            let read = log.read_all(From::Last(count), &selector, ALL);
+            assert_eq!(read, all[all.len().saturating_sub(count)..], "{selector:?}");
+        }
+    }
 }
 
 pub fn a_time_finds_what_was_taken_since(log: fn(Size) -> Log) {

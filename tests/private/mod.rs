@@ -13,7 +13,7 @@ use sse_broadcaster::{
     Broadcaster, Event, EventId, Memory, Options, Selector, Start,
     broadcaster::EncodedStream,
     encoding::{Encoder, Json, Sse},
-    event::ReadAccess,
+    event::{ReadAccess, TopicMatcher},
     history::Retention,
     sse::{Position, PositionCipher},
 };
@@ -60,6 +60,16 @@ impl ReadAccess for Grants {
     }
 }
 
+/// Selects these topics.
+#[derive(Debug)]
+struct Among(Vec<&'static str>);
+
+impl TopicMatcher for Among {
+    fn matches(&self, topic: &str) -> bool {
+        self.0.contains(&topic)
+    }
+}
+
 #[derive(Debug)]
 struct Published {
     topics: Vec<&'static str>,
@@ -70,6 +80,8 @@ struct Published {
 struct Client {
     name: usize,
     topics: Vec<&'static str>,
+    /// What it asks for by a rule instead of by name.
+    matchers: Vec<Arc<dyn TopicMatcher>>,
     /// `None`: without a grant.
     grants: Option<Arc<Grants>>,
     encoder: &'static dyn Encoder,
@@ -85,7 +97,9 @@ struct Client {
 
 impl Client {
     fn selector(&self) -> Selector {
-        let selector = Selector::topics(&self.topics).unwrap();
+        let matchers = self.matchers.clone();
+        let topics = self.topics.iter().map(|topic| topic.parse().unwrap());
+        let selector = Selector::any_of(topics, matchers).unwrap();
         match &self.grants {
             Some(grants) => selector.with_access(Arc::clone(grants) as Arc<dyn ReadAccess>),
             None => selector,
@@ -104,7 +118,10 @@ impl Client {
     }
 
     fn is_due(&self, event: &Published) -> bool {
-        let is_selected = |topic: &&'static str| self.topics.contains(topic);
+        let is_selected = |topic: &&'static str| {
+            let mut matchers = self.matchers.iter();
+            self.topics.contains(topic) || matchers.any(|matcher| matcher.matches(topic))
+        };
         event.topics.iter().any(is_selected) && self.may_read(event)
     }
 }
@@ -136,9 +153,18 @@ impl World {
                     protected: some(&mut rng, 2).into_iter().collect(),
                 })
             });
+            let matchers = (0..name % 4)
+                .map(|_| -> Arc<dyn TopicMatcher> { Arc::new(Among(some(&mut rng, 2))) });
+            let matchers: Vec<_> = matchers.collect();
+            let topics = if matchers.is_empty() || rng.bool() {
+                some(&mut rng, 3)
+            } else {
+                Vec::new()
+            };
             Client {
                 name,
-                topics: some(&mut rng, 4),
+                topics,
+                matchers,
                 grants,
                 encoder: [&Sse as &dyn Encoder, &Json][name % 2],
                 stream: None,

@@ -224,6 +224,13 @@ impl Pattern {
         }
     }
 
+    /// Where it is kept in memory: the same for equal templates and URL patterns that are held at the same time, and
+    /// for clones of other patterns.
+    #[must_use]
+    pub fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
     /// The text that it was made from.
     #[must_use]
     pub fn text(&self) -> &str {

@@ -10,6 +10,7 @@
 //! - [`Access`], [`Gate`]: who may publish, whose pages may read, how many streams an address may have.
 //! - [`Authorization`], [`Client`]: what a client may read and publish by a token or a session.
 //! - [`StreamRequest`], [`SignalsRequest`], [`PageRequest`]: the parameters of reads.
+//! - [`select`]: subscriptions by patterns of topics.
 //! - [`PublishRequest`], [`PublishMessage`]: events as a client sends them.
 //! - [`Uploads`]: the bounds that all request bodies share.
 //! - [`respond`]: the routes; [`Joining`]: a stream that is about to join topics with presence.
@@ -23,6 +24,7 @@ mod access;
 pub mod fuzzing;
 mod json_line;
 mod parameters;
+mod patterns;
 mod publish;
 mod refusal;
 mod refusal_counts;
@@ -43,6 +45,7 @@ pub use parameters::{
     PARAMETERS, PageRequest, SIGNALS_PARAMETERS, SignalsRequest, StreamRequest, last_event_id,
     query, read_limit,
 };
+pub use patterns::select;
 pub use publish::{PublishMessage, PublishRequest, max_json};
 pub use refusal::{Progress, Refusal};
 pub use refusal_counts::RefusalCounts;

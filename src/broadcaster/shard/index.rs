@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::matchers::Matchers;
 use crate::event::{EventId, SelectedTopics, Selector, Topic};
 use crate::history::Tail;
 
@@ -12,30 +13,46 @@ pub(in crate::broadcaster) type SenderIndex = u32;
 pub(super) struct TopicIndex {
     all: SenderIndexes,
     topics: HashMap<Topic, SenderIndexes>,
+    matchers: Matchers,
 }
 
 #[derive(Default)]
-struct SenderIndexes {
+pub(super) struct SenderIndexes {
     any: Vec<SenderIndex>,
     /// Those of them that get private events too.
     private: Vec<SenderIndex>,
 }
 
 impl SenderIndexes {
-    fn insert(&mut self, selector: &Selector, index: SenderIndex) {
+    pub(super) fn insert(&mut self, selector: &Selector, index: SenderIndex) {
         self.any.push(index);
         if selector.admits_private() {
             self.private.push(index);
         }
     }
 
-    fn retain(&mut self, mut is_kept: impl FnMut(SenderIndex) -> bool) {
+    pub(super) fn retain(&mut self, mut is_kept: impl FnMut(SenderIndex) -> bool) {
         self.any.retain(|index| is_kept(*index));
         self.private.retain(|index| is_kept(*index));
     }
 
-    fn for_event(&self, private: bool) -> &[SenderIndex] {
-        if private { &self.private } else { &self.any }
+    #[cfg(test)]
+    pub(super) fn all(&self) -> &[SenderIndex] {
+        &self.any
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.any.is_empty()
+    }
+
+    /// Those that an event behind this position is for.
+    fn of_event(
+        &self,
+        private: bool,
+        before: EventId,
+    ) -> impl Iterator<Item = (SenderIndex, EventId)> {
+        let indexes = if private { &self.private } else { &self.any };
+        indexes.iter().map(move |index| (*index, before))
     }
 }
 
@@ -43,16 +60,24 @@ impl TopicIndex {
     pub(super) fn insert(&mut self, selector: &Selector, index: SenderIndex) {
         match selector.selected() {
             SelectedTopics::All => self.all.insert(selector, index),
-            SelectedTopics::Topics(topics) => {
-                for topic in topics {
-                    if let Some(senders) = self.topics.get_mut(topic) {
-                        senders.insert(selector, index);
-                    } else {
-                        let mut senders = SenderIndexes::default();
-                        senders.insert(selector, index);
-                        self.topics.insert(topic.clone(), senders);
-                    }
+            SelectedTopics::Topics(topics) => self.insert_topics(topics, selector, index),
+            SelectedTopics::Matching(matching) => {
+                self.insert_topics(matching.topics(), selector, index);
+                for matcher in matching.handles() {
+                    self.matchers.insert(matcher, selector, index);
                 }
+            }
+        }
+    }
+
+    fn insert_topics(&mut self, topics: &[Topic], selector: &Selector, index: SenderIndex) {
+        for topic in topics {
+            if let Some(senders) = self.topics.get_mut(topic) {
+                senders.insert(selector, index);
+            } else {
+                let mut senders = SenderIndexes::default();
+                senders.insert(selector, index);
+                self.topics.insert(topic.clone(), senders);
             }
         }
     }
@@ -63,11 +88,15 @@ impl TopicIndex {
         selectors: impl Iterator<Item = &'a Selector>,
         is_gone: impl Fn(SenderIndex) -> bool,
     ) {
-        let (mut all, mut touched) = (false, HashSet::new());
+        let (mut all, mut touched, mut matchers) = (false, HashSet::new(), HashSet::new());
         for selector in selectors {
             match selector.selected() {
                 SelectedTopics::All => all = true,
                 SelectedTopics::Topics(topics) => touched.extend(topics),
+                SelectedTopics::Matching(matching) => {
+                    touched.extend(matching.topics());
+                    matchers.extend(matching.handles());
+                }
             }
         }
         if all {
@@ -76,18 +105,21 @@ impl TopicIndex {
         for topic in touched {
             if let Some(senders) = self.topics.get_mut(topic) {
                 senders.retain(|index| !is_gone(index));
-                if senders.any.is_empty() {
+                if senders.is_empty() {
                     self.topics.remove(topic);
                 }
             }
         }
+        self.matchers.sweep(&matchers, is_gone);
     }
 
     /// The senders that something in `tail` matches, each with the position right before its first
     /// match: a sender may come more than once, its earliest position first.
-    pub(super) fn matches(&self, tail: &Tail) -> Vec<(SenderIndex, EventId)> {
+    pub(super) fn matches(&mut self, tail: &Tail) -> Vec<(SenderIndex, EventId)> {
         let mut seen: HashSet<(&Topic, bool)> = HashSet::new();
-        let mut all_seen = [self.all.any.is_empty(); 2];
+        let mut seen_matchers = HashSet::new();
+        let mut all_seen = [self.all.is_empty(); 2];
+        let is_indexed = !self.topics.is_empty() || !self.matchers.is_empty();
         let mut matches = Vec::new();
         let mut before = tail.from.id;
         for stored in &tail.events {
@@ -96,16 +128,22 @@ impl TopicIndex {
                 if !topic.is_internal()
                     && !std::mem::replace(&mut all_seen[usize::from(private)], true)
                 {
-                    let senders = self.all.for_event(private);
-                    matches.extend(senders.iter().map(|index| (*index, before)));
+                    matches.extend(self.all.of_event(private, before));
                 }
-                if self.topics.is_empty() || !seen.insert((topic, private)) {
+                if !is_indexed || !seen.insert((topic, private)) {
                     continue;
                 }
                 if let Some(senders) = self.topics.get(topic) {
-                    let senders = senders.for_event(private);
-                    matches.extend(senders.iter().map(|index| (*index, before)));
+                    matches.extend(senders.of_event(private, before));
                 }
+                if self.matchers.is_empty() || topic.is_internal() {
+                    continue;
+                }
+                self.matchers.for_each_match(topic, |key, senders| {
+                    if seen_matchers.insert((key, private)) {
+                        matches.extend(senders.of_event(private, before));
+                    }
+                });
             }
             before = stored.id();
         }
@@ -118,7 +156,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::event::{Event, Stored};
+    use crate::event::{Event, Stored, TopicMatcher};
     use crate::history::{Limit, Retention, Window};
 
     fn tail(topics: &[&str]) -> Tail {
@@ -162,6 +200,50 @@ mod tests {
         );
     }
 
+    /// Selects the topics that begin with this.
+    #[derive(Debug)]
+    struct Prefix(&'static str);
+
+    impl TopicMatcher for Prefix {
+        fn matches(&self, topic: &str) -> bool {
+            topic.starts_with(self.0)
+        }
+    }
+
+    fn matching(topics: &[&str], prefix: &'static str) -> Selector {
+        let topics = topics.iter().map(|topic| topic.parse().unwrap());
+        let prefix: Arc<dyn TopicMatcher> = Arc::new(Prefix(prefix));
+        Selector::any_of(topics, [prefix]).unwrap()
+    }
+
+    #[test]
+    fn senders_by_topic_and_by_matcher_are_found_at_their_first_match() {
+        let mut index = TopicIndex::default();
+        index.insert(&matching(&["x"], "b"), 1);
+        index.insert(&matching(&[], "ba"), 2);
+        index.insert(&matching(&["x"], "c"), 3);
+        let position = |number| EventId::new(number, 1);
+        let found = index.matches(&tail(&["a", "b", "ba", "bb", "x"]));
+        let expected = [
+            (1, position(1)),
+            (2, position(2)),
+            (1, position(4)),
+            (3, position(4)),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_private_event_matches_those_who_subscribe_by_a_matcher_only_where_they_may_have_it() {
+        let mut index = TopicIndex::default();
+        let selector = matching(&[], "a");
+        index.insert(&selector, 1);
+        index.insert(&selector.with_private(), 2);
+        let event = |topic: &str| Event::builder("").topic(topic).private().build().unwrap();
+        let matches = index.matches(&tail_of(vec![event("b"), event("ab")]));
+        assert_eq!(matches, [(2, EventId::new(1, 1))]);
+    }
+
     #[test]
     fn a_topic_that_nobody_asks_for_any_more_leaves_nothing_behind() {
         let mut index = TopicIndex::default();
@@ -169,6 +251,13 @@ mod tests {
         index.insert(&selector, 1);
         index.sweep([&selector].into_iter(), |index| index == 1);
         assert!(index.topics.is_empty());
+        let selector = matching(&["a", "b"], "a");
+        index.insert(&selector, 1);
+        index.insert(&selector, 2);
+        index.sweep([&selector].into_iter(), |index| index == 1);
+        assert_eq!(index.matches(&tail(&["ab"])), [(2, EventId::new(0, 0))]);
+        index.sweep([&selector].into_iter(), |index| index == 2);
+        assert!(index.topics.is_empty() && index.matchers.is_empty());
         assert!(index.matches(&tail(&["a"])).is_empty());
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     history::{Chunk, Found, From, Limit},
 };
 
-/// Most events that one read checks, so that no read holds the lock for long.
+/// Most events that one read checks, divided by the number of matchers, so that no read holds the lock for long.
 const MAX_CHECKED: usize = 4_096;
 
 /// The indexes of events that a read is to check.
@@ -131,28 +131,45 @@ impl Log {
                 .rev()
                 .filter(|index| is_admitted(*index))
                 .nth(nth),
-            SelectedTopics::Topics(topics) => {
-                let is_admitted = |number| is_admitted(self.index(number));
-                let number = self.topics.nth_newest(topics, count, is_admitted)?;
-                Some(self.index(number))
+            SelectedTopics::Topics(topics) => self.find_last_of(topics, count, is_admitted),
+            SelectedTopics::Matching(matching) => {
+                let selected = |topic: &&Topic| matching.selects(topic.as_str());
+                let topics: Vec<_> = self.topics.topics().filter(selected).cloned().collect();
+                self.find_last_of(&topics, count, is_admitted)
             }
         }
     }
 
+    fn find_last_of(
+        &self,
+        topics: &[Topic],
+        count: usize,
+        is_admitted: impl Fn(usize) -> bool,
+    ) -> Option<usize> {
+        let is_admitted = |number| is_admitted(self.index(number));
+        let number = self.topics.nth_newest(topics, count, is_admitted)?;
+        Some(self.index(number))
+    }
+
     fn candidates(&self, start: usize, selector: &Selector, limit: Limit) -> Candidates {
         match selector.selected() {
-            SelectedTopics::All => {
-                let end = self.events.len().min(start.saturating_add(MAX_CHECKED));
-                Candidates {
-                    indexes: (start..end).collect(),
-                    complete: end == self.events.len(),
-                }
+            SelectedTopics::All => self.of_any_topic(start, MAX_CHECKED),
+            SelectedTopics::Matching(matching) => {
+                self.of_any_topic(start, MAX_CHECKED / matching.handles().len())
             }
             // One more, to stop right before it: events of other topics that are dropped in between are no loss
             // then.
             SelectedTopics::Topics(topics) => {
                 self.of_topics(topics, start, limit.events.max(1).saturating_add(1))
             }
+        }
+    }
+
+    fn of_any_topic(&self, start: usize, max: usize) -> Candidates {
+        let end = self.events.len().min(start.saturating_add(max));
+        Candidates {
+            indexes: (start..end).collect(),
+            complete: end == self.events.len(),
         }
     }
 
