@@ -1,6 +1,7 @@
 //! Mercure's protocol, both versions, on the direct path and through actix.
 
 mod cursors;
+mod libraries;
 mod publish;
 mod subscribe;
 mod subscriptions;

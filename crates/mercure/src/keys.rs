@@ -8,6 +8,7 @@ use sse_broadcaster_access::{
     authorize::Tokens,
     issuer::{Issuer, Issuers, Role},
     keys::Keys,
+    revocation::Revocations,
     token::is_access_token,
 };
 
@@ -19,6 +20,7 @@ pub struct HubKeys {
     subscriber: Option<Keys>,
     tokens: Option<Arc<Tokens>>,
     sessions: Option<Arc<dyn Authorize>>,
+    revocations: Option<Arc<Revocations>>,
 }
 
 impl HubKeys {
@@ -43,6 +45,12 @@ impl HubKeys {
     /// Asked for the grants of clients without a token.
     pub fn sessions(mut self, sessions: Arc<dyn Authorize>) -> Self {
         self.sessions = Some(sessions);
+        self
+    }
+
+    /// Tokens of the hub's keys that these apply to are refused.
+    pub fn revocations(mut self, revocations: Arc<Revocations>) -> Self {
+        self.revocations = Some(revocations);
         self
     }
 
@@ -73,7 +81,13 @@ pub(crate) struct Verifier {
 
 impl Verifier {
     pub(crate) fn new(keys: HubKeys) -> Self {
-        let own = keys.has_keys().then(|| Tokens::new(keys.issuers()));
+        let own = keys.has_keys().then(|| {
+            let tokens = Tokens::new(keys.issuers());
+            match &keys.revocations {
+                Some(revocations) => tokens.with_revocations(Arc::clone(revocations)),
+                None => tokens,
+            }
+        });
         let none = || Arc::new(Tokens::new(Issuers::default()));
         Self {
             own,

@@ -40,7 +40,7 @@ pub(crate) fn open(config: &Config, grantors: Grantors) -> Result<Option<OpenedH
         protected,
         subscribe,
     } = grantors;
-    let mut keys = hub_keys(&publisher, &subscriber)?;
+    let mut keys = hub_keys(&publisher, &subscriber)?.revocations(Arc::clone(&revocations));
     if let Some(tokens) = tokens {
         keys = keys.tokens(tokens);
     }
