@@ -8,15 +8,17 @@
 mod announcer;
 mod controllers;
 mod data;
+mod notifications;
 mod views;
 
 #[cfg(test)]
 mod tests;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
 
 use clap::Parser;
 use sse_broadcaster::{Broadcaster, Options};
+use sse_broadcaster_actix::PositionKey;
 
 use controllers::State;
 use data::Posts;
@@ -36,8 +38,12 @@ async fn run(arguments: &Arguments) -> Result<(), String> {
     let directory = arguments.settings.data_dir("posts")?;
     let posts = Posts::open(&directory.join("posts.sqlite"))?;
     // A window that was away catches up by it; the posts themselves do not depend on it.
-    let broadcaster = Broadcaster::start(log::open(&directory)?, Options::default())
-        .map_err(|error| error.to_string())?;
+    let log = log::open(&directory)?;
+    // Positions tell nobody of notifications that are not their own.
+    let key = PositionKey::random().map_err(|error| error.to_string())?;
+    let key = log.position_key(key).map_err(|error| error.to_string())?;
+    let options = Options::default().position_cipher(Arc::new(PositionKey::new(key)));
+    let broadcaster = Broadcaster::start(log, options).map_err(|error| error.to_string())?;
     actix_web::rt::spawn(announcer::run(posts.clone(), broadcaster.clone()));
     let listen = arguments.settings.listen;
     let access = arguments.origins.access(listen);

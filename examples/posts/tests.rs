@@ -10,7 +10,7 @@ use sse_broadcaster::{
 use crate::{
     announcer,
     data::{Author, Change, Message, Posts, Username, WriteError},
-    views,
+    notifications, views,
 };
 
 fn posts(folder: &Path) -> Posts {
@@ -161,6 +161,48 @@ async fn the_number_of_a_deleted_post_is_not_given_again() {
     let id = create(&posts, "one").await;
     posts.delete(id, "ann".into()).await.unwrap();
     assert!(create(&posts, "two").await > id);
+}
+
+#[tokio::test]
+async fn thanks_reach_the_author_of_a_post_alone_and_once_for_each_visitor() {
+    let folder = tempfile::tempdir().unwrap();
+    let (posts, broadcaster) = (posts(folder.path()), broadcaster());
+    let id = create(&posts, "of <Ann>").await;
+    let post = posts.find(id).await.unwrap().unwrap();
+    let ben = Author {
+        name: "Ben".into(),
+        ..author("ben")
+    };
+    for _ in 0..2 {
+        notifications::thank(&posts, &broadcaster, &post, &ben)
+            .await
+            .unwrap();
+    }
+    let of = async |user: &str| notifications::newest(&broadcaster, user).await.unwrap();
+    assert_eq!(of("ben").await, Vec::<String>::new());
+    let expected = "<li id=\"thanks-1-ben\"><b>Ben</b> thanks you for “of &#60;Ann&#62;”</li>";
+    assert_eq!(of("ann").await, [expected]);
+
+    // The streams of both ask for the topic of Ann.
+    let streams = ["ann", "ben"].map(|user| {
+        let selector = notifications::selector_of(user).unwrap();
+        broadcaster.subscribe(selector, Start::Earliest).unwrap()
+    });
+    let end = Event::builder("end").topic(announcer::TOPIC).build();
+    broadcaster.publish(end.unwrap()).await.unwrap();
+    for (stream, seen) in streams.into_iter().zip([2, 1]) {
+        let mut stream = stream.encoded(&Sse);
+        let mut text = String::new();
+        while !text.contains("data: end\n") {
+            let bytes = stream.next().await.unwrap().unwrap();
+            text.push_str(str::from_utf8(&bytes).unwrap());
+        }
+        assert_eq!(
+            text.matches("data: ").count() - text.matches("event: connected").count(),
+            seen,
+            "{text}"
+        );
+    }
 }
 
 #[test]

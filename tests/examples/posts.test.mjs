@@ -67,6 +67,25 @@ describe('the page of posts', POSTS_SUITE, () => {
     await converge([ann, ben], ['second', 'first']);
   });
 
+  it('shows thanks to the author of a post alone, live and when the page is loaded again', TEST, async (t) => {
+    const { url } = await Example.start(t, 'posts');
+    const [ann, ben, eve] = [await open(t, url), await open(t, url), await open(t, url)];
+    await write(ann, 'a gift');
+    await article(ben, 'a gift').getByText('Thank').click();
+    const notification = ann.locator('#notifications li', { hasText: 'thanks you for' });
+    await notification.waitFor();
+    assert.match(await notification.innerText(), /a gift/);
+    await article(ben, 'a gift').getByText('Thank').click();
+    await write(ben, 'the end');
+    for (const window of [ann, eve]) await article(window, 'the end').waitFor();
+    assert.equal(await notification.count(), 1, 'each visitor thanks once');
+    for (const window of [ben, eve]) assert.equal(await window.locator('#notifications li').count(), 0);
+    for (const window of [ann, ben, eve]) await window.reload();
+    await notification.waitFor();
+    for (const window of [ben, eve]) assert.equal(await window.locator('#notifications li').count(), 0);
+    assert.equal(await article(ann, 'a gift').getByText('Thank').isVisible(), false, 'nobody thanks themselves');
+  });
+
   it('keeps a draft of a post that changes, or goes, in another window of its author', TEST, async (t) => {
     const { url } = await Example.start(t, 'posts');
     const here = await open(t, url, whenRefused);

@@ -31,8 +31,8 @@ pub use error::Problem;
 pub use respond::{StreamResponse, client, may_publish, routes, subscribe, subscribe_to_signals};
 pub use routes::Routes;
 pub use sse_broadcaster_http::{
-    Access, AppState, Authorization, Client, KeyRing, Permit, Publishers, Refusal, Replaced,
-    SubscribeAccess, UploadLimits,
+    Access, AppState, Authorization, Client, KeyRing, Permit, PositionKey, Publishers, Refusal,
+    Replaced, SubscribeAccess, UploadLimits,
 };
 
 /// Compiles the examples of the README.

@@ -24,6 +24,6 @@ pub use problem::Problem;
 pub use respond::{StreamResponse, client, may_publish, subscribe, subscribe_to_signals};
 pub use routes::Routes;
 pub use sse_broadcaster_http::{
-    Access, AppState, Authorization, Client, KeyRing, Permit, Publishers, Refusal, Replaced,
-    SubscribeAccess, UploadLimits,
+    Access, AppState, Authorization, Client, KeyRing, Permit, PositionKey, Publishers, Refusal,
+    Replaced, SubscribeAccess, UploadLimits,
 };

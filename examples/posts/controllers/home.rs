@@ -6,7 +6,7 @@ use actix_web::{
     web,
 };
 use serde::Deserialize;
-use sse_broadcaster::Selector;
+use sse_broadcaster::event::Invalid;
 use sse_broadcaster_actix as actix;
 
 use super::{
@@ -15,8 +15,8 @@ use super::{
     visitor::Visitor,
 };
 use crate::{
-    announcer,
-    data::{Message, PostId, Username},
+    data::{Message, PostId, Unavailable, Username},
+    notifications,
     views::{self, Draft},
 };
 
@@ -40,10 +40,17 @@ pub async fn page(
     let visitor = Visitor::of(&request, &state.posts).await?;
     // Before the posts are read: whatever was announced up to here is in them. What is in them already
     // and announced later changes nothing when it comes.
-    let position = state.broadcaster.bounds().head;
+    let selector = notifications::selector_of(&visitor.author.id).map_err(invalid)?;
+    let head = state.broadcaster.bounds().head;
+    // It may be the id of a notification of somebody else.
+    let position = state.broadcaster.shown_position(head, &selector);
+    let mut newest = notifications::newest(&state.broadcaster, &visitor.author.id)
+        .await
+        .map_err(|_| Unavailable)?;
+    newest.reverse();
     let page = state.posts.page(before).await?;
     let draft = Draft::named(&visitor.author.name);
-    let html = views::home(&page, before, &position.to_string(), &draft)?;
+    let html = views::home(&page, before, &position.to_string(), &draft, &newest)?;
     let mut answer = HttpResponse::Ok();
     views::guard(&mut answer);
     if let Some(cookie) = visitor.cookie() {
@@ -65,8 +72,8 @@ pub async fn stream(
             .content_type("text/event-stream")
             .finish());
     }
-    let selector = Selector::topics(&[announcer::TOPIC])
-        .map_err(actix_web::error::ErrorInternalServerError)?;
+    let visitor = Visitor::of(&request, &state.posts).await?;
+    let selector = notifications::selector_of(&visitor.author.id).map_err(invalid)?;
     let subscription = actix::subscribe(&state.broadcaster, &request, selector)?;
     Ok(subscription.respond_to(&request))
 }
@@ -104,6 +111,11 @@ pub async fn create(
         answer.headers_mut().insert(name, value);
     }
     Ok(answer)
+}
+
+fn invalid(invalid: Invalid) -> Refusal {
+    log::error!("a topic of this page is not valid: {invalid}");
+    Unavailable.into()
 }
 
 fn checked(username: &str, fields: &Fields) -> Result<(Username, Message), Refusal> {

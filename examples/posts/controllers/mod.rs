@@ -5,6 +5,7 @@ mod files;
 mod home;
 mod post;
 mod refusal;
+mod thanks;
 mod visitor;
 
 use actix_web::{
@@ -58,6 +59,7 @@ pub fn routes(config: &mut web::ServiceConfig, state: &State) {
         .service(web::resource("/home/posts/{id}").route(web::post().to(post::save)))
         .service(web::resource("/home/posts/{id}/edit").route(read(post::edit)))
         .service(web::resource("/home/posts/{id}/delete").route(web::post().to(post::delete)))
+        .service(web::resource("/home/posts/{id}/thank").route(web::post().to(thanks::thank)))
         .service(web::resource("/avatar.svg").route(read(files::avatar)))
         .service(web::resource("/posts.css").route(read(files::stylesheet)))
         .service(web::resource("/posts.js").route(read(files::script)))

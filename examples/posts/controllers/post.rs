@@ -64,7 +64,7 @@ pub async fn delete(
 }
 
 /// The change itself comes by the stream, to whoever made it as to all others.
-fn done(request: &HttpRequest) -> Result<HttpResponse, Refusal> {
+pub(super) fn done(request: &HttpRequest) -> Result<HttpResponse, Refusal> {
     if fields::is_from_htmx(request) {
         let body = views::no_notice()?;
         Ok(HttpResponse::Ok().content_type(views::HTML).body(body))
@@ -75,12 +75,12 @@ fn done(request: &HttpRequest) -> Result<HttpResponse, Refusal> {
     }
 }
 
-fn number(id: Result<web::Path<PostId>, actix_web::Error>) -> Result<PostId, Refusal> {
+pub(super) fn number(id: Result<web::Path<PostId>, actix_web::Error>) -> Result<PostId, Refusal> {
     let id = id.map_err(|_| Refusal::missing("Posts have numbers, as in /home/posts/7."))?;
     Ok(id.into_inner())
 }
 
-async fn find(state: &State, id: PostId) -> Result<Post, Refusal> {
+pub(super) async fn find(state: &State, id: PostId) -> Result<Post, Refusal> {
     let post = state.posts.find(id).await?;
     Ok(post.ok_or(WriteError::Missing)?)
 }

@@ -71,6 +71,11 @@ impl Visitor {
         })
     }
 
+    /// Whether the browser has no cookie yet.
+    pub fn is_new(&self) -> bool {
+        self.new_cookie.is_some()
+    }
+
     /// The header to answer with, where the browser has no cookie yet. It is not `Secure`, because the
     /// page is served over plain HTTP on a developer's machine.
     pub fn cookie(&self) -> Option<(header::HeaderName, String)> {
@@ -85,7 +90,7 @@ impl Visitor {
 /// same for all, and are rendered once.
 pub async fn stylesheet(request: HttpRequest) -> HttpResponse {
     let rule = cookie(&request).map_or_else(String::new, |Cookie { id, .. }| {
-        format!(".by-{id} > .own {{ display: flex }}\n")
+        format!(".by-{id} > .own {{ display: flex }}\n.by-{id} > .thank {{ display: none }}\n")
     });
     HttpResponse::Ok()
         .content_type("text/css; charset=utf-8")

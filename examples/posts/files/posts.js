@@ -18,11 +18,22 @@
 
   document.addEventListener('htmx:sse:before:message', (event) => {
     const { data, event: name } = event.detail.message;
+    if (name === 'notified') {
+      event.preventDefault();
+      notified(data);
+    }
     // Only changes are without a name.
     if (name) return;
     const message = new DOMParser().parseFromString(data, 'text/html').body.firstElementChild;
     if (!isWanted(message.dataset)) event.preventDefault();
   });
+
+  // For this visitor alone; one that the page already shows may come again.
+  function notified(html) {
+    const notification = new DOMParser().parseFromString(html, 'text/html').body.firstElementChild;
+    if (document.getElementById(notification.id)) return;
+    document.getElementById('notifications').prepend(notification);
+  }
 
   function trim(posts) {
     while (posts.childElementCount > MOST_SHOWN && !posts.lastElementChild.querySelector('form.edit')) {

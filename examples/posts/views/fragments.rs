@@ -4,7 +4,7 @@ use askama::Template;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::home::Draft;
-use crate::data::{Change, Post, PostId};
+use crate::data::{Author, Change, Post, PostId};
 
 /// A post as templates show it.
 #[derive(Debug)]
@@ -68,6 +68,33 @@ pub fn change(change: &Change) -> askama::Result<String> {
     };
     let article = post.map(Article::from);
     ChangeFragment { name, id, article }.render()
+}
+
+/// Most characters of a message that a notification repeats.
+const EXCERPT_CHARS: usize = 40;
+
+#[derive(Template)]
+#[template(path = "notification.html")]
+struct Notification<'a> {
+    post: PostId,
+    visitor: &'a str,
+    name: &'a str,
+    excerpt: String,
+}
+
+/// That this visitor thanks the author of this post.
+pub fn notification(post: &Post, visitor: &Author) -> askama::Result<String> {
+    let mut excerpt: String = post.message.chars().take(EXCERPT_CHARS).collect();
+    if excerpt.len() < post.message.len() {
+        excerpt.push('…');
+    }
+    let notification = Notification {
+        post: post.id,
+        visitor: &visitor.id,
+        name: &visitor.name,
+        excerpt,
+    };
+    notification.render()
 }
 
 #[derive(Template)]

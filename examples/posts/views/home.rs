@@ -31,6 +31,8 @@ struct Home<'a> {
     before: Option<PostId>,
     position: &'a str,
     draft: &'a Draft,
+    /// Fragments as the stream has them, newest first.
+    notifications: &'a [String],
 }
 
 /// The newest posts, or those before one, as of a position in the stream.
@@ -39,6 +41,7 @@ pub fn home(
     before: Option<PostId>,
     position: &str,
     draft: &Draft,
+    notifications: &[String],
 ) -> askama::Result<String> {
     let home = Home {
         articles: articles(&page.posts),
@@ -47,6 +50,7 @@ pub fn home(
         before,
         position,
         draft,
+        notifications,
     };
     home.render()
 }

@@ -14,7 +14,7 @@ use actix_web::{
 };
 
 pub use avatar::avatar;
-pub use fragments::{as_json, change, compose, edit_form, no_notice, notice};
+pub use fragments::{as_json, change, compose, edit_form, no_notice, notice, notification};
 pub use home::{Draft, home};
 pub use pages::{edit_page, refused};
 
