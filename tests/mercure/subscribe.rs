@@ -62,6 +62,34 @@ fn a_topic_is_compared_byte_for_byte_and_a_star_is_all_topics() {
 }
 
 #[test]
+fn templates_and_url_patterns_select_topics_live_and_replayed() {
+    for arguments in [&[][..], &["--no-direct"]] {
+        let server = hub(arguments);
+        let template = "topic=https%3A%2F%2Fexample.com%2Fbooks%2F%7Bid%7D&topic=news";
+        let url_pattern = "match_urlpattern=https%3A%2F%2Fexample.com%2Fbooks%2F%3Aid&match=news";
+        let mut streams = [template, url_pattern].map(|query| subscribe(&server, query));
+        for form in [
+            "topic=https%3A%2F%2Fexample.com%2Fbooks%2F1&data=1",
+            "topic=https%3A%2F%2Fexample.com%2Fbooks&data=2",
+            "topic=https%3A%2F%2Fexample.com%2Fbooks%2F1%2Fpages&data=3",
+            "topic=x&topic=https%3A%2F%2Fexample.com%2Fbooks%2F2&private=on&data=4",
+            "topic=news&data=5",
+            "topic=old-news&data=6",
+            "topic=https%3A%2F%2Fexample.com%2Fbooks%2F1&data=7",
+        ] {
+            publish(&server, form);
+        }
+        for stream in &mut streams {
+            assert_eq!(stream.data(4), ["1", "4", "5", "7"]);
+        }
+        for query in [template, url_pattern] {
+            let mut replayed = subscribe(&server, &format!("{query}&last_event_id=earliest"));
+            assert_eq!(replayed.data(4), ["1", "4", "5", "7"]);
+        }
+    }
+}
+
+#[test]
 fn a_private_event_reaches_those_whose_token_grants_any_of_its_topics() {
     let server = hub(&["--mercure-anonymous"]);
     let path = format!("{HUB}?topic=a&topic=b");

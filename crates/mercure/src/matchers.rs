@@ -1,10 +1,11 @@
 //! Which topics a client subscribes to.
 
-use sse_broadcaster::{event::MAX_TOPICS, event::Selector, internal::Shown};
+use sse_broadcaster::{event::Selector, internal::Shown};
 use sse_broadcaster_access::{
     BaseUrl, Pattern,
-    pattern::{MAX_MATCHERS, MAX_PATTERNS, PatternKind, has_control_or_format},
+    pattern::{MAX_MATCHERS, MAX_PATTERNS, has_control_or_format},
 };
+use sse_broadcaster_http::select;
 
 use crate::failure::Failure;
 
@@ -124,21 +125,8 @@ fn matcher(match_type: MatchType, text: &str, base: Option<&BaseUrl>) -> Result<
 /// # Errors
 /// 400 for more topics than a subscription may have.
 pub(crate) fn selector(matchers: &[Matcher]) -> Result<Selector, Failure> {
-    let patterns = || matchers.iter().map(|matcher| &matcher.pattern);
-    if patterns().any(|pattern| pattern.kind() == PatternKind::All) {
-        return Ok(Selector::all());
-    }
-    if patterns().any(|pattern| pattern.kind() != PatternKind::Exact) {
-        return Err(Failure::invalid(
-            "invalid_topic",
-            "this server matches no patterns; name each topic, or * for all",
-        ));
-    }
-    let texts: Vec<_> = patterns().map(Pattern::text).collect();
-    if texts.len() > MAX_TOPICS {
-        return Err(too_many(texts.len()));
-    }
-    Ok(Selector::uri_topics(&texts)?)
+    let patterns = matchers.iter().map(|matcher| matcher.pattern.clone());
+    select(patterns).map_err(|_| too_many(matchers.len()))
 }
 
 /// Checks a text of a client for characters that do not show.
