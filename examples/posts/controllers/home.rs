@@ -40,7 +40,8 @@ pub async fn page(
     let visitor = Visitor::of(&request, &state.posts).await?;
     // Before the posts are read: whatever was announced up to here is in them. What is in them already
     // and announced later changes nothing when it comes.
-    let selector = notifications::selector_of(&visitor.author.id).map_err(invalid)?;
+    let selector =
+        notifications::selector_of(&visitor.author.id).map_err(|error| invalid(&error))?;
     let head = state.broadcaster.bounds().head;
     // It may be the id of a notification of somebody else.
     let position = state.broadcaster.shown_position(head, &selector);
@@ -73,7 +74,8 @@ pub async fn stream(
             .finish());
     }
     let visitor = Visitor::of(&request, &state.posts).await?;
-    let selector = notifications::selector_of(&visitor.author.id).map_err(invalid)?;
+    let selector =
+        notifications::selector_of(&visitor.author.id).map_err(|error| invalid(&error))?;
     let subscription = actix::subscribe(&state.broadcaster, &request, selector)?;
     Ok(subscription.respond_to(&request))
 }
@@ -113,7 +115,7 @@ pub async fn create(
     Ok(answer)
 }
 
-fn invalid(invalid: Invalid) -> Refusal {
+fn invalid(invalid: &Invalid) -> Refusal {
     log::error!("a topic of this page is not valid: {invalid}");
     Unavailable.into()
 }
