@@ -193,6 +193,7 @@ impl Slot {
             headers: vec![("Accept".to_owned(), "application/json".to_owned())],
             timeout: FETCH_TIMEOUT,
             max_bytes: MAX_KEY_TEXT_BYTES,
+            body: None,
         };
         let response = transport::send(self.transport.clone(), request).await;
         let response = response.map_err(|why| FetchError::Unreachable { url: url(), why })?;

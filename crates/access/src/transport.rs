@@ -4,7 +4,7 @@
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use ureq::{
-    Agent,
+    Agent, RequestBuilder,
     tls::{Certificate, RootCerts, TlsConfig},
 };
 use url::{Host, Url};
@@ -12,7 +12,7 @@ use url::{Host, Url};
 #[cfg(test)]
 mod transport_tests;
 
-/// A GET request.
+/// A GET request, or a POST if it has a body.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Request {
@@ -22,8 +22,24 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// For all of it: connecting, sending, and reading the response.
     pub timeout: Duration,
-    /// A longer body is an error.
+    /// A longer body of the response is an error.
     pub max_bytes: usize,
+    /// The body, for a POST.
+    pub body: Option<Vec<u8>>,
+}
+
+impl Request {
+    /// A POST with this body, within 10 s, and with up to 1 MiB in response.
+    #[must_use]
+    pub fn post(url: HttpUrl, headers: Vec<(String, String)>, body: Vec<u8>) -> Self {
+        Self {
+            url,
+            headers,
+            timeout: Duration::from_secs(10),
+            max_bytes: 1 << 20,
+            body: Some(body),
+        }
+    }
 }
 
 /// What was answered, with whatever status.
@@ -49,8 +65,11 @@ pub trait Transport: Send + Sync + fmt::Debug {
     fn send(&self, request: &Request) -> Result<Response, TransportError>;
 }
 
-/// Sends the request on a thread that may block.
-pub(crate) async fn send(
+/// Sends the request on a thread that may block. Dropping the future does not end the request.
+///
+/// # Errors
+/// Those of [`Transport::send`].
+pub async fn send(
     transport: Arc<dyn Transport>,
     request: Request,
 ) -> Result<Response, TransportError> {
@@ -165,12 +184,16 @@ impl Transport for HttpTransport {
             &self.agent
         };
         let error = |why: ureq::Error| TransportError(why.to_string());
-        let mut get = agent.get(request.url.as_str());
-        for (name, value) in &request.headers {
-            get = get.header(name, value);
-        }
-        let get = get.config().timeout_global(Some(request.timeout)).build();
-        let mut response = get.call().map_err(error)?;
+        let timeout = Some(request.timeout);
+        let called = if let Some(body) = &request.body {
+            let post = with_headers(agent.post(request.url.as_str()), &request.headers);
+            let post = post.config().timeout_global(timeout).build();
+            post.send(&body[..])
+        } else {
+            let get = with_headers(agent.get(request.url.as_str()), &request.headers);
+            get.config().timeout_global(timeout).build().call()
+        };
+        let mut response = called.map_err(error)?;
         let body = response.body_mut().with_config();
         let body = body.limit(request.max_bytes as u64).read_to_vec();
         Ok(Response {
@@ -178,4 +201,14 @@ impl Transport for HttpTransport {
             body: body.map_err(error)?,
         })
     }
+}
+
+fn with_headers<B>(
+    mut request: RequestBuilder<B>,
+    headers: &[(String, String)],
+) -> RequestBuilder<B> {
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    request
 }

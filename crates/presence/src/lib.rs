@@ -4,6 +4,7 @@
 //! - [`Presence`]: the handle. A stream holds a [`Connection`] of it for as long as it is open.
 //! - [`PresenceOptions`]: which topics have presence, and how long a leave waits.
 //! - [`Store`]: the members of all nodes, behind one trait; [`MemoryStore`] is that of a single node.
+//! - [`Webhooks`]: an endpoint of the application is told what happens.
 //!
 //! # One change's way
 //! [`Presence::connect`] or the drop of a [`Connection`] → the connections of this node (`local`) → a task
@@ -26,6 +27,7 @@ mod options;
 mod service;
 mod signal;
 mod store;
+mod webhook;
 mod writer;
 
 pub use announcement::{EVENTS_TOPIC_PREFIX, MAX_TOPIC_BYTES, events_topic, topic_of_events};
@@ -34,3 +36,4 @@ pub use options::PresenceOptions;
 pub use service::{Connection, Presence};
 pub use signal::{signal_name, topic_of_signal};
 pub use store::{Beat, Change, Counts, Member, Members, Pending, PendingKind, Store};
+pub use webhook::{InvalidSecret, WebhookSecret, WebhookStats, Webhooks};

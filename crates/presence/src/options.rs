@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use sse_broadcaster_access::PatternSet;
 
+use crate::Webhooks;
+
 /// Which topics have presence, and its times.
 ///
 /// ```
@@ -24,6 +26,8 @@ pub struct PresenceOptions {
     /// How often a node says that it lives. The members of a node that ended without a word are gone within three of
     /// these.
     pub heartbeat: Duration,
+    /// What is told to the application; `None` for nothing.
+    pub webhooks: Option<Webhooks>,
 }
 
 impl PresenceOptions {
@@ -34,6 +38,7 @@ impl PresenceOptions {
             topics,
             grace: Duration::from_secs(10),
             heartbeat: Duration::from_secs(5),
+            webhooks: None,
         }
     }
 
@@ -41,6 +46,13 @@ impl PresenceOptions {
     #[must_use]
     pub fn grace(self, grace: Duration) -> Self {
         Self { grace, ..self }
+    }
+
+    /// Sets what is told to the application.
+    #[must_use]
+    pub fn webhooks(self, webhooks: Webhooks) -> Self {
+        let webhooks = Some(webhooks);
+        Self { webhooks, ..self }
     }
 
     /// Sets how often a node says that it lives; at least 100 ms.

@@ -12,10 +12,11 @@ use sse_broadcaster_signals::Signals;
 use tokio::task::JoinHandle;
 
 use crate::{
-    MAX_TOPIC_BYTES, PresenceOptions,
+    MAX_TOPIC_BYTES, PresenceOptions, Webhooks,
     local::{Key, Local},
     signal::SignalWriter,
     store::{Counts, Members, Store},
+    webhook,
     writer::Writer,
 };
 
@@ -78,6 +79,7 @@ impl Presence {
             signals: Arc::clone(&signal_writer),
             broadcaster: signals.broadcaster().clone(),
             heartbeat: options.heartbeat,
+            webhooks: options.webhooks.clone(),
         };
         let tasks = [
             tokio::spawn(writer.run()),
@@ -117,10 +119,22 @@ impl Presence {
         });
         let keys: Box<[Key]> = keys.collect();
         self.0.local.join(&keys, |topic| data(grants, topic));
+        let webhooks = self.0.options.webhooks.clone().map(|webhooks| {
+            let id = format!("{:032x}", fastrand::u128(..));
+            webhooks.push(webhook::connected(&id, &keys));
+            (webhooks, id.into())
+        });
         Some(Connection {
             keys,
             local: Arc::clone(&self.0.local),
+            webhooks,
         })
+    }
+
+    /// What is told to the application.
+    #[must_use]
+    pub fn webhooks(&self) -> Option<&Webhooks> {
+        self.0.options.webhooks.as_ref()
     }
 
     /// How many users and connections the topic has, on all nodes.
@@ -173,10 +187,15 @@ impl fmt::Debug for Presence {
 pub struct Connection {
     keys: Box<[Key]>,
     local: Arc<Local>,
+    /// What is told of its end, and by which name.
+    webhooks: Option<(Webhooks, Box<str>)>,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        if let Some((webhooks, id)) = &self.webhooks {
+            webhooks.push(webhook::disconnected(id, &self.keys));
+        }
         self.local.leave(&self.keys);
     }
 }

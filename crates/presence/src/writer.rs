@@ -11,10 +11,11 @@ use sse_broadcaster_signals::{Condition, SignalError};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    announcement,
+    Webhooks, announcement,
     local::Local,
     signal::{SIGNAL_PREFIX, SignalWriter, signal_name, topic_of_signal},
     store::{Pending, Store},
+    webhook,
 };
 
 /// Most changes in one write, and most events in one publish.
@@ -30,6 +31,7 @@ pub(crate) struct Writer {
     pub(crate) signals: Arc<SignalWriter>,
     pub(crate) broadcaster: Broadcaster,
     pub(crate) heartbeat: Duration,
+    pub(crate) webhooks: Option<Webhooks>,
 }
 
 impl Writer {
@@ -123,6 +125,10 @@ impl Writer {
             let events: Vec<Event> = pending.iter().filter_map(event).collect();
             if !events.is_empty() {
                 self.publish_events(events).await?;
+            }
+            if let Some(webhooks) = &self.webhooks {
+                let told = pending.iter().map(webhook::of_pending);
+                told.for_each(|event| webhooks.push(event));
             }
             self.store.published(&first.key, pending.len()).await?;
         }

@@ -224,6 +224,7 @@ impl Inner {
             headers,
             timeout: self.options.timeout,
             max_bytes: MAX_RESPONSE_BYTES,
+            body: None,
         };
         let asked_at = SystemTime::now();
         let response = transport::send(self.transport.clone(), request).await;

@@ -35,6 +35,7 @@ fn request(url: &HttpUrl) -> Request {
         headers: vec![("cookie".to_owned(), "a=1".to_owned())],
         timeout: Duration::from_millis(500),
         max_bytes: 1_000,
+        body: None,
     }
 }
 

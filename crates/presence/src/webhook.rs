@@ -1,0 +1,161 @@
+//! Webhooks: an HTTP endpoint of the application is told who connects, joins and leaves.
+//!
+//! What happens is queued and sent in batches, one request at a time and in order. A batch that fails is sent again,
+//! with growing waits. Nothing waits for the endpoint: if it is slow, the oldest events are dropped.
+
+mod event;
+mod sender;
+mod signature;
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use sse_broadcaster_access::transport::{HttpUrl, Transport};
+use tokio::{sync::Notify, task::JoinHandle, time::timeout};
+
+pub(crate) use event::{connected, disconnected, of_pending};
+pub use signature::{InvalidSecret, WebhookSecret};
+
+/// Most events that wait. Beyond it the oldest are dropped.
+const MAX_QUEUED: usize = 10_000;
+
+/// Sends events to an endpoint. A handle: clones are the same. The task behind it ends with the last one.
+#[derive(Clone)]
+pub struct Webhooks(Arc<Handle>);
+
+struct Handle {
+    queue: Arc<Queue>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Events that wait, each as JSON. The lock is never held across an await.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<VecDeque<String>>,
+    /// Events of the batch that is being sent.
+    in_progress: AtomicUsize,
+    filled: Notify,
+    emptied: Notify,
+    stats: Counters,
+}
+
+#[derive(Default)]
+struct Counters {
+    sent: AtomicU64,
+    dropped: AtomicU64,
+    failed_requests: AtomicU64,
+}
+
+/// Counts since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct WebhookStats {
+    /// Events that the endpoint has accepted.
+    pub sent: u64,
+    /// Events that were dropped: too many waited, or their batch was sent too often in vain.
+    pub dropped: u64,
+    /// Requests that the endpoint has not accepted.
+    pub failed_requests: u64,
+    /// Events that wait or are being sent.
+    pub queued: u64,
+}
+
+impl Webhooks {
+    /// Begins to send to the endpoint at `url`, on the current Tokio runtime.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    #[must_use]
+    pub fn start(url: HttpUrl, secret: WebhookSecret, transport: Arc<dyn Transport>) -> Self {
+        let queue = Arc::<Queue>::default();
+        let sender = sender::Sender {
+            url,
+            secret,
+            transport,
+            queue: Arc::clone(&queue),
+        };
+        let task = tokio::spawn(sender.run());
+        Self(Arc::new(Handle { queue, task }))
+    }
+
+    /// Counts since the start.
+    #[must_use]
+    pub fn stats(&self) -> WebhookStats {
+        let queue = &self.0.queue;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        WebhookStats {
+            sent: read(&queue.stats.sent),
+            dropped: read(&queue.stats.dropped),
+            failed_requests: read(&queue.stats.failed_requests),
+            queued: queue.len() as u64,
+        }
+    }
+
+    /// Waits until everything has been sent, but no longer than this.
+    pub async fn flush(&self, within: Duration) {
+        let queue = &self.0.queue;
+        let emptied = async {
+            loop {
+                let emptied = queue.emptied.notified();
+                tokio::pin!(emptied);
+                emptied.as_mut().enable();
+                if queue.len() == 0 {
+                    return;
+                }
+                emptied.await;
+            }
+        };
+        let _ = timeout(within, emptied).await;
+    }
+
+    /// Queues an event, given as JSON. Never waits.
+    pub(crate) fn push(&self, event: String) {
+        self.0.queue.push(event);
+    }
+}
+
+impl Queue {
+    fn len(&self) -> usize {
+        // In this order: a batch is counted twice rather than not at all.
+        self.waiting.lock().len() + self.in_progress.load(Ordering::SeqCst)
+    }
+
+    fn push(&self, event: String) {
+        let mut waiting = self.waiting.lock();
+        let is_full = waiting.len() == MAX_QUEUED;
+        if is_full {
+            waiting.pop_front();
+        }
+        waiting.push_back(event);
+        drop(waiting);
+        if is_full && self.stats.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
+            log::warn!(
+                "webhooks: {MAX_QUEUED} events wait, and the oldest are dropped: the endpoint is too slow or \
+                 unreachable"
+            );
+        }
+        self.filled.notify_one();
+    }
+}
+
+impl fmt::Debug for Webhooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Webhooks")
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
