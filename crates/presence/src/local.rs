@@ -71,6 +71,11 @@ impl Local {
         }
     }
 
+    /// How many topics and users have connections.
+    pub(crate) fn len(&self) -> usize {
+        self.state.lock().entries.len()
+    }
+
     /// Counts one more connection. `data` is called for the first of a user.
     pub(crate) fn join(&self, keys: &[Key], data: impl Fn(&str) -> Option<Arc<str>>) {
         let mut state = self.state.lock();

@@ -118,17 +118,24 @@ impl Presence {
             user: user.clone(),
         });
         let keys: Box<[Key]> = keys.collect();
-        self.0.local.join(&keys, |topic| data(grants, topic));
         let webhooks = self.0.options.webhooks.clone().map(|webhooks| {
             let id = format!("{:032x}", fastrand::u128(..));
             webhooks.push(webhook::connected(&id, &keys));
             (webhooks, id.into())
         });
+        // Behind `connected`, which is told before `join`.
+        self.0.local.join(&keys, |topic| data(grants, topic));
         Some(Connection {
             keys,
             local: Arc::clone(&self.0.local),
             webhooks,
         })
+    }
+
+    /// How many users, and groups of connections without one, are on topics of this node; a user counts on each topic.
+    #[must_use]
+    pub fn local_members(&self) -> usize {
+        self.0.local.len()
     }
 
     /// What is told to the application.

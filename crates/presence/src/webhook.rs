@@ -159,3 +159,68 @@ impl fmt::Debug for Webhooks {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sse_broadcaster_access::transport::{Request, Response, TransportError};
+
+    use super::*;
+
+    /// An endpoint that accepts what comes after so many requests.
+    #[derive(Debug)]
+    struct Endpoint {
+        refused: u64,
+        requests: AtomicU64,
+    }
+
+    impl Transport for Endpoint {
+        fn send(&self, _: &Request) -> Result<Response, TransportError> {
+            let before = self.requests.fetch_add(1, Ordering::SeqCst);
+            let status = if before < self.refused { 503 } else { 200 };
+            Ok(Response {
+                status,
+                body: Vec::new(),
+            })
+        }
+    }
+
+    fn start(refused: u64) -> (Webhooks, Arc<Endpoint>) {
+        let endpoint = Arc::new(Endpoint {
+            refused,
+            requests: AtomicU64::new(0),
+        });
+        let url = HttpUrl::parse("http://localhost:9000/").unwrap();
+        let secret = WebhookSecret::parse("a-secret-of-some-length").unwrap();
+        let transport: Arc<dyn Transport> = Arc::clone(&endpoint) as _;
+        (Webhooks::start(url, secret, transport), endpoint)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_is_dropped_after_ten_attempts_and_the_next_one_is_sent() {
+        let (webhooks, endpoint) = start(10);
+        webhooks.push("{}".to_owned());
+        webhooks.flush(Duration::from_secs(600)).await;
+        webhooks.push("{}".to_owned());
+        webhooks.flush(Duration::from_secs(600)).await;
+        let expected = WebhookStats {
+            sent: 1,
+            dropped: 1,
+            failed_requests: 10,
+            queued: 0,
+        };
+        assert_eq!(webhooks.stats(), expected);
+        assert_eq!(endpoint.requests.load(Ordering::SeqCst), 11);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_events_leave_in_few_requests_and_the_oldest_beyond_the_bound_are_dropped() {
+        let (webhooks, endpoint) = start(0);
+        for _ in 0..MAX_QUEUED + 7 {
+            webhooks.push("{}".to_owned());
+        }
+        webhooks.flush(Duration::from_secs(600)).await;
+        let stats = webhooks.stats();
+        assert_eq!((stats.sent, stats.dropped), (MAX_QUEUED as u64, 7));
+        assert_eq!(endpoint.requests.load(Ordering::SeqCst), 20);
+    }
+}

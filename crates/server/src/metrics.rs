@@ -3,6 +3,7 @@
 mod core;
 mod history;
 mod output;
+mod presence;
 mod process;
 
 use std::{
@@ -42,6 +43,7 @@ impl Metrics {
             direct: Arc::clone(direct),
             refusals: Arc::clone(&state.refusals),
             uploads: Arc::clone(&state.uploads),
+            presence: state.presence.clone(),
         }));
         let mut process = Registry::default();
         process.register_collector(Box::new(process::Process::new()));

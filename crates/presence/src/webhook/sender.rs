@@ -44,11 +44,7 @@ impl Sender {
             let (body, events) = self.take_batch();
             let is_sent = self.send(body).await;
             let stats = &self.queue.stats;
-            let counter = if is_sent {
-                &stats.sent
-            } else {
-                &stats.dropped
-            };
+            let counter = if is_sent { &stats.sent } else { &stats.dropped };
             counter.fetch_add(events as u64, Ordering::Relaxed);
             self.queue.in_progress.store(0, Ordering::SeqCst);
         }
@@ -88,7 +84,10 @@ impl Sender {
             let stats = &self.queue.stats;
             stats.failed_requests.fetch_add(1, Ordering::Relaxed);
             if attempt == 1 {
-                log::warn!("webhooks: {} did not accept events: {why}; it is retried", self.url);
+                log::warn!(
+                    "webhooks: {} did not accept events: {why}; it is retried",
+                    self.url
+                );
             }
             if attempt < MAX_ATTEMPTS {
                 sleep(backoff.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
@@ -116,7 +115,9 @@ impl Sender {
         let sent = transport::send(Arc::clone(&self.transport), request).await;
         match sent.map_err(|why| why.to_string())?.status {
             200..=299 => Ok(()),
-            status => Err(format!("its response has the status {status}, and 2xx accepts them")),
+            status => Err(format!(
+                "its response has the status {status}, and 2xx accepts them"
+            )),
         }
     }
 }

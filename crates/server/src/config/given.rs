@@ -110,7 +110,7 @@ impl Config {
         let mut rules = self.history_rules();
         rules.extend(self.access_rules());
         rules.extend(self.grant_rules());
-        rules.push(self.presence_rule());
+        rules.extend(self.presence.rules());
         rules
     }
 
@@ -144,14 +144,6 @@ impl Config {
                 format!("beyond --history-bytes, which is {bytes}"),
             ),
         ]
-    }
-
-    fn presence_rule(&self) -> Rule {
-        Rule::new(
-            &["presence-grace", "presence-heartbeat"],
-            self.presence.presence.is_empty(),
-            "without --presence",
-        )
     }
 
     fn access_rules(&self) -> Vec<Rule> {
@@ -266,14 +258,14 @@ impl Config {
 }
 
 /// A condition under which some settings have no effect.
-struct Rule {
+pub(super) struct Rule {
     flags: &'static [&'static str],
     holds: bool,
     why: String,
 }
 
 impl Rule {
-    fn new(flags: &'static [&'static str], holds: bool, why: impl Into<String>) -> Self {
+    pub(super) fn new(flags: &'static [&'static str], holds: bool, why: impl Into<String>) -> Self {
         let why = why.into();
         Self { flags, holds, why }
     }

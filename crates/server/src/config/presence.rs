@@ -1,10 +1,16 @@
 //! The settings of presence.
 
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 
-use super::{BadSetting, Given, access::topic_patterns, duration, some_time};
+use super::{
+    BadSetting, Given, access::topic_patterns, duration, given::Rule, some_time, tokens::url,
+};
+use sse_broadcaster_access::transport::HttpUrl;
 use sse_broadcaster_presence::PresenceOptions;
 
 #[derive(Debug, Clone, Args)]
@@ -35,6 +41,14 @@ pub struct PresenceConfig {
         default_value = "5s"
     )]
     pub presence_heartbeat: Duration,
+
+    /// URL of the application that is told who connects, joins and leaves, in batches
+    #[arg(long, env = "SSE_BROADCASTER_WEBHOOK_URL", value_name = "URL")]
+    pub webhook_url: Option<String>,
+
+    /// File with the secret that these requests are signed with, of at least 16 bytes
+    #[arg(long, env = "SSE_BROADCASTER_WEBHOOK_SECRET_FILE", value_name = "FILE")]
+    pub webhook_secret_file: Option<PathBuf>,
 }
 
 impl PresenceConfig {
@@ -51,5 +65,40 @@ impl PresenceConfig {
             .grace(self.presence_grace)
             .heartbeat(self.presence_heartbeat);
         Ok(Some(options))
+    }
+
+    /// Where the application is told what happens, and the file with the secret; `None` if it is not told.
+    ///
+    /// # Errors
+    /// For a URL that is not valid, and for one without a secret.
+    pub(crate) fn webhook(&self) -> Result<Option<(HttpUrl, &Path)>, BadSetting> {
+        let Some(text) = &self.webhook_url else {
+            return Ok(None);
+        };
+        let url = url("--webhook-url", text)?;
+        let secret = self.webhook_secret_file.as_deref().ok_or_else(|| {
+            BadSetting(
+                "--webhook-url: the application could not tell who sends it events; add --webhook-secret-file with a \
+                 file that has a secret of at least 16 bytes"
+                    .to_owned(),
+            )
+        })?;
+        Ok(Some((url, secret)))
+    }
+
+    /// Settings without effect.
+    pub(super) fn rules(&self) -> Vec<Rule> {
+        vec![
+            Rule::new(
+                &["presence-grace", "presence-heartbeat", "webhook-url"],
+                self.presence.is_empty(),
+                "without --presence",
+            ),
+            Rule::new(
+                &["webhook-secret-file"],
+                self.presence.is_empty() || self.webhook_url.is_none(),
+                "without --presence and --webhook-url",
+            ),
+        ]
     }
 }

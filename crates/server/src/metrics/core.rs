@@ -14,9 +14,10 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter},
 };
 
-use super::{history, output::Out};
+use super::{history, output::Out, presence};
 use sse_broadcaster::broadcaster::{Broadcaster, Ended};
 use sse_broadcaster_http::{RefusalCounts, Uploads};
+use sse_broadcaster_presence::Presence;
 
 #[derive(Debug)]
 pub(super) struct Core {
@@ -24,6 +25,7 @@ pub(super) struct Core {
     pub(super) direct: Arc<AtomicUsize>,
     pub(super) refusals: Arc<RefusalCounts>,
     pub(super) uploads: Arc<Uploads>,
+    pub(super) presence: Option<Presence>,
 }
 
 impl Collector for Core {
@@ -33,6 +35,9 @@ impl Collector for Core {
         self.events(&mut out)?;
         self.buffers(&mut out)?;
         self.delivery(&mut out)?;
+        if let Some(presence) = &self.presence {
+            presence::encode(&mut out, presence)?;
+        }
         history::encode(&mut out, &self.broadcaster)
     }
 }

@@ -1,20 +1,52 @@
-//! Starts presence as the settings say.
+//! Starts presence and webhooks as the settings say.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc, time::Duration};
 
 use crate::config::{BadSetting, Config};
+use sse_broadcaster_access::transport::{HttpTransport, HttpUrl};
 use sse_broadcaster_actix::AppState;
-use sse_broadcaster_presence::{MemoryStore, Presence};
+use sse_broadcaster_cli::KeyFile;
+use sse_broadcaster_presence::{MemoryStore, Presence, WebhookSecret, Webhooks};
+
+/// How long the end of the process waits for webhooks.
+const FLUSH_WITHIN: Duration = Duration::from_secs(3);
 
 /// The same state, with presence of the topics that the settings name.
 ///
 /// # Errors
-/// For a pattern that is not valid.
+/// For a pattern or a URL that is not valid, and for a secret that cannot be read or is too short.
 pub(crate) fn start(config: &Config, state: AppState) -> Result<AppState, BadSetting> {
-    let Some(options) = config.presence.options(&config.given)? else {
+    let Some(mut options) = config.presence.options(&config.given)? else {
         return Ok(state);
     };
+    if let Some((url, file)) = config.presence.webhook()? {
+        options = options.webhooks(webhooks(url, file)?);
+    }
     let store = Arc::new(MemoryStore::new());
     let presence = Presence::start(options, store, &state.signals);
     Ok(state.presence(presence))
+}
+
+/// Sends what waits for the application, for a while.
+pub(crate) async fn end(state: &AppState) {
+    let presence = state.presence.as_ref();
+    if let Some(webhooks) = presence.and_then(Presence::webhooks) {
+        webhooks.flush(FLUSH_WITHIN).await;
+    }
+}
+
+fn webhooks(url: HttpUrl, file: &Path) -> Result<Webhooks, BadSetting> {
+    const FLAG: &str = "--webhook-secret-file";
+    let keys = KeyFile::read(FLAG, file)?;
+    if let Some(exposure) = keys.exposure() {
+        log::warn!("{exposure}");
+    }
+    let secret = keys.first();
+    let secret = WebhookSecret::parse(secret.as_ref().map_or("", |secret| secret.expose()));
+    let secret = secret.map_err(|why| BadSetting(format!("{FLAG}: {why}")))?;
+    Ok(Webhooks::start(
+        url,
+        secret,
+        Arc::new(HttpTransport::default()),
+    ))
 }

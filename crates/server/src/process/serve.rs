@@ -133,6 +133,7 @@ async fn run(
         _ = signals::shutdown() => log::warn!("stopping at once"),
     }
     workers.stop().await;
+    presence::end(&state).await;
     Ok(())
 }
 
