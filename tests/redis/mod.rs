@@ -12,6 +12,7 @@ mod keys;
 mod losing;
 mod nodes;
 mod pair;
+mod presence;
 mod proxy;
 mod refusals;
 mod shared;

@@ -60,6 +60,8 @@ impl Writer {
                 self.wait(beat_at).await;
                 continue;
             };
+            // The store may not know the node.
+            beat_at = Instant::now();
             // Changes collect meanwhile.
             sleep_until(retry_at).await;
         }

@@ -31,6 +31,7 @@ mod names;
 mod options;
 mod poll;
 mod position_key;
+mod presence;
 mod read;
 mod refusal;
 mod reservations;
@@ -59,6 +60,7 @@ use tail::Tail;
 
 pub use connection::BadUrl;
 pub use options::RedisOptions;
+pub use presence::RedisPresence;
 
 /// A history that any number of nodes share. Each node has its own `Redis`, with the same options.
 ///
@@ -147,6 +149,12 @@ impl Redis {
     /// Redis cannot be reached, or takes no writes.
     pub async fn position_key(&self, new: [u8; 16]) -> Result<[u8; 16], Unavailable> {
         position_key::keep(&self.shared, new).await
+    }
+
+    /// The members of topics on all nodes, beside the log.
+    #[must_use]
+    pub fn presence(&self) -> RedisPresence {
+        RedisPresence::new(&self.shared)
     }
 
     /// Where it is, without the password.

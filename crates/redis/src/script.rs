@@ -26,6 +26,11 @@ pub(super) static NEWEST: Script = script!("common", "entries", "newest");
 pub(super) static RESTORE_KEYS: Script = script!("restore_keys");
 pub(super) static RETAINED: Script = script!("common", "retained");
 pub(super) static NAMES: Script = script!("names");
+pub(super) static PRESENCE_WRITE: Script = script!("common", "presence", "presence_write");
+pub(super) static PRESENCE_BEAT: Script = script!("common", "presence", "presence_beat");
+pub(super) static PRESENCE_PENDING: Script = script!("presence_pending");
+pub(super) static PRESENCE_PUBLISHED: Script = script!("presence_published");
+pub(super) static PRESENCE_READ: Script = script!("presence_read");
 
 impl Script {
     const fn new(text: &'static str) -> Self {
@@ -65,6 +70,11 @@ pub(super) async fn load_all(connection: &mut MultiplexedConnection) -> Result<(
         &RESTORE_KEYS,
         &RETAINED,
         &NAMES,
+        &PRESENCE_WRITE,
+        &PRESENCE_BEAT,
+        &PRESENCE_PENDING,
+        &PRESENCE_PUBLISHED,
+        &PRESENCE_READ,
     ];
     for script in scripts {
         script.load(connection).await?;
@@ -99,6 +109,8 @@ pub(super) struct Keys {
     pub(super) retained: String,
     /// Of the cipher of positions; no script uses it.
     pub(super) position_key: String,
+    /// What the keys of presence begin with.
+    pub(super) presence: String,
     /// How many entries the index of each topic has.
     pub(super) topics: String,
     /// Followed by the topic.
@@ -115,6 +127,7 @@ impl Keys {
             used_filter: key("spent"),
             retained: key("retained"),
             position_key: key("position-key"),
+            presence: key("presence:"),
             topics: key("topics"),
             topic: key("topic:"),
         }

@@ -7,6 +7,7 @@ use crate::config::{BadSetting, Config, LogLocation};
 use sse_broadcaster::history::{History, Memory};
 use sse_broadcaster_cli::Secret;
 use sse_broadcaster_disk::Disk;
+use sse_broadcaster_presence::{MemoryStore, Store};
 use sse_broadcaster_redis::{Redis, RedisOptions};
 
 /// How long the start waits for Redis. Then the server serves without it until it can be reached.
@@ -17,6 +18,8 @@ pub(crate) struct Opened {
     pub(crate) history: Arc<dyn History>,
     pub(crate) description: String,
     pub(crate) key_store: KeyStore,
+    /// The members of topics, on all nodes of the history.
+    pub(crate) members: Arc<dyn Store>,
 }
 
 /// Opens the history. Blocks while another process has the directory.
@@ -31,6 +34,7 @@ pub(crate) async fn open(config: &Config) -> Result<Opened, ServeError> {
             history: Arc::new(Memory::new(retention)),
             description: format!("in memory ({events} events, {mebibytes} MiB)"),
             key_store: KeyStore::Memory,
+            members: Arc::new(MemoryStore::new()),
         }),
         LogLocation::Disk(directory) => {
             let disk = Disk::open(
@@ -46,6 +50,7 @@ pub(crate) async fn open(config: &Config) -> Result<Opened, ServeError> {
             Ok(Opened {
                 history: Arc::clone(&disk) as _,
                 key_store: KeyStore::Disk(disk),
+                members: Arc::new(MemoryStore::new()),
                 description: format!(
                     "in {} (holds {held} events, keeps {events} and {mebibytes} MiB, synced {})",
                     directory.display(),
@@ -70,6 +75,7 @@ async fn open_redis(config: &Config, url: &Secret) -> Result<Opened, ServeError>
     Ok(Opened {
         history: Arc::clone(&redis) as _,
         description,
+        members: Arc::new(redis.presence()),
         key_store: KeyStore::Redis(redis),
     })
 }

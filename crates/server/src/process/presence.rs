@@ -6,7 +6,7 @@ use crate::config::{BadSetting, Config};
 use sse_broadcaster_access::transport::{HttpTransport, HttpUrl};
 use sse_broadcaster_actix::AppState;
 use sse_broadcaster_cli::KeyFile;
-use sse_broadcaster_presence::{MemoryStore, Presence, WebhookSecret, Webhooks};
+use sse_broadcaster_presence::{Presence, Store, WebhookSecret, Webhooks};
 
 /// How long the end of the process waits for webhooks.
 const FLUSH_WITHIN: Duration = Duration::from_secs(3);
@@ -15,15 +15,18 @@ const FLUSH_WITHIN: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 /// For a pattern or a URL that is not valid, and for a secret that cannot be read or is too short.
-pub(crate) fn start(config: &Config, state: AppState) -> Result<AppState, BadSetting> {
+pub(crate) fn start(
+    config: &Config,
+    state: AppState,
+    members: Arc<dyn Store>,
+) -> Result<AppState, BadSetting> {
     let Some(mut options) = config.presence.options(&config.given)? else {
         return Ok(state);
     };
     if let Some((url, file)) = config.presence.webhook()? {
         options = options.webhooks(webhooks(url, file)?);
     }
-    let store = Arc::new(MemoryStore::new());
-    let presence = Presence::start(options, store, &state.signals);
+    let presence = Presence::start(options, members, &state.signals);
     Ok(state.presence(presence))
 }
 

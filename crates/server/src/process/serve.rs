@@ -113,7 +113,7 @@ async fn run(
         .access(access)
         .authorization(authorization)
         .upload_limits(uploads);
-    let state = presence::start(config, state)?;
+    let state = presence::start(config, state, opened.members)?;
     let status = Arc::new(Status {
         ready: Arc::clone(&ready),
         metrics: Metrics::new(&broadcaster, &direct, &state),
