@@ -1,5 +1,5 @@
-//! The cost of the broadcaster without sockets: `cargo bench --bench broadcast`. `benches/fanout` measures whole
-//! servers.
+//! The cost of the broadcaster without sockets: `cargo bench -p sse-broadcaster-http --bench broadcast`.
+//! `benches/fanout` measures whole servers.
 
 use std::{
     cell::Cell,
@@ -20,6 +20,8 @@ use sse_broadcaster::{
     event::Stored,
     history::Retention,
 };
+use sse_broadcaster_access::{Pattern, PatternError};
+use sse_broadcaster_http::select;
 use tokio::{runtime::Runtime, sync::Notify, task::LocalSet};
 
 const DATA_BYTES: usize = 100;
@@ -29,6 +31,10 @@ const TOPICS: usize = 1_000;
 fn event(topic: &str, data: &str) -> Event {
     let event = Event::builder(data).topic(topic).build();
     event.expect("an event")
+}
+
+fn topic(topic: &str) -> Selector {
+    Selector::topics(&[topic]).expect("a topic")
 }
 
 fn encoding(c: &mut Criterion) {
@@ -113,18 +119,17 @@ impl Served {
         }
     }
 
-    fn subscribe(&self, topic: &str, start: Start) -> EncodedStream {
+    fn subscribe(&self, selector: Selector, start: Start) -> EncodedStream {
         let _runtime = self.runtime.enter();
-        let selector = Selector::topics(&[topic]).expect("a topic");
         let subscribed = self.broadcaster.subscribe(selector, start);
         subscribed.expect("a subscription").encoded(&Sse)
     }
 
     /// Spawns a task for each of these subscriptions, which reads it.
-    fn read<'a>(&self, topics: impl Iterator<Item = &'a str>) {
+    fn read(&self, selectors: impl Iterator<Item = Selector>) {
         let mut count = 0;
-        for topic in topics {
-            let mut subscription = self.subscribe(topic, Start::Live);
+        for selector in selectors {
+            let mut subscription = self.subscribe(selector, Start::Live);
             let delivered = Rc::clone(&self.delivered);
             self.tasks.spawn_local(async move {
                 while let Some(Ok(_)) = subscription.next().await {
@@ -141,10 +146,20 @@ impl Served {
     /// Measures from each publish to one topic until all matching subscribers have the event.
     fn publish(&self, topic: &str, matching: usize, times: u64) -> Duration {
         let event = event(topic, &"x".repeat(DATA_BYTES));
+        self.publish_each(|| event.clone(), matching, times)
+    }
+
+    /// The same with another event each time.
+    fn publish_each(
+        &self,
+        mut event: impl FnMut() -> Event,
+        matching: usize,
+        times: u64,
+    ) -> Duration {
         self.tasks.block_on(&self.runtime, async {
             let begun = Instant::now();
             for _ in 0..times {
-                let published = self.broadcaster.publish(event.clone()).await;
+                let published = self.broadcaster.publish(event()).await;
                 published.expect("published");
                 self.delivered.more(matching).await;
             }
@@ -157,7 +172,7 @@ fn fan_out(c: &mut Criterion) {
     let mut group = c.benchmark_group("publish to all");
     for subscribers in [1, 1_000, SUBSCRIBERS] {
         let served = Served::new();
-        served.read((0..subscribers).map(|_| "news"));
+        served.read((0..subscribers).map(|_| topic("news")));
         group.throughput(Throughput::Elements(subscribers as u64));
         group.bench_function(BenchmarkId::from_parameter(subscribers), |b| {
             b.iter_custom(|times| served.publish("news", subscribers, times));
@@ -171,9 +186,9 @@ fn matching(c: &mut Criterion) {
     let of_each = SUBSCRIBERS / TOPICS;
     let asking = |topics: &[String], of_everything: usize| {
         let served = Served::new();
-        let asked = topics.iter().map(String::as_str);
-        let asked = asked.flat_map(|topic| std::iter::repeat_n(topic, of_each));
-        served.read(asked.chain(std::iter::repeat_n("*", of_everything)));
+        let asked = topics.iter().map(|name| topic(name));
+        let asked = asked.flat_map(|selector| std::iter::repeat_n(selector, of_each));
+        served.read(asked.chain(std::iter::repeat_n(Selector::all(), of_everything)));
         served
     };
     let mut group = c.benchmark_group("publish to ten");
@@ -197,6 +212,45 @@ fn matching(c: &mut Criterion) {
     group.finish();
 }
 
+type Parse = fn(&str) -> Result<Pattern, PatternError>;
+
+/// Subscribes to 1,000 different patterns, each by ten, and publishes to ten subscribers: to one topic, and to another
+/// topic each time.
+fn patterns(c: &mut Criterion) {
+    let of_each = SUBSCRIBERS / TOPICS;
+    let mut group = c.benchmark_group("publish to ten of 10,000 by pattern");
+    let kinds: [(&str, &str, Parse); 2] = [
+        ("URI template", "{id}", Pattern::selector),
+        ("URL pattern", ":id", |text| {
+            Pattern::url_pattern(text, None)
+        }),
+    ];
+    for (name, variable, pattern) in kinds {
+        let served = Served::new();
+        let asked = (0..TOPICS).flat_map(|shop| {
+            let text = format!("https://example.com/shops/{shop}/orders/{variable}");
+            (0..of_each).map(move |_| select([pattern(&text).expect("a pattern")]).expect("one"))
+        });
+        served.read(asked);
+        group.bench_function(BenchmarkId::new(name, "one topic"), |b| {
+            let topic = "https://example.com/shops/7/orders/42";
+            b.iter_custom(|times| served.publish(topic, of_each, times));
+        });
+        group.bench_function(BenchmarkId::new(name, "new topics"), |b| {
+            let (data, mut order) = ("x".repeat(DATA_BYTES), 0);
+            let mut next = || {
+                order += 1;
+                event(
+                    &format!("https://example.com/shops/7/orders/{order}"),
+                    &data,
+                )
+            };
+            b.iter_custom(|times| served.publish_each(&mut next, of_each, times));
+        });
+    }
+    group.finish();
+}
+
 fn replays(c: &mut Criterion) {
     let mut group = c.benchmark_group("replay from memory");
     for events in [100, 10_000] {
@@ -217,7 +271,7 @@ fn replay(group: &mut BenchmarkGroup<'_, WallTime>, events: u64) {
     let ends = |piece: &[u8]| piece.windows(2).filter(|two| two == b"\n\n").count() as u64;
     let read = async |mut left: u64, count: &dyn Fn(&[u8]) -> u64| {
         let mut bytes = 0;
-        let mut subscription = served.subscribe("news", Start::Earliest);
+        let mut subscription = served.subscribe(topic("news"), Start::Earliest);
         while left > 0 {
             let piece = subscription.next().await.expect("a piece").expect("no cut");
             bytes += piece.len() as u64;
@@ -243,6 +297,6 @@ criterion_group! {
         .sample_size(20)
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(2));
-    targets = encoding, fan_out, matching, replays
+    targets = encoding, fan_out, matching, patterns, replays
 }
 criterion_main!(benches);
