@@ -89,19 +89,6 @@ impl Selector {
         Ok(Self::of(SelectedTopics::Topics(topics.into_boxed_slice())))
     }
 
-    /// Exactly these topics, as [`Topic::uri`] reads them.
-    ///
-    /// # Errors
-    /// See [`Topic::uri`]; `too_many_topics` past [`MAX_TOPICS`](super::MAX_TOPICS).
-    pub fn uri_topics<S: AsRef<str>>(texts: &[S]) -> Result<Self, Invalid> {
-        let mut topics = parse_topics(texts, Topic::uri)?;
-        if topics.is_empty() {
-            topics.push(Topic::default());
-        }
-        topics.sort();
-        Ok(Self::of(SelectedTopics::Topics(topics.into_boxed_slice())))
-    }
-
     /// What this matcher selects, but topics that begin with `$`. Subscribers should share one, or matchers with one
     /// [id](TopicMatcher::id).
     #[must_use]

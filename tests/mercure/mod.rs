@@ -2,6 +2,7 @@
 
 mod cursors;
 mod libraries;
+mod patterns;
 mod publish;
 mod subscribe;
 mod subscriptions;

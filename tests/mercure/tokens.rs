@@ -223,6 +223,7 @@ fn tokens_of_the_servers_issuers_count_with_either_claim_and_the_reason_of_a_ref
     assert_eq!(status(&server, &bad), 401);
     let line = server.wait_for_log("token refused");
     assert!(line.contains("token_signature"), "{line}");
+    assert_eq!(server.log().matches("token refused").count(), 1);
     assert_eq!(status(&server, &subscriber(&["*"])), 200);
 }
 

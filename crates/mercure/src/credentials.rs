@@ -21,7 +21,7 @@ pub(crate) struct Authorized {
     pub(crate) version: Option<Version>,
 }
 
-/// Finds out who the client of a request is. A refusal is logged once, at the level info, with its reason.
+/// Finds out who the client of a request is.
 ///
 /// # Errors
 /// 401 for a token that is not valid; 400 for a malformed header; 503 while it cannot be checked.

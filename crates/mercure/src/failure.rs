@@ -1,5 +1,7 @@
 //! Errors, in the form that clients of each version expect.
 
+use std::error::Error as _;
+
 use http::{
     StatusCode,
     header::{self, HeaderValue},
@@ -71,9 +73,8 @@ impl Failure {
         Self::new(refusal, Challenge::Error("invalid_request"))
     }
 
-    /// The token is wrong, or cannot be checked now. The reason is logged, and never sent.
+    /// The token is wrong, or cannot be checked now. The reason is logged with the response, and never sent.
     pub(crate) fn token(error: AuthorizeError) -> Self {
-        log::info!("{error}");
         let challenge = match &error {
             AuthorizeError::Token(why) if matches!(why.check(), Check::Header(_)) => {
                 Challenge::Error("invalid_request")
@@ -100,6 +101,11 @@ impl Failure {
     }
 
     pub(crate) fn into_response(self, default: Version, address: &Address) -> Response {
+        if self.challenge != Challenge::None
+            && let Some(reason) = self.refusal.source()
+        {
+            log::info!("{reason}");
+        }
         match self.version.unwrap_or(default) {
             Version::One => self.with_challenge(address),
             Version::Zero => self.into_text(address),

@@ -1,8 +1,13 @@
 //! Which topics a client subscribes to.
 
-use sse_broadcaster::{event::Selector, internal::Shown};
+use std::sync::Arc;
+
+use sse_broadcaster::{
+    event::{MAX_TOPICS, Selector, TopicMatcher},
+    internal::Shown,
+};
 use sse_broadcaster_access::{
-    BaseUrl, Pattern,
+    BaseUrl, Pattern, PatternSet,
     pattern::{MAX_MATCHERS, MAX_PATTERNS, has_control_or_format},
 };
 use sse_broadcaster_http::select;
@@ -126,7 +131,24 @@ fn matcher(match_type: MatchType, text: &str, base: Option<&BaseUrl>) -> Result<
 /// 400 for more topics than a subscription may have.
 pub(crate) fn selector(matchers: &[Matcher]) -> Result<Selector, Failure> {
     let patterns = matchers.iter().map(|matcher| matcher.pattern.clone());
-    select(patterns).map_err(|_| too_many(matchers.len()))
+    if matchers.len() <= MAX_TOPICS {
+        return Ok(select(patterns)?);
+    }
+    let many = PatternSet::new(patterns).map_err(|_| too_many(matchers.len()))?;
+    if many.is_all() {
+        return Ok(Selector::all());
+    }
+    Ok(Selector::matching(Arc::new(Many(many))))
+}
+
+/// More topics and patterns than a selector has each by itself.
+#[derive(Debug)]
+struct Many(PatternSet);
+
+impl TopicMatcher for Many {
+    fn matches(&self, topic: &str) -> bool {
+        self.0.matches(topic)
+    }
 }
 
 /// Checks a text of a client for characters that do not show.
