@@ -177,6 +177,9 @@ fn tokens_of_both_versions_of_mercure_are_created() {
         claims["mercure"],
         json!({ "subscribe": ["books/{id}"], "publish": ["*"] })
     );
+    let endless = create(&["--key-file", file, "--mercure", "--expires", "never"]);
+    let (_, lines) = check(&endless, &["--mercure", "--token-key-file", file]);
+    assert_eq!(lines.last().unwrap(), "until:     without end");
 
     let named = [
         "--token-issuer",

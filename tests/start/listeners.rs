@@ -2,7 +2,10 @@
 
 use std::net::SocketAddr;
 
-use crate::support::{ADMIN_PATHS, Server, command};
+use crate::support::{
+    ADMIN_PATHS, Server, command,
+    tokens::{SECRET, bearer},
+};
 
 /// All addresses that the first line of the log names.
 fn addresses(server: &mut Server) -> Vec<SocketAddr> {
@@ -54,6 +57,26 @@ fn with_an_admin_address_the_others_have_neither_page_nor_metrics_nor_health() {
             assert_eq!(stream.event().unwrap().data, data);
         }
     }
+}
+
+#[test]
+fn with_an_admin_address_grants_are_revoked_there_alone() {
+    let key = "the-key-of-an-operator";
+    let mut server = Server::start(&[
+        "--token-key",
+        SECRET,
+        "--admin-key",
+        key,
+        "--admin-listen",
+        "127.0.0.1:0",
+    ]);
+    let revoke = |server: &Server| {
+        let head = format!("POST /admin/revoke HTTP/1.1\n{}", bearer(key));
+        server.request(&head, br#"{"sub":"anna"}"#).status
+    };
+    assert_eq!(revoke(&server), 404);
+    server.address = addresses(&mut server)[1];
+    assert_eq!(revoke(&server), 200);
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub(super) struct Token {
     /// Without TOKEN it is read from standard input, which other users of the machine cannot see
     #[arg(long, conflicts_with_all = [
         "key_file", "key_id", "algorithm", "sub", "iss", "aud", "token_id", "subscribe", "publish", "presence",
-        "claims", "expires", "mercure", "access_token",
+        "claims", "expires", "access_token",
     ])]
     check: bool,
 
@@ -84,7 +84,7 @@ impl Token {
     /// Prints a new token, or the explanation of one.
     pub(super) fn run(&self) -> Result<(), Failure> {
         if self.check {
-            return check::run(self.checked.as_ref(), &self.topic, &self.settings);
+            return self.check();
         }
         let usage = |why: &dyn std::fmt::Display| Failure::usage(why.to_string());
         let claims = self.claims.read(&self.settings)?;
@@ -102,6 +102,15 @@ impl Token {
             .create(&self.signing_key()?)
             .map_err(|why| usage(&why))?;
         print(&[token])
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        check::run(&check::Check {
+            token: self.checked.as_ref(),
+            topics: &self.topic,
+            settings: &self.settings,
+            as_hub: self.claims.is_for_hub(),
+        })
     }
 
     fn signing_key(&self) -> Result<SigningKey, Failure> {

@@ -29,8 +29,9 @@ pub(crate) struct TokenKeys {
     issuers: Vec<TrustedIssuer>,
     given: Keys,
     files: BTreeMap<PathBuf, Keys>,
-    /// Kept, so that settings that are read again find what was fetched.
-    sets: KeySets,
+    /// Kept, so that settings that are read again find what was fetched. `None` without key sets by URL: the
+    /// certificates of the system take time and memory.
+    sets: Option<KeySets>,
 }
 
 impl TokenKeys {
@@ -62,12 +63,14 @@ impl TokenKeys {
                 BadSetting(format!("--token-key (or SSE_BROADCASTER_TOKEN_KEY): {why}"))
             })
         })?;
+        let is_url = |issuer: &TrustedIssuer| matches!(issuer.keys, KeyLocation::Url(_));
+        let has_url = issuers.iter().any(is_url);
         let keys = Self {
             config: config.clone(),
             issuers,
             given,
             files,
-            sets: KeySets::new(Arc::new(HttpTransport::default())),
+            sets: has_url.then(|| KeySets::new(Arc::new(HttpTransport::default()))),
         };
         Ok((keys, watched))
     }
@@ -99,7 +102,10 @@ impl TokenKeys {
                 .cloned()
                 .unwrap_or_else(Keys::none)
                 .into(),
-            KeyLocation::Url(url) => self.sets.at(url).into(),
+            KeyLocation::Url(url) => match &self.sets {
+                Some(sets) => sets.at(url).into(),
+                None => Keys::none().into(),
+            },
         };
         let mut issuer = Issuer::new(trusted.name(), keys).leeway(self.config.token_leeway);
         if let Some(iss) = &trusted.iss {

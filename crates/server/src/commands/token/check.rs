@@ -7,7 +7,7 @@ use std::{
 
 use sse_broadcaster_access::{
     authorize::Tokens,
-    issuer::Purpose,
+    issuer::{Issuer, Issuers, Purpose},
     mint::Explanation,
     token::{Context, MAX_TOKEN_BYTES},
 };
@@ -18,11 +18,23 @@ use crate::{config::TokenConfig, process::token_keys::TokenKeys};
 /// More than the longest token, so that what is too long is reported by the check.
 const MAX_INPUT_BYTES: u64 = 4 * MAX_TOKEN_BYTES as u64;
 
-pub(super) fn run(
-    token: Option<&Secret>,
-    topics: &[String],
-    settings: &TokenConfig,
-) -> Result<(), Failure> {
+/// What is checked, and by which rules.
+pub(super) struct Check<'a> {
+    /// `None` is standard input.
+    pub(super) token: Option<&'a Secret>,
+    pub(super) topics: &'a [String],
+    pub(super) settings: &'a TokenConfig,
+    /// Mercure 0.x has tokens without end.
+    pub(super) as_hub: bool,
+}
+
+pub(super) fn run(check: &Check<'_>) -> Result<(), Failure> {
+    let Check {
+        token,
+        topics,
+        settings,
+        as_hub,
+    } = *check;
     if !settings.has_keys() {
         return Err(Failure::usage(
             "there are no keys to check the token with: give --token-key-file, --token-jwks-url or \
@@ -34,7 +46,10 @@ pub(super) fn run(
         Some(token) => token.clone(),
         None => read_input()?,
     };
-    let issuers = keys.issuers();
+    let mut issuers = keys.issuers();
+    if as_hub {
+        issuers = Issuers::new(issuers.iter().cloned().map(Issuer::without_expiry));
+    }
     let not_fetched = fetch(&Tokens::new(issuers.clone()))?;
     let context = Context {
         purpose: Purpose::Subscribe,

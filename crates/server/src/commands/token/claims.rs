@@ -49,7 +49,7 @@ pub(super) struct Claims {
     #[arg(long = "claims", id = "claims", value_name = "JSON")]
     others: Option<String>,
 
-    /// Write the claim of Mercure 0.x
+    /// Write the claim of Mercure 0.x; with --check, accept a token without "exp", as a hub does
     #[arg(long)]
     mercure: bool,
 
@@ -61,6 +61,10 @@ pub(super) struct Claims {
 impl Claims {
     pub(super) fn is_access_token(&self) -> bool {
         self.access_token
+    }
+
+    pub(super) fn is_for_hub(&self) -> bool {
+        self.mercure
     }
 
     /// All of them; `iss` and `aud` are by default those that a server with these settings expects.
