@@ -2,3 +2,4 @@
 
 mod cut;
 mod drain;
+mod expiry;
