@@ -1,17 +1,18 @@
 //! The process of the server: how it starts from its settings, and how it ends.
 //!
 //! ```text
-//! process/serve.rs      starts the server, and drains it at the end
-//! process/history.rs    opens the history that the settings choose
-//! process/authorization.rs   who may read what
-//! process/position_cipher.rs the key of encrypted positions, kept where history is
-//! process/key_file.rs   reads key files again when they change
-//! process/token_keys.rs  the keys of tokens, from files and URLs
-//! process/mercure.rs    the hub of Mercure's protocol
-//! process/logging.rs    the filter and the format of the log
-//! process/presence.rs   starts presence
-//! process/signals.rs    SIGTERM, SIGHUP and all others
-//! process/error.rs      why a server does not start, or stops
+//! process/serve.rs            starts the server, and drains it at the end
+//! process/history.rs          opens the history that the settings choose
+//! process/authorization.rs    who may read what: tokens and the application
+//! process/token_keys.rs       the keys of tokens, from files and URLs
+//! process/key_file.rs         reads key files again when they change
+//! process/revocations.rs      revocations, kept in history
+//! process/position_cipher.rs  the key of encrypted positions, kept where history is
+//! process/mercure.rs          the hub of Mercure's protocol
+//! process/presence.rs         starts presence
+//! process/logging.rs          the filter and the format of the log
+//! process/signals.rs          SIGTERM, SIGHUP and all others
+//! process/error.rs            why a server does not start, or stops
 //! ```
 
 mod authorization;

@@ -1,11 +1,11 @@
 //! The routes of a listener, and their middleware.
 //!
 //! ```text
-//! routes/response.rs    marks the connection as busy; adds Keep-Alive and nosniff
-//! routes/refusals.rs    counts and logs refusals
-//! routes/status.rs      /health and /metrics; exposition.rs has the formats of the latter
-//! routes/revocations.rs POST /admin/revoke, GET /admin/revocations
-//! routes/page.rs        the page at /
+//! routes/response.rs      marks the connection as busy; adds Keep-Alive and nosniff
+//! routes/refusals.rs      counts and logs refusals
+//! routes/status.rs        /health and /metrics; exposition.rs has the formats of the latter
+//! routes/revocations.rs   POST /admin/revoke, GET /admin/revocations
+//! routes/page.rs          the page at /
 //! ```
 //!
 //! The routes of streams, publishing and signals are those of `sse-broadcaster-actix`; `/ws` is in `http/ws`, and

@@ -148,8 +148,6 @@ fn watch(
 
 async fn fetch(tokens: Arc<Tokens>) {
     for why in tokens.fetch_keys().await {
-        log::warn!(
-            "{why}; its tokens are refused until it can be fetched, or verified with the keys of before"
-        );
+        log::warn!("{why}; its tokens are verified with the keys of before, if there are any");
     }
 }
