@@ -1,5 +1,6 @@
 //! The documents that have to match the code, and their commands.
 
+mod application;
 mod commands;
 
 use std::{

@@ -72,6 +72,10 @@ impl<'a> Step<'a> {
                 ..,
             ]
             | ["echo" | "openssl", ..] => Self::Run,
+            ["python3", ..] => Self::Elsewhere(
+                "tests/documents/application.rs",
+                "it runs beside the commands",
+            ),
             ["sse-broadcaster", ..] => Self::Start(
                 line.split_once("sse-broadcaster")
                     .map_or("", |(_, arguments)| arguments.trim()),
@@ -147,7 +151,7 @@ impl Drop for Subscriber {
 }
 
 /// A reader who follows a document.
-struct Follower {
+pub(super) struct Follower {
     directory: TempDir,
     server: Option<Server>,
     subscribers: Vec<Subscriber>,
@@ -160,12 +164,16 @@ impl Follower {
 
     /// Follows a page that begins with a server running.
     fn follow_with(server: Option<Server>, file: &str) -> Self {
+        Self::follow_text(server, &document(file))
+    }
+
+    pub(super) fn follow_text(server: Option<Server>, text: &str) -> Self {
         let mut follower = Self {
             directory: tempfile::tempdir().unwrap(),
             server,
             subscribers: Vec::new(),
         };
-        let commands = commands(&document(file));
+        let commands = commands(text);
         assert!(!commands.is_empty(), "no command was found");
         for line in &commands {
             match Step::of(line) {
@@ -261,7 +269,7 @@ fn root(file: &str) -> std::path::PathBuf {
         .join(file)
 }
 
-fn document(file: &str) -> String {
+pub(super) fn document(file: &str) -> String {
     fs::read_to_string(root(file)).unwrap()
 }
 
