@@ -24,6 +24,7 @@ fn subscribe_prints_the_data_of_events_and_no_control_events() {
     assert_eq!(request.header("last-event-id"), None);
     stream.send(CONNECTED);
     stream.send("event: news\ndata: one\ndata:  two\nid: 5-1\n\n: ping\n");
+    stream.send("event: expiring\ndata: {\"in\":30}\n\nevent: heartbeat\ndata: {}\n\n");
     stream.send("event: position\ndata: {\"id\":\"5-2\"}\nid: 5-2\n\ndata: \n\ndata: thr");
     stream.send("ee\n\n");
     assert_eq!(running.lines(4), ["one", " two", "", "three"]);
