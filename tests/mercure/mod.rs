@@ -2,6 +2,8 @@
 
 mod cursors;
 mod libraries;
+mod model;
+mod nodes;
 mod patterns;
 mod publish;
 mod subscribe;
@@ -24,22 +26,24 @@ pub const SUBSCRIBER_KEY: &str = "!ChangeThisMercureHubJWTSecretKey!-subscriber"
 const ISSUER: &str = "https://login.example.com";
 pub const HUB_URL: &str = "https://events.example.com/.well-known/mercure";
 
+/// Settings of a hub that trusts tokens of both versions.
+pub const ARGUMENTS: [&str; 11] = [
+    "--mercure",
+    "--mercure-publisher-key",
+    PUBLISHER_KEY,
+    "--mercure-subscriber-key",
+    SUBSCRIBER_KEY,
+    "--token-key",
+    SECRET,
+    "--token-issuer",
+    ISSUER,
+    "--mercure-url",
+    HUB_URL,
+];
+
 /// A hub that trusts tokens of both versions.
 pub fn hub(arguments: &[&str]) -> Server {
-    let both = [
-        "--mercure",
-        "--mercure-publisher-key",
-        PUBLISHER_KEY,
-        "--mercure-subscriber-key",
-        SUBSCRIBER_KEY,
-        "--token-key",
-        SECRET,
-        "--token-issuer",
-        ISSUER,
-        "--mercure-url",
-        HUB_URL,
-    ];
-    Server::start(&[&both[..], arguments].concat())
+    Server::start(&[&ARGUMENTS[..], arguments].concat())
 }
 
 /// A token of version 0.x that may publish to these topics.
