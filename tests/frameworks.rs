@@ -1,6 +1,7 @@
 //! The same requests to the routes of actix-web and of axum get the same responses, over real sockets.
 
 mod grants;
+mod hub;
 mod presence;
 mod response;
 pub(crate) mod server;

@@ -2,16 +2,20 @@
 
 use std::{
     net::SocketAddr,
-    sync::mpsc,
+    sync::{Arc, mpsc},
     thread::{self, JoinHandle},
 };
 
 use actix_web::{App, HttpServer, web};
 use sse_broadcaster::{Broadcaster, Memory, Options, history::Retention};
-use sse_broadcaster_actix::AppState;
+use sse_broadcaster_access::keys::Keys;
+use sse_broadcaster_actix::{AppState, Hub, HubKeys, HubOptions, SubscribeAccess};
 use tokio::sync::oneshot;
 
 use crate::support::PATIENCE;
+
+/// Of the hub.
+pub(crate) const HUB_KEY: &str = "HS256 !ChangeThisMercureHubJWTSecretKey!";
 
 /// A server that runs until it is dropped.
 pub(crate) struct Server {
@@ -38,10 +42,12 @@ impl Server {
         Self::start(move |bound, stopped| {
             actix_web::rt::System::new().block_on(async move {
                 let routes = sse_broadcaster_actix::Routes::new(configure(state()));
+                let hub = sse_broadcaster_actix::HubRoutes::new(hub(), routes.state());
                 let app = move || {
-                    let routes = routes.clone();
+                    let (routes, hub) = (routes.clone(), hub.clone());
                     App::new()
                         .service(web::scope("/api").configure(|config| routes.configure(config)))
+                        .configure(|config| hub.configure(config))
                 };
                 let server = HttpServer::new(app).workers(1).disable_signals();
                 let server = server.bind(("127.0.0.1", 0)).unwrap();
@@ -62,7 +68,9 @@ impl Server {
             let runtime = tokio::runtime::Runtime::new().unwrap();
             runtime.block_on(async move {
                 let routes = sse_broadcaster_axum::Routes::new(configure(state()));
+                let hub = sse_broadcaster_axum::HubRoutes::new(hub(), routes.state());
                 let api = axum::Router::new().nest("/api", routes.router());
+                let api = api.merge(hub.router());
                 let service = api.into_make_service_with_connect_info::<SocketAddr>();
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 bound.send(listener.local_addr().unwrap()).unwrap();
@@ -74,6 +82,14 @@ impl Server {
             runtime.shutdown_background();
         })
     }
+}
+
+/// A hub whose publishers and subscribers have one key.
+fn hub() -> Arc<Hub> {
+    let key = Keys::parse(HUB_KEY).unwrap();
+    let keys = HubKeys::default().publisher(key.clone()).subscriber(key);
+    let access = SubscribeAccess::PrivateEvents;
+    Arc::new(Hub::new(keys, access, HubOptions::default()))
 }
 
 impl Drop for Server {

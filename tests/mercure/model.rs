@@ -90,7 +90,8 @@ fn published(server: &Server, random: &mut fastrand::Rng, number: usize) -> Publ
         form += "&private=on";
     }
     if random.bool() {
-        form += &format!("&id=own-{number}");
+        form += "&id=own-";
+        form += &number.to_string();
     }
     Published {
         id: publish(server, &form),

@@ -18,6 +18,7 @@
 mod error;
 mod head;
 mod headers;
+mod hub;
 #[doc(hidden)]
 pub mod internal;
 mod link;
@@ -28,12 +29,14 @@ mod routes;
 mod stream_body;
 
 pub use error::Problem;
+pub use hub::HubRoutes;
 pub use respond::{StreamResponse, client, may_publish, routes, subscribe, subscribe_to_signals};
 pub use routes::Routes;
 pub use sse_broadcaster_http::{
     Access, AppState, Authorization, Client, KeyRing, Permit, PositionKey, Publishers, Refusal,
     Replaced, SubscribeAccess, UploadLimits,
 };
+pub use sse_broadcaster_mercure::{Hub, HubKeys, HubOptions};
 
 /// Compiles the examples of the README.
 #[cfg(doctest)]

@@ -26,8 +26,7 @@ use crate::{
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 
 /// The response to this request, as actix sends it.
-#[must_use]
-pub fn respond(request: &HttpRequest, response: Response) -> HttpResponse {
+pub(crate) fn respond(request: &HttpRequest, response: Response) -> HttpResponse {
     let (parts, body) = response.into_parts();
     let mut head = head(&parts);
     match body {

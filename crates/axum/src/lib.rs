@@ -15,11 +15,13 @@
 #![deny(missing_docs)]
 
 mod head;
+mod hub;
 mod problem;
 mod respond;
 mod response;
 mod routes;
 
+pub use hub::HubRoutes;
 pub use problem::Problem;
 pub use respond::{StreamResponse, client, may_publish, subscribe, subscribe_to_signals};
 pub use routes::Routes;
@@ -27,3 +29,4 @@ pub use sse_broadcaster_http::{
     Access, AppState, Authorization, Client, KeyRing, Permit, PositionKey, Publishers, Refusal,
     Replaced, SubscribeAccess, UploadLimits,
 };
+pub use sse_broadcaster_mercure::{Hub, HubKeys, HubOptions};

@@ -8,7 +8,6 @@
 //! http/dispatcher/   the IO under actix's dispatcher, which reads requests and writes responses
 //! http/routes/       health, metrics, the page, and the middleware of all routes
 //! http/ws/           the WebSocket at /ws
-//! http/mercure.rs    the routes of Mercure's protocol
 //! http/connection/   what direct/ and dispatcher/ have in common
 //! ```
 
@@ -16,7 +15,6 @@ pub(crate) mod connection;
 mod direct;
 mod dispatcher;
 pub(crate) mod listen;
-mod mercure;
 mod router;
 pub(crate) mod routes;
 pub(crate) mod workers;

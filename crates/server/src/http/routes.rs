@@ -8,8 +8,8 @@
 //! routes/page.rs          the page at /
 //! ```
 //!
-//! The routes of streams, publishing and signals are those of `sse-broadcaster-actix`; `/ws` is in `http/ws`, and
-//! Mercure's protocol in `http/mercure.rs`.
+//! The routes of streams, publishing, signals and Mercure's protocol are those of `sse-broadcaster-actix`; `/ws` is in
+//! `http/ws`.
 
 mod exposition;
 mod page;
@@ -37,11 +37,10 @@ use crate::http::{
     connection::settings::{HEAD_TIMEOUT, Settings},
     direct::WorkerContext,
     dispatcher::Connection,
-    mercure,
     router::HttpConnection,
     ws,
 };
-use sse_broadcaster_actix::{Refusal, Routes, internal::refused};
+use sse_broadcaster_actix::{HubRoutes, Refusal, Routes, internal::refused};
 use sse_broadcaster_mercure::Hub;
 
 /// How long the rest of a refused body is read, so that the client gets the response.
@@ -66,7 +65,7 @@ impl Routing {
         self.routes.configure(config);
         ws::configure(config, self.routes.state());
         if let Some(hub) = &self.hub {
-            mercure::configure(config, hub, self.routes.state());
+            HubRoutes::new(Arc::clone(hub), self.routes.state()).configure(config);
         }
         if let Some(status) = &self.status {
             status::configure(config, status, self.routes.state());
