@@ -184,3 +184,25 @@ fn after_a_redis_lost_its_data_everybody_who_is_there_joins_again() {
     assert_eq!(told, [joined("anna"), joined("ben")]);
     wait_for(&nodes[2], 2, 2);
 }
+
+#[test]
+fn the_signal_has_the_counts_of_all_nodes_and_ends_with_the_last_connection_also_of_a_killed_node()
+{
+    let redis = RedisServer::start();
+    let nodes = three(&redis);
+    let mut page = nodes[2].subscribe("/signals?name=$presence/room&format=event");
+    let streams: Vec<Stream> = (0..6)
+        .map(|number| join(&nodes[number % 2], "anna"))
+        .collect();
+    let wait_for_counts = |counts: &str| {
+        let deadline = Instant::now() + PATIENCE;
+        while nodes[2].get("/signals/$presence%2Froom").text() != counts {
+            assert!(Instant::now() < deadline, "{counts}");
+        }
+    };
+    wait_for_counts(r#"{"connections":6,"users":1}"#);
+    nodes[0].signal("-KILL");
+    wait_for_counts(r#"{"connections":3,"users":1}"#);
+    drop(streams);
+    page.until("deleted");
+}

@@ -37,3 +37,8 @@ pub use service::{Connection, Presence};
 pub use signal::{signal_name, topic_of_signal};
 pub use store::{Beat, Change, Counts, Member, Members, Pending, PendingKind, Store};
 pub use webhook::{InvalidSecret, WebhookSecret, WebhookStats, Webhooks};
+
+/// Compiles the examples of the manual.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/presence.md")]
+mod manual {}

@@ -239,3 +239,23 @@ async fn a_new_process_announces_that_those_of_the_one_before_are_gone() {
     assert_eq!(events.next().await, joined("anna", 1));
     assert!(signals.get(&other).await.unwrap().is_some());
 }
+
+#[tokio::test]
+async fn among_ten_thousand_members_each_change_is_one_small_event() {
+    const MEMBERS: u64 = 10_000;
+    let node = Node::start(&broadcaster());
+    let mut events = node.events("room");
+    let mut connections = Vec::new();
+    for number in 0..MEMBERS {
+        connections.push(node.connect(&["room"], &user(&format!("user-{number}"))));
+    }
+    for number in 1..=MEMBERS {
+        let (name, data) = events.next().await;
+        assert_eq!((name.as_str(), &data["users"]), ("join", &json!(number)));
+        assert!(data.to_string().len() < 100, "{data}");
+    }
+    node.wait_for("room", MEMBERS, MEMBERS).await;
+    let _again = node.connect(&["room"], &user("user-7"));
+    let _new = node.connect(&["room"], &user("new"));
+    assert_eq!(events.next().await, joined("new", MEMBERS + 1));
+}
