@@ -14,6 +14,7 @@ fn the_response_is_the_id_as_text_and_the_one_of_the_publisher_if_it_has_one() {
             answer.header("content-type"),
             Some("text/plain; charset=utf-8")
         );
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
         let id = answer.text();
         assert!(id.starts_with("urn:uuid:") && id.len() == 45, "{id}");
         let own = publish_as(

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use futures_util::Stream;
-use http::{HeaderValue, header};
 use sse_broadcaster_access::issuer::Purpose;
 use sse_broadcaster_http::{
     AppState, Body, Publishers, Refusal, RequestHead, Response, read_whole,
@@ -77,10 +76,7 @@ where
     let id = published
         .await
         .map_err(|failure: Failure| failure.of(Some(version)))?;
-    let mut response = respond_with(TEXT, Body::Bytes(id.into()));
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    Ok(respond_with(TEXT, Body::Bytes(id.into())))
 }
 
 /// Every topic has to be granted.

@@ -166,12 +166,12 @@ pub(crate) fn is_form(request: &impl RequestHead) -> Result<(), Failure> {
     .into())
 }
 
-/// 200 with a body of this type.
+/// 200 with a body of this type, which caches must not store.
 pub(crate) fn respond_with(content_type: HeaderValue, body: Body) -> Response {
     let mut response = Response::new(body);
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, content_type);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, content_type);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
