@@ -60,13 +60,19 @@ fn an_unknown_command_is_rejected_with_the_list_of_commands() {
 
 #[test]
 fn every_help_has_an_example_and_shows_no_key() {
-    for command in ["", "subscribe", "publish", "bench", "health"] {
+    let hidden = "what-nobody-may-see";
+    for command in ["", "subscribe", "publish", "bench", "health", "token"] {
         let args: Vec<_> = command.split_terminator(' ').chain(["--help"]).collect();
         let variables = [
-            ("SSE_BROADCASTER_PUBLISH_KEY", "secret"),
-            ("SSE_BROADCASTER_MERCURE_PUBLISHER_KEY", "secret"),
-            ("SSE_BROADCASTER_MERCURE_SUBSCRIBER_KEY", "secret"),
+            "PUBLISH_KEY",
+            "ADMIN_KEY",
+            "TOKEN_KEY",
+            "MERCURE_PUBLISHER_KEY",
+            "MERCURE_SUBSCRIBER_KEY",
+            "REDIS_URL",
         ];
+        let variables = variables.map(|name| format!("SSE_BROADCASTER_{name}"));
+        let variables = variables.each_ref().map(|name| (name.as_str(), hidden));
         let help = Running::start_with(&variables, &args)
             .end()
             .succeeded()
@@ -75,7 +81,7 @@ fn every_help_has_an_example_and_shows_no_key() {
             help.contains(format!("\n  sse-broadcaster {command}").trim_end()),
             "{help}"
         );
-        assert!(!help.contains("secret"), "{help}");
+        assert!(!help.contains(hidden), "{help}");
     }
 }
 
