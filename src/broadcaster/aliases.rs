@@ -62,11 +62,50 @@ impl Broadcaster {
         }
     }
 
-    /// The alias of this event, if it has one and is in the window.
+    /// The alias of this event, if it has one, is in the window, and a client of this selector may read it.
     #[must_use]
-    pub fn alias_of(&self, id: EventId) -> Option<String> {
+    pub fn alias_of(&self, id: EventId, selector: &Selector) -> Option<String> {
         let stored = self.inner.window.find(id)?;
         let alias = stored.event().alias()?;
-        Some(alias.as_str().to_owned())
+        let may_read = selector.may_read(stored.event());
+        may_read.then(|| alias.as_str().to_owned())
+    }
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use super::*;
+    use crate::{Event, Memory, Options, history::Retention};
+
+    #[tokio::test]
+    async fn an_alias_is_found_and_shown_only_where_its_event_may_be_read() {
+        let memory = Memory::new(Retention::new().events(20));
+        let broadcaster = Broadcaster::start(memory, Options::default()).unwrap();
+        let event = Event::builder("").topic("a").alias("mine").private();
+        let id = broadcaster
+            .publish_one(event.build().unwrap())
+            .await
+            .unwrap();
+        let (public, private) = (Selector::all(), Selector::all().with_private());
+        for (selector, found) in [(&public, None), (&private, Some(id))] {
+            let at = broadcaster.find_alias("mine", selector).await.unwrap();
+            assert_eq!(at, found);
+            assert_eq!(
+                broadcaster.alias_of(id, selector).is_some(),
+                found.is_some()
+            );
+        }
+        assert_eq!(
+            broadcaster.find_alias("other", &private).await.unwrap(),
+            None
+        );
+        for _ in 0..20 {
+            let other = Event::builder("").topic("a").build().unwrap();
+            broadcaster.publish_one(other).await.unwrap();
+        }
+        assert_eq!(
+            broadcaster.find_alias("mine", &private).await.unwrap(),
+            None
+        );
     }
 }

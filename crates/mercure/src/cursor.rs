@@ -96,7 +96,7 @@ async fn position(
 pub(crate) fn shown(broadcaster: &Broadcaster, position: EventId, selector: &Selector) -> String {
     match broadcaster.shown_position(position, selector) {
         Position::Id(position) => broadcaster
-            .alias_of(position)
+            .alias_of(position, selector)
             .unwrap_or_else(|| id::encode(position)),
         encrypted @ Position::Encrypted(_) => encrypted.to_string(),
     }
