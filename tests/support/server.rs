@@ -52,8 +52,10 @@ impl Server {
             command.arg("--no-direct");
         }
         let on_disk = std::env::var("TEST_HISTORY").is_ok_and(|history| history == "disk");
-        let directory = (on_disk && !args.contains(&"--data-dir"))
-            .then(|| tempfile::tempdir().expect("a directory"));
+        let has_own = args
+            .iter()
+            .any(|arg| ["--data-dir", "--redis-url"].contains(arg));
+        let directory = (on_disk && !has_own).then(|| tempfile::tempdir().expect("a directory"));
         if let Some(directory) = &directory {
             command.arg("--data-dir").arg(directory.path());
         }
