@@ -187,3 +187,16 @@ fn while_the_application_is_down_admitted_sessions_stay_and_new_ones_are_sent_aw
     assert_eq!(publish(&server, "a", &own_page), 200);
     assert_eq!(stream.event().unwrap().data, "x");
 }
+
+#[test]
+fn the_reason_of_a_refused_stream_is_logged_once() {
+    let mut server = Server::start(&CLOSED);
+    let wrong = format!("{}x", bearer(&token(&json!({ "sub": "anna" }))));
+    let head = format!("GET /events?topic=a HTTP/1.1\nAccept: text/event-stream\n{wrong}");
+    assert_eq!(server.request(&head, b"").status, 401);
+    server.signal("-INT");
+    server.wait();
+    server.wait_for_log("draining");
+    let log = server.log();
+    assert_eq!(log.matches("token_signature").count(), 1, "{log}");
+}

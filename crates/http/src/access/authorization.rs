@@ -144,12 +144,20 @@ impl Authorization {
         request: &impl RequestHead,
         purpose: Purpose,
     ) -> Result<Client, Refusal> {
+        self.find(request, purpose).await.map_err(refused)
+    }
+
+    async fn find(
+        &self,
+        request: &impl RequestHead,
+        purpose: Purpose,
+    ) -> Result<Client, AuthorizeError> {
         let Some(authorize) = &self.0.authorize else {
             return Ok(self.client_of(Grants::anonymous(), None));
         };
         let sent = Sent::read(&self.0, authorize.as_ref(), request);
         let credentials = sent.credentials(&self.0, purpose);
-        self.client_by(&credentials).await.map_err(refused)
+        self.client_by(&credentials).await
     }
 
     /// The same by credentials that a protocol with rules of its own has read. Errors are not logged.
@@ -172,13 +180,10 @@ impl Authorization {
         authorize.map_or(&[], |authorize| authorize.wanted_headers())
     }
 
-    /// The same where that takes no waiting; `None` where it does.
-    pub fn client_now(
-        &self,
-        request: &impl RequestHead,
-        purpose: Purpose,
-    ) -> Option<Result<Client, Refusal>> {
-        self.client(request, purpose).now_or_never()
+    /// The same where that takes no waiting. `None` where it does, or the client is refused: [`client`](Self::client)
+    /// has the reason, and logs it.
+    pub fn client_now(&self, request: &impl RequestHead, purpose: Purpose) -> Option<Client> {
+        self.find(request, purpose).now_or_never()?.ok()
     }
 
     fn client_of(&self, grants: Arc<Grants>, source: Option<Source>) -> Client {

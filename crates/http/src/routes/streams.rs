@@ -209,10 +209,9 @@ pub fn open_stream_now(
 ) -> Option<(http::Response<()>, OpenedStream)> {
     state.gate.admit_host(request).ok()?;
     let parameters = Parameters::read(request, kind).ok()?;
-    let authorized = state
+    let client = state
         .authorization
         .client_now(request, Purpose::Subscribe)?;
-    let client = authorized.ok()?;
     let parameters = parameters.restricted_to(&client).ok()?;
     let opened = parameters.grant(request, state, &client).ok()?;
     let mut response = response::of_stream(Some(opened.stream.head()), Body::Empty);
