@@ -176,3 +176,17 @@ fn a_list_is_paged_and_those_who_were_there_before_a_crash_are_announced_as_gone
         assert!(Instant::now() < deadline);
     }
 }
+
+#[test]
+fn a_position_does_not_tell_who_may_not_see_presence_that_somebody_has_joined() {
+    let server = start(&GRACE);
+    let mut observer = open(&server, "/events?topic=$presence/room", "observer");
+    let _anna = open(&server, "/events?topic=room", "anna");
+    let joined = observer.event().expect("a join").id;
+    let mut stream = server.subscribe("/events?topic=news");
+    let position = stream.until("connected").id;
+    assert!(
+        position.starts_with("p-") && position != joined,
+        "{position}"
+    );
+}

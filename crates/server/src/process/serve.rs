@@ -87,9 +87,13 @@ async fn run(
     actix_web::rt::spawn(follow_keys(key_files, hangups));
     let opened = history::open(config).await?;
     let announcement = announcement(&opened.description, &listeners, &access);
-    let cipher = match authorization.subscribe_access() {
-        SubscribeAccess::Open if hub.is_none() => None,
-        _ => Some(opened.key_store.cipher().await?),
+    let has_private_events = authorization.subscribe_access() != SubscribeAccess::Open
+        || hub.is_some()
+        || !config.presence.presence.is_empty();
+    let cipher = if has_private_events {
+        Some(opened.key_store.cipher().await?)
+    } else {
+        None
     };
     let history = Arc::clone(&opened.history);
     let broadcaster = start_broadcaster(config, opened.history, cipher, max_connections)?;
