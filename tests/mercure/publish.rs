@@ -27,6 +27,28 @@ fn the_response_is_the_id_as_text_and_the_one_of_the_publisher_if_it_has_one() {
 }
 
 #[test]
+fn other_routes_know_the_private_events_of_the_hub_and_name_their_topics_to_nobody_without_a_grant()
+{
+    let server = hub(&[]);
+    publish(&server, "topic=users/17&private=on&data=secret");
+    publish(&server, "topic=users/17&data=public");
+    let page = |path: &str, authorization: &str| {
+        let head = format!("GET {path} HTTP/1.1\nAccept: application/json\n{authorization}");
+        server.request(&head, b"").text()
+    };
+    let reader = access_token(&["subscribe"], &everything());
+    let (events, topics) = ("/events?topic=users/17", "/topics");
+    let found = page(events, "");
+    assert!(
+        found.contains("public") && !found.contains("secret"),
+        "{found}"
+    );
+    assert!(page(events, &reader).contains("secret"));
+    assert!(!page(topics, "").contains("users/17"));
+    assert!(page(topics, &reader).contains("users/17"));
+}
+
+#[test]
 fn a_repeated_id_is_a_new_event() {
     let server = hub(&[]);
     let mut stream = subscribe(&server, "topic=a");

@@ -77,6 +77,12 @@ impl Authorization {
         }))
     }
 
+    /// The same authorization, for a server on which this needs a grant.
+    #[must_use]
+    pub fn restricted(self, subscribe: SubscribeAccess) -> Self {
+        self.with(|settings| settings.subscribe = subscribe)
+    }
+
     fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         let settings = Arc::make_mut(&mut self.0);
         settings.shared = Arc::default();

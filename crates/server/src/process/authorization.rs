@@ -12,7 +12,7 @@ use sse_broadcaster_actix::Authorization;
 use sse_broadcaster_http::SubscribeAccess;
 
 use super::{key_file::Watched, token_keys::TokenKeys};
-use crate::config::{self, AccessConfig, BadSetting, Config};
+use crate::config::{self, BadSetting, Config};
 
 /// How long a revocation is kept where `--token-lifetime` does not bound the tokens.
 const DEFAULT_REVOCATION_TIME: Duration = Duration::from_secs(366 * 86_400);
@@ -43,6 +43,7 @@ pub(crate) struct Grantors {
 pub(crate) fn open(config: &Config) -> Result<Opened, BadSetting> {
     let access = &config.access;
     access.check()?;
+    let subscribe = subscribe_access(config);
     let protected = access.protected_topics(&config.given)?;
     let application_url = access.application_url()?;
     let (keys, files) = TokenKeys::load(&access.tokens)?;
@@ -70,7 +71,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened, BadSetting> {
         application: application.clone().map(|asked| asked as Arc<dyn Authorize>),
         revocations: Arc::clone(&revocations),
         protected: protected.clone(),
-        subscribe: subscribe_access(access),
+        subscribe,
     };
     let authorize: Arc<dyn Authorize> = match (tokens, application) {
         (Some(tokens), Some(application)) => {
@@ -80,14 +81,14 @@ pub(crate) fn open(config: &Config) -> Result<Opened, BadSetting> {
         (None, Some(application)) => application,
         (None, None) => {
             return Ok(Opened {
-                authorization: Authorization::default(),
+                authorization: Authorization::default().restricted(subscribe),
                 revocations: config.mercure.mercure.then_some(revocations),
                 watched: None,
                 grantors,
             });
         }
     };
-    let authorization = Authorization::new(subscribe_access(access), authorize)
+    let authorization = Authorization::new(subscribe, authorize)
         .protected(protected)
         .revocations(Arc::clone(&revocations))
         .token_cookie(&access.token_cookie)
@@ -100,10 +101,14 @@ pub(crate) fn open(config: &Config) -> Result<Opened, BadSetting> {
     })
 }
 
-fn subscribe_access(access: &AccessConfig) -> SubscribeAccess {
-    match access.subscribe_access {
-        config::SubscribeAccess::Open => SubscribeAccess::Open,
-        config::SubscribeAccess::PrivateEvents => SubscribeAccess::PrivateEvents,
+/// A hub has private events whatever the setting: on all routes they need a grant then, and lists do not name their
+/// topics.
+fn subscribe_access(config: &Config) -> SubscribeAccess {
+    match config.access.subscribe_access {
+        config::SubscribeAccess::Open if !config.mercure.mercure => SubscribeAccess::Open,
+        config::SubscribeAccess::Open | config::SubscribeAccess::PrivateEvents => {
+            SubscribeAccess::PrivateEvents
+        }
         config::SubscribeAccess::Closed => SubscribeAccess::Closed,
     }
 }

@@ -88,7 +88,6 @@ async fn run(
     let opened = history::open(config).await?;
     let announcement = announcement(&opened.description, &listeners, &access);
     let has_private_events = authorization.subscribe_access() != SubscribeAccess::Open
-        || hub.is_some()
         || !config.presence.presence.is_empty();
     let cipher = if has_private_events {
         Some(opened.key_store.cipher().await?)
