@@ -189,6 +189,24 @@ fn while_the_application_is_down_admitted_sessions_stay_and_new_ones_are_sent_aw
 }
 
 #[test]
+fn a_visitor_who_is_not_signed_in_reads_what_is_public_whatever_cookies_there_are() {
+    let application = Application::start(|_| (401, String::new()));
+    let url = application.url("/sse/access");
+    let server = Server::start(&[
+        "--subscribe-access",
+        "private-events",
+        "--protected-topic",
+        "staff",
+        "--authorize-url",
+        &url,
+    ]);
+    let visitor = "Cookie: theme=dark";
+    assert_eq!(page(&server, "", visitor), 200);
+    assert_eq!(page(&server, "&topic=staff", visitor), 401);
+    assert_eq!(application.heads().len(), 1, "the response is kept");
+}
+
+#[test]
 fn the_reason_of_a_refused_stream_is_logged_once() {
     let mut server = Server::start(&CLOSED);
     let wrong = format!("{}x", bearer(&token(&json!({ "sub": "anna" }))));
@@ -199,4 +217,40 @@ fn the_reason_of_a_refused_stream_is_logged_once() {
     server.wait_for_log("draining");
     let log = server.log();
     assert_eq!(log.matches("token_signature").count(), 1, "{log}");
+}
+
+#[test]
+fn no_mutated_token_is_admitted_and_none_makes_the_server_fail() {
+    let server = Server::start(&CLOSED);
+    let good = token(&json!({ "sub": "anna", "sse": { "subscribe": ["a"] } }));
+    let mut rng = fastrand::Rng::with_seed(18);
+    assert_eq!(page(&server, "", &bearer(&good)), 200);
+    for _ in 0..2_000 {
+        let mutated = mutated(&good, &mut rng);
+        if mutated == good {
+            continue;
+        }
+        let status = page(&server, "", &bearer(&mutated));
+        assert!(matches!(status, 400 | 401), "{status}: {mutated}");
+    }
+}
+
+/// The token with a few characters replaced, left out, repeated or exchanged.
+fn mutated(token: &str, rng: &mut fastrand::Rng) -> String {
+    const CHARACTERS: &[u8] = b"ABCXYZabcxyz0189-_.=+/ ";
+    let mut bytes = token.as_bytes().to_vec();
+    for _ in 0..rng.usize(1..4) {
+        let at = rng.usize(..bytes.len());
+        match rng.u8(..4) {
+            0 => bytes[at] = CHARACTERS[rng.usize(..CHARACTERS.len())],
+            1 => drop(bytes.remove(at)),
+            2 => bytes.insert(at, CHARACTERS[rng.usize(..CHARACTERS.len())]),
+            _ => {
+                let other = rng.usize(..bytes.len());
+                bytes.swap(at, other);
+            }
+        }
+    }
+    // Spaces around a token are not part of it.
+    String::from_utf8_lossy(&bytes).trim().to_owned()
 }

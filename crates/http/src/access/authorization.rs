@@ -175,8 +175,16 @@ impl Authorization {
             return Ok(self.client_of(Grants::anonymous(), None));
         };
         let source = credentials.token().ok().flatten().map(|(source, _)| source);
-        let grants = authorize.authorize(credentials).await?;
-        Ok(self.client_of(grants, source))
+        match authorize.authorize(credentials).await {
+            Ok(grants) => Ok(self.client_of(grants, source)),
+            // Visitors who are not signed in have cookies, too: where they may read, they stay who they are.
+            Err(AuthorizeError::NotSignedIn { .. })
+                if self.0.subscribe != SubscribeAccess::Closed =>
+            {
+                Ok(self.client_of(Grants::anonymous(), None))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Names of the headers that the authorization needs beside `Authorization` and cookies, in lower case.
