@@ -276,9 +276,9 @@ pub(super) fn document(file: &str) -> String {
 #[test]
 fn the_commands_of_the_readme_work() {
     let follower = Follower::follow("README.md");
-    let server = follower.server.expect("it starts a server");
-    let counter = server.get("/signals/counter").json();
-    assert_eq!(counter["value"], 1, "{counter}");
+    assert!(follower.server.is_some(), "it starts a server");
+    let token = follower.directory.path().join("token");
+    assert!(token.is_file(), "it creates a token");
 }
 
 #[test]
