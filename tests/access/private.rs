@@ -184,6 +184,33 @@ fn check(all: &[Published], granted: &[&str], path: &str, text: &str) {
 }
 
 #[test]
+fn topics_that_only_resemble_what_a_protected_template_expands_to_are_protected() {
+    let server = Server::start(&[
+        "--subscribe-access",
+        "private-events",
+        "--protected-topic",
+        "users/{+rest}",
+        "--token-key",
+        SECRET,
+    ]);
+    for topic in [
+        "users/17",
+        "users/Jos\u{e9}",
+        "users/a b",
+        "users/%",
+        "users/a@b.c",
+        "users/\u{1f600}",
+    ] {
+        publish(&server, &json!({ "topic": topic, "data": "secret" }));
+    }
+    publish(&server, &json!({ "topic": "news", "data": END }));
+    let text = read(&server, "/events?topic=*&since=earliest", "");
+    assert!(!text.contains("secret"), "{text}");
+    let text = read(&server, "/events?topic=*&since=earliest", &reader(&["*"]));
+    assert_eq!(text.matches("secret").count(), 6, "{text}");
+}
+
+#[test]
 fn a_stream_is_sent_expiring_and_ends_with_its_token_so_that_the_client_comes_back_with_another() {
     let settings = ["--subscribe-access", "closed", "--token-key", SECRET];
     let server = Server::start(&[&settings[..], &["--token-leeway", "0s"]].concat());

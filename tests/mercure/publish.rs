@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{HUB, access_token, everything, hub, publish, publish_as, publisher, subscribe};
+use crate::support::tokens::{bearer, token};
 
 #[test]
 fn the_response_is_the_id_as_text_and_the_one_of_the_publisher_if_it_has_one() {
@@ -36,7 +37,8 @@ fn other_routes_know_the_private_events_of_the_hub_and_name_their_topics_to_nobo
         let head = format!("GET {path} HTTP/1.1\nAccept: application/json\n{authorization}");
         server.request(&head, b"").text()
     };
-    let reader = access_token(&["subscribe"], &everything());
+    let claims = json!({ "iss": "https://login.example.com", "sse": { "subscribe": ["*"] } });
+    let reader = bearer(&token(&claims));
     let (events, topics) = ("/events?topic=users/17", "/topics");
     let found = page(events, "");
     assert!(

@@ -91,6 +91,8 @@ pub enum PatternKind {
     Exact,
     /// The expansions of a URI template, and its text.
     Template,
+    /// The literal parts of a URI template, with any text in place of its variables.
+    Covering,
     /// URLs.
     UrlPattern,
 }
@@ -104,6 +106,7 @@ enum Matcher {
     All,
     Exact,
     Template(Box<Template>),
+    Covering(Box<Template>),
     UrlPattern(Box<UrlPattern>),
 }
 
@@ -145,6 +148,23 @@ impl Pattern {
         Ok(match Template::compile(text)? {
             Some(template) => Self::compiled(text, Matcher::Template(Box::new(template))),
             None => Self::uncompiled(text, Matcher::Exact),
+        })
+    }
+
+    /// The same, for what needs protection: of a template, any text stands in place of each variable. A grant by a
+    /// template covers what the template can expand to and nothing else, but a topic that only resembles an
+    /// expansion, such as `users/a b` for `users/{id}`, must not be without protection.
+    ///
+    /// # Errors
+    /// As [`selector`](Self::selector).
+    pub fn covering(text: &str) -> Result<Self, PatternError> {
+        let selector = Self::selector(text)?;
+        if selector.kind() != PatternKind::Template {
+            return Ok(selector);
+        }
+        Ok(match Template::compile_covering(text)? {
+            Some(template) => Self::compiled(text, Matcher::Covering(Box::new(template))),
+            None => selector,
         })
     }
 
@@ -202,7 +222,7 @@ impl Pattern {
         match &self.0.matcher {
             Matcher::All => true,
             Matcher::Exact => *self.0.text == *topic,
-            Matcher::Template(template) => {
+            Matcher::Template(template) | Matcher::Covering(template) => {
                 *self.0.text == *topic || is_short(topic) && template.matches(topic)
             }
             Matcher::UrlPattern(pattern) => is_short(topic) && pattern.matches(topic),
@@ -219,7 +239,7 @@ impl Pattern {
     /// A text that each topic which a template matches begins with; `None` for other patterns.
     pub(crate) fn literal_prefix(&self) -> Option<&[u8]> {
         match &self.0.matcher {
-            Matcher::Template(template) => Some(template.affixes().0),
+            Matcher::Template(template) | Matcher::Covering(template) => Some(template.affixes().0),
             _ => None,
         }
     }
@@ -244,6 +264,7 @@ impl Pattern {
             Matcher::All => PatternKind::All,
             Matcher::Exact => PatternKind::Exact,
             Matcher::Template(_) => PatternKind::Template,
+            Matcher::Covering(_) => PatternKind::Covering,
             Matcher::UrlPattern(_) => PatternKind::UrlPattern,
         }
     }

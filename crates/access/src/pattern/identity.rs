@@ -14,6 +14,7 @@ pub(super) fn identity(pattern: &Compiled) -> (PatternKind, &str, Option<&BaseUr
         Matcher::All => (PatternKind::All, None),
         Matcher::Exact => (PatternKind::Exact, None),
         Matcher::Template(_) => (PatternKind::Template, None),
+        Matcher::Covering(_) => (PatternKind::Covering, None),
         Matcher::UrlPattern(pattern) => (PatternKind::UrlPattern, pattern.base()),
     };
     (kind, &pattern.text, base)

@@ -69,7 +69,7 @@ impl<T> PatternIndex<T> {
                 let slots = self.exact.entry(pattern.text().into()).or_default();
                 slots.push(slot);
             }
-            Matcher::Template(template) => {
+            Matcher::Template(template) | Matcher::Covering(template) => {
                 self.templates.insert(template.affixes(), slot);
             }
             Matcher::UrlPattern(url) => self.urls(url.base()).insert(url.affixes(), slot),
@@ -93,7 +93,7 @@ impl<T> PatternIndex<T> {
                     }
                 }
             }
-            Matcher::Template(template) => {
+            Matcher::Template(template) | Matcher::Covering(template) => {
                 self.templates.remove(template.affixes(), slot);
             }
             Matcher::UrlPattern(url) => {

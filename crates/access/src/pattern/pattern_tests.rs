@@ -338,3 +338,85 @@ fn no_pattern_takes_more_than_linear_time() {
             .matches(&long[..4096])
     );
 }
+
+#[test]
+fn a_covering_template_has_any_text_in_place_of_its_variables() {
+    for (text, covered, not_covered) in [
+        (
+            "users/{id}",
+            [
+                "users/17",
+                "users/a b",
+                "users/a@b.c",
+                "users/\u{e9}",
+                "users/%",
+                "users/a/b",
+                "users/",
+            ],
+            "user/17",
+        ),
+        (
+            "secret/{+rest}",
+            [
+                "secret/a b",
+                "secret/\u{1f600}",
+                "secret/\"<>",
+                "secret/a",
+                "secret/a/b",
+                "secret/:",
+                "secret/",
+            ],
+            "secrets",
+        ),
+        (
+            "a/{x}/b{/y}/c",
+            [
+                "a/1/b/2/c",
+                "a/ /b/c",
+                "a/x y/b/z/c",
+                "a//b//c",
+                "a/b/b/c",
+                "a/\u{e9}/b/\u{e9}/c",
+                "a/1/b/c/c",
+            ],
+            "a/1/c",
+        ),
+    ] {
+        let covering = Pattern::covering(text).unwrap();
+        for topic in covered {
+            assert!(covering.matches(topic), "{text} {topic}");
+        }
+        assert!(!covering.matches(not_covered), "{text} {not_covered}");
+        // It is another pattern than the grant of the same text, in sets as well.
+        let grant = Pattern::selector(text).unwrap();
+        assert_ne!(covering, grant);
+        let set = |pattern: &Pattern| PatternSet::new([pattern.clone()]).unwrap();
+        assert!(set(&covering).matches(covered[1]) && !set(&grant).matches(covered[1]));
+    }
+    assert_eq!(
+        Pattern::covering("plain").unwrap(),
+        Pattern::selector("plain").unwrap()
+    );
+}
+
+#[test]
+fn what_the_parser_of_url_patterns_panics_at_is_an_invalid_pattern() {
+    for text in [
+        "https://]",
+        "https://a]/",
+        "https://[@]/",
+        "https://[]]",
+        "http:]",
+        "]",
+        "//]:80",
+    ] {
+        assert!(Pattern::url_pattern(text, None).is_err(), "{text}");
+    }
+    // Brackets of a regular expression are none of these.
+    for text in [
+        "https://example.com/:id([a-z]+)",
+        "https://example.com/:id([\\]a]+)",
+    ] {
+        assert!(Pattern::url_pattern(text, None).is_ok(), "{text}");
+    }
+}

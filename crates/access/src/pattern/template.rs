@@ -35,8 +35,17 @@ pub(super) struct Template {
     between: Between,
 }
 
+/// What stands in place of the variables of a template.
+#[derive(Debug, Clone, Copy)]
+enum Variables {
+    Expanded,
+    AnyText,
+}
+
 /// What may be between prefix and suffix.
 enum Between {
+    /// Any text.
+    Any,
     Steps(Steps),
     Regex(Box<Regex>),
 }
@@ -44,6 +53,15 @@ enum Between {
 impl Template {
     /// `None` if it is not a valid template.
     pub(super) fn compile(text: &str) -> Result<Option<Self>, PatternError> {
+        Self::compile_with(text, Variables::Expanded)
+    }
+
+    /// The same, with any text in place of each variable.
+    pub(super) fn compile_covering(text: &str) -> Result<Option<Self>, PatternError> {
+        Self::compile_with(text, Variables::AnyText)
+    }
+
+    fn compile_with(text: &str, variables_are: Variables) -> Result<Option<Self>, PatternError> {
         let Some(parts) = parse::parse(text) else {
             return Ok(None);
         };
@@ -63,10 +81,16 @@ impl Template {
             [rest @ .., Part::Literal(literal)] if literal.is_ascii() => (rest, *literal),
             all => (all, ""),
         };
-        let between = if let Some(steps) = Steps::of(parts) {
+        let steps = || match variables_are {
+            Variables::Expanded => Steps::of(parts),
+            Variables::AnyText => None,
+        };
+        let between = if let (Variables::AnyText, [Part::Expression(_)]) = (variables_are, parts) {
+            Between::Any
+        } else if let Some(steps) = steps() {
             Between::Steps(steps)
         } else {
-            let regex = regex::RegexBuilder::new(&to_regex(parts))
+            let regex = regex::RegexBuilder::new(&to_regex(parts, variables_are))
                 .size_limit(MAX_TEMPLATE_BYTES)
                 .dfa_size_limit(SEARCH_BYTES)
                 .build();
@@ -88,18 +112,22 @@ impl Template {
         let between = topic.strip_prefix(&*self.prefix);
         let between = between.and_then(|rest| rest.strip_suffix(&*self.suffix));
         between.is_some_and(|between| match &self.between {
+            Between::Any => true,
             Between::Steps(steps) => steps.matches(between.as_bytes()),
             Between::Regex(regex) => regex.is_match(between),
         })
     }
 }
 
-fn to_regex(parts: &[Part<'_>]) -> String {
+fn to_regex(parts: &[Part<'_>], variables_are: Variables) -> String {
     let mut regex = String::from(r"\A");
     for part in parts {
         match part {
             Part::Literal(literal) => push_literal(&mut regex, literal),
-            Part::Expression(expression) => push_expression(&mut regex, expression),
+            Part::Expression(expression) => match variables_are {
+                Variables::Expanded => push_expression(&mut regex, expression),
+                Variables::AnyText => regex.push_str("(?s:.*)"),
+            },
         }
     }
     regex.push_str(r"\z");

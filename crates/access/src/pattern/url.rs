@@ -3,6 +3,7 @@
 use std::{
     fmt,
     hash::{Hash, Hasher},
+    panic,
     sync::{Arc, OnceLock},
 };
 
@@ -139,8 +140,37 @@ pub(super) struct UrlPattern {
     affixes: (Box<[u8]>, Box<[u8]>),
 }
 
+/// The parser counts the brackets of IPv6 addresses, and does not expect these. One behind a backslash stands for itself.
+fn has_stray_bracket(text: &str) -> bool {
+    let (mut open, mut is_escaped) = (0_usize, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'[' => open += 1,
+            b']' if open == 0 => return true,
+            b']' => open -= 1,
+            _ => {}
+        }
+    }
+    false
+}
+
 impl UrlPattern {
+    /// A panic of the parser counts as a pattern that is not valid: anybody may send one, and the thread serves others.
     pub(super) fn compile(text: &str, base: Option<&BaseUrl>) -> Result<Self, PatternError> {
+        let why = |why: &str| PatternError::InvalidUrlPattern {
+            text: text.to_owned(),
+            why: why.to_owned(),
+        };
+        if has_stray_bracket(text) {
+            return Err(why("there is a ] without a [ before it"));
+        }
+        let compiled = panic::catch_unwind(|| Self::try_compile(text, base));
+        compiled.unwrap_or_else(|_| Err(why("it cannot be parsed")))
+    }
+
+    fn try_compile(text: &str, base: Option<&BaseUrl>) -> Result<Self, PatternError> {
         let invalid = |why: urlpattern::Error| match why {
             urlpattern::Error::RegExp(()) => PatternError::InvalidUrlPattern {
                 text: text.to_owned(),

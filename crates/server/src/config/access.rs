@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, builder::BoolishValueParser};
 use serde_json::Value;
-use sse_broadcaster_access::{Pattern, PatternSet, authorize::Application, transport::HttpUrl};
+use sse_broadcaster_access::{
+    Pattern, PatternError, PatternSet, authorize::Application, pattern::PatternKind,
+    transport::HttpUrl,
+};
 
 use super::{BadSetting, Given, Secret, TokenConfig, tokens::url};
 
@@ -174,7 +177,15 @@ impl AccessConfig {
     /// # Errors
     /// What is no pattern.
     pub(crate) fn protected_topics(&self, given: &Given) -> Result<PatternSet, BadSetting> {
-        topic_patterns("protected-topic", &self.protected_topic, given)
+        let flag = "protected-topic";
+        let topics = topic_patterns(flag, &self.protected_topic, given)?;
+        let bad = |why: PatternError| BadSetting(format!("--{flag}: {why}"));
+        let covering = topics.iter().map(|topic| match topic.kind() {
+            PatternKind::Template => Pattern::covering(topic.text()),
+            _ => Ok(topic.clone()),
+        });
+        let covering: Vec<_> = covering.collect::<Result<_, _>>().map_err(bad)?;
+        PatternSet::new(covering).map_err(bad)
     }
 }
 

@@ -161,7 +161,7 @@ fn matcher(pattern: &Pattern) -> Result<Value, String> {
     match pattern.kind() {
         PatternKind::All | PatternKind::Exact => Ok(json!({ "match": text })),
         PatternKind::UrlPattern => Ok(json!({ "match": text, "match_type": "urlpattern" })),
-        PatternKind::Template => Err(format!(
+        PatternKind::Template | PatternKind::Covering => Err(format!(
             "{text} is a template, which Mercure 1.0 does not have; write \
              {{\"urlpattern\":\"https://example.com/users/:id\"}}"
         )),

@@ -3,6 +3,8 @@
 //! Only a complete `GET` of a stream route is served here, and only if the stream can be opened. Anything else
 //! goes to actix with every byte that was read, so that there is one place that refuses.
 
+use std::panic::{self, AssertUnwindSafe};
+
 use actix_http::{
     Response,
     body::BodySize,
@@ -46,7 +48,15 @@ pub(super) struct GrantedStream {
 }
 
 /// Examines the bytes that a connection has sent so far, of which the last `new` have not been examined yet.
+///
+/// The caller serves all streams of the worker: a request at which this panics goes to actix, where it has a task of its
+/// own.
 pub(super) fn classify(accepted: &Accepted, new: usize, context: &WorkerContext) -> FirstRequest {
+    let examined = panic::catch_unwind(AssertUnwindSafe(|| examine(accepted, new, context)));
+    examined.unwrap_or(FirstRequest::Other)
+}
+
+fn examine(accepted: &Accepted, new: usize, context: &WorkerContext) -> FirstRequest {
     let sent = &accepted.received[..];
     if !may_ask_for_stream(sent) {
         return FirstRequest::Other;
