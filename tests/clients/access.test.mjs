@@ -8,17 +8,16 @@ import { SUITE, TEST } from './support/limits.mjs';
 import { Server } from './support/server.mjs';
 import { until } from './support/until.mjs';
 
-/** How long a session lasts, in seconds: streams are renewed several times in a test. */
-const SESSION_SECONDS = 3;
+/** How long a grant lasts, in seconds: streams end several times in a test. */
+const GRANT_SECONDS = 2;
 const KEY = 'key-of-the-application';
 const PAGE = '<!doctype html><link rel=icon href="data:,">';
 
-/** An application with sessions of one user. A renewed session has another cookie. */
+/** An application with sessions of one user. A renewed session has another cookie, and the old one ends. */
 class Application {
-  #sessions = new Map();
+  #sessions = new Set();
   #count = 0;
   isSignedIn = true;
-  asked = 0;
 
   static async start(t) {
     const application = new Application();
@@ -31,22 +30,23 @@ class Application {
 
   #respond(request, response) {
     if (request.url === '/sse/access') return this.#grant(request, response);
-    if (!this.isSignedIn) return response.writeHead(401).end();
-    const session = `session-${this.#count += 1}`;
-    this.#sessions.set(session, Date.now() + SESSION_SECONDS * 1000);
-    response.setHeader('set-cookie', `sid=${session}; HttpOnly; SameSite=Lax; Path=/`);
+    if (this.isSignedIn) {
+      const session = `session-${this.#count += 1}`;
+      this.#sessions.delete(sessionOf(request));
+      this.#sessions.add(session);
+      response.setHeader('set-cookie', `sid=${session}; HttpOnly; SameSite=Lax; Path=/`);
+    }
     return response.setHeader('content-type', 'text/html').end(PAGE);
   }
 
   #grant(request, response) {
-    this.asked += 1;
-    const [, session] = /sid=([^;]+)/.exec(request.headers.cookie ?? '') ?? [];
-    const left = Math.floor(((this.#sessions.get(session) ?? 0) - Date.now()) / 1000);
-    if (!this.isSignedIn || left < 1) return response.writeHead(401).end();
-    const grants = { user: 'anna', ttl: left, subscribe: ['users/anna'], publish: [] };
+    if (!this.isSignedIn || !this.#sessions.has(sessionOf(request))) return response.writeHead(401).end();
+    const grants = { user: 'anna', ttl: GRANT_SECONDS, subscribe: ['users/anna'], publish: [] };
     return response.setHeader('content-type', 'application/json').end(JSON.stringify(grants));
   }
 }
+
+const sessionOf = (request) => /sid=([^;]+)/.exec(request.headers.cookie ?? '')?.[1];
 
 let browser;
 before(async () => {
