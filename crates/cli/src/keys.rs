@@ -34,14 +34,8 @@ impl KeyFile {
     /// When it cannot be read, is too long, or holds no key.
     pub fn read(flag: &'static str, path: &Path) -> Result<Self, BadSetting> {
         let bad = |why: String| BadSetting(format!("{flag} {}: {why}", path.display()));
-        let read = || -> io::Result<_> {
-            let file = File::open(path)?;
-            let mode = file.metadata()?.mode();
-            let mut text = String::new();
-            file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
-            Ok((text, mode))
-        };
-        let (text, mode) = read().map_err(|error| bad(error.to_string()))?;
+        let read = read_bounded(path, MAX_FILE_BYTES);
+        let (text, mode) = read.map_err(|error| bad(error.to_string()))?;
         if text.len() as u64 > MAX_FILE_BYTES {
             return Err(bad(format!("it is longer than {MAX_FILE_BYTES} bytes")));
         }
@@ -85,6 +79,18 @@ impl KeyFile {
     pub fn exposure(&self) -> Option<String> {
         exposure(self.flag, &self.path, self.mode)
     }
+}
+
+/// The text of a file and its mode. Of a file that is longer, `max_bytes` and one more are read.
+///
+/// # Errors
+/// When it cannot be read, or is not UTF-8.
+pub fn read_bounded(path: &Path, max_bytes: u64) -> io::Result<(String, u32)> {
+    let file = File::open(path)?;
+    let mode = file.metadata()?.mode();
+    let mut text = String::new();
+    file.take(max_bytes + 1).read_to_string(&mut text)?;
+    Ok((text, mode))
 }
 
 /// A warning where others than its owner can read the file of this setting, which has this mode.

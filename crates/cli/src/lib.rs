@@ -41,7 +41,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 pub use self::{
     health::Health,
-    keys::{KeyFile, check as check_key, exposure as key_file_exposure},
+    keys::{KeyFile, check as check_key, exposure as key_file_exposure, read_bounded},
     publish::{KEY_FILE_HELP, KEY_HELP, Publish, key as publish_key},
     publisher::bearer,
     setting::{BadSetting, Defaults, Secret, UNIX, is_loopback},

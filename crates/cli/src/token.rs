@@ -1,15 +1,14 @@
 //! The token of a command that reads, where the server asks for one.
 
 use std::{
-    fs::File,
-    io::{self, Read as _},
-    path::PathBuf,
+    io,
+    path::{Path, PathBuf},
 };
 
 use clap::Args;
 use ureq::http::HeaderValue;
 
-use crate::{Failure, Secret, publisher::bearer};
+use crate::{Failure, Secret, keys::read_bounded, publisher::bearer};
 
 /// The variable that has the token where no flag does.
 const VARIABLE: &str = "SSE_BROADCASTER_TOKEN";
@@ -51,12 +50,9 @@ impl TokenArgs {
     }
 }
 
-fn read(file: &PathBuf) -> io::Result<String> {
-    let mut text = String::new();
-    let read = File::open(file)?
-        .take(MAX_FILE_BYTES + 1)
-        .read_to_string(&mut text)?;
-    if read as u64 > MAX_FILE_BYTES {
+fn read(file: &Path) -> io::Result<String> {
+    let (text, _) = read_bounded(file, MAX_FILE_BYTES)?;
+    if text.len() as u64 > MAX_FILE_BYTES {
         let why = format!("it is longer than {MAX_FILE_BYTES} bytes");
         return Err(io::Error::new(io::ErrorKind::InvalidData, why));
     }

@@ -3,14 +3,19 @@
 mod check;
 mod claims;
 
-use std::{fs::File, io::Read as _, path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 use sse_broadcaster_access::{
     keys::MAX_KEY_TEXT_BYTES,
     mint::{NewToken, SigningKey},
 };
-use sse_broadcaster_cli::{Failure, Secret, key_file_exposure, print, print_to_stderr};
+use sse_broadcaster_cli::{
+    Failure, Secret, key_file_exposure, print, print_to_stderr, read_bounded,
+};
 
 use crate::config::TokenConfig;
 
@@ -144,19 +149,10 @@ impl Token {
     }
 }
 
-fn read(flag: &str, path: &PathBuf) -> Result<(String, Secret), Failure> {
-    use std::os::unix::fs::MetadataExt as _;
-
+fn read(flag: &str, path: &Path) -> Result<(String, Secret), Failure> {
     let name = format!("{flag} {}", path.display());
-    let open = || -> std::io::Result<_> {
-        let file = File::open(path)?;
-        let mode = file.metadata()?.mode();
-        let mut text = String::new();
-        file.take(MAX_KEY_TEXT_BYTES as u64 + 1)
-            .read_to_string(&mut text)?;
-        Ok((text, mode))
-    };
-    let (text, mode) = open().map_err(|why| Failure::usage(format!("{name}: {why}")))?;
+    let read = read_bounded(path, MAX_KEY_TEXT_BYTES as u64);
+    let (text, mode) = read.map_err(|why| Failure::usage(format!("{name}: {why}")))?;
     if let Some(exposure) = key_file_exposure(flag, path, mode) {
         print_to_stderr(&exposure);
     }

@@ -2,9 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io::{self, Read as _},
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -15,7 +12,7 @@ use sse_broadcaster_access::{
     keys::{KeyError, Keys, MAX_KEY_TEXT_BYTES},
     transport::HttpTransport,
 };
-use sse_broadcaster_cli::key_file_exposure;
+use sse_broadcaster_cli::{key_file_exposure, read_bounded};
 
 use super::key_file::WatchedFile;
 use crate::config::{BadSetting, KeyLocation, TokenConfig, TrustedIssuer};
@@ -50,8 +47,8 @@ impl TokenKeys {
                     files.insert(path.clone(), read(FLAG, path, Keys::parse)?);
                 }
                 KeyLocation::Url(url) if url.is_exposed() => log::warn!(
-                    "the keys of {:?} are fetched from {url} without encryption: whoever can change that \
-                     response on its way can issue tokens; use https",
+                    "the keys of {:?} are fetched from {url} without encryption, so that an attacker on \
+                     the network could replace them and issue tokens; use https",
                     issuer.name()
                 ),
                 _ => {}
@@ -126,15 +123,8 @@ pub(super) fn read(
     parse: fn(&str) -> Result<Keys, KeyError>,
 ) -> Result<Keys, BadSetting> {
     let bad = |why: String| BadSetting(format!("{flag} {}: {why}", path.display()));
-    let open = || -> io::Result<_> {
-        let file = File::open(path)?;
-        let mode = file.metadata()?.mode();
-        let mut text = String::new();
-        file.take(MAX_KEY_TEXT_BYTES as u64 + 1)
-            .read_to_string(&mut text)?;
-        Ok((text, mode))
-    };
-    let (text, mode) = open().map_err(|error| bad(error.to_string()))?;
+    let read = read_bounded(path, MAX_KEY_TEXT_BYTES as u64);
+    let (text, mode) = read.map_err(|error| bad(error.to_string()))?;
     let keys = parse(&text).map_err(|why| bad(why.to_string()))?;
     for ignored in keys.ignored() {
         log::warn!("{flag} {}: {ignored}", path.display());
