@@ -11,3 +11,19 @@ mod revocations;
 mod sockets;
 mod token_settings;
 mod tokens;
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    Server,
+    tokens::{bearer, token},
+};
+
+/// Publishes an event with a token that grants all topics, and returns its id.
+fn publish(server: &Server, event: &Value) -> String {
+    let publisher = bearer(&token(&json!({ "sse": { "publish": ["*"] } })));
+    let head = format!("POST /events HTTP/1.1\nContent-Type: application/json\n{publisher}");
+    let answer = server.request(&head, event.to_string().as_bytes());
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()["id"].as_str().unwrap().to_owned()
+}

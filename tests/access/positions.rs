@@ -4,11 +4,8 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::json;
 
-use crate::support::{
-    Server, Stream,
-    redis::RedisServer,
-    tokens::{SECRET, bearer, token},
-};
+use super::publish;
+use crate::support::{Server, Stream, redis::RedisServer, tokens::SECRET};
 
 const PRIVATE: [&str; 4] = [
     "--subscribe-access",
@@ -16,14 +13,6 @@ const PRIVATE: [&str; 4] = [
     "--token-key",
     SECRET,
 ];
-
-fn publish(server: &Server, event: &serde_json::Value) -> String {
-    let publisher = bearer(&token(&json!({ "sse": { "publish": ["*"] } })));
-    let head = format!("POST /events HTTP/1.1\nContent-Type: application/json\n{publisher}");
-    let answer = server.request(&head, event.to_string().as_bytes());
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json()["id"].as_str().unwrap().to_owned()
-}
 
 /// The position that a client without grants is connected at behind a private event.
 fn hidden_position(server: &Server) -> String {

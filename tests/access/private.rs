@@ -6,6 +6,7 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 use sse_broadcaster_access::mint::{NewToken, SigningKey};
 
+use super::publish;
 use crate::support::{
     Server, Stream,
     socket::Socket,
@@ -33,14 +34,6 @@ fn short_lived(topics: &[&str], lifetime: Duration) -> String {
     let claims = json!({ "sse": { "subscribe": topics } });
     let new = NewToken::new(&claims).unwrap().lifetime(lifetime);
     bearer(&new.create(&SigningKey::parse(SECRET).unwrap()).unwrap())
-}
-
-fn publish(server: &Server, event: &Value) -> String {
-    let publisher = bearer(&token(&json!({ "sse": { "publish": ["*"] } })));
-    let head = format!("POST /events HTTP/1.1\nContent-Type: application/json\n{publisher}");
-    let answer = server.request(&head, event.to_string().as_bytes());
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json()["id"].as_str().unwrap().to_owned()
 }
 
 /// What was published, in order.

@@ -7,28 +7,18 @@ use sse_broadcaster_access::{
     authorize::Tokens,
     issuer::{Issuer, Issuers},
     keys::Keys,
-    mint::{NewToken, SigningKey},
 };
 use sse_broadcaster_actix::{Access, AppState, Authorization, Publishers, SubscribeAccess};
 
 use super::{JSON, Request, compare_with, response::Response};
+use crate::support::tokens::{SECRET, bearer, token};
 
-pub(super) const SECRET: &str = "HS256 0123456789abcdef0123456789abcdef";
 const OWN_ORIGIN: &str = "origin: http://localhost";
-
-pub(super) fn token(claims: &serde_json::Value) -> String {
-    let key = SigningKey::parse(SECRET).unwrap();
-    NewToken::new(claims).unwrap().create(&key).unwrap()
-}
 
 /// A token of user 17, who reads what is below `users/17/`, and publishes to `news`.
 fn of_17() -> String {
     let grants = serde_json::json!({"subscribe": ["users/17/{+rest}"], "publish": ["news", "users/17/notes"]});
     token(&serde_json::json!({"sub": "17", "sse": grants}))
-}
-
-pub(super) fn bearer(token: &str) -> String {
-    format!("authorization: Bearer {token}")
 }
 
 fn configure(
@@ -211,7 +201,7 @@ fn a_publish_by_token_needs_a_grant_for_every_topic_and_by_cookie_a_page_of_this
     let token = of_17();
     let (granted, cookie) = (bearer(&token), format!("cookie: sse_token={token}"));
     let (granted, cookie) = (granted.as_str(), cookie.as_str());
-    let reader = bearer(&self::token(
+    let reader = bearer(&crate::support::tokens::token(
         &serde_json::json!({"sse": {"subscribe": ["*"]}}),
     ));
     let reader = reader.as_str();

@@ -13,12 +13,15 @@ use sse_broadcaster_presence::{MemoryStore, Presence, PresenceOptions};
 
 use super::{
     compare_with,
-    grants::{PAGE, SECRET, STREAM, bearer, token},
+    grants::{PAGE, STREAM},
     request,
     response::{Response, Sent},
     server::Server,
 };
-use crate::support::PATIENCE;
+use crate::support::{
+    PATIENCE,
+    tokens::{SECRET, bearer, token},
+};
 
 const LIST: &str = "/presence?topic=room&list=true";
 
