@@ -151,21 +151,21 @@ impl Pattern {
         })
     }
 
-    /// The same, for what needs protection: of a template, any text stands in place of each variable. A grant by a
-    /// template covers what the template can expand to and nothing else, but a topic that only resembles an
-    /// expansion, such as `users/a b` for `users/{id}`, must not be without protection.
+    /// The pattern for what needs protection: of a template, any text stands in place of each variable. A grant by a
+    /// template covers what the template can expand to and nothing else, but a topic that only resembles an expansion,
+    /// such as `users/a b` for `users/{id}`, must not be without protection. Other patterns stay as they are.
     ///
     /// # Errors
-    /// As [`selector`](Self::selector).
-    pub fn covering(text: &str) -> Result<Self, PatternError> {
-        let selector = Self::selector(text)?;
-        if selector.kind() != PatternKind::Template {
-            return Ok(selector);
-        }
-        Ok(match Template::compile_covering(text)? {
-            Some(template) => Self::compiled(text, Matcher::Covering(Box::new(template))),
-            None => selector,
-        })
+    /// A template that compiles to more than [`MAX_TEMPLATE_BYTES`].
+    pub fn covering(&self) -> Result<Self, PatternError> {
+        let template = match self.kind() {
+            PatternKind::Template => Template::compile_covering(self.text())?,
+            _ => None,
+        };
+        Ok(template.map_or_else(
+            || self.clone(),
+            |template| Self::compiled(self.text(), Matcher::Covering(Box::new(template))),
+        ))
     }
 
     /// A WHATWG URL pattern, case-sensitive. A relative one, and topics that are relative URLs, are read

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum, builder::BoolishValueParser};
 use serde_json::Value;
 use sse_broadcaster_access::{
-    Pattern, PatternError, PatternSet, authorize::Application, pattern::PatternKind,
-    transport::HttpUrl,
+    Pattern, PatternError, PatternSet, authorize::Application, transport::HttpUrl,
 };
 
 use super::{BadSetting, Given, Secret, TokenConfig, tokens::url};
@@ -180,10 +179,7 @@ impl AccessConfig {
         let flag = "protected-topic";
         let topics = topic_patterns(flag, &self.protected_topic, given)?;
         let bad = |why: PatternError| BadSetting(format!("--{flag}: {why}"));
-        let covering = topics.iter().map(|topic| match topic.kind() {
-            PatternKind::Template => Pattern::covering(topic.text()),
-            _ => Ok(topic.clone()),
-        });
+        let covering = topics.iter().map(Pattern::covering);
         let covering: Vec<_> = covering.collect::<Result<_, _>>().map_err(bad)?;
         PatternSet::new(covering).map_err(bad)
     }
