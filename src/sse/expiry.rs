@@ -1,4 +1,4 @@
-//! When a stream ends because its grant does, and that its client is told so before.
+//! When a stream ends because its grant does, and the notice that its client is sent before.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Webhooks: what the application is told, and that a slow one holds up nothing.
+//! Webhooks: what the application receives, and that a slow one holds up nothing.
 
 use std::{
     fs,

@@ -4,7 +4,7 @@
 //! - [`Presence`]: the handle. A stream holds a [`Connection`] of it for as long as it is open.
 //! - [`PresenceOptions`]: which topics have presence, and how long a leave waits.
 //! - [`Store`]: the members of all nodes, behind one trait; [`MemoryStore`] is that of a single node.
-//! - [`Webhooks`]: an endpoint of the application is told what happens.
+//! - [`Webhooks`]: the events that an endpoint of the application receives.
 //!
 //! # One change's way
 //! [`Presence::connect`] or the drop of a [`Connection`] → the connections of this node (`local`) → a task

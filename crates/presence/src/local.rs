@@ -1,4 +1,4 @@
-//! The connections of this node, and what of them the store has to be told.
+//! The connections of this node, and which of them are not written to the store yet.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -128,7 +128,7 @@ impl Local {
         None
     }
 
-    /// Some of what the store has to be told.
+    /// Some of the changes that are not written to the store yet.
     pub(crate) fn unwritten(&self, max: usize) -> Vec<Change> {
         let state = self.state.lock();
         let keys = state.unwritten.iter().take(max);
@@ -198,7 +198,7 @@ impl State {
         self.compare(&key);
     }
 
-    /// Notes whether the store has to be told of an entry, and drops one that nobody needs.
+    /// Notes whether an entry has to be written to the store, and drops one that nobody needs.
     fn compare(&mut self, key: &Key) {
         let Some(entry) = self.entries.get(key) else {
             self.unwritten.remove(key);

@@ -23,10 +23,9 @@ pub struct PresenceOptions {
     pub topics: PatternSet,
     /// How long a connection that ended still counts, so that a reload of a page shows nothing.
     pub grace: Duration,
-    /// How often a node says that it lives. The members of a node that ended without a word are gone within three of
-    /// these.
+    /// Interval of a node's heartbeats. The members of a node that was killed are removed within three of these.
     pub heartbeat: Duration,
-    /// What is told to the application; `None` for nothing.
+    /// The endpoint of the application that receives events; `None` without one.
     pub webhooks: Option<Webhooks>,
 }
 
@@ -48,14 +47,14 @@ impl PresenceOptions {
         Self { grace, ..self }
     }
 
-    /// Sets what is told to the application.
+    /// Sets the endpoint of the application that receives events.
     #[must_use]
     pub fn webhooks(self, webhooks: Webhooks) -> Self {
         let webhooks = Some(webhooks);
         Self { webhooks, ..self }
     }
 
-    /// Sets how often a node says that it lives; at least 100 ms.
+    /// Sets the interval of heartbeats; at least 100 ms.
     #[must_use]
     pub fn heartbeat(self, heartbeat: Duration) -> Self {
         let heartbeat = heartbeat.max(Duration::from_millis(100));

@@ -123,7 +123,7 @@ impl Presence {
             webhooks.push(webhook::connected(&id, &keys));
             (webhooks, id.into())
         });
-        // Behind `connected`, which is told before `join`.
+        // After `connected`, which is sent before `join`.
         self.0.local.join(&keys, |topic| data(grants, topic));
         Some(Connection {
             keys,
@@ -138,7 +138,7 @@ impl Presence {
         self.0.local.len()
     }
 
-    /// What is told to the application.
+    /// The endpoint of the application that receives events, if there is one.
     #[must_use]
     pub fn webhooks(&self) -> Option<&Webhooks> {
         self.0.options.webhooks.as_ref()
@@ -194,7 +194,7 @@ impl fmt::Debug for Presence {
 pub struct Connection {
     keys: Box<[Key]>,
     local: Arc<Local>,
-    /// What is told of its end, and by which name.
+    /// Where its end is sent, and the name of the connection there.
     webhooks: Option<(Webhooks, Box<str>)>,
 }
 

@@ -123,7 +123,7 @@ impl SignalWriter {
         }
         let name = signal_name(topic)?;
         for _ in 0..MAX_ATTEMPTS {
-            // Before the counts: whoever writes later counts later.
+            // Read before the counts, so that a write with older counts fails.
             let version = self.signals.get(&name).await?.map(|old| old.version);
             let counts = self.store.counts(topic).await?;
             let condition = version.map_or_else(Condition::is_new, Condition::is);

@@ -67,7 +67,7 @@ pub struct Change {
     pub data: Option<Arc<str>>,
 }
 
-/// What a node learns when it says that it lives.
+/// The result of a node's heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Beat {

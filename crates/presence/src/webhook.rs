@@ -1,4 +1,4 @@
-//! Webhooks: an HTTP endpoint of the application is told who connects, joins and leaves.
+//! Webhooks: an HTTP endpoint of the application receives an event when a client connects, joins or leaves.
 //!
 //! What happens is queued and sent in batches, one request at a time and in order. A batch that fails is sent again,
 //! with growing waits. Nothing waits for the endpoint: if it is slow, the oldest events are dropped.

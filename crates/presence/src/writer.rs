@@ -44,7 +44,7 @@ impl Writer {
             let done = self.turn(&mut is_reset, &mut beat_at).await;
             let retry_at = done.is_err().then(|| Instant::now() + RETRY_AFTER);
             match done {
-                // Those who stay are told by the nodes that go on, or by the next process.
+                // The nodes that go on, or the next process, announce who is still there.
                 Err(_) if self.broadcaster.is_draining() => {}
                 Err(why) if !is_failing => {
                     log::warn!("presence cannot be written and is retried: {why}");

@@ -42,7 +42,7 @@ pub struct PresenceConfig {
     )]
     pub presence_heartbeat: Duration,
 
-    /// URL of the application that is told who connects, joins and leaves, in batches
+    /// URL of the application that receives who connects, joins and leaves, in batches
     #[arg(long, env = "SSE_BROADCASTER_WEBHOOK_URL", value_name = "URL")]
     pub webhook_url: Option<String>,
 
@@ -67,7 +67,7 @@ impl PresenceConfig {
         Ok(Some(options))
     }
 
-    /// Where the application is told what happens, and the file with the secret; `None` if it is not told.
+    /// The URL that receives webhooks, and the file with the secret; `None` without one.
     ///
     /// # Errors
     /// For a URL that is not valid, and for one without a secret.
