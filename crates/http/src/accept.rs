@@ -29,7 +29,8 @@ pub fn accepted_of<'a>(
     weighed.filter(|(essence, weight)| !essence.is_empty() && *weight > 0.0)
 }
 
-pub(crate) fn accepts_event_stream(request: &impl RequestHead) -> bool {
+/// Whether a client accepts `text/event-stream` by name.
+pub fn accepts_event_stream(request: &impl RequestHead) -> bool {
     accepted(request).any(|(essence, _)| essence == EVENT_STREAM)
 }
 

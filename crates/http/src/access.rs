@@ -15,6 +15,7 @@ mod position_key;
 mod publish_policy;
 mod publisher;
 mod rules;
+mod sent_credentials;
 mod shared_accesses;
 
 pub use address_limit::AddressSlot;
@@ -29,3 +30,4 @@ pub use permit::Permit;
 pub use position_key::{POSITION_KEY_BYTES, PositionKey};
 pub(crate) use publisher::publisher;
 pub use rules::{Access, Publishers};
+pub use sent_credentials::SentCredentials;

@@ -34,11 +34,11 @@ mod routes;
 mod state;
 mod uploads;
 
-pub use accept::{PageFormat, accepted, accepted_of};
+pub use accept::{PageFormat, accepted, accepted_of, accepts_event_stream};
 pub use access::{
     Access, AddressSlot, Authorization, Client, DEFAULT_TOKEN_COOKIE, Gate, KeyRing,
     POSITION_KEY_BYTES, Permit, PositionKey, Publishers, REVOCATIONS_TOPIC, Replaced,
-    SubscribeAccess, TOKEN_PARAMETER, check_admin_key,
+    SentCredentials, SubscribeAccess, TOKEN_PARAMETER, check_admin_key,
 };
 pub use json_line::json_line;
 pub use parameters::{

@@ -83,10 +83,7 @@ impl Failure {
             AuthorizeError::NotSignedIn { .. } => Challenge::Missing,
             _ => Challenge::None,
         };
-        let status = StatusCode::from_u16(error.status());
-        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let refusal = Refusal::new(status, error.code(), error.client_message());
-        Self::new(refusal.with_source(error), challenge)
+        Self::new(error.into(), challenge)
     }
 
     /// The same for a client of this version, unless it is of one already.

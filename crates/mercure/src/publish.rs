@@ -3,9 +3,7 @@
 use bytes::Bytes;
 use futures_util::Stream;
 use sse_broadcaster_access::issuer::Purpose;
-use sse_broadcaster_http::{
-    AppState, Body, Publishers, Refusal, RequestHead, Response, read_whole,
-};
+use sse_broadcaster_http::{AppState, Body, Refusal, RequestHead, Response, read_whole};
 
 use crate::{
     Hub, Version,
@@ -33,13 +31,7 @@ pub(crate) async fn respond<B, E>(
 where
     B: Stream<Item = Result<Bytes, E>> + Unpin,
 {
-    if matches!(state.gate.access().publishers, Publishers::Nobody) {
-        return Err(Refusal::forbidden(
-            "publishing_disabled",
-            "publishing over HTTP is disabled on this server (--no-publish)",
-        )
-        .into());
-    }
+    state.gate.access().check_enabled()?;
     let Authorized { client, version } =
         authorized(hub, request, Purpose::Publish, address).await?;
     let Some(version) = version else {

@@ -16,7 +16,8 @@ use sse_broadcaster::{
 };
 use sse_broadcaster_access::{Grants, issuer::Purpose};
 use sse_broadcaster_http::{
-    AppState, Body, Client, Joining, OpenedStream, Refusal, RequestHead, Response, accepted, grant,
+    AppState, Body, Client, Joining, OpenedStream, Refusal, RequestHead, Response,
+    accepts_event_stream, grant,
 };
 
 use crate::{
@@ -196,8 +197,7 @@ fn reconnect_later(
     request: &impl RequestHead,
     failure: Failure,
 ) -> Result<(HeaderMap, Body), Failure> {
-    let is_for_streams = accepted(request).any(|(essence, _)| essence == "text/event-stream");
-    if !failure.is_temporary() || !is_for_streams {
+    if !failure.is_temporary() || !accepts_event_stream(request) {
         return Err(failure);
     }
     let after = Broadcaster::spread_retry().as_millis();

@@ -1,18 +1,16 @@
 //! What a client may read by its grants, and who finds them out.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use sse_broadcaster_access::{
-    Authorize, AuthorizeError, Credentials, Grants, PatternSet,
-    authorize::{Source, cookie_value},
-    issuer::Purpose,
+    Authorize, AuthorizeError, Credentials, Grants, PatternSet, authorize::Source, issuer::Purpose,
     revocation::Revocations,
 };
 
 use super::{
     client::Client, grant_topic::GrantTopic, granted_access::GrantedAccess,
-    shared_accesses::SharedAccesses,
+    sent_credentials::SentCredentials, shared_accesses::SharedAccesses,
 };
 use crate::{Refusal, RequestHead, parameters::query};
 
@@ -150,7 +148,10 @@ impl Authorization {
         request: &impl RequestHead,
         purpose: Purpose,
     ) -> Result<Client, Refusal> {
-        self.find(request, purpose).await.map_err(refused)
+        self.find(request, purpose).await.map_err(|error| {
+            log::info!("{error}");
+            error.into()
+        })
     }
 
     async fn find(
@@ -158,11 +159,21 @@ impl Authorization {
         request: &impl RequestHead,
         purpose: Purpose,
     ) -> Result<Client, AuthorizeError> {
-        let Some(authorize) = &self.0.authorize else {
+        if !self.is_enabled() {
             return Ok(self.client_of(Grants::anonymous(), None));
+        }
+        let settings = &*self.0;
+        let sent = SentCredentials::read(self, request);
+        let query_token = settings.query_tokens.then(|| token_in(request.query()));
+        let query_token = query_token.flatten();
+        let credentials = sent
+            .credentials(purpose)
+            .cookie_token(sent.cookie(settings.cookie_name(), |_| true))
+            .query_token(query_token.as_deref());
+        let credentials = match &settings.resource {
+            Some(resource) => credentials.resource(resource),
+            None => credentials,
         };
-        let sent = Sent::read(&self.0, authorize.as_ref(), request);
-        let credentials = sent.credentials(&self.0, purpose);
         self.client_by(&credentials).await
     }
 
@@ -230,66 +241,9 @@ impl Settings {
     }
 }
 
-/// What a request has that may identify its client.
-#[derive(Default)]
-struct Sent<'a> {
-    authorizations: Vec<&'a [u8]>,
-    cookies: Vec<&'a str>,
-    query_token: Option<String>,
-    headers: Vec<(&'a str, Cow<'a, str>)>,
-}
-
-impl<'a> Sent<'a> {
-    fn read(
-        settings: &Settings,
-        authorize: &'a dyn Authorize,
-        request: &'a impl RequestHead,
-    ) -> Self {
-        let text = |value: &'a [u8]| str::from_utf8(value).ok();
-        let mut sent = Self {
-            authorizations: request.header_values("authorization").collect(),
-            cookies: request.header_values("cookie").filter_map(text).collect(),
-            ..Self::default()
-        };
-        if settings.query_tokens {
-            let mut pairs = query::lossy_pairs(request.query().as_bytes());
-            let token = pairs.find(|(name, value)| name == TOKEN_PARAMETER && !value.is_empty());
-            sent.query_token = token.map(|(_, value)| value);
-        }
-        for name in authorize.wanted_headers() {
-            let values = request.header_values(name).map(String::from_utf8_lossy);
-            sent.headers.extend(values.map(|value| (&name[..], value)));
-        }
-        sent
-    }
-
-    fn credentials(&'a self, settings: &'a Settings, purpose: Purpose) -> Credentials<'a> {
-        let name = settings.cookie_name();
-        let mut in_cookies = self.cookies.iter();
-        let cookie_token = in_cookies.find_map(|header| cookie_value(header, name));
-        let mut credentials = Credentials::new(purpose)
-            .cookie_token(cookie_token)
-            .query_token(self.query_token.as_deref());
-        if let Some(resource) = &settings.resource {
-            credentials = credentials.resource(resource);
-        }
-        for value in &self.authorizations {
-            credentials = credentials.authorization(value);
-        }
-        for header in &self.cookies {
-            credentials = credentials.cookies(header);
-        }
-        for (name, value) in &self.headers {
-            credentials = credentials.header(name, value);
-        }
-        credentials
-    }
-}
-
-fn refused(error: AuthorizeError) -> Refusal {
-    log::info!("{error}");
-    let status = http::StatusCode::from_u16(error.status());
-    let status = status.unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
-    let refusal = Refusal::new(status, error.code(), error.client_message());
-    refusal.with_source(error)
+/// The token in a query, if there is one.
+fn token_in(query: &str) -> Option<String> {
+    let mut pairs = query::lossy_pairs(query.as_bytes());
+    let token = pairs.find(|(name, value)| name == TOKEN_PARAMETER && !value.is_empty());
+    token.map(|(_, token)| token)
 }

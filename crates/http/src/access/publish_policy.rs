@@ -49,12 +49,7 @@ impl Access {
         method: &str,
         request: &impl RequestHead,
     ) -> Result<Permit, Refusal> {
-        if matches!(self.publishers, Publishers::Nobody) {
-            return Err(Refusal::forbidden(
-                "publishing_disabled",
-                "publishing over HTTP is disabled on this server (--no-publish)",
-            ));
-        }
+        self.check_enabled()?;
         if let Publishers::Keys(keys) = &self.publishers {
             return check_key(keys, request);
         }
@@ -79,6 +74,20 @@ impl Access {
             check_local(request)?;
         }
         Ok(Permit::default())
+    }
+
+    /// Checks that publishing is not disabled for every client.
+    ///
+    /// # Errors
+    /// 403 `publishing_disabled` for [`Publishers::Nobody`].
+    pub fn check_enabled(&self) -> Result<(), Refusal> {
+        if matches!(self.publishers, Publishers::Nobody) {
+            return Err(Refusal::forbidden(
+                "publishing_disabled",
+                "publishing over HTTP is disabled on this server (--no-publish)",
+            ));
+        }
+        Ok(())
     }
 
     pub(super) fn is_publish_origin(&self, origin: Option<&str>) -> bool {

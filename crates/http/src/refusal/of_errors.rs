@@ -6,6 +6,7 @@ use sse_broadcaster::{
     event::Invalid,
     history::Unavailable,
 };
+use sse_broadcaster_access::AuthorizeError;
 use sse_broadcaster_signals::SignalError;
 
 use super::Refusal;
@@ -57,6 +58,14 @@ impl From<Unavailable> for Refusal {
 impl From<SubscribeError> for Refusal {
     fn from(error: SubscribeError) -> Self {
         Self::unavailable(error.code(), error.to_string()).with_source(error)
+    }
+}
+
+impl From<AuthorizeError> for Refusal {
+    fn from(error: AuthorizeError) -> Self {
+        let status = StatusCode::from_u16(error.status());
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self::new(status, error.code(), error.client_message()).with_source(error)
     }
 }
 
