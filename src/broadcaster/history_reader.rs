@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use super::{
     Broadcaster,
     inner::Inner,
-    replay::{buffers::Lease, rate_limiter::RateLimiter},
+    replay::{buffers::Lease, origin::Origin, rate_limiter::RateLimiter},
     start::Start,
 };
 use crate::{
@@ -101,9 +101,8 @@ impl Broadcaster {
             pace: self.inner.replays.rate_limiter(),
             lease: None,
         };
-        let decrypted = self.inner.positions.decrypted(start.clone());
-        let from = decrypted.from().unwrap_or(From::After(bounds.head));
-        let chunk = reader.read(from).await?;
+        let origin = self.inner.positions.brought(start.clone());
+        let chunk = reader.read(Some(&origin)).await?;
         if chunk.epoch != bounds.epoch {
             reader.epoch = chunk.epoch;
             reader.head = chunk.read_to;
@@ -131,7 +130,7 @@ impl HistoryReader {
             if let Some(until) = self.pace.wait(Instant::now()) {
                 tokio::time::sleep_until(until.into()).await;
             }
-            let chunk = self.read(From::After(self.read_to)).await?;
+            let chunk = self.read(None).await?;
             if chunk.gap || chunk.epoch != self.epoch {
                 self.ended = true;
             } else {
@@ -142,7 +141,8 @@ impl HistoryReader {
         Ok((!events.is_empty()).then_some(events))
     }
 
-    async fn read(&mut self, from: From<'_>) -> Result<Chunk, Unavailable> {
+    /// Reads on, or first from `origin`.
+    async fn read(&mut self, origin: Option<&Origin>) -> Result<Chunk, Unavailable> {
         let limit = Limit {
             events: CHUNK.events.min(self.remaining),
             ..CHUNK
@@ -150,7 +150,13 @@ impl HistoryReader {
         let (history, buffers) = (&self.inner.history, self.inner.replays.buffers());
         self.lease = None;
         let mut lease = buffers.lease(buffers.most_encoded(limit)).await?;
-        let chunk = history.read(from, &self.selector, limit).await?;
+        let chunk = if let Some(origin) = origin {
+            let history = &**history;
+            origin.read(history, &self.selector, limit, self.head).await
+        } else {
+            let from = From::After(self.read_to);
+            history.read(from, &self.selector, limit).await
+        }?;
         let text = chunk.events.iter().map(Found::text_bytes);
         lease.shrink_to(ENCODED * text.sum::<usize>());
         self.lease = Some(lease);

@@ -2,6 +2,7 @@
 
 pub(super) mod buffers;
 pub(super) mod found;
+pub(super) mod origin;
 pub(super) mod rate_limiter;
 pub(super) mod read_ahead;
 pub(super) mod single_flight;
@@ -13,10 +14,11 @@ use tokio::runtime::Handle;
 
 use self::{
     buffers::{Lease, ReplayBuffers},
+    origin::Origin,
     rate_limiter::RateLimiter,
     single_flight::{Locating, ReplaySingleFlight},
 };
-use super::{options::Options, start::Start};
+use super::options::Options;
 use crate::{
     event::{EventId, Selector},
     history::{Chunk, From, History, Limit, Unavailable},
@@ -63,10 +65,10 @@ impl ReplayReader {
         &self,
         selector: &Arc<Selector>,
         encoder: Option<TypeId>,
-        start: &Start,
+        origin: &Origin,
     ) -> Locating {
         let from = (&self.history, &self.buffers);
-        self.single_flight.locate(from, selector, encoder, start)
+        self.single_flight.locate(from, selector, encoder, origin)
     }
 
     /// What comes after this position, once there is room for it.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::start::Start;
+use super::{replay::origin::Origin, start::Start};
 use crate::{
     event::{EventId, Selector},
     history::Window,
@@ -47,13 +47,19 @@ impl VisiblePositions {
         }
     }
 
-    /// Where a stream begins, with an encrypted position decrypted.
-    pub(super) fn decrypted(&self, start: Start) -> Start {
-        if let (Start::After(text), Some(cipher)) = (&start, &self.cipher)
-            && let Ok(Position::Encrypted(encrypted)) = text.parse()
-        {
-            return Start::After(cipher.decrypt(encrypted).to_string());
+    /// Where a client that brings this is to begin: an encrypted position is decrypted, and anything else may be
+    /// guessed.
+    pub(super) fn brought(&self, start: Start) -> Origin {
+        let (Start::After(text), Some(cipher)) = (&start, &self.cipher) else {
+            return Origin::trusted(start);
+        };
+        if let Ok(Position::Encrypted(encrypted)) = text.parse() {
+            let id = cipher.decrypt(encrypted);
+            return Origin::trusted(Start::After(id.to_string()));
         }
-        start
+        Origin {
+            start,
+            may_be_guessed: true,
+        }
     }
 }

@@ -64,6 +64,8 @@ pub enum SelectedTopics {
     Topics(Box<[Topic]>),
     /// What matchers select, beside topics.
     Matching(Arc<Matching>),
+    /// Every topic, also those that begin with `$`: for reads by the broadcaster itself.
+    Every,
 }
 
 impl Selector {
@@ -121,6 +123,11 @@ impl Selector {
         } else {
             Self::of_matching(topics, matchers)
         })
+    }
+
+    /// Every event there is.
+    pub(crate) fn every_event() -> Self {
+        Self::of(SelectedTopics::Every).with_private()
     }
 
     fn of_matching(topics: Box<[Topic]>, matchers: Vec<Arc<dyn TopicMatcher>>) -> Self {
@@ -217,6 +224,7 @@ impl Selector {
                 topics.any(|topic| selected.iter().any(|one| one.as_str() == topic))
             }
             SelectedTopics::Matching(matching) => topics.any(|topic| matching.selects(topic)),
+            SelectedTopics::Every => true,
         }
     }
 

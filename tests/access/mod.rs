@@ -1,6 +1,7 @@
 //! Who may publish, which pages may read, and the responses to each, over real sockets.
 
 mod cors;
+mod guessed_ids;
 mod hosts;
 mod keys;
 mod positions;

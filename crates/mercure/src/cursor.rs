@@ -42,8 +42,8 @@ pub(crate) struct Resumed {
     pub(crate) reply: String,
 }
 
-/// Where a client with this cursor resumes. An id that history does not have, and one of the publisher's that this
-/// client may not read, resumes nowhere: nothing is replayed, and the response says `earliest`.
+/// Where a client with this cursor resumes. An id that history does not have, and that of an event that this client may
+/// not read, resumes nowhere: nothing is replayed, and the response says `earliest`.
 ///
 /// # Errors
 /// History cannot be reached.
@@ -92,6 +92,7 @@ async fn position(
     let aliased = broadcaster.find_alias(cursor, selector).await?;
     Ok(aliased.map(|position| position.to_string()))
 }
+
 /// The id under which a client of this selector knows this position.
 pub(crate) fn shown(broadcaster: &Broadcaster, position: EventId, selector: &Selector) -> String {
     match broadcaster.shown_position(position, selector) {

@@ -10,11 +10,11 @@ use std::{
 
 use futures_util::future::{BoxFuture, FutureExt as _, Shared};
 
-use super::{buffers::ReplayBuffers, found::Replay};
+use super::{buffers::ReplayBuffers, found::Replay, origin::Origin};
 use crate::{
     broadcaster::{size::CHUNK, start::Start},
     event::{EventId, Selector},
-    history::{From, History, Unavailable},
+    history::{History, Unavailable},
     sync::Mutex,
 };
 
@@ -37,7 +37,7 @@ struct Kept {
     selector: Arc<Selector>,
     /// There is room for one encoding of what is read.
     encoder: Option<TypeId>,
-    start: Start,
+    origin: Origin,
     begun: Instant,
     locating: Locating,
 }
@@ -49,16 +49,16 @@ impl ReplaySingleFlight {
         (history, buffers): (&Arc<dyn History>, &Arc<ReplayBuffers>),
         selector: &Arc<Selector>,
         encoder: Option<TypeId>,
-        start: &Start,
+        origin: &Origin,
     ) -> Locating {
         let locating = || {
             locate(
                 (Arc::clone(history), Arc::clone(buffers)),
                 Arc::clone(selector),
-                start.clone(),
+                origin.clone(),
             )
         };
-        let Some(position) = position(start) else {
+        let Some(position) = position(&origin.start) else {
             return locating();
         };
         let (bounds, now) = (history.bounds(), Instant::now());
@@ -69,7 +69,7 @@ impl ReplaySingleFlight {
         let mut kept = self.kept.lock();
         let found = kept.iter().find(|kept| {
             kept.encoder == encoder
-                && kept.start == *start
+                && kept.origin == *origin
                 && kept.selector == *selector
                 && kept.is_usable(now, bounds.epoch)
         });
@@ -85,7 +85,7 @@ impl ReplaySingleFlight {
         kept.push_back(Kept {
             selector: Arc::clone(selector),
             encoder,
-            start: start.clone(),
+            origin: origin.clone(),
             begun: now,
             locating: locating.clone(),
         });
@@ -133,12 +133,12 @@ fn position(start: &Start) -> Option<EventId> {
 fn locate(
     (history, buffers): (Arc<dyn History>, Arc<ReplayBuffers>),
     selector: Arc<Selector>,
-    start: Start,
+    origin: Origin,
 ) -> Locating {
     let locating = async move {
         let lease = buffers.lease(buffers.most_encoded(CHUNK)).await?;
-        let from = start.from().unwrap_or(From::Earliest);
-        let chunk = history.read(from, &selector, CHUNK).await?;
+        let head = history.bounds().head;
+        let chunk = origin.read(&*history, &selector, CHUNK, head).await?;
         Ok(Arc::new(Replay::of(chunk, lease)))
     };
     locating.boxed().shared()

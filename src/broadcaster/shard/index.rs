@@ -59,7 +59,7 @@ impl SenderIndexes {
 impl TopicIndex {
     pub(super) fn insert(&mut self, selector: &Selector, index: SenderIndex) {
         match selector.selected() {
-            SelectedTopics::All => self.all.insert(selector, index),
+            SelectedTopics::All | SelectedTopics::Every => self.all.insert(selector, index),
             SelectedTopics::Topics(topics) => self.insert_topics(topics, selector, index),
             SelectedTopics::Matching(matching) => {
                 self.insert_topics(matching.topics(), selector, index);
@@ -91,7 +91,7 @@ impl TopicIndex {
         let (mut all, mut touched, mut matchers) = (false, HashSet::new(), HashSet::new());
         for selector in selectors {
             match selector.selected() {
-                SelectedTopics::All => all = true,
+                SelectedTopics::All | SelectedTopics::Every => all = true,
                 SelectedTopics::Topics(topics) => touched.extend(topics),
                 SelectedTopics::Matching(matching) => {
                     touched.extend(matching.topics());

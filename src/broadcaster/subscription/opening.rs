@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Instant};
 use super::{Stage, Step, Subscription, next::send};
 use crate::{
     broadcaster::{
-        inner::Inner, item::Item, polls, reconnects, replay::found::Replay, start::Start,
+        item::Item,
+        polls, reconnects,
+        replay::{found::Replay, origin::Origin},
+        start::Start,
     },
     event::EventId,
     history::Unavailable,
@@ -26,7 +29,8 @@ impl Subscription {
             return send(retry);
         }
         if start != Start::Live {
-            self.locate(start);
+            let origin = self.inner.positions.brought(start.clone());
+            self.locate(start, &origin);
             return send(retry);
         }
         self.stage = Stage::Open;
@@ -40,12 +44,9 @@ impl Subscription {
         self.send_all([retry, connected].map(Item::Notice))
     }
 
-    pub(super) fn locate(&mut self, start: Start) -> Step {
-        let Inner {
-            positions, replays, ..
-        } = &*self.inner;
-        let from = positions.decrypted(start.clone());
-        let locating = replays.locate(&self.selector, self.encoder, &from);
+    pub(super) fn locate(&mut self, start: Start, origin: &Origin) -> Step {
+        let replays = &self.inner.replays;
+        let locating = replays.locate(&self.selector, self.encoder, origin);
         self.stage = Stage::Locating(start, locating);
         Step::Again
     }
@@ -149,19 +150,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_a_client_that_brought_the_id_of_a_private_event_is_connected_at_it() {
+    async fn the_id_of_a_private_event_counts_as_unknown_where_its_client_guessed_it() {
         let options = Options::default().position_cipher(Arc::new(Plain));
         let memory = Memory::new(Retention::default());
         let broadcaster = Broadcaster::start(memory, options).unwrap();
         let private = Event::builder("").topic("a").private().build().unwrap();
         let id = broadcaster.publish_one(private).await.unwrap();
         let encrypted = Position::Encrypted(Plain.encrypt(id));
+        let unknown = EventId::new(id.ms(), id.seq() + 1).to_string();
         let all = Selector::all;
 
         let with_state = broadcaster.subscribe_to_state(all(), Arc::new(Empty(id)));
         assert_eq!(connected(with_state.unwrap()).await, encrypted);
         let after = |text: String| broadcaster.subscribe(all(), Start::After(text)).unwrap();
-        assert_eq!(connected(after(id.to_string())).await, Position::Id(id));
+        assert_eq!(
+            connected(after(id.to_string())).await,
+            connected(after(unknown)).await
+        );
         assert_eq!(connected(after(encrypted.to_string())).await, encrypted);
         let live = broadcaster.subscribe(all(), Start::Live).unwrap();
         assert_eq!(connected(live).await, encrypted);

@@ -8,7 +8,7 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use super::{Stage, Step, Subscription};
 use crate::{
     broadcaster::{
-        replay::buffers::Lease,
+        replay::{buffers::Lease, origin::Origin},
         size::CHUNK,
         snapshot::{Snapshot, Snapshots},
         start::Start,
@@ -109,7 +109,9 @@ impl Subscription {
 
     pub(super) fn has_sent_state(&mut self, at: Option<EventId>) -> Step {
         if let Some(at) = at {
-            return self.locate(Start::After(at.to_string()));
+            let start = Start::After(at.to_string());
+            let origin = Origin::trusted(start.clone());
+            return self.locate(start, &origin);
         }
         self.read_state();
         Step::Again

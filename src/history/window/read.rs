@@ -127,7 +127,7 @@ impl Log {
             return Some(self.events.len());
         };
         match selector.selected() {
-            SelectedTopics::All => (0..self.events.len())
+            SelectedTopics::All | SelectedTopics::Every => (0..self.events.len())
                 .rev()
                 .filter(|index| is_admitted(*index))
                 .nth(nth),
@@ -153,7 +153,7 @@ impl Log {
 
     fn candidates(&self, start: usize, selector: &Selector, limit: Limit) -> Candidates {
         match selector.selected() {
-            SelectedTopics::All => self.of_any_topic(start, MAX_CHECKED),
+            SelectedTopics::All | SelectedTopics::Every => self.of_any_topic(start, MAX_CHECKED),
             SelectedTopics::Matching(matching) => {
                 self.of_any_topic(start, MAX_CHECKED / matching.handles().len())
             }
