@@ -29,7 +29,7 @@ pub use self::{
 };
 
 /// Longer than anything here takes, on the slowest machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The routes of the page, the metrics and the health checks, which an admin address takes over.
 pub const ADMIN_PATHS: [&str; 7] = [
