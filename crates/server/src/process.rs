@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! process/serve.rs            starts the server, and drains it at the end
+//! process/admission.rs        who may publish and read, and who operates the server
 //! process/history.rs          opens the history that the settings choose
 //! process/authorization.rs    who may read what: tokens and the application
 //! process/token_keys.rs       the keys of tokens, from files and URLs
@@ -15,6 +16,7 @@
 //! process/error.rs            why a server does not start, or stops
 //! ```
 
+mod admission;
 mod authorization;
 pub(crate) mod error;
 mod history;

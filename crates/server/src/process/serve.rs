@@ -8,16 +8,16 @@ use std::sync::{
 use rustix::fs::Mode;
 
 use super::{
-    authorization::{self, Opened},
+    admission::Admission,
     error::ServeError,
     history,
-    key_file::{self, KeySetting, Watched},
-    logging, mercure, presence,
+    key_file::{self, Watched},
+    logging, presence,
     revocations::KeptRevocations,
     signals::{self, Hangups, Shutdown},
 };
 use crate::{
-    config::{BadSetting, Config},
+    config::Config,
     http::{
         connection::limits::{self, Connections},
         listen::Listeners,
@@ -26,12 +26,8 @@ use crate::{
     },
     metrics::Metrics,
 };
-use sse_broadcaster::{
-    broadcaster::{Broadcaster, Options},
-    history::History,
-};
-use sse_broadcaster_actix::{Access, AppState, KeyRing, Publishers, SubscribeAccess, UploadLimits};
-use sse_broadcaster_http::PositionKey;
+use sse_broadcaster::broadcaster::{Broadcaster, Options};
+use sse_broadcaster_actix::{Access, AppState, KeyRing, UploadLimits};
 
 use sse_broadcaster_cli::open_files;
 
@@ -68,41 +64,15 @@ async fn run(
     let connections = connections(config, &listeners);
     let max_connections = connections.public;
     report_unreachable(config, max_connections);
-    let (keys, key_file) = publish_keys(config)?.load()?;
-    config.check_publishing(&listeners.addresses(), !keys.is_empty())?;
-    let access = access(config, &keys);
-    let Opened {
-        authorization,
-        revocations,
-        watched,
-        grantors,
-    } = authorization::open(config)?;
-    let opened_hub = mercure::open(config, grantors)?;
-    let (hub, hub_keys) = opened_hub
-        .map(|opened| (opened.hub, opened.watched))
-        .unzip();
-    let (admin_keys, admin_file) = admin_keys(config)?.load()?;
-    let key_files = [key_file, watched, hub_keys.flatten(), admin_file];
-    let key_files = key_files.into_iter().flatten().collect();
+    let (admission, key_files) = Admission::read(config, &listeners)?;
     actix_web::rt::spawn(follow_keys(key_files, hangups));
     let opened = history::open(config).await?;
-    let announcement = announcement(&opened.description, &listeners, &access);
-    let has_private_events = authorization.subscribe_access() != SubscribeAccess::Open
-        || !config.presence.presence.is_empty();
-    let cipher = if has_private_events {
-        Some(opened.key_store.cipher().await?)
-    } else {
-        None
-    };
-    let history = Arc::clone(&opened.history);
-    let broadcaster = start_broadcaster(config, opened.history, cipher, max_connections)?;
-    let revocations = match revocations {
-        Some(current) => Some(KeptRevocations::start(&broadcaster, history, current).await),
-        None => None,
-    };
-    if let Some(hub) = hub
-        .as_ref()
-        .filter(|_| config.mercure.mercure_subscriptions)
+    let announcement = announcement(&opened.description, &listeners, &admission.access);
+    let members = Arc::clone(&opened.members);
+    let (broadcaster, revocations) =
+        start_broadcaster(config, opened, &admission, max_connections).await?;
+    if let Some(hub) = &admission.hub
+        && config.mercure.mercure_subscriptions
     {
         hub.start_subscriptions(&broadcaster);
     }
@@ -113,20 +83,26 @@ async fn run(
         .slow(connections.slow_uploads())
         .idle_timeout(config.upload_idle_timeout);
     let state = AppState::new(&broadcaster)
-        .access(access)
-        .authorization(authorization)
+        .access(admission.access)
+        .authorization(admission.authorization)
         .upload_limits(uploads);
-    let state = presence::start(config, state, opened.members)?;
+    let state = presence::start(config, state, members)?;
     let status = Arc::new(Status {
         ready: Arc::clone(&ready),
         metrics: Metrics::new(&broadcaster, &direct, &state),
         direct,
         broadcaster: broadcaster.clone(),
-        admin: admin(admin_keys, revocations.as_ref()),
+        admin: admin(admission.admin_keys, revocations.as_ref()),
     });
-    let workers = Workers::start(listeners, config, connections, (&state, hub), &status)
-        .await
-        .map_err(ServeError::Run)?;
+    let workers = Workers::start(
+        listeners,
+        config,
+        connections,
+        (&state, admission.hub),
+        &status,
+    )
+    .await
+    .map_err(ServeError::Run)?;
     log::info!("{announcement}");
 
     let shutdown = shutdown.await;
@@ -183,24 +159,6 @@ fn admin(keys: KeyRing, revocations: Option<&Arc<KeptRevocations>>) -> Option<Ar
     }))
 }
 
-fn admin_keys(config: &Config) -> Result<KeySetting, BadSetting> {
-    Ok(KeySetting {
-        name: "keys of operators",
-        file_flag: "--admin-key-file",
-        fixed: config.checked_admin_keys()?,
-        file: config.access.admin_key_file.clone(),
-    })
-}
-
-fn publish_keys(config: &Config) -> Result<KeySetting, BadSetting> {
-    Ok(KeySetting {
-        name: "publish keys",
-        file_flag: "--publish-key-file",
-        fixed: config.checked_keys()?,
-        file: config.publish_key_file.clone(),
-    })
-}
-
 /// Reads the key files again when they change, and on SIGHUP.
 async fn follow_keys(files: Vec<Watched>, mut hangups: Hangups) {
     let mut requested = async || {
@@ -216,13 +174,30 @@ async fn follow_keys(files: Vec<Watched>, mut hangups: Hangups) {
     }
 }
 
-fn start_broadcaster(
+/// Starts the broadcaster on its history, and what history keeps of revocations.
+async fn start_broadcaster(
     config: &Config,
-    history: Arc<dyn History>,
-    cipher: Option<Arc<PositionKey>>,
+    opened: history::Opened,
+    admission: &Admission,
     max_connections: usize,
-) -> Result<Broadcaster, ServeError> {
-    let mut options = Options::default()
+) -> Result<(Broadcaster, Option<Arc<KeptRevocations>>), ServeError> {
+    let mut options = options(config, max_connections);
+    if admission.has_private_events(config) {
+        options = options.position_cipher(opened.key_store.cipher().await?);
+    }
+    let broadcaster = Broadcaster::on(Arc::clone(&opened.history), options)?;
+    let revocations = match &admission.revocations {
+        Some(current) => {
+            let current = Arc::clone(current);
+            Some(KeptRevocations::start(&broadcaster, opened.history, current).await)
+        }
+        None => None,
+    };
+    Ok((broadcaster, revocations))
+}
+
+fn options(config: &Config, max_connections: usize) -> Options {
+    Options::default()
         .shards(workers::count(config))
         .ping_interval(config.ping_interval)
         .publish_wait(config.publish_wait)
@@ -233,36 +208,7 @@ fn start_broadcaster(
                 .unwrap_or_else(|| limits::max_streams(max_connections)),
         )
         .replay_bytes_per_second(config.history.replay_bytes_per_second)
-        .replay_buffer_bytes(config.history.replay_buffer_bytes);
-    if let Some(cipher) = cipher {
-        options = options.position_cipher(cipher);
-    }
-    Ok(Broadcaster::on(history, options)?)
-}
-
-fn access(config: &Config, keys: &KeyRing) -> Access {
-    let publishers = if config.no_publish {
-        Publishers::Nobody
-    } else if !keys.is_empty() {
-        Publishers::Keys(keys.clone())
-    } else if config.allow_anonymous_publish {
-        Publishers::Anyone
-    } else if config.access.has_grants() || config.mercure.has_publisher_key() {
-        Publishers::Granted
-    } else {
-        Publishers::Local
-    };
-    let given = |texts: &[String]| {
-        let given = texts.iter().filter(|text| !text.is_empty());
-        given.cloned().collect::<Vec<_>>()
-    };
-    Access::default()
-        .publishers(publishers)
-        .publish_origins(given(&config.publish_origin))
-        .read_origins(given(&config.cors_origin))
-        .hosts(given(&config.host))
-        .get_publishes(!config.no_get_publish)
-        .max_per_address(config.max_subscribers_per_address)
+        .replay_buffer_bytes(config.history.replay_buffer_bytes)
 }
 
 fn announcement(history: &str, listeners: &Listeners, access: &Access) -> String {
