@@ -54,6 +54,7 @@ mod credentials_tests;
 mod tokens;
 #[cfg(test)]
 mod tokens_tests;
+mod turns;
 
 pub use application::{Application, ApplicationOptions, MAX_TTL};
 pub use credentials::{Credentials, Source, cookie_value};

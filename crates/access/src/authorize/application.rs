@@ -1,14 +1,14 @@
 use std::{
     fmt,
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 use serde_json::Value;
-use tokio::sync::Semaphore;
 
-use super::{Authorize, AuthorizeError, Credentials};
+use super::{Authorize, AuthorizeError, Credentials, turns::Turns};
 use crate::{
     cache::{Cache, DEFAULT_BYTES, DEFAULT_ENTRIES, Digest, digest_of},
     flight::Flights,
@@ -25,6 +25,8 @@ pub const MAX_SENT_BYTES: usize = 16 << 10;
 pub const MAX_RESPONSE_BYTES: usize = 256 << 10;
 /// Most clients with different credentials that wait for the application at a time. More are sent away.
 pub const MAX_WAITING: usize = 10_000;
+/// Most of these from one address.
+pub const MAX_WAITING_OF_ADDRESS: usize = MAX_WAITING / 2;
 /// Longest that grants are valid, whatever the application says.
 pub const MAX_TTL: Duration = Duration::from_secs(86_400);
 
@@ -99,7 +101,7 @@ struct Inner {
     url: HttpUrl,
     transport: Arc<dyn Transport>,
     options: ApplicationOptions,
-    permits: Semaphore,
+    turns: Arc<Turns>,
     cache: Cache<Outcome>,
     flights: Arc<Flights<Digest, Outcome>>,
 }
@@ -123,7 +125,7 @@ impl Application {
         Self(Arc::new(Inner {
             url,
             transport,
-            permits: Semaphore::new(options.concurrency.max(1)),
+            turns: Turns::new(options.concurrency.max(1), MAX_WAITING_OF_ADDRESS),
             cache: Cache::new(options.cache.0, options.cache.1),
             options,
             flights: Flights::new(),
@@ -160,8 +162,8 @@ impl Application {
             if let Some(known) = inner.known(&key) {
                 return Some(std::future::ready(known).boxed());
             }
-            let inner = inner.clone();
-            Some(async move { inner.ask(key, headers).await }.boxed())
+            let (inner, address) = (inner.clone(), credentials.sent_from());
+            Some(async move { inner.ask(key, headers, address).await }.boxed())
         };
         if inner.flights.len() >= MAX_WAITING {
             return Err(unreachable("too many clients wait for the application"));
@@ -210,12 +212,21 @@ impl Inner {
         (!known.as_ref().is_ok_and(is_revoked)).then_some(known)
     }
 
-    async fn ask(&self, key: Digest, headers: Vec<(String, String)>) -> Outcome {
-        let turn = tokio::time::timeout(self.options.queue_timeout, self.permits.acquire()).await;
-        let Ok(Ok(_permit)) = turn else {
-            return Err(unreachable(
-                "the application answers too slowly for all clients that wait",
-            ));
+    async fn ask(
+        &self,
+        key: Digest,
+        headers: Vec<(String, String)>,
+        address: Option<IpAddr>,
+    ) -> Outcome {
+        let turn = self.turns.take(address);
+        let _turn = match tokio::time::timeout(self.options.queue_timeout, turn).await {
+            Ok(Some(turn)) => turn,
+            Ok(None) => return Err(unreachable("too many clients of this address wait")),
+            Err(_) => {
+                return Err(unreachable(
+                    "the application answers too slowly for all clients that wait",
+                ));
+            }
         };
         let mut headers = headers;
         headers.push(("accept".to_owned(), "application/json".to_owned()));

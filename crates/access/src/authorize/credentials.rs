@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use crate::{
     issuer::Purpose,
@@ -17,6 +17,7 @@ pub struct Credentials<'a> {
     query_token: Option<&'a str>,
     cookies: Vec<&'a str>,
     headers: Vec<(&'a str, &'a str)>,
+    address: Option<IpAddr>,
 }
 
 /// Where a token was found.
@@ -42,6 +43,7 @@ impl<'a> Credentials<'a> {
             query_token: None,
             cookies: Vec::new(),
             headers: Vec::new(),
+            address: None,
         }
     }
 
@@ -80,6 +82,16 @@ impl<'a> Credentials<'a> {
     pub fn header(mut self, name: &'a str, value: &'a str) -> Self {
         self.headers.push((name, value));
         self
+    }
+
+    /// Where the request came from. Where requests have to wait for the application, addresses take turns.
+    pub fn address(mut self, address: Option<IpAddr>) -> Self {
+        self.address = address;
+        self
+    }
+
+    pub(super) fn sent_from(&self) -> Option<IpAddr> {
+        self.address
     }
 
     /// The token, and where it was: in the header, else in the cookie, else in the query.

@@ -60,7 +60,7 @@ impl Drop for AddressSlot {
 }
 
 /// The addresses that count as one client: a client of IPv6 usually has a whole /64.
-fn network_of(address: IpAddr) -> IpAddr {
+pub(super) fn network_of(address: IpAddr) -> IpAddr {
     const NETWORK: u128 = u128::MAX << 64;
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),

@@ -1,10 +1,10 @@
 //! What a request has that may identify its client, for credentials that borrow it.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, net::IpAddr};
 
 use sse_broadcaster_access::{Credentials, authorize::cookie_value, issuer::Purpose};
 
-use super::authorization::Authorization;
+use super::{address_limit::network_of, authorization::Authorization};
 use crate::RequestHead;
 
 /// The headers of a request that may identify its client, for every protocol. Which cookie or parameter may have a token
@@ -14,6 +14,7 @@ pub struct SentCredentials<'a> {
     authorizations: Vec<&'a [u8]>,
     cookies: Vec<&'a str>,
     wanted: Vec<(&'a str, Cow<'a, str>)>,
+    network: Option<IpAddr>,
 }
 
 impl<'a> SentCredentials<'a> {
@@ -28,6 +29,7 @@ impl<'a> SentCredentials<'a> {
             authorizations: request.header_values("authorization").collect(),
             cookies: request.header_values("cookie").filter_map(text).collect(),
             wanted: wanted.collect(),
+            network: request.peer_ip().map(network_of),
         }
     }
 
@@ -40,7 +42,7 @@ impl<'a> SentCredentials<'a> {
 
     /// Credentials with these headers, without a token of a cookie or a parameter.
     pub fn credentials(&self, purpose: Purpose) -> Credentials<'_> {
-        let mut credentials = Credentials::new(purpose);
+        let mut credentials = Credentials::new(purpose).address(self.network);
         for value in &self.authorizations {
             credentials = credentials.authorization(value);
         }
