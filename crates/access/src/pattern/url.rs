@@ -75,16 +75,35 @@ impl fmt::Debug for BaseUrl {
 #[derive(Debug)]
 struct Bounded {
     text: String,
-    /// Compiled when it is first needed, if it is sure to be valid: of most components it never is.
-    regex: OnceLock<Option<Regex>>,
+    /// Set once the component is known to need it, or here if it may be invalid: of most components it is not.
+    compiled: OnceLock<Compiled>,
+}
+
+#[derive(Debug)]
+enum Compiled {
+    Steps(Steps),
+    Regex(Regex),
 }
 
 impl Bounded {
-    fn compile(text: &str) -> Option<Regex> {
+    fn compile(text: &str) -> Option<Compiled> {
+        if let Some(steps) = Steps::of(text) {
+            return Some(Compiled::Steps(steps));
+        }
         let mut builder = regex::RegexBuilder::new(text);
         builder.size_limit(MAX_COMPONENT_BYTES);
         builder.dfa_size_limit(MAX_COMPONENT_BYTES);
-        builder.build().ok()
+        builder.build().ok().map(Compiled::Regex)
+    }
+
+    /// Whether it compiles. Done for whoever sends a pattern, and not while topics are matched.
+    fn prepare(&self) -> bool {
+        if self.compiled.get().is_none()
+            && let Some(compiled) = Self::compile(&self.text)
+        {
+            let _ = self.compiled.set(compiled);
+        }
+        self.compiled.get().is_some()
     }
 }
 
@@ -96,18 +115,21 @@ impl RegExp for Bounded {
     fn parse(text: &str, _flags: &str, _force_eval: bool) -> Result<Self, ()> {
         // What `*` and `:name` become. What the pattern's author wrote as such is in parentheses, too.
         let others = text.replace("(.*)", "").replace("([^/]+?)", "");
-        let regex = if others.contains('(') {
-            OnceLock::from(Some(Self::compile(text).ok_or(())?))
+        let compiled = if others.contains('(') {
+            OnceLock::from(Self::compile(text).ok_or(())?)
         } else {
             OnceLock::new()
         };
         let text = text.to_owned();
-        Ok(Self { text, regex })
+        Ok(Self { text, compiled })
     }
 
     fn matches<'a>(&self, text: &'a str) -> Option<Vec<Option<&'a str>>> {
-        let regex = self.regex.get_or_init(|| Self::compile(&self.text));
-        regex.as_ref()?.is_match(text).then(Vec::new)
+        let matches = match self.compiled.get()? {
+            Compiled::Steps(steps) => steps.matches(text),
+            Compiled::Regex(regex) => regex.is_match(text),
+        };
+        matches.then(Vec::new)
     }
 
     fn pattern_string(&self) -> &str {
@@ -115,8 +137,10 @@ impl RegExp for Bounded {
     }
 }
 
+mod steps;
 mod topic;
 
+use steps::Steps;
 pub(super) use topic::TopicUrl;
 
 #[derive(Debug, Clone, Copy)]
@@ -203,6 +227,9 @@ impl UrlPattern {
             (Component::Password, parsed.password.matcher),
         ];
         components.retain(|(_, matcher)| !matches_all(matcher));
+        if !components.iter().all(|(_, matcher)| prepare(matcher)) {
+            return Err(invalid(urlpattern::Error::RegExp(())));
+        }
         Ok(Self {
             base: base.cloned(),
             components: components.into(),
@@ -250,6 +277,13 @@ fn component_matches(matcher: &Matcher<Bounded>, input: &str) -> bool {
             regexp.is_ok_and(|regexp| regexp.matches(between).is_some())
         }
     })
+}
+
+fn prepare(matcher: &Matcher<Bounded>) -> bool {
+    match &matcher.inner {
+        InnerMatcher::RegExp { regexp } => regexp.as_ref().is_ok_and(Bounded::prepare),
+        _ => true,
+    }
 }
 
 fn matches_all(matcher: &Matcher<Bounded>) -> bool {
