@@ -1,6 +1,9 @@
 //! Results for a while, by a digest of what they are for: bounded in number and in bytes.
 
-use std::{collections::HashMap, time::Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
@@ -13,10 +16,13 @@ pub const DEFAULT_BYTES: usize = 64 << 20;
 
 const SHARDS: usize = 16;
 /// What an entry takes beside its value.
-const ENTRY_BYTES: usize = 128;
+const ENTRY_BYTES: usize = 64;
+/// In units of this, entries end: for the memory of many, that is kept in 32 bits.
+const TICK: Duration = Duration::from_millis(100);
 
-/// SHA-256 of what a result is for, so that no token or cookie is kept.
-pub(crate) type Digest = [u8; 32];
+/// SHA-256 of what a result is for, so that no token or cookie is kept: its first half. To get the result of another
+/// client, who cannot be made to send something chosen, takes a second preimage of 128 bits.
+pub(crate) type Digest = [u8; 16];
 
 /// Of parts, each with its length, so that none can be taken for another.
 pub(crate) fn digest_of(parts: &[&[u8]]) -> Digest {
@@ -25,14 +31,15 @@ pub(crate) fn digest_of(parts: &[&[u8]]) -> Digest {
         text.extend_from_slice(&(part.len() as u64).to_le_bytes());
         text.extend_from_slice(part);
     }
-    let mut array = [0; 32];
-    array.copy_from_slice(digest(&SHA256, &text).as_ref());
-    array
+    let mut half = [0; 16];
+    half.copy_from_slice(&digest(&SHA256, &text).as_ref()[..16]);
+    half
 }
 
 /// A cache. What has not been asked for lately makes room for what is new.
 pub(crate) struct Cache<V> {
     shards: Box<[Mutex<Shard<V>>]>,
+    began: Instant,
     max_entries: usize,
     max_bytes: usize,
 }
@@ -50,8 +57,9 @@ struct Half<V> {
 
 struct Entry<V> {
     value: V,
-    until: Option<Instant>,
-    bytes: usize,
+    /// In ticks since the cache began.
+    until: u32,
+    bytes: u32,
 }
 
 impl<V> Default for Half<V> {
@@ -73,6 +81,7 @@ impl<V: Clone> Cache<V> {
         };
         Self {
             shards: (0..SHARDS).map(|_| shard()).collect(),
+            began: Instant::now(),
             max_entries: max_entries / SHARDS / 2,
             max_bytes: max_bytes / SHARDS / 2,
         }
@@ -80,27 +89,29 @@ impl<V: Clone> Cache<V> {
 
     /// What was put in, unless its time has ended.
     pub(crate) fn get(&self, key: &Digest, now: Instant) -> Option<V> {
+        let now = self.ticks(now);
         let mut shard = self.shard(key).lock();
         if let Some(entry) = shard.young.entries.get(key) {
-            return entry.is_valid(now).then(|| entry.value.clone());
+            return (now < entry.until).then(|| entry.value.clone());
         }
         let entry = shard.old.entries.remove(key)?;
-        shard.old.bytes -= entry.bytes;
-        let value = entry.is_valid(now).then(|| entry.value.clone())?;
+        shard.old.bytes -= entry.bytes as usize;
+        let value = (now < entry.until).then(|| entry.value.clone())?;
         let left = self.insert(&mut shard, *key, entry);
         drop(shard);
         drop(left);
         Some(value)
     }
 
-    /// Keeps a value until then, or as long as there is room.
+    /// Keeps a value until then, or at most a tenth of a second less, or as long as there is room.
     pub(crate) fn put(&self, key: Digest, value: V, until: Option<Instant>, bytes: usize) {
+        let bytes = bytes.saturating_add(ENTRY_BYTES);
         let entry = Entry {
             value,
-            until,
-            bytes: bytes + ENTRY_BYTES,
+            until: until.map_or(u32::MAX, |until| self.ticks(until)),
+            bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
         };
-        if self.max_entries == 0 || entry.bytes > self.max_bytes {
+        if self.max_entries == 0 || bytes > self.max_bytes {
             return;
         }
         let mut shard = self.shard(&key).lock();
@@ -122,22 +133,27 @@ impl<V: Clone> Cache<V> {
         }
     }
 
+    fn ticks(&self, at: Instant) -> u32 {
+        let ticks = at.saturating_duration_since(self.began).as_millis() / TICK.as_millis();
+        u32::try_from(ticks).unwrap_or(u32::MAX)
+    }
+
     fn shard(&self, key: &Digest) -> &Mutex<Shard<V>> {
         &self.shards[usize::from(key[0]) % SHARDS]
     }
 
     /// Returns what had to go, which is dropped best without the lock.
     fn insert(&self, shard: &mut Shard<V>, key: Digest, entry: Entry<V>) -> Option<Half<V>> {
-        let young = &shard.young;
+        let (young, bytes) = (&shard.young, entry.bytes as usize);
         let is_full =
-            young.entries.len() >= self.max_entries || young.bytes + entry.bytes > self.max_bytes;
+            young.entries.len() >= self.max_entries || young.bytes + bytes > self.max_bytes;
         let left = is_full.then(|| {
             let young = std::mem::take(&mut shard.young);
             std::mem::replace(&mut shard.old, young)
         });
-        shard.young.bytes += entry.bytes;
+        shard.young.bytes += bytes;
         if let Some(replaced) = shard.young.entries.insert(key, entry) {
-            shard.young.bytes -= replaced.bytes;
+            shard.young.bytes -= replaced.bytes as usize;
         }
         left
     }
@@ -150,12 +166,6 @@ impl<V: Clone> Cache<V> {
             let (young, old) = (of(&shard.young), of(&shard.old));
             (sum.0 + young.0 + old.0, sum.1 + young.1 + old.1)
         })
-    }
-}
-
-impl<V> Entry<V> {
-    fn is_valid(&self, now: Instant) -> bool {
-        self.until.is_none_or(|until| now < until)
     }
 }
 

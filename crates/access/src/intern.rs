@@ -8,7 +8,6 @@ use std::{
 
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
-use smallvec::SmallVec;
 
 /// Most values that one table knows of. Further ones are not shared, and cost memory of their own.
 const MAX_SHARED: usize = 200_000;
@@ -20,9 +19,8 @@ pub(crate) struct Interner<T>(LazyLock<Mutex<Table<T>>>);
 
 struct Table<T> {
     hasher: RandomState,
-    /// By hash, so that a value is stored only once, in its `Arc`.
-    values: HashMap<u64, SmallVec<[Weak<T>; 1]>, RandomState>,
-    len: usize,
+    /// By hash, so that a value is stored only once, in its `Arc`. Of two with one hash the later is shared.
+    values: HashMap<u64, Weak<T>, RandomState>,
     /// After how many more values dead entries are swept.
     until_sweep: usize,
 }
@@ -64,16 +62,13 @@ impl<T> Table<T> {
         Self {
             hasher: RandomState::default(),
             values: HashMap::default(),
-            len: 0,
             until_sweep: MIN_BETWEEN_SWEEPS,
         }
     }
 
     fn find(&self, hash: u64, is_it: impl Fn(&T) -> bool) -> Option<Arc<T>> {
-        let held = self.values.get(&hash)?;
-        held.iter()
-            .filter_map(Weak::upgrade)
-            .find(|value| is_it(value))
+        let held = self.values.get(&hash)?.upgrade()?;
+        is_it(&held).then_some(held)
     }
 
     fn insert(&mut self, hash: u64, value: &Arc<T>) {
@@ -81,21 +76,14 @@ impl<T> Table<T> {
         if self.until_sweep == 0 {
             self.sweep();
         }
-        if self.len < MAX_SHARED {
-            let of_hash = self.values.entry(hash).or_default();
-            of_hash.push(Arc::downgrade(value));
-            self.len += 1;
+        if self.values.len() < MAX_SHARED {
+            self.values.insert(hash, Arc::downgrade(value));
         }
     }
 
     fn sweep(&mut self) {
-        self.len = 0;
-        self.values.retain(|_, held| {
-            held.retain(|value| value.strong_count() > 0);
-            self.len += held.len();
-            !held.is_empty()
-        });
-        self.until_sweep = self.len.max(MIN_BETWEEN_SWEEPS);
+        self.values.retain(|_, held| held.strong_count() > 0);
+        self.until_sweep = self.values.len().max(MIN_BETWEEN_SWEEPS);
     }
 }
 
@@ -114,7 +102,8 @@ mod tests {
             TABLE.intern(n.to_string());
         }
         let table = TABLE.0.lock();
-        assert!(table.len <= MIN_BETWEEN_SWEEPS + 1, "{} entries", table.len);
+        let len = table.values.len();
+        assert!(len <= MIN_BETWEEN_SWEEPS + 1, "{len} entries");
         drop(table);
         assert!(Arc::ptr_eq(&one, &TABLE.intern("one".to_owned())));
     }

@@ -26,7 +26,7 @@ pub struct Tokens {
     current: RwLock<Current>,
     base: Option<BaseUrl>,
     revocations: Option<Arc<Revocations>>,
-    cache: Cache<Known>,
+    cache: Cache<Arc<Grants>>,
     verified: AtomicU64,
 }
 
@@ -35,15 +35,6 @@ pub struct Tokens {
 struct Current {
     issuers: Issuers,
     reloads: u64,
-}
-
-/// Of what state of the keys a verification is: the reloads, and the versions of all fetched sets.
-type Stamp = (u64, u64);
-
-#[derive(Clone)]
-struct Known {
-    grants: Arc<Grants>,
-    stamp: Stamp,
 }
 
 impl Tokens {
@@ -132,16 +123,14 @@ impl Tokens {
         purpose: Purpose,
         resource: Option<&str>,
     ) -> Result<Arc<Grants>, TokenError> {
-        let key = key_of(token, purpose, resource);
         let current = self.current.read().clone();
-        // Read before the keys are: if they change meanwhile, what is kept counts as old.
-        let stamp = (current.reloads, current.issuers.version());
+        // Before the keys are read: if they change meanwhile, what is kept is not found with the new ones.
+        let key = key_of(token, purpose, resource, &current);
         let now = Instant::now();
         let known = self.cache.get(&key, now);
         // Past `exp`, but within the leeway, what is accepted has another end.
-        let counts = |known: &Known| known.stamp == stamp && !known.grants.is_expired(now);
-        if let Some(known) = known.filter(counts) {
-            return self.unless_revoked(known.grants, None);
+        if let Some(known) = known.filter(|known| !known.is_expired(now)) {
+            return self.unless_revoked(known, None);
         }
         let of_resource = match (&self.base, resource) {
             (None, Some(resource)) => BaseUrl::parse(resource).ok(),
@@ -155,21 +144,18 @@ impl Tokens {
         };
         self.verified.fetch_add(1, Ordering::Relaxed);
         let verified = token::verify(token, &current.issuers, context)?;
-        self.keep(key, token, &verified, stamp);
+        self.keep(key, token, &verified);
         self.unless_revoked(verified.grants, verified.key_id.as_deref())
     }
 
-    fn keep(&self, key: Digest, token: &str, verified: &Verified, stamp: Stamp) {
+    fn keep(&self, key: Digest, token: &str, verified: &Verified) {
         let until = verified.until.map(|until| {
             let left = until.duration_since(SystemTime::now()).unwrap_or_default();
             Instant::now() + left
         });
-        let known = Known {
-            grants: verified.grants.clone(),
-            stamp,
-        };
         // Claims take some more as grants than as text.
-        self.cache.put(key, known, until, 512 + 2 * token.len());
+        let bytes = 512 + 2 * token.len();
+        self.cache.put(key, verified.grants.clone(), until, bytes);
     }
 
     fn unless_revoked(
@@ -250,13 +236,15 @@ impl Tokens {
     }
 }
 
-/// The same token may be right for one purpose or resource and wrong for another.
-fn key_of(token: &str, purpose: Purpose, resource: Option<&str>) -> Digest {
+/// The same token may be right for one purpose or resource, or with the keys of before, and wrong for another.
+fn key_of(token: &str, purpose: Purpose, resource: Option<&str>, current: &Current) -> Digest {
     let purpose: &[u8] = match purpose {
         Purpose::Subscribe => b"subscribe",
         Purpose::Publish => b"publish",
     };
     digest_of(&[
+        &current.reloads.to_le_bytes(),
+        &current.issuers.version().to_le_bytes(),
         purpose,
         resource.unwrap_or_default().as_bytes(),
         token.as_bytes(),
