@@ -23,6 +23,9 @@ pub mod authorize;
 mod cache;
 mod crypto;
 mod flight;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod grants;
 mod intern;
 pub mod issuer;

@@ -23,6 +23,9 @@ mod cursor;
 mod encoder;
 mod failure;
 mod form;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hub;
 mod id;
 mod keys;
