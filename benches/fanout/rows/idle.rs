@@ -23,18 +23,18 @@ pub struct Idle {
 
 /// The cost of each subscriber, and their open streams.
 pub fn measure(kind: Kind, server: &Server, count: usize) -> (Idle, Streams) {
-    measure_with(server, count, |count| {
+    measure_with(server, (FIRST, count), |count| {
         StreamsConfig::of(kind, server, count)
     })
 }
 
-/// The same, with these streams.
+/// The same with these streams, of which some connect first.
 pub fn measure_with(
     server: &Server,
-    count: usize,
+    (first, count): (usize, usize),
     config: impl Fn(usize) -> StreamsConfig,
 ) -> (Idle, Streams) {
-    let _first = Streams::open(config(FIRST));
+    let _first = Streams::open(config(first));
     thread::sleep(SETTLES);
     let (cpu, resident) = (server.cpu_micros(), server.resident());
     let streams = Streams::open(config(count));

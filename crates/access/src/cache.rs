@@ -1,11 +1,12 @@
 //! Results for a while, by a digest of what they are for: bounded in number and in bytes.
 
 use std::{
-    collections::HashMap,
+    hash::BuildHasher as _,
     time::{Duration, Instant},
 };
 
 use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 use parking_lot::Mutex;
 use ring::digest::{SHA256, digest};
 
@@ -17,6 +18,8 @@ pub const DEFAULT_BYTES: usize = 64 << 20;
 const SHARDS: usize = 16;
 /// What an entry takes beside its value.
 const ENTRY_BYTES: usize = 64;
+/// Entries that are allocated at once.
+const PIECE: usize = 64;
 /// In units of this, entries end: for the memory of many, that is kept in 32 bits.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -50,12 +53,17 @@ struct Shard<V> {
     old: Half<V>,
 }
 
+/// Entries in pieces that never move, and where the entry of a key is. A map of entries would take twice the memory for
+/// a while, whenever it grows, which the allocator keeps.
 struct Half<V> {
-    entries: HashMap<Digest, Entry<V>, RandomState>,
+    pieces: Vec<Vec<Entry<V>>>,
+    places: HashTable<u32>,
+    hasher: RandomState,
     bytes: usize,
 }
 
 struct Entry<V> {
+    key: Digest,
     value: V,
     /// In ticks since the cache began.
     until: u32,
@@ -65,10 +73,57 @@ struct Entry<V> {
 impl<V> Default for Half<V> {
     fn default() -> Self {
         Self {
-            entries: HashMap::default(),
+            pieces: Vec::new(),
+            places: HashTable::new(),
+            hasher: RandomState::default(),
             bytes: 0,
         }
     }
+}
+
+impl<V> Half<V> {
+    fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    fn get(&self, key: &Digest) -> Option<&Entry<V>> {
+        let is_it = |place: &u32| entry(&self.pieces, *place).key == *key;
+        let place = self.places.find(self.hasher.hash_one(key), is_it)?;
+        Some(entry(&self.pieces, *place))
+    }
+
+    /// Adds an entry, or replaces the one with its key.
+    fn insert(&mut self, new: Entry<V>) {
+        self.bytes += new.bytes as usize;
+        let hash = self.hasher.hash_one(new.key);
+        let is_it = |place: &u32| entry(&self.pieces, *place).key == new.key;
+        if let Some(place) = self.places.find(hash, is_it).copied() {
+            let (piece, at) = parts(place);
+            let replaced = std::mem::replace(&mut self.pieces[piece][at], new);
+            self.bytes -= replaced.bytes as usize;
+            return;
+        }
+        // Bounded by the entries of the cache.
+        let place = u32::try_from(self.len()).expect("fewer than 2^32 entries");
+        let (piece, _) = parts(place);
+        if piece == self.pieces.len() {
+            self.pieces.push(Vec::with_capacity(PIECE));
+        }
+        self.pieces[piece].push(new);
+        let (pieces, hasher) = (&self.pieces, &self.hasher);
+        let hash_of = |place: &u32| hasher.hash_one(entry(pieces, *place).key);
+        self.places.insert_unique(hash, place, hash_of);
+    }
+}
+
+/// In which piece, and where in it.
+fn parts(place: u32) -> (usize, usize) {
+    (place as usize / PIECE, place as usize % PIECE)
+}
+
+fn entry<V>(pieces: &[Vec<Entry<V>>], place: u32) -> &Entry<V> {
+    let (piece, at) = parts(place);
+    &pieces[piece][at]
 }
 
 impl<V: Clone> Cache<V> {
@@ -91,13 +146,16 @@ impl<V: Clone> Cache<V> {
     pub(crate) fn get(&self, key: &Digest, now: Instant) -> Option<V> {
         let now = self.ticks(now);
         let mut shard = self.shard(key).lock();
-        if let Some(entry) = shard.young.entries.get(key) {
+        if let Some(entry) = shard.young.get(key) {
             return (now < entry.until).then(|| entry.value.clone());
         }
-        let entry = shard.old.entries.remove(key)?;
-        shard.old.bytes -= entry.bytes as usize;
-        let value = (now < entry.until).then(|| entry.value.clone())?;
-        let left = self.insert(&mut shard, *key, entry);
+        let entry = shard.old.get(key).filter(|entry| now < entry.until)?;
+        let value = entry.value.clone();
+        let entry = Entry {
+            value: value.clone(),
+            ..*entry
+        };
+        let left = self.insert(&mut shard, entry);
         drop(shard);
         drop(left);
         Some(value)
@@ -107,6 +165,7 @@ impl<V: Clone> Cache<V> {
     pub(crate) fn put(&self, key: Digest, value: V, until: Option<Instant>, bytes: usize) {
         let bytes = bytes.saturating_add(ENTRY_BYTES);
         let entry = Entry {
+            key,
             value,
             until: until.map_or(u32::MAX, |until| self.ticks(until)),
             bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
@@ -115,7 +174,7 @@ impl<V: Clone> Cache<V> {
             return;
         }
         let mut shard = self.shard(&key).lock();
-        let left = self.insert(&mut shard, key, entry);
+        let left = self.insert(&mut shard, entry);
         drop(shard);
         drop(left);
     }
@@ -143,24 +202,20 @@ impl<V: Clone> Cache<V> {
     }
 
     /// Returns what had to go, which is dropped best without the lock.
-    fn insert(&self, shard: &mut Shard<V>, key: Digest, entry: Entry<V>) -> Option<Half<V>> {
-        let (young, bytes) = (&shard.young, entry.bytes as usize);
-        let is_full =
-            young.entries.len() >= self.max_entries || young.bytes + bytes > self.max_bytes;
+    fn insert(&self, shard: &mut Shard<V>, entry: Entry<V>) -> Option<Half<V>> {
+        let bytes = shard.young.bytes + entry.bytes as usize;
+        let is_full = shard.young.len() >= self.max_entries || bytes > self.max_bytes;
         let left = is_full.then(|| {
             let young = std::mem::take(&mut shard.young);
             std::mem::replace(&mut shard.old, young)
         });
-        shard.young.bytes += bytes;
-        if let Some(replaced) = shard.young.entries.insert(key, entry) {
-            shard.young.bytes -= replaced.bytes as usize;
-        }
+        shard.young.insert(entry);
         left
     }
 
     #[cfg(test)]
     fn len_and_bytes(&self) -> (usize, usize) {
-        let of = |half: &Half<V>| (half.entries.len(), half.bytes);
+        let of = |half: &Half<V>| (half.len(), half.bytes);
         self.shards.iter().fold((0, 0), |sum, shard| {
             let shard = shard.lock();
             let (young, old) = (of(&shard.young), of(&shard.old));
