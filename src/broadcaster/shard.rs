@@ -66,6 +66,8 @@ struct ShardState {
     index: TopicIndex,
     free: Vec<SenderIndex>,
     gone: Vec<SenderIndex>,
+    /// Stands for the selectors of those whose indexes are free.
+    nothing: Arc<Selector>,
     /// Up to where the walks have come; a live sender is here.
     position: LogPosition,
     /// What the last walk was about: the shard's own slice of the window.
@@ -85,6 +87,7 @@ impl Shard {
                 index: TopicIndex::default(),
                 free: Vec::new(),
                 gone: Vec::new(),
+                nothing: Arc::new(Selector::all()),
                 position,
                 slice: Arc::new(WindowSlice::nothing(position)),
                 positions: Positions::new(position, window.retention()),
@@ -144,7 +147,7 @@ impl Shard {
     }
 
     pub(super) fn leave(&self, index: SenderIndex) {
-        let waker = {
+        let left_over = {
             let mut senders = self.senders.lock();
             let state = &mut *self.state.lock();
             let sender = &mut senders[index as usize];
@@ -154,12 +157,11 @@ impl Shard {
             state.gone.push(index);
             let left = self.occupied.fetch_sub(1, Ordering::SeqCst) - 1;
             // An eighth at a time: a sweep passes over whole topics.
-            if !state.is_walking && state.gone.len() > left / 8 {
-                state.sweep(&senders);
-            }
-            waker
+            let is_due = !state.is_walking && state.gone.len() > left / 8;
+            let selectors = is_due.then(|| state.sweep(&mut senders));
+            (waker, selectors)
         };
-        drop(waker);
+        drop(left_over);
         self.stats.subscribers.sub(1);
     }
 
@@ -236,15 +238,23 @@ impl Shard {
 }
 
 impl ShardState {
-    /// Frees the indexes of those that are gone. Never during a walk.
-    fn sweep(&mut self, senders: &[Sender]) {
+    /// Frees the indexes of those that are gone, and returns their selectors, to be dropped outside of the lock. Never
+    /// during a walk.
+    fn sweep(&mut self, senders: &mut [Sender]) -> Vec<Arc<Selector>> {
         if self.gone.is_empty() {
-            return;
+            return Vec::new();
         }
         let sender = |index: SenderIndex| &senders[index as usize];
         let selectors = self.gone.iter().map(|index| &*sender(*index).selector);
         self.index.sweep(selectors, |index| sender(index).is_gone());
+        // An index may not be used again for long, and a selector may hold patterns and grants.
+        let mut take = |index: &SenderIndex| {
+            let selector = &mut senders[*index as usize].selector;
+            std::mem::replace(selector, Arc::clone(&self.nothing))
+        };
+        let selectors = self.gone.iter().map(&mut take).collect();
         self.free.append(&mut self.gone);
+        selectors
     }
 }
 

@@ -43,13 +43,14 @@ fn after(server: &Server, id: &str, lines: &str) -> [String; 2] {
     let last = (EVENTS - 1).to_string();
     let mut stream =
         server.subscribe_with("/events?topic=a", &format!("Last-Event-ID: {id}\n{lines}"));
-    let mut streamed = String::new();
+    let mut streamed = Vec::new();
     loop {
         let mut message = stream.next().expect("the last event comes");
         // Drawn anew for each stream.
         message.retry = None;
-        streamed += &format!("{message:?}\n");
-        if message.data == last {
+        let is_last = message.data == last;
+        streamed.push(message);
+        if is_last {
             break;
         }
     }
@@ -58,7 +59,7 @@ fn after(server: &Server, id: &str, lines: &str) -> [String; 2] {
     );
     let answer = server.request(&page, b"");
     assert_eq!(answer.status, 200, "{answer:?}");
-    [streamed, answer.text()].map(|text| text.replace(id, "ID"))
+    [format!("{streamed:?}"), answer.text()].map(|text| text.replace(id, "ID"))
 }
 
 fn check(server: &Server, ids: &Ids) {

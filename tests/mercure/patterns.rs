@@ -1,9 +1,11 @@
 //! Subscriptions by URI templates and URL patterns, live and replayed.
 
+use std::io::{Read as _, Write as _};
+
 use serde_json::json;
 
 use super::{HUB, access_token, get, hub, publish, subscribe, subscriber};
-use crate::support::{Server, Stream};
+use crate::support::{Server, Stream, wait_until};
 
 const BOOKS: &str = "https%3A%2F%2Fexample.com%2Fbooks%2F";
 
@@ -143,4 +145,42 @@ fn a_private_event_needs_both_a_matcher_and_a_grant_which_may_be_of_different_to
     ] {
         assert_eq!(until_end(&server, stream), expected);
     }
+}
+
+#[test]
+fn patterns_with_more_regular_expressions_than_the_server_may_hold_are_refused_and_others_are_not()
+{
+    // More than 1,000 together.
+    const CLIENTS: usize = 11;
+    let server = hub(&[]);
+    let query_of = |client: usize| {
+        let patterns = (0..100).map(|number| format!("topic=%7Ba%7D-{client}-{number}-%7Bb%7D"));
+        patterns.collect::<Vec<_>>().join("&")
+    };
+    let open: Vec<_> = (0..CLIENTS - 1)
+        .map(|client| subscribe(&server, &query_of(client)))
+        .collect();
+    let one_more = query_of(CLIENTS);
+    let path = format!("{HUB}?{one_more}");
+    let refused = get(&server, &path, &subscriber(&["*"]));
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert!(refused.text().contains("regular expression"), "{refused:?}");
+    let others =
+        format!("topic=%7Ba%7D-0-0-%7Bb%7D&topic={BOOKS}%7Bid%7D&topic={BOOKS}%7Bid%7D%2Fa");
+    assert_eq!(status_of(&server, &others), "200");
+    drop(open);
+    wait_until("there is room again", || {
+        status_of(&server, &one_more) == "200"
+    });
+}
+
+/// The status of the response to a subscription, which is ended.
+fn status_of(server: &Server, query: &str) -> String {
+    let mut socket = server.connect();
+    let authorization = subscriber(&["*"]);
+    let head = format!("GET {HUB}?{query} HTTP/1.1\r\nHost: localhost\r\n{authorization}\r\n\r\n");
+    socket.write_all(head.as_bytes()).unwrap();
+    let mut status_line = [0; 12];
+    socket.read_exact(&mut status_line).unwrap();
+    String::from_utf8_lossy(&status_line[9..]).into_owned()
 }

@@ -36,6 +36,7 @@ use serde_json::{Value, json};
 use crate::intern::Interner;
 
 mod affixes;
+mod counted;
 mod error;
 #[cfg(test)]
 mod expansion_tests;
@@ -52,6 +53,7 @@ mod template_tests;
 mod text;
 mod url;
 
+pub use counted::held_regexes;
 pub use error::PatternError;
 pub use index::{PatternIndex, Slot};
 pub use set::PatternSet;
@@ -249,6 +251,16 @@ impl Pattern {
     #[must_use]
     pub fn address(&self) -> usize {
         Arc::as_ptr(&self.0).addr()
+    }
+
+    /// Whether it needs a regular expression, of which each takes some 60 KiB; see [`held_regexes`].
+    #[must_use]
+    pub fn has_regex(&self) -> bool {
+        match &self.0.matcher {
+            Matcher::Template(template) | Matcher::Covering(template) => template.has_regex(),
+            Matcher::UrlPattern(pattern) => pattern.has_regex(),
+            Matcher::All | Matcher::Exact => false,
+        }
     }
 
     /// The text that it was made from.

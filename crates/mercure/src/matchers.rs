@@ -8,11 +8,15 @@ use sse_broadcaster::{
 };
 use sse_broadcaster_access::{
     BaseUrl, Pattern, PatternSet,
-    pattern::{MAX_MATCHERS, MAX_PATTERNS, has_control_or_format},
+    pattern::{MAX_MATCHERS, MAX_PATTERNS, has_control_or_format, held_regexes},
 };
-use sse_broadcaster_http::select;
+use sse_broadcaster_http::{Refusal, select};
 
 use crate::failure::Failure;
+
+/// Most regular expressions that patterns hold before a client is refused that sends a pattern with one more. Anybody may
+/// send patterns, and each of these takes some 60 KiB; nearly all patterns need none.
+const MAX_REGEXES: usize = 1_000;
 
 /// How a client named what it subscribes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,10 +123,23 @@ fn matcher(match_type: MatchType, text: &str, base: Option<&BaseUrl>) -> Result<
             format!("{text} cannot be subscribed to: {why}"),
         )
     };
+    let pattern = pattern.map_err(invalid)?;
+    if pattern.has_regex() && held_regexes() > MAX_REGEXES {
+        return Err(too_many_regexes(text));
+    }
     Ok(Matcher {
         match_type,
-        pattern: pattern.map_err(invalid)?,
+        pattern,
     })
+}
+
+fn too_many_regexes(text: &str) -> Failure {
+    let text = Shown(text);
+    let detail = format!(
+        "{text} needs a regular expression, and the server holds as many as it may; write a slash between its \
+         variables, without groups and modifiers, or try again later"
+    );
+    Refusal::unavailable("too_many_patterns", detail).into()
 }
 
 /// What the matchers ask for.

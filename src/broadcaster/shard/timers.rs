@@ -29,15 +29,16 @@ impl Shard {
             let is_expiring = sender.poll_expiry(next_poll);
             is_due || is_expiring || sender.ending.is_some()
         });
-        let overdue = {
-            let senders = self.senders.lock();
+        let (overdue, selectors) = {
+            let mut senders = self.senders.lock();
             let state = &mut *self.state.lock();
             if state.is_walking {
                 return;
             }
-            state.sweep(&senders);
-            state.positions.waited(state.position)
+            let selectors = state.sweep(&mut senders);
+            (state.positions.waited(state.position), selectors)
         };
+        drop(selectors);
         if let Some(overdue) = overdue {
             self.wake_overdue(overdue);
         }

@@ -134,18 +134,18 @@ impl Shard {
     }
 
     fn finish(&self, walk: &Walk<'_>) {
-        let overdue = {
-            let senders = self.senders.lock();
+        let (overdue, selectors) = {
+            let mut senders = self.senders.lock();
             let state = &mut *self.state.lock();
             state.is_walking = false;
-            state.sweep(&senders);
+            let selectors = state.sweep(&mut senders);
             self.has_walked_to(state.position);
             // Elsewhere the shard was empty meanwhile, and began anew with the next that joined.
             let is_here = state.position == walk.slice.tail.to;
-            is_here
-                .then(|| state.positions.walked(&walk.slice.tail))
-                .flatten()
+            let overdue = is_here.then(|| state.positions.walked(&walk.slice.tail));
+            (overdue.flatten(), selectors)
         };
+        drop(selectors);
         if let Some(stored) = walk.slice.tail.events.first() {
             self.stats
                 .fan_out_latency

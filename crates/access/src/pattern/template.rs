@@ -3,9 +3,7 @@
 
 use std::fmt::Write as _;
 
-use regex::Regex;
-
-use super::{MAX_TEMPLATE_BYTES, MAX_VARIABLES, PatternError};
+use super::{MAX_TEMPLATE_BYTES, MAX_VARIABLES, PatternError, counted::CountedRegex};
 
 mod parse;
 mod steps;
@@ -13,8 +11,7 @@ mod steps;
 use parse::{Expression, Modifier, Operator, Part, Variable};
 use steps::Steps;
 
-/// Memory for the states that one search may keep, in bytes. With less, regex takes another engine, which is
-/// linear too.
+/// Memory for the states that one search may keep, in bytes.
 const SEARCH_BYTES: usize = 64 << 10;
 
 /// One character of a value behind `{var}`: unreserved, or percent-encoded.
@@ -47,7 +44,7 @@ enum Between {
     /// Any text.
     Any,
     Steps(Steps),
-    Regex(Box<Regex>),
+    Regex(Box<CountedRegex>),
 }
 
 impl Template {
@@ -90,10 +87,8 @@ impl Template {
         } else if let Some(steps) = steps() {
             Between::Steps(steps)
         } else {
-            let regex = regex::RegexBuilder::new(&to_regex(parts, variables_are))
-                .size_limit(MAX_TEMPLATE_BYTES)
-                .dfa_size_limit(SEARCH_BYTES)
-                .build();
+            let text = to_regex(parts, variables_are);
+            let regex = CountedRegex::compile(&text, MAX_TEMPLATE_BYTES, SEARCH_BYTES);
             Between::Regex(Box::new(regex.map_err(|_| too_complex())?))
         };
         Ok(Some(Self {
@@ -101,6 +96,10 @@ impl Template {
             suffix: suffix.into(),
             between,
         }))
+    }
+
+    pub(super) fn has_regex(&self) -> bool {
+        matches!(self.between, Between::Regex(_))
     }
 
     /// With what each match begins and ends.

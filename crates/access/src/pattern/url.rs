@@ -7,7 +7,6 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use regex::Regex;
 use url::Url;
 use urlpattern::{
     UrlPatternInit, UrlPatternOptions,
@@ -15,7 +14,7 @@ use urlpattern::{
     regexp::RegExp,
 };
 
-use super::{MAX_COMPONENT_BYTES, PatternError};
+use super::{MAX_COMPONENT_BYTES, PatternError, counted::CountedRegex};
 
 /// What relative URL patterns and topics are relative to, for example the URL of the server.
 #[derive(Clone)]
@@ -82,7 +81,7 @@ struct Bounded {
 #[derive(Debug)]
 enum Compiled {
     Steps(Steps),
-    Regex(Regex),
+    Regex(CountedRegex),
 }
 
 impl Bounded {
@@ -90,10 +89,8 @@ impl Bounded {
         if let Some(steps) = Steps::of(text) {
             return Some(Compiled::Steps(steps));
         }
-        let mut builder = regex::RegexBuilder::new(text);
-        builder.size_limit(MAX_COMPONENT_BYTES);
-        builder.dfa_size_limit(MAX_COMPONENT_BYTES);
-        builder.build().ok().map(Compiled::Regex)
+        let regex = CountedRegex::compile(text, MAX_COMPONENT_BYTES, MAX_COMPONENT_BYTES);
+        regex.ok().map(Compiled::Regex)
     }
 
     /// Whether it compiles. Done for whoever sends a pattern, and not while topics are matched.
@@ -235,6 +232,20 @@ impl UrlPattern {
             components: components.into(),
             affixes: (prefix.into(), suffix),
         })
+    }
+
+    pub(super) fn has_regex(&self) -> bool {
+        let is_regex = |matcher: &Matcher<Bounded>| match &matcher.inner {
+            InnerMatcher::RegExp { regexp } => {
+                let compiled = regexp
+                    .as_ref()
+                    .ok()
+                    .and_then(|regexp| regexp.compiled.get());
+                matches!(compiled, Some(Compiled::Regex(_)))
+            }
+            _ => false,
+        };
+        self.components.iter().any(|(_, matcher)| is_regex(matcher))
     }
 
     pub(super) fn base(&self) -> Option<&BaseUrl> {
