@@ -1,6 +1,6 @@
 //! What pages of other origins may read, and the responses to preflights.
 
-use crate::support::{Answer, Server};
+use crate::support::{Response, Server};
 
 const APP: &str = "https://app.example.com";
 
@@ -11,19 +11,19 @@ fn read(server: &Server, origin: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn preflight(server: &Server, path: &str, origin: &str, method: &str) -> Answer {
+fn preflight(server: &Server, path: &str, origin: &str, method: &str) -> Response {
     let head = format!(
         "OPTIONS {path} HTTP/1.1\nOrigin: {origin}\nAccess-Control-Request-Method: {method}"
     );
-    let answer = server.request(&head, b"");
-    assert_eq!(answer.status, 204, "{answer:?}");
-    assert_eq!(answer.header("cache-control"), Some("no-store"));
-    answer
+    let response = server.request(&head, b"");
+    assert_eq!(response.status, 204, "{response:?}");
+    assert_eq!(response.header("cache-control"), Some("no-store"));
+    response
 }
 
 /// Whether a list such as `GET, POST` holds this word.
-fn lists(answer: &Answer, header: &str, word: &str) -> bool {
-    let list = answer.header(header).unwrap_or("");
+fn lists(response: &Response, header: &str, word: &str) -> bool {
+    let list = response.header(header).unwrap_or("");
     list.split(',')
         .any(|listed| listed.trim().eq_ignore_ascii_case(word))
 }
@@ -56,8 +56,8 @@ fn a_star_lets_every_origin_read_without_credentials() {
     let stream = server.subscribe_with("/events", "Origin: https://any.example");
     assert_eq!(stream.header("access-control-allow-origin"), Some("*"));
     assert_eq!(stream.header("access-control-allow-credentials"), None);
-    let answer = preflight(&server, "/events", "https://any.example", "GET");
-    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+    let response = preflight(&server, "/events", "https://any.example", "GET");
+    assert_eq!(response.header("access-control-allow-origin"), Some("*"));
 }
 
 #[test]
@@ -73,11 +73,11 @@ fn cors_headers_are_sent_for_format_json_and_head_requests() {
 fn a_preflight_allows_the_headers_of_a_stream() {
     let server = Server::start(&["--cors-origin", APP]);
     for path in ["/events", "/events/", "/events?topic=a"] {
-        let answer = preflight(&server, path, APP, "GET");
-        assert_eq!(answer.header("access-control-allow-origin"), Some(APP));
+        let response = preflight(&server, path, APP, "GET");
+        assert_eq!(response.header("access-control-allow-origin"), Some(APP));
         assert!(
-            lists(&answer, "access-control-allow-methods", "GET"),
-            "{answer:?}"
+            lists(&response, "access-control-allow-methods", "GET"),
+            "{response:?}"
         );
         for header in [
             "last-event-id",
@@ -87,11 +87,11 @@ fn a_preflight_allows_the_headers_of_a_stream() {
             "hx-request",
         ] {
             assert!(
-                lists(&answer, "access-control-allow-headers", header),
+                lists(&response, "access-control-allow-headers", header),
                 "{header}"
             );
         }
-        assert!(answer.header("access-control-max-age").is_some());
+        assert!(response.header("access-control-max-age").is_some());
     }
 }
 
@@ -100,18 +100,18 @@ fn an_origin_that_may_read_may_not_publish() {
     let server = Server::start(&["--cors-origin", APP, "--cors-origin", "*"]);
     let mut stream = server.subscribe("/events");
     stream.until("connected");
-    let answer = preflight(&server, "/events", APP, "POST");
-    assert_eq!(answer.header("access-control-allow-origin"), None);
+    let response = preflight(&server, "/events", APP, "POST");
+    assert_eq!(response.header("access-control-allow-origin"), None);
     for request in [
         "POST /events HTTP/1.1\nContent-Type: text/plain",
         "GET /events/x HTTP/1.1",
     ] {
-        let answer = server.request(&format!("{request}\nOrigin: {APP}"), b"x");
+        let response = server.request(&format!("{request}\nOrigin: {APP}"), b"x");
         assert_eq!(
-            (answer.status, answer.code().as_str()),
+            (response.status, response.code().as_str()),
             (403, "foreign_page")
         );
-        assert_eq!(answer.header("access-control-allow-origin"), None);
+        assert_eq!(response.header("access-control-allow-origin"), None);
     }
     server.publish("default", "sentinel");
     assert_eq!(stream.event().unwrap().data, "sentinel");
@@ -120,12 +120,12 @@ fn an_origin_that_may_read_may_not_publish() {
 #[test]
 fn a_preflight_allows_the_headers_of_a_publish_and_the_page_may_read_the_response() {
     let server = Server::start(&["--publish-origin", APP]);
-    let answer = preflight(&server, "/events", APP, "POST");
-    assert_eq!(answer.header("access-control-allow-origin"), Some(APP));
-    assert!(lists(&answer, "access-control-allow-methods", "POST"));
+    let response = preflight(&server, "/events", APP, "POST");
+    assert_eq!(response.header("access-control-allow-origin"), Some(APP));
+    assert!(lists(&response, "access-control-allow-methods", "POST"));
     for header in ["content-type", "authorization"] {
         assert!(
-            lists(&answer, "access-control-allow-headers", header),
+            lists(&response, "access-control-allow-headers", header),
             "{header}"
         );
     }
@@ -134,15 +134,19 @@ fn a_preflight_allows_the_headers_of_a_publish_and_the_page_may_read_the_respons
 
     let head = format!("POST /events HTTP/1.1\nContent-Type: application/json\nOrigin: {APP}");
     for (body, status) in [(&br#"{"data":"x"}"#[..], 200), (b"{}", 422)] {
-        let answer = server.request(&head, body);
-        assert_eq!(answer.status, status);
+        let response = server.request(&head, body);
+        assert_eq!(response.status, status);
         assert_eq!(
-            answer.header("access-control-allow-origin"),
+            response.header("access-control-allow-origin"),
             Some(APP),
-            "{answer:?}"
+            "{response:?}"
         );
-        assert!(lists(&answer, "access-control-expose-headers", "event-id"));
-        assert_eq!(answer.header("vary"), Some("Origin"));
+        assert!(lists(
+            &response,
+            "access-control-expose-headers",
+            "event-id"
+        ));
+        assert_eq!(response.header("vary"), Some("Origin"));
     }
 }
 
@@ -154,8 +158,8 @@ fn a_page_may_read_why_its_publish_key_was_rejected() {
         "--publish-key",
         "s3cret-of-sixteen",
     ]);
-    let answer = preflight(&server, "/events", APP, "POST");
-    assert_eq!(answer.header("access-control-allow-origin"), Some(APP));
+    let response = preflight(&server, "/events", APP, "POST");
+    assert_eq!(response.header("access-control-allow-origin"), Some(APP));
     let refused = server.request(&format!("POST /events HTTP/1.1\nOrigin: {APP}"), b"x");
     assert_eq!(
         (refused.status, refused.code().as_str()),
@@ -204,9 +208,9 @@ fn rejected_origins_are_logged_cut_to_a_length_and_up_to_a_number() {
     for lines in other {
         server.request(&format!("GET /signals/a HTTP/1.1\n{lines}"), b"");
     }
-    let answer = server.request(&format!("GET /ws HTTP/1.1\nOrigin: https://{padding}"), b"");
-    assert_eq!(answer.code(), "foreign_page");
-    assert!(answer.body.len() < 2_000, "{answer:?}");
+    let response = server.request(&format!("GET /ws HTTP/1.1\nOrigin: https://{padding}"), b"");
+    assert_eq!(response.code(), "foreign_page");
+    assert!(response.body.len() < 2_000, "{response:?}");
     let log = server.log();
     assert_eq!(log.matches("may not read").count(), 100);
     assert!(log.lines().all(|line| line.len() < 1_000), "{log}");
@@ -219,11 +223,11 @@ fn a_preflight_of_an_admitted_origin_allows_the_headers_that_it_asks_for() {
         let head = format!(
             "OPTIONS /events HTTP/1.1\nOrigin: {origin}\nAccess-Control-Request-Method: GET\n{headers}"
         );
-        let answer = server.request(&head, b"");
-        let allowed = answer.header("access-control-allow-headers");
+        let response = server.request(&head, b"");
+        let allowed = response.header("access-control-allow-headers");
         (
             allowed.map(str::to_owned),
-            answer.header("vary").map(str::to_owned),
+            response.header("vary").map(str::to_owned),
         )
     };
     let list = "authorization,traceparent,x-request-id";

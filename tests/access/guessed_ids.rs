@@ -57,9 +57,9 @@ fn after(server: &Server, id: &str, lines: &str) -> [String; 2] {
     let page = format!(
         "GET /events?topic=a&last_event_id={id} HTTP/1.1\nAccept: application/json\n{lines}"
     );
-    let answer = server.request(&page, b"");
-    assert_eq!(answer.status, 200, "{answer:?}");
-    [format!("{streamed:?}"), answer.text()].map(|text| text.replace(id, "ID"))
+    let response = server.request(&page, b"");
+    assert_eq!(response.status, 200, "{response:?}");
+    [format!("{streamed:?}"), response.text()].map(|text| text.replace(id, "ID"))
 }
 
 fn check(server: &Server, ids: &Ids) {

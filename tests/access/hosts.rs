@@ -3,7 +3,7 @@
 
 use crate::{
     support::socket::Socket,
-    support::{Answer, Server, command, has_ordinary_streams},
+    support::{Response, Server, command, has_ordinary_streams},
 };
 
 const READS: [&str; 10] = [
@@ -58,12 +58,12 @@ fn is_refused(server: &Server, read: &str, host: &str, lines: &str) -> bool {
     start.ends_with(b" 403")
 }
 
-fn handshake(server: &Server, host: &str) -> Result<Socket, Answer> {
+fn handshake(server: &Server, host: &str) -> Result<Socket, Response> {
     Socket::try_open(server.connect(), "/ws", host, &[])
 }
 
 /// The same with the header of a proxy.
-fn proxied_handshake(server: &Server, host: &str) -> Result<Socket, Answer> {
+fn proxied_handshake(server: &Server, host: &str) -> Result<Socket, Response> {
     Socket::try_open(
         server.connect(),
         "/ws",

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use crate::{
     support::socket::Socket,
-    support::{Answer, Server, command, wait_until},
+    support::{Response, Server, command, wait_until},
 };
 
 const KEY: &str = "a-key-that-nobody-may-see";
@@ -61,9 +61,9 @@ fn no_output_ever_holds_a_key() {
                 "GET /events/x HTTP/1.1",
                 "GET /none HTTP/1.1",
             ] {
-                let answer =
+                let response =
                     server.request(&format!("{request}\nAuthorization: Bearer {key}"), b"x");
-                said += &(answer.head.clone() + &answer.text());
+                said += &(response.head.clone() + &response.text());
             }
         }
         for path in [
@@ -74,8 +74,8 @@ fn no_output_ever_holds_a_key() {
             "/health/ready",
             "/events/x",
         ] {
-            let answer = server.get(path);
-            said += &(answer.head.clone() + &answer.text());
+            let response = server.get(path);
+            said += &(response.head.clone() + &response.text());
         }
         for _ in 0..4 {
             said += &stream.event().unwrap().data;
@@ -242,7 +242,10 @@ fn a_removed_key_no_longer_publishes_over_open_connections() {
         (&"refused".into(), &"wrong_key".into())
     );
     upload.write_all(chunk.as_bytes()).unwrap();
-    let answer = Answer::read(upload);
-    assert_eq!((answer.status, answer.code().as_str()), (401, "wrong_key"));
-    assert_eq!(answer.json()["count"], 1);
+    let response = Response::read(upload);
+    assert_eq!(
+        (response.status, response.code().as_str()),
+        (401, "wrong_key")
+    );
+    assert_eq!(response.json()["count"], 1);
 }

@@ -24,7 +24,7 @@ use crate::support::{
 fn publish(server: &Server, event: &Value) -> String {
     let publisher = bearer(&token(&json!({ "sse": { "publish": ["*"] } })));
     let head = format!("POST /events HTTP/1.1\nContent-Type: application/json\n{publisher}");
-    let answer = server.request(&head, event.to_string().as_bytes());
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json()["id"].as_str().unwrap().to_owned()
+    let response = server.request(&head, event.to_string().as_bytes());
+    assert_eq!(response.status, 200, "{response:?}");
+    response.json()["id"].as_str().unwrap().to_owned()
 }

@@ -82,8 +82,8 @@ fn read(server: &Server, path: &str, lines: &str) -> String {
     }
     if path.ends_with("&page") {
         let head = format!("GET {path} HTTP/1.1\nAccept: application/json\n{lines}");
-        let answer = server.request(&head, b"");
-        return answer.head.clone() + &answer.text();
+        let response = server.request(&head, b"");
+        return response.head.clone() + &response.text();
     }
     let mut stream = server.subscribe_with(path, lines);
     let head = stream.head.clone();

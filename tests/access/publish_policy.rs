@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{
     access::sockets,
-    support::{Answer, Server},
+    support::{Response, Server},
 };
 
 const CHROME: &str = "User-Agent: Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0";
@@ -35,7 +35,7 @@ fn case(
 
 /// A route that writes, and the stream on which it shows.
 struct Way {
-    write: fn(&Server, &Case) -> Answer,
+    write: fn(&Server, &Case) -> Response,
     stream: &'static str,
 }
 
@@ -56,13 +56,13 @@ const SOCKET: Way = Way {
     stream: "/events",
 };
 
-fn post(server: &Server, case: &Case) -> Answer {
+fn post(server: &Server, case: &Case) -> Response {
     let lines = case.lines.join("\n");
     let head = format!("POST /events HTTP/1.1\nContent-Type: text/plain\n{lines}");
     server.raw(&head, case.host, b"posted")
 }
 
-fn get(server: &Server, case: &Case) -> Answer {
+fn get(server: &Server, case: &Case) -> Response {
     let lines = case.lines.join("\n");
     server.raw(
         &format!("GET /events/got HTTP/1.1\n{lines}"),
@@ -71,13 +71,13 @@ fn get(server: &Server, case: &Case) -> Answer {
     )
 }
 
-fn put(server: &Server, case: &Case) -> Answer {
+fn put(server: &Server, case: &Case) -> Response {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let document = NEXT.fetch_add(1, Ordering::Relaxed).to_string();
     signal(server, case, "PUT", "application/json", &document)
 }
 
-fn signal(server: &Server, case: &Case, method: &str, kind: &str, body: &str) -> Answer {
+fn signal(server: &Server, case: &Case, method: &str, kind: &str, body: &str) -> Response {
     let lines = case.lines.join("\n");
     let head = format!("{method} /signals/s HTTP/1.1\nContent-Type: {kind}\n{lines}");
     server.raw(&head, case.host, body.as_bytes())
@@ -89,16 +89,16 @@ fn check(server: &Server, way: &Way, cases: &[Case]) {
     stream.until("connected");
     let mut arrived = || stream.event().expect("what was written").id;
     for case in cases {
-        let answer = (way.write)(server, case);
+        let response = (way.write)(server, case);
         match case.refused {
             None => {
-                let admitted = matches!(answer.status, 200 | 201);
-                assert!(admitted, "{}: {answer:?}", case.what);
-                let id = answer.header("event-id").map(str::to_owned);
+                let admitted = matches!(response.status, 200 | 201);
+                assert!(admitted, "{}: {response:?}", case.what);
+                let id = response.header("event-id").map(str::to_owned);
                 assert_eq!(id, Some(arrived()), "{}", case.what);
             }
             Some(code) => {
-                check_refused(&answer, case.what, code);
+                check_refused(&response, case.what, code);
                 if way.stream == PUT.stream {
                     let patched =
                         signal(server, case, "PATCH", "application/merge-patch+json", "1");
@@ -110,21 +110,21 @@ fn check(server: &Server, way: &Way, cases: &[Case]) {
         }
     }
     let sentinel = case("a sentinel", "localhost", &[KEY], None);
-    let answer = (way.write)(server, &sentinel);
-    if answer.status < 300 {
-        assert_eq!(answer.header("event-id"), Some(arrived().as_str()));
+    let response = (way.write)(server, &sentinel);
+    if response.status < 300 {
+        assert_eq!(response.header("event-id"), Some(arrived().as_str()));
     }
 }
 
-fn check_refused(answer: &Answer, what: &str, code: &str) {
+fn check_refused(response: &Response, what: &str, code: &str) {
     let status = if matches!(code, "wrong_key" | "key_missing") {
         401
     } else {
         403
     };
-    assert_eq!(answer.status, status, "{what}: {answer:?}");
-    assert_eq!(answer.code(), code, "{what}");
-    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(response.status, status, "{what}: {response:?}");
+    assert_eq!(response.code(), code, "{what}");
+    assert_eq!(response.header("cache-control"), Some("no-store"));
 }
 
 #[test]
@@ -189,9 +189,9 @@ fn http_1_0_and_a_request_without_a_host_are_not_local() {
         "POST /events HTTP/1.0\r\nContent-Length: 1\r\n\r\nx",
         "GET /events/x HTTP/1.0\r\n\r\n",
     ] {
-        let answer = server.send(request.as_bytes());
+        let response = server.send(request.as_bytes());
         assert_eq!(
-            (answer.status, answer.code().as_str()),
+            (response.status, response.code().as_str()),
             (403, "not_local"),
             "{request}"
         );
@@ -219,8 +219,8 @@ fn anonymous_publishing_is_open_to_all_except_pages_of_other_sites() {
     }
     let open = sockets::start(&["--allow-anonymous-publish"]);
     check(&open, &SOCKET, &cases);
-    let answer = server.send(b"GET /events/x HTTP/1.0\r\n\r\n");
-    assert_eq!(answer.status, 200, "{answer:?}");
+    let response = server.send(b"GET /events/x HTTP/1.0\r\n\r\n");
+    assert_eq!(response.status, 200, "{response:?}");
 }
 
 #[test]
@@ -342,10 +342,10 @@ fn a_rejected_publish_names_the_setting_that_would_allow_it() {
         (case("", "localhost", &["Via: 1.1 x"], None), "--publish-key"),
     ];
     for (case, flag) in cases {
-        let answer = post(&server, &case);
+        let response = post(&server, &case);
         assert!(
-            answer.json()["detail"].as_str().unwrap().contains(flag),
-            "{answer:?}"
+            response.json()["detail"].as_str().unwrap().contains(flag),
+            "{response:?}"
         );
     }
 }

@@ -1,21 +1,21 @@
 //! What all responses that are not streams have in common, and methods that publish nothing.
 
-use crate::support::{ADMIN_PATHS, Answer, End, Server};
+use crate::support::{ADMIN_PATHS, End, Response, Server};
 
-fn assert_is_problem(answer: &Answer, status: u16, code: &str) {
-    assert_eq!(answer.status, status, "{answer:?}");
+fn assert_is_problem(response: &Response, status: u16, code: &str) {
+    assert_eq!(response.status, status, "{response:?}");
     assert_eq!(
-        answer.header("content-type"),
+        response.header("content-type"),
         Some("application/problem+json"),
-        "{answer:?}"
+        "{response:?}"
     );
     assert_eq!(
-        answer.header("cache-control"),
+        response.header("cache-control"),
         Some("no-store"),
-        "{answer:?}"
+        "{response:?}"
     );
-    assert_eq!(answer.code(), code, "{answer:?}");
-    let problem = answer.json();
+    assert_eq!(response.code(), code, "{response:?}");
+    let problem = response.json();
     assert_eq!(problem["status"], status);
     for member in ["type", "title", "detail"] {
         assert!(
@@ -72,8 +72,8 @@ fn a_connection_is_kept_alive_after_head_and_options() {
     .map(|line| format!("{line} HTTP/1.1\r\nHost: {host}\r\n\r\n"))
     .concat();
     let last = format!("GET /health/live HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-    let answer = server.send((requests + &last).as_bytes());
-    let all = answer.head + &String::from_utf8_lossy(&answer.body);
+    let response = server.send((requests + &last).as_bytes());
+    let all = response.head + &String::from_utf8_lossy(&response.body);
     assert!(all.starts_with("HTTP/1.1 200 OK\r\n"), "{all}");
 }
 
@@ -88,14 +88,14 @@ fn every_response_that_is_not_a_stream_has_cache_control_no_store() {
     ];
     for path in ADMIN_PATHS.iter().chain(&paths) {
         for method in ["GET", "HEAD", "OPTIONS", "DELETE"] {
-            let answer = server.request(&format!("{method} {path} HTTP/1.1"), b"");
+            let response = server.request(&format!("{method} {path} HTTP/1.1"), b"");
             let is_stream =
-                method == "HEAD" && answer.header("content-type") == Some("text/event-stream");
+                method == "HEAD" && response.header("content-type") == Some("text/event-stream");
             if !is_stream {
                 assert_eq!(
-                    answer.header("cache-control"),
+                    response.header("cache-control"),
                     Some("no-store"),
-                    "{method} {path}: {answer:?}"
+                    "{method} {path}: {response:?}"
                 );
             }
         }
@@ -106,11 +106,11 @@ fn every_response_that_is_not_a_stream_has_cache_control_no_store() {
         "application/x-ndjson",
         "image/png",
     ] {
-        let answer = server.post("/events", kind, r#"{"data":1}"#);
+        let response = server.post("/events", kind, r#"{"data":1}"#);
         assert_eq!(
-            answer.header("cache-control"),
+            response.header("cache-control"),
             Some("no-store"),
-            "{answer:?}"
+            "{response:?}"
         );
     }
 }
@@ -131,8 +131,8 @@ fn an_unknown_path_is_a_404_problem_whatever_the_method() {
         "/%00",
     ] {
         for method in ["GET", "POST", "PUT", "OPTIONS", "BREW"] {
-            let answer = server.request(&format!("{method} {path} HTTP/1.1"), b"");
-            assert_is_problem(&answer, 404, "not_found");
+            let response = server.request(&format!("{method} {path} HTTP/1.1"), b"");
+            assert_is_problem(&response, 404, "not_found");
         }
         let head = server.request(&format!("HEAD {path} HTTP/1.1"), b"");
         assert_eq!((head.status, head.body.len()), (404, 0), "{head:?}");
@@ -144,18 +144,18 @@ fn a_405_lists_the_methods_that_the_path_allows() {
     let server = Server::start(&[]);
     for method in ["PUT", "DELETE", "PATCH", "TRACE", "BREW", "get"] {
         for path in ["/events", "/events/", "/events/x"] {
-            let answer = server.request(&format!("{method} {path} HTTP/1.1"), b"");
-            assert_is_problem(&answer, 405, "method_not_allowed");
-            assert_eq!(answer.header("allow"), Some("GET, HEAD, POST, OPTIONS"));
+            let response = server.request(&format!("{method} {path} HTTP/1.1"), b"");
+            assert_is_problem(&response, 405, "method_not_allowed");
+            assert_eq!(response.header("allow"), Some("GET, HEAD, POST, OPTIONS"));
         }
     }
-    let answer = server.post("/events/x", "text/plain", "x");
-    assert_is_problem(&answer, 405, "method_not_allowed");
+    let response = server.post("/events/x", "text/plain", "x");
+    assert_is_problem(&response, 405, "method_not_allowed");
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "BREW"] {
         for path in ADMIN_PATHS {
-            let answer = server.request(&format!("{method} {path} HTTP/1.1"), b"");
-            assert_is_problem(&answer, 405, "method_not_allowed");
-            assert_eq!(answer.header("allow"), Some("GET, HEAD"), "{path}");
+            let response = server.request(&format!("{method} {path} HTTP/1.1"), b"");
+            assert_is_problem(&response, 405, "method_not_allowed");
+            assert_eq!(response.header("allow"), Some("GET, HEAD"), "{path}");
         }
     }
 }
@@ -226,9 +226,9 @@ fn garbage_as_the_last_event_id_opens_a_stream_with_a_gap() {
 fn the_page_can_ask_whether_it_may_publish_before_it_does() {
     let about = |args: &[&str]| {
         let server = Server::start(args);
-        let answer = server.request("POST /page.json HTTP/1.1", b"");
-        assert_eq!(answer.status, 200, "{answer:?}");
-        answer.json()
+        let response = server.request("POST /page.json HTTP/1.1", b"");
+        assert_eq!(response.status, 200, "{response:?}");
+        response.json()
     };
     assert_eq!(about(&[])["publish"], "open");
     assert_eq!(
@@ -255,12 +255,12 @@ fn a_bad_parameter_is_named_in_the_reason_phrase_which_a_browsers_console_shows(
     let topics: Vec<_> = (0..101).map(|n| format!("topic={n}")).collect();
     let topics = topics.join("&");
     let reason = |path: &str| {
-        let answer = server.request(
+        let response = server.request(
             &format!("GET {path} HTTP/1.1\nAccept: text/event-stream"),
             b"",
         );
-        assert_eq!(answer.status, 400, "{path}: {answer:?}");
-        answer.head.lines().next().unwrap()["HTTP/1.1 400 ".len()..].to_owned()
+        assert_eq!(response.status, 400, "{path}: {response:?}");
+        response.head.lines().next().unwrap()["HTTP/1.1 400 ".len()..].to_owned()
     };
     for (query, phrase) in [
         ("since=yesterday", "since takes 10m"),
@@ -299,9 +299,9 @@ fn a_misspelt_parameter_is_rejected_and_names_the_right_one() {
     ] {
         for accept in ["text/event-stream", "*/*", "application/json"] {
             let head = format!("GET {path}?{name}=a HTTP/1.1\nAccept: {accept}");
-            let answer = server.request(&head, b"");
-            assert_is_problem(&answer, 400, "unknown_parameter");
-            let detail = answer.json()["detail"].to_string();
+            let response = server.request(&head, b"");
+            assert_is_problem(&response, 400, "unknown_parameter");
+            let detail = response.json()["detail"].to_string();
             assert!(detail.contains(&format!("write {meant},")), "{detail}");
         }
     }
@@ -336,13 +336,13 @@ fn every_response_has_x_content_type_options_nosniff() {
         "GET /topics HTTP/1.1",
         "GET /ws HTTP/1.1",
     ] {
-        let answer = server.request(head, b"");
+        let response = server.request(head, b"");
         assert_eq!(
-            answer.header("x-content-type-options"),
+            response.header("x-content-type-options"),
             Some("nosniff"),
             "{head}"
         );
-        assert_eq!(answer.head.matches("nosniff").count(), 1, "{head}");
+        assert_eq!(response.head.matches("nosniff").count(), 1, "{head}");
     }
     for path in ["/events", "/signals?name=a"] {
         let stream = server.subscribe(path);
@@ -353,7 +353,7 @@ fn every_response_has_x_content_type_options_nosniff() {
 #[test]
 fn json_responses_end_with_a_line_break_for_terminals() {
     let server = Server::start(&[]);
-    for answer in [
+    for response in [
         server.post("/events", "application/json", r#"{"data":1}"#),
         server.post("/events", "application/json", r#"[{"data":1}]"#),
         server.get("/events?since=nonsense"),
@@ -362,7 +362,7 @@ fn json_responses_end_with_a_line_break_for_terminals() {
         server.get("/health/ready"),
         server.get("/topics"),
     ] {
-        assert!(answer.text().ends_with("}\n"), "{answer:?}");
-        assert!(answer.json().is_object(), "{answer:?}");
+        assert!(response.text().ends_with("}\n"), "{response:?}");
+        assert!(response.json().is_object(), "{response:?}");
     }
 }

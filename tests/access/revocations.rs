@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, Server, Stream,
+    Response, Server, Stream,
     redis::RedisServer,
     tokens::{SECRET, bearer, token},
     wait_until,
@@ -19,7 +19,7 @@ const CLOSED: [&str; 6] = [
     KEY,
 ];
 
-fn revoke_with(server: &Server, lines: &str, body: &Value) -> Answer {
+fn revoke_with(server: &Server, lines: &str, body: &Value) -> Response {
     let head = format!("POST /admin/revoke HTTP/1.1\n{lines}");
     server.request(&head, body.to_string().as_bytes())
 }
@@ -28,9 +28,9 @@ fn revoke_with(server: &Server, lines: &str, body: &Value) -> Answer {
 fn revoke(server: &Server, body: &Value) -> Value {
     let mut kept = None;
     wait_until("the rule is kept", || {
-        let answer = revoke_with(server, &bearer(KEY), body);
-        assert!(matches!(answer.status, 200 | 503), "{answer:?}");
-        kept = (answer.status == 200).then(|| answer.json());
+        let response = revoke_with(server, &bearer(KEY), body);
+        assert!(matches!(response.status, 200 | 503), "{response:?}");
+        kept = (response.status == 200).then(|| response.json());
         kept.is_some()
     });
     kept.expect("a rule")
@@ -38,9 +38,9 @@ fn revoke(server: &Server, body: &Value) -> Value {
 
 fn revocations(server: &Server) -> Vec<Value> {
     let head = format!("GET /admin/revocations HTTP/1.1\n{}", bearer(KEY));
-    let answer = server.request(&head, b"");
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json()["revocations"].as_array().unwrap().clone()
+    let response = server.request(&head, b"");
+    assert_eq!(response.status, 200, "{response:?}");
+    response.json()["revocations"].as_array().unwrap().clone()
 }
 
 /// A token of this user for all topics.
@@ -48,7 +48,7 @@ fn token_of(user: &str) -> String {
     token(&json!({ "sub": user, "sse": { "subscribe": ["*"], "publish": ["*"] } }))
 }
 
-fn page(server: &Server, token: &str) -> Answer {
+fn page(server: &Server, token: &str) -> Response {
     let head = format!(
         "GET /events?topic=a HTTP/1.1\nAccept: application/json\n{}",
         bearer(token)
@@ -83,16 +83,16 @@ fn only_operators_with_a_key_revoke_and_without_one_there_is_no_such_route() {
         (bearer("another-key-of-an-operator"), "wrong_key"),
         (bearer(&token_of("anna")), "wrong_key"),
     ] {
-        let answer = revoke_with(&server, &lines, &body);
-        assert_eq!((answer.status, answer.code().as_str()), (401, code));
+        let response = revoke_with(&server, &lines, &body);
+        assert_eq!((response.status, response.code().as_str()), (401, code));
         let head = format!("GET /admin/revocations HTTP/1.1\n{lines}");
         assert_eq!(server.request(&head, b"").status, 401);
     }
-    let answer = server.request(&format!("GET /admin/revoke HTTP/1.1\n{}", bearer(KEY)), b"");
-    assert_eq!(answer.status, 405);
-    let answer = revoke_with(&server, &bearer(KEY), &json!({}));
+    let response = server.request(&format!("GET /admin/revoke HTTP/1.1\n{}", bearer(KEY)), b"");
+    assert_eq!(response.status, 405);
+    let response = revoke_with(&server, &bearer(KEY), &json!({}));
     assert_eq!(
-        (answer.status, answer.code().as_str()),
+        (response.status, response.code().as_str()),
         (422, "revocation_without_condition")
     );
     assert_eq!(revocations(&server), [] as [Value; 0]);
@@ -164,9 +164,9 @@ fn no_client_reads_the_topic_of_revocations() {
             bearer(&all)
         )
     };
-    let answer = server.request(&head("/events?topic=$revocations"), b"");
+    let response = server.request(&head("/events?topic=$revocations"), b"");
     assert_eq!(
-        (answer.status, answer.code().as_str()),
+        (response.status, response.code().as_str()),
         (403, "topic_not_granted")
     );
     let topics = server.request(&head("/topics"), b"").text();
@@ -260,8 +260,8 @@ fn a_revocation_reaches_three_nodes_on_one_redis_however_much_is_published() {
                 bearer(&berta)
             );
             while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                let answer = nodes[2].request(&head, batch.to_string().as_bytes());
-                assert_eq!(answer.status, 200, "{answer:?}");
+                let response = nodes[2].request(&head, batch.to_string().as_bytes());
+                assert_eq!(response.status, 200, "{response:?}");
             }
         });
         revoke(&nodes[0], &json!({ "sub": "anna" }));

@@ -3,7 +3,7 @@
 use crate::{
     access::publish_policy::Case,
     support::socket::Socket,
-    support::{Answer, Server},
+    support::{Response, Server},
 };
 
 /// The same server as with these settings, but for pages of every origin and under every name getting a
@@ -13,18 +13,18 @@ pub fn start(settings: &[&str]) -> Server {
 }
 
 /// What a publish over a socket is answered, as POST would have answered it.
-pub fn publish(server: &Server, case: &Case) -> Answer {
+pub fn publish(server: &Server, case: &Case) -> Response {
     let opened = Socket::try_open(server.connect(), "/ws?topic=none", case.host, case.lines);
-    let mut socket = opened.unwrap_or_else(|answer| panic!("{}: {answer:?}", case.what));
-    let answer = socket.publish(&serde_json::json!({ "data": "said" }));
-    let status = match answer["type"].as_str() {
+    let mut socket = opened.unwrap_or_else(|response| panic!("{}: {response:?}", case.what));
+    let response = socket.publish(&serde_json::json!({ "data": "said" }));
+    let status = match response["type"].as_str() {
         Some("published") => 200,
-        _ => u16::try_from(answer["status"].as_u64().expect("a status")).unwrap(),
+        _ => u16::try_from(response["status"].as_u64().expect("a status")).unwrap(),
     };
-    let id = answer["ids"][0].as_str().unwrap_or("");
-    Answer {
+    let id = response["ids"][0].as_str().unwrap_or("");
+    Response {
         status,
         head: format!("HTTP/1.1 {status}\r\nevent-id: {id}\r\ncache-control: no-store\r\n"),
-        body: answer.to_string().into_bytes(),
+        body: response.to_string().into_bytes(),
     }
 }

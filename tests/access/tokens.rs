@@ -72,8 +72,8 @@ fn no_output_ever_has_a_token_or_a_cookie_of_a_session() {
         ] {
             for path in ["/events", "/ws", "/signals", "/none", "/events/x"] {
                 let head = format!("GET {path}?topic=b{query} HTTP/1.1\n{lines}");
-                let answer = server.request(&head, b"");
-                said += &(answer.head.clone() + &answer.text());
+                let response = server.request(&head, b"");
+                said += &(response.head.clone() + &response.text());
             }
         }
     }

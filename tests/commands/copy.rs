@@ -26,9 +26,9 @@ fn stop(mut server: Server) {
 }
 
 fn publish_with_idempotency_key(server: &Server, data: &str) -> String {
-    let answer = server.post("/events?topic=late&id=order-7", "text/plain", data);
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json()["id"].as_str().unwrap().to_owned()
+    let response = server.post("/events?topic=late&id=order-7", "text/plain", data);
+    assert_eq!(response.status, 200, "{response:?}");
+    response.json()["id"].as_str().unwrap().to_owned()
 }
 
 /// What no command can write or read yet: it is for who embeds the library.

@@ -64,7 +64,7 @@ impl Fake {
         (connection, request)
     }
 
-    /// Opens the stream that is asked for next, with further lines in the head of the answer.
+    /// Opens the stream that is asked for next, with further lines in the head of the response.
     pub fn stream(&self, head: &str) -> (Connection, Request) {
         let (mut connection, request) = self.request();
         connection.write(&format!(
@@ -74,9 +74,9 @@ impl Fake {
     }
 
     /// Answers the next request of a connection of its own.
-    pub fn answer(&self, status: &str, content_type: &str, body: &str) -> Request {
+    pub fn response(&self, status: &str, content_type: &str, body: &str) -> Request {
         let (mut connection, request) = self.request();
-        connection.answer(status, content_type, body);
+        connection.response(status, content_type, body);
         request
     }
 }
@@ -103,7 +103,7 @@ impl Connection {
         request
     }
 
-    pub fn answer(&mut self, status: &str, content_type: &str, body: &str) {
+    pub fn response(&mut self, status: &str, content_type: &str, body: &str) {
         let length = body.len();
         self.write(&format!(
             "HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n{body}"

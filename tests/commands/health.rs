@@ -9,7 +9,7 @@ use crate::{
 fn health_succeeds_for_a_200() {
     let fake = Fake::start();
     let running = Running::start(&["health", "--url", &fake.url()]);
-    let request = fake.answer("200 OK", "application/json", "{}");
+    let request = fake.response("200 OK", "application/json", "{}");
     assert_eq!(request.target(), "GET /health/live");
     assert_eq!(running.end().succeeded(), [""; 0]);
 }
@@ -23,7 +23,7 @@ fn health_reports_any_other_response_in_one_line() {
     ] {
         let fake = Fake::start();
         let running = Running::start(&["health", "--url", &fake.url()]);
-        fake.answer(status, "text/plain", "");
+        fake.response(status, "text/plain", "");
         let line = running.end().failed(1);
         assert!(
             line.contains(&status[..3]) && line.contains("/health/live"),
@@ -64,7 +64,7 @@ fn health_uses_the_admin_address_of_the_settings_first() {
             .map(|(name, value)| (*name, value.as_str()))
             .collect();
         let running = Running::start_with(&variables, &["health"]);
-        fake.answer("200 OK", "application/json", "{}");
+        fake.response("200 OK", "application/json", "{}");
         assert_eq!(running.end().succeeded(), [""; 0]);
     }
 }

@@ -15,16 +15,16 @@ fn publish(fake: &Fake, variables: &[(&str, &str)], args: &[&str]) -> Running {
 fn key(variables: &[(&str, &str)], args: &[&str]) -> Option<String> {
     let fake = Fake::start();
     let running = publish(&fake, variables, &[args, &["x"]].concat());
-    let request = fake.answer("200 OK", "application/json", TAKEN);
+    let request = fake.response("200 OK", "application/json", TAKEN);
     running.end().succeeded();
     request.header("authorization").map(str::to_owned)
 }
 
-/// What is said of this answer, with exit code 1.
+/// What is said of this response, with exit code 1.
 fn complaint(args: &[&str], status: &str, content_type: &str, body: &str) -> String {
     let fake = Fake::start();
     let running = publish(&fake, &[], args);
-    fake.answer(status, content_type, body);
+    fake.response(status, content_type, body);
     running.end().failed(1)
 }
 
@@ -41,7 +41,7 @@ fn a_text_is_published_as_an_object_and_its_id_printed() {
         "say \"hi\"",
     ];
     let running = publish(&fake, &[], &args);
-    let request = fake.answer("200 OK", "application/json", TAKEN);
+    let request = fake.response("200 OK", "application/json", TAKEN);
     assert_eq!(request.target(), "POST /events");
     assert_eq!(request.header("content-type"), Some("application/json"));
     assert_eq!(request.header("authorization"), None);
@@ -56,7 +56,7 @@ fn a_text_is_published_as_an_object_and_its_id_printed() {
 fn several_texts_are_published_as_one_array_and_their_ids_printed() {
     let fake = Fake::start();
     let running = publish(&fake, &[], &["one", "two"]);
-    let request = fake.answer("200 OK", "application/json", r#"{"ids":["5-1","5-2"]}"#);
+    let request = fake.response("200 OK", "application/json", r#"{"ids":["5-1","5-2"]}"#);
     assert_eq!(request.body, r#"[{"data":"one"},{"data":"two"}]"#);
     assert_eq!(running.end().succeeded(), ["5-1", "5-2"]);
 }

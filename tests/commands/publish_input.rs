@@ -12,7 +12,7 @@ fn publish(fake: &Fake, args: &[&str]) -> Running {
 
 fn take(connection: &mut Connection, count: u64, last_id: &str) {
     let body = format!(r#"{{"count":{count},"last_id":"{last_id}"}}"#);
-    connection.answer("200 OK", "application/json", &body);
+    connection.response("200 OK", "application/json", &body);
 }
 
 /// The idempotency keys of these lines, and their data.
@@ -143,7 +143,7 @@ fn a_rejected_line_is_named_with_what_was_published() {
     take(&mut connection, 1, "5-1");
     connection.request();
     let problem = r#"{"code":"invalid_topic","detail":"no","line":1,"count":0,"last_id":null}"#;
-    connection.answer(
+    connection.response(
         "422 Unprocessable Content",
         "application/problem+json",
         problem,
@@ -163,7 +163,7 @@ fn without_retries_the_first_line_that_was_not_published_is_named() {
     running.write("2\n3\n4\n");
     running.close_input();
     let problem = r#"{"code":"overloaded","detail":"later","line":0,"count":0,"last_id":null}"#;
-    connection.answer(
+    connection.response(
         "503 Service Unavailable",
         "application/problem+json",
         problem,
@@ -186,7 +186,7 @@ const OVERLOADED: &str =
 
 fn refuse(connection: &mut Connection, problem: &str) {
     let status = "503 Service Unavailable";
-    connection.answer(status, "application/problem+json", problem);
+    connection.response(status, "application/problem+json", problem);
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn an_error_that_is_not_temporary_is_not_retried() {
         let fake = Fake::start();
         let mut running = publish(&fake, &[]);
         running.write("one\n");
-        fake.answer(status, "application/problem+json", body);
+        fake.response(status, "application/problem+json", body);
         let line = running.end().failed(1);
         assert!(line.ends_with("; published 0 events"), "{line}");
     }

@@ -84,7 +84,7 @@ fn subscribe_reconnects_after_a_stream_without_chunked_coding() {
     let fake = Fake::start();
     let running = subscribe(&fake, &[]);
     let (mut connection, _) = fake.request();
-    connection.answer(
+    connection.response(
         "200 OK",
         "text/event-stream; charset=utf-8",
         "retry: 1\ndata: x\nid: 1\n\n",
@@ -112,8 +112,8 @@ fn a_gap_is_reported_on_standard_error() {
 fn an_unreachable_server_is_retried_and_reported_once() {
     let fake = Fake::start();
     let running = subscribe(&fake, &[]);
-    fake.answer("503 Service Unavailable", "text/html", "<h1>away</h1>");
-    fake.answer("502 Bad Gateway", "text/html", "<h1>away</h1>");
+    fake.response("503 Service Unavailable", "text/html", "<h1>away</h1>");
+    fake.response("502 Bad Gateway", "text/html", "<h1>away</h1>");
     let (mut stream, _) = fake.stream("");
     stream.send("data: back\n\n");
     assert_eq!(running.line(), "back");
@@ -132,7 +132,7 @@ fn a_rejected_subscription_is_reported_in_one_line() {
     let fake = Fake::start();
     let running = subscribe(&fake, &["--since", "yesterday"]);
     let problem = r#"{"code":"invalid_since","detail":"since is a duration\nor an id"}"#;
-    fake.answer("400 Bad Request", "application/problem+json", problem);
+    fake.response("400 Bad Request", "application/problem+json", problem);
     let line = running.end().failed(1);
     assert!(
         line.ends_with("since is a duration or an id (invalid_since)"),
@@ -144,7 +144,7 @@ fn a_rejected_subscription_is_reported_in_one_line() {
 fn a_web_page_at_the_url_is_reported_as_no_event_stream() {
     let fake = Fake::start();
     let running = subscribe(&fake, &[]);
-    fake.answer("200 OK", "text/html; charset=utf-8", "<h1>welcome</h1>");
+    fake.response("200 OK", "text/html; charset=utf-8", "<h1>welcome</h1>");
     let line = running.end().failed(1);
     assert!(line.contains("text/html") && line.contains("URL"), "{line}");
 }
@@ -156,7 +156,7 @@ fn a_rejection_between_streams_is_retried() {
     let (mut stream, _) = fake.stream("");
     stream.send(CONNECTED);
     drop(stream);
-    fake.answer("404 Not Found", "text/html", "<h1>being deployed</h1>");
+    fake.response("404 Not Found", "text/html", "<h1>being deployed</h1>");
     let (mut stream, _) = fake.stream("");
     stream.send("data: back\n\n");
     assert_eq!(running.line(), "back");
@@ -193,7 +193,7 @@ fn a_password_in_the_url_is_sent_and_not_shown() {
     let fake = Fake::start();
     let url = format!("http://me:secret@{}/a/b?c=d", fake.address);
     let running = Running::start(&["subscribe", "--url", &url, "--topic", "t"]);
-    let request = fake.answer("403 Forbidden", "text/plain", "no");
+    let request = fake.response("403 Forbidden", "text/plain", "no");
     assert_eq!(request.target(), "GET /a/b?c=d&topic=t");
     assert_eq!(request.header("authorization"), Some("Basic bWU6c2VjcmV0"));
     let line = running.end().failed(1);

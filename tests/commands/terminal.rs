@@ -71,9 +71,9 @@ fn a_response_of_a_hostile_server_cannot_control_a_terminal() {
     let url = fake.url();
     let answering = std::thread::spawn(move || {
         let id = serde_json::json!({ "id": HOSTILE }).to_string();
-        fake.answer("200 OK", "application/json", &id);
+        fake.response("200 OK", "application/json", &id);
         let problem = serde_json::json!({ "code": HOSTILE, "detail": HOSTILE }).to_string();
-        fake.answer(
+        fake.response(
             "422 Unprocessable Content",
             "application/problem+json",
             &problem,

@@ -99,8 +99,8 @@ pub fn publish(server: &Server, events: &[Value]) {
     let lines: Vec<_> = events.iter().map(Value::to_string).collect();
     let lines = lines.join("\n").replace(r#""own_id":"#, r#""id":"#);
     let lines = lines.replace(&json!(NUMBERS).to_string(), NUMBERS);
-    let answer = server.post("/events", "application/x-ndjson", &lines);
-    assert_eq!(answer.json()["count"], events.len(), "{answer:?}");
+    let response = server.post("/events", "application/x-ndjson", &lines);
+    assert_eq!(response.json()["count"], events.len(), "{response:?}");
 }
 
 pub fn dump(server: &Server) -> Vec<String> {

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     disk::log::{Log, replay},
     support::shim::faulty,
-    support::{Answer, Server, wait_until},
+    support::{Response, Server, wait_until},
 };
 
 /// A server whose disk has taken a publish, and does not end its sync.
@@ -43,8 +43,8 @@ fn a_client_that_shuts_down_its_sending_side_still_gets_its_response() {
     // By then the server has seen it.
     assert_eq!(server.get("/health/live").status, 200);
     end_the_sync(&log);
-    let answer = Answer::read(socket);
-    assert_eq!(answer.status, 200, "{answer:?}");
+    let response = Response::read(socket);
+    assert_eq!(response.status, 200, "{response:?}");
     assert_eq!(replay(&server).len(), 1);
 }
 

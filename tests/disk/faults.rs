@@ -11,7 +11,7 @@ use std::{
 use crate::{
     disk::log::{Id, Log, Publisher, id_of, replay},
     support::shim::faulty,
-    support::{Answer, Server, Stream, wait_until},
+    support::{Response, Server, Stream, wait_until},
 };
 
 /// A server whose disk refuses while a file exists.
@@ -40,23 +40,23 @@ impl Faulty {
         fs::remove_file(self.log.beside("fault")).unwrap();
     }
 
-    fn publish(&self, data: &str) -> Answer {
+    fn publish(&self, data: &str) -> Response {
         self.server.post("/events", "text/plain", data)
     }
 }
 
 fn health(server: &Server) -> (u16, String) {
-    let answer = server.get("/health/ready");
+    let response = server.get("/health/ready");
     (
-        answer.status,
-        answer.json()["history"].as_str().unwrap().to_owned(),
+        response.status,
+        response.json()["history"].as_str().unwrap().to_owned(),
     )
 }
 
 /// Refused for now, with a reason.
-fn assert_refused(answer: &Answer) {
-    assert_eq!(answer.status, 503, "{answer:?}");
-    let code = answer.code();
+fn assert_refused(response: &Response) {
+    assert_eq!(response.status, 503, "{response:?}");
+    let code = response.code();
     assert!(
         ["history_unavailable", "outcome_unknown"].contains(&&code[..]),
         "{code}"

@@ -100,7 +100,7 @@ impl Publisher {
         Ok(Self(BufReader::new(socket)))
     }
 
-    /// The status and the body of the answer.
+    /// The status and the body of the response.
     pub fn post(&mut self, path: &str, kind: &str, body: &str) -> io::Result<(u16, String)> {
         let request = format!(
             "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\n\
@@ -144,7 +144,7 @@ pub fn publish_lines(server: &Server, path: &str, data: impl IntoIterator<Item =
     let line = |data| serde_json::json!({ "data": data }).to_string() + "\n";
     let lines: String = data.into_iter().map(line).collect();
     let mut publisher = Publisher::connect(server.address).expect("it accepts");
-    let (status, said) = publisher.post(path, LINES, &lines).expect("an answer");
+    let (status, said) = publisher.post(path, LINES, &lines).expect("a response");
     assert_eq!(status, 200, "{said}");
 }
 

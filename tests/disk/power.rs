@@ -83,7 +83,7 @@ fn check(server: &Server, answered: &[Answered], all_is_synced: bool, bytes: usi
     let known: HashSet<Id> = held.iter().map(|(id, _)| *id).collect();
     let given: HashSet<Id> = answered.iter().flatten().copied().collect();
     let mut publisher = Publisher::connect(server.address).expect("a connection");
-    let next = publisher.text("/events", "next").expect("an answer");
+    let next = publisher.text("/events", "next").expect("a response");
     assert!(!given.contains(&next), "an id was given again");
     assert!(held.last().is_none_or(|(last, _)| *last < next));
     if let Some((ms, sequence)) = given.iter().find(|id| !known.contains(id)) {

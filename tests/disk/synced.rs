@@ -106,17 +106,17 @@ fn is_of_journal(call: &Call) -> bool {
 
 /// The write that brought this to the journal, and the one that answered it.
 fn find<'a>(calls: &'a [Call], data: &str, id: Id) -> (&'a Call, &'a Call) {
-    let answer = format!("{}-{}", id.0, id.1);
+    let response = format!("{}-{}", id.0, id.1);
     let written = calls
         .iter()
         .filter(|call| is_of_journal(call))
         .find(|call| call.text.contains(data));
     let answered = calls
         .iter()
-        .find(|call| call.text.contains("HTTP/1.1 200") && call.text.contains(&answer));
+        .find(|call| call.text.contains("HTTP/1.1 200") && call.text.contains(&response));
     (
         written.unwrap_or_else(|| panic!("no write of {data} to the journal")),
-        answered.unwrap_or_else(|| panic!("no answer with {answer}")),
+        answered.unwrap_or_else(|| panic!("no response with {response}")),
     )
 }
 
@@ -128,13 +128,13 @@ fn nothing_is_answered_before_its_sync(publishers: usize) {
         .filter(|call| call.text.contains(" fdatasync(") || call.text.contains(" fsync("))
         .collect();
     for (data, id) in &answered {
-        let (written, answer) = find(&calls, data, *id);
+        let (written, response) = find(&calls, data, *id);
         let sync = syncs.iter().find(|sync| sync.began > written.ended);
         let sync = sync.unwrap_or_else(|| panic!("no sync after {data}"));
         assert!(
-            sync.ended < answer.began,
+            sync.ended < response.began,
             "{data} was answered at line {}, and synced until {}",
-            answer.began,
+            response.began,
             sync.ended
         );
         assert!(sync.text.ends_with("= 0"), "{}", sync.text);
@@ -157,9 +157,9 @@ fn without_syncs_an_event_is_written_to_the_kernel_before_the_response() {
     let (calls, answered) = published("never", 2);
     let (mut first, mut last) = (usize::MAX, 0);
     for (data, id) in &answered {
-        let (written, answer) = find(&calls, data, *id);
-        assert!(written.ended < answer.began, "{data}");
-        (first, last) = (first.min(written.began), last.max(answer.began));
+        let (written, response) = find(&calls, data, *id);
+        assert!(written.ended < response.began, "{data}");
+        (first, last) = (first.min(written.began), last.max(response.began));
     }
     let syncs = calls.iter().filter(|call| call.text.contains("sync("));
     let between = syncs.filter(|sync| (first..last).contains(&sync.began));

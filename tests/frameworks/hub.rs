@@ -7,7 +7,7 @@ use sse_broadcaster_access::mint::{NewToken, SigningKey};
 use sse_broadcaster_actix::{Access, AppState, Publishers};
 
 use super::server::{HUB_KEY, Server};
-use crate::support::{Answer, PATIENCE, Stream};
+use crate::support::{PATIENCE, Response, Stream};
 
 const HUB: &str = "/.well-known/mercure";
 
@@ -18,13 +18,13 @@ fn send(server: &Server, request: &str) -> TcpStream {
     socket
 }
 
-fn publish(server: &Server, lines: &str, form: &str) -> Answer {
+fn publish(server: &Server, lines: &str, form: &str) -> Response {
     let length = form.len();
     let request = format!(
         "POST {HUB} HTTP/1.1\r\nhost: localhost\r\n{lines}content-type: application/x-www-form-urlencoded\r\n\
          content-length: {length}\r\nconnection: close\r\n\r\n{form}"
     );
-    Answer::read(send(server, &request))
+    Response::read(send(server, &request))
 }
 
 fn granted(state: AppState) -> AppState {
@@ -51,11 +51,11 @@ fn a_hub_publishes_and_streams_on_actix_and_on_axum() {
         assert!(missing.header("www-authenticate").is_some());
         let mut stream = Stream::open(subscribe("GET", "?topic=a%7Bb%7D", &lines, ""));
         let mut by_form = Stream::open(subscribe("QUERY", "", &lines, "match=ac"));
-        let answer = publish(&server, &lines, "topic=ac&data=x&private=on&id=own");
+        let response = publish(&server, &lines, "topic=ac&data=x&private=on&id=own");
         assert_eq!(
-            (answer.status, answer.text().as_str()),
+            (response.status, response.text().as_str()),
             (200, "own"),
-            "{answer:?}"
+            "{response:?}"
         );
         for stream in [&mut stream, &mut by_form] {
             assert_eq!(stream.text_until("\n\n"), ":\nid: own\ndata: x\n\n");
@@ -73,8 +73,8 @@ fn a_hub_publishes_and_streams_on_actix_and_on_axum() {
             ("/.well-known/mercure/subscriptions", 404),
             ("/.well-known/mercure/x", 404),
         ] {
-            let answer = Answer::read(send(&server, &request(path)));
-            assert_eq!(answer.status, status, "{path}: {answer:?}");
+            let response = Response::read(send(&server, &request(path)));
+            assert_eq!(response.status, status, "{path}: {response:?}");
         }
     }
 }

@@ -28,15 +28,15 @@ fn publish_on(server: &Server, events: usize, topic: &str, data: &str) -> Vec<St
     );
     let publish = |_| {
         socket.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
+        let mut response = String::new();
         let mut space = [0; 1_024];
-        while !answer.ends_with("}\n") {
-            let read = socket.read(&mut space).expect("an answer");
-            assert!(read > 0, "{answer}");
-            answer += std::str::from_utf8(&space[..read]).unwrap();
+        while !response.ends_with("}\n") {
+            let read = socket.read(&mut space).expect("a response");
+            assert!(read > 0, "{response}");
+            response += std::str::from_utf8(&space[..read]).unwrap();
         }
-        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-        let (_, id) = answer.split_once(r#"{"id":""#).expect("an id");
+        assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
+        let (_, id) = response.split_once(r#"{"id":""#).expect("an id");
         id.trim_end_matches("\"}\n").to_owned()
     };
     (0..events).map(publish).collect()

@@ -40,8 +40,8 @@ fn fill(server: &Server, event: impl Fn(usize) -> Value) {
             lines.push('\n');
             number += 1;
         }
-        let answer = server.post("/events", "application/x-ndjson", &lines);
-        assert_eq!(answer.status, 200, "{answer:?}");
+        let response = server.post("/events", "application/x-ndjson", &lines);
+        assert_eq!(response.status, 200, "{response:?}");
         let before = std::mem::replace(&mut held, server.metric("history_events"));
         if held <= before {
             return;
@@ -176,8 +176,8 @@ fn taken(server: &Server, what: &str, events: usize, event: impl Fn(usize) -> Va
             lines.push('\n');
             number += 1;
         }
-        let answer = server.post("/events", "application/x-ndjson", &lines);
-        assert_eq!(answer.status, 200, "{answer:?}");
+        let response = server.post("/events", "application/x-ndjson", &lines);
+        assert_eq!(response.status, 200, "{response:?}");
         lines.clear();
     }
     for format in ["sse", "json"] {

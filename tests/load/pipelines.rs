@@ -5,7 +5,7 @@ use std::{
     net::TcpStream,
 };
 
-use crate::support::{Answer, Server};
+use crate::support::{Response, Server};
 
 /// What the kernels of both sides take of what is not read.
 const NARROW: usize = 4 << 10;
@@ -90,7 +90,7 @@ fn a_large_document_comes_whole_to_a_client_that_reads_it() {
     let server = Server::start(&[]);
     let document = format!("\"{}\"", "é".repeat(120_000));
     let head = "PUT /signals/large HTTP/1.1\nContent-Type: application/json";
-    let written: Answer = server.request(head, document.as_bytes());
+    let written: Response = server.request(head, document.as_bytes());
     assert_eq!((written.status, written.text()), (201, document.clone()));
     let read = server.get("/signals/large");
     assert_eq!((read.status, read.text()), (200, document));

@@ -46,8 +46,8 @@ fn ask(server: &Server, (path, lines): (&str, &str)) -> TcpStream {
 /// One event that is far longer on the wire than its data.
 fn publish_large(server: &Server) {
     let data = "\n".repeat(EVENT_BYTES);
-    let answer = server.post("/events?topic=large", "text/plain", &data);
-    assert_eq!(answer.status, 200, "{answer:?}");
+    let response = server.post("/events?topic=large", "text/plain", &data);
+    assert_eq!(response.status, 200, "{response:?}");
 }
 
 /// A server with a log on disk, which holds one large event that memory does not.

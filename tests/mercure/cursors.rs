@@ -95,8 +95,8 @@ fn the_own_id_of_a_private_event_is_unknown_to_those_who_may_not_read_it() {
     publish(&server, "topic=a&id=secret-order&private=on&data=1");
     publish(&server, "topic=a&data=2");
     let path = format!("{HUB}?topic=a&lastEventID=secret-order");
-    let answer = server.subscribe(&path);
-    assert_eq!(reply(&answer), Some("earliest"));
+    let response = server.subscribe(&path);
+    assert_eq!(reply(&response), Some("earliest"));
     let mut granted = server.subscribe_with(&path, &subscriber(&["a"]));
     assert_eq!(reply(&granted), Some("secret-order"));
     assert_eq!(granted.data(1), ["2"]);

@@ -5,14 +5,14 @@ use std::io::Write as _;
 use serde_json::json;
 
 use super::{HUB, PUBLISHER_KEY, hub, subscriber_token};
-use crate::support::{Answer, Server, Stream, tokens::token_by};
+use crate::support::{Response, Server, Stream, tokens::token_by};
 
-fn send(server: &Server, request: &str) -> Answer {
+fn send(server: &Server, request: &str) -> Response {
     server.send(request.as_bytes())
 }
 
 /// What the component of Symfony sends for an update, by its client on curl.
-fn symfony(server: &Server, token: &str, body: &str) -> Answer {
+fn symfony(server: &Server, token: &str, body: &str) -> Response {
     let address = server.address;
     let length = body.len();
     send(
@@ -95,8 +95,8 @@ fn tokens_of_laravels_broadcaster_never_end_and_publish_private_updates() {
     );
     let body =
         format!("topic=http%3A%2F%2Fexample%2Fuser%2F1%2Fdirect-messages&data={data}&private=on");
-    let answer = symfony(&server, &token, &body);
-    assert_eq!(answer.status, 200, "{answer:?}");
+    let response = symfony(&server, &token, &body);
+    assert_eq!(response.status, 200, "{response:?}");
     let expected = "{\"event\":\"App\\\\Events\\\\Paid\",\"data\":{}}";
     assert_eq!(stream.data(1), [expected]);
 }

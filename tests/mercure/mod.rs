@@ -13,7 +13,7 @@ mod tokens;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, Server, Stream,
+    Response, Server, Stream,
     tokens::{SECRET, bearer, token_by},
 };
 use sse_broadcaster_access::mint::{NewToken, SigningKey};
@@ -84,7 +84,7 @@ pub fn everything() -> Value {
     json!([{ "match": "*" }])
 }
 
-pub fn publish_as(server: &Server, authorization: &str, form: &str) -> Answer {
+pub fn publish_as(server: &Server, authorization: &str, form: &str) -> Response {
     let head = format!(
         "POST {HUB} HTTP/1.1\nContent-Type: application/x-www-form-urlencoded\n{authorization}"
     );
@@ -93,9 +93,9 @@ pub fn publish_as(server: &Server, authorization: &str, form: &str) -> Answer {
 
 /// Publishes to any topic, and returns the id.
 pub fn publish(server: &Server, form: &str) -> String {
-    let answer = publish_as(server, &publisher(&["*"]), form);
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.text()
+    let response = publish_as(server, &publisher(&["*"]), form);
+    assert_eq!(response.status, 200, "{response:?}");
+    response.text()
 }
 
 /// A stream of this query by a client that may read everything.
@@ -108,6 +108,6 @@ pub fn subscribe_with(server: &Server, query: &str, lines: &str) -> Stream {
     server.subscribe_with(&format!("{HUB}?{query}"), &lines)
 }
 
-pub fn get(server: &Server, path_and_query: &str, lines: &str) -> Answer {
+pub fn get(server: &Server, path_and_query: &str, lines: &str) -> Response {
     server.request(&format!("GET {path_and_query} HTTP/1.1\n{lines}"), b"")
 }

@@ -9,14 +9,14 @@ use crate::support::tokens::{bearer, token};
 fn the_response_is_the_id_as_text_and_the_one_of_the_publisher_if_it_has_one() {
     let server = hub(&[]);
     for authorization in [publisher(&["*"]), access_token(&["publish"], &everything())] {
-        let answer = publish_as(&server, &authorization, "topic=a&data=x");
-        assert_eq!(answer.status, 200, "{answer:?}");
+        let response = publish_as(&server, &authorization, "topic=a&data=x");
+        assert_eq!(response.status, 200, "{response:?}");
         assert_eq!(
-            answer.header("content-type"),
+            response.header("content-type"),
             Some("text/plain; charset=utf-8")
         );
-        assert_eq!(answer.header("cache-control"), Some("no-store"));
-        let id = answer.text();
+        assert_eq!(response.header("cache-control"), Some("no-store"));
+        let id = response.text();
         assert!(id.starts_with("urn:uuid:") && id.len() == 45, "{id}");
         let own = publish_as(
             &server,
@@ -134,21 +134,21 @@ fn every_topic_must_be_granted_public_and_private_alike() {
             ("topic=https%3A%2F%2Fexample.com%2Fbooks%2F1%2F2", false),
         ] {
             let form = format!("{topics}{private}");
-            let answer = publish_as(&server, &zero, &form);
+            let response = publish_as(&server, &zero, &form);
             assert_eq!(
-                answer.status,
+                response.status,
                 if granted { 200 } else { 401 },
-                "{form}: {answer:?}"
+                "{form}: {response:?}"
             );
-            assert_eq!(answer.header("www-authenticate"), None);
-            let answer = publish_as(&server, &one, &form);
+            assert_eq!(response.header("www-authenticate"), None);
+            let response = publish_as(&server, &one, &form);
             assert_eq!(
-                answer.status,
+                response.status,
                 if granted { 200 } else { 403 },
-                "{form}: {answer:?}"
+                "{form}: {response:?}"
             );
             if !granted {
-                let challenge = answer.header("www-authenticate").unwrap();
+                let challenge = response.header("www-authenticate").unwrap();
                 assert!(
                     challenge
                         .starts_with("Bearer error=\"insufficient_scope\", resource_metadata=\"")
@@ -176,12 +176,12 @@ fn only_a_form_publishes_and_one_that_is_too_long_is_413() {
             "POST {HUB} HTTP/1.1\nContent-Type: {content_type}\n{}",
             publisher(&["*"])
         );
-        let answer = server.request(&head, b"topic=a");
-        assert_eq!(answer.status, status, "{content_type}: {answer:?}");
+        let response = server.request(&head, b"topic=a");
+        assert_eq!(response.status, status, "{content_type}: {response:?}");
     }
     for data in ["x".repeat(1_001), "%C3%A9".repeat(600_000)] {
-        let answer = publish_as(&server, &publisher(&["*"]), &format!("topic=a&data={data}"));
-        assert_eq!(answer.status, 413, "{answer:?}");
+        let response = publish_as(&server, &publisher(&["*"]), &format!("topic=a&data={data}"));
+        assert_eq!(response.status, 413, "{response:?}");
     }
     let nobody = hub(&["--no-publish"]);
     assert_eq!(

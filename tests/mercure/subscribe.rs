@@ -118,8 +118,8 @@ fn events_of_other_routes_appear_on_the_hub_and_the_other_way_round_in_one_order
             publish(&server, &format!("topic=a&data={number}&id=own-{number}"));
         } else {
             let head = format!("POST /events?topic=a HTTP/1.1\n{key}");
-            let answer = server.request(&head, number.to_string().as_bytes());
-            assert_eq!(answer.status, 200, "{answer:?}");
+            let response = server.request(&head, number.to_string().as_bytes());
+            assert_eq!(response.status, 200, "{response:?}");
         }
     }
     let expected: Vec<_> = (0..10).map(|number| number.to_string()).collect();
@@ -144,9 +144,9 @@ fn parameters_that_are_not_valid_are_refused() {
         "match_urlpattern=%7Bx",
         &many,
     ] {
-        let answer = get(&server, &format!("{HUB}?{query}"), &lines);
-        assert_eq!(answer.status, 400, "{query}: {answer:?}");
-        assert!(answer.text().len() > 20, "{answer:?}");
+        let response = get(&server, &format!("{HUB}?{query}"), &lines);
+        assert_eq!(response.status, 400, "{query}: {response:?}");
+        assert!(response.text().len() > 20, "{response:?}");
     }
     let missing = get(&server, HUB, &lines);
     assert!(
@@ -182,10 +182,10 @@ fn head_has_the_headers_of_the_stream_and_query_takes_parameters_from_a_form() {
     publish(&server, "topic=a&data=1");
     publish(&server, "topic=b&data=2");
     assert_eq!(stream.data(2), ["1", "2"]);
-    let refused = crate::support::Answer::read(query("application/json", "{}"));
+    let refused = crate::support::Response::read(query("application/json", "{}"));
     assert_eq!(refused.status, 415);
-    let answer = server.request(&format!("PUT {HUB} HTTP/1.1\n{lines}"), b"");
-    assert_eq!(answer.status, 405);
+    let response = server.request(&format!("PUT {HUB} HTTP/1.1\n{lines}"), b"");
+    assert_eq!(response.status, 405);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{HUB, access_token, get, hub, publish, subscribe, subscriber, subscriber_token};
-use crate::support::{Answer, Server, tokens::bearer, wait_until};
+use crate::support::{Response, Server, tokens::bearer, wait_until};
 
 const ALL: &str = "/.well-known/mercure/subscriptions";
 const TOPIC: &str = "https%3A%2F%2Fexample.com%2Fbooks%2F1";
@@ -12,7 +12,7 @@ fn with_subscriptions(arguments: &[&str]) -> Server {
     hub(&[&["--mercure-subscriptions"], arguments].concat())
 }
 
-fn list(server: &Server, path: &str) -> Answer {
+fn list(server: &Server, path: &str) -> Response {
     get(server, path, &subscriber(&["*"]))
 }
 
@@ -118,9 +118,9 @@ fn the_list_has_the_forms_of_both_versions() {
     assert!(link.starts_with("</.well-known/mercure>; rel=\"mercure\"; last-event-id=\"urn:uuid:"));
     assert!(root.header("etag").unwrap().starts_with("\"urn:uuid:"));
     let count = |path: &str, lines: &str| {
-        let answer = get(&server, path, lines);
-        assert_eq!(answer.status, 200, "{path}: {answer:?}");
-        answer.json()["subscriptions"].as_array().unwrap().len()
+        let response = get(&server, path, lines);
+        assert_eq!(response.status, 200, "{path}: {response:?}");
+        response.json()["subscriptions"].as_array().unwrap().len()
     };
     let zero = subscriber(&["*"]);
     assert_eq!(count(&format!("{ALL}/{TOPIC}"), &zero), 1);
@@ -159,8 +159,8 @@ fn the_tag_of_a_list_is_that_of_the_newest_event() {
         (&zero, "a \"quoted\""),
         (&one_token(), "\"a%20%22quoted%22\""),
     ] {
-        let answer = get(&server, ALL, lines);
-        assert_eq!(answer.header("etag"), Some(tag), "{answer:?}");
+        let response = get(&server, ALL, lines);
+        assert_eq!(response.header("etag"), Some(tag), "{response:?}");
         assert_eq!(tagged(lines, tag).status, 304);
         assert_eq!(tagged(lines, "other").status, 200);
     }
@@ -200,10 +200,10 @@ fn the_newest_id_of_a_list_never_is_that_of_a_private_event_that_the_client_may_
     let server = with_subscriptions(&[]);
     publish(&server, "topic=a&private=on&id=secret");
     let lines = subscriber(&[ALL]);
-    let answer = get(&server, ALL, &lines);
-    let last = answer.json()["lastEventID"].as_str().unwrap().to_owned();
+    let response = get(&server, ALL, &lines);
+    let last = response.json()["lastEventID"].as_str().unwrap().to_owned();
     assert!(last.starts_with("p-"), "{last}");
-    assert!(!answer.head.contains("secret"));
+    assert!(!response.head.contains("secret"));
     let mut stream = server.subscribe_with(&format!("{HUB}?topic=a&lastEventID={last}"), &lines);
     assert_eq!(stream.header("last-event-id"), Some(&last[..]));
     publish(&server, "topic=a&data=next");

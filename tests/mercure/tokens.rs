@@ -24,12 +24,12 @@ fn status(server: &Server, lines: &str) -> u16 {
 fn without_a_token_there_is_a_challenge_unless_anonymous_clients_may_subscribe() {
     let server = hub(&[]);
     let missing = format!("Bearer resource_metadata=\"{METADATA}\"");
-    let answer = get(&server, &format!("{HUB}?topic=a"), "");
-    assert_eq!(answer.status, 401);
-    assert_eq!(answer.header("www-authenticate"), Some(&missing[..]));
-    let answer = publish_as(&server, "", "topic=a");
+    let response = get(&server, &format!("{HUB}?topic=a"), "");
+    assert_eq!(response.status, 401);
+    assert_eq!(response.header("www-authenticate"), Some(&missing[..]));
+    let response = publish_as(&server, "", "topic=a");
     assert_eq!(
-        (answer.status, answer.header("www-authenticate")),
+        (response.status, response.header("www-authenticate")),
         (401, Some(&missing[..]))
     );
     let open = hub(&["--mercure-anonymous"]);
@@ -113,10 +113,10 @@ fn an_access_token_never_falls_back_to_the_rules_of_0_x() {
     let token = sse_broadcaster_access::mint::NewToken::new(&claims).unwrap();
     wrong.push(bearer(&token.access_token().create(&key.unwrap()).unwrap()));
     for lines in wrong {
-        let answer = get(&server, &format!("{HUB}?topic=a"), &lines);
-        assert_eq!(answer.status, 401, "{answer:?}");
+        let response = get(&server, &format!("{HUB}?topic=a"), &lines);
+        assert_eq!(response.status, 401, "{response:?}");
         let challenge = format!("Bearer error=\"invalid_token\", resource_metadata=\"{METADATA}\"");
-        assert_eq!(answer.header("www-authenticate"), Some(&challenge[..]));
+        assert_eq!(response.header("www-authenticate"), Some(&challenge[..]));
     }
     // Entries of other types count for nothing, whatever their shape.
     let others = json!([{ "type": "x", "topics": 5 }, details[0]]);
@@ -191,21 +191,21 @@ fn a_cookie_publishes_only_from_pages_of_admitted_origins() {
         ("", false),
     ] {
         let lines = format!("Cookie: mercureAuthorization={zero}\n{page}");
-        let answer = publish_as(&server, &lines, "topic=a");
+        let response = publish_as(&server, &lines, "topic=a");
         assert_eq!(
-            answer.status,
+            response.status,
             if admitted { 200 } else { 401 },
-            "{page}: {answer:?}"
+            "{page}: {response:?}"
         );
         let lines = format!("Cookie: __Secure-mercure_access_token={one}\n{page}");
-        let answer = publish_as(&server, &lines, "topic=a");
+        let response = publish_as(&server, &lines, "topic=a");
         assert_eq!(
-            answer.status,
+            response.status,
             if admitted { 200 } else { 400 },
-            "{page}: {answer:?}"
+            "{page}: {response:?}"
         );
         if !admitted {
-            let challenge = answer.header("www-authenticate").unwrap();
+            let challenge = response.header("www-authenticate").unwrap();
             assert!(
                 challenge.contains("error=\"invalid_request\""),
                 "{challenge}"
@@ -267,7 +267,7 @@ fn url_patterns_of_a_token_are_relative_to_the_hub() {
         ("https%3A%2F%2Fother.example.com%2Fbooks%2F1", 403),
         ("%2Fbooks", 403),
     ] {
-        let answer = publish_as(&server, &token, &format!("topic={topic}"));
-        assert_eq!(answer.status, status, "{topic}: {answer:?}");
+        let response = publish_as(&server, &token, &format!("topic={topic}"));
+        assert_eq!(response.status, status, "{topic}: {response:?}");
     }
 }

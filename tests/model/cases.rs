@@ -43,7 +43,7 @@ fn join(world: &mut World, interest: Interest, start: Start) -> usize {
     world.join(interest, Format::Sse, start, false)
 }
 
-/// The answer, and where its events begin.
+/// The response, and where its events begin.
 fn open(world: &mut World, client: usize) {
     world.poll(client);
     world.poll(client);

@@ -57,9 +57,9 @@ fn application(statuses: &'static [u16]) -> (SocketAddr, mpsc::Receiver<Value>) 
             }
             let mut body = vec![0; length];
             reader.read_exact(&mut body).unwrap();
-            let answer =
+            let response =
                 format!("HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-            reader.get_mut().write_all(answer.as_bytes()).unwrap();
+            reader.get_mut().write_all(response.as_bytes()).unwrap();
             if sender.send(serde_json::from_slice(&body).unwrap()).is_err() {
                 return;
             }
@@ -199,9 +199,9 @@ fn the_receiver_of_the_manual_verifies_what_it_is_sent_and_refuses_all_else() {
     let mut socket = std::net::TcpStream::connect(address).unwrap();
     let forged = forged.replace("TIME", &now.to_string());
     socket.write_all(forged.as_bytes()).unwrap();
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).unwrap();
-    assert!(answer.contains(" 401 "), "{answer}");
+    let mut response = String::new();
+    socket.read_to_string(&mut response).unwrap();
+    assert!(response.contains(" 401 "), "{response}");
 
     let (server, _directory) = telling(address);
     drop(open(&server, "/events?topic=rooms/7", "anna"));

@@ -79,8 +79,8 @@ fn deeply_nested_json_is_published_unchanged_and_harms_nothing() {
     let server = Server::start(&[]);
     let mut stream = server.subscribe("/events");
     let data = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
-    let answer = server.post("/events", JSON, &format!(r#"{{"data":{data}}}"#));
-    assert_eq!(answer.status, 200);
+    let response = server.post("/events", JSON, &format!(r#"{{"data":{data}}}"#));
+    assert_eq!(response.status, 200);
     assert!(stream.event().unwrap().data == data);
     let unclosed = format!(r#"{{"data":{}"#, "[".repeat(200_000));
     check_all(&server, [Refused::json(unclosed, 400, "invalid_json")]);
@@ -138,9 +138,9 @@ fn a_compressed_body_is_rejected_rather_than_published_as_it_is() {
     for coding in ["gzip", "br", "identity, gzip"] {
         let head =
             format!("POST /events HTTP/1.1\nContent-Type: text/plain\nContent-Encoding: {coding}");
-        let answer = server.request(&head, b"x");
+        let response = server.request(&head, b"x");
         assert_eq!(
-            (answer.status, answer.code().as_str()),
+            (response.status, response.code().as_str()),
             (415, "unsupported_media_type")
         );
     }

@@ -4,14 +4,14 @@ use std::io::Write as _;
 
 use crate::{
     publish::refused::{FORM, JSON, Refused, TEXT, Witness, assert_is_problem, check_all},
-    support::{Answer, Server},
+    support::{Response, Server},
 };
 
 /// Events of at most 1,000 bytes; a batch has at most 16 KiB by cost.
 const SMALL: [&str; 4] = ["--max-event-bytes", "1000", "--history-bytes", "65536"];
 
 /// The body in chunks of this size, and the head that goes with it.
-fn chunked(server: &Server, kind: &str, body: &[u8], size: usize) -> Answer {
+fn chunked(server: &Server, kind: &str, body: &[u8], size: usize) -> Response {
     let head = format!(
         "POST /events HTTP/1.1\r\nHost: {}\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\
          Connection: close\r\n\r\n",
@@ -67,8 +67,8 @@ fn an_event_as_large_as_allowed_is_accepted_in_every_kind_of_body() {
         server.get(&format!("/events/{}", "%0A".repeat(1000))),
         chunked(&server, TEXT, data.as_bytes(), 7),
     ];
-    for answer in published {
-        assert_eq!(answer.status, 200, "{answer:?}");
+    for response in published {
+        assert_eq!(response.status, 200, "{response:?}");
         assert_eq!(stream.event().unwrap().data, data);
     }
 }
@@ -80,16 +80,16 @@ fn a_body_larger_than_any_event_is_rejected_with_its_length_and_in_chunks() {
     let body = vec![b'x'; 100_000];
     for kind in [TEXT, JSON, FORM] {
         let head = format!("POST /events HTTP/1.1\nContent-Type: {kind}");
-        for answer in [
+        for response in [
             server.request(&head, &body),
             chunked(&server, kind, &body, 5_000),
         ] {
             assert_eq!(
-                (answer.status, answer.code().as_str()),
+                (response.status, response.code().as_str()),
                 (413, "too_large"),
                 "{kind}"
             );
-            assert_is_problem(&answer, kind);
+            assert_is_problem(&response, kind);
         }
     }
     witness.saw_nothing(&server);
@@ -99,10 +99,16 @@ fn a_body_larger_than_any_event_is_rejected_with_its_length_and_in_chunks() {
 fn a_rejection_reaches_a_client_that_is_still_sending_megabytes() {
     let server = Server::start(&SMALL);
     let body = vec![b'x'; 8 << 20];
-    let answer = server.request("POST /events HTTP/1.1\nContent-Type: text/plain", &body);
-    assert_eq!((answer.status, answer.code().as_str()), (413, "too_large"));
-    let answer = chunked(&server, TEXT, &body, 64 << 10);
-    assert_eq!((answer.status, answer.code().as_str()), (413, "too_large"));
+    let response = server.request("POST /events HTTP/1.1\nContent-Type: text/plain", &body);
+    assert_eq!(
+        (response.status, response.code().as_str()),
+        (413, "too_large")
+    );
+    let response = chunked(&server, TEXT, &body, 64 << 10);
+    assert_eq!(
+        (response.status, response.code().as_str()),
+        (413, "too_large")
+    );
 }
 
 #[test]
@@ -112,8 +118,11 @@ fn a_body_that_is_announced_as_too_large_is_rejected_before_it_comes() {
     let head = "POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n\
         Content-Length: 1001\r\nConnection: close\r\n\r\n";
     socket.write_all(head.as_bytes()).unwrap();
-    let answer = Answer::read(socket);
-    assert_eq!((answer.status, answer.code().as_str()), (413, "too_large"));
+    let response = Response::read(socket);
+    assert_eq!(
+        (response.status, response.code().as_str()),
+        (413, "too_large")
+    );
 }
 
 #[test]

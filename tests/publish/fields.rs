@@ -75,8 +75,8 @@ fn raw_line_ends_and_nul_in_a_request_line_publish_nothing() {
         ] {
             let host = server.address;
             let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
-            let answer = server.send(request.as_bytes());
-            assert_eq!(answer.status, 400, "{path:?}: {answer:?}");
+            let response = server.send(request.as_bytes());
+            assert_eq!(response.status, 400, "{path:?}: {response:?}");
         }
     }
     witness.saw_nothing(&server);
@@ -164,8 +164,8 @@ fn names_of_256_bytes_are_accepted() {
     let (topic, event) = ("t".repeat(256), "e".repeat(256));
     let mut stream = server.subscribe(&format!("/events?topic={topic}"));
     let query = format!("?topic={topic}&event={event}&id={}", "i".repeat(256));
-    let answer = server.post(&format!("/events{query}"), "text/plain", "x");
-    assert_eq!(answer.status, 200, "{answer:?}");
+    let response = server.post(&format!("/events{query}"), "text/plain", "x");
+    assert_eq!(response.status, 200, "{response:?}");
     assert_eq!(stream.event().unwrap().name, event);
 }
 
@@ -207,8 +207,8 @@ fn a_reconnection_time_is_a_whole_number_of_milliseconds_up_to_a_day() {
     let server = Server::start(&[]);
     check_all(&server, cases);
     for good in ["0", "86400000"] {
-        let answer = server.get(&format!("/events/x?retry={good}"));
-        assert_eq!(answer.status, 200, "{answer:?}");
+        let response = server.get(&format!("/events/x?retry={good}"));
+        assert_eq!(response.status, 200, "{response:?}");
     }
 }
 

@@ -6,12 +6,12 @@ use serde_json::json;
 
 use crate::{
     publish::refused::{FORM, JSON, TEXT},
-    support::{Answer, Server},
+    support::{Response, Server},
 };
 
-fn id_of(answer: &Answer) -> String {
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json()["id"].as_str().expect("an id").to_owned()
+fn id_of(response: &Response) -> String {
+    assert_eq!(response.status, 200, "{response:?}");
+    response.json()["id"].as_str().expect("an id").to_owned()
 }
 
 #[test]
@@ -42,8 +42,8 @@ fn an_idempotency_key_published_again_gets_the_first_position_and_is_stored_once
         json!({ "id": "order-7", "data": 2 }),
         json!({ "id": "new", "data": "new" }),
     );
-    let answer = server.post("/events", JSON, &json!([again, new, new]).to_string());
-    let ids: Vec<String> = serde_json::from_value(answer.json()["ids"].clone()).expect("ids");
+    let response = server.post("/events", JSON, &json!([again, new, new]).to_string());
+    let ids: Vec<String> = serde_json::from_value(response.json()["ids"].clone()).expect("ids");
     assert_eq!((&ids[0], &ids[1]), (&first, &ids[2]));
     assert!(ids[1] != first && ids[1] != last);
     server.publish("default", "sentinel");

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     publish::refused::{FORM, JSON, TEXT},
-    support::{Answer, Server, Stream},
+    support::{Response, Server, Stream},
 };
 
 /// A subscriber of everything that sees every field.
@@ -19,10 +19,10 @@ fn seen(stream: &mut Stream) -> Value {
     serde_json::from_str(&message.data).expect("the json form is JSON")
 }
 
-fn id_of(answer: &Answer) -> String {
-    assert_eq!(answer.status, 200, "{answer:?}");
-    assert_eq!(answer.header("cache-control"), Some("no-store"));
-    answer.json()["id"].as_str().expect("an id").to_owned()
+fn id_of(response: &Response) -> String {
+    assert_eq!(response.status, 200, "{response:?}");
+    assert_eq!(response.header("cache-control"), Some("no-store"));
+    response.json()["id"].as_str().expect("an id").to_owned()
 }
 
 #[test]
@@ -103,9 +103,9 @@ fn a_json_object_may_set_every_field_of_an_event() {
     let mut stream = observer(&server);
     let body =
         json!({ "topics": ["a", "b", "a"], "event": "e", "data": "d", "id": "mine", "retry": 7 });
-    let answer = server.post("/events", JSON, &body.to_string());
-    let id = id_of(&answer);
-    assert_eq!(answer.header("event-id"), Some(id.as_str()));
+    let response = server.post("/events", JSON, &body.to_string());
+    let id = id_of(&response);
+    assert_eq!(response.header("event-id"), Some(id.as_str()));
     let mut event = seen(&mut stream);
     assert!(
         event["time"]
@@ -143,9 +143,9 @@ fn an_array_is_published_in_order_and_the_response_has_the_positions() {
     let events: Vec<_> = (0..50)
         .map(|n| json!({ "topic": format!("t{n}"), "data": n }))
         .collect();
-    let answer = server.post("/events", JSON, &json!(events).to_string());
-    assert_eq!(answer.status, 200, "{answer:?}");
-    let ids: Vec<String> = serde_json::from_value(answer.json()["ids"].clone()).expect("ids");
+    let response = server.post("/events", JSON, &json!(events).to_string());
+    assert_eq!(response.status, 200, "{response:?}");
+    let ids: Vec<String> = serde_json::from_value(response.json()["ids"].clone()).expect("ids");
     let arrived: Vec<_> = (0..50).map(|_| stream.event().unwrap()).collect();
     assert_eq!(
         arrived
@@ -237,20 +237,20 @@ fn a_get_publishes_the_decoded_rest_of_its_path() {
         ("events/events", "events/events"),
     ];
     for (path, data) in cases {
-        let answer = server.get(&format!("/events/{path}"));
+        let response = server.get(&format!("/events/{path}"));
         assert_eq!(
-            (answer.status, answer.text().as_str()),
+            (response.status, response.text().as_str()),
             (200, "msg sent"),
             "{path}"
         );
         assert_eq!(
-            answer.header("content-type"),
+            response.header("content-type"),
             Some("text/plain; charset=utf-8")
         );
-        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        assert_eq!(response.header("cache-control"), Some("no-store"));
         let event = stream.event().unwrap();
         assert_eq!(event.data, data);
-        assert_eq!(answer.header("event-id"), Some(event.id.as_str()));
+        assert_eq!(response.header("event-id"), Some(event.id.as_str()));
     }
 }
 
@@ -269,7 +269,7 @@ fn a_slash_after_events_changes_nothing() {
 fn the_query_serves_every_kind_of_body() {
     let server = Server::start(&[]);
     let mut stream = observer(&server);
-    let publishes: [&dyn Fn(&str) -> Answer; 6] = [
+    let publishes: [&dyn Fn(&str) -> Response; 6] = [
         &|path| server.post(path, TEXT, "x"),
         &|path| server.post(path, JSON, r#"{"data":"x"}"#),
         &|path| server.post(path, FORM, "x"),
@@ -279,8 +279,8 @@ fn the_query_serves_every_kind_of_body() {
     ];
     for (index, publish) in publishes.iter().enumerate() {
         let query = format!("topic=a&topic=b%20c&event=e+f&id=own{index}&retry=5&datastar=%7B%7D");
-        let answer = publish(&format!("/events?{query}"));
-        assert_eq!(answer.status, 200, "{answer:?}");
+        let response = publish(&format!("/events?{query}"));
+        assert_eq!(response.status, 200, "{response:?}");
         let event = seen(&mut stream);
         assert_eq!(event["topics"], json!(["a", "b c"]), "{index}");
         assert_eq!(
@@ -297,8 +297,8 @@ fn the_query_serves_every_kind_of_body() {
         (JSON, r#"[{"data":"1"},{"data":"2"}]"#),
         (NDJSON, "{\"data\":1}\n{\"data\":2}"),
     ] {
-        let answer = server.post("/events?topic=a&event=e", kind, body);
-        assert_eq!(answer.status, 200, "{answer:?}");
+        let response = server.post("/events?topic=a&event=e", kind, body);
+        assert_eq!(response.status, 200, "{response:?}");
         for data in ["1", "2"] {
             let event = seen(&mut stream);
             assert_eq!(

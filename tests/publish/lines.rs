@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     publish::refused::assert_is_problem,
-    support::{Answer, Server},
+    support::{Response, Server},
 };
 
 const NDJSON: &str = "application/x-ndjson";
@@ -30,9 +30,9 @@ impl Upload {
         write!(self.0, "{:x}\r\n{text}\r\n", text.len()).unwrap();
     }
 
-    fn end(mut self) -> Answer {
+    fn end(mut self) -> Response {
         self.0.write_all(b"0\r\n\r\n").unwrap();
-        Answer::read(self.0)
+        Response::read(self.0)
     }
 }
 
@@ -49,9 +49,9 @@ fn each_line_is_delivered_before_the_next_is_sent() {
         assert_eq!(event.data, n.to_string());
         last = event.id;
     }
-    let answer = upload.end();
-    assert_eq!(answer.status, 200, "{answer:?}");
-    assert_eq!(answer.json(), json!({ "count": 5, "last_id": last }));
+    let response = upload.end();
+    assert_eq!(response.status, 200, "{response:?}");
+    assert_eq!(response.json(), json!({ "count": 5, "last_id": last }));
 }
 
 #[test]
@@ -69,8 +69,8 @@ fn lines_may_be_cut_anywhere_and_the_last_needs_no_end() {
     ] {
         upload.write(part);
     }
-    let answer = upload.end();
-    assert_eq!(answer.json()["count"], 3, "{answer:?}");
+    let response = upload.end();
+    assert_eq!(response.json()["count"], 3, "{response:?}");
     assert_eq!(stream.data(3), ["ab", "c", "d"]);
 }
 
@@ -88,19 +88,19 @@ fn the_first_invalid_line_ends_the_publish_and_the_lines_before_it_stay_publishe
     for (bad, status, code) in cases {
         let mut stream = server.subscribe("/events");
         stream.until("connected");
-        let answer = server.post(
+        let response = server.post(
             "/events",
             NDJSON,
             &format!("{good}\n\n{good}\n{bad}\n{good}\n"),
         );
         assert_eq!(
-            (answer.status, answer.code().as_str()),
+            (response.status, response.code().as_str()),
             (status, code),
-            "{answer:?}"
+            "{response:?}"
         );
-        assert_is_problem(&answer, bad);
+        assert_is_problem(&response, bad);
         let ids = [stream.event().unwrap().id, stream.event().unwrap().id];
-        let problem = answer.json();
+        let problem = response.json();
         assert_eq!(
             (&problem["line"], &problem["count"]),
             (&json!(4), &json!(2)),
@@ -117,12 +117,12 @@ fn an_invalid_line_is_rejected_while_the_body_is_still_open() {
     let server = Server::start(&[]);
     let mut upload = Upload::begin(&server);
     upload.write("nonsense\n");
-    let answer = Answer::read(upload.0);
+    let response = Response::read(upload.0);
     assert_eq!(
-        (answer.status, answer.json()["line"].clone()),
+        (response.status, response.json()["line"].clone()),
         (400, json!(1))
     );
-    assert_eq!(answer.json()["last_id"], json!(null));
+    assert_eq!(response.json()["last_id"], json!(null));
 }
 
 #[test]
@@ -133,11 +133,11 @@ fn a_thousand_lines_in_one_body_come_in_order() {
     let lines: Vec<String> = (0..1000)
         .map(|n| json!({ "data": n }).to_string())
         .collect();
-    let answer = server.post("/events", NDJSON, &lines.join("\n"));
-    assert_eq!(answer.json()["count"], 1000, "{answer:?}");
+    let response = server.post("/events", NDJSON, &lines.join("\n"));
+    assert_eq!(response.json()["count"], 1000, "{response:?}");
     let expected: Vec<String> = (0..1000).map(|n: u32| n.to_string()).collect();
     assert_eq!(stream.data(1000), expected);
-    assert_eq!(answer.json()["last_id"], stream.last_id);
+    assert_eq!(response.json()["last_id"], stream.last_id);
 }
 
 #[test]
@@ -147,9 +147,9 @@ fn lines_that_arrive_together_may_be_larger_than_one_batch() {
     stream.until("connected");
     let data = "x".repeat(1000);
     let lines = format!("{{\"data\":\"{data}\"}}\n").repeat(10);
-    let answer = server.post("/events", NDJSON, &lines);
-    assert_eq!(answer.status, 200, "{answer:?}");
-    assert_eq!(answer.json()["count"], 10);
+    let response = server.post("/events", NDJSON, &lines);
+    assert_eq!(response.status, 200, "{response:?}");
+    assert_eq!(response.json()["count"], 10);
     assert_eq!(stream.data(10), vec![data; 10]);
 }
 
@@ -158,10 +158,13 @@ fn a_line_that_is_too_large_is_named_among_those_it_came_with() {
     let server = Server::start(&["--max-event-bytes", "1000"]);
     let large = "x".repeat(1001);
     let lines = format!("{{\"data\":1}}\n{{\"data\":\"{large}\"}}\n{{\"data\":3}}\n");
-    let answer = server.post("/events", NDJSON, &lines);
-    assert_eq!((answer.status, answer.code().as_str()), (413, "too_large"));
+    let response = server.post("/events", NDJSON, &lines);
     assert_eq!(
-        (&answer.json()["line"], &answer.json()["count"]),
+        (response.status, response.code().as_str()),
+        (413, "too_large")
+    );
+    assert_eq!(
+        (&response.json()["line"], &response.json()["count"]),
         (&json!(2), &json!(1))
     );
     assert_eq!(server.metric("history_events"), 1);
@@ -171,9 +174,9 @@ fn a_line_that_is_too_large_is_named_among_those_it_came_with() {
 fn a_body_without_lines_publishes_nothing() {
     let server = Server::start(&[]);
     for body in ["", "\n", "\r\n \n"] {
-        let answer = server.post("/events", NDJSON, body);
-        assert_eq!(answer.status, 200, "{answer:?}");
-        assert_eq!(answer.json(), json!({ "count": 0, "last_id": null }));
+        let response = server.post("/events", NDJSON, body);
+        assert_eq!(response.status, 200, "{response:?}");
+        assert_eq!(response.json(), json!({ "count": 0, "last_id": null }));
     }
 }
 
@@ -181,10 +184,13 @@ fn a_body_without_lines_publishes_nothing() {
 fn a_line_without_end_is_rejected() {
     let server = Server::start(&["--max-event-bytes", "1000"]);
     let line = "x".repeat(100_000);
-    let answer = server.post("/events", NDJSON, &format!("{{\"data\":1}}\n{line}"));
-    assert_eq!((answer.status, answer.code().as_str()), (413, "too_large"));
+    let response = server.post("/events", NDJSON, &format!("{{\"data\":1}}\n{line}"));
     assert_eq!(
-        (&answer.json()["line"], &answer.json()["count"]),
+        (response.status, response.code().as_str()),
+        (413, "too_large")
+    );
+    assert_eq!(
+        (&response.json()["line"], &response.json()["count"]),
         (&json!(2), &json!(1))
     );
 }
@@ -208,11 +214,11 @@ fn lines_that_arrive_together_may_be_more_than_one_batch_holds() {
     let mut stream = server.subscribe("/events");
     stream.until("connected");
     let lines = "{\"data\":\"x\"}\n".repeat(10);
-    let answer = server.post("/events", NDJSON, &lines);
+    let response = server.post("/events", NDJSON, &lines);
     assert_eq!(
-        (answer.status, answer.json()["count"].clone()),
+        (response.status, response.json()["count"].clone()),
         (200, json!(10)),
-        "{answer:?}"
+        "{response:?}"
     );
     assert_eq!(stream.data(10), ["x"; 10]);
 }

@@ -1,6 +1,6 @@
 //! Requests that are rejected, each with its status and code, and of which nothing is published.
 
-use crate::support::{Answer, Server, Stream};
+use crate::support::{Response, Server, Stream};
 
 pub const JSON: &str = "application/json";
 pub const FORM: &str = "application/x-www-form-urlencoded";
@@ -75,33 +75,33 @@ impl Refused {
         Self { says, ..self }
     }
 
-    fn check(&self, answer: &Answer) {
+    fn check(&self, response: &Response) {
         let request = format!("{}\n{}", self.head, String::from_utf8_lossy(&self.body));
         let request: String = request.chars().take(400).collect();
-        assert_eq!(answer.status, self.status, "{request}: {answer:?}");
-        assert_eq!(answer.code(), self.code, "{request}: {answer:?}");
-        assert_is_problem(answer, &request);
-        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert_eq!(response.status, self.status, "{request}: {response:?}");
+        assert_eq!(response.code(), self.code, "{request}: {response:?}");
+        assert_is_problem(response, &request);
+        let detail = response.json()["detail"].as_str().unwrap().to_owned();
         assert!(detail.contains(self.says), "{request}: {detail}");
     }
 }
 
-pub fn assert_is_problem(answer: &Answer, request: &str) {
-    let kind = answer.header("content-type");
+pub fn assert_is_problem(response: &Response, request: &str) {
+    let kind = response.header("content-type");
     assert_eq!(
         kind,
         Some("application/problem+json"),
-        "{request}: {answer:?}"
+        "{request}: {response:?}"
     );
     assert_eq!(
-        answer.header("cache-control"),
+        response.header("cache-control"),
         Some("no-store"),
-        "{request}: {answer:?}"
+        "{request}: {response:?}"
     );
     assert_eq!(
-        answer.json()["status"],
-        answer.status,
-        "{request}: {answer:?}"
+        response.json()["status"],
+        response.status,
+        "{request}: {response:?}"
     );
 }
 
@@ -147,16 +147,16 @@ fn a_subscription_that_is_sent_as_a_post_publishes_nothing() {
             "{\"data\":1}",
         ),
     ] {
-        let answer = server.request(&format!("POST /events HTTP/1.1\n{lines}"), body.as_bytes());
+        let response = server.request(&format!("POST /events HTTP/1.1\n{lines}"), body.as_bytes());
         assert_eq!(
-            (answer.status, answer.code()),
+            (response.status, response.code()),
             (406, "not_acceptable".into()),
             "{lines}"
         );
     }
     for lines in ["", "Accept: */*", "Accept: text/event-stream;q=0, */*"] {
-        let answer = server.request(&format!("POST /events HTTP/1.1\n{lines}"), b"");
-        assert_eq!(answer.status, 200, "{lines}: {answer:?}");
+        let response = server.request(&format!("POST /events HTTP/1.1\n{lines}"), b"");
+        assert_eq!(response.status, 200, "{lines}: {response:?}");
         assert_eq!(stream.event().unwrap().data, "");
     }
     let both = "POST /events HTTP/1.1\nAccept: text/event-stream, application/json";
@@ -169,14 +169,14 @@ fn events_named_as_those_that_an_event_source_fires_itself_are_rejected() {
     let server = Server::start(&[]);
     for name in ["error", "open"] {
         let json = format!("{{\"data\":1,\"event\":\"{name}\"}}");
-        for answer in [
+        for response in [
             server.post("/events", "application/json", &json),
             server.post("/events", "application/x-ndjson", &json),
             server.post(&format!("/events?event={name}"), "text/plain", "x"),
             server.get(&format!("/events/x?event={name}")),
         ] {
             assert_eq!(
-                (answer.status, answer.code()),
+                (response.status, response.code()),
                 (422, "reserved_event".into())
             );
         }

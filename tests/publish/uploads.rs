@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{Answer, Server, wait_until};
+use crate::support::{Response, Server, wait_until};
 
 /// A body of so many bytes that lacks the last one.
 fn unfinished(server: &Server, kind: &str, bytes: usize) -> TcpStream {
@@ -23,9 +23,9 @@ fn unfinished(server: &Server, kind: &str, bytes: usize) -> TcpStream {
 }
 
 fn refusal(socket: TcpStream) -> (u16, String, bool) {
-    let answer = Answer::read(socket);
-    let retries = answer.header("retry-after").is_some();
-    (answer.status, answer.code(), retries)
+    let response = Response::read(socket);
+    let retries = response.header("retry-after").is_some();
+    (response.status, response.code(), retries)
 }
 
 #[test]
@@ -48,17 +48,17 @@ fn unfinished_bodies_share_a_budget_that_publishes_of_the_usual_size_do_not_need
     server.publish("a", "of the usual size");
     let mut whole = held.pop().unwrap();
     whole.write_all(b" ").unwrap();
-    assert_eq!(Answer::read(whole).code(), "invalid_json");
+    assert_eq!(Response::read(whole).code(), "invalid_json");
     drop(held);
     wait_until("all is free again", || {
         server.metric("upload_buffer_bytes") == 0
     });
-    let answer = server.post(
+    let response = server.post(
         "/events",
         "application/json",
         &format!("{}{{\"data\":1}}", " ".repeat(BYTES)),
     );
-    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(response.status, 200, "{response:?}");
 }
 
 #[test]
@@ -80,12 +80,12 @@ fn an_upload_of_lines_that_sends_nothing_for_the_idle_timeout_is_ended() {
         std::thread::sleep(Duration::from_millis(50));
     }
     write!(socket, "{:x}\r\n{line}\r\n", line.len()).unwrap();
-    let answer = Answer::read(socket);
+    let response = Response::read(socket);
     assert_eq!(
-        (answer.status, answer.code().as_str()),
+        (response.status, response.code().as_str()),
         (408, "body_timeout")
     );
-    assert_eq!(answer.json()["count"], 2);
+    assert_eq!(response.json()["count"], 2);
 }
 
 /// The most memory that the server has had.
@@ -124,8 +124,8 @@ fn a_body_past_a_bound_of_json_or_a_form_is_rejected_without_being_built() {
     ] {
         let server = Server::start(&[]);
         let before = peak(&server);
-        let answer = server.post("/events", kind, &body);
-        assert_eq!(answer.code(), code, "{answer:?}");
+        let response = server.post("/events", kind, &body);
+        assert_eq!(response.code(), code, "{response:?}");
         let growth = peak(&server) - before;
         assert!(growth < MAX_GROWTH, "{code}: {} MiB", growth >> 20);
     }

@@ -18,7 +18,7 @@ const CONNECTIONS_AT_ONCE: usize = 8;
 /// Another seed draws other requests; a failure names its own.
 const SEED_VARIABLE: &str = "RANDOM_SEED";
 
-/// The status of the answer, if there is one.
+/// The status of the response, if there is one.
 fn exchange(server: &Server, request: &Request) -> Option<u16> {
     let mut socket = server.connect();
     // It may have been refused, and the connection closed, before all was written.
@@ -29,11 +29,11 @@ fn exchange(server: &Server, request: &Request) -> Option<u16> {
     status(&mut socket)
 }
 
-/// Of the first answer that is final; a stream is not read on.
+/// Of the first response that is final; a stream is not read on.
 fn status(socket: &mut TcpStream) -> Option<u16> {
-    let (mut answer, mut part) = (Vec::new(), [0; 4096]);
+    let (mut response, mut part) = (Vec::new(), [0; 4096]);
     loop {
-        let text = String::from_utf8_lossy(&answer);
+        let text = String::from_utf8_lossy(&response);
         let mut heads = text
             .split_inclusive("\r\n\r\n")
             .filter(|head| head.ends_with("\r\n\r\n"));
@@ -42,10 +42,10 @@ fn status(socket: &mut TcpStream) -> Option<u16> {
         }
         match socket.read(&mut part) {
             Ok(0) => return None,
-            Ok(read) => answer.extend(&part[..read]),
+            Ok(read) => response.extend(&part[..read]),
             Err(error) => {
                 let timed_out = [std::io::ErrorKind::WouldBlock, std::io::ErrorKind::TimedOut];
-                assert!(!timed_out.contains(&error.kind()), "no answer came");
+                assert!(!timed_out.contains(&error.kind()), "no response came");
                 return None;
             }
         }
@@ -65,7 +65,7 @@ fn check_some(server: &Server, seed: u64) {
                     shown()
                 );
             }
-            None => assert!(!request.complete, "seed {seed}: no answer to {}", shown()),
+            None => assert!(!request.complete, "seed {seed}: no response to {}", shown()),
         }
     }
 }

@@ -137,7 +137,7 @@ const BODIES: [&str; 22] = [
     "{\"data\":{\"data\":{\"data\":{}}}}",
 ];
 
-/// The bytes of a request, and whether an answer is owed as soon as they are read.
+/// The bytes of a request, and whether a response is owed as soon as they are read.
 pub struct Request {
     pub bytes: Vec<u8>,
     pub complete: bool,

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     support::redis::RedisServer,
-    support::{Answer, PATIENCE, Server, command},
+    support::{PATIENCE, Response, Server, command},
 };
 
 /// A node on the Redis at this address.
@@ -57,25 +57,25 @@ pub fn publish_body(node: SocketAddr, body: &str) -> Published {
     {
         return Published::Unknown;
     }
-    let Some(answer) = Answer::try_read(socket) else {
+    let Some(response) = Response::try_read(socket) else {
         return Published::Unknown;
     };
-    match answer.status {
-        200 => Published::At(answer.json()["id"].as_str().expect("an id").to_owned()),
-        503 if answer.code() == "outcome_unknown" => Published::Unknown,
+    match response.status {
+        200 => Published::At(response.json()["id"].as_str().expect("an id").to_owned()),
+        503 if response.code() == "outcome_unknown" => Published::Unknown,
         503 => {
-            assert!(["history_unavailable", "overloaded"].contains(&&answer.code()[..]));
+            assert!(["history_unavailable", "overloaded"].contains(&&response.code()[..]));
             Published::Refused
         }
-        _ => panic!("{answer:?}"),
+        _ => panic!("{response:?}"),
     }
 }
 
 /// What `/health/ready` says of history; it is ready whatever that is.
 pub fn history_of(node: &Server) -> String {
-    let answer = node.get("/health/ready");
-    assert_eq!(answer.status, 200);
-    answer.json()["history"]
+    let response = node.get("/health/ready");
+    assert_eq!(response.status, 200);
+    response.json()["history"]
         .as_str()
         .expect("a text")
         .to_owned()

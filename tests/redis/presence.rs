@@ -47,8 +47,8 @@ fn presence(node: &Server, query: &str) -> Option<Value> {
         "GET /presence?topic=room{query} HTTP/1.1\n{}",
         user("observer")
     );
-    let answer = node.request(&head, b"");
-    (answer.status == 200).then(|| serde_json::from_str(&answer.text()).unwrap())
+    let response = node.request(&head, b"");
+    (response.status == 200).then(|| serde_json::from_str(&response.text()).unwrap())
 }
 
 fn wait_for(node: &Server, users: u64, connections: u64) {

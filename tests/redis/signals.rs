@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use crate::{
     redis::nodes::three,
     support::redis::RedisServer,
-    support::{Answer, Server, Stream, wait_until},
+    support::{Response, Server, Stream, wait_until},
 };
 
-fn ask(node: &Server, method: &str, kind: &str, body: &str) -> Answer {
+fn ask(node: &Server, method: &str, kind: &str, body: &str) -> Response {
     let head = format!("{method} /signals/n HTTP/1.1\nContent-Type: application/{kind}");
     node.request(&head, body.as_bytes())
 }

@@ -60,18 +60,18 @@ fn an_invalid_document_or_patch_is_rejected_with_an_example() {
             "invalid_patch",
         ),
     ] {
-        let answer = ask(
+        let response = ask(
             &server,
             method,
             "a",
             &[&format!("Content-Type: {kind}")],
             body,
         );
-        refused(&answer, status, code);
+        refused(&response, status, code);
     }
     for name in ["connected", "deleted", "a*", "a%0Ab", &"x".repeat(249)] {
-        let answer = ask(&server, "PUT", name, &[JSON], "1");
-        assert_eq!(answer.status, 422, "{answer:?}");
+        let response = ask(&server, "PUT", name, &[JSON], "1");
+        assert_eq!(response.status, 422, "{response:?}");
     }
     refused(
         &ask(&server, "PUT", "%FF", &[JSON], "1"),

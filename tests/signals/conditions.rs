@@ -58,10 +58,10 @@ fn a_get_or_head_with_a_failing_if_match_is_412_and_with_a_known_if_none_match_3
     ] {
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         for method in ["GET", "HEAD"] {
-            let answer = ask(&server, method, "a", &lines, "");
-            assert_eq!(answer.status, status, "{method} {lines:?}");
+            let response = ask(&server, method, "a", &lines, "");
+            assert_eq!(response.status, status, "{method} {lines:?}");
             if matches!(status, 200 | 304) {
-                assert_eq!(tag(&answer), now, "{method} {lines:?}");
+                assert_eq!(tag(&response), now, "{method} {lines:?}");
             }
             if status != 200 && method == "GET" && status != 304 {
                 let code = if status == 412 {
@@ -69,7 +69,7 @@ fn a_get_or_head_with_a_failing_if_match_is_412_and_with_a_known_if_none_match_3
                 } else {
                     "invalid_condition"
                 };
-                refused(&answer, status, code);
+                refused(&response, status, code);
             }
         }
     }
@@ -119,8 +119,8 @@ fn a_write_with_a_failing_condition_is_412_unless_it_fails_for_another_reason() 
         "If-None-Match: 1-0",
         "If-Match:",
     ] {
-        let answer = ask(&server, "PUT", "a", &[JSON, line], "3");
-        refused(&answer, 400, "invalid_condition");
+        let response = ask(&server, "PUT", "a", &[JSON, line], "3");
+        refused(&response, 400, "invalid_condition");
     }
     assert_eq!(document(&server, "a"), json!(2));
     // Without the condition these were 404, so they are with it.

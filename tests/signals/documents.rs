@@ -98,9 +98,12 @@ fn a_patch_that_does_not_fit_changes_nothing_and_the_response_has_the_reason() {
             "\"from\" names nothing",
         ),
     ] {
-        let answer = ask(&server, "PATCH", "a", &[PATCH], patch);
-        refused(&answer, 409, "patch_failed");
-        assert!(answer.text().replace('\\', "").contains(why), "{answer:?}");
+        let response = ask(&server, "PATCH", "a", &[PATCH], patch);
+        refused(&response, 409, "patch_failed");
+        assert!(
+            response.text().replace('\\', "").contains(why),
+            "{response:?}"
+        );
     }
     let read = ask(&server, "GET", "a", &[], "");
     assert_eq!((tag(&read), read.json()), (before, json!({"x": 1})));

@@ -59,7 +59,10 @@ impl Reader {
             .await
             .expect("the stream goes on")
             .unwrap();
-        assert!(!piece.is_empty(), "which in chunks is the end of an answer");
+        assert!(
+            !piece.is_empty(),
+            "which in chunks is the end of a response"
+        );
         self.text.push_str(str::from_utf8(&piece).unwrap());
         let (blocks, rest) = blocks(&self.text);
         let rest = rest.to_owned();

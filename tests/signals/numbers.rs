@@ -74,8 +74,8 @@ fn a_test_of_a_json_patch_compares_numbers_by_their_values() {
         ("/none", "null", 409),
     ] {
         let patch = format!(r#"[{{"op":"test","path":"{path}","value":{value}}}]"#);
-        let answer = ask(&server, "PATCH", "a", &[PATCH], &patch);
-        assert_eq!(answer.status, status, "{patch}");
+        let response = ask(&server, "PATCH", "a", &[PATCH], &patch);
+        assert_eq!(response.status, status, "{patch}");
     }
 }
 
@@ -93,11 +93,11 @@ fn an_integer_beyond_64_bits_is_rejected_and_changes_nothing() {
             r#"[{"op":"replace","path":"/n","value":18446744073709551616}]"#,
         ),
     ] {
-        let answer = ask(&server, method, "a", &[kind], body);
-        refused(&answer, 422, "integer_too_large");
+        let response = ask(&server, method, "a", &[kind], body);
+        refused(&response, 422, "integer_too_large");
         assert!(
-            answer.text().contains("does not fit in 64 bits"),
-            "{answer:?}"
+            response.text().contains("does not fit in 64 bits"),
+            "{response:?}"
         );
     }
     let read = ask(&server, "GET", "a", &[], "");

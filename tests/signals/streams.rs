@@ -247,9 +247,9 @@ fn an_invalid_stream_of_signals_is_rejected_and_a_head_request_responds_at_once(
         ("name=a&name=error&format=event", "invalid_signal"),
         (&many.join("&"), "too_many_signals"),
     ] {
-        let answer = server.get(&format!("/signals?{query}"));
+        let response = server.get(&format!("/signals?{query}"));
         assert_eq!(
-            (answer.status, answer.code().as_str()),
+            (response.status, response.code().as_str()),
             (400, code),
             "{query}"
         );

@@ -8,7 +8,7 @@ use std::{
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::support::{Answer, End, PATIENCE, Server, Stream, command, wait_until};
+use crate::support::{End, PATIENCE, Response, Server, Stream, command, wait_until};
 
 const EVENT_STREAM: &str = "Accept: text/event-stream";
 
@@ -61,21 +61,21 @@ fn assert_sent_away(mut stream: Stream) {
     );
 }
 
-fn assert_refused(answer: &Answer) {
+fn assert_refused(response: &Response) {
     assert_eq!(
-        (answer.status, answer.code().as_str()),
+        (response.status, response.code().as_str()),
         (503, "too_many_subscribers")
     );
     assert!(
-        answer
+        response
             .header("retry-after")
             .is_some_and(|wait| wait.parse::<u32>().is_ok())
     );
     assert_eq!(
-        answer.header("content-type"),
+        response.header("content-type"),
         Some("application/problem+json")
     );
-    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(response.header("cache-control"), Some("no-store"));
 }
 
 /// Whether it begins as a stream does, and not as one that is sent away.
@@ -151,12 +151,12 @@ fn request_on(socket: &mut TcpStream) -> Option<String> {
     socket
         .write_all(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .ok()?;
-    let (mut answer, mut part) = (String::new(), [0; 1_024]);
-    while !answer.ends_with("}\n") {
+    let (mut response, mut part) = (String::new(), [0; 1_024]);
+    while !response.ends_with("}\n") {
         let read = socket.read(&mut part).ok().filter(|read| *read > 0)?;
-        answer.push_str(&String::from_utf8_lossy(&part[..read]));
+        response.push_str(&String::from_utf8_lossy(&part[..read]));
     }
-    Some(answer)
+    Some(response)
 }
 
 #[test]
@@ -166,8 +166,8 @@ fn idle_connections_are_closed_to_make_room_for_others_the_oldest_first() {
     let mut idle = Vec::new();
     for number in 0..MORE_THAN_FIT {
         let mut socket = server.connect();
-        let answer = request_on(&mut socket);
-        assert!(answer.is_some(), "{number} finds no room");
+        let response = request_on(&mut socket);
+        assert!(response.is_some(), "{number} finds no room");
         idle.push(socket);
     }
     let mut stream = connected(&server);
@@ -182,24 +182,27 @@ fn idle_connections_are_closed_to_make_room_for_others_the_oldest_first() {
 fn an_idle_connection_is_kept_as_long_as_responses_announce() {
     let server = Server::start(&[]);
     let mut socket = server.connect();
-    let answer = request_on(&mut socket).unwrap();
+    let response = request_on(&mut socket).unwrap();
     assert!(
-        answer.contains("\r\nkeep-alive: timeout=75\r\n"),
-        "{answer}"
+        response.contains("\r\nkeep-alive: timeout=75\r\n"),
+        "{response}"
     );
     // One that is to be closed is not announced as kept.
     assert_eq!(server.get("/health/live").header("keep-alive"), None);
 
     let server = Server::start(&["--keep-alive", "1s"]);
     let mut socket = server.connect();
-    let answer = request_on(&mut socket).unwrap();
-    assert!(answer.contains("\r\nkeep-alive: timeout=1\r\n"), "{answer}");
+    let response = request_on(&mut socket).unwrap();
+    assert!(
+        response.contains("\r\nkeep-alive: timeout=1\r\n"),
+        "{response}"
+    );
     assert_eq!(socket.read(&mut [0]).unwrap(), 0, "closed");
 
     let server = Server::start(&["--keep-alive", "0"]);
     let mut socket = server.connect();
-    let answer = request_on(&mut socket).unwrap();
-    assert!(answer.contains("connection: close"), "{answer}");
+    let response = request_on(&mut socket).unwrap();
+    assert!(response.contains("connection: close"), "{response}");
     assert_eq!(socket.read(&mut [0]).unwrap(), 0, "closed");
 }
 
@@ -314,8 +317,8 @@ fn unfinished_uploads_leave_room_for_health_streams_and_publishes() {
             server.publish("default", &n.to_string());
             assert_eq!(stream.event().unwrap().data, n.to_string());
         }
-        let refused = stuck.into_iter().rev().find_map(Answer::try_read);
-        let refused = refused.expect("an answer");
+        let refused = stuck.into_iter().rev().find_map(Response::try_read);
+        let refused = refused.expect("a response");
         assert_eq!(
             (refused.status, refused.code().as_str()),
             (503, "too_many_uploads")
@@ -365,10 +368,10 @@ fn a_rejected_stream_is_closed() {
         server.address
     )
     .unwrap();
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).unwrap();
+    let mut response = String::new();
+    socket.read_to_string(&mut response).unwrap();
     assert!(
-        answer.starts_with("HTTP/1.1 503") && answer.contains("connection: close"),
-        "{answer}"
+        response.starts_with("HTTP/1.1 503") && response.contains("connection: close"),
+        "{response}"
     );
 }

@@ -112,8 +112,8 @@ fn bytes_that_are_no_request_are_counted_as_rejected_and_logged_at_debug() {
 fn rejected_messages_of_websockets_are_counted() {
     let server = keyed(&[]);
     let mut socket = Socket::open(&server, "/ws?topic=none");
-    let answer = socket.publish(&serde_json::json!({ "data": "x" }));
-    assert_eq!(answer["code"], "key_missing");
+    let response = socket.publish(&serde_json::json!({ "data": "x" }));
+    assert_eq!(response["code"], "key_missing");
     assert_eq!(refused(&server, 401, "key_missing"), 1);
 }
 

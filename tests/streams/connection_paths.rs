@@ -77,27 +77,27 @@ fn shown(request: &str) -> &str {
 }
 
 /// Everything up to where a stream rests, or else for as long as the server has something to say.
-fn answer(server: &Server, request: &str) -> String {
+fn response(server: &Server, request: &str) -> String {
     let mut socket = server.connect();
     socket.write_all(request.as_bytes()).unwrap();
-    let (mut answer, mut part) = (String::new(), [0; 4096]);
+    let (mut response, mut part) = (String::new(), [0; 4096]);
     let rest = Duration::from_millis(300);
-    while !answer.contains("event: connected") {
-        if answer.contains("\r\n\r\n") {
+    while !response.contains("event: connected") {
+        if response.contains("\r\n\r\n") {
             socket.set_read_timeout(Some(rest)).unwrap();
         }
         match socket.read(&mut part) {
-            Ok(read @ 1..) => answer.push_str(&String::from_utf8_lossy(&part[..read])),
+            Ok(read @ 1..) => response.push_str(&String::from_utf8_lossy(&part[..read])),
             _ => break,
         }
     }
-    answer
+    response
 }
 
 /// Without what differs from one server or moment to another: ids, the date, a stream's reconnection
 /// time, and the order of headers.
-fn comparable(answer: &str) -> (Vec<String>, String) {
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
+fn comparable(response: &str) -> (Vec<String>, String) {
+    let (head, body) = response.split_once("\r\n\r\n").unwrap_or((response, ""));
     let is_id = |word: &str| {
         word.split_once('-').is_some_and(|(ms, sequence)| {
             ms.len() == 13
@@ -144,7 +144,7 @@ fn both_connection_paths_give_the_same_responses() {
     let settings = ["--cors-origin", "https://app.example"];
     let servers = start_both(&settings);
     for request in streams().iter().chain(&others()) {
-        let [direct, ordinary] = servers.each_ref().map(|server| answer(server, request));
+        let [direct, ordinary] = servers.each_ref().map(|server| response(server, request));
         assert_eq!(
             comparable(&direct),
             comparable(&ordinary),
@@ -163,8 +163,8 @@ fn both_connection_paths_reject_subscribers_over_the_limit_alike() {
     }
     for accept in ["", "Accept: text/event-stream\r\n"] {
         let request = head("GET /events HTTP/1.1", &[HOST, accept]);
-        let answers = servers.each_ref().map(|server| answer(server, &request));
-        let [direct, ordinary] = answers.each_ref().map(|answer| comparable(answer));
+        let answers = servers.each_ref().map(|server| response(server, &request));
+        let [direct, ordinary] = answers.each_ref().map(|response| comparable(response));
         assert_eq!(direct.0, ordinary.0, "{accept}");
         assert_eq!(direct.1.contains("retry: "), ordinary.1.contains("retry: "));
     }

@@ -128,7 +128,7 @@ fn a_client_that_reads_its_responses_late_gets_all_of_them() {
     let (mut answers, mut space) = (0, [0; 4_096]);
     thread::sleep(Duration::from_millis(300));
     while answers < REQUESTS {
-        let read = socket.read(&mut space).expect("an answer");
+        let read = socket.read(&mut space).expect("a response");
         assert!(read > 0, "{answers} of {REQUESTS}");
         answers += space[..read].split(|byte| *byte == b'}').count() - 1;
     }
@@ -242,12 +242,12 @@ fn a_request_head_that_is_too_large_is_rejected() {
     let many = "X-Many: x\r\n".repeat(5_000);
     let mut socket = server.connect();
     let _ = socket.write_all(format!("GET /events HTTP/1.1\r\n{many}\r\n").as_bytes());
-    let mut answer = Vec::new();
-    let _ = socket.read_to_end(&mut answer);
-    let status = answer
+    let mut response = Vec::new();
+    let _ = socket.read_to_end(&mut response);
+    let status = response
         .get(9..12)
         .map_or_else(String::new, |code| String::from_utf8_lossy(code).into());
-    assert!(answer.is_empty() || status.starts_with('4'), "{status}");
+    assert!(response.is_empty() || status.starts_with('4'), "{status}");
     assert!(server.resident() < before + (8 << 20), "and is not kept");
     assert_eq!(server.metric("subscribed_total"), 0);
     assert_eq!(server.get("/health/live").status, 200);

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use crate::support::{Answer, Server};
+use crate::support::{Response, Server};
 
 const JSON: &str = "application/json";
 const LINES: &str = "application/x-ndjson";
 
-fn page(server: &Server, query: &str, accept: &str) -> Answer {
+fn page(server: &Server, query: &str, accept: &str) -> Response {
     let head = format!("GET /events?{query} HTTP/1.1\nAccept: {accept}");
     server.request(&head, b"")
 }

@@ -16,9 +16,12 @@ pub fn set(file: &Path, seconds_ahead: u64) {
 /// The data and times of the events in a page of history.
 pub fn read(server: &Server, query: &str) -> Vec<(String, String)> {
     let head = format!("GET /events?topic=*&{query} HTTP/1.1\nAccept: application/json");
-    let answer = server.request(&head, b"");
-    assert_eq!(answer.status, 200, "{answer:?}");
-    let events = answer.json()["events"].as_array().expect("events").clone();
+    let response = server.request(&head, b"");
+    assert_eq!(response.status, 200, "{response:?}");
+    let events = response.json()["events"]
+        .as_array()
+        .expect("events")
+        .clone();
     let text =
         |event: &serde_json::Value, name: &str| event[name].as_str().expect("text").to_owned();
     let events = events.iter();

@@ -7,11 +7,11 @@
     reason = "each test binary uses a part of it"
 )]
 
-mod answer;
 pub mod certificates;
 pub mod clock;
 pub mod redis;
 mod requests;
+mod response;
 mod server;
 pub mod shim;
 pub mod socket;
@@ -22,8 +22,8 @@ pub mod tokens;
 use std::time::{Duration, Instant};
 
 pub use self::{
-    answer::Answer,
     requests::BLOCKED_DRAIN,
+    response::Response,
     server::{Server, command, has_ordinary_streams},
     stream::{End, Stream},
 };

@@ -4,7 +4,7 @@ use std::{io::Write as _, net::TcpStream};
 
 use socket2::{Domain, Socket, Type};
 
-use super::{Answer, PATIENCE, Server, Stream, wait_until};
+use super::{PATIENCE, Response, Server, Stream, wait_until};
 
 /// Settings of a server that drains for as long as a client does not read.
 pub const BLOCKED_DRAIN: [&str; 6] = [
@@ -37,11 +37,11 @@ impl Server {
     }
 
     /// Sends one request on a connection of its own. `head` is its lines without `Host` and the blank line.
-    pub fn request(&self, head: &str, body: &[u8]) -> Answer {
+    pub fn request(&self, head: &str, body: &[u8]) -> Response {
         self.raw(head, &format!("127.0.0.1:{}", self.address.port()), body)
     }
 
-    pub fn raw(&self, head: &str, host: &str, body: &[u8]) -> Answer {
+    pub fn raw(&self, head: &str, host: &str, body: &[u8]) -> Response {
         let mut socket = self.connect();
         let length = match body.len() {
             0 if !head.starts_with("POST") => String::new(),
@@ -55,21 +55,21 @@ impl Server {
         socket.write_all(request.as_bytes()).unwrap();
         // The server may reject the request and close the connection before all is written.
         let _ = socket.write_all(body);
-        Answer::read(socket)
+        Response::read(socket)
     }
 
     /// The response to these bytes.
-    pub fn send(&self, request: &[u8]) -> Answer {
+    pub fn send(&self, request: &[u8]) -> Response {
         let mut socket = self.connect();
         let _ = socket.write_all(request);
-        Answer::read(socket)
+        Response::read(socket)
     }
 
-    pub fn get(&self, path: &str) -> Answer {
+    pub fn get(&self, path: &str) -> Response {
         self.request(&format!("GET {path} HTTP/1.1"), b"")
     }
 
-    pub fn post(&self, path: &str, content_type: &str, body: &str) -> Answer {
+    pub fn post(&self, path: &str, content_type: &str, body: &str) -> Response {
         let head = format!("POST {path} HTTP/1.1\nContent-Type: {content_type}");
         self.request(&head, body.as_bytes())
     }
@@ -77,18 +77,18 @@ impl Server {
     /// Publishes and returns the id.
     pub fn publish(&self, topic: &str, data: &str) -> String {
         let body = serde_json::json!({ "topic": topic, "data": data }).to_string();
-        let answer = self.post("/events", "application/json", &body);
-        assert_eq!(answer.status, 200, "{answer:?}");
-        answer.json()["id"].as_str().expect("an id").to_owned()
+        let response = self.post("/events", "application/json", &body);
+        assert_eq!(response.status, 200, "{response:?}");
+        response.json()["id"].as_str().expect("an id").to_owned()
     }
 
     /// Publishes a batch and returns its ids.
     pub fn publish_all(&self, topic: &str, data: impl IntoIterator<Item = String>) -> Vec<String> {
         let event = |data| serde_json::json!({ "topic": topic, "data": data });
         let batch: serde_json::Value = data.into_iter().map(event).collect();
-        let answer = self.post("/events", "application/json", &batch.to_string());
-        assert_eq!(answer.status, 200, "{answer:?}");
-        let ids = answer.json()["ids"].as_array().expect("ids").clone();
+        let response = self.post("/events", "application/json", &batch.to_string());
+        assert_eq!(response.status, 200, "{response:?}");
+        let ids = response.json()["ids"].as_array().expect("ids").clone();
         ids.iter()
             .map(|id| id.as_str().expect("an id").to_owned())
             .collect()

@@ -13,7 +13,7 @@ use tungstenite::{
     protocol::{Role, WebSocketConfig},
 };
 
-use crate::support::{Answer, Server};
+use crate::support::{Response, Server};
 
 /// The example of RFC 6455, section 1.3.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -61,7 +61,7 @@ impl Socket {
     pub fn open_with(server: &Server, path: &str, lines: &[&str]) -> Self {
         let host = server.address.to_string();
         let opened = Self::try_open(server.connect(), path, &host, lines);
-        opened.unwrap_or_else(|answer| panic!("refused: {answer:?}"))
+        opened.unwrap_or_else(|response| panic!("refused: {response:?}"))
     }
 
     /// Opens a socket on this connection; an error is the response that rejects it.
@@ -70,14 +70,14 @@ impl Socket {
         path: &str,
         host: &str,
         lines: &[&str],
-    ) -> Result<Self, Answer> {
+    ) -> Result<Self, Response> {
         let lines = [UPGRADE, lines].concat().join("\r\n");
         let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n\r\n");
         socket.write_all(request.as_bytes()).unwrap();
         let mut start = [0; 12];
-        socket.peek(&mut start).expect("an answer");
+        socket.peek(&mut start).expect("a response");
         if !start.ends_with(b" 101") {
-            return Err(Answer::read(socket));
+            return Err(Response::read(socket));
         }
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -185,9 +185,9 @@ impl Socket {
     pub fn publish(&mut self, message: &Value) -> Value {
         self.say(message.to_string());
         loop {
-            let answer = self.next();
-            if answer["type"] == "published" || answer["type"] == "refused" {
-                return answer;
+            let response = self.next();
+            if response["type"] == "published" || response["type"] == "refused" {
+                return response;
             }
         }
     }

@@ -10,7 +10,7 @@ use sse_broadcaster::event::RESERVED_NAMES;
 
 use super::{
     PATIENCE,
-    answer::{header_in, read_chunk, read_head},
+    response::{header_in, read_chunk, read_head},
 };
 
 /// A message of a stream, as the WHATWG's parser dispatches it.

@@ -9,10 +9,10 @@ use serde_json::json;
 
 use crate::{
     support::socket::{End, Socket},
-    support::{Answer, Server, wait_until},
+    support::{Response, Server, wait_until},
 };
 
-fn refused(server: &Server) -> Answer {
+fn refused(server: &Server) -> Response {
     let opened = Socket::try_open(server.connect(), "/ws", "localhost", &[]);
     opened.err().expect("a refusal")
 }
@@ -25,13 +25,13 @@ fn at_the_limit_of_subscribers_a_handshake_is_rejected_before_it_becomes_a_socke
         stream.until("connected");
         let mut socket = Socket::open(&server, "/ws");
         socket.until("connected");
-        let answer = refused(&server);
+        let response = refused(&server);
         assert_eq!(
-            (answer.status, answer.code().as_str()),
+            (response.status, response.code().as_str()),
             (503, "too_many_subscribers"),
             "{setting}"
         );
-        assert!(answer.header("retry-after").is_some());
+        assert!(response.header("retry-after").is_some());
         assert_eq!(server.ended("refused"), 1);
         drop(socket);
         wait_until("its place is free", || server.metric("subscribers") == 1);

@@ -78,8 +78,11 @@ fn during_a_drain_nothing_is_published_and_no_socket_is_opened() {
     let _stuck = Socket::try_open(narrow, "/ws", "localhost", &[]).unwrap_or_else(|_| panic!());
     server.begin_blocked_drain();
     let opened = Socket::try_open(server.connect(), "/ws", "localhost", &[]);
-    let answer = opened.err().expect("a refusal");
-    assert_eq!((answer.status, answer.code().as_str()), (503, "draining"));
+    let response = opened.err().expect("a refusal");
+    assert_eq!(
+        (response.status, response.code().as_str()),
+        (503, "draining")
+    );
 }
 
 #[test]
@@ -91,8 +94,8 @@ fn a_quiet_socket_is_pinged_and_kept_while_it_sends_pongs() {
     socket.wait_for_pings(20);
     server.publish("a", "x");
     assert_eq!(socket.data(1), ["x"]);
-    let answer = socket.publish(&json!({ "topic": "b", "data": "x" }));
-    assert_eq!(answer["type"], "published");
+    let response = socket.publish(&json!({ "topic": "b", "data": "x" }));
+    assert_eq!(response["type"], "published");
 }
 
 #[test]

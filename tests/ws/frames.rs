@@ -155,9 +155,9 @@ fn a_message_may_come_in_parts_with_others_between_them() {
     for byte in parts.concat() {
         socket.send_raw(&[byte]);
     }
-    let answer = socket.next();
+    let response = socket.next();
     assert_eq!(
-        (&answer["type"], &answer["ref"]),
+        (&response["type"], &response["ref"]),
         (&json!("published"), &json!("r"))
     );
     // By a byte each, also within a character.

@@ -2,10 +2,10 @@
 
 use crate::{
     support::socket::{Socket, UPGRADE},
-    support::{Answer, Server},
+    support::{Response, Server},
 };
 
-fn ask(server: &Server, first: &str, lines: &[&str]) -> Answer {
+fn ask(server: &Server, first: &str, lines: &[&str]) -> Response {
     let lines = lines.join("\r\n");
     let request = format!("{first}\r\nHost: localhost\r\n{lines}\r\n\r\n");
     server.send(request.as_bytes())
@@ -29,19 +29,23 @@ fn a_request_without_a_handshake_gets_426_with_what_is_needed() {
         ("GET /ws HTTP/1.1", key),
         ("GET /ws HTTP/1.0", UPGRADE.to_vec()),
     ] {
-        let answer = ask(&server, first, &lines);
+        let response = ask(&server, first, &lines);
         assert_eq!(
-            (answer.status, answer.code().as_str()),
+            (response.status, response.code().as_str()),
             (426, "upgrade_required")
         );
         assert_eq!(
-            answer.header("content-type"),
+            response.header("content-type"),
             Some("application/problem+json")
         );
-        assert_eq!(answer.header("upgrade"), Some("websocket"), "{answer:?}");
-        assert_eq!(answer.header("sec-websocket-version"), Some("13"));
+        assert_eq!(
+            response.header("upgrade"),
+            Some("websocket"),
+            "{response:?}"
+        );
+        assert_eq!(response.header("sec-websocket-version"), Some("13"));
         assert!(
-            answer.text().contains("/events"),
+            response.text().contains("/events"),
             "it says where else to read"
         );
     }
@@ -52,13 +56,13 @@ fn a_request_without_a_handshake_gets_426_with_what_is_needed() {
 fn the_websocket_route_allows_get_only() {
     let server = Server::start(&[]);
     for method in ["POST", "HEAD", "PUT", "DELETE", "OPTIONS"] {
-        let answer = ask(
+        let response = ask(
             &server,
             &format!("{method} /ws HTTP/1.1"),
             &["Connection: close"],
         );
-        assert_eq!(answer.status, 405, "{method}");
-        assert_eq!(answer.header("allow"), Some("GET"));
+        assert_eq!(response.status, 405, "{method}");
+        assert_eq!(response.header("allow"), Some("GET"));
     }
 }
 
@@ -76,9 +80,9 @@ fn an_invalid_subscription_is_rejected_before_the_handshake() {
     ] {
         let path = format!("/ws?{query}");
         let opened = Socket::try_open(server.connect(), &path, "localhost", &[]);
-        let answer = opened.err().expect("a refusal");
+        let response = opened.err().expect("a refusal");
         assert_eq!(
-            (answer.status, answer.code().as_str()),
+            (response.status, response.code().as_str()),
             (400, code),
             "{query}"
         );
@@ -93,11 +97,11 @@ fn a_handshake_may_be_a_later_request_of_its_connection_and_come_in_pieces() {
     connection
         .write_all(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .unwrap();
-    let mut answer = Vec::new();
-    while !answer.ends_with(b"{\"status\":\"live\"}\n") {
+    let mut response = Vec::new();
+    while !response.ends_with(b"{\"status\":\"live\"}\n") {
         let mut byte = [0];
         connection.read_exact(&mut byte).unwrap();
-        answer.push(byte[0]);
+        response.push(byte[0]);
     }
     let request = format!(
         "GET /ws HTTP/1.1\r\nHost: localhost\r\n{}\r\n\r\n",
@@ -119,7 +123,7 @@ fn a_known_subprotocol_is_chosen_from_those_that_are_offered() {
         let lines: Vec<_> = lines.iter().map(String::as_str).collect();
         let socket = Socket::try_open(server.connect(), "/ws", "localhost", &lines);
         let head = socket
-            .unwrap_or_else(|answer| panic!("{answer:?}"))
+            .unwrap_or_else(|response| panic!("{response:?}"))
             .head
             .to_lowercase();
         let line = head

@@ -11,11 +11,11 @@ fn refused(server: &Server, host: &str, lines: &[&str]) -> Option<String> {
             socket.until("connected");
             None
         }
-        Err(answer) => {
-            assert_eq!(answer.status, 403, "{answer:?}");
-            let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        Err(response) => {
+            assert_eq!(response.status, 403, "{response:?}");
+            let detail = response.json()["detail"].as_str().unwrap().to_owned();
             assert!(detail.contains("--cors-origin"), "{detail}");
-            Some(answer.code())
+            Some(response.code())
         }
     }
 }
@@ -78,14 +78,14 @@ fn a_page_that_may_not_publish_gets_the_same_rejection_as_by_post() {
         let head = format!("POST /events HTTP/1.1\nContent-Type: application/json\n{origin}");
         let post = server.raw(&head, "localhost", br#"{"data":"x"}"#).json();
         let mut socket = Socket::try_open(server.connect(), "/ws", "localhost", &[origin])
-            .unwrap_or_else(|answer| panic!("{answer:?}"));
+            .unwrap_or_else(|response| panic!("{response:?}"));
         for _ in 0..2 {
-            let answer = socket.publish(&json!({ "data": "x", "ref": "r" }));
+            let response = socket.publish(&json!({ "data": "x", "ref": "r" }));
             let expected = json!({
                 "type": "refused", "ref": "r", "status": 403, "code": "foreign_page",
                 "detail": post["detail"],
             });
-            assert_eq!(answer, expected);
+            assert_eq!(response, expected);
         }
         server.publish("default", "sentinel");
         assert_eq!(socket.data(1), ["sentinel"]);

@@ -20,13 +20,13 @@ fn a_published_event_gets_its_id_and_is_sent_to_all_subscribers_its_publisher_to
     socket.until("connected");
     socket.say(r#"{"topic":"a","event":"e","data":{"n": 1.50},"id":"mine","ref":"r"}"#);
     let (first, second) = (socket.next(), socket.next());
-    let (answer, event) = if first["type"] == "published" {
+    let (response, event) = if first["type"] == "published" {
         (first, second)
     } else {
         (second, first)
     };
     assert_eq!(
-        answer,
+        response,
         json!({ "type": "published", "ref": "r", "ids": [event["id"]] })
     );
     assert_eq!(
@@ -49,10 +49,10 @@ fn an_array_is_published_whole_or_not_at_all() {
     let event = |data: &str| json!({ "topic": "a", "data": data });
     let bad = json!([event("no"), { "topic": "a" }]);
     assert_eq!(socket.publish(&bad)["code"], "no_data");
-    let answer = socket.publish(&json!([event("1"), event("2")]));
+    let response = socket.publish(&json!([event("1"), event("2")]));
     let answer_with = socket.publish(&json!({ "events": [event("3")], "ref": "r" }));
     assert_eq!(answer_with["ref"], "r");
-    let told = [&answer["ids"], &answer_with["ids"]].map(|ids| ids.as_array().unwrap().clone());
+    let told = [&response["ids"], &answer_with["ids"]].map(|ids| ids.as_array().unwrap().clone());
     let events: Vec<_> = (0..3).map(|_| reader.event()).collect();
     let ids: Vec<_> = events.iter().map(|event| event["id"].clone()).collect();
     assert_eq!(told.concat(), ids);
@@ -109,9 +109,9 @@ fn publishes_get_responses_in_order_however_many_are_sent_at_once() {
         socket.say(message.to_string());
     }
     let answers: Vec<Value> = (0..MESSAGES).map(|_| socket.next()).collect();
-    for (n, answer) in answers.iter().enumerate() {
-        assert_eq!(answer["ref"], n.to_string());
-        assert_eq!(reader.event()["id"], answer["ids"][0]);
+    for (n, response) in answers.iter().enumerate() {
+        assert_eq!(response["ref"], n.to_string());
+        assert_eq!(reader.event()["id"], response["ids"][0]);
     }
 }
 
@@ -128,8 +128,8 @@ fn a_client_that_may_not_publish_is_rejected_before_its_message_is_read() {
         ("[".repeat(60_000), json!(null)),
     ] {
         socket.say(&message);
-        let answer = socket.next();
-        assert_eq!(answer["code"], "publishing_disabled", "{answer}");
-        assert_eq!(answer["ref"], reference);
+        let response = socket.next();
+        assert_eq!(response["code"], "publishing_disabled", "{response}");
+        assert_eq!(response["ref"], reference);
     }
 }

@@ -76,8 +76,8 @@ fn an_event_acknowledged_over_a_websocket_survives_a_kill_of_the_server() {
     reader.until("connected");
     let mut publisher = Socket::open(&server, "/ws?topic=none");
     for data in numbers(0..50) {
-        let answer = publisher.publish(&json!({ "topic": "a", "data": data }));
-        assert_eq!(answer["type"], "published");
+        let response = publisher.publish(&json!({ "topic": "a", "data": data }));
+        assert_eq!(response["type"], "published");
     }
     assert_eq!(reader.data(19), numbers(0..19));
     let last = reader.event();
@@ -91,6 +91,6 @@ fn an_event_acknowledged_over_a_websocket_survives_a_kill_of_the_server() {
         json!({ "type": "connected", "id": last["id"] })
     );
     assert_eq!(reader.data(30), numbers(20..50));
-    let answer = reader.publish(&json!({ "topic": "a", "data": "on" }));
-    assert_eq!(answer["type"], "published");
+    let response = reader.publish(&json!({ "topic": "a", "data": "on" }));
+    assert_eq!(response["type"], "published");
 }

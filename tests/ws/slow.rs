@@ -14,7 +14,7 @@ const NARROW: usize = 4 << 10;
 fn open_narrow(server: &Server, path: &str) -> Socket {
     let connection = server.connect_narrow(NARROW);
     Socket::try_open(connection, path, "localhost", &[])
-        .unwrap_or_else(|answer| panic!("{answer:?}"))
+        .unwrap_or_else(|response| panic!("{response:?}"))
 }
 
 fn publish_numbered(server: &Server, topic: &str, numbers: std::ops::Range<usize>) {

@@ -77,7 +77,7 @@ fn events_of_earlier_runs_need_no_confirmation() {
 #[test]
 fn on_a_terminal_bench_asks_for_confirmation_before_it_publishes() {
     let (server, url) = with_order();
-    for (answer, published) in [("n", 0), ("", 0), ("y", 20)] {
+    for (response, published) in [("n", 0), ("", 0), ("y", 20)] {
         let before = server.metric("published_events_total");
         let terminal = Terminal::open();
         let mut child = command(&[&["bench", "--url", &url], &SHORT[..]].concat());
@@ -95,14 +95,14 @@ fn on_a_terminal_bench_asks_for_confirmation_before_it_publishes() {
             asked.push(byte[0]);
         }
         assert!(String::from_utf8(asked).unwrap().contains("(orders)"));
-        writeln!(master, "{answer}").unwrap();
+        writeln!(master, "{response}").unwrap();
         drop(master);
         terminal.read(started);
         let now = server.metric("published_events_total");
         // Those that warm up come before them.
         assert!(
             now - before >= published && (published > 0 || now == before),
-            "{answer}"
+            "{response}"
         );
     }
 }

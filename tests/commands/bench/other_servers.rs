@@ -140,9 +140,9 @@ fn a_response_that_is_no_event_stream_is_reported() {
         let running = Running::start(&arguments(&address, &["--subscribers", "1"]));
         // The first connection only asks whether anybody is there.
         drop((fake.connection(), fake.connection()));
-        let list = fake.answer("404 Not Found", "text/html", "x");
+        let list = fake.response("404 Not Found", "text/html", "x");
         assert!(list.target().starts_with("GET /topics?"), "{list:?}");
-        fake.answer(status, content_type, "x");
+        fake.response(status, content_type, "x");
         let ended = running.end();
         assert!(
             ended.output.iter().any(|line| line.contains("0 of 1 in")),

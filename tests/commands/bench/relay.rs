@@ -128,8 +128,8 @@ fn serve(socket: impl Read + Write, hub: &Mutex<Hub>) -> Option<()> {
         let length = lines.find_map(|line| line.strip_prefix("Content-Length: "))?;
         let mut body = vec![0; length.parse().ok()?];
         socket.read_exact(&mut body).ok()?;
-        let answer = lock(hub).publish(String::from_utf8(body).ok()?);
-        socket.get_mut().write_all(answer.as_bytes()).ok()?;
+        let response = lock(hub).publish(String::from_utf8(body).ok()?);
+        socket.get_mut().write_all(response.as_bytes()).ok()?;
         socket.get_mut().flush().ok()?;
     }
 }

@@ -7,13 +7,13 @@ use std::{
 
 /// A complete response.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     pub head: String,
     pub body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     pub fn read(socket: TcpStream) -> Self {
         Self::try_read(socket).expect("a head")
     }
