@@ -139,7 +139,7 @@ fn too_many_regexes(text: &str) -> Failure {
         "{text} needs a regular expression, and the server holds as many as it may; write a slash between its \
          variables, without groups and modifiers, or try again later"
     );
-    Refusal::unavailable("too_many_patterns", detail).into()
+    Refusal::unavailable("too_many_regexes", detail).into()
 }
 
 /// What the matchers ask for.
