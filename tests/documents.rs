@@ -7,6 +7,7 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 fn sources() -> Vec<(String, String)> {
@@ -103,6 +104,51 @@ fn the_dockerfile_copies_the_manifest_of_each_crate() {
         let line = format!("\nCOPY crates/{name}/Cargo.toml crates/{name}/\n");
         assert!(dockerfile.contains(&line), "the Dockerfile lacks {line:?}");
     }
+}
+
+/// In the image the dependencies are built before the sources are there.
+#[test]
+fn the_manifests_can_be_read_without_the_sources() {
+    let workspace = tempfile::tempdir().unwrap();
+    let copy = |manifest: &Path, sources: &[&str]| {
+        let of = root().join(manifest);
+        let folder = workspace.path().join(manifest.parent().unwrap());
+        fs::create_dir_all(&folder).unwrap();
+        fs::copy(&of, workspace.path().join(manifest)).unwrap();
+        for source in sources {
+            let source = folder.join(source);
+            fs::create_dir_all(source.parent().unwrap()).unwrap();
+            fs::write(source, "").unwrap();
+        }
+    };
+    copy(
+        Path::new("Cargo.toml"),
+        &["src/lib.rs", "examples/support/mod.rs"],
+    );
+    copy(Path::new("examples/Cargo.toml"), &[]);
+    for entry in fs::read_dir(root().join("crates")).unwrap() {
+        let name = entry.unwrap().file_name();
+        copy(
+            &Path::new("crates").join(name).join("Cargo.toml"),
+            &["src/lib.rs", "src/main.rs"],
+        );
+    }
+    let read = Command::new(env!("CARGO"))
+        .args([
+            "metadata",
+            "--offline",
+            "--no-deps",
+            "--format-version",
+            "1",
+        ])
+        .current_dir(workspace.path())
+        .output()
+        .unwrap();
+    assert!(
+        read.status.success(),
+        "{}",
+        String::from_utf8_lossy(&read.stderr)
+    );
 }
 
 /// What makes an error with a code, which is its first string.
