@@ -39,32 +39,47 @@ impl Origin {
         limit: Limit,
         head: EventId,
     ) -> Result<Chunk, Unavailable> {
-        let from = self.start.from().unwrap_or(From::After(head));
-        let Start::After(text) = &self.start else {
-            return history.read(from, selector, limit).await;
-        };
-        if !self.may_be_guessed || selector.admits_everything() {
-            return history.read(from, selector, limit).await;
-        }
-        // Before anything else is read, so that the time until the response does not tell an event that the client may
-        // not read from one that is not there.
-        if let Ok(id) = text.parse() {
-            if may_begin_after(history, id, selector).await? {
-                return history.read(from, selector, limit).await;
+        match &self.start {
+            Start::After(text) if self.may_be_guessed && !selector.admits_everything() => {
+                read_after(history, text, selector, limit).await
             }
-            let unknown = EventId::new(id.ms(), UNKNOWN_SEQUENCE).to_string();
-            return history
-                .read(From::LastEventId(&unknown), selector, limit)
-                .await;
+            start => {
+                let from = start.from().unwrap_or(From::After(head));
+                history.read(from, selector, limit).await
+            }
         }
-        let chunk = history.read(from, selector, limit).await?;
-        if chunk.gap || may_begin_after(history, chunk.after, selector).await? {
-            return Ok(chunk);
-        }
-        history
-            .read(From::LastEventId(UNKNOWN_KEY), selector, limit)
-            .await
     }
+}
+
+async fn read_after(
+    history: &dyn History,
+    text: &str,
+    selector: &Selector,
+    limit: Limit,
+) -> Result<Chunk, Unavailable> {
+    let Ok(id) = text.parse::<EventId>() else {
+        return read_after_key(history, text, selector, limit).await;
+    };
+    // Before anything else is read, so that the time until the response does not tell an event that the client may not
+    // read from one that is not there.
+    let unknown = EventId::new(id.ms(), UNKNOWN_SEQUENCE).to_string();
+    let is_known = may_begin_after(history, id, selector).await?;
+    let from = From::LastEventId(if is_known { text } else { &unknown });
+    history.read(from, selector, limit).await
+}
+
+async fn read_after_key(
+    history: &dyn History,
+    key: &str,
+    selector: &Selector,
+    limit: Limit,
+) -> Result<Chunk, Unavailable> {
+    let read = |key| history.read(From::LastEventId(key), selector, limit);
+    let chunk = read(key).await?;
+    if chunk.gap || may_begin_after(history, chunk.after, selector).await? {
+        return Ok(chunk);
+    }
+    read(UNKNOWN_KEY).await
 }
 
 /// False if history has the event of this id, and the client may not read it. Of an event that history has dropped it
