@@ -14,20 +14,20 @@ use sse_broadcaster_access::{
 };
 
 const RSA: (&str, &str) = (
-    include_str!("../src/test_keys/rsa.pem"),
-    include_str!("../src/test_keys/rsa.pub.pem"),
+    include_str!("../crates/access/src/test_keys/rsa.pem"),
+    include_str!("../crates/access/src/test_keys/rsa.pub.pem"),
 );
 const P256: (&str, &str) = (
-    include_str!("../src/test_keys/p256.pem"),
-    include_str!("../src/test_keys/p256.pub.pem"),
+    include_str!("../crates/access/src/test_keys/p256.pem"),
+    include_str!("../crates/access/src/test_keys/p256.pub.pem"),
 );
 const P384: (&str, &str) = (
-    include_str!("../src/test_keys/p384.pem"),
-    include_str!("../src/test_keys/p384.pub.pem"),
+    include_str!("../crates/access/src/test_keys/p384.pem"),
+    include_str!("../crates/access/src/test_keys/p384.pub.pem"),
 );
 const ED25519: (&str, &str) = (
-    include_str!("../src/test_keys/ed25519.pem"),
-    include_str!("../src/test_keys/ed25519.pub.pem"),
+    include_str!("../crates/access/src/test_keys/ed25519.pem"),
+    include_str!("../crates/access/src/test_keys/ed25519.pub.pem"),
 );
 const SECRET: &str = "HS256 0123456789abcdef0123456789abcdef";
 

@@ -14,7 +14,7 @@ use crate::support::{
 #[test]
 fn settings_of_access_that_contradict_each_other_are_refused_with_what_would_be_right() {
     let key = ["--token-key", SECRET];
-    let refused: [(&[&str], &str); 14] = [
+    let refused: [(&[&str], &str); 17] = [
         (
             &["--subscribe-access", "closed"],
             "no client could get a grant",
@@ -36,6 +36,22 @@ fn settings_of_access_that_contradict_each_other_are_refused_with_what_would_be_
             "neither keys= nor audience=",
         ),
         (&["--token-key", "HS256 short"], "needs at least 32"),
+        (
+            &[
+                key[0],
+                key[1],
+                "--subscribe-access",
+                "private-events",
+                "--protected-topic",
+                "users/{id",
+            ],
+            "--protected-topic: \"users/{id\" has braces and is not a URI template",
+        ),
+        (&["--presence", "rooms/{id"], "is not a URI template"),
+        (
+            &["--presence", "$x"],
+            "topics that begin with $ have no presence",
+        ),
         (
             &["--token-key", "fedcba9876543210fedcba9876543210"],
             "begins with HS256",

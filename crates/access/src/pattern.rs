@@ -188,14 +188,27 @@ impl Pattern {
         Ok(Self::compiled(text, Matcher::UrlPattern(Box::new(pattern))))
     }
 
-    /// From JSON as in our own claim: a string, as [`selector`](Self::selector) reads it; or an object with
-    /// the one member `exact` or `urlpattern`.
+    /// The same for a text that is written for this server. One with braces that is no template is a mistake: as the
+    /// text of a topic it would match none, and protect or revoke nothing.
+    ///
+    /// # Errors
+    /// [`PatternError::InvalidTemplate`] for such a text, and as [`selector`](Self::selector).
+    pub fn strict_selector(text: &str) -> Result<Self, PatternError> {
+        let pattern = Self::selector(text)?;
+        if pattern.kind() == PatternKind::Exact && has_brace(text) {
+            return Err(PatternError::InvalidTemplate(text.to_owned()));
+        }
+        Ok(pattern)
+    }
+
+    /// From JSON as in our own claim: a string, as [`strict_selector`](Self::strict_selector) reads it; or an object
+    /// with the one member `exact` or `urlpattern`.
     ///
     /// # Errors
     /// [`PatternError::NotAPattern`] for anything else, and as the constructors.
     pub fn from_json(value: &Value, base: Option<&BaseUrl>) -> Result<Self, PatternError> {
         let member = match value {
-            Value::String(text) => return Self::selector(text),
+            Value::String(text) => return Self::strict_selector(text),
             Value::Object(object) if object.len() == 1 => object.iter().next(),
             _ => None,
         };
@@ -210,7 +223,7 @@ impl Pattern {
     #[must_use]
     pub fn to_json(&self) -> Value {
         match self.kind() {
-            PatternKind::Exact if *self.0.text == *"*" || self.0.text.contains('{') => {
+            PatternKind::Exact if *self.0.text == *"*" || has_brace(&self.0.text) => {
                 json!({ "exact": self.text() })
             }
             PatternKind::UrlPattern => json!({ "urlpattern": self.text() }),
@@ -305,6 +318,10 @@ impl Pattern {
         let text = text.into();
         Self(Arc::new(Compiled { text, matcher }))
     }
+}
+
+fn has_brace(text: &str) -> bool {
+    text.contains(['{', '}'])
 }
 
 fn is_short(topic: &str) -> bool {

@@ -29,6 +29,10 @@ pub const MAX_WAITING: usize = 10_000;
 pub const MAX_WAITING_OF_ADDRESS: usize = MAX_WAITING / 2;
 /// Longest that grants are valid, whatever the application says.
 pub const MAX_TTL: Duration = Duration::from_secs(86_400);
+/// Grants are not used any longer for new requests so long before they end, or a fifth of their time if that is less:
+/// streams are cut up to so much early, and their clients then come back for new ones.
+const MAX_EARLY: Duration = Duration::from_secs(10);
+const EARLY_SHARE: u32 = 5;
 
 /// Headers of the request to the application itself, which are never copied from the client's.
 const OWN_HEADERS: [&str; 7] = [
@@ -94,7 +98,8 @@ impl Default for ApplicationOptions {
 /// Anything else is a fault of the application: new clients are sent away, and grants that were given stay
 /// until they end.
 ///
-/// The result is kept for that time by what was sent. Requests for the same at the same time are one.
+/// The result is kept for that time by what was sent, but for its last fifth and at most 10 s, in which streams are cut
+/// and their clients come back. Requests for the same at the same time are one.
 pub struct Application(Arc<Inner>);
 
 struct Inner {
@@ -179,6 +184,12 @@ fn unreachable(why: impl Into<String>) -> AuthorizeError {
     AuthorizeError::Unreachable(why.into())
 }
 
+/// Until when new requests get grants that were given now and end at `deadline`.
+fn used_until(deadline: Instant, now: Instant) -> Instant {
+    let early = MAX_EARLY.min(deadline.saturating_duration_since(now) / EARLY_SHARE);
+    deadline.checked_sub(early).unwrap_or(deadline)
+}
+
 impl Inner {
     /// What is sent of the credentials. In one order, so that the same is always the same.
     fn headers_of(&self, credentials: &Credentials<'_>) -> Vec<(String, String)> {
@@ -243,7 +254,9 @@ impl Inner {
             response.map_err(|why| unreachable(format!("{} failed: {why}", self.url)))?;
         let outcome = self.read(&response, asked_at);
         let until = match &outcome {
-            Ok(grants) => grants.deadline(),
+            Ok(grants) => grants
+                .deadline()
+                .map(|deadline| used_until(deadline, Instant::now())),
             Err(AuthorizeError::NotSignedIn { .. } | AuthorizeError::Forbidden) => {
                 Some(Instant::now() + self.options.refusal_ttl)
             }
@@ -315,5 +328,23 @@ impl Authorize for Application {
 impl fmt::Debug for Application {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Application").field(&self.0.url).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grants_are_asked_for_anew_once_streams_may_have_been_cut_for_their_end() {
+        let now = Instant::now();
+        let seconds = Duration::from_secs;
+        for (ttl, used) in [(1_000, 990), (50, 40), (10, 8), (0, 0)] {
+            assert_eq!(
+                used_until(now + seconds(ttl), now),
+                now + seconds(used),
+                "{ttl} s"
+            );
+        }
     }
 }

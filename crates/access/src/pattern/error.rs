@@ -25,6 +25,12 @@ pub enum PatternError {
          {MAX_TEMPLATE_BYTES} bytes"
     )]
     TooComplex(String),
+    /// A text with braces that is not a template.
+    #[error(
+        "{0:?} has braces and is not a URI template; write each variable as {{name}}, or {{\"exact\": \"…\"}} for \
+         the text itself"
+    )]
+    InvalidTemplate(String),
     /// Not a URL pattern.
     #[error("{text:?} is not a URL pattern: {why}")]
     InvalidUrlPattern {
@@ -56,6 +62,7 @@ impl PatternError {
             Self::TooLong { .. } => "pattern_too_long",
             Self::ControlCharacter { .. } => "pattern_control_character",
             Self::TooComplex(_) => "pattern_too_complex",
+            Self::InvalidTemplate(_) => "invalid_template",
             Self::InvalidUrlPattern { .. } => "invalid_url_pattern",
             Self::InvalidBaseUrl(_) => "invalid_base_url",
             Self::TooMany { .. } => "too_many_patterns",

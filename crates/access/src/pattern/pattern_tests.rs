@@ -195,6 +195,8 @@ fn json_of_a_pattern_is_read_as_the_same_pattern() {
         json!("a/{b}"),
         json!({"exact": "*"}),
         json!({"exact": "a/{b}"}),
+        json!({"exact": "a/{b"}),
+        json!({"exact": "a}"}),
         json!({"urlpattern": "/a/:b"}),
     ] {
         let pattern = Pattern::from_json(&json, Some(&base)).unwrap();
@@ -210,6 +212,10 @@ fn json_of_a_pattern_is_read_as_the_same_pattern() {
         json!({"regex": "a"}),
         json!(""),
         json!({"exact": ""}),
+        json!("users/{id"),
+        json!("users/id}"),
+        json!("users/{}"),
+        json!("users/{a b}"),
     ] {
         assert!(Pattern::from_json(&bad, Some(&base)).is_err(), "{bad}");
     }

@@ -61,6 +61,11 @@ impl PresenceConfig {
         if topics.is_empty() {
             return Ok(None);
         }
+        if let Some(internal) = topics.iter().find(|topic| topic.text().starts_with('$')) {
+            return Err(BadSetting(format!(
+                "--presence {internal}: topics that begin with $ have no presence; name others"
+            )));
+        }
         let options = PresenceOptions::new(topics)
             .grace(self.presence_grace)
             .heartbeat(self.presence_heartbeat);
