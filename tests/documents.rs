@@ -2,6 +2,7 @@
 
 mod application;
 mod commands;
+mod copy;
 
 use std::{
     collections::BTreeSet,

@@ -5,6 +5,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
+    os::unix::fs::MetadataExt as _,
     path::Path,
     process::{Child, Command, Stdio},
     sync::mpsc,
@@ -51,17 +52,9 @@ impl<'a> Step<'a> {
             ["sse-broadcaster", "bench", ..] => {
                 Self::Elsewhere("tests/commands/bench.rs", "it takes long")
             }
-            [
-                "sse-broadcaster",
-                "subscribe",
-                ..,
-                "|",
-                "sse-broadcaster",
-                "publish",
-                "--json",
-                "--url",
-                _,
-            ] => Self::Elsewhere("tests/commands/copy.rs", "it needs two servers"),
+            ["sse-broadcaster", "subscribe", ..] if line.contains("| sse-broadcaster publish") => {
+                Self::Elsewhere("tests/documents/copy.rs", "it needs two servers")
+            }
             ["tail", ..] => Self::Elsewhere("tests/commands/publish_input.rs", "it has no end"),
             ["sse-broadcaster", "subscribe", ..] if !line.contains("--until head") => {
                 Self::Subscribe
@@ -71,7 +64,7 @@ impl<'a> Step<'a> {
                 "subscribe" | "publish" | "health" | "token",
                 ..,
             ]
-            | ["echo" | "openssl", ..] => Self::Run,
+            | ["(umask" | "openssl", ..] => Self::Run,
             ["python3", ..] => Self::Elsewhere(
                 "tests/documents/application.rs",
                 "it runs beside the commands",
@@ -99,7 +92,7 @@ impl<'a> Step<'a> {
 }
 
 /// The commands in the blocks of a document that are marked `sh`.
-fn commands(document: &str) -> Vec<String> {
+pub(super) fn commands(document: &str) -> Vec<String> {
     let mut commands = Vec::new();
     for block in document.split("```sh\n").skip(1) {
         let block = block.split("```").next().expect("a block");
@@ -113,6 +106,20 @@ fn commands(document: &str) -> Vec<String> {
         );
     }
     commands
+}
+
+/// A shell in this directory, which finds the program.
+pub(super) fn shell(script: &str, directory: &Path) -> Command {
+    let program = Path::new(env!("CARGO_BIN_EXE_sse-broadcaster"));
+    let programs = program.parent().expect("a directory").display();
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-euc", script])
+        .env("PATH", format!("{programs}:{path}"))
+        .current_dir(directory)
+        .stdin(Stdio::null());
+    shell
 }
 
 /// A subscriber of a document, which ends with its handle.
@@ -212,18 +219,12 @@ impl Follower {
             .replace(ADDRESS, &address)
             .replace(ELLIPSIS, &format!("http://{address}/"))
             .replacen("curl ", "curl --no-progress-meter --fail ", 1);
-        let program = Path::new(env!("CARGO_BIN_EXE_sse-broadcaster"));
-        let programs = program.parent().expect("a directory").display();
-        let path = std::env::var("PATH").unwrap_or_default();
-        let mut shell = Command::new("sh");
+        // What is run is the program itself, and ends with its handle; a subshell cannot be.
+        let exec = if script.starts_with('(') { "" } else { "exec " };
+        let mut shell = shell(&format!("{exec}{script}"), self.directory.path());
         shell
-            .arg("-euc")
-            .arg(format!("exec {script}"))
-            .env("PATH", format!("{programs}:{path}"))
             .env("SSE_BROADCASTER_LISTEN", address)
-            .env("SSE_BROADCASTER_PUBLISH_KEY", KEY)
-            .current_dir(self.directory.path())
-            .stdin(Stdio::null());
+            .env("SSE_BROADCASTER_PUBLISH_KEY", KEY);
         shell
     }
 
@@ -244,8 +245,10 @@ impl Follower {
             program,
             lines,
         };
-        // The command prints events alone.
-        if line.starts_with("curl") {
+        // The command prints events alone, and a hub begins with a comment.
+        if line.contains("/.well-known/mercure") {
+            subscriber.expect(":");
+        } else if line.starts_with("curl") {
             subscriber.expect("event: connected");
         }
         self.subscribers.push(subscriber);
@@ -254,6 +257,24 @@ impl Follower {
     fn run(&self, line: &str) {
         let output = self.shell(line).output().unwrap();
         assert!(output.status.success(), "{line:?}: {output:?}");
+        self.expect_secrets_are_private(line);
+    }
+
+    /// Of a key that others can read, the server warns.
+    fn expect_secrets_are_private(&self, line: &str) {
+        for entry in fs::read_dir(self.directory.path()).unwrap() {
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            let is_secret = ["key", "secret", "token"]
+                .iter()
+                .any(|end| name.ends_with(end));
+            let mode = entry.metadata().unwrap().mode();
+            let is_private = (mode & 0o070, mode & 0o007) == (0, 0);
+            assert!(
+                !is_secret || is_private,
+                "{line:?} leaves {name} with mode {mode:o}"
+            );
+        }
     }
 
     fn expect_published(&mut self) {
@@ -290,7 +311,14 @@ fn the_commands_of_getting_started_work() {
 
 #[test]
 fn the_commands_of_publishing_work() {
-    let server = Server::start(&["--publish-key", KEY]);
+    let server = Server::start(&[
+        "--publish-key",
+        KEY,
+        "--subscribe-access",
+        "private-events",
+        "--token-key",
+        "HS256 0123456789abcdef0123456789abcdef",
+    ]);
     let follower = Follower::follow_with(Some(server), "docs/publishing.md");
     let copied = fs::read_to_string(follower.directory.path().join("events.ndjson")).unwrap();
     assert!(copied.contains("order-7/3"), "{copied}");
@@ -310,6 +338,11 @@ fn the_commands_of_presence_work() {
 #[test]
 fn the_commands_of_configuration_work() {
     Follower::follow_with(Some(Server::start(&[])), "docs/configuration.md");
+}
+
+#[test]
+fn the_commands_of_mercure_work() {
+    Follower::follow_with(Some(Server::start(&[])), "docs/mercure.md");
 }
 
 #[test]
