@@ -7,6 +7,7 @@ mod keys;
 mod positions;
 mod private;
 mod publish_policy;
+mod refusal_log;
 mod responses;
 mod revocations;
 mod sockets;

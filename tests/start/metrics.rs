@@ -118,7 +118,7 @@ fn rejected_messages_of_websockets_are_counted() {
 }
 
 #[test]
-fn rejected_requests_are_logged_at_debug_only() {
+fn rejected_requests_are_logged_at_debug_and_at_info_only_where_they_concern_the_client() {
     let mut server = keyed(&["--log", "sse_broadcaster=debug"]);
     server.get("/events/a%0Ab%1Bc");
     let line = server.wait_for_log("refused GET");
@@ -130,8 +130,10 @@ fn rejected_requests_are_logged_at_debug_only() {
     let line = server.wait_for_log("refused GET");
     assert!(line.len() < 500, "{line}");
     let mut quiet = keyed(&[]);
+    quiet.get("/none");
     quiet.get("/events/x");
-    assert!(!quiet.log().contains("refused"));
+    quiet.wait_for_log("refused: 401 key_missing");
+    assert_eq!(quiet.log().matches("refused").count(), 1);
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Errors as responses: one type for every framework, with a status and a stable code.
 
+mod log;
 mod of_errors;
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use http::{
     StatusCode,
@@ -11,6 +12,7 @@ use http::{
 use serde::Serialize;
 
 use sse_broadcaster::event::Invalid;
+use sse_broadcaster_access::Grants;
 
 use crate::json_line::json_line;
 
@@ -47,6 +49,7 @@ pub struct Refusal {
     allow: Option<&'static str>,
     progress: Option<Box<Progress>>,
     source: Option<Box<dyn Error + Send + Sync>>,
+    client: Option<Arc<Grants>>,
 }
 
 /// How many lines of an upload were published before one was refused: further members of the response's object.
@@ -84,6 +87,7 @@ impl Refusal {
             allow: None,
             progress: None,
             source: None,
+            client: None,
         }
     }
 
@@ -174,6 +178,13 @@ impl Refusal {
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
+        self
+    }
+
+    /// The same with another status, for a protocol that has one of its own for this.
+    #[must_use]
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
         self
     }
 

@@ -115,14 +115,17 @@ pub struct RefusalNote {
     pub reason: Option<&'static str>,
 }
 
+/// [Logs](Refusal::log) the refusal.
 impl From<Refusal> for Response {
     fn from(refusal: Refusal) -> Self {
         Self::from(&refusal)
     }
 }
 
+/// [Logs](Refusal::log) the refusal.
 impl From<&Refusal> for Response {
     fn from(refusal: &Refusal) -> Self {
+        refusal.log();
         let mut response = of(refusal.status(), Body::from(refusal.body()));
         for (name, value) in refusal.headers() {
             response.headers_mut().insert(name, value);

@@ -1,6 +1,6 @@
 //! Errors, in the form that clients of each version expect.
 
-use std::error::Error as _;
+use std::sync::Arc;
 
 use http::{
     StatusCode,
@@ -11,7 +11,7 @@ use sse_broadcaster::{
     event::Invalid,
     history::Unavailable,
 };
-use sse_broadcaster_access::{AuthorizeError, token::Check};
+use sse_broadcaster_access::{AuthorizeError, Grants, token::Check};
 use sse_broadcaster_http::{Body, Refusal, Response};
 
 use crate::{Version, address::Address};
@@ -92,17 +92,25 @@ impl Failure {
         self
     }
 
+    /// The same for this client, which the log names where a token identifies it and does not suffice.
+    pub(crate) fn by(mut self, grants: &Arc<Grants>) -> Self {
+        if self.challenge != Challenge::None {
+            *self.refusal = self.refusal.of_client(grants);
+        }
+        self
+    }
+
+    /// What is sent in another way than as a response is logged as one would be.
+    pub(crate) fn log(&self) {
+        self.refusal.log();
+    }
+
     /// Whether the same request may succeed a moment later.
     pub(crate) fn is_temporary(&self) -> bool {
         self.refusal.retry_after().is_some()
     }
 
     pub(crate) fn into_response(self, default: Version, address: &Address) -> Response {
-        if self.challenge != Challenge::None
-            && let Some(reason) = self.refusal.source()
-        {
-            log::info!("{reason}");
-        }
         match self.version.unwrap_or(default) {
             Version::One => self.with_challenge(address),
             Version::Zero => self.into_text(address),
@@ -130,14 +138,13 @@ impl Failure {
 
     /// Clients of version 0.x know 401 for everything that a token does not grant, and no challenge. Only where there
     /// is no token nothing shows the version, so that the challenge is sent.
-    fn into_text(self, address: &Address) -> Response {
+    fn into_text(mut self, address: &Address) -> Response {
         let is_missing = self.challenge == Challenge::Missing;
-        let is_of_token = self.challenge != Challenge::None;
+        if self.challenge != Challenge::None {
+            *self.refusal = self.refusal.with_status(StatusCode::UNAUTHORIZED);
+        }
         let text = format!("{}\n", self.refusal);
         let mut response = self.with_challenge(address);
-        if is_of_token {
-            *response.status_mut() = StatusCode::UNAUTHORIZED;
-        }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, TEXT);
         if !is_missing {

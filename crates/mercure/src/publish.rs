@@ -67,7 +67,7 @@ where
     };
     let id = published
         .await
-        .map_err(|failure: Failure| failure.of(Some(version)))?;
+        .map_err(|failure: Failure| failure.of(Some(version)).by(client.grants()))?;
     Ok(respond_with(TEXT, Body::Bytes(id.into())))
 }
 
@@ -78,7 +78,6 @@ fn check_grants(form: &Form, client: &sse_broadcaster_http::Client) -> Result<()
         None => Ok(()),
         Some(topic) => {
             let topic = sse_broadcaster::internal::Shown(topic);
-            log::info!("the token does not grant publishing to the topic {topic}");
             Err(Failure::not_granted(format!(
                 "publishing to the topic {topic} is not granted; use a token that grants it"
             )))

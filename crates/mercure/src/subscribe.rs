@@ -200,6 +200,7 @@ fn reconnect_later(
     if !failure.is_temporary() || !accepts_event_stream(request) {
         return Err(failure);
     }
+    failure.log();
     let after = Broadcaster::spread_retry().as_millis();
     let retry = Bytes::from(format!(":\nretry: {after}\n\n"));
     Ok((headers(), Body::Reconnect(retry)))

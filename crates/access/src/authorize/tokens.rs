@@ -166,10 +166,11 @@ impl Tokens {
         match &self.revocations {
             Some(revocations) if revocations.is_revoked(&grants) => {
                 let why = TokenError::new(Check::Revoked).with_key_id(key_id);
-                Err(match grants.issuer() {
+                let why = match grants.issuer() {
                     Some(issuer) => why.of_issuer(issuer.into()),
                     None => why,
-                })
+                };
+                Err(why.of_grants(grants))
             }
             _ => Ok(grants),
         }

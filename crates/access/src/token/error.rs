@@ -4,6 +4,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use crate::grants::Grants;
+
 /// Why a token was refused. The text is a sentence for the log: it names the check, the issuer and the key id,
 /// and never has any part of a token but names that its header or claims give.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +13,8 @@ pub struct TokenError {
     check: Box<Check>,
     issuer: Option<Arc<str>>,
     key_id: Option<Box<str>>,
+    /// Whose token it is, once it is verified.
+    grants: Option<Arc<Grants>>,
 }
 
 /// Which check a token failed.
@@ -99,6 +103,7 @@ impl TokenError {
             check: Box::new(check),
             issuer: None,
             key_id: None,
+            grants: None,
         }
     }
 
@@ -111,6 +116,12 @@ impl TokenError {
 
     pub(crate) fn of_issuer(mut self, issuer: Arc<str>) -> Self {
         self.issuer = Some(issuer);
+        self
+    }
+
+    /// The token is verified, and its grants do not count any longer.
+    pub(crate) fn of_grants(mut self, grants: Arc<Grants>) -> Self {
+        self.grants = Some(grants);
         self
     }
 
@@ -183,6 +194,13 @@ impl fmt::Display for TokenError {
         }
         if let Some(id) = &self.key_id {
             write!(f, ", key id {id:?}")?;
+        }
+        if let Some(grants) = &self.grants {
+            for (name, value) in [("sub", grants.user()), ("token id", grants.token_id())] {
+                if let Some(value) = value {
+                    write!(f, ", {name} {:?}", super::shown(value))?;
+                }
+            }
         }
         write!(f, ": {}", self.check)
     }

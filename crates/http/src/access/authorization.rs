@@ -135,7 +135,7 @@ impl Authorization {
         self.0.subscribe != SubscribeAccess::Open
     }
 
-    /// Finds out what the client of a request may do. A refusal is logged once, at the level info, with its reason.
+    /// Finds out what the client of a request may do. A refusal is [logged](Refusal::log) with its response.
     ///
     /// Dropping the future loses nothing: what was asked of the application or of a key server goes on, and is kept
     /// for the next request.
@@ -148,10 +148,7 @@ impl Authorization {
         request: &impl RequestHead,
         purpose: Purpose,
     ) -> Result<Client, Refusal> {
-        self.find(request, purpose).await.map_err(|error| {
-            log::info!("{error}");
-            error.into()
-        })
+        Ok(self.find(request, purpose).await?)
     }
 
     async fn find(
@@ -206,7 +203,7 @@ impl Authorization {
     }
 
     /// The same where that takes no waiting. `None` where it does, or the client is refused: [`client`](Self::client)
-    /// has the reason, and logs it.
+    /// has the reason.
     pub fn client_now(&self, request: &impl RequestHead, purpose: Purpose) -> Option<Client> {
         self.find(request, purpose).now_or_never()?.ok()
     }

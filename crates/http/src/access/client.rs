@@ -129,7 +129,8 @@ impl Client {
                 "{doing} the topic {topic} is not granted; use a token or a session that grants it"
             );
             return Refusal::forbidden("topic_not_granted", detail)
-                .with_reason("the token or session does not grant this topic");
+                .with_reason("the token or session does not grant this topic")
+                .of_client(&self.grants);
         }
         let detail = format!(
             "{doing} the topic {topic} needs a grant; send a token as \"Authorization: Bearer <token>\" or in the \

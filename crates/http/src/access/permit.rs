@@ -60,7 +60,8 @@ impl Permit {
             Basis::Grants(client) if client.has_ended() => Err(Refusal::unauthorized(
                 "grant_ended",
                 "the token or session has ended or was revoked; get a new one, and send the request again with it",
-            )),
+            )
+            .of_client(client.grants())),
             _ => Ok(()),
         }
     }

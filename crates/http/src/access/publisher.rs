@@ -50,7 +50,8 @@ async fn by_grants(
         return Ok(None);
     }
     if client.is_by_cookie() {
-        access.check_cookie_page(request)?;
+        let checked = access.check_cookie_page(request);
+        checked.map_err(|refusal| refusal.of_client(client.grants()))?;
     }
     Ok(Some(Permit::of_client(client)))
 }

@@ -187,6 +187,7 @@ fn reconnect_later(request: &impl RequestHead, refusal: Refusal) -> Result<Respo
     if !is_temporary || !accepts_event_stream(request) {
         return Err(refusal);
     }
+    refusal.log();
     let retry: Bytes = Frame::notice(&Notice::Reconnect {
         after: Broadcaster::spread_retry(),
         position: None,

@@ -6,7 +6,7 @@ use http::{
 };
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use serde_json::{Value, json};
-use sse_broadcaster::event::Selector;
+use sse_broadcaster::{event::Selector, internal::Shown};
 use sse_broadcaster_access::issuer::Purpose;
 use sse_broadcaster_http::{AppState, Body, Client, Refusal, RequestHead, Response};
 
@@ -130,7 +130,7 @@ pub(crate) async fn respond(
         let response = Response::new(Body::from(document.to_string()));
         Ok((response, form, tag, last_id))
     })();
-    let found = found.map_err(|failure: Failure| failure.of(Some(version)));
+    let found = found.map_err(|failure: Failure| failure.of(Some(version)).by(client.grants()));
     let (mut response, form, tag, last_id) = found?;
     let (content_type, link) = match form {
         Version::Zero => ("application/ld+json", None),
@@ -168,9 +168,10 @@ fn check_grant(
     if client.grants().may_subscribe(&with_query) {
         return Ok(());
     }
-    Err(Failure::not_granted(
-        "the token does not grant reading these subscriptions; use one that grants subscribing to their path",
-    ))
+    Err(Failure::not_granted(format!(
+        "the token does not grant reading the subscriptions at {}; use one that grants subscribing to that path",
+        Shown(&with_query)
+    )))
 }
 
 /// The id of the newest event, as this client may see it.

@@ -98,7 +98,9 @@ impl Publisher {
     }
 }
 
+/// The parts of the response, which is no response of HTTP, so that it is logged here.
 fn refusal(problem: &Refusal) -> (u16, &'static str, String) {
+    problem.log();
     (
         problem.status().as_u16(),
         problem.code(),
