@@ -125,6 +125,21 @@ impl Authorization {
         self.0.subscribe
     }
 
+    /// What clients may read, for people: for example `private events need a grant`.
+    #[must_use]
+    pub fn readers(&self) -> String {
+        let protected = if self.0.protected.is_empty() {
+            ""
+        } else {
+            " and protected topics"
+        };
+        match self.0.subscribe {
+            SubscribeAccess::Open => "every client that reaches this address".to_owned(),
+            SubscribeAccess::PrivateEvents => format!("private events{protected} need a grant"),
+            SubscribeAccess::Closed => "everything needs a grant".to_owned(),
+        }
+    }
+
     /// Whether anybody is asked.
     pub(crate) fn is_enabled(&self) -> bool {
         self.0.authorize.is_some()

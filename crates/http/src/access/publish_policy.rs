@@ -49,9 +49,20 @@ impl Access {
         method: &str,
         request: &impl RequestHead,
     ) -> Result<Permit, Refusal> {
+        self.may_publish_without_grant(method, request, false)
+    }
+
+    /// The same for a client without a grant; `has_grants` says whether others could get one, which a refusal then
+    /// mentions.
+    pub(super) fn may_publish_without_grant(
+        &self,
+        method: &str,
+        request: &impl RequestHead,
+        has_grants: bool,
+    ) -> Result<Permit, Refusal> {
         self.check_enabled()?;
         if let Publishers::Keys(keys) = &self.publishers {
-            return check_key(keys, request);
+            return check_key(keys, request, has_grants);
         }
         if matches!(self.publishers, Publishers::Granted) {
             return Err(Refusal::unauthorized(
@@ -147,18 +158,31 @@ impl Access {
     }
 }
 
-fn check_key(keys: &KeyRing, request: &impl RequestHead) -> Result<Permit, Refusal> {
+fn check_key(
+    keys: &KeyRing,
+    request: &impl RequestHead,
+    has_grants: bool,
+) -> Result<Permit, Refusal> {
+    let or_grant = if has_grants {
+        "; a token or a session that grants publishing does, too"
+    } else {
+        ""
+    };
     let sent = request.header("authorization").and_then(bearer);
     match sent.map(|key| keys.admit(key)) {
         Some(Some(permit)) => Ok(permit),
         Some(None) => Err(Refusal::unauthorized(
             "wrong_key",
-            "the key is not one of this server's publish keys (--publish-key)",
+            format!(
+                "the key is not one of this server's publish keys (--publish-key); send one of these{or_grant}"
+            ),
         )),
         None => Err(Refusal::unauthorized(
             "key_missing",
-            "publishing needs a key: send the header \"Authorization: Bearer <key>\" with a publish key of the \
-             server (--publish-key)",
+            format!(
+                "publishing needs a key: send the header \"Authorization: Bearer <key>\" with a publish key of the \
+                 server (--publish-key){or_grant}"
+            ),
         )),
     }
 }

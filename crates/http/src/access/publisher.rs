@@ -22,10 +22,10 @@ pub(crate) async fn publisher(
     request: &impl RequestHead,
 ) -> Result<Permit, Refusal> {
     let access = state.gate.access();
-    let permit = match by_grants(state, access, request).await? {
-        Some(permit) => permit,
-        None => access.may_publish_by(method, request)?,
-    };
+    let granted = by_grants(state, access, request).await?;
+    let has_grants = state.authorization.is_enabled();
+    let by_rules = || access.may_publish_without_grant(method, request, has_grants);
+    let permit = granted.map_or_else(by_rules, Ok)?;
     Ok(permit.with_private_events(state.authorization.has_private_events()))
 }
 

@@ -58,6 +58,17 @@ impl Admission {
         Ok((admission, files.into_iter().flatten().collect()))
     }
 
+    /// Who may publish, for people.
+    pub(crate) fn publishers(&self, config: &Config) -> String {
+        let publishers = &self.access.publishers;
+        match publishers {
+            Publishers::Keys(_) if gives_publish_grants(config) => {
+                format!("{publishers}, and clients whose token or session grants it")
+            }
+            _ => publishers.to_string(),
+        }
+    }
+
     /// Whether there are events that some clients may not read.
     pub(crate) fn has_private_events(&self, config: &Config) -> bool {
         self.authorization.subscribe_access() != SubscribeAccess::Open
@@ -83,6 +94,10 @@ fn publish_keys(config: &Config) -> Result<KeySetting, BadSetting> {
     })
 }
 
+fn gives_publish_grants(config: &Config) -> bool {
+    config.access.has_grants() || config.mercure.has_publisher_key()
+}
+
 fn access(config: &Config, keys: &KeyRing) -> Access {
     let publishers = if config.no_publish {
         Publishers::Nobody
@@ -90,7 +105,7 @@ fn access(config: &Config, keys: &KeyRing) -> Access {
         Publishers::Keys(keys.clone())
     } else if config.allow_anonymous_publish {
         Publishers::Anyone
-    } else if config.access.has_grants() || config.mercure.has_publisher_key() {
+    } else if gives_publish_grants(config) {
         Publishers::Granted
     } else {
         Publishers::Local

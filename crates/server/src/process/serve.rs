@@ -27,7 +27,7 @@ use crate::{
     metrics::Metrics,
 };
 use sse_broadcaster::broadcaster::{Broadcaster, Options};
-use sse_broadcaster_actix::{Access, AppState, KeyRing, UploadLimits};
+use sse_broadcaster_actix::{AppState, KeyRing, UploadLimits};
 
 use sse_broadcaster_cli::open_files;
 
@@ -67,7 +67,7 @@ async fn run(
     let (admission, key_files) = Admission::read(config, &listeners)?;
     actix_web::rt::spawn(follow_keys(key_files, hangups));
     let opened = history::open(config).await?;
-    let announcement = announcement(&opened.description, &listeners, &admission.access);
+    let announcement = announcement(&opened.description, &listeners, &admission, config);
     let members = Arc::clone(&opened.members);
     let (broadcaster, revocations) =
         start_broadcaster(config, opened, &admission, max_connections).await?;
@@ -211,15 +211,21 @@ fn options(config: &Config, max_connections: usize) -> Options {
         .replay_buffer_bytes(config.history.replay_buffer_bytes)
 }
 
-fn announcement(history: &str, listeners: &Listeners, access: &Access) -> String {
+fn announcement(
+    history: &str,
+    listeners: &Listeners,
+    admission: &Admission,
+    config: &Config,
+) -> String {
     let addresses = listeners.addresses().into_iter();
     let addresses = addresses.map(|address| format!("http://{address}"));
     let paths = listeners.paths().into_iter();
     let paths = paths.map(|path| format!("unix:{}", path.display()));
     let addresses: Vec<_> = addresses.chain(paths).collect();
     format!(
-        "listening on {}, history {history}, who may publish: {}",
+        "listening on {}, history {history}, who may read: {}, who may publish: {}",
         addresses.join(" "),
-        access.publishers,
+        admission.authorization.readers(),
+        admission.publishers(config),
     )
 }
