@@ -6,7 +6,7 @@ use crate::stats::{Count, Latency};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ended {
-    /// The client went away, or its grant was over.
+    /// The client went away.
     Gone,
     /// Its socket took no byte for the stall timeout.
     Stalled,
@@ -14,6 +14,8 @@ pub enum Ended {
     Drained,
     /// It was refused: a limit was reached, or the server was draining.
     Refused,
+    /// Its grant expired or was revoked, or its selector's deadline was over.
+    GrantEnded,
 }
 
 /// Counters of one broadcaster since its start.
@@ -23,7 +25,7 @@ pub struct Stats {
     pub subscribers: Count,
     /// Subscriptions that were opened.
     pub subscribed: Count,
-    pub(crate) ended: [Count; 4],
+    pub(crate) ended: [Count; 5],
     /// Subscriptions that are behind now: a walk found them not polled since the one before.
     pub behind: Count,
     /// Events of publishes that succeeded, repeats included.

@@ -108,6 +108,7 @@ fn a_revoked_user_is_cut_and_refused_until_a_new_token_is_issued() {
     let (mut cut, mut kept) = (subscribe(&server, &anna), subscribe(&server, &berta));
     let rule = revoke(&server, &json!({ "sub": "anna" }));
     expect_cut(&mut cut);
+    wait_until("it is counted", || server.ended("grant_ended") == 1);
     assert!(
         rule["issued_before"].is_number() && rule["until"].is_number(),
         "{rule}"

@@ -9,6 +9,7 @@ use crate::support::{
     End, Server,
     socket::{self, Socket},
     tokens::{SECRET, bearer},
+    wait_until,
 };
 
 const SETTINGS: [&str; 6] = [
@@ -58,6 +59,8 @@ fn a_stream_is_sent_expiring_and_is_cut_when_its_token_expires() {
             assert_eq!(stream.last_id, connected.id, "{path}");
         }
         assert!(begun.elapsed() >= LIFETIME / 4);
+        wait_until("both are counted", || server.ended("grant_ended") == 2);
+        assert_eq!(server.ended("gone"), 0);
         // A browser comes back with what it has.
         let refused = server.request("GET /events?topic=a HTTP/1.1", b"");
         assert_eq!(refused.status, 401);
@@ -78,6 +81,8 @@ fn a_socket_is_sent_expiring_and_is_closed_when_its_token_expires() {
     };
     let reason: Value = serde_json::from_str(&reason).expect("JSON");
     assert!(reason["retry"].is_u64(), "{reason}");
+    drop(socket);
+    wait_until("it is counted", || server.ended("grant_ended") == 1);
     assert_eq!(
         reason["detail"],
         "the grant has ended; connect with a new one"

@@ -90,7 +90,7 @@ fn watch<T>(figure: impl Fn() -> u64 + Sync, work: impl FnOnce() -> T) -> (T, u6
 }
 
 fn nobody_has_left(server: &Server) {
-    for reason in ["stalled", "gone", "drained", "refused"] {
+    for reason in ["stalled", "gone", "drained", "refused", "grant_ended"] {
         assert_eq!(server.ended(reason), 0, "{reason}");
     }
 }

@@ -48,10 +48,12 @@ pub(in crate::broadcaster) enum Next {
         last_sent: EventId,
         at: EventId,
     },
-    /// Cuts the stream, behind this reconnection time where there is one.
+    /// Cuts the stream behind this reconnection time: the server is going away.
     End {
-        retry: Option<Duration>,
+        retry: Duration,
     },
+    /// Cuts the stream at once: its grant is over.
+    Cut,
 }
 
 enum Decision {
@@ -283,7 +285,8 @@ impl Sender {
 impl ShardState {
     fn must_end_now(&self, sender: &Sender) -> Option<Next> {
         match sender.ending? {
-            Ending::Expired | Ending::Gone => Some(Next::End { retry: None }),
+            // One that is gone is not polled.
+            Ending::Expired | Ending::Gone => Some(Next::Cut),
             Ending::Drain { retry_ms } => {
                 (self.drain_deadline? <= Instant::now()).then(|| end_after(retry_ms))
             }
@@ -314,6 +317,6 @@ impl ShardState {
 
 fn end_after(retry_ms: u32) -> Next {
     Next::End {
-        retry: Some(Duration::from_millis(retry_ms.into())),
+        retry: Duration::from_millis(retry_ms.into()),
     }
 }

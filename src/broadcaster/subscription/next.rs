@@ -45,8 +45,9 @@ impl Subscription {
             Next::Ping(Ping::Block) => send(Notice::Position(self.position())),
             Next::Heartbeat => send(Notice::Heartbeat(SystemTime::now())),
             Next::Expiring { after } => send(Notice::Expiring { after: *after }),
-            Next::End { retry: Some(retry) } => self.end(Ended::Drained, *retry),
-            Next::End { retry: None } => {
+            Next::End { retry } => self.end(Ended::Drained, *retry),
+            Next::Cut => {
+                self.ended = Ended::GrantEnded;
                 self.stage = Stage::Disconnected;
                 Step::Again
             }

@@ -72,6 +72,7 @@ impl Core {
             ("stalled", Ended::Stalled),
             ("drained", Ended::Drained),
             ("refused", Ended::Refused),
+            ("grant_ended", Ended::GrantEnded),
         ] {
             let counter = ConstCounter::new(self.broadcaster.stats().ended(ended));
             counter.encode(family.encode_family(&[("reason", reason)])?)?;
