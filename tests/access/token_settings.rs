@@ -177,6 +177,65 @@ fn keys_of_tokens_are_read_again_without_cutting_streams_and_a_broken_file_keeps
 }
 
 #[test]
+fn the_start_line_says_who_may_read_and_who_may_publish() {
+    let token_key = ["--token-key", SECRET];
+    let publish_key = ["--publish-key", "s3cret-of-sixteen"];
+    let private = ["--subscribe-access", "private-events"];
+    let closed = ["--subscribe-access", "closed"];
+    let protected = ["--protected-topic", "staff"];
+    let by_grant = "clients whose token or session grants it";
+    let both = format!("clients with the publish key, and {by_grant}");
+    let every = "every client that reaches this address";
+    let cases: [(&[&[&str]], &str, &str); 5] = [
+        (&[&publish_key], every, "clients with the publish key"),
+        (&[&token_key], every, by_grant),
+        (&[&token_key, &closed], "everything needs a grant", by_grant),
+        (
+            &[&token_key, &private, &publish_key],
+            "private events need a grant",
+            &both,
+        ),
+        (
+            &[&token_key, &private, &protected],
+            "private events and protected topics need a grant",
+            by_grant,
+        ),
+    ];
+    for (args, readers, publishers) in cases {
+        let mut server = Server::start(&args.concat());
+        let log = server.log();
+        let access = format!(", who may read: {readers}, who may publish: {publishers}");
+        assert!(
+            log.lines().any(|line| line.ends_with(&access)),
+            "{access}: {log}"
+        );
+    }
+}
+
+#[test]
+fn the_refusal_of_a_missing_or_wrong_publish_key_names_grants_only_where_there_are_some() {
+    let key = ["--publish-key", "s3cret-of-sixteen"];
+    for (settings, has_grants) in [(&[][..], false), (&["--token-key", SECRET], true)] {
+        let server = Server::start(&[&key, settings].concat());
+        for (lines, code) in [
+            ("", "key_missing"),
+            ("Authorization: Bearer no", "wrong_key"),
+        ] {
+            let head = format!("POST /events?topic=a HTTP/1.1\n{lines}");
+            let refused = server.request(&head, b"x");
+            assert_eq!((refused.status, refused.code().as_str()), (401, code));
+            let text = refused.text();
+            assert!(text.contains("--publish-key"), "{text}");
+            assert_eq!(
+                text.contains("a token or a session that grants"),
+                has_grants,
+                "{text}"
+            );
+        }
+    }
+}
+
+#[test]
 fn keys_by_url_are_fetched_at_the_start_and_a_failure_does_not_stop_the_server() {
     let keys = Application::start(|_| {
         let key = json!({"kty": "oct", "k": "c2VjcmV0"});
@@ -194,6 +253,27 @@ fn keys_by_url_are_fetched_at_the_start_and_a_failure_does_not_stop_the_server()
     assert_eq!(status(&server, &any), 503);
     let head = keys.heads().remove(0);
     assert!(head.starts_with("GET /jwks.json HTTP/1.1"), "{head}");
+}
+
+#[test]
+fn sighup_fetches_the_keys_by_url_at_once_and_each_fetch_is_logged() {
+    let keys = Application::start(|_| {
+        let key = json!({"kty": "OKP", "crv": "Ed25519", "kid": "a",
+            "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+        (200, json!({ "keys": [key] }).to_string())
+    });
+    let url = keys.url("/jwks.json");
+    let mut server = Server::start(&["--subscribe-access", "closed", "--token-jwks-url", &url]);
+    let fetched = format!("fetched 1 token keys from {url}");
+    wait_until("they are fetched at the start", || {
+        server.log().contains(&fetched)
+    });
+    for requests in 2..5 {
+        server.signal("-HUP");
+        server.wait_for_log("received SIGHUP");
+        server.wait_for_log(&fetched);
+        assert_eq!(keys.heads().len(), requests);
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::{
     transport::{self, HttpUrl, Request, Transport, TransportError},
 };
 
-/// Least time between two requests for one set, whatever tokens come.
+/// Least time between two requests for one set, whatever tokens come. Those of an operator are not bound by it.
 pub const MIN_FETCH_INTERVAL: Duration = Duration::from_secs(10);
 /// A set older than this is fetched again, the next time that a token is verified with it.
 pub const MAX_KEY_SET_AGE: Duration = Duration::from_secs(600);
@@ -149,11 +149,23 @@ impl KeySetUrl {
     /// # Errors
     /// The keys that were there before stay.
     pub async fn fetch(&self) -> Result<(), FetchError> {
+        self.join(false).await
+    }
+
+    /// The same however short ago the last request was: for an operator, whose request no token can cause.
+    ///
+    /// # Errors
+    /// As [`fetch`](Self::fetch), but never [`FetchError::TooSoon`].
+    pub async fn fetch_now(&self) -> Result<(), FetchError> {
+        self.join(true).await
+    }
+
+    async fn join(&self, is_requested: bool) -> Result<(), FetchError> {
         let slot = self.0.clone();
         let start = || {
             let mut times = slot.times.lock();
             let now = Instant::now();
-            if times.next_at.is_some_and(|at| now < at) {
+            if !is_requested && times.next_at.is_some_and(|at| now < at) {
                 return None;
             }
             times.next_at = Some(now + MIN_FETCH_INTERVAL);
@@ -205,6 +217,7 @@ impl Slot {
         let text = String::from_utf8(response.body)
             .map_err(|_| not_keys(KeyError::NotAJwkSet("it is not UTF-8".to_owned())))?;
         let keys = Keys::parse_public_set(&text).map_err(not_keys)?;
+        log::info!("fetched {} token keys from {}", keys.len(), self.url);
         // First the keys, then the version: a reader of the version, then of the keys, never takes old keys for new ones.
         *self.keys.write() = keys;
         self.version.fetch_add(1, Ordering::AcqRel);

@@ -14,7 +14,7 @@ use super::{Authorize, AuthorizeError, Credentials};
 use crate::{
     cache::{Cache, DEFAULT_BYTES, DEFAULT_ENTRIES, Digest, digest_of},
     grants::Grants,
-    issuer::{Issuers, Purpose},
+    issuer::{Issuer, Issuers, Purpose},
     jwks::FetchError,
     pattern::BaseUrl,
     revocation::Revocations,
@@ -96,16 +96,19 @@ impl Tokens {
         self.verified.load(Ordering::Relaxed)
     }
 
-    /// Fetches all key sets that are by URL: at the start, and when the settings were read again.
+    /// Fetches all key sets that are by URL, however short ago the last request was: at the start, and when an operator
+    /// requests it.
     ///
     /// Returns what could not be fetched.
     pub async fn fetch_keys(&self) -> Vec<FetchError> {
+        let issuers = self.issuers();
+        let mut sets: Vec<_> = issuers.iter().filter_map(Issuer::key_set_url).collect();
+        // Several issuers may share one.
+        sets.sort_by_key(|set| set.url().as_str());
+        sets.dedup_by_key(|set| set.url());
         let mut errors = Vec::new();
-        for issuer in &self.issuers() {
-            if let Some(url) = issuer.key_set_url()
-                && let Err(why) = url.fetch().await
-                && !matches!(why, FetchError::TooSoon { .. })
-            {
+        for set in sets {
+            if let Err(why) = set.fetch_now().await {
                 errors.push(why);
             }
         }

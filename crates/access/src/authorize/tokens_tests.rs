@@ -11,7 +11,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     issuer::{Issuer, Issuers, Purpose, Role},
-    jwks::{KeySetUrl, KeySets},
+    jwks::{FetchError, KeySetUrl, KeySets},
     keys::Keys,
     revocation::{Revocations, Rule},
     testing::{OTHER_SECRET, P256, RSA, SECRET, Scripted, key, token, unix_now, with_exp},
@@ -218,6 +218,31 @@ async fn keys_that_were_fetched_stay_when_a_fetch_fails() {
         tokens.reload(Issuers::new([Issuer::new("login", url.clone())]));
         assert_eq!(code(&verify(&tokens, &good).await), "ok", "{answer:?}");
     }
+}
+
+#[tokio::test]
+async fn a_requested_fetch_is_not_bound_by_the_least_time_between_two_requests() {
+    let transport = Scripted::new(&[(200, &set(P256, Some("a")))]);
+    let url = url_of(&transport, "https://login.example.com/jwks.json");
+    let shared = [
+        Issuer::new("a", url.clone()).iss("https://a.example.com"),
+        Issuer::new("b", url.clone()).iss("https://b.example.com"),
+    ];
+    let tokens = Tokens::new(Issuers::new(shared));
+    for count in 1..4 {
+        assert!(tokens.fetch_keys().await.is_empty());
+        assert_eq!(transport.count(), count, "once for both issuers");
+        transport.answer(&[Ok((200, &set(P256, Some("a"))))]);
+    }
+    let too_soon = url.fetch().await;
+    assert!(matches!(too_soon, Err(FetchError::TooSoon { .. })));
+    // Those that come during a fetch wait for it.
+    transport.hold();
+    let all = futures_util::future::join_all((0..10).map(|_| url.fetch_now()));
+    let released = async { transport.release() };
+    let (all, ()) = futures_util::future::join(all, released).await;
+    assert!(all.iter().all(Result::is_ok));
+    assert_eq!(transport.count(), 4);
 }
 
 #[tokio::test]
