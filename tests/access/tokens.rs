@@ -207,6 +207,39 @@ fn a_visitor_who_is_not_signed_in_reads_what_is_public_whatever_cookies_there_ar
 }
 
 #[test]
+fn an_application_that_fails_is_reported_once_and_its_recovery_too() {
+    let is_down = Arc::new(AtomicBool::new(true));
+    let down = Arc::clone(&is_down);
+    let application = Application::start(move |_| {
+        if down.load(Ordering::SeqCst) {
+            return (500, String::new());
+        }
+        (200, json!({ "subscribe": ["a"] }).to_string())
+    });
+    let url = application.url("/sse");
+    let mut server = Server::start(&["--subscribe-access", "closed", "--authorize-url", &url]);
+    for session in 0..5 {
+        assert_eq!(page(&server, "", &format!("Cookie: sid={session}")), 503);
+    }
+    is_down.store(false, Ordering::SeqCst);
+    for session in 0..5 {
+        assert_eq!(page(&server, "", &format!("Cookie: sid={session}")), 200);
+    }
+    server.wait_for_log("has recovered");
+    let log = server.log();
+    let warned = log
+        .lines()
+        .filter(|line| line.contains("WARN") && line.contains("answered with status 500"));
+    assert_eq!(warned.count(), 1, "{log}");
+    assert_eq!(
+        log.matches(&format!("the application at {url} has recovered"))
+            .count(),
+        1,
+        "{log}"
+    );
+}
+
+#[test]
 fn the_reason_of_a_refused_stream_is_logged_once() {
     let mut server = Server::start(&CLOSED);
     let wrong = format!("{}x", bearer(&token(&json!({ "sub": "anna" }))));

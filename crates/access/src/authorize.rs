@@ -51,6 +51,7 @@ mod application_tests;
 mod credentials;
 #[cfg(test)]
 mod credentials_tests;
+mod outage;
 mod tokens;
 #[cfg(test)]
 mod tokens_tests;

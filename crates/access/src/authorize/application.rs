@@ -8,7 +8,7 @@ use std::{
 use futures_util::future::{BoxFuture, FutureExt as _};
 use serde_json::Value;
 
-use super::{Authorize, AuthorizeError, Credentials, turns::Turns};
+use super::{Authorize, AuthorizeError, Credentials, outage::Outage, turns::Turns};
 use crate::{
     cache::{Cache, DEFAULT_BYTES, DEFAULT_ENTRIES, Digest, digest_of},
     flight::Flights,
@@ -109,6 +109,7 @@ struct Inner {
     turns: Arc<Turns>,
     cache: Cache<Outcome>,
     flights: Arc<Flights<Digest, Outcome>>,
+    outage: Outage,
 }
 
 type Outcome = Result<Arc<Grants>, AuthorizeError>;
@@ -134,6 +135,7 @@ impl Application {
             cache: Cache::new(options.cache.0, options.cache.1),
             options,
             flights: Flights::new(),
+            outage: Outage::default(),
         }))
     }
 
@@ -250,9 +252,11 @@ impl Inner {
         };
         let asked_at = SystemTime::now();
         let response = transport::send(self.transport.clone(), request).await;
-        let response =
-            response.map_err(|why| unreachable(format!("{} failed: {why}", self.url)))?;
-        let outcome = self.read(&response, asked_at);
+        let (outcome, bytes) = match response {
+            Ok(response) => (self.read(&response, asked_at), response.body.len()),
+            Err(why) => (Err(unreachable(format!("{} failed: {why}", self.url))), 0),
+        };
+        self.report(&outcome);
         let until = match &outcome {
             Ok(grants) => grants
                 .deadline()
@@ -262,9 +266,21 @@ impl Inner {
             }
             Err(_) => return outcome,
         };
-        let bytes = 512 + 2 * response.body.len();
-        self.cache.put(key, outcome.clone(), until, bytes);
+        self.cache.put(key, outcome.clone(), until, 512 + 2 * bytes);
         outcome
+    }
+
+    /// Logs the first failure, and the first success thereafter.
+    fn report(&self, outcome: &Outcome) {
+        if let Err(AuthorizeError::Unreachable(why)) = outcome {
+            if self.outage.failed(Instant::now()) {
+                log::warn!(
+                    "new clients are sent away until the application that authorizes them responds: {why}"
+                );
+            }
+        } else if self.outage.succeeded() {
+            log::info!("the application at {} has recovered", self.url);
+        }
     }
 
     fn read(&self, response: &Response, asked_at: SystemTime) -> Outcome {
