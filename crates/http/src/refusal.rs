@@ -50,6 +50,7 @@ pub struct Refusal {
     progress: Option<Box<Progress>>,
     source: Option<Box<dyn Error + Send + Sync>>,
     client: Option<Arc<Grants>>,
+    is_logged: bool,
 }
 
 /// How many lines of an upload were published before one was refused: further members of the response's object.
@@ -88,6 +89,7 @@ impl Refusal {
             progress: None,
             source: None,
             client: None,
+            is_logged: false,
         }
     }
 

@@ -127,13 +127,15 @@ impl Gate {
             return Ok(());
         }
         let origin = Shown(origin);
-        Err(Refusal::forbidden(
+        let refusal = Refusal::forbidden(
             "foreign_page",
             format!(
                 "a page of {origin} may not read here; start the server with --cors-origin {origin} \
                  to admit it"
             ),
-        ))
+        );
+        // Once for each origin, and not for each of a page's attempts.
+        Err(refusal.already_logged())
     }
 
     fn log_refused(&self, origin: &str) {

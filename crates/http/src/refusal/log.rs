@@ -16,12 +16,18 @@ impl Refusal {
         self
     }
 
+    /// The same, which is logged already.
+    pub(crate) fn already_logged(mut self) -> Self {
+        self.is_logged = true;
+        self
+    }
+
     /// Logs the refusal at the level info if it concerns who the client is or what it may do: 401, 403, and
     /// credentials that cannot be checked. The line has the status, the code, the reason with the topic, and as far as
     /// they are known `sub`, token id, issuer and key id; never a token. Converting a refusal into a
     /// [`Response`](crate::Response) logs it, so that this is for refusals that are sent in another way.
     pub fn log(&self) {
-        if self.concerns_client() {
+        if !self.is_logged && self.concerns_client() {
             log::info!("{}", LogLine(self));
         }
     }
