@@ -104,13 +104,16 @@ impl Client {
     /// Whether lists name this topic to the client. A name may tell as much as an event: with access control, lists
     /// have granted topics only.
     pub(crate) fn sees_name(&self, topic: &str) -> bool {
-        self.settings.subscribe == SubscribeAccess::Open
-            || GrantTopic::of(topic).is_granted_by(&self.grants)
+        self.sees_all_names() || GrantTopic::of(topic).is_granted_by(&self.grants)
     }
 
     /// Whether it sees any name in lists.
     pub(crate) fn sees_names(&self) -> bool {
-        self.settings.subscribe == SubscribeAccess::Open || !self.grants.subscribe().is_empty()
+        self.sees_all_names() || !self.grants.subscribe().is_empty()
+    }
+
+    pub(crate) fn sees_all_names(&self) -> bool {
+        self.settings.subscribe == SubscribeAccess::Open
     }
 
     /// Whether a grant has ended or was revoked: for uploads and sockets, which may stay open for long.

@@ -117,7 +117,8 @@ impl Page {
         Ok(page)
     }
 
-    /// The names that the client sees. Further ones are read in place of those that it does not see.
+    /// The names that the client sees. Further ones are read in place of those that it does not see, many at once: each
+    /// read passes over all names.
     async fn visible(
         self,
         kind: Kind,
@@ -130,19 +131,26 @@ impl Page {
         }
         let limit = self.limit.unwrap_or(MAX_LIMIT);
         let mut after = self.after;
+        let step = if client.sees_all_names() {
+            limit
+        } else {
+            MAX_LIMIT
+        };
         loop {
-            let range = NameRange::new(limit - visible.found.len());
+            let range = NameRange::new(step);
             let range = range.prefix(&self.prefix).after(&after);
             let names = kind.read(state, range).await?;
             let last = names.found.last().map(|(name, _)| name.clone());
             let found = names.found.into_iter();
             let seen = found.filter(|(name, _)| client.sees_name(&kind.topic(name)));
             visible.found.extend(seen);
-            visible.more = names.more;
+            visible.more = names.more || visible.found.len() > limit;
+            visible.found.truncate(limit);
             match last {
                 Some(last) if names.more && visible.found.len() < limit => after = last,
                 _ => return Ok(visible),
             }
+            tokio::task::yield_now().await;
         }
     }
 }
