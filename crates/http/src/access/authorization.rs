@@ -223,6 +223,11 @@ impl Authorization {
         self.find(request, purpose).now_or_never()?.ok()
     }
 
+    /// A client that sent nothing.
+    pub(crate) fn visitor(&self) -> Client {
+        self.client_of(Grants::anonymous(), None)
+    }
+
     fn client_of(&self, grants: Arc<Grants>, source: Option<Source>) -> Client {
         Client::new(Arc::clone(&self.0), grants, source)
     }

@@ -90,6 +90,15 @@ impl Permit {
         }
     }
 
+    /// Whether the client may read this topic, too, where `visitor` is one without grants.
+    pub(crate) fn may_read(&self, topic: &str, visitor: &Client) -> bool {
+        match &self.basis {
+            Basis::Grants(client) => client.may_read(topic).is_ok(),
+            Basis::Key(_) => true,
+            Basis::Rules => visitor.may_read(topic).is_ok(),
+        }
+    }
+
     /// Checks that this topic may be written to.
     ///
     /// # Errors

@@ -79,7 +79,8 @@ where
                 Change::Remove => state.signals.remove(&name, &condition).await,
             }
         });
-        Ok(written_response(&written.await?))
+        let may_read = permit.may_read(name.topic(), &state.authorization.visitor());
+        Ok(written_response(&written.await?, may_read))
     };
     finish_write(request, state, response.await)
 }
@@ -159,8 +160,9 @@ fn tagged(mut response: Response, version: EventId) -> Response {
     response
 }
 
-fn written_response(written: &Written) -> Response {
-    let mut response = match &written.document {
+/// A client that may write and not read is not sent the document.
+fn written_response(written: &Written, may_read: bool) -> Response {
+    let mut response = match written.document.as_ref().filter(|_| may_read) {
         None => response::of(StatusCode::NO_CONTENT, Body::Empty),
         Some(found) => {
             let status = if written.created {
