@@ -97,6 +97,19 @@ impl Gate {
             && Authority::parse(host).is_some_and(|host| host.port_or(HTTP_PORT) != port)
     }
 
+    /// Whether the `Host` of a request is a name of this machine alone, or one that the settings list.
+    #[must_use]
+    pub fn is_known_host(&self, request: &impl RequestHead) -> bool {
+        let Access {
+            publish_origins,
+            read_origins,
+            ..
+        } = &self.access;
+        let origins = publish_origins.iter().chain(read_origins);
+        let host = request.header_text("host");
+        host.is_some_and(|host| self.access.is_known_name(host, origins))
+    }
+
     /// The origin to admit in a response to a reader, if any.
     #[must_use]
     pub fn reader_origin(&self, request: &impl RequestHead) -> Option<&str> {
@@ -136,6 +149,32 @@ impl Gate {
         );
         // Once for each origin, and not for each of a page's attempts.
         Err(refusal.already_logged())
+    }
+
+    /// Checks the same where a cookie identifies the client: `*` admits the pages of all sites, but to what everybody may
+    /// read, and not to what the user of the browser may.
+    ///
+    /// # Errors
+    /// 403 `foreign_page` for a page that only `*` admits.
+    pub fn admit_page_with_cookies(&self, request: &impl RequestHead) -> Result<(), Refusal> {
+        let Some(origin) = request.header_text("origin") else {
+            return Ok(());
+        };
+        let mut listed = self.access.read_origins.iter();
+        if is_same_origin(origin, request.header_text("host"))
+            || self.access.is_publish_origin(Some(origin))
+            || listed.any(|known| known.eq_ignore_ascii_case(origin))
+        {
+            return Ok(());
+        }
+        let origin = Shown(origin);
+        Err(Refusal::forbidden(
+            "foreign_page",
+            format!(
+                "a page of {origin} may not read here by a cookie; start the server with --cors-origin {origin}, \
+                 since * admits pages without cookies alone"
+            ),
+        ))
     }
 
     fn log_refused(&self, origin: &str) {

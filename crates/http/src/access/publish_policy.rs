@@ -135,11 +135,20 @@ impl Access {
     pub(super) fn is_own_name<'a>(
         &self,
         host: &str,
+        origins: impl Iterator<Item = &'a String>,
+    ) -> bool {
+        Authority::parse(host).is_some_and(|host| host.is_address())
+            || self.is_known_name(host, origins)
+    }
+
+    /// The same without addresses, which may be those of another server.
+    pub(super) fn is_known_name<'a>(
+        &self,
+        host: &str,
         mut origins: impl Iterator<Item = &'a String>,
     ) -> bool {
         Authority::parse(host).is_some_and(|host| {
             host.is_loopback()
-                || host.is_address()
                 || self.hosts.iter().any(|name| host.has_name(name))
                 || origins.any(|origin| {
                     parse_origin(origin).is_some_and(|(_, known)| host.is_same_name(&known))

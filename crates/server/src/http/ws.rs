@@ -78,6 +78,9 @@ async fn open(
         .authorization
         .client(&head, Purpose::Subscribe)
         .await?;
+    if client.is_by_cookie() {
+        state.gate.admit_page_with_cookies(&head)?;
+    }
     let stream_request = stream_request.restricted_to(&client)?;
     let publisher = Publisher::of(&head, state).await;
     let (mut response, session, incoming) =
