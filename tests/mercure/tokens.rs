@@ -271,3 +271,35 @@ fn url_patterns_of_a_token_are_relative_to_the_hub() {
         assert_eq!(response.status, status, "{topic}: {response:?}");
     }
 }
+
+/// Whoever holds a token for another hub must not choose by the `Host` which hub this one is.
+#[test]
+fn without_its_url_a_hub_takes_only_names_of_this_machine_and_of_the_settings_for_its_audience() {
+    let issuer = [
+        "--token-key",
+        SECRET,
+        "--token-issuer",
+        "https://login.example.com",
+    ];
+    let arguments = ["--mercure", "--host", "hub.example", "--host", "*"];
+    let server = Server::start(&[&issuer[..], &arguments].concat());
+    let status_of = |host: &str, proxied: &str| {
+        let scheme = if proxied.is_empty() { "http" } else { "https" };
+        let claims = json!({
+            "iss": "https://login.example.com",
+            "aud": format!("{scheme}://{host}{HUB}"),
+            "authorization_details": [{
+                "type": "https://mercure.rocks/authorization-detail",
+                "actions": ["subscribe"],
+                "topics": [{ "match": "*" }],
+            }],
+        });
+        let token = access_token_of(&claims);
+        let head = format!("GET {HUB}?match=a HTTP/1.1\n{token}\n{proxied}");
+        server.status_line_of(&head, host)
+    };
+    assert_eq!(status_of("localhost:3000", ""), 200);
+    assert_eq!(status_of("hub.example", "X-Forwarded-Proto: https"), 200);
+    assert_eq!(status_of("hub-a.example", "X-Forwarded-Proto: https"), 401);
+    assert_eq!(status_of("192.0.2.1", ""), 401);
+}

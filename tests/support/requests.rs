@@ -1,6 +1,9 @@
 //! Requests to a server: publishing, subscribing, and whatever bytes a test sends.
 
-use std::{io::Write as _, net::TcpStream};
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+};
 
 use socket2::{Domain, Socket, Type};
 
@@ -67,6 +70,25 @@ impl Server {
 
     pub fn get(&self, path: &str) -> Response {
         self.request(&format!("GET {path} HTTP/1.1"), b"")
+    }
+
+    /// The status of the response to a request whose response may never end.
+    pub fn status_line(&self, head: &str) -> u16 {
+        self.status_line_of(head, &format!("127.0.0.1:{}", self.address.port()))
+    }
+
+    /// The same with this `Host`.
+    pub fn status_line_of(&self, head: &str, host: &str) -> u16 {
+        let mut socket = self.connect();
+        let (first, rest) = head.split_once('\n').unwrap_or((head, ""));
+        let request =
+            format!("{first}\nHost: {host}\n{}\n\n", rest.trim_end()).replace('\n', "\r\n");
+        socket.write_all(request.as_bytes()).unwrap();
+        let mut status_line = [0; 12];
+        socket.read_exact(&mut status_line).unwrap();
+        String::from_utf8_lossy(&status_line[9..])
+            .parse()
+            .expect("a status")
     }
 
     pub fn post(&self, path: &str, content_type: &str, body: &str) -> Response {

@@ -1,27 +1,44 @@
 //! The public URL of the hub.
 
 use sse_broadcaster_access::BaseUrl;
-use sse_broadcaster_http::RequestHead;
+use sse_broadcaster_http::{Gate, RequestHead};
 use url::Url;
 
 use crate::routes::{HUB_PATH, METADATA_PATH};
 
 /// The public URL of the hub, as the settings or the client of a request have it.
-pub(crate) struct Address(Url);
+pub(crate) struct Address {
+    hub: Url,
+    is_certain: bool,
+}
 
 impl Address {
-    pub(crate) fn of(configured: Option<&BaseUrl>, request: &impl RequestHead) -> Self {
+    pub(crate) fn of(
+        configured: Option<&BaseUrl>,
+        gate: &Gate,
+        request: &impl RequestHead,
+    ) -> Self {
         let configured = configured.and_then(|url| Url::parse(url.as_str()).ok());
+        let is_certain = configured.is_some() || gate.is_known_host(request);
         let url = configured.or_else(|| requested(request));
-        Self(url.unwrap_or_else(local))
+        Self {
+            hub: url.unwrap_or_else(local),
+            is_certain,
+        }
     }
 
     pub(crate) fn hub(&self) -> &str {
-        self.0.as_str()
+        self.hub.as_str()
+    }
+
+    /// The URL that a token may have as its audience. `None` where only the client of the request says so: it may hold a
+    /// token for another hub, and would name that one.
+    pub(crate) fn audience(&self) -> Option<&str> {
+        self.is_certain.then(|| self.hub())
     }
 
     pub(crate) fn url(&self) -> &Url {
-        &self.0
+        &self.hub
     }
 
     pub(crate) fn base(&self) -> Option<BaseUrl> {
@@ -30,12 +47,12 @@ impl Address {
 
     /// Where the metadata of the hub are.
     pub(crate) fn metadata(&self) -> String {
-        let origin = self.0.origin().ascii_serialization();
+        let origin = self.hub.origin().ascii_serialization();
         format!("{origin}{METADATA_PATH}")
     }
 }
 
-/// A proxy that ends TLS says so by `X-Forwarded-Proto`. A client that lies only gets a token of its own refused.
+/// A proxy that ends TLS says so by `X-Forwarded-Proto`.
 fn requested(request: &impl RequestHead) -> Option<Url> {
     let host = request.header_text("host")?;
     let is_secure = request.header_text("x-forwarded-proto") == Some("https");

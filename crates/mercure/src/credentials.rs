@@ -36,9 +36,12 @@ pub(crate) async fn authorized(
     let cookie_token = query_token.is_none().then(in_cookies).flatten();
     let credentials = sent
         .credentials(purpose)
-        .resource(address.hub())
         .query_token(query_token.as_deref())
         .cookie_token(cookie_token);
+    let credentials = match address.audience() {
+        Some(audience) => credentials.resource(audience),
+        None => credentials,
+    };
     let sent_version = match credentials.token() {
         Ok(Some((_, token))) if is_access_token(token) => Some(Version::One),
         Ok(Some(_)) => Some(Version::Zero),

@@ -226,7 +226,8 @@ impl fmt::Display for Check {
             Self::Expired { at } => write!(f, "it expired at UNIX time {}", unix(at)),
             Self::NotYetValid { at } => write!(f, "it is valid from UNIX time {} on", unix(at)),
             Self::Audience { expected } if expected.is_empty() => f.write_str(
-                "an access token needs an audience, and none is set for the issuer",
+                "an access token needs an audience, and none is set for the issuer; set --token-audience, or \
+                 --mercure-url for a hub",
             ),
             Self::Audience { expected } => {
                 write!(f, "its \"aud\" has none of {expected:?}")
