@@ -18,8 +18,8 @@ const CHUNK: Limit = Limit::new(1_000, 256 << 10);
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
 impl Broadcaster {
-    /// The position of the oldest event with this alias, if a client of this selector may read that event. An event in
-    /// the window is found without waiting. Where there is none, the 20,000 events before the window are searched, one
+    /// The position of the oldest event with this alias that a client of this selector may read: one that it may not
+    /// read makes no difference. An event in the window is found without waiting. Where there is none, the 20,000 events before the window are searched, one
     /// search at a time. Dropping the future has no effect.
     ///
     /// # Errors
@@ -29,16 +29,18 @@ impl Broadcaster {
         alias: &str,
         selector: &Selector,
     ) -> Result<Option<EventId>, Unavailable> {
-        if let Some(stored) = self.inner.window.oldest_with(alias) {
-            let may_read = selector.may_read(stored.event());
-            return Ok(may_read.then(|| stored.id()));
+        if let Some(stored) = self.inner.window.oldest_with(alias, selector) {
+            return Ok(Some(stored.id()));
         }
-        let found = self.search_before_window(alias).await?;
-        let found = found.filter(|found| selector.may_read(found.event()));
+        let found = self.search_before_window(alias, selector).await?;
         Ok(found.map(|found| found.id()))
     }
 
-    async fn search_before_window(&self, alias: &str) -> Result<Option<Found>, Unavailable> {
+    async fn search_before_window(
+        &self,
+        alias: &str,
+        selector: &Selector,
+    ) -> Result<Option<Found>, Unavailable> {
         let window = self.inner.window.bounds();
         if self.bounds().trim_floor >= window.trim_floor {
             return Ok(None);
@@ -51,7 +53,9 @@ impl Broadcaster {
         let mut from = From::Last(window.events + MAX_SEARCHED);
         loop {
             let chunk = self.inner.history.read(from, &everything, CHUNK).await?;
-            let is_it = |found: &Found| found.fields().alias() == Some(alias);
+            let is_it = |found: &Found| {
+                found.fields().alias() == Some(alias) && selector.may_read(found.event())
+            };
             if let Some(found) = chunk.events.into_iter().find(is_it) {
                 return Ok(Some(found));
             }

@@ -224,9 +224,9 @@ impl Window {
         self.log.read().find(id)
     }
 
-    /// The oldest event that it holds with this alias.
-    pub(crate) fn oldest_with(&self, alias: &str) -> Option<Arc<Stored>> {
-        self.log.read().oldest_with(alias)
+    /// The oldest event that it holds with this alias, of those that the selector may read.
+    pub(crate) fn oldest_with(&self, alias: &str, selector: &Selector) -> Option<Arc<Stored>> {
+        self.log.read().oldest_with(alias, selector)
     }
 
     /// What it holds; bytes are those of memory.

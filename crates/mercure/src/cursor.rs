@@ -60,37 +60,25 @@ pub(crate) async fn resume(
         return Ok(resumed(Start::Earliest, EARLIEST));
     }
     let nowhere = || Ok(resumed(Start::Live, EARLIEST));
-    let Some(position) = position(broadcaster, selector, cursor).await? else {
-        return nowhere();
-    };
-    let start = Start::After(position);
-    // One event is read, since only a read shows whether history has the position.
-    let read = broadcaster.read_history(selector.clone(), start.clone(), 1);
-    if read.await?.missing().is_some() {
-        return nowhere();
-    }
-    Ok(resumed(start, cursor))
-}
-
-/// The position that a cursor stands for, as text.
-async fn position(
-    broadcaster: &Broadcaster,
-    selector: &Selector,
-    cursor: &str,
-) -> Result<Option<String>, Unavailable> {
     if cursor.is_empty() {
-        return Ok(None);
+        return nowhere();
     }
-    if let Some(position) = id::decode(cursor) {
-        // A publisher may have chosen such an id as well.
-        let aliased = broadcaster.find_alias(cursor, selector).await?;
-        return Ok(Some(aliased.unwrap_or(position).to_string()));
+    let own = id::decode(cursor).map(|position| position.to_string());
+    let own = own.or_else(|| cursor.parse::<Position>().ok().map(|_| cursor.to_owned()));
+    if let Some(position) = own {
+        let start = Start::After(position);
+        // One event is read, since only a read shows whether history has the position.
+        let read = broadcaster.read_history(selector.clone(), start.clone(), 1);
+        if read.await?.missing().is_none() {
+            return Ok(resumed(start, cursor));
+        }
     }
-    if cursor.parse::<Position>().is_ok() {
-        return Ok(Some(cursor.to_owned()));
+    // A publisher may have chosen an id like ours as well. The search is slow where the window does not have it, and
+    // only so many run at a time: ids of this server never get here while history has their events.
+    match broadcaster.find_alias(cursor, selector).await? {
+        Some(position) => Ok(resumed(Start::After(position.to_string()), cursor)),
+        None => nowhere(),
     }
-    let aliased = broadcaster.find_alias(cursor, selector).await?;
-    Ok(aliased.map(|position| position.to_string()))
 }
 
 /// The id under which a client of this selector knows this position.

@@ -30,9 +30,9 @@ impl AliasIndex {
         }
     }
 
-    /// The oldest event that has this alias.
-    pub(super) fn oldest(&self, alias: &str) -> Option<EventId> {
-        self.0.get(alias)?.first().copied()
+    /// The events that have this alias, the oldest first.
+    pub(super) fn of(&self, alias: &str) -> &[EventId] {
+        self.0.get(alias).map_or(&[], SmallVec::as_slice)
     }
 
     pub(super) fn clear(&mut self) {
@@ -46,7 +46,7 @@ mod tests {
     use crate::event::Event;
 
     #[test]
-    fn an_alias_stands_for_the_oldest_event_that_is_held() {
+    fn an_alias_stands_for_the_events_that_are_held_the_oldest_first() {
         let stored = |ms| {
             let event = Event::builder("").alias("urn:x").build().unwrap();
             Stored::new(EventId::new(ms, 1), ms, event)
@@ -55,10 +55,10 @@ mod tests {
         let mut aliases = AliasIndex::default();
         aliases.push(&first);
         aliases.push(&second);
-        assert_eq!(aliases.oldest("urn:x"), Some(first.id()));
+        assert_eq!(aliases.of("urn:x"), [first.id(), second.id()]);
         aliases.pop(&first);
-        assert_eq!(aliases.oldest("urn:x"), Some(second.id()));
+        assert_eq!(aliases.of("urn:x"), [second.id()]);
         aliases.pop(&second);
-        assert!(aliases.oldest("urn:x").is_none() && aliases.0.is_empty());
+        assert!(aliases.of("urn:x").is_empty() && aliases.0.is_empty());
     }
 }

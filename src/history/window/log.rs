@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use super::{aliases::AliasIndex, topics::TopicIndex};
 use crate::{
-    event::{Encodings, EventId, NEW_TOPIC_BYTES, Stored},
+    event::{Encodings, EventId, NEW_TOPIC_BYTES, Selector, Stored},
     history::{
         Bounds, LogPosition, NameKind, NameRange, Names, Retention,
         times::{Step, Steps},
@@ -84,9 +84,11 @@ impl Log {
         }
     }
 
-    /// The oldest event that has this alias.
-    pub(super) fn oldest_with(&self, alias: &str) -> Option<Arc<Stored>> {
-        self.find(self.aliases.oldest(alias)?)
+    /// The oldest event with this alias that the selector may read.
+    pub(super) fn oldest_with(&self, alias: &str, selector: &Selector) -> Option<Arc<Stored>> {
+        let of_alias = self.aliases.of(alias).iter();
+        let mut held = of_alias.filter_map(|id| self.find(*id));
+        held.find(|stored| selector.may_read(stored.event()))
     }
 
     /// The index of the event with this number, which is not before the floor.
