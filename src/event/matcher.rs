@@ -44,6 +44,11 @@ pub trait TopicMatcher: Any + fmt::Debug + Send + Sync {
         std::ptr::from_ref(self).cast::<()>().addr()
     }
 
+    /// How many rules it consists of: reads check fewer events at once for a matcher of many.
+    fn rules(&self) -> usize {
+        1
+    }
+
     /// An empty index for matchers of this kind. Without one, which is the default, a topic that was not published
     /// lately costs as much as there are different matchers.
     fn new_index(&self) -> Option<Box<dyn MatcherIndex>> {
@@ -126,6 +131,13 @@ impl Matching {
     /// The same, to be compared and kept.
     pub(crate) fn handles(&self) -> &[Matcher] {
         &self.matchers
+    }
+
+    /// How many rules all matchers have together, at least one.
+    #[must_use]
+    pub fn rules(&self) -> usize {
+        let rules: usize = self.matchers().map(TopicMatcher::rules).sum();
+        rules.max(1)
     }
 
     /// Whether it selects this topic.

@@ -16,7 +16,7 @@ use sse_broadcaster::{
     history::{Chunk, Found, From, Limit},
 };
 
-/// Most events that one read looks at, so that none takes long.
+/// Most events that one read looks at, divided by the number of rules that select topics, so that none takes long.
 const MAX_LOOKED_AT: usize = 4_096;
 
 /// Reads as [`History::read`](sse_broadcaster::history::History::read) does, no further than to `end`.
@@ -71,6 +71,10 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     fn all(&self, chunk: &mut Chunk, limit: Limit) -> Result<(), Fault> {
+        let rules = match self.selector.selected() {
+            SelectedTopics::Matching(matching) => matching.rules(),
+            _ => 1,
+        };
         let (mut gathered, mut looked_at, mut before) = (Gathered::new(limit), 0, None);
         for found in self.view.events(chunk.after, self.end) {
             let record = found?;
@@ -90,7 +94,7 @@ impl Reading<'_> {
                 chunk.read_to = record.id;
                 break;
             }
-            looked_at += 1;
+            looked_at += rules;
         }
         chunk.events = gathered.events();
         Ok(())

@@ -18,6 +18,9 @@ use crate::failure::Failure;
 /// send patterns, and each of these takes some 60 KiB; nearly all patterns need none.
 const MAX_REGEXES: usize = 1_000;
 
+/// Most of these in one subscription: each event that is replayed is checked against all of them.
+const MAX_REGEXES_OF_ONE: usize = 20;
+
 /// How a client named what it subscribes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MatchType {
@@ -61,10 +64,28 @@ pub(crate) fn read(
     check_number(&named)?;
     let has_url_patterns = named.iter().any(|(kind, _)| *kind == MatchType::UrlPattern);
     let base = has_url_patterns.then(base).flatten();
-    let matchers = named
-        .iter()
-        .map(|(kind, text)| matcher(*kind, text, base.as_ref()));
-    matchers.collect()
+    let mut matchers = Vec::with_capacity(named.len());
+    let mut regexes = 0;
+    for (kind, text) in named {
+        let matcher = matcher(kind, text, base.as_ref())?;
+        regexes += usize::from(matcher.pattern.has_regex());
+        if regexes > MAX_REGEXES_OF_ONE {
+            return Err(too_complex(text));
+        }
+        matchers.push(matcher);
+    }
+    Ok(matchers)
+}
+
+fn too_complex(text: &str) -> Failure {
+    let text = Shown(text);
+    Failure::invalid(
+        "pattern_too_complex",
+        format!(
+            "{text} is one of more than {MAX_REGEXES_OF_ONE} patterns that need a regular expression; write a slash \
+             between the variables, without groups and modifiers"
+        ),
+    )
 }
 
 fn is_like_match(name: &str) -> bool {
@@ -165,6 +186,10 @@ struct Many(PatternSet);
 impl TopicMatcher for Many {
     fn matches(&self, topic: &str) -> bool {
         self.0.matches(topic)
+    }
+
+    fn rules(&self) -> usize {
+        self.0.iter().len()
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     history::{Chunk, Found, From, Limit},
 };
 
-/// Most events that one read checks, divided by the number of matchers, so that no read holds the lock for long.
+/// Most events that one read checks, divided by the number of rules, so that no read holds the lock for long.
 const MAX_CHECKED: usize = 4_096;
 
 /// The indexes of events that a read is to check.
@@ -155,7 +155,7 @@ impl Log {
         match selector.selected() {
             SelectedTopics::All | SelectedTopics::Every => self.of_any_topic(start, MAX_CHECKED),
             SelectedTopics::Matching(matching) => {
-                self.of_any_topic(start, MAX_CHECKED / matching.handles().len())
+                self.of_any_topic(start, (MAX_CHECKED / matching.rules()).max(1))
             }
             // One more, to stop right before it: events of other topics that are dropped in between are no loss
             // then.
