@@ -32,7 +32,8 @@ pub enum StartError {
     HistoryInUse,
 }
 
-/// Why a publish was refused. Nothing was kept, but for [`PublishError::OutcomeUnknown`].
+/// Why a publish was refused. Nothing was kept, but for [`PublishError::OutcomeUnknown`] and
+/// [`PublishError::KeyReused`].
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PublishError {
@@ -61,6 +62,16 @@ pub enum PublishError {
     /// The broadcaster is draining.
     #[error("the server is going away; try again in a moment")]
     Draining,
+    /// With a [`position_cipher`](crate::Options::position_cipher): an idempotency key is that of an event of other
+    /// topics, or of the other privacy, and this one was not kept. The other events of the batch were.
+    #[error(
+        "the idempotency key {key:?} belongs to an event of other topics, and the event was not published; use a key \
+         of its own for each event"
+    )]
+    KeyReused {
+        /// The key.
+        key: String,
+    },
     /// A retained value was not as expected.
     #[error(transparent)]
     Conflict(AppendError),

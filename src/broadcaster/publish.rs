@@ -1,8 +1,8 @@
 use std::time::Instant;
 
-use super::{Broadcaster, PublishError, size::Size};
+use super::{Broadcaster, PublishError, replay::origin::find_event, size::Size};
 use crate::{
-    event::{Event, EventId},
+    event::{Event, EventId, IdempotencyKey, Topic},
     history::{AppendError, Appended, Batch, ReservationGuard},
 };
 
@@ -29,13 +29,44 @@ impl Broadcaster {
         if self.is_draining() {
             return Err(PublishError::Draining);
         }
+        let keyed = if inner.positions.are_hidden() {
+            keyed(&batch)
+        } else {
+            Vec::new()
+        };
+        let head = inner.window.head().id;
         let appended = inner
             .history
             .append(batch, ReservationGuard::new(reservation))
             .await?;
+        self.check_repeats(&keyed, &appended.ids, head).await?;
         inner.stats.published.add(appended.ids.len() as u64);
         inner.stats.publish_latency.observe(called.elapsed());
         Ok(appended)
+    }
+
+    /// Keys are common to all publishers. Where not all may read everything, one that used the key of another's event must
+    /// neither learn its id nor take it for its own.
+    async fn check_repeats(
+        &self,
+        keyed: &[Keyed],
+        ids: &[EventId],
+        head: EventId,
+    ) -> Result<(), PublishError> {
+        for event in keyed {
+            let Some(id) = ids.get(event.index).filter(|id| **id <= head) else {
+                continue;
+            };
+            let Ok(Some(first)) = find_event(&*self.inner.history, *id).await else {
+                continue;
+            };
+            let first = first.event();
+            if first.topics() != &*event.topics || first.is_private() != event.private {
+                let key = event.key.as_str().to_owned();
+                return Err(PublishError::KeyReused { key });
+            }
+        }
+        Ok(())
     }
 
     /// Publishes one event, and returns its id: that of the first publish where the event repeats one by its
@@ -102,4 +133,25 @@ impl Broadcaster {
             bytes: bytes as u64,
         })
     }
+}
+
+/// What is compared with the event that has the same key.
+struct Keyed {
+    index: usize,
+    key: IdempotencyKey,
+    topics: Box<[Topic]>,
+    private: bool,
+}
+
+fn keyed(batch: &Batch) -> Vec<Keyed> {
+    let events = batch.events.iter().enumerate();
+    let keyed = events.filter_map(|(index, event)| {
+        Some(Keyed {
+            index,
+            key: event.idempotency_key()?.clone(),
+            topics: event.topics().into(),
+            private: event.is_private(),
+        })
+    });
+    keyed.collect()
 }

@@ -20,6 +20,11 @@ impl VisiblePositions {
         Self { window, cipher }
     }
 
+    /// Whether some positions are hidden from some clients, since they may not read everything.
+    pub(super) fn are_hidden(&self) -> bool {
+        self.cipher.is_some()
+    }
+
     /// This position for the client of this selector: encrypted where it is the id of an event that the client
     /// may not read, or of one that the window does not hold, since that may be such an event.
     pub(super) fn shown(&self, id: EventId, selector: &Selector) -> Position {

@@ -4,6 +4,7 @@ mod cors;
 mod guessed_ids;
 mod hosts;
 mod keys;
+mod other_users;
 mod positions;
 mod private;
 mod publish_policy;

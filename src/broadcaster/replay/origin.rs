@@ -5,7 +5,7 @@
 use crate::{
     broadcaster::start::Start,
     event::{EventId, Selector},
-    history::{Chunk, From, History, Limit, Unavailable},
+    history::{Chunk, Found, From, History, Limit, Unavailable},
 };
 
 /// A sequence that no history gives to an event, and that Redis can compare as a number.
@@ -93,15 +93,24 @@ async fn may_begin_after(
     if id.seq() == 0 {
         return Ok(true);
     }
+    let found = find_event(history, id).await?;
+    Ok(found.is_none_or(|found| selector.may_read(found.event())))
+}
+
+/// The event of this id, where history has it.
+pub(in crate::broadcaster) async fn find_event(
+    history: &dyn History,
+    id: EventId,
+) -> Result<Option<Found>, Unavailable> {
     if let Some(stored) = history.tail().find(id) {
-        return Ok(selector.may_read(stored.event()));
+        return Ok(Some(Found::Shared(stored)));
     }
     let bounds = history.bounds();
     if id <= bounds.trim_floor || id >= bounds.head {
-        return Ok(true);
+        return Ok(None);
     }
     let every = Selector::every_event();
     let chunk = history.read(From::After(id.before()), &every, ONE).await?;
-    let found = chunk.events.first().filter(|found| found.id() == id);
-    Ok(found.is_none_or(|found| selector.may_read(found.event())))
+    let mut found = chunk.events.into_iter();
+    Ok(found.next().filter(|found| found.id() == id))
 }

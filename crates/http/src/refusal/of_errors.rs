@@ -26,6 +26,9 @@ impl From<PublishError> for Refusal {
             }
             PublishError::Overloaded => Self::unavailable("overloaded", detail),
             PublishError::Draining => Self::unavailable("draining", detail),
+            PublishError::KeyReused { .. } => {
+                Self::new(StatusCode::CONFLICT, "idempotency_key_reused", detail)
+            }
             PublishError::Conflict(_) => Self::new(StatusCode::CONFLICT, "conflict", detail),
             PublishError::Unavailable(why) => return why.clone().into(),
             PublishError::OutcomeUnknown(_) => Self::unavailable(
