@@ -8,10 +8,13 @@ use std::{
 use serde_json::{Value, json};
 
 use super::nodes::node;
-use crate::support::{
-    PATIENCE, Server, Stream,
-    redis::{DURABLE, RedisServer, SNAPSHOTS},
-    tokens::{SECRET, bearer, token},
+use crate::{
+    presence::until_nobody,
+    support::{
+        PATIENCE, Server, Stream,
+        redis::{DURABLE, RedisServer, SNAPSHOTS},
+        tokens::{SECRET, bearer, token},
+    },
 };
 
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -186,8 +189,7 @@ fn after_a_redis_lost_its_data_everybody_who_is_there_joins_again() {
 }
 
 #[test]
-fn the_signal_has_the_counts_of_all_nodes_and_ends_with_the_last_connection_also_of_a_killed_node()
-{
+fn the_signal_has_the_counts_of_all_nodes_and_is_zero_before_it_ends_also_of_a_killed_node() {
     let redis = RedisServer::start();
     let nodes = three(&redis);
     let mut page = nodes[2].subscribe("/signals?name=$presence/room&format=event");
@@ -204,5 +206,6 @@ fn the_signal_has_the_counts_of_all_nodes_and_ends_with_the_last_connection_also
     nodes[0].signal("-KILL");
     wait_for_counts(r#"{"connections":3,"users":1}"#);
     drop(streams);
-    page.until("deleted");
+    until_nobody(&mut page);
+    assert_eq!(page.next().expect("the end of the signal").name, "deleted");
 }

@@ -40,8 +40,8 @@ pub fn topic_of_signal(name: &str) -> Option<&str> {
 pub(crate) struct SignalWriter {
     pub(crate) signals: Signals,
     store: Arc<dyn Store>,
-    /// Topics whose counts may have changed, and when to write them. As many as there are topics with connections, at
-    /// most.
+    /// Topics whose counts may have changed, and when to write them. As many as there are topics with connections, or
+    /// that had one just before, at most.
     due: Mutex<HashMap<Arc<str>, Instant>>,
     touched: Notify,
 }
@@ -74,8 +74,7 @@ impl SignalWriter {
             let now = Instant::now();
             for topic in self.take_due(now) {
                 let again = match self.write(&topic).await {
-                    Ok(true) => None,
-                    Ok(false) => Some(INTERVAL),
+                    Ok(again) => again,
                     Err(why) => {
                         if !is_failing {
                             log::warn!(
@@ -116,31 +115,41 @@ impl SignalWriter {
         topics
     }
 
-    /// Whether it was written; it is not where another node, or this one, did so just before.
-    async fn write(&self, topic: &str) -> Result<bool, SignalError> {
+    /// Writes the counts, and returns after how long they are to be written again: where another node, or this one,
+    /// wrote them just before. A topic that nobody is on any more gets zeros first, which is what a page shows, and
+    /// loses its signal the next time.
+    async fn write(&self, topic: &str) -> Result<Option<Duration>, SignalError> {
         if !self.store.claim_signal(topic, INTERVAL).await? {
-            return Ok(false);
+            return Ok(Some(INTERVAL));
         }
         let name = signal_name(topic)?;
         for _ in 0..MAX_ATTEMPTS {
             // Read before the counts, so that a write with older counts fails.
-            let version = self.signals.get(&name).await?.map(|old| old.version);
+            let old = self.signals.get(&name).await?;
             let counts = self.store.counts(topic).await?;
-            let condition = version.map_or_else(Condition::is_new, Condition::is);
-            let written = if counts.connections > 0 {
-                let document = json!({ "users": counts.users, "connections": counts.connections });
-                self.signals.set(&name, &condition, document).await
-            } else if version.is_some() {
-                self.signals.remove(&name, &condition).await
+            let document = json!({ "users": counts.users, "connections": counts.connections });
+            let is_over = counts.connections == 0;
+            let shows_it = old.as_ref().is_some_and(|old| old.value == document);
+            let condition = match &old {
+                None if is_over => return Ok(None),
+                None => Condition::is_new(),
+                Some(old) => Condition::is(old.version),
+            };
+            let removes = is_over && shows_it;
+            let written = if removes {
+                self.signals.remove(&name, &condition).await.map(drop)
             } else {
-                return Ok(true);
+                self.signals
+                    .set(&name, &condition, document)
+                    .await
+                    .map(drop)
             };
             match written {
                 Err(SignalError::Changed { .. } | SignalError::Missing) => {}
                 Err(why) => return Err(why),
-                Ok(_) => return Ok(true),
+                Ok(()) => return Ok((is_over && !removes).then_some(INTERVAL)),
             }
         }
-        Ok(false)
+        Ok(Some(INTERVAL))
     }
 }

@@ -187,7 +187,7 @@ async fn a_list_is_paged_in_the_order_of_users_and_has_their_data() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_signal_has_the_counts_at_most_twice_a_second_and_ends_with_the_last_connection() {
+async fn the_signal_has_the_counts_at_most_twice_a_second_and_is_zero_before_it_ends() {
     let node = Node::start(&broadcaster());
     let name = signal_name("room").unwrap();
     let document = async || node.signals.get(&name).await.unwrap();
@@ -213,11 +213,43 @@ async fn the_signal_has_the_counts_at_most_twice_a_second_and_ends_with_the_last
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         connections.clear();
-        while document().await.is_some() {
+        let mut last = Value::Null;
+        while let Some(document) = document().await {
+            last = document.value;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        last
+    };
+    let last = timeout(PATIENCE, reached).await.unwrap();
+    assert_eq!(last, json!({ "users": 0, "connections": 0 }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn somebody_who_comes_while_the_signal_is_zero_is_shown_and_the_signal_stays() {
+    let node = Node::start(&broadcaster());
+    let name = signal_name("room").unwrap();
+    let shows = async |connections: u64| {
+        let counts = json!({ "users": 0, "connections": connections });
+        while node
+            .signals
+            .get(&name)
+            .await
+            .unwrap()
+            .is_none_or(|document| document.value != counts)
+        {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    timeout(PATIENCE, reached).await.unwrap();
+    let come_and_go = async {
+        drop(node.connect(&["room"], &Grants::anonymous()));
+        shows(1).await;
+        shows(0).await;
+        let _second = node.connect(&["room"], &Grants::anonymous());
+        shows(1).await;
+        tokio::time::sleep(GRACE).await;
+        shows(1).await;
+    };
+    timeout(PATIENCE, come_and_go).await.unwrap();
 }
 
 #[tokio::test]
