@@ -100,6 +100,43 @@ fn the_publish_key_may_be_in_a_file() {
 }
 
 #[test]
+fn a_token_is_sent_as_subscribe_does_and_a_key_comes_before_the_one_of_the_variable() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    fs::write(&file, "filed\n").unwrap();
+    let file = file.to_str().unwrap();
+    let token = ("SSE_BROADCASTER_TOKEN", "variable");
+    let of_key = ("SSE_BROADCASTER_PUBLISH_KEY", "key");
+    let sent = |variables: &[_], args: &[_]| key(variables, args).unwrap();
+    assert_eq!(sent(&[token], &[]), "Bearer variable");
+    assert_eq!(sent(&[token, of_key], &[]), "Bearer key");
+    assert_eq!(sent(&[of_key], &["--token", "flag"]), "Bearer flag");
+    assert_eq!(sent(&[of_key], &["--token-file", file]), "Bearer filed");
+    let fake = Fake::start();
+    for args in [
+        &["--token", "t", "--publish-key", "k", "x"][..],
+        &["--token-file", file, "--publish-key-file", file, "x"],
+        &["--token-file", "/nonexistent", "x"],
+    ] {
+        let line = publish(&fake, &[], args).end().failed(2);
+        assert!(line.contains("--token"), "{line}");
+    }
+}
+
+#[test]
+fn a_401_to_a_token_names_the_settings_of_the_token() {
+    let problem = r#"{"code":"token_expired","detail":"the token has expired"}"#;
+    let args = ["--token", "secret", "x"];
+    let kind = "application/problem+json";
+    let line = complaint(&args, "401 Unauthorized", kind, problem);
+    assert!(
+        line.contains("check --token, --token-file and SSE_BROADCASTER_TOKEN"),
+        "{line}"
+    );
+    assert!(!line.contains("secret"), "{line}");
+}
+
+#[test]
 fn a_401_names_the_settings_of_the_publish_key() {
     let problem = r#"{"code":"unauthorized","detail":"a key is needed"}"#;
     let line = complaint(

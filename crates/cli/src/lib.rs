@@ -49,6 +49,7 @@ pub use self::{
     subscribe::Subscribe,
     target::Target,
     terminal::print_to_stderr,
+    token::TOKEN_VARIABLE,
 };
 
 /// The help of `--url`.

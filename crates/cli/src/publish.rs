@@ -10,8 +10,9 @@ use super::{
     input_line::InputLine,
     print,
     publish_lines::LinePublisher,
-    publisher::{PublishError, Publisher},
+    publisher::{Credentials, PublishError, Publisher, bearer},
     target::Target,
+    token::TokenArgs,
 };
 use crate::{KeyFile, Secret};
 
@@ -62,11 +63,16 @@ pub struct Publish {
     #[arg(long, conflicts_with = "text")]
     no_retry: bool,
 
-    #[arg(long = "publish-key", value_name = "KEY", help = KEY_HELP, allow_hyphen_values = true)]
+    #[arg(long = "publish-key", value_name = "KEY", help = KEY_HELP, allow_hyphen_values = true,
+          conflicts_with_all = ["token", "token_file"])]
     key: Vec<Secret>,
 
-    #[arg(long = "publish-key-file", value_name = "FILE", help = KEY_FILE_HELP)]
+    #[arg(long = "publish-key-file", value_name = "FILE", help = KEY_FILE_HELP,
+          conflicts_with_all = ["token", "token_file"])]
     key_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    token: TokenArgs,
 }
 
 impl Publish {
@@ -76,15 +82,22 @@ impl Publish {
     /// The line for standard error, and the exit code.
     pub fn run(&self, defaults: &Defaults) -> Result<(), Failure> {
         let target = Target::new(self.url.as_deref(), defaults.listen.iter(), "/events")?;
-        let server = Publisher::new(
-            target,
-            key(&self.key, self.key_file.as_ref(), defaults)?.as_ref(),
-        )?;
+        let server = Publisher::new(target, self.credentials(defaults)?)?;
         if self.text.is_empty() {
             self.publish_input(&server)
         } else {
             self.publish_texts(&server)
         }
+    }
+
+    /// What flags have, else the key of the server's settings, else the token of the variable.
+    fn credentials(&self, defaults: &Defaults) -> Result<Credentials, Failure> {
+        let token = || Credentials::Token(self.token.clone());
+        if self.token.is_given() {
+            return Ok(token());
+        }
+        let key = key(&self.key, self.key_file.as_ref(), defaults)?;
+        key.map_or_else(|| Ok(token()), |key| bearer(&key).map(Credentials::Key))
     }
 
     fn fields(&self) -> EventFields<'_> {

@@ -14,6 +14,7 @@ use super::{
     client::{self, Problem},
     signal_list::signal_url,
     target::Target,
+    token::{TOKEN_VARIABLE, TokenArgs},
 };
 use crate::Secret;
 
@@ -27,7 +28,24 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Publisher {
     agent: Agent,
     target: Target,
-    authorization: Option<HeaderValue>,
+    credentials: Credentials,
+}
+
+/// What each request is sent with.
+#[derive(Debug)]
+pub(crate) enum Credentials {
+    Key(HeaderValue),
+    /// A token, which may be in a file that is written again before the token ends; or none.
+    Token(TokenArgs),
+}
+
+impl Credentials {
+    fn authorization(&self) -> Result<Option<HeaderValue>, Failure> {
+        match self {
+            Self::Key(value) => Ok(Some(value.clone())),
+            Self::Token(token) => token.authorization(),
+        }
+    }
 }
 
 /// What was published: `id` or `ids` for a JSON body, `count` and `last_id` for a body of lines.
@@ -59,7 +77,10 @@ pub(crate) enum PublishError {
 }
 
 impl Publisher {
-    pub(crate) fn new(target: Target, key: Option<&Secret>) -> Result<Self, Failure> {
+    /// # Errors
+    /// When there is a token that cannot be read.
+    pub(crate) fn new(target: Target, credentials: Credentials) -> Result<Self, Failure> {
+        credentials.authorization()?;
         let agent = client::agent(&target, |config| {
             config
                 // A POST that follows a redirect may arrive as a GET, which is a subscriber.
@@ -70,7 +91,7 @@ impl Publisher {
         Ok(Self {
             agent,
             target,
-            authorization: key.map(bearer).transpose()?,
+            credentials,
         })
     }
 
@@ -116,14 +137,21 @@ impl Publisher {
         mut request: RequestBuilder<WithBody>,
         body: &[u8],
     ) -> Result<Response<Body>, PublishError> {
-        if let Some(value) = &self.authorization {
+        // It could be read before: the file is being written, perhaps.
+        let unreadable = |failure: Failure| PublishError::Unsent {
+            why: failure.line,
+            is_temporary: true,
+        };
+        let authorization = self.credentials.authorization().map_err(unreadable)?;
+        let has_sent = authorization.is_some();
+        if let Some(value) = authorization {
             request = request.header(header::AUTHORIZATION, value);
         }
         let mut response = request.send(body).map_err(|error| self.failed(&error))?;
         if !response.status().is_success() {
             let problem = client::problem(&mut response);
             return Err(PublishError::Rejected {
-                why: self.sentence(response.status(), &problem),
+                why: self.sentence(response.status(), &problem, has_sent),
                 is_temporary: client::is_temporary_status(response.status()),
                 problem: Box::new(problem),
             });
@@ -131,15 +159,19 @@ impl Publisher {
         Ok(response)
     }
 
-    fn sentence(&self, status: StatusCode, problem: &Problem) -> String {
+    fn sentence(&self, status: StatusCode, problem: &Problem, has_sent: bool) -> String {
         let detail = problem.sentence();
-        match (status, &self.authorization) {
-            (StatusCode::UNAUTHORIZED, None) => {
-                format!("{detail}: give --publish-key, or set SSE_BROADCASTER_PUBLISH_KEY")
-            }
-            (StatusCode::UNAUTHORIZED, Some(_)) => {
+        match (status, &self.credentials) {
+            (StatusCode::UNAUTHORIZED, Credentials::Key(_)) => {
                 format!("{detail}: check --publish-key and SSE_BROADCASTER_PUBLISH_KEY")
             }
+            (StatusCode::UNAUTHORIZED, Credentials::Token(_)) if has_sent => {
+                format!("{detail}: check --token, --token-file and {TOKEN_VARIABLE}")
+            }
+            (StatusCode::UNAUTHORIZED, Credentials::Token(_)) => format!(
+                "{detail}: give --publish-key or --token-file, or set SSE_BROADCASTER_PUBLISH_KEY or \
+                 {TOKEN_VARIABLE}"
+            ),
             _ => detail,
         }
     }

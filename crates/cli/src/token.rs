@@ -1,4 +1,4 @@
-//! The token of a command that reads, where the server asks for one.
+//! The token of a command that reads or publishes, where the server asks for one.
 
 use std::{
     io,
@@ -11,23 +11,28 @@ use ureq::http::HeaderValue;
 use crate::{Failure, Secret, keys::read_bounded, publisher::bearer};
 
 /// The variable that has the token where no flag does.
-const VARIABLE: &str = "SSE_BROADCASTER_TOKEN";
+pub const TOKEN_VARIABLE: &str = "SSE_BROADCASTER_TOKEN";
 const HELP: &str = "Token for a server with access control [env: SSE_BROADCASTER_TOKEN]";
 /// Longest file that is read: servers accept no longer header.
 const MAX_FILE_BYTES: u64 = 64 << 10;
 
-/// Who reads, for a server with access control.
+/// Who reads or publishes, for a server with access control.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct TokenArgs {
     #[arg(long, value_name = "TOKEN", help = HELP, conflicts_with = "token_file")]
     token: Option<Secret>,
 
-    /// File with the token; it is read again before each reconnect
+    /// File with the token; it is read again before each request
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
 
 impl TokenArgs {
+    /// Whether a flag has one; the variable does not count.
+    pub(crate) fn is_given(&self) -> bool {
+        self.token.is_some() || self.token_file.is_some()
+    }
+
     /// The value of the header `Authorization` for the next request, if there is a token.
     ///
     /// # Errors
@@ -41,7 +46,7 @@ impl TokenArgs {
                 })?;
                 Some(Secret::from(&read[..]))
             }
-            (None, None) => std::env::var(VARIABLE)
+            (None, None) => std::env::var(TOKEN_VARIABLE)
                 .ok()
                 .map(|token| Secret::from(&token[..])),
         };

@@ -10,7 +10,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 #[cfg(feature = "bench")]
 use sse_broadcaster_bench::Bench;
-use sse_broadcaster_cli::{Health, Publish, Subscribe, print_to_stderr};
+use sse_broadcaster_cli::{Health, Publish, Subscribe, TOKEN_VARIABLE, print_to_stderr};
 
 use crate::{
     config::{Config, Given},
@@ -133,7 +133,15 @@ pub fn parse() -> Result<Cli, ExitCode> {
     })?;
     environment::check(&Cli::command(), env::vars_os()).map_err(|unknown| refuse(&unknown))?;
     match &cli.command {
-        None => cli.config.given.check_empty().map_err(|bad| refuse(&bad))?,
+        None => {
+            cli.config.given.check_empty().map_err(|bad| refuse(&bad))?;
+            if env::var_os(TOKEN_VARIABLE).is_some() {
+                print_to_stderr(&format!(
+                    "{TOKEN_VARIABLE} has no effect on the server: subscribe and publish send it; keys of tokens \
+                     are set by SSE_BROADCASTER_TOKEN_KEY, a key of publishers by SSE_BROADCASTER_PUBLISH_KEY"
+                ));
+            }
+        }
         Some(command) => command.report_ignored(&cli.config.given),
     }
     Ok(cli)

@@ -6,6 +6,7 @@ use clap::{
     Command,
     error::{ContextKind, ContextValue},
 };
+use sse_broadcaster_cli::TOKEN_VARIABLE;
 
 const PREFIX: &str = "SSE_BROADCASTER_";
 /// Most names in one message.
@@ -26,7 +27,6 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("port", "LISTEN"),
     ("redis", "REDIS_URL"),
     ("threads", "WORKERS"),
-    ("token", "PUBLISH_KEY"),
     ("url", "LISTEN"),
 ];
 
@@ -62,7 +62,11 @@ fn is_ours(name: &str) -> bool {
     start.is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }
 
+/// A setting of the server, or what its clients read.
 fn is_setting(command: &Command, name: &str) -> bool {
+    if name == TOKEN_VARIABLE {
+        return true;
+    }
     let mut settings = command
         .get_arguments()
         .filter_map(|argument| argument.get_env());
@@ -170,6 +174,7 @@ mod tests {
     fn settings_and_variables_of_other_programs_are_accepted() {
         for name in [
             "SSE_BROADCASTER_DATA_DIR",
+            "SSE_BROADCASTER_TOKEN",
             "SSE_BROADCASTERS_X",
             "PATH",
             "SSE",
