@@ -25,7 +25,7 @@ const LIFETIME: Duration = Duration::from_secs(4);
 const UNAUTHORIZED: u16 = 3000;
 
 fn brief_token() -> String {
-    let claims = json!({ "sse": { "subscribe": ["a"], "publish": ["a"] } });
+    let claims = json!({ "sse": { "subscribe": ["a", "$signal/a"], "publish": ["a"] } });
     let token = NewToken::new(&claims).unwrap().lifetime(LIFETIME);
     bearer(&token.create(&SigningKey::parse(SECRET).unwrap()).unwrap())
 }
@@ -65,6 +65,16 @@ fn a_stream_is_sent_expiring_and_is_cut_when_its_token_expires() {
         let refused = server.request("GET /events?topic=a HTTP/1.1", b"");
         assert_eq!(refused.status, 401);
     }
+}
+
+#[test]
+fn a_stream_of_signals_that_ends_with_its_token_is_counted_as_that() {
+    let server = Server::start(&SETTINGS);
+    let mut stream = server.subscribe_with("/signals?name=a", &brief_token());
+    while stream.next().is_some() {}
+    assert_eq!(stream.end, Some(End::Cut));
+    wait_until("it is counted", || server.ended("grant_ended") == 1);
+    assert_eq!(server.ended("gone"), 0);
 }
 
 #[test]
