@@ -12,6 +12,51 @@ use crate::support::{
 };
 
 #[test]
+fn a_refused_key_or_url_names_its_flag_and_what_would_be_right() {
+    let app = ["--presence", "a", "--webhook-secret-file", "/nonexistent/s"];
+    for (args, reason) in [
+        (
+            &["--token-key-file", "/nonexistent/keys"][..],
+            "; this makes one: (umask 077; echo \"HS256 $(openssl rand -hex 32)\" > /nonexistent/keys)",
+        ),
+        (
+            &["--admin-key-file", "/nonexistent/admin"],
+            "; this makes one: (umask 077; openssl rand -hex 32 > /nonexistent/admin)",
+        ),
+        (
+            &["--token-issuer", "https://a,keys=/nonexistent/keys"],
+            "--token-issuer /nonexistent/keys: ",
+        ),
+        (&["--token-key", "{\"keys\":[]}"], ": the set is empty"),
+        (
+            &["--authorize-url", "app"],
+            "--authorize-url: \"app\" is not a URL with http or https, such as \"http://127.0.0.1:9000/sse/access\"",
+        ),
+        (
+            &[&app[..], &["--webhook-url", "localhost:9/"]].concat(),
+            "such as \"https://app.example.com/sse/webhook\"",
+        ),
+    ] {
+        let mut starting = command(&["--listen", "127.0.0.1:0"]);
+        starting.args(args);
+        let log = Server::try_spawn(starting)
+            .err()
+            .expect("it does not start");
+        assert!(log.contains(reason), "{args:?}: {log}");
+    }
+}
+
+#[test]
+fn a_hub_that_nobody_can_subscribe_to_is_reported_at_the_start() {
+    let publisher = ["--mercure", "--mercure-publisher-key", SECRET];
+    let mut server = Server::start(&publisher);
+    let warning = "--mercure: no client can subscribe to the hub";
+    assert!(server.log().contains(warning));
+    let mut server = Server::start(&[&publisher[..], &["--mercure-anonymous"]].concat());
+    assert!(!server.log().contains(warning));
+}
+
+#[test]
 fn settings_of_access_that_contradict_each_other_are_refused_with_what_would_be_right() {
     let key = ["--token-key", SECRET];
     let refused: [(&[&str], &str); 17] = [

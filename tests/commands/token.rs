@@ -104,12 +104,14 @@ fn a_refused_token_is_exit_code_1_with_the_check_that_failed() {
     let file = file.to_str().unwrap();
     let by_other = |args: &[&str]| {
         let variables = [("SSE_BROADCASTER_TOKEN_KEY", OTHER_SECRET)];
-        Running::start_with(&variables, &[&["token"], args].concat())
+        Running::start_with(&variables, &[&["token", "--subscribe", "*"], args].concat())
             .end()
             .succeeded()
             .remove(0)
     };
-    let good = create(&["--key-file", file]);
+    let create =
+        |args: &[&str]| create(&[&["--key-file", file, "--subscribe", "*"], args].concat());
+    let good = create(&[]);
     for (token, settings, code) in [
         (
             by_other(&[]),
@@ -117,12 +119,12 @@ fn a_refused_token_is_exit_code_1_with_the_check_that_failed() {
             "token_signature",
         ),
         (
-            create(&["--key-file", file, "--expires", "never"]),
+            create(&["--expires", "never"]),
             &["--token-key-file", file],
             "token_claim",
         ),
         (
-            create(&["--key-file", file, "--claims", "{\"exp\":1}"]),
+            create(&["--claims", "{\"exp\":1}"]),
             &["--token-key-file", file],
             "token_expired",
         ),
@@ -177,7 +179,8 @@ fn tokens_of_both_versions_of_mercure_are_created() {
         claims["mercure"],
         json!({ "subscribe": ["books/{id}"], "publish": ["*"] })
     );
-    let endless = create(&["--key-file", file, "--mercure", "--expires", "never"]);
+    let endless = ["--mercure", "--publish", "a", "--expires", "never"];
+    let endless = create(&[&["--key-file", file][..], &endless].concat());
     let (_, lines) = check(&endless, &["--mercure", "--token-key-file", file]);
     assert_eq!(lines.last().unwrap(), "until:     without end");
 
@@ -286,4 +289,35 @@ fn wrong_arguments_are_exit_code_2_with_what_would_be_right_and_no_key() {
         assert!(line.contains(reason), "{args:?}: {line}");
         assert!(!line.contains("0123456789"), "{line}");
     }
+}
+
+#[test]
+fn what_grants_nothing_is_reported_when_a_token_is_created_and_when_it_is_checked() {
+    let (_folder, file) = key(SECRET);
+    let file = file.to_str().unwrap();
+    let misspelt = "{\"sse\":{\"subscribe\":[\"a\"],\"publsh\":[\"x\"]}}";
+    for (args, warning) in [
+        (&["--sub", "1"][..], "no claim grants anything"),
+        (
+            &["--claims", misspelt],
+            "the claim \"sse\" has an unknown member \"publsh\"; it may have subscribe, publish, presence and payload",
+        ),
+    ] {
+        let ended = run(&[&["token", "--key-file", file], args].concat());
+        assert_eq!(
+            (ended.code, ended.complaints.len()),
+            (Some(0), 1),
+            "{ended:?}"
+        );
+        assert!(ended.complaints[0].contains(warning), "{ended:?}");
+        let (_, lines) = check(&ended.output[0], &["--token-key-file", file]);
+        let shown = lines.iter().find(|line| line.starts_with("warning:"));
+        assert!(
+            shown.is_some_and(|line| line.contains(warning)),
+            "{lines:?}"
+        );
+        assert!(lines.contains(&"accepted".to_owned()), "{lines:?}");
+    }
+    let granting = run(&["token", "--key-file", file, "--subscribe", "a"]);
+    assert!(granting.complaints.is_empty(), "{granting:?}");
 }

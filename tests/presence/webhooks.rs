@@ -148,7 +148,10 @@ fn webhooks_without_a_secret_and_secrets_that_are_too_short_are_refused_at_start
     let url = ["--presence", "room", "--webhook-url", "http://127.0.0.1:1/"];
     for (more, why) in [
         (&[][..], "--webhook-secret-file"),
-        (&["--webhook-secret-file", file][..], "at least 16 bytes"),
+        (
+            &["--webhook-secret-file", file][..],
+            "at least 16 bytes are needed; \"openssl rand -hex 32\" makes one",
+        ),
     ] {
         let mut command = crate::support::command(&["--listen", "127.0.0.1:0"]);
         command.args(url).args(more);

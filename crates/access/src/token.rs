@@ -36,7 +36,8 @@ mod topics;
 
 use claims::{audience_is_one_of, text, time};
 pub use error::{Check, TokenError};
-pub(crate) use grants::read_plain;
+pub use grants::without_effect;
+pub(crate) use grants::{has_mercure_claim, read_plain, unknown_in_plain};
 pub(crate) use parsed::Parsed;
 
 /// Shortest text of a token.
@@ -238,7 +239,9 @@ impl Parsed<'_> {
             return Ok(());
         }
         let expected = expected.into_iter().map(ToOwned::to_owned).collect();
-        Err(TokenError::new(Check::Audience { expected }))
+        let found = self.claims.get("aud");
+        let found = found.map(|aud| shown(&aud.to_string()));
+        Err(TokenError::new(Check::Audience { expected, found }))
     }
 }
 

@@ -86,7 +86,7 @@ pub struct HttpUrl(Arc<Url>);
 
 /// Why a text is no [`HttpUrl`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a URL with http or https, such as \"https://login.example.com/jwks.json\"")]
+#[error("{0:?} is not a URL with http or https")]
 pub struct InvalidHttpUrl(String);
 
 impl HttpUrl {

@@ -1,7 +1,10 @@
 use std::{
     fmt,
     net::IpAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant, SystemTime},
 };
 
@@ -15,7 +18,7 @@ use crate::{
     grants::{Grants, Origin},
     pattern::BaseUrl,
     revocation::Revocations,
-    token::read_plain,
+    token::{read_plain, unknown_in_plain},
     transport::{self, HttpUrl, Request, Response, Transport},
 };
 
@@ -109,6 +112,8 @@ struct Inner {
     turns: Arc<Turns>,
     cache: Cache<Outcome>,
     flights: Arc<Flights<Digest, Outcome>>,
+    /// Whether members of a response that have no effect were logged: once is enough.
+    has_logged_unknown: AtomicBool,
     outage: Outage,
 }
 
@@ -135,6 +140,7 @@ impl Application {
             cache: Cache::new(options.cache.0, options.cache.1),
             options,
             flights: Flights::new(),
+            has_logged_unknown: AtomicBool::new(false),
             outage: Outage::default(),
         }))
     }
@@ -320,7 +326,24 @@ impl Inner {
             Some(Value::Number(user)) => builder = builder.user(user.to_string()),
             Some(_) => return Err("\"user\" is neither a string nor a number".to_owned()),
         }
+        self.log_unknown(&json);
         read_plain(&json, self.options.base.as_ref(), builder).map_err(|why| format!("it {why}"))
+    }
+}
+
+impl Inner {
+    fn log_unknown(&self, response: &Value) {
+        let unknown = response.as_object().map(unknown_in_plain);
+        let unknown = unknown.filter(|unknown| !unknown.is_empty());
+        if let Some(unknown) = unknown
+            && !self.has_logged_unknown.swap(true, Ordering::Relaxed)
+        {
+            log::warn!(
+                "the response of {} has members without effect: {unknown:?}; it may have user, ttl, subscribe, \
+                 publish, presence and payload",
+                self.url
+            );
+        }
     }
 }
 

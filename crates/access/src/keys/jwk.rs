@@ -34,6 +34,9 @@ pub(super) fn parse(text: &str, secrets: Secrets) -> Result<(Vec<Key>, Vec<Strin
             }
         }
     }
+    if list.is_empty() {
+        return Err(KeyError::NoUsableKey("the set is empty".to_owned()));
+    }
     if keys.is_empty() {
         return Err(KeyError::NoUsableKey(ignored.join("; ")));
     }

@@ -4,7 +4,9 @@ use serde_json::{Map, Value};
 
 use crate::{
     issuer::Issuers,
-    token::{Context, Parsed, TokenError, Verified, shown, verify},
+    token::{
+        Context, Parsed, TokenError, Verified, has_mercure_claim, shown, verify, without_effect,
+    },
 };
 
 /// The claims of a token, and whether it is accepted here.
@@ -23,6 +25,8 @@ pub struct Explanation {
     pub outcome: Result<Verified, TokenError>,
     /// What is granted for each of the topics that were asked about.
     pub topics: Vec<TopicGrants>,
+    /// What of the claims grants nothing though it may be meant to.
+    pub warnings: Vec<String>,
 }
 
 /// What is granted for one topic.
@@ -63,6 +67,9 @@ impl Explanation {
             claims: parsed
                 .map(|parsed| parsed.claims().clone())
                 .unwrap_or_default(),
+            warnings: parsed
+                .map(|parsed| without_effect(parsed.claims()))
+                .unwrap_or_default(),
             outcome,
             topics,
         }
@@ -75,8 +82,10 @@ impl fmt::Display for Explanation {
         if let Some(algorithm) = &self.algorithm {
             let rules = if self.is_access_token {
                 "access token (Mercure 1.0)"
-            } else {
+            } else if has_mercure_claim(&self.claims) {
                 "JWT (Mercure 0.x)"
+            } else {
+                "JWT"
             };
             let key_id = self.key_id.as_ref();
             let key_id = key_id.map_or("none".to_owned(), |id| format!("{id:?}"));
@@ -87,8 +96,10 @@ impl fmt::Display for Explanation {
         }
         match &self.outcome {
             Ok(verified) => {
-                let key = verified.key_id.as_deref().unwrap_or("without an id");
-                writeln!(f, "issuer:    {:?}, key {key:?}", verified.issuer)?;
+                let key = verified.key_id.as_deref();
+                let key = key.map_or("without an id".to_owned(), |id| format!("{id:?}"));
+                writeln!(f, "accepted")?;
+                writeln!(f, "issuer:    {:?}, key {key}", verified.issuer)?;
                 let grants = &verified.grants;
                 for (action, topics) in [
                     ("subscribe:", grants.subscribe()),
@@ -104,8 +115,11 @@ impl fmt::Display for Explanation {
             }
             Err(why) => {
                 writeln!(f, "refused:   {why}")?;
-                writeln!(f, "to do:     {}", why.client_message())?;
+                writeln!(f, "to do:     {}", why.issuer_message())?;
             }
+        }
+        for warning in &self.warnings {
+            writeln!(f, "warning:   {warning}")?;
         }
         for topic in &self.topics {
             let actions = [

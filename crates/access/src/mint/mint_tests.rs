@@ -120,9 +120,10 @@ fn an_explanation_says_which_check_fails_and_which_topics_are_granted() {
     );
     let text = explanation.to_string();
     for line in [
-        "rules:     JWT (Mercure 0.x)",
+        "rules:     JWT",
+        "accepted",
         "algorithm: \"HS256\"",
-        "issuer:    \"i\", key \"without an id\"",
+        "issuer:    \"i\", key without an id",
         "subscribe: {\"exact\":\"*\"} \"a/{b}\"",
         "publish:   \"a/1\"",
         "topic \"a/1\": subscribe, publish",
@@ -130,7 +131,7 @@ fn an_explanation_says_which_check_fails_and_which_topics_are_granted() {
     ] {
         assert!(text.lines().any(|of| of == line), "{line} in {text}");
     }
-    assert!(!text.contains(&good));
+    assert!(!text.contains(&good) && !text.contains("warning:"));
     let forged = new
         .create(&SigningKey::parse(OTHER_SECRET).unwrap())
         .unwrap();
@@ -146,6 +147,7 @@ fn an_explanation_says_which_check_fails_and_which_topics_are_granted() {
         "{text}"
     );
     assert!(text.contains("topic \"a/1\": nothing"));
+    assert!(text.contains("to do:     sign it with the key"), "{text}");
     let nonsense = Explanation::of(
         "nonsense",
         &issuers(SECRET),
@@ -157,4 +159,71 @@ fn an_explanation_says_which_check_fails_and_which_topics_are_granted() {
             .to_string()
             .starts_with("refused:   token refused by check token_malformed")
     );
+}
+
+#[test]
+fn an_explanation_names_what_grants_nothing_though_it_may_be_meant_to() {
+    let explained = |claims: Value| {
+        let token = NewToken::new(&claims).unwrap();
+        let token = token.create(&SigningKey::parse(SECRET).unwrap()).unwrap();
+        let context = context(Purpose::Subscribe);
+        Explanation::of(&token, &issuers(SECRET), context, &[]).to_string()
+    };
+    let text = explained(json!({"sse": {"subscribe": ["a"], "publsh": ["x"]}}));
+    let line = "warning:   the claim \"sse\" has an unknown member \"publsh\"; it may have subscribe, publish, \
+                presence and payload";
+    assert!(text.lines().any(|of| of == line), "{text}");
+    let text = explained(json!({"sub": "1", "see": {"subscribe": ["a"]}}));
+    assert!(
+        text.contains("warning:   no claim grants anything"),
+        "{text}"
+    );
+    let many: serde_json::Map<_, _> = (0..100).map(|at| (format!("m{at}"), json!(1))).collect();
+    assert_eq!(
+        explained(json!({"sse": many})).matches("warning:").count(),
+        8
+    );
+    for granting in [
+        json!({"mercure": {"publish": ["*"]}}),
+        json!({"authorization_details": []}),
+        json!({"sse": {"payload": 1}}),
+    ] {
+        assert!(
+            !explained(granting.clone()).contains("warning:"),
+            "{granting}"
+        );
+    }
+}
+
+#[test]
+fn a_refusal_names_the_audience_of_the_token_and_the_member_with_an_invalid_topic() {
+    let key = SigningKey::parse(SECRET).unwrap();
+    let refused = |claims: Value| {
+        let token = NewToken::new(&claims).unwrap().create(&key).unwrap();
+        let keys = crate::keys::Keys::parse(SECRET).unwrap();
+        let issuer = crate::issuer::Issuer::new("i", keys).audience("events");
+        let issuers = crate::issuer::Issuers::new([issuer]);
+        let refused = verify(&token, &issuers, context(Purpose::Subscribe));
+        refused.unwrap_err().to_string()
+    };
+    for (claims, reason) in [
+        (
+            json!({"aud": ["x"]}),
+            r#"its "aud" is ["x"] and has none of ["events"]"#,
+        ),
+        (json!({}), r#"it has no "aud"; it needs one of ["events"]"#),
+        (
+            json!({"aud": "events", "sse": {"publish": [""]}}),
+            r#"claim "sse" has an invalid topic in "publish": a pattern is empty"#,
+        ),
+        (
+            json!({"aud": "events", "mercure": {"subscribe": [1]}}),
+            r#"claim "mercure" has an invalid topic in "subscribe": it is not a string"#,
+        ),
+    ] {
+        let why = refused(claims);
+        assert!(why.contains(reason), "{why}");
+    }
+    let why = refused(json!({"aud": "x".repeat(1_000)}));
+    assert!(why.len() < 300, "{why}");
 }

@@ -7,7 +7,7 @@ use crate::pattern::{BaseUrl, MAX_MATCHERS, Pattern, PatternSet};
 
 use super::{TokenError, topics::Topics};
 
-const CLAIM: &str = "authorization_details";
+pub(super) const CLAIM: &str = "authorization_details";
 const TYPE: &str = "https://mercure.rocks/authorization-detail";
 /// Most entries, of any type.
 const MAX_DETAILS: usize = 100;

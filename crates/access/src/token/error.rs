@@ -53,6 +53,8 @@ pub enum Check {
     Audience {
         /// Which are expected.
         expected: Vec<String>,
+        /// What the token has, shortened, if it has the claim.
+        found: Option<String>,
     },
     /// A claim is missing or is not as it must be.
     Claim {
@@ -154,6 +156,25 @@ impl TokenError {
         self.key_id.as_deref()
     }
 
+    /// For those who issue tokens: what to do, as far as the check tells it. Not for clients.
+    #[must_use]
+    pub fn issuer_message(&self) -> &'static str {
+        match *self.check {
+            Check::Issuer { .. } => {
+                "issue it with the \"iss\" of a trusted issuer, or trust this one"
+            }
+            Check::UnknownKey => "sign it with a key that is trusted here, or trust its key",
+            Check::Algorithm { .. } => {
+                "sign it with an algorithm that the trusted keys are for, or trust a key for this one"
+            }
+            Check::Signature => {
+                "sign it with the key that is trusted here, or trust the key that it was signed with"
+            }
+            Check::Claim { .. } => "issue a token with this claim as it must be",
+            _ => self.client_message(),
+        }
+    }
+
     /// For the client: what to do. Says nothing about keys and issuers.
     #[must_use]
     pub fn client_message(&self) -> &'static str {
@@ -225,12 +246,16 @@ impl fmt::Display for Check {
             Self::Signature => f.write_str("the signature is not by any of the issuer's keys"),
             Self::Expired { at } => write!(f, "it expired at UNIX time {}", unix(at)),
             Self::NotYetValid { at } => write!(f, "it is valid from UNIX time {} on", unix(at)),
-            Self::Audience { expected } if expected.is_empty() => f.write_str(
+            Self::Audience { expected, .. } if expected.is_empty() => f.write_str(
                 "an access token needs an audience, and none is set for the issuer; set --token-audience, or \
                  --mercure-url for a hub",
             ),
-            Self::Audience { expected } => {
-                write!(f, "its \"aud\" has none of {expected:?}")
+            Self::Audience {
+                expected,
+                found: Some(found),
+            } => write!(f, "its \"aud\" is {found} and has none of {expected:?}"),
+            Self::Audience { expected, .. } => {
+                write!(f, "it has no \"aud\"; it needs one of {expected:?}")
             }
             Self::Claim { name, why } => write!(f, "claim {name:?} {why}"),
             Self::Revoked => f.write_str("it was revoked"),

@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    TokenError, details,
+    TokenError, details, shown,
     topics::{Topics, list, present},
 };
 
@@ -42,6 +42,53 @@ pub(super) fn read(
         .map_err(|why| TokenError::claim(SSE, why))
 }
 
+/// The members of our claim.
+const MEMBERS: [&str; 4] = ["subscribe", "publish", "presence", "payload"];
+/// Most unknown members that are named.
+const MAX_UNKNOWN: usize = 8;
+
+/// Whether the claims have one of Mercure 0.x.
+pub(crate) fn has_mercure_claim(claims: &Map<String, Value>) -> bool {
+    [MERCURE, MERCURE_NAMESPACED]
+        .iter()
+        .any(|name| present(claims, name).is_some())
+}
+
+/// What of these claims grants nothing though it may be meant to: misspelt members, and no claim of grants at all.
+#[must_use]
+pub fn without_effect(claims: &Map<String, Value>) -> Vec<String> {
+    let Some(ours) = present(claims, SSE) else {
+        if has_mercure_claim(claims) || present(claims, details::CLAIM).is_some() {
+            return Vec::new();
+        }
+        return vec![format!(
+            "no claim grants anything: there is neither {SSE:?} nor {MERCURE:?} nor {:?}",
+            details::CLAIM
+        )];
+    };
+    let unknown = ours.as_object().into_iter();
+    let unknown = unknown.flat_map(|ours| unknown_members(ours, &MEMBERS));
+    unknown
+        .map(|name| {
+            format!(
+                "the claim {SSE:?} has an unknown member {name:?}; it may have subscribe, publish, presence and \
+                 payload"
+            )
+        })
+        .collect()
+}
+
+/// Members of the application's response that have no effect.
+pub(crate) fn unknown_in_plain(response: &Map<String, Value>) -> Vec<String> {
+    unknown_members(response, &[&MEMBERS[..], &["user", "ttl"]].concat())
+}
+
+fn unknown_members(object: &Map<String, Value>, known: &[&str]) -> Vec<String> {
+    let names = object.keys().map(String::as_str);
+    let unknown = names.filter(|name| !known.contains(name));
+    unknown.take(MAX_UNKNOWN).map(shown).collect()
+}
+
 /// Of the application's response, which has the members of our claim.
 pub(crate) fn read_plain(
     claim: &Value,
@@ -64,7 +111,7 @@ fn read_mercure(claims: &Map<String, Value>, topics: &mut Topics) -> Result<(), 
     // Patterns are strings alone.
     let selector = |json: &Value| match json {
         Value::String(text) => Pattern::selector(text).map_err(|why| why.to_string()),
-        _ => Err("has a topic that is not a string".to_owned()),
+        _ => Err("it is not a string".to_owned()),
     };
     let mut read = || -> Result<(), String> {
         let claim = claim.as_object().ok_or("is not an object")?;

@@ -36,7 +36,10 @@ pub(super) fn list(
             list.len(),
             MAX_PATTERNS
         )),
-        Some(Value::Array(list)) => list.iter().map(pattern).collect(),
+        Some(Value::Array(list)) => {
+            let patterns = list.iter().map(pattern).collect::<Result<_, _>>();
+            patterns.map_err(|why| format!("has an invalid topic in {name:?}: {why}"))
+        }
         Some(_) => Err(format!("has {name:?} that is not an array")),
     }
 }

@@ -24,10 +24,20 @@ pub struct WebhookSecret(hmac::Key);
 
 /// Why a text is no [`WebhookSecret`]. It does not repeat the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the secret of webhooks has at least {MIN_BYTES} bytes: as text, or in Base64 behind {BASE64_PREFIX}"
-)]
-pub struct InvalidSecret;
+#[non_exhaustive]
+pub enum InvalidSecret {
+    /// It could be guessed.
+    #[error(
+        "the secret is {bytes} bytes long, and at least {MIN_BYTES} bytes are needed; \"openssl rand -hex 32\" makes one"
+    )]
+    Short {
+        /// How long it is.
+        bytes: usize,
+    },
+    /// It begins with `whsec_`, and not in Base64.
+    #[error("what follows {BASE64_PREFIX} in the secret is not Base64")]
+    NotBase64,
+}
 
 impl WebhookSecret {
     /// Reads the secret: text, or Base64 behind `whsec_`. White space around it is ignored.
@@ -37,11 +47,14 @@ impl WebhookSecret {
     pub fn parse(text: &str) -> Result<Self, InvalidSecret> {
         let text = text.trim();
         let bytes = match text.strip_prefix(BASE64_PREFIX) {
-            Some(base64) => STANDARD.decode(base64).map_err(|_| InvalidSecret)?,
+            Some(base64) => STANDARD
+                .decode(base64)
+                .map_err(|_| InvalidSecret::NotBase64)?,
             None => text.as_bytes().to_vec(),
         };
         if bytes.len() < MIN_BYTES {
-            return Err(InvalidSecret);
+            let bytes = bytes.len();
+            return Err(InvalidSecret::Short { bytes });
         }
         Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
     }

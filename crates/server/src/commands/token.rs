@@ -12,6 +12,7 @@ use clap::Args;
 use sse_broadcaster_access::{
     keys::MAX_KEY_TEXT_BYTES,
     mint::{NewToken, SigningKey},
+    token::without_effect,
 };
 use sse_broadcaster_cli::{
     Failure, Secret, key_file_exposure, print, print_to_stderr, read_bounded,
@@ -106,6 +107,11 @@ impl Token {
         let token = new
             .create(&self.signing_key()?)
             .map_err(|why| usage(&why))?;
+        for warning in claims.as_object().map(without_effect).unwrap_or_default() {
+            print_to_stderr(&format!(
+                "{warning} (see --subscribe, --publish and --presence)"
+            ));
+        }
         print(&[token])
     }
 

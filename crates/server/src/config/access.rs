@@ -168,7 +168,9 @@ impl AccessConfig {
     /// What is no URL.
     pub(crate) fn application_url(&self) -> Result<Option<HttpUrl>, BadSetting> {
         let text = self.authorize_url.as_deref();
-        text.map(|text| url("--authorize-url", text)).transpose()
+        let example = "http://127.0.0.1:9000/sse/access";
+        text.map(|text| url("--authorize-url", text, example))
+            .transpose()
     }
 
     /// The topics that always need a grant.

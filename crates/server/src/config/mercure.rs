@@ -156,6 +156,22 @@ impl MercureConfig {
     }
 }
 
+impl MercureConfig {
+    /// What is said at the start where clients may publish to the hub, but none may subscribe.
+    #[must_use]
+    pub(crate) fn warning(&self, config: &Config) -> Option<&'static str> {
+        let [_, subscriber] = self.keys();
+        let may_subscribe = subscriber.text.is_some() || subscriber.file.is_some();
+        if may_subscribe || self.mercure_anonymous || config.access.has_grants() {
+            return None;
+        }
+        Some(
+            "--mercure: no client can subscribe to the hub; add --mercure-subscriber-key-file for tokens that may, \
+             or --mercure-anonymous for clients without one",
+        )
+    }
+}
+
 impl HubKey {
     /// The keys of a text. One that names no algorithm is a secret for HS256, as hubs take it.
     ///

@@ -80,7 +80,7 @@ impl PresenceConfig {
         let Some(text) = &self.webhook_url else {
             return Ok(None);
         };
-        let url = url("--webhook-url", text)?;
+        let url = url("--webhook-url", text, "https://app.example.com/sse/webhook")?;
         let secret = self.webhook_secret_file.as_deref().ok_or_else(|| {
             BadSetting(
                 "--webhook-url: the application could not tell who sends it events; add --webhook-secret-file with a \

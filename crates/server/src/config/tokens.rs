@@ -12,6 +12,9 @@ use super::{BadSetting, Secret, duration, some_time};
 
 /// What an issuer without a name is called in the log.
 const UNNAMED: &str = "default";
+const FILE_FLAG: &str = "--token-key-file";
+const ISSUER_FLAG: &str = "--token-issuer";
+const JWKS_EXAMPLE: &str = "https://login.example.com/jwks.json";
 const ISSUER_SYNTAX: &str = "write https://login.example.com, or with keys of its own \
                              https://login.example.com,keys=FILE-or-URL,audience=https://events.example.com";
 
@@ -118,6 +121,8 @@ pub(crate) struct TrustedIssuer {
     pub(crate) iss: Option<String>,
     pub(crate) audiences: Vec<String>,
     pub(crate) keys: KeyLocation,
+    /// The setting that says where they are, if they are in a file.
+    pub(crate) flag: &'static str,
 }
 
 impl TrustedIssuer {
@@ -192,6 +197,7 @@ impl TokenConfig {
                 iss: plain.map(|one| one.iss.to_owned()),
                 audiences: self.audiences(plain.map_or(&[], |one| &one.audiences)),
                 keys,
+                flag: FILE_FLAG,
             });
         }
         for issuer in &own {
@@ -200,6 +206,7 @@ impl TokenConfig {
                     iss: Some(issuer.iss.to_owned()),
                     audiences: self.audiences(&issuer.audiences),
                     keys: location(keys)?,
+                    flag: ISSUER_FLAG,
                 });
             }
         }
@@ -219,7 +226,11 @@ impl TokenConfig {
         let files = self.token_key_file.iter().cloned().map(KeyLocation::File);
         let mut locations: Vec<_> = given.into_iter().chain(files).collect();
         for text in self.token_jwks_url.iter().filter(|text| !text.is_empty()) {
-            locations.push(KeyLocation::Url(url("--token-jwks-url", text)?));
+            locations.push(KeyLocation::Url(url(
+                "--token-jwks-url",
+                text,
+                JWKS_EXAMPLE,
+            )?));
         }
         Ok(locations)
     }
@@ -255,15 +266,17 @@ impl<'a> Setting<'a> {
 
 fn location(text: &str) -> Result<KeyLocation, BadSetting> {
     if text.contains("://") {
-        return Ok(KeyLocation::Url(url("--token-issuer", text)?));
+        return Ok(KeyLocation::Url(url(ISSUER_FLAG, text, JWKS_EXAMPLE)?));
     }
     Ok(KeyLocation::File(text.into()))
 }
 
+/// The URL of a setting; the error names `example`.
+///
 /// # Errors
 /// Anything but an absolute URL with http or https.
-pub(super) fn url(flag: &str, text: &str) -> Result<HttpUrl, BadSetting> {
-    HttpUrl::parse(text).map_err(|why| BadSetting(format!("{flag}: {why}")))
+pub(super) fn url(flag: &str, text: &str, example: &str) -> Result<HttpUrl, BadSetting> {
+    HttpUrl::parse(text).map_err(|why| BadSetting(format!("{flag}: {why}, such as {example:?}")))
 }
 
 #[cfg(test)]
@@ -288,6 +301,7 @@ mod tests {
             iss: Some("https://a.example".to_owned()),
             audiences: audiences(&["x", "y"]),
             keys,
+            flag: "--token-issuer",
         };
         let url = HttpUrl::parse("https://a.example/jwks").unwrap();
         assert_eq!(
@@ -297,6 +311,7 @@ mod tests {
                     iss: Some("https://b.example".to_owned()),
                     audiences: audiences(&["events"]),
                     keys: KeyLocation::File("b.pem".into()),
+                    flag: "--token-key-file",
                 },
                 of_a(KeyLocation::File("a.json".into())),
                 of_a(KeyLocation::Url(url)),

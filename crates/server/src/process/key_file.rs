@@ -18,6 +18,21 @@ use sse_broadcaster_cli::{KeyFile, Secret};
 /// file that is being written is not read in part.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
+/// Commands that print a key, for the file that lacks.
+pub(crate) const TOKEN_KEY_RECIPE: &str = "echo \"HS256 $(openssl rand -hex 32)\"";
+pub(crate) const PLAIN_KEY_RECIPE: &str = "openssl rand -hex 32";
+
+/// The same error, and if the file is missing, how to make it: by what `recipe` prints.
+pub(crate) fn with_recipe(bad: BadSetting, path: &Path, recipe: &str) -> BadSetting {
+    if FileState::of(path) != FileState::Missing(io::ErrorKind::NotFound) {
+        return bad;
+    }
+    let path = path.display();
+    BadSetting(format!(
+        "{bad}; this makes one: (umask 077; {recipe} > {path})"
+    ))
+}
+
 /// A kind of keys that are sent as `Authorization: Bearer`: those of publishers, for example.
 pub(crate) struct KeySetting {
     /// For the log, for example `publish keys`.
@@ -38,7 +53,9 @@ impl KeySetting {
             return Ok((ring(&self.fixed), None));
         };
         let files = vec![WatchedFile::new(self.file_flag, &path)];
-        let keys = ring(&self.read(&path)?);
+        let read = self.read(&path);
+        let read = read.map_err(|bad| with_recipe(bad, &path, PLAIN_KEY_RECIPE))?;
+        let keys = ring(&read);
         let reloaded = keys.clone();
         let watched = Watched::new(files, move |changed, _| {
             for path in changed {

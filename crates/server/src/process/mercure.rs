@@ -10,7 +10,7 @@ use sse_broadcaster_mercure::{Hub, HubKeys, HubOptions};
 
 use super::{
     authorization::Grantors,
-    key_file::{Watched, WatchedFile},
+    key_file::{PLAIN_KEY_RECIPE, Watched, WatchedFile, with_recipe},
     token_keys::read,
 };
 use crate::config::{BadSetting, Config, HubKey};
@@ -31,6 +31,9 @@ pub(crate) fn open(config: &Config, grantors: Grantors) -> Result<Option<OpenedH
         return Ok(None);
     }
     mercure.check(config)?;
+    if let Some(warning) = mercure.warning(config) {
+        log::warn!("{warning}");
+    }
     let [publisher, subscriber] = mercure.keys();
     let [publisher, subscriber] = [RoleKeys::load(publisher)?, RoleKeys::load(subscriber)?];
     let Grantors {
@@ -104,7 +107,11 @@ struct RoleKeys {
 impl RoleKeys {
     fn load(setting: HubKey) -> Result<Self, BadSetting> {
         let of_file = match &setting.file {
-            Some(path) => Some((path.clone(), read(setting.file_flag, path, HubKey::parse)?)),
+            Some(path) => {
+                let keys = read(setting.file_flag, path, HubKey::parse)
+                    .map_err(|bad| with_recipe(bad, path, PLAIN_KEY_RECIPE))?;
+                Some((path.clone(), keys))
+            }
             None => None,
         };
         Ok(Self { setting, of_file })

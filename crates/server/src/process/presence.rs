@@ -2,6 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use super::key_file::{PLAIN_KEY_RECIPE, with_recipe};
 use crate::config::{BadSetting, Config};
 use sse_broadcaster_access::transport::{HttpTransport, HttpUrl};
 use sse_broadcaster_actix::AppState;
@@ -40,13 +41,13 @@ pub(crate) async fn end(state: &AppState) {
 
 fn webhooks(url: HttpUrl, file: &Path) -> Result<Webhooks, BadSetting> {
     const FLAG: &str = "--webhook-secret-file";
-    let keys = KeyFile::read(FLAG, file)?;
+    let keys = KeyFile::read(FLAG, file).map_err(|bad| with_recipe(bad, file, PLAIN_KEY_RECIPE))?;
     if let Some(exposure) = keys.exposure() {
         log::warn!("{exposure}");
     }
     let secret = keys.first();
     let secret = WebhookSecret::parse(secret.as_ref().map_or("", |secret| secret.expose()));
-    let secret = secret.map_err(|why| BadSetting(format!("{FLAG}: {why}")))?;
+    let secret = secret.map_err(|why| BadSetting(format!("{FLAG} {}: {why}", file.display())))?;
     Ok(Webhooks::start(
         url,
         secret,

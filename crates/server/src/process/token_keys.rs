@@ -14,10 +14,8 @@ use sse_broadcaster_access::{
 };
 use sse_broadcaster_cli::{key_file_exposure, read_bounded};
 
-use super::key_file::WatchedFile;
+use super::key_file::{TOKEN_KEY_RECIPE, WatchedFile, with_recipe};
 use crate::config::{BadSetting, KeyLocation, TokenConfig, TrustedIssuer};
-
-const FLAG: &str = "--token-key-file";
 
 /// The issuers of the settings, and the keys of each file as they were read last.
 #[derive(Debug)]
@@ -25,7 +23,8 @@ pub(crate) struct TokenKeys {
     config: TokenConfig,
     issuers: Vec<TrustedIssuer>,
     given: Keys,
-    files: BTreeMap<PathBuf, Keys>,
+    /// With the flag that names it.
+    files: BTreeMap<PathBuf, (&'static str, Keys)>,
     /// Kept, so that settings that are read again find what was fetched. `None` without key sets by URL: the
     /// certificates of the system take time and memory.
     sets: Option<KeySets>,
@@ -43,8 +42,11 @@ impl TokenKeys {
         for issuer in &issuers {
             match &issuer.keys {
                 KeyLocation::File(path) if !files.contains_key(path) => {
-                    watched.push(WatchedFile::new(FLAG, path));
-                    files.insert(path.clone(), read(FLAG, path, Keys::parse)?);
+                    let flag = issuer.flag;
+                    watched.push(WatchedFile::new(flag, path));
+                    let keys = read(flag, path, Keys::parse)
+                        .map_err(|bad| with_recipe(bad, path, TOKEN_KEY_RECIPE))?;
+                    files.insert(path.clone(), (flag, keys));
                 }
                 KeyLocation::Url(url) if url.is_exposed() => log::warn!(
                     "the keys of {:?} are fetched from {url} without encryption, so that an attacker on \
@@ -75,10 +77,13 @@ impl TokenKeys {
     /// Reads these files again. One that is not valid is logged, and its keys stay as they were.
     pub(crate) fn reload(&mut self, paths: &[&Path]) {
         for path in paths {
-            match read(FLAG, path, Keys::parse) {
+            let Some((flag, keys)) = self.files.get_mut(*path) else {
+                continue;
+            };
+            match read(flag, path, Keys::parse) {
                 Ok(new) => {
                     log::info!("read {} again: {} token keys", path.display(), new.len());
-                    self.files.insert((*path).to_owned(), new);
+                    *keys = new;
                 }
                 Err(bad) => log::error!("the token keys stay as they were: {bad}"),
             }
@@ -96,8 +101,7 @@ impl TokenKeys {
             KeyLocation::File(path) => self
                 .files
                 .get(path)
-                .cloned()
-                .unwrap_or_else(Keys::none)
+                .map_or_else(Keys::none, |(_, keys)| keys.clone())
                 .into(),
             KeyLocation::Url(url) => match &self.sets {
                 Some(sets) => sets.at(url).into(),
