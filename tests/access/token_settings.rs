@@ -47,6 +47,24 @@ fn a_refused_key_or_url_names_its_flag_and_what_would_be_right() {
 }
 
 #[test]
+fn an_address_that_a_setting_would_serve_is_404_with_that_setting() {
+    let server = Server::start(&[]);
+    for (path, flag) in [
+        ("/admin/revocations", "--admin-key-file"),
+        ("/.well-known/mercure", "--mercure"),
+        ("/presence?topic=a", "--presence"),
+    ] {
+        let response = server.get(path);
+        assert_eq!(response.status, 404, "{path}");
+        assert!(
+            response.text().contains(flag),
+            "{path}: {}",
+            response.text()
+        );
+    }
+}
+
+#[test]
 fn a_hub_that_nobody_can_subscribe_to_is_reported_at_the_start() {
     let publisher = ["--mercure", "--mercure-publisher-key", SECRET];
     let mut server = Server::start(&publisher);

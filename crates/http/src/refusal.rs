@@ -117,7 +117,11 @@ impl Refusal {
     /// 404 `not_found`.
     #[must_use]
     pub fn not_found() -> Self {
-        let detail = "there is nothing at this address; events are at /events";
+        Self::not_served("there is nothing at this address; events are at /events")
+    }
+
+    /// 404 `not_found` for what a setting would serve; `detail` names it.
+    pub fn not_served(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", detail)
     }
 

@@ -106,7 +106,9 @@ pub(crate) async fn respond(
     path: &str,
 ) -> Result<Response, Failure> {
     let Some(subscriptions) = hub.subscriptions.get() else {
-        return Err(Refusal::not_found().into());
+        let detail =
+            "this hub does not list subscriptions; start the server with --mercure-subscriptions";
+        return Err(Refusal::not_served(detail).into());
     };
     let Authorized { client, version } =
         authorized(hub, request, Purpose::Subscribe, address).await?;

@@ -26,7 +26,7 @@ use std::{
 use actix_http::{HttpService, ServiceConfigBuilder};
 use actix_service::{Service, ServiceFactory, map_config};
 use actix_web::{
-    App,
+    App, HttpRequest,
     dev::AppConfig,
     web::{self, ServiceConfig},
 };
@@ -41,7 +41,7 @@ use crate::http::{
     ws,
 };
 use sse_broadcaster_actix::{HubRoutes, Refusal, Routes, internal::refused};
-use sse_broadcaster_mercure::Hub;
+use sse_broadcaster_mercure::{HUB_PATH, Hub};
 
 /// How long the rest of a refused body is read, so that the client gets the response.
 const LINGER: Duration = Duration::from_secs(2);
@@ -76,7 +76,9 @@ impl Routing {
                 page::configure(config, self.routes.state());
             }
         }
-        config.default_service(web::to(|| async { refused(Refusal::not_found()) }));
+        config.default_service(web::to(|request: HttpRequest| async move {
+            refused(not_found(request.path()))
+        }));
     }
 
     /// What the streams of a worker share on the direct path; `None` without one.
@@ -91,6 +93,19 @@ impl Routing {
             streams: Arc::clone(streams),
         })
     }
+}
+
+/// 404; of what a setting would switch on, with that setting.
+fn not_found(path: &str) -> Refusal {
+    let detail = match path {
+        "/admin/revoke" | "/admin/revocations" => {
+            "grants are revoked with a key of operators; start the server with --admin-key-file, and use the address \
+             of --admin-listen if it is set"
+        }
+        HUB_PATH => "Mercure's protocol is not served here; start the server with --mercure",
+        _ => return Refusal::not_found(),
+    };
+    Refusal::not_served(detail)
 }
 
 /// Serves connections over actix's dispatcher.
