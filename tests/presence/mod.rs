@@ -1,5 +1,6 @@
 //! Who is on a topic, by the real binary: counts, lists, events, signals, on every path of a stream.
 
+mod bounds;
 mod webhooks;
 
 use std::{

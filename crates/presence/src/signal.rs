@@ -1,6 +1,13 @@
 //! The counts of a topic as a signal.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use serde_json::json;
@@ -17,6 +24,9 @@ use crate::store::Store;
 pub(crate) const SIGNAL_PREFIX: &str = "$presence/";
 /// Shortest time between two changes of one signal.
 const INTERVAL: Duration = Duration::from_millis(500);
+/// Most signals that this node has created and not removed. History keeps 10,000 values in all, and whoever may connect
+/// must not take the room of the signals and revocations of others.
+const MAX_SIGNALS: usize = 2_500;
 /// How long to wait after a failure.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How often a change is tried again while other nodes change the same signal.
@@ -44,6 +54,7 @@ pub(crate) struct SignalWriter {
     /// that had one just before, at most.
     due: Mutex<HashMap<Arc<str>, Instant>>,
     touched: Notify,
+    created: AtomicUsize,
 }
 
 impl SignalWriter {
@@ -53,6 +64,7 @@ impl SignalWriter {
             store: Arc::clone(store),
             due: Mutex::default(),
             touched: Notify::new(),
+            created: AtomicUsize::new(0),
         }
     }
 
@@ -131,7 +143,7 @@ impl SignalWriter {
             let is_over = counts.connections == 0;
             let shows_it = old.as_ref().is_some_and(|old| old.value == document);
             let condition = match &old {
-                None if is_over => return Ok(None),
+                None if is_over || self.is_full() => return Ok(None),
                 None => Condition::is_new(),
                 Some(old) => Condition::is(old.version),
             };
@@ -147,9 +159,23 @@ impl SignalWriter {
             match written {
                 Err(SignalError::Changed { .. } | SignalError::Missing) => {}
                 Err(why) => return Err(why),
-                Ok(()) => return Ok((is_over && !removes).then_some(INTERVAL)),
+                Ok(()) => {
+                    self.count(old.is_none(), removes);
+                    return Ok((is_over && !removes).then_some(INTERVAL));
+                }
             }
         }
         Ok(Some(INTERVAL))
+    }
+
+    fn is_full(&self) -> bool {
+        self.created.load(Ordering::Relaxed) >= MAX_SIGNALS
+    }
+
+    /// Only the one task that writes counts. A signal that another node has created may be removed here.
+    fn count(&self, is_created: bool, is_removed: bool) {
+        let created = self.created.load(Ordering::Relaxed) + usize::from(is_created);
+        let created = created.saturating_sub(usize::from(is_removed));
+        self.created.store(created, Ordering::Relaxed);
     }
 }
