@@ -12,6 +12,7 @@ mod refusal_log;
 mod responses;
 mod revocations;
 mod sockets;
+mod three_nodes;
 mod token_settings;
 mod tokens;
 

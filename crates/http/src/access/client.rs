@@ -84,7 +84,7 @@ impl Client {
         }
         let is_closed = self.settings.subscribe == SubscribeAccess::Closed;
         if is_closed && self.grants.subscribe().is_empty() {
-            return Err(self.not_granted("reading", "*"));
+            return Err(self.nothing_granted("reading"));
         }
         Ok(())
     }
@@ -135,13 +135,28 @@ impl Client {
                 .with_reason("the token or session does not grant this topic")
                 .of_client(&self.grants);
         }
-        let detail = format!(
-            "{doing} the topic {topic} needs a grant; send a token as \"Authorization: Bearer <token>\" or in the \
-             cookie of this server, or sign in to the application"
-        );
-        Refusal::unauthorized("grant_missing", detail)
-            .with_reason("this topic needs a grant: send a token, or sign in to the application")
+        grant_missing(&format!("{doing} the topic {topic}"))
     }
+
+    /// The refusal of something for which no topic at all is granted; `doing` is for example `publishing to`.
+    pub(crate) fn nothing_granted(&self, doing: &str) -> Refusal {
+        if !self.is_identified() {
+            return grant_missing(&format!("{doing} any topic"));
+        }
+        let detail = format!("the token or session grants {doing} no topic; use one that does");
+        Refusal::forbidden("topic_not_granted", detail)
+            .with_reason("the token or session grants no topic for this")
+            .of_client(&self.grants)
+    }
+}
+
+fn grant_missing(what: &str) -> Refusal {
+    let detail = format!(
+        "{what} needs a grant; send a token as \"Authorization: Bearer <token>\" or in the cookie of this server, or \
+         sign in to the application"
+    );
+    Refusal::unauthorized("grant_missing", detail)
+        .with_reason("this topic needs a grant: send a token, or sign in to the application")
 }
 
 /// Whether events of presence are asked for, which need a grant on every server.

@@ -45,7 +45,7 @@ async fn by_grants(
     if client.grants().publish().is_empty() {
         let needs_grant = matches!(access.publishers, Publishers::Granted | Publishers::Keys(_));
         if client.is_identified() && needs_grant {
-            return Err(client.not_granted("publishing to", "*"));
+            return Err(client.nothing_granted("publishing to"));
         }
         return Ok(None);
     }
