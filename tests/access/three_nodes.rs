@@ -22,7 +22,7 @@ use crate::support::{
 };
 
 struct Nodes {
-    nodes: Vec<Server>,
+    servers: Vec<Server>,
     application_is_up: Arc<AtomicBool>,
     folder: TempDir,
     _redis: RedisServer,
@@ -36,14 +36,15 @@ impl Nodes {
         let is_up = Arc::clone(&application_is_up);
         let application = Application::start(move |_| {
             let grants = json!({ "user": "anna", "ttl": 600, "subscribe": ["a"] });
-            match is_up.load(Ordering::SeqCst) {
-                true => (200, grants.to_string()),
-                false => (503, String::new()),
+            if is_up.load(Ordering::SeqCst) {
+                (200, grants.to_string())
+            } else {
+                (503, String::new())
             }
         });
         let redis_url = format!("redis://127.0.0.1:{}", redis.port);
         let mut nodes = Self {
-            nodes: Vec::new(),
+            servers: Vec::new(),
             application_is_up,
             folder,
             _redis: redis,
@@ -57,7 +58,7 @@ impl Nodes {
             ["--authorize-url", &url],
             ["--redis-url", &redis_url],
         ];
-        nodes.nodes = (0..3).map(|_| Server::start(&settings.concat())).collect();
+        nodes.servers = (0..3).map(|_| Server::start(&settings.concat())).collect();
         nodes
     }
 
@@ -78,7 +79,7 @@ impl Nodes {
             stream.until("connected");
             stream
         };
-        self.nodes.iter().map(open).collect()
+        self.servers.iter().map(open).collect()
     }
 
     /// Publishes on the first node what streams of all have to get.
@@ -86,8 +87,8 @@ impl Nodes {
         let publisher = grants(key, &json!({ "publish": ["a"] }));
         let event = json!({ "topic": "a", "data": data, "private": true });
         let head = format!("POST /events HTTP/1.1\nContent-Type: application/json\n{publisher}");
-        let published = self.nodes[0].request(&head, event.to_string().as_bytes());
-        assert_eq!(published.status, 200, "{published:?}");
+        let response = self.servers[0].request(&head, event.to_string().as_bytes());
+        assert_eq!(response.status, 200, "{response:?}");
         for stream in streams {
             assert_eq!(stream.data(1), [data]);
         }
@@ -95,7 +96,7 @@ impl Nodes {
 
     fn statuses(&self, lines: &str) -> Vec<u16> {
         let head = format!("HEAD /events?topic=a HTTP/1.1\n{lines}");
-        self.nodes
+        self.servers
             .iter()
             .map(|node| node.request(&head, b"").status)
             .collect()
@@ -117,7 +118,7 @@ fn rotated_keys_and_an_application_that_is_down_cut_no_stream_on_three_nodes() {
     nodes.publish(SECRET, "before", &mut streams);
 
     nodes.write_keys(OTHER_SECRET);
-    for node in &mut nodes.nodes {
+    for node in &mut nodes.servers {
         node.signal("-HUP");
     }
     wait_until("all nodes have the new key", || {
@@ -143,19 +144,22 @@ fn a_client_whose_token_ends_on_one_node_resumes_with_another_token_on_the_next_
     let claims = json!({ "sse": { "subscribe": ["a"] } });
     let short = NewToken::new(&claims)
         .unwrap()
-        .lifetime(Duration::from_secs(3));
+        .lifetime(Duration::from_secs(6));
     let short = bearer(&short.create(&SigningKey::parse(SECRET).unwrap()).unwrap());
     let mut streams = nodes.subscribe(&short);
-    nodes.publish(SECRET, "first", &mut streams);
+    // At once, as the token ends so soon.
     for stream in &mut streams {
         stream.until("expiring");
+    }
+    nodes.publish(SECRET, "first", &mut streams);
+    for stream in &mut streams {
         while stream.next().is_some() {}
     }
     nodes.publish(SECRET, "missed", &mut []);
     let reads = grants(SECRET, &json!({ "subscribe": ["a"] }));
     for (number, stream) in streams.iter().enumerate() {
         let lines = format!("{reads}\nLast-Event-ID: {}", stream.last_id);
-        let next = &nodes.nodes[(number + 1) % 3];
+        let next = &nodes.servers[(number + 1) % 3];
         let mut resumed = next.subscribe_with("/events?topic=a", &lines);
         assert_eq!(resumed.data(1), ["missed"]);
     }
