@@ -151,8 +151,8 @@ impl HistoryReader {
         self.lease = None;
         let mut lease = buffers.lease(buffers.most_encoded(limit)).await?;
         let chunk = if let Some(origin) = origin {
-            let history = &**history;
-            origin.read(history, &self.selector, limit, self.head).await
+            let live = From::After(self.head);
+            origin.read(&**history, &self.selector, limit, live).await
         } else {
             let from = From::After(self.read_to);
             history.read(from, &self.selector, limit).await

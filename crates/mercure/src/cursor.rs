@@ -74,7 +74,7 @@ pub(crate) async fn resume(
         }
     }
     // A publisher may have chosen an id like ours as well. The search is slow where the window does not have it, and
-    // only so many run at a time: ids of this server never get here while history has their events.
+    // one runs at a time: ids of this server never get here while history has their events.
     match broadcaster.find_alias(cursor, selector).await? {
         Some(position) => Ok(resumed(Start::After(position.to_string()), cursor)),
         None => nowhere(),

@@ -31,20 +31,20 @@ impl Origin {
         }
     }
 
-    /// The first read from here; [`Start::Live`] begins at `head`.
+    /// The first read from here; [`Start::Live`] begins at `live`.
     pub(in crate::broadcaster) async fn read(
         &self,
         history: &dyn History,
         selector: &Selector,
         limit: Limit,
-        head: EventId,
+        live: From<'_>,
     ) -> Result<Chunk, Unavailable> {
         match &self.start {
             Start::After(text) if self.may_be_guessed && !selector.admits_everything() => {
                 read_after(history, text, selector, limit).await
             }
             start => {
-                let from = start.from().unwrap_or(From::After(head));
+                let from = start.from().unwrap_or(live);
                 history.read(from, selector, limit).await
             }
         }

@@ -14,7 +14,7 @@ use super::{buffers::ReplayBuffers, found::Replay, origin::Origin};
 use crate::{
     broadcaster::{size::CHUNK, start::Start},
     event::{EventId, Selector},
-    history::{History, Unavailable},
+    history::{From, History, Unavailable},
     sync::Mutex,
 };
 
@@ -137,8 +137,8 @@ fn locate(
 ) -> Locating {
     let locating = async move {
         let lease = buffers.lease(buffers.most_encoded(CHUNK)).await?;
-        let head = history.bounds().head;
-        let chunk = origin.read(&*history, &selector, CHUNK, head).await?;
+        let read = origin.read(&*history, &selector, CHUNK, From::Earliest);
+        let chunk = read.await?;
         Ok(Arc::new(Replay::of(chunk, lease)))
     };
     locating.boxed().shared()
