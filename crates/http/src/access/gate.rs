@@ -61,13 +61,7 @@ impl Gate {
         let Some(host) = request.header_text("host") else {
             return Ok(());
         };
-        let Access {
-            publish_origins,
-            read_origins,
-            ..
-        } = &self.access;
-        let origins = publish_origins.iter().chain(read_origins);
-        let is_own = self.access.is_own_name(host, origins);
+        let is_own = self.access.is_own_name(host, self.listed_origins());
         let is_any = match &self.access.hosts[..] {
             [] => self
                 .loopback_port
@@ -100,14 +94,17 @@ impl Gate {
     /// Whether the `Host` of a request is a name of this machine alone, or one that the settings list.
     #[must_use]
     pub fn is_known_host(&self, request: &impl RequestHead) -> bool {
+        let host = request.header_text("host");
+        host.is_some_and(|host| self.access.is_known_name(host, self.listed_origins()))
+    }
+
+    fn listed_origins(&self) -> impl Iterator<Item = &String> {
         let Access {
             publish_origins,
             read_origins,
             ..
         } = &self.access;
-        let origins = publish_origins.iter().chain(read_origins);
-        let host = request.header_text("host");
-        host.is_some_and(|host| self.access.is_known_name(host, origins))
+        publish_origins.iter().chain(read_origins)
     }
 
     /// The origin to admit in a response to a reader, if any.
@@ -133,10 +130,7 @@ impl Gate {
         let Some(origin) = request.header_text("origin") else {
             return Ok(());
         };
-        if is_same_origin(origin, request.header_text("host"))
-            || self.access.is_publish_origin(Some(origin))
-            || self.reader_origin(request).is_some()
-        {
+        if self.may_publish_from(origin, request) || self.reader_origin(request).is_some() {
             return Ok(());
         }
         let origin = Shown(origin);
@@ -161,8 +155,7 @@ impl Gate {
             return Ok(());
         };
         let mut listed = self.access.read_origins.iter();
-        if is_same_origin(origin, request.header_text("host"))
-            || self.access.is_publish_origin(Some(origin))
+        if self.may_publish_from(origin, request)
             || listed.any(|known| known.eq_ignore_ascii_case(origin))
         {
             return Ok(());
@@ -175,6 +168,12 @@ impl Gate {
                  since * admits pages without cookies alone"
             ),
         ))
+    }
+
+    /// Whether pages of this origin are the server's own, or listed as publishers.
+    fn may_publish_from(&self, origin: &str, request: &impl RequestHead) -> bool {
+        is_same_origin(origin, request.header_text("host"))
+            || self.access.is_publish_origin(Some(origin))
     }
 
     fn log_refused(&self, origin: &str) {
