@@ -24,8 +24,8 @@ use crate::store::Store;
 pub(crate) const SIGNAL_PREFIX: &str = "$presence/";
 /// Shortest time between two changes of one signal.
 const INTERVAL: Duration = Duration::from_millis(500);
-/// Most signals that this node has created and not removed. History keeps 10,000 values in all, and whoever may connect
-/// must not take the room of the signals and revocations of others.
+/// Maximum number of signals that this node has created and not removed. History keeps 10,000 values in all, and clients
+/// that only connect must not use up the space for other signals and for revocations.
 const MAX_SIGNALS: usize = 2_500;
 /// How long to wait after a failure.
 const RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -193,7 +193,7 @@ fn unreachable(why: impl Into<String>) -> AuthorizeError {
 }
 
 /// Until when new requests get grants that were given now and end at `deadline`.
-fn used_until(deadline: Instant, now: Instant) -> Instant {
+pub(super) fn used_until(deadline: Instant, now: Instant) -> Instant {
     let early = MAX_EARLY.min(deadline.saturating_duration_since(now) / EARLY_SHARE);
     deadline.checked_sub(early).unwrap_or(deadline)
 }
@@ -329,9 +329,7 @@ impl Inner {
         self.log_unknown(&json);
         read_plain(&json, self.options.base.as_ref(), builder).map_err(|why| format!("it {why}"))
     }
-}
 
-impl Inner {
     fn log_unknown(&self, response: &Value) {
         let unknown = response.as_object().map(unknown_in_plain);
         let unknown = unknown.filter(|unknown| !unknown.is_empty());
@@ -367,23 +365,5 @@ impl Authorize for Application {
 impl fmt::Debug for Application {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Application").field(&self.0.url).finish()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn grants_are_asked_for_anew_once_streams_may_have_been_cut_for_their_end() {
-        let now = Instant::now();
-        let seconds = Duration::from_secs;
-        for (ttl, used) in [(1_000, 990), (50, 40), (10, 8), (0, 0)] {
-            assert_eq!(
-                used_until(now + seconds(ttl), now),
-                now + seconds(used),
-                "{ttl} s"
-            );
-        }
     }
 }

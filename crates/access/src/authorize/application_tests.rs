@@ -1,9 +1,9 @@
 use std::{
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
-use super::*;
+use super::{application::used_until, *};
 use crate::{
     issuer::{Issuer, Issuers, Purpose},
     keys::Keys,
@@ -367,4 +367,17 @@ async fn a_token_counts_before_the_session_and_a_bad_one_does_not_fall_back_to_i
     }
     assert_eq!(transport.count(), 0);
     assert_eq!(of(None).await, Ok("17".to_owned()));
+}
+
+#[test]
+fn grants_are_asked_for_anew_once_streams_may_have_been_cut_for_their_end() {
+    let now = Instant::now();
+    let seconds = Duration::from_secs;
+    for (ttl, used) in [(1_000, 990), (50, 40), (10, 8), (0, 0)] {
+        assert_eq!(
+            used_until(now + seconds(ttl), now),
+            now + seconds(used),
+            "{ttl} s"
+        );
+    }
 }

@@ -74,8 +74,9 @@ impl fmt::Debug for BaseUrl {
 #[derive(Debug)]
 struct Bounded {
     text: String,
-    /// Set once the component is known to need it, or here if it may be invalid: of most components it is not.
-    compiled: OnceLock<Compiled>,
+    /// Set once the component is known to need it, or here if it may be invalid: of most components it is not. `None`
+    /// if it does not compile.
+    compiled: OnceLock<Option<Compiled>>,
 }
 
 #[derive(Debug)]
@@ -93,14 +94,15 @@ impl Bounded {
         regex.ok().map(Compiled::Regex)
     }
 
-    /// Whether it compiles. Done for whoever sends a pattern, and not while topics are matched.
+    /// Compiles it, and returns whether that succeeded. Called when a pattern is received, so that matching a topic
+    /// compiles nothing.
     fn prepare(&self) -> bool {
-        if self.compiled.get().is_none()
-            && let Some(compiled) = Self::compile(&self.text)
-        {
-            let _ = self.compiled.set(compiled);
-        }
-        self.compiled.get().is_some()
+        let compiled = self.compiled.get_or_init(|| Self::compile(&self.text));
+        compiled.is_some()
+    }
+
+    fn compiled(&self) -> Option<&Compiled> {
+        self.compiled.get()?.as_ref()
     }
 }
 
@@ -113,7 +115,7 @@ impl RegExp for Bounded {
         // What `*` and `:name` become. What the pattern's author wrote as such is in parentheses, too.
         let others = text.replace("(.*)", "").replace("([^/]+?)", "");
         let compiled = if others.contains('(') {
-            OnceLock::from(Self::compile(text).ok_or(())?)
+            OnceLock::from(Some(Self::compile(text).ok_or(())?))
         } else {
             OnceLock::new()
         };
@@ -122,7 +124,7 @@ impl RegExp for Bounded {
     }
 
     fn matches<'a>(&self, text: &'a str) -> Option<Vec<Option<&'a str>>> {
-        let matches = match self.compiled.get()? {
+        let matches = match self.compiled()? {
             Compiled::Steps(steps) => steps.matches(text),
             Compiled::Regex(regex) => regex.is_match(text),
         };
@@ -237,10 +239,7 @@ impl UrlPattern {
     pub(super) fn has_regex(&self) -> bool {
         let is_regex = |matcher: &Matcher<Bounded>| match &matcher.inner {
             InnerMatcher::RegExp { regexp } => {
-                let compiled = regexp
-                    .as_ref()
-                    .ok()
-                    .and_then(|regexp| regexp.compiled.get());
+                let compiled = regexp.as_ref().ok().and_then(Bounded::compiled);
                 matches!(compiled, Some(Compiled::Regex(_)))
             }
             _ => false,

@@ -154,10 +154,8 @@ impl MercureConfig {
                 .to_owned(),
         ))
     }
-}
 
-impl MercureConfig {
-    /// What is said at the start where clients may publish to the hub, but none may subscribe.
+    /// What is logged at the start where clients may publish to the hub, but none may subscribe.
     #[must_use]
     pub(crate) fn warning(&self, config: &Config) -> Option<&'static str> {
         let [_, subscriber] = self.keys();
