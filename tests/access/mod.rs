@@ -19,7 +19,7 @@ mod tokens;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Server,
+    Server, command,
     tokens::{bearer, token},
 };
 
@@ -30,4 +30,12 @@ fn publish(server: &Server, event: &Value) -> String {
     let response = server.request(&head, event.to_string().as_bytes());
     assert_eq!(response.status, 200, "{response:?}");
     response.json()["id"].as_str().unwrap().to_owned()
+}
+
+/// What a server with these settings, which does not start, has logged.
+fn why_not_started(settings: &[&str]) -> String {
+    let mut starting = command(&["--listen", "127.0.0.1:0"]);
+    starting.args(settings);
+    let started = Server::try_spawn(starting);
+    started.err().expect("it does not start")
 }

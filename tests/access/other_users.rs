@@ -43,7 +43,7 @@ fn the_idempotency_key_of_another_users_event_is_refused_and_its_id_is_not_sent(
         (409, "idempotency_key_reused")
     );
     assert!(!guessed.text().contains(&id), "{guessed:?}");
-    // Whose event comes second is told that it was not published.
+    // The second publisher of a key gets an error, since its event was not published.
     post(
         &server,
         &other,

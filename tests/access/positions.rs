@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::json;
 
-use super::publish;
+use super::{publish, why_not_started};
 use crate::support::{Server, Stream, redis::RedisServer, tokens::SECRET};
 
 const PRIVATE: [&str; 4] = [
@@ -62,9 +62,7 @@ fn an_encrypted_position_is_known_to_the_next_process_on_a_log_on_disk() {
     assert_eq!(stream.event().unwrap().data, "public");
     drop(server);
     std::fs::write(log.join("position-key"), "x").unwrap();
-    let mut starting = crate::support::command(&["--listen", "127.0.0.1:0"]);
-    starting.args(&settings);
-    let why = Server::try_spawn(starting).err().unwrap();
+    let why = why_not_started(&settings);
     assert!(why.contains("position-key is damaged"), "{why}");
 }
 

@@ -5,8 +5,9 @@ use std::{fs, time::Duration};
 use serde_json::json;
 use tempfile::TempDir;
 
+use super::why_not_started;
 use crate::support::{
-    Server, command,
+    Server,
     tokens::{Application, OTHER_SECRET, SECRET, bearer, token, token_by},
     wait_until,
 };
@@ -37,11 +38,7 @@ fn a_refused_key_or_url_names_its_flag_and_what_would_be_right() {
             "such as \"https://app.example.com/sse/webhook\"",
         ),
     ] {
-        let mut starting = command(&["--listen", "127.0.0.1:0"]);
-        starting.args(args);
-        let log = Server::try_spawn(starting)
-            .err()
-            .expect("it does not start");
+        let log = why_not_started(args);
         assert!(log.contains(reason), "{args:?}: {log}");
     }
 }
@@ -163,11 +160,7 @@ fn settings_of_access_that_contradict_each_other_are_refused_with_what_would_be_
         ),
     ];
     for (args, reason) in refused {
-        let mut starting = command(&["--listen", "127.0.0.1:0"]);
-        starting.args(args);
-        let log = Server::try_spawn(starting)
-            .err()
-            .expect("it does not start");
+        let log = why_not_started(args);
         assert!(log.contains(reason), "{args:?}: {log}");
         assert!(!log.contains("fedcba98"), "{log}");
     }
