@@ -123,6 +123,14 @@ impl Found {
         }
     }
 
+    /// See [`Event::finishes`](crate::Event::finishes).
+    pub(crate) fn finishes(&self) -> bool {
+        match self {
+            Self::Shared(stored) => stored.event().finishes(),
+            Self::Fetched(fetched) => fetched.fields().finishes(),
+        }
+    }
+
     /// About as many bytes as its text takes.
     pub fn text_bytes(&self) -> usize {
         match self {

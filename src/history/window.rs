@@ -95,6 +95,12 @@ impl Window {
         self.follower.set(Box::new(follower)).is_ok()
     }
 
+    /// See [`Broadcaster::is_finished`](crate::Broadcaster::is_finished): the position of the last event that finishes
+    /// one of the topics.
+    pub(crate) fn finished_at(&self, selector: &Selector) -> Option<EventId> {
+        self.log.read().finished_at(selector)
+    }
+
     /// Whether a broadcaster delivers what is pushed.
     pub fn is_followed(&self) -> bool {
         self.follower.get().is_some()
@@ -217,6 +223,11 @@ impl Window {
     #[must_use]
     pub fn topics(&self, range: NameRange<'_>) -> Names {
         self.log.read().topic_names(range)
+    }
+
+    /// How many events it holds after this position.
+    pub(crate) fn count_after(&self, id: EventId) -> u64 {
+        self.log.read().count_after(id)
     }
 
     /// The event of this id, where it is held.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::log::Log;
 use crate::{
-    event::{Event, EventId, Stored},
+    event::{Event, EventBuilder, EventId, Stored},
     history::Limit,
 };
 
@@ -21,9 +21,18 @@ pub(super) fn log() -> Log {
 
 /// An event with the id `<number>-1`, appended at `number` milliseconds.
 pub(super) fn push(log: &mut Log, number: u64, topics: &[&str]) {
+    push_built(log, number, topics, Event::builder("x"));
+}
+
+/// The same, which finishes its topics.
+pub(super) fn push_finish(log: &mut Log, number: u64, topics: &[&str]) {
+    push_built(log, number, topics, Event::builder("x").finish());
+}
+
+fn push_built(log: &mut Log, number: u64, topics: &[&str], event: EventBuilder) {
     let event = topics
         .iter()
-        .fold(Event::builder("x"), |event, topic| event.topic(*topic));
+        .fold(event, |event, topic| event.topic(*topic));
     let stored = Stored::new(id(number), number, event.build().unwrap());
     log.push(Arc::new(stored));
 }

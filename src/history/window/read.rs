@@ -102,6 +102,27 @@ impl Log {
         newest.or_else(found).map(Arc::clone)
     }
 
+    /// The position at which the last of the selected topics was finished. `None` unless all are topics of which the
+    /// window has the newest event, and that finishes them.
+    pub(super) fn finished_at(&self, selector: &Selector) -> Option<EventId> {
+        let SelectedTopics::Topics(topics) = selector.selected() else {
+            return None;
+        };
+        let finished_at = |topic| {
+            let stored = self.events.get(self.index(self.topics.newest(topic)?))?;
+            let event = stored.event();
+            (event.finishes() && selector.admits(event)).then(|| stored.id())
+        };
+        topics
+            .iter()
+            .map(finished_at)
+            .try_fold(EventId::new(0, 0), |last, at| Some(last.max(at?)))
+    }
+
+    pub(super) fn count_after(&self, id: EventId) -> u64 {
+        (self.events.len() - self.index_after(id)) as u64
+    }
+
     fn index_after(&self, id: EventId) -> usize {
         self.events.partition_point(|stored| stored.id() <= id)
     }
@@ -191,7 +212,7 @@ mod tests {
         clock::from_unix_ms,
         history::{
             Retention,
-            window::fixtures::{ALL, id, log, push},
+            window::fixtures::{ALL, id, log, push, push_finish},
         },
     };
 
@@ -227,6 +248,22 @@ mod tests {
         let chunk = log.read(From::After(id(1)), &topics(&["b"]), ALL);
         assert!(chunk.events.is_empty() && !chunk.gap);
         assert_eq!(chunk.read_to, id(2));
+    }
+
+    #[test]
+    fn topics_are_finished_while_the_newest_event_of_each_finishes_it() {
+        let mut log = log();
+        push(&mut log, 1, &["a"]);
+        assert_eq!(log.finished_at(&topics(&["a"])), None);
+        push_finish(&mut log, 2, &["a"]);
+        assert_eq!(log.finished_at(&topics(&["a"])), Some(id(2)));
+        assert_eq!(log.finished_at(&topics(&["a", "b"])), None);
+        push_finish(&mut log, 3, &["b"]);
+        assert_eq!(log.finished_at(&topics(&["a", "b"])), Some(id(3)));
+        assert_eq!(log.finished_at(&Selector::all()), None);
+        push(&mut log, 4, &["a"]);
+        assert_eq!(log.finished_at(&topics(&["a", "b"])), None);
+        assert_eq!(log.finished_at(&topics(&["b"])), Some(id(3)));
     }
 
     #[test]

@@ -1,0 +1,99 @@
+//! Which connection is used: one that leads to the server that the tail follows.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio::time::{sleep, timeout};
+
+use super::{
+    connection::{Connection, Server, SharedConnection},
+    shared::Shared,
+};
+use sse_broadcaster::{history::Unavailable, internal::Followed};
+
+/// How long something waits for a connection while another one is there.
+const CONNECTION_WITHIN: Duration = Duration::from_millis(900);
+/// How often it is checked whether the address leads to another server.
+const CHECK_ADDRESS_EVERY: Duration = Duration::from_secs(5);
+
+impl Shared {
+    /// This connection, to the server that the tail follows; waits for it while the tail has one.
+    pub(super) async fn connection(
+        &self,
+        shared: &SharedConnection,
+    ) -> Result<Connection, Unavailable> {
+        let found = match self.usable(shared) {
+            None if self.follows() => timeout(CONNECTION_WITHIN, self.come_to_usable(shared))
+                .await
+                .ok(),
+            found => found,
+        };
+        found.ok_or_else(|| self.unavailable())
+    }
+
+    async fn come_to_usable(&self, shared: &SharedConnection) -> Connection {
+        loop {
+            let (up, polled) = (shared.up.notified(), self.polled.notified());
+            tokio::pin!(up, polled);
+            up.as_mut().enable();
+            polled.as_mut().enable();
+            if let Some(connection) = self.usable(shared) {
+                return connection;
+            }
+            tokio::select! {
+                () = up => {}
+                () = polled => {}
+            }
+        }
+    }
+
+    /// This connection, if it leads to the server that the tail follows. Where it does not, the
+    /// older of the two connections is dropped: the address has led elsewhere since.
+    pub(super) fn usable(&self, shared: &SharedConnection) -> Option<Connection> {
+        let connection = shared.get()?;
+        let followed = self.reservations.last_followed()?;
+        if connection.server == followed.server {
+            return Some(connection);
+        }
+        if connection.number < followed.connection {
+            shared.drop_broken(&connection);
+        } else {
+            self.leave(followed);
+        }
+        None
+    }
+
+    /// Has the tail follow what the address leads to now.
+    pub(super) fn leave(&self, followed: Followed<Server>) {
+        let left = self
+            .left
+            .fetch_max(followed.connection + 1, Ordering::AcqRel);
+        if left <= followed.connection {
+            self.leave.notify_one();
+        }
+    }
+
+    /// Leaves a server that its open connections go on being served by, though the address leads to
+    /// another one. Never ends.
+    pub(super) async fn watch_address(self: Arc<Self>) {
+        loop {
+            sleep(CHECK_ADDRESS_EVERY).await;
+            let Some(followed) = self.reservations.followed() else {
+                continue;
+            };
+            let leads_to = self.address.leads_to().await;
+            if leads_to.is_some_and(|server| server != followed.server) {
+                self.leave(followed);
+            }
+        }
+    }
+
+    /// Until the tail is to leave the connection of this number.
+    pub(super) async fn has_left(&self, connection: u64) {
+        while self.left.load(Ordering::Acquire) <= connection {
+            self.leave.notified().await;
+        }
+    }
+}

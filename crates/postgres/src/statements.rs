@@ -1,0 +1,67 @@
+//! The statements of a connection, prepared once.
+
+use tokio_postgres::{Client, Statement};
+
+use super::{error::PgError, schema::Schema};
+
+/// See the functions of the same names in `sql/`.
+pub(super) struct Statements {
+    pub(super) append: Statement,
+    pub(super) move_outbox: Statement,
+    pub(super) trim: Statement,
+    pub(super) empty_slot: Statement,
+    pub(super) forget_topics: Statement,
+    pub(super) forget_keys: Statement,
+    pub(super) poll: Statement,
+    pub(super) read: Statement,
+    pub(super) newest: Statement,
+    pub(super) topic_names: Statement,
+    pub(super) retained_keys: Statement,
+    pub(super) retained_values: Statement,
+    pub(super) begin_epoch: Statement,
+    pub(super) adopt: Statement,
+    pub(super) keep_position_key: Statement,
+    pub(super) report_node: Statement,
+}
+
+const APPEND: &str = "SELECT status, current_epoch, ms, first_seq, repeat_at, repeat_ms, repeat_seq, \
+    refused_batch, refused_key, refused_ms, refused_seq \
+    FROM @schema@.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
+const POLL: &str = "SELECT (p.state).epoch, (p.state).birth_ms, (p.state).birth_seq, (p.state).floor_ms, \
+    (p.state).floor_seq, (p.state).floor_number, (p.state).floor_bytes, (p.state).oldest_ms, (p.state).oldest_seq, \
+    (p.state).number, (p.state).bytes, (p.state).server, (p.state).seen, p.here_tag, p.last_number, \
+    p.ms, p.seq, p.time_ms, p.tags, p.packed FROM @schema@.poll($1, $2, $3, $4) AS p";
+const READ: &str = "SELECT is_current, after_ms, after_seq, gap, oldest_ms, oldest_seq, read_ms, read_seq, \
+    ms, seq, time_ms, packed FROM @schema@.read($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+const NEWEST: &str = "SELECT is_current, is_all, ms, seq, time_ms, tags, numbers, packed \
+    FROM @schema@.newest($1, $2, $3, $4, $5, $6)";
+
+impl Statements {
+    pub(super) async fn prepare(client: &Client, schema: &Schema) -> Result<Self, PgError> {
+        let prepare = async |sql: &str| client.prepare(&schema.apply(sql)).await;
+        Ok(Self {
+            append: prepare(APPEND).await?,
+            move_outbox: prepare("SELECT @schema@.move_outbox($1, $2, $3, $4, $5, $6, $7, $8)")
+                .await?,
+            trim: prepare("SELECT @schema@.trim($1, $2, $3, $4, $5, $6)").await?,
+            empty_slot: prepare("SELECT @schema@.empty_slot()").await?,
+            forget_topics: prepare("SELECT @schema@.forget_topics($1)").await?,
+            forget_keys: prepare("SELECT @schema@.forget_keys($1)").await?,
+            poll: prepare(POLL).await?,
+            read: prepare(READ).await?,
+            newest: prepare(NEWEST).await?,
+            topic_names: prepare("SELECT name, ms, seq FROM @schema@.topic_names($1, $2, $3)")
+                .await?,
+            retained_keys: prepare("SELECT name, ms, seq FROM @schema@.retained_keys($1, $2, $3)")
+                .await?,
+            retained_values: prepare(
+                "SELECT epoch, head_ms, head_seq, value, ms, seq FROM @schema@.retained_values($1)",
+            )
+            .await?,
+            begin_epoch: prepare("SELECT @schema@.begin_epoch($1, $2, $3, $4, $5, $6, $7)").await?,
+            adopt: prepare("SELECT @schema@.adopt($1, $2, $3, $4)").await?,
+            keep_position_key: prepare("SELECT @schema@.keep_position_key($1)").await?,
+            report_node: prepare("SELECT * FROM @schema@.report_node($1, $2, $3, $4)").await?,
+        })
+    }
+}
