@@ -9,6 +9,7 @@
 
 mod aliases;
 mod blocking;
+mod connections;
 mod drain;
 mod encoded_stream;
 mod error;
@@ -19,6 +20,7 @@ mod inner;
 mod interleavings;
 mod item;
 mod options;
+mod peer;
 mod ping;
 mod polls;
 mod publish;
@@ -33,6 +35,7 @@ mod stats;
 mod subscriber_count;
 mod subscription;
 mod thread_shards;
+mod topic_figures;
 mod visible_positions;
 mod walks;
 
@@ -55,6 +58,10 @@ use crate::{
     sse::Position,
 };
 
+pub use connections::{
+    Connection, ConnectionFilter, ConnectionId, ConnectionPage, DisconnectWatch, Explanation,
+    GapSent, InvalidConnectionId, Outcome, Peer, Transport,
+};
 pub use encoded_stream::{Disconnected, EncodedStream, MAX_PIECE_BYTES, Part};
 pub use error::{PublishError, StartError, SubscribeError};
 pub use history_reader::{HistoryReader, Missing};
@@ -65,6 +72,7 @@ pub use snapshot::{Snapshot, Snapshots};
 pub use start::Start;
 pub use stats::{Ended, Stats};
 pub use subscription::Subscription;
+pub use topic_figures::{RecentEvents, SubscribersByTopic};
 
 /// Publishes events, and has subscribers for them: see the [module](self). A handle: clones are the same
 /// broadcaster, which ends with the last of them and of its subscriptions.
@@ -115,7 +123,8 @@ impl Broadcaster {
         let window = history.tail();
         options.check_window(window.retention())?;
         let stats = Arc::new(Stats::default());
-        let new_shard = |_| Arc::new(Shard::new(&window, Arc::clone(&stats)));
+        let keeps_connections = options.connections;
+        let new_shard = |_| Arc::new(Shard::new(&window, Arc::clone(&stats), keeps_connections));
         let shards: Arc<[Arc<Shard>]> = (0..options.shards.max(1)).map(new_shard).collect();
         let quota = Arc::new(PublishQuota::new(Arc::clone(&window), Arc::clone(&shards)));
         let is_first = window.follow(Following {
@@ -146,7 +155,60 @@ impl Broadcaster {
         Ok(Self { inner })
     }
 
-    /// A stream for one subscriber, served by this thread's shard.
+    /// How many subscribers there may be at once.
+    #[must_use]
+    pub fn max_subscribers(&self) -> usize {
+        self.inner.subscribers.max()
+    }
+
+    /// Changes how many subscribers there may be at once, which [`Options::max_subscribers`] began with. Those that
+    /// are there stay, also beyond the new number.
+    ///
+    /// ```
+    /// # use sse_broadcaster::{Broadcaster, Memory, Options, broadcaster::Start, event::Selector, history::Retention};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let options = Options::default().max_subscribers(0);
+    /// let broadcaster = Broadcaster::start(Memory::new(Retention::default()), options)?;
+    /// assert!(broadcaster.subscribe(Selector::all(), Start::Live).is_err());
+    /// broadcaster.set_max_subscribers(1);
+    /// assert!(broadcaster.subscribe(Selector::all(), Start::Live).is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_max_subscribers(&self, max: usize) {
+        self.inner.subscribers.set_max(max);
+    }
+
+    /// Whether a stream from this start would have nothing: all of its topics are finished
+    /// ([`EventBuilder::finish`](crate::event::EventBuilder::finish)), and the client has what finished the last of them.
+    /// False for streams of more than named topics, and where that event is not among the newest in memory.
+    ///
+    /// ```
+    /// # use sse_broadcaster::{Broadcaster, Event, Memory, Options, broadcaster::Start, event::Selector, history::Retention};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let broadcaster = Broadcaster::start(Memory::new(Retention::default()), Options::default())?;
+    /// let finish = Event::builder("").topic("job/17").finish().build()?;
+    /// let finished = broadcaster.publish(finish).await?.ids[0];
+    /// let job = Selector::topics(&["job/17"])?;
+    /// assert!(broadcaster.is_finished(&job, &Start::After(finished.to_string())));
+    /// assert!(!broadcaster.is_finished(&job, &Start::Live), "it is sent what finished the topic");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn is_finished(&self, selector: &Selector, start: &Start) -> bool {
+        let Start::After(_) = start else { return false };
+        let finished_at = self.inner.window.finished_at(selector);
+        finished_at.is_some_and(|at| {
+            let client_is_at = self.inner.positions.id_before(start);
+            (at..=self.inner.window.head().id).contains(&client_is_at)
+        })
+    }
+
+    /// A stream for one subscriber, served by this thread's shard. A live stream of topics that are all finished
+    /// begins with the event that finished the last of them, and ends.
     ///
     /// # Errors
     /// See [`SubscribeError`].
@@ -189,6 +251,12 @@ impl Broadcaster {
             return Err(SubscribeError::Full);
         }
         let inner = Arc::clone(&self.inner);
+        let start = match start {
+            Start::Live if state.is_none() && inner.window.finished_at(&selector).is_some() => {
+                Start::Last(1)
+            }
+            start => start,
+        };
         let mut subscription = Subscription::new(inner, shard, selector, start, state);
         // A publisher may have seen that the shard has a subscriber before it moved its position there, and waited.
         self.inner.quota.freed();
@@ -233,7 +301,8 @@ impl Broadcaster {
     /// the id of an event that the client may not read.
     #[must_use]
     pub fn shown_position(&self, id: EventId, selector: &Selector) -> Position {
-        self.inner.positions.shown(id, selector)
+        let positions = &self.inner.positions;
+        positions.shown(id, selector, positions.salt())
     }
 
     /// The value under each of these keys and the id that it was written at, in their order, as of one position.

@@ -30,7 +30,7 @@ pub use id::EventId;
 pub use invalid::Invalid;
 pub use matcher::{MatcherIndex, Matching, TopicMatcher};
 pub use names::{
-    Alias, DEFAULT_TOPIC, EVENT_SOURCE_NAMES, EventName, IdempotencyKey, MAX_NAME_BYTES,
+    Alias, DEFAULT_TOPIC, EVENT_SOURCE_NAMES, EventName, FINISHED, IdempotencyKey, MAX_NAME_BYTES,
     MAX_URI_BYTES, RESERVED_NAMES, Topic,
 };
 pub use packed::Fetched;
@@ -116,6 +116,14 @@ impl Event {
     #[must_use]
     pub fn is_private(&self) -> bool {
         self.private
+    }
+
+    /// Whether it finishes its topics: see [`EventBuilder::finish`].
+    #[must_use]
+    pub fn finishes(&self) -> bool {
+        self.name
+            .as_ref()
+            .is_some_and(|name| name.as_str() == FINISHED)
     }
 
     /// Its topics, name, idempotency key and alias.

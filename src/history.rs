@@ -12,6 +12,7 @@
 //! [`Bounds`], [`Names`], [`RetainedAt`], [`Appended`]).
 
 mod append;
+pub(crate) mod backoff;
 mod bounds;
 mod error;
 pub(crate) mod ids;
@@ -19,6 +20,7 @@ mod memory;
 mod names;
 mod position;
 mod read;
+pub(crate) mod reservations;
 pub(crate) mod retained;
 mod retention;
 mod stats;

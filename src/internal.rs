@@ -5,7 +5,9 @@ pub use crate::{
     broadcaster::{MAX_PIECE_BYTES, ReplayBuffers},
     clock::{from_unix_ms, now_ms, unix_ms, whole_ms},
     history::{
+        backoff::Backoff,
         ids::{Ids, first_sequence},
+        reservations::{Followed, Reservations},
         retained::Retained,
         times::{Step, Steps},
     },

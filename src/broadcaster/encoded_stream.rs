@@ -108,9 +108,19 @@ impl EncodedStream {
         self.subscription.is_settled()
     }
 
+    pub(super) fn subscription(&self) -> &Subscription {
+        &self.subscription
+    }
+
     /// What the stream's end is counted as when it is dropped; [`Ended::Gone`] unless said otherwise.
     pub fn ends_as(&mut self, ended: Ended) {
         self.subscription.ends_as(ended);
+    }
+
+    /// Whether it has ended because all of its topics were finished.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.subscription.is_finished()
     }
 
     /// See [`Subscription::send_heartbeat`].

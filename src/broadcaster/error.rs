@@ -65,8 +65,8 @@ pub enum PublishError {
     /// With a [`position_cipher`](crate::Options::position_cipher): an idempotency key is that of an event of other
     /// topics, or of the other privacy, and this one was not kept. The other events of the batch were.
     #[error(
-        "the idempotency key {key:?} belongs to an event of other topics, and the event was not published; use a key \
-         of its own for each event"
+        "the idempotency key {key:?} belongs to an event of other topics or of the other privacy, and the event was \
+         not published; use a key of its own for each event"
     )]
     KeyReused {
         /// The key.

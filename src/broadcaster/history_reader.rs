@@ -7,6 +7,7 @@ use super::{
     inner::Inner,
     replay::{buffers::Lease, origin::Origin, rate_limiter::RateLimiter},
     start::Start,
+    visible_positions::Salt,
 };
 use crate::{
     event::{EventId, Selector},
@@ -33,8 +34,12 @@ pub struct HistoryReader {
     head: EventId,
     /// How far was looked: a position that a client need not be able to resume from.
     read_to: EventId,
-    /// The event that was given last, or where the read began.
-    last: EventId,
+    start: Start,
+    /// The position where the read began.
+    after: EventId,
+    /// The event that was given last.
+    last: Option<EventId>,
+    salt: Salt,
     missing: Option<Missing>,
     /// What was read and not given yet.
     events: Vec<Found>,
@@ -93,7 +98,10 @@ impl Broadcaster {
             epoch: bounds.epoch,
             head: bounds.head,
             read_to: bounds.head,
-            last: bounds.head,
+            last: None,
+            start,
+            after: bounds.head,
+            salt: self.inner.positions.salt(),
             missing: None,
             events: Vec::new(),
             remaining: max_events.max(1),
@@ -101,15 +109,15 @@ impl Broadcaster {
             pace: self.inner.replays.rate_limiter(),
             lease: None,
         };
-        let origin = self.inner.positions.brought(start.clone());
+        let origin = self.inner.positions.brought(reader.start.clone());
         let chunk = reader.read(Some(&origin)).await?;
         if chunk.epoch != bounds.epoch {
             reader.epoch = chunk.epoch;
             reader.head = chunk.read_to;
         }
-        reader.last = chunk.after;
+        reader.after = chunk.after;
         reader.missing = chunk.gap.then(|| Missing {
-            requested: start.requested(),
+            requested: reader.start.requested(),
             oldest: chunk.oldest.map(|id| reader.shown(id)),
         });
         reader.take(chunk);
@@ -176,7 +184,7 @@ impl HistoryReader {
         self.remaining = self.remaining.saturating_sub(events.len());
         self.ended = self.remaining == 0 || self.read_to >= self.head;
         if let Some(last) = events.last() {
-            self.last = last.id();
+            self.last = Some(last.id());
         }
         let bytes = events.iter().map(Found::text_bytes).sum();
         self.pace.spend(bytes, Instant::now());
@@ -196,17 +204,20 @@ impl HistoryReader {
     }
 
     fn shown(&self, id: EventId) -> Position {
-        self.inner.positions.shown(id, &self.selector)
+        self.inner.positions.shown(id, &self.selector, self.salt)
     }
 
     /// The id behind which a further read goes on, once [`next`](Self::next) has given `None`.
     #[must_use]
     pub fn position(&self) -> Position {
-        self.shown(if self.has_more() {
-            self.last
-        } else {
-            self.head
-        })
+        match self.last {
+            _ if !self.has_more() => self.shown(self.head),
+            Some(last) => Position::Id(last),
+            None => {
+                let positions = &self.inner.positions;
+                positions.shown_start(self.after, &self.start, &self.selector, self.salt)
+            }
+        }
     }
 
     /// Whether history held more up to the head, of these topics or others, once [`next`](Self::next)

@@ -117,6 +117,14 @@ impl Events {
         }
     }
 
+    /// Whether the newest finishes its topics.
+    pub(super) fn end_with_finish(&self) -> bool {
+        match &self.0 {
+            Kind::One(stored) => stored.event().finishes(),
+            Kind::Many(many) => many.events.last().is_some_and(Found::finishes),
+        }
+    }
+
     pub(super) fn text_bytes(&self) -> usize {
         match &self.0 {
             Kind::One(stored) => stored.event().data().len(),

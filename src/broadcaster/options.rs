@@ -43,6 +43,9 @@ pub struct Options {
     /// Encrypts positions that are ids of events which a client may not read. Without one, which is the default,
     /// clients are sent these ids as they are.
     pub position_cipher: Option<Arc<dyn PositionCipher>>,
+    /// Whether it is kept who is at the other end of each stream, for
+    /// [`Broadcaster::connections`](super::Broadcaster::connections): some 90 bytes for each; not unless set.
+    pub connections: bool,
 }
 
 impl Default for Options {
@@ -56,6 +59,7 @@ impl Default for Options {
             replay_bytes_per_second: 20_000_000,
             replay_buffer_bytes: 64 << 20,
             position_cipher: None,
+            connections: false,
         }
     }
 }
@@ -126,6 +130,15 @@ impl Options {
     pub fn position_cipher(self, cipher: Arc<dyn PositionCipher>) -> Self {
         Self {
             position_cipher: Some(cipher),
+            ..self
+        }
+    }
+
+    /// Sets [`connections`](Self::connections).
+    #[must_use]
+    pub fn connections(self, connections: bool) -> Self {
+        Self {
+            connections,
             ..self
         }
     }

@@ -15,10 +15,13 @@
 //! A sender's cursor and the last id that its client was sent exist here alone. Polls of its stream move them
 //! (`shard/poll.rs`), and walks (`shard/walk.rs`) wake it for what comes.
 
-pub(super) mod index;
+pub(super) mod connections;
+mod index;
 mod matchers;
+mod offers;
 pub(super) mod poll;
 mod positions;
+pub(super) mod sender_indexes;
 pub(super) mod slice;
 mod timers;
 mod walk;
@@ -28,8 +31,7 @@ use std::{sync::Arc, task::Waker, time::Instant};
 use tokio::sync::{Notify, futures::Notified};
 
 use self::{
-    index::{SenderIndex, TopicIndex},
-    positions::Positions,
+    connections::Connections, index::TopicIndex, positions::Positions, sender_indexes::SenderIndex,
     slice::WindowSlice,
 };
 use super::{size::Size, stats::Stats};
@@ -59,6 +61,8 @@ pub(super) struct Shard {
     walked_events: AtomicU64,
     walked_bytes: AtomicU64,
     stats: Arc<Stats>,
+    /// Whether `ShardState::connections` is there.
+    keeps_connections: bool,
 }
 
 /// What walks, joins and polls share beside the senders.
@@ -76,10 +80,12 @@ struct ShardState {
     is_walking: bool,
     /// Until when a drain waits for what is due to be sent.
     drain_deadline: Option<Instant>,
+    /// Who the subscribers are, where that is kept.
+    connections: Option<Connections>,
 }
 
 impl Shard {
-    pub(super) fn new(window: &Window, stats: Arc<Stats>) -> Self {
+    pub(super) fn new(window: &Window, stats: Arc<Stats>, keeps_connections: bool) -> Self {
         let position = window.head();
         Self {
             senders: Mutex::new(Vec::new()),
@@ -93,6 +99,7 @@ impl Shard {
                 positions: Positions::new(position, window.retention()),
                 is_walking: false,
                 drain_deadline: None,
+                connections: keeps_connections.then(|| Connections::new(position.id)),
             }),
             wake: Notify::new(),
             occupied: AtomicUsize::new(0),
@@ -100,6 +107,7 @@ impl Shard {
             walked_events: AtomicU64::new(position.number),
             walked_bytes: AtomicU64::new(position.bytes),
             stats,
+            keeps_connections,
         }
     }
 
@@ -146,23 +154,27 @@ impl Shard {
         self.has_walked_to(position);
     }
 
-    pub(super) fn leave(&self, index: SenderIndex) {
-        let left_over = {
+    /// Removes a sender. Returns how its stream was to end, if it was.
+    pub(super) fn leave(&self, index: SenderIndex) -> Option<Ending> {
+        let (ending, left_over) = {
             let mut senders = self.senders.lock();
             let state = &mut *self.state.lock();
             let sender = &mut senders[index as usize];
             self.count_caught_up(sender);
-            sender.ending = Some(Ending::Gone);
+            let ending = sender.ending.replace(Ending::Gone);
             let waker = sender.wake();
             state.gone.push(index);
             let left = self.occupied.fetch_sub(1, Ordering::SeqCst) - 1;
             // An eighth at a time: a sweep passes over whole topics.
             let is_due = !state.is_walking && state.gone.len() > left / 8;
             let selectors = is_due.then(|| state.sweep(&mut senders));
-            (waker, selectors)
+            let connections = state.connections.as_mut();
+            let described = connections.map(|connections| connections.remove(index));
+            (ending, (waker, selectors, described))
         };
         drop(left_over);
         self.stats.subscribers.sub(1);
+        ending
     }
 
     /// Has a task look for what came; it does so at once where it waits in [`notified`](Self::notified).
@@ -210,6 +222,29 @@ impl Shard {
     fn count_caught_up(&self, sender: &mut Sender) {
         if std::mem::take(&mut sender.is_lagging) {
             self.stats.behind.sub(1);
+        }
+    }
+
+    /// Calls `visit` with the selector of every sender that is there, outside of the lock.
+    pub(super) fn each_selector(&self, mut visit: impl FnMut(&Selector)) {
+        let mut next = 0;
+        loop {
+            let (selectors, is_done) = {
+                let senders = self.senders.lock();
+                let first = senders.len().min(next);
+                next = senders.len().min(first + VISITS_PER_LOCK);
+                let there = senders[first..next]
+                    .iter()
+                    .filter(|sender| !sender.is_gone());
+                let selectors: Vec<_> = there.map(|sender| Arc::clone(&sender.selector)).collect();
+                (selectors, next == senders.len())
+            };
+            for selector in &selectors {
+                visit(selector);
+            }
+            if is_done {
+                return;
+            }
         }
     }
 

@@ -16,6 +16,10 @@ pub enum Ended {
     Refused,
     /// Its grant expired or was revoked, or its selector's deadline was over.
     GrantEnded,
+    /// An operator ended it.
+    Disconnected,
+    /// All of its topics were finished.
+    Finished,
 }
 
 /// Counters of one broadcaster since its start.
@@ -25,7 +29,7 @@ pub struct Stats {
     pub subscribers: Count,
     /// Subscriptions that were opened.
     pub subscribed: Count,
-    pub(crate) ended: [Count; 5],
+    pub(crate) ended: [Count; 7],
     /// Subscriptions that are behind now: a walk found them not polled since the one before.
     pub behind: Count,
     /// Events of publishes that succeeded, repeats included.

@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 
 pub(super) struct SubscriberCount {
     count: AtomicUsize,
-    max: usize,
+    max: AtomicUsize,
     none_left: Notify,
 }
 
@@ -14,15 +14,23 @@ impl SubscriberCount {
     pub(super) fn new(max: usize) -> Self {
         Self {
             count: AtomicUsize::new(0),
-            max,
+            max: AtomicUsize::new(max),
             none_left: Notify::new(),
         }
+    }
+
+    pub(super) fn set_max(&self, max: usize) {
+        self.max.store(max, Ordering::Relaxed);
+    }
+
+    pub(super) fn max(&self) -> usize {
+        self.max.load(Ordering::Relaxed)
     }
 
     /// Counts one more; false where they are as many as may be.
     pub(super) fn join(&self) -> bool {
         let before = self.count.fetch_add(1, Ordering::SeqCst);
-        let is_admitted = before < self.max;
+        let is_admitted = before < self.max();
         if !is_admitted {
             self.leave();
         }

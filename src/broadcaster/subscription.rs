@@ -21,14 +21,15 @@ use super::{
     inner::Inner,
     item::Item,
     replay::{Reading, rate_limiter::RateLimiter, read_ahead::ReadAhead, single_flight::Locating},
-    shard::{Shard, index::SenderIndex},
+    shard::{Shard, sender_indexes::SenderIndex},
     snapshot::Snapshots,
     start::Start,
     stats::Ended,
+    visible_positions::Salt,
 };
 use crate::{
     event::{EventId, Selector},
-    sse::{MAX_HEARTBEAT, MIN_HEARTBEAT, Position},
+    sse::{Ending, MAX_HEARTBEAT, MIN_HEARTBEAT, Position},
 };
 
 /// One subscriber: a stream of [`Item`]s, among them the events that it is due, which are shared and not copied.
@@ -61,7 +62,8 @@ use crate::{
 /// # Ending
 /// It ends with `None` where its client is to come back: because the server drains, its grant is over, or history
 /// is out of reach. The last item is then a [`Notice::Reconnect`](crate::sse::Notice::Reconnect), except where the
-/// grant is over. Dropping it unsubscribes.
+/// grant is over. It also ends behind the event that has finished the last of its topics
+/// ([`EventBuilder::finish`](crate::event::EventBuilder::finish)). Dropping it unsubscribes.
 ///
 /// # Slow readers
 /// While it is not polled nothing is kept for it; polled again it reads on from history. What history
@@ -89,6 +91,7 @@ pub struct Subscription {
     state: Option<StateParts>,
     /// The client was sent a position.
     connected: bool,
+    salt: Salt,
 }
 
 enum Stage {
@@ -129,6 +132,7 @@ impl Subscription {
         let index = shard.join(&inner.window, &selector, live);
         Self {
             rate: inner.replays.rate_limiter(),
+            salt: inner.positions.salt(),
             inner,
             shard,
             index,
@@ -154,7 +158,7 @@ impl Subscription {
 
     /// This position as the client may see it.
     fn shown(&self, id: EventId) -> Position {
-        self.inner.positions.shown(id, &self.selector)
+        self.inner.positions.shown(id, &self.selector, self.salt)
     }
 
     /// Has a replay end with a `position`, if no event had the id of [`head`](Self::head) or a later
@@ -170,7 +174,16 @@ impl Subscription {
         self.shard.set_heartbeat(self.index, every);
     }
 
-    /// What the stream's end is counted as when it is dropped; [`Ended::Gone`] unless set.
+    pub(super) fn shard(&self) -> &Arc<Shard> {
+        &self.shard
+    }
+
+    pub(super) fn index(&self) -> SenderIndex {
+        self.index
+    }
+
+    /// What the stream's end is counted as when it is dropped; [`Ended::Gone`] unless set, or
+    /// [`Ended::Disconnected`] if an operator has ended it.
     pub fn ends_as(&mut self, ended: Ended) {
         self.ended = ended;
     }
@@ -246,10 +259,33 @@ impl Subscription {
                 Stage::Disconnected => return Poll::Ready(None),
             };
             match step {
-                Step::Send(item) => return Poll::Ready(Some(item)),
+                Step::Send(item) => {
+                    self.end_if_finished(&item);
+                    return Poll::Ready(Some(item));
+                }
                 Step::Wait => return Poll::Pending,
                 Step::Again => {}
             }
+        }
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        self.ended == Ended::Finished
+    }
+
+    /// Ends the stream behind an event that has finished the last of its topics.
+    fn end_if_finished(&mut self, item: &Item) {
+        let Item::Events(events) = item else { return };
+        let is_finished = events.end_with_finish()
+            && self
+                .inner
+                .window
+                .finished_at(&self.selector)
+                .is_some_and(|at| at <= events.last_id());
+        if is_finished {
+            self.stage = Stage::Disconnected;
+            self.ended = Ended::Finished;
+            self.settled = false;
         }
     }
 
@@ -274,8 +310,12 @@ impl Stream for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.shard.leave(self.index);
-        self.inner.stats.count_end(self.ended);
+        let ended = match (self.ended, self.shard.leave(self.index)) {
+            // It was cut without having been polled again.
+            (Ended::Gone, Some(Ending::Disconnect { .. })) => Ended::Disconnected,
+            (ended, _) => ended,
+        };
+        self.inner.stats.count_end(ended);
         self.inner.has_left();
     }
 }

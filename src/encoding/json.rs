@@ -29,6 +29,8 @@ impl Json {
             retry: Option<u64>,
             #[serde(skip_serializing_if = "std::ops::Not::not")]
             private: bool,
+            #[serde(skip_serializing_if = "std::ops::Not::not")]
+            finish: bool,
             time: String,
         }
         json(&Whole {
@@ -39,6 +41,7 @@ impl Json {
             data: fields.data(),
             retry: fields.retry_ms,
             private: fields.private,
+            finish: fields.finishes(),
             time: rfc3339(from_unix_ms(time_ms)),
         })
     }

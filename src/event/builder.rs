@@ -31,6 +31,7 @@ pub struct EventBuilder {
     has_uri_topics: bool,
     retry: Option<Duration>,
     private: bool,
+    finishes: bool,
 }
 
 impl EventBuilder {
@@ -77,6 +78,15 @@ impl EventBuilder {
         self
     }
 
+    /// Finishes the topics of the event, which gets the name [`FINISHED`](super::FINISHED). A stream of topics that are
+    /// all finished ends behind the event, and [`Broadcaster::is_finished`](crate::Broadcaster::is_finished) says that
+    /// another one would have nothing. A later event of a topic begins it anew.
+    #[must_use]
+    pub fn finish(mut self) -> Self {
+        self.finishes = true;
+        self
+    }
+
     /// Sends the event only to subscribers whose [`Selector`](super::Selector) admits private events.
     #[must_use]
     pub fn private(mut self) -> Self {
@@ -100,16 +110,17 @@ impl EventBuilder {
                 ),
             ));
         }
-        self.build_on(topics)
+        self.build_on(topics, EventName::new)
     }
 
-    /// The same for internal topics, which begin with `$` and which clients cannot publish to.
+    /// The same for internal topics, which begin with `$`, and for reserved names: clients cannot publish either, but
+    /// a history may have them.
     ///
     /// # Errors
-    /// As [`build`](Self::build), but for `reserved_topic`.
+    /// As [`build`](Self::build), but for `reserved_topic` and `reserved_event`.
     pub fn build_internal(self) -> Result<Event, Invalid> {
         let topics = self.topics()?;
-        self.build_on(topics)
+        self.build_on(topics, EventName::reserved)
     }
 
     fn topics(&self) -> Result<Topics, Invalid> {
@@ -121,7 +132,11 @@ impl EventBuilder {
         parse_topics(&self.topics, parse)
     }
 
-    fn build_on(self, mut topics: Topics) -> Result<Event, Invalid> {
+    fn build_on(
+        self,
+        mut topics: Topics,
+        name: fn(&str) -> Result<EventName, Invalid>,
+    ) -> Result<Event, Invalid> {
         if topics.is_empty() {
             topics.push(Topic::default());
         }
@@ -134,9 +149,14 @@ impl EventBuilder {
                 ),
             ));
         }
+        let name = if self.finishes {
+            Some(EventName::finished())
+        } else {
+            self.name.as_deref().map(name).transpose()?
+        };
         Ok(Event {
             topics,
-            name: self.name.as_deref().map(EventName::new).transpose()?,
+            name,
             data: self.data.into(),
             idempotency_key: self
                 .idempotency_key

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::{Alias, Event, EventName, IdempotencyKey, Topic};
+use super::{Alias, Event, EventName, FINISHED, IdempotencyKey, Topic};
 
 /// What an event counts in a log beside its text: ids, pointers, entries in indexes.
 const EVENT_OVERHEAD_BYTES: usize = 256;
@@ -90,6 +90,10 @@ impl<'a> Fields<'a> {
     #[must_use]
     pub fn is_private(&self) -> bool {
         self.private
+    }
+
+    pub(crate) fn finishes(&self) -> bool {
+        self.name == Some(FINISHED)
     }
 
     /// See [`Event::cost`].

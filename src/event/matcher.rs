@@ -49,6 +49,11 @@ pub trait TopicMatcher: Any + fmt::Debug + Send + Sync {
         1
     }
 
+    /// What it selects, for operators.
+    fn description(&self) -> String {
+        format!("{self:?}")
+    }
+
     /// An empty index for matchers of this kind. Without one, which is the default, a topic that was not published
     /// lately costs as much as there are different matchers.
     fn new_index(&self) -> Option<Box<dyn MatcherIndex>> {

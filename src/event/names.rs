@@ -11,7 +11,16 @@ pub const MAX_NAME_BYTES: usize = 256;
 /// Longest topic that is a URI, and longest alias, in bytes of UTF-8.
 pub const MAX_URI_BYTES: usize = 4_096;
 /// Event names that only the broadcaster itself sends.
-pub const RESERVED_NAMES: [&str; 5] = ["connected", "expiring", "gap", "heartbeat", "position"];
+pub const RESERVED_NAMES: [&str; 6] = [
+    "connected",
+    "expiring",
+    FINISHED,
+    "gap",
+    "heartbeat",
+    "position",
+];
+/// The name of an event that finishes its topics.
+pub const FINISHED: &str = "finished";
 /// Events that an `EventSource` fires when its connection opens or fails.
 pub const EVENT_SOURCE_NAMES: [&str; 2] = ["open", "error"];
 
@@ -148,6 +157,17 @@ text_type! {
 }
 
 impl EventName {
+    /// The event name with this text, which may be one that clients cannot publish.
+    pub(super) fn reserved(text: &str) -> Result<Self, Invalid> {
+        Self::check(text)?;
+        Ok(Self::unchecked(text))
+    }
+
+    /// That of an event which finishes its topics.
+    pub(super) fn finished() -> Self {
+        Self::unchecked(FINISHED)
+    }
+
     /// The event name with this text.
     ///
     /// # Errors

@@ -217,6 +217,12 @@ impl Selector {
         self.may_read_topics(|| event_topics(event), event.is_private())
     }
 
+    /// Whether it was asked for events of this topic, which the subscriber may read or not.
+    #[must_use]
+    pub fn selects_topic(&self, topic: &str) -> bool {
+        self.selects(std::iter::once(topic))
+    }
+
     fn selects<'a>(&self, mut topics: impl Iterator<Item = &'a str>) -> bool {
         match &self.topics {
             SelectedTopics::All => topics.any(|topic| !Topic::is_internal_name(topic)),

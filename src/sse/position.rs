@@ -8,15 +8,16 @@ use crate::event::EventId;
 const PREFIX: &str = "p-";
 
 /// Hides the ids of events from clients that may not read them: a position that is the id of such an event is
-/// sent encrypted. A permutation of all ids, so that a client resumes from an encrypted position as from another.
+/// sent encrypted. A client resumes from an encrypted position as from another.
 ///
 /// All nodes of one history, and all later processes on it, need the same key: a position that was encrypted by
 /// another decrypts to an id that history does not have, and resuming from it is a gap.
 pub trait PositionCipher: fmt::Debug + Send + Sync {
-    /// The id, unreadable without the key.
-    fn encrypt(&self, id: EventId) -> [u8; 16];
+    /// The id, unreadable without the key. With another `salt` it is another text, so that nobody can tell whether two
+    /// positions are the same; each stream has a salt of its own.
+    fn encrypt(&self, id: EventId, salt: u32) -> [u8; 16];
 
-    /// The inverse.
+    /// The id again, whatever the salt was.
     fn decrypt(&self, encrypted: [u8; 16]) -> EventId;
 }
 

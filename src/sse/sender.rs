@@ -50,6 +50,8 @@ pub(crate) enum Ending {
     Drain { retry_ms: u32 },
     /// The grant is over: cut at once.
     Expired,
+    /// An operator ends it: this reconnection time, then the cut, at once.
+    Disconnect { retry_ms: u32 },
     /// The stream was dropped; its index is free once no walk can visit it.
     Gone,
 }

@@ -5,6 +5,7 @@
 //! - [`PresenceOptions`]: which topics have presence, and how long a leave waits.
 //! - [`Store`]: the members of all nodes, behind one trait; [`MemoryStore`] is that of a single node.
 //! - [`Webhooks`]: the events that an endpoint of the application receives.
+//! - [`SubscriptionStore`]: the subscriptions of a hub, on one node or on many, beside presence and by the same rules.
 //!
 //! # One change's way
 //! [`Presence::connect`] or the drop of a [`Connection`] → the connections of this node (`local`) → a task
@@ -21,12 +22,16 @@
 #![deny(missing_docs)]
 
 mod announcement;
+#[doc(hidden)]
+pub mod internal;
 mod local;
 mod memory;
 mod options;
+mod publish;
 mod service;
 mod signal;
 mod store;
+mod subscriptions;
 mod webhook;
 mod writer;
 
@@ -36,6 +41,10 @@ pub use options::PresenceOptions;
 pub use service::{Connection, Presence};
 pub use signal::{signal_name, topic_of_signal};
 pub use store::{Beat, Change, Counts, Member, Members, Pending, PendingKind, Store};
+pub use subscriptions::{
+    Announcement, HubSubscription, MAX_WAITING_ANNOUNCEMENTS, MemorySubscriptions,
+    SubscriptionChange, SubscriptionStore,
+};
 pub use webhook::{InvalidSecret, WebhookSecret, WebhookStats, Webhooks};
 
 /// Compiles the examples of the manual.

@@ -90,7 +90,7 @@ impl State {
             self.dropped += 1;
         }
         self.pending.push_back(Pending {
-            key: format!("{:032x}", fastrand::u128(..)).into(),
+            key: random_key(),
             topic: Arc::clone(topic),
             kind,
         });
@@ -129,7 +129,27 @@ impl Topic {
     }
 }
 
-fn done<'a, T: Send + 'a>(result: T) -> BoxFuture<'a, Result<T, Unavailable>> {
+/// A key that no other change has, and that nobody can guess.
+pub(crate) fn random_key() -> Box<str> {
+    format!("{:032x}", fastrand::u128(..)).into()
+}
+
+/// Removes the oldest changes, unless the oldest no longer is the one with the key `first`.
+pub(crate) fn remove_published<T>(
+    pending: &mut VecDeque<T>,
+    key_of: impl Fn(&T) -> &str,
+    first: &str,
+    count: usize,
+) {
+    if pending
+        .front()
+        .is_some_and(|oldest| key_of(oldest) == first)
+    {
+        pending.drain(..count.min(pending.len()));
+    }
+}
+
+pub(crate) fn done<'a, T: Send + 'a>(result: T) -> BoxFuture<'a, Result<T, Unavailable>> {
     ready(Ok(result)).boxed()
 }
 
@@ -157,9 +177,7 @@ impl Store for MemoryStore {
         count: usize,
     ) -> BoxFuture<'a, Result<(), Unavailable>> {
         let pending = &mut self.0.lock().pending;
-        if pending.front().is_some_and(|oldest| *oldest.key == *first) {
-            pending.drain(..count.min(pending.len()));
-        }
+        remove_published(pending, |pending| &pending.key, first, count);
         done(())
     }
 

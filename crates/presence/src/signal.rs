@@ -1,16 +1,11 @@
 //! The counts of a topic as a signal.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+mod kept;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use serde_json::json;
+use serde_json::{Value, json};
 use sse_broadcaster::event::Invalid;
 use sse_broadcaster_signals::{Condition, SignalError, SignalName, Signals};
 use tokio::{
@@ -18,15 +13,16 @@ use tokio::{
     time::{Instant, sleep_until, timeout_at},
 };
 
-use crate::store::Store;
+use self::kept::Kept;
+use crate::store::{Counts, Store};
 
 /// What the names of the signals begin with; the topic follows.
 pub(crate) const SIGNAL_PREFIX: &str = "$presence/";
 /// Shortest time between two changes of one signal.
 const INTERVAL: Duration = Duration::from_millis(500);
-/// Maximum number of signals that this node has created and not removed. History keeps 10,000 values in all, and clients
-/// that only connect must not use up the space for other signals and for revocations.
-const MAX_SIGNALS: usize = 2_500;
+/// Most signals that this node writes within [`INTERVAL`]; the others wait. Each write is an event of history, and
+/// clients that only connect must not fill history with them.
+const MAX_WRITES: usize = 100;
 /// How long to wait after a failure.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How often a change is tried again while other nodes change the same signal.
@@ -54,7 +50,7 @@ pub(crate) struct SignalWriter {
     /// that had one just before, at most.
     due: Mutex<HashMap<Arc<str>, Instant>>,
     touched: Notify,
-    created: AtomicUsize,
+    kept: Mutex<Kept>,
 }
 
 impl SignalWriter {
@@ -64,7 +60,7 @@ impl SignalWriter {
             store: Arc::clone(store),
             due: Mutex::default(),
             touched: Notify::new(),
-            created: AtomicUsize::new(0),
+            kept: Mutex::default(),
         }
     }
 
@@ -84,7 +80,9 @@ impl SignalWriter {
         let mut is_failing = false;
         loop {
             let now = Instant::now();
-            for topic in self.take_due(now) {
+            let topics = self.take_due(now);
+            let is_full = topics.len() == MAX_WRITES;
+            for topic in topics {
                 let again = match self.write(&topic).await {
                     Ok(again) => again,
                     Err(why) => {
@@ -102,6 +100,9 @@ impl SignalWriter {
                     due.entry(topic).or_insert(now + again);
                 }
             }
+            if is_full {
+                sleep_until(now + INTERVAL).await;
+            }
             self.wait().await;
         }
     }
@@ -117,20 +118,25 @@ impl SignalWriter {
         sleep_until(Instant::now() + Duration::from_millis(5)).await;
     }
 
+    /// Those that are due, at most [`MAX_WRITES`], the longest due first.
     fn take_due(&self, now: Instant) -> Vec<Arc<str>> {
         let mut due = self.due.lock();
         let topics = due.iter().filter(|(_, at)| **at <= now);
-        let topics: Vec<_> = topics.map(|(topic, _)| Arc::clone(topic)).collect();
-        for topic in &topics {
+        let mut topics: Vec<_> = topics.map(|(topic, at)| (*at, Arc::clone(topic))).collect();
+        if topics.len() > MAX_WRITES {
+            topics.select_nth_unstable(MAX_WRITES);
+            topics.truncate(MAX_WRITES);
+        }
+        for (_, topic) in &topics {
             due.remove(topic);
         }
-        topics
+        topics.into_iter().map(|(_, topic)| topic).collect()
     }
 
     /// Writes the counts, and returns after how long they are to be written again: where another node, or this one,
-    /// wrote them just before. A topic that nobody is on any more gets zeros first, which is what a page shows, and
-    /// loses its signal the next time.
-    async fn write(&self, topic: &str) -> Result<Option<Duration>, SignalError> {
+    /// wrote them just before. A topic that nobody is on any more keeps its signal, with zeros, while there is space:
+    /// what a page of Datastar has bound to a signal does not follow it once it was removed.
+    async fn write(&self, topic: &Arc<str>) -> Result<Option<Duration>, SignalError> {
         if !self.store.claim_signal(topic, INTERVAL).await? {
             return Ok(Some(INTERVAL));
         }
@@ -139,43 +145,84 @@ impl SignalWriter {
             // Read before the counts, so that a write with older counts fails.
             let old = self.signals.get(&name).await?;
             let counts = self.store.counts(topic).await?;
-            let document = json!({ "users": counts.users, "connections": counts.connections });
             let is_over = counts.connections == 0;
-            let shows_it = old.as_ref().is_some_and(|old| old.value == document);
             let condition = match &old {
-                None if is_over || self.is_full() => return Ok(None),
+                None if is_over => {
+                    self.kept.lock().forget(topic);
+                    return Ok(None);
+                }
+                None if !self.has_space() => return Ok(None),
                 None => Condition::is_new(),
                 Some(old) => Condition::is(old.version),
             };
-            let removes = is_over && shows_it;
-            let written = if removes {
-                self.signals.remove(&name, &condition).await.map(drop)
-            } else {
-                self.signals
-                    .set(&name, &condition, document)
-                    .await
-                    .map(drop)
-            };
-            match written {
-                Err(SignalError::Changed { .. } | SignalError::Missing) => {}
-                Err(why) => return Err(why),
-                Ok(()) => {
-                    self.count(old.is_none(), removes);
-                    return Ok((is_over && !removes).then_some(INTERVAL));
+            let document = document(counts);
+            if old.as_ref().is_none_or(|old| old.value != document) {
+                match self.signals.set(&name, &condition, document).await {
+                    Err(SignalError::Changed { .. } | SignalError::Missing) => continue,
+                    Err(why) => return Err(why),
+                    Ok(_) => {}
                 }
             }
+            if is_over {
+                self.kept.lock().is_at_zero(topic);
+            } else {
+                self.kept.lock().is_in_use(topic, old.is_none());
+            }
+            self.remove_surplus().await?;
+            return Ok(None);
         }
         Ok(Some(INTERVAL))
     }
 
-    fn is_full(&self) -> bool {
-        self.created.load(Ordering::Relaxed) >= MAX_SIGNALS
+    /// Whether a further signal may be created. If not, all are looked at again: other nodes may have set some of them
+    /// to zero.
+    fn has_space(&self) -> bool {
+        let mut kept = self.kept.lock();
+        let has_space = kept.has_space();
+        let reviewed = if has_space {
+            Vec::new()
+        } else {
+            kept.due_for_review(Instant::now())
+        };
+        drop(kept);
+        self.touch(reviewed);
+        has_space
     }
 
-    /// Only the one task that writes counts. A signal that another node has created may be removed here.
-    fn count(&self, is_created: bool, is_removed: bool) {
-        let created = self.created.load(Ordering::Relaxed) + usize::from(is_created);
-        let created = created.saturating_sub(usize::from(is_removed));
-        self.created.store(created, Ordering::Relaxed);
+    async fn remove_surplus(&self) -> Result<(), SignalError> {
+        loop {
+            let Some(topic) = self.kept.lock().take_surplus() else {
+                return Ok(());
+            };
+            if let Err(why) = self.remove_at_zero(&topic).await {
+                // It may still be there, and counts.
+                self.kept.lock().is_at_zero(&topic);
+                return Err(why);
+            }
+        }
     }
+
+    /// Removes a signal, unless somebody has come meanwhile.
+    async fn remove_at_zero(&self, topic: &str) -> Result<(), SignalError> {
+        let name = signal_name(topic)?;
+        let old = self.signals.get(&name).await?;
+        let Some(old) = old.filter(|old| old.value == document(Counts::default())) else {
+            return Ok(());
+        };
+        let condition = Condition::is(old.version);
+        match self.signals.remove(&name, &condition).await {
+            Ok(_) | Err(SignalError::Changed { .. } | SignalError::Missing) => Ok(()),
+            Err(why) => Err(why),
+        }
+    }
+
+    /// Whether the signal of the topic shows that somebody is there.
+    pub(crate) async fn shows_somebody(&self, topic: &str) -> Result<bool, SignalError> {
+        let shown = self.signals.get(&signal_name(topic)?).await?;
+        Ok(shown.is_some_and(|shown| shown.value != document(Counts::default())))
+    }
+}
+
+fn document(counts: Counts) -> Value {
+    json!({ "users": counts.users, "connections": counts.connections })
 }

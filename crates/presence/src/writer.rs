@@ -3,25 +3,22 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use sse_broadcaster::{
-    broadcaster::{Broadcaster, PublishError},
+    broadcaster::Broadcaster,
     event::Event,
-    history::{Batch, NameRange, Unavailable},
+    history::{NameRange, Unavailable},
 };
-use sse_broadcaster_signals::{Condition, SignalError};
+use sse_broadcaster_signals::SignalError;
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
     Webhooks, announcement,
     local::Local,
-    signal::{SIGNAL_PREFIX, SignalWriter, signal_name, topic_of_signal},
+    publish::{Failures, MAX_AT_ONCE, RETRY_AFTER, publish_announcements},
+    signal::{SIGNAL_PREFIX, SignalWriter, topic_of_signal},
     store::{Pending, Store},
     webhook,
 };
 
-/// Most changes in one write, and most events in one publish.
-const MAX_AT_ONCE: usize = 256;
-/// How long to wait after a failure.
-const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// Names of signals that are read at once.
 const NAMES_AT_ONCE: usize = 1_000;
 
@@ -37,25 +34,13 @@ pub(crate) struct Writer {
 impl Writer {
     /// Never ends.
     pub(crate) async fn run(self) {
-        let mut is_failing = false;
-        let mut is_reset = self.store.outlives_nodes();
+        let mut failures = Failures::of("presence");
+        let mut has_begun = false;
         let mut beat_at = Instant::now();
         loop {
-            let done = self.turn(&mut is_reset, &mut beat_at).await;
+            let done = self.turn(&mut has_begun, &mut beat_at).await;
+            failures.note(&done, &self.broadcaster);
             let retry_at = done.is_err().then(|| Instant::now() + RETRY_AFTER);
-            match done {
-                // The nodes that go on, or the next process, announce who is still there.
-                Err(_) if self.broadcaster.is_draining() => {}
-                Err(why) if !is_failing => {
-                    log::warn!("presence cannot be written and is retried: {why}");
-                    is_failing = true;
-                }
-                Ok(()) if is_failing => {
-                    log::info!("presence is written again");
-                    is_failing = false;
-                }
-                _ => {}
-            }
             let Some(retry_at) = retry_at else {
                 self.wait(beat_at).await;
                 continue;
@@ -79,10 +64,10 @@ impl Writer {
         }
     }
 
-    async fn turn(&self, is_reset: &mut bool, beat_at: &mut Instant) -> Result<(), Unavailable> {
-        if !*is_reset {
-            self.reset().await?;
-            *is_reset = true;
+    async fn turn(&self, has_begun: &mut bool, beat_at: &mut Instant) -> Result<(), Unavailable> {
+        if !*has_begun {
+            self.begin().await?;
+            *has_begun = true;
         }
         let now = Instant::now();
         self.local.end_graces(now);
@@ -118,16 +103,13 @@ impl Writer {
     }
 
     async fn publish(&self) -> Result<(), Unavailable> {
-        let limit = MAX_AT_ONCE.min(self.broadcaster.max_batch_events()).max(1);
         loop {
-            let pending = self.store.pending(limit).await?;
+            let pending = self.store.pending(MAX_AT_ONCE).await?;
             let Some(first) = pending.first() else {
                 return Ok(());
             };
             let events: Vec<Event> = pending.iter().filter_map(event).collect();
-            if !events.is_empty() {
-                self.publish_events(events).await?;
-            }
+            publish_announcements(&self.broadcaster, "presence", events).await?;
             if let Some(webhooks) = &self.webhooks {
                 let told = pending.iter().map(webhook::of_pending);
                 told.for_each(|event| webhooks.push(event));
@@ -136,44 +118,38 @@ impl Writer {
         }
     }
 
-    async fn publish_events(&self, events: Vec<Event>) -> Result<(), Unavailable> {
-        let again = |why: &PublishError| Unavailable::new(why.to_string());
-        match self.broadcaster.publish(Batch::from(events)).await {
-            Ok(_) => Ok(()),
-            Err(PublishError::Unavailable(why) | PublishError::OutcomeUnknown(why)) => Err(why),
-            Err(why @ (PublishError::Overloaded | PublishError::Draining)) => Err(again(&why)),
-            Err(why) => {
-                // It would fail each time, and hold up what comes after it.
-                log::warn!("presence: some events could not be published and are dropped: {why}");
-                Ok(())
-            }
-        }
-    }
-
-    /// Announces that those who were there before this process are gone: nobody knows who they were, but the signals
-    /// that they left name their topics.
-    async fn reset(&self) -> Result<(), Unavailable> {
+    /// Has signals that an earlier process left written anew. Where nobody knows who was there, announces that those
+    /// whom they show are gone.
+    async fn begin(&self) -> Result<(), Unavailable> {
+        let mut after = String::new();
         loop {
             let range = NameRange::new(NAMES_AT_ONCE).prefix(SIGNAL_PREFIX);
             let signals = &self.signals.signals;
-            let names = signals.names(range).await.map_err(unavailable)?;
-            let topics = names.found.iter();
-            for topic in topics.filter_map(|(name, _)| topic_of_signal(name)) {
-                let event = announcement::reset(topic);
-                self.publish_events(event.into_iter().collect()).await?;
-                let Ok(name) = signal_name(topic) else {
-                    continue;
-                };
-                let removed = signals.remove(&name, &Condition::default()).await;
-                match removed {
-                    Ok(_) | Err(SignalError::Missing) => {}
-                    Err(why) => return Err(unavailable(why)),
+            let names = signals.names(range.after(&after)).await;
+            let names = names.map_err(unavailable)?;
+            for (name, _) in names.found {
+                if let Some(topic) = topic_of_signal(&name) {
+                    self.begin_with(topic).await?;
                 }
+                after = name;
             }
             if !names.more {
                 return Ok(());
             }
         }
+    }
+
+    async fn begin_with(&self, topic: &str) -> Result<(), Unavailable> {
+        if !self.store.outlives_nodes() {
+            let shown = self.signals.shows_somebody(topic).await;
+            if shown.map_err(unavailable)? {
+                let event = announcement::reset(topic);
+                let event = event.into_iter().collect();
+                publish_announcements(&self.broadcaster, "presence", event).await?;
+            }
+        }
+        self.signals.touch([topic.into()]);
+        Ok(())
     }
 }
 

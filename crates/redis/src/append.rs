@@ -18,12 +18,12 @@ use super::{
     call::{Outcome, call, decode},
     connection::Server,
     entry::Unexpected,
-    reservations::Followed,
     shared::Shared,
 };
 use sse_broadcaster::{
     event::Event,
     history::{AppendError, Appended, Batch, ReservationGuard},
+    internal::Followed,
 };
 
 /// How long an append may take, whatever becomes of it.
@@ -92,7 +92,7 @@ impl Publisher {
                 Ok(()) => return drop(unsent.send(Ok(Appended { ids }))),
                 Err(again) => reserved = again,
             }
-            let is_elsewhere = |followed: Followed| followed.server != at.server;
+            let is_elsewhere = |followed: Followed<Server>| followed.server != at.server;
             if shared.reservations.followed().is_some_and(is_elsewhere)
                 || timeout_at(at.deadline, polled).await.is_err()
             {

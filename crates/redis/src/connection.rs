@@ -19,6 +19,7 @@ use tokio::{
 
 use super::{refusal, script};
 use parking_lot::Mutex;
+use sse_broadcaster::internal::Backoff;
 
 /// How long a connection may take to be made, with its authentication.
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
@@ -26,8 +27,6 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 pub(super) const REPLY_WITHIN: Duration = Duration::from_secs(1);
 /// How often an idle connection is checked for a response.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
-const SHORTEST_BACKOFF: Duration = Duration::from_millis(50);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
 
 /// The URL or the prefix of Redis cannot be used. It has no source, since that may repeat the password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -148,22 +147,6 @@ impl fmt::Display for Address {
     }
 }
 
-/// Waits that double up to a bound, each with a random part, so that nodes do not come in step.
-#[derive(Default)]
-pub(super) struct Backoff(u32);
-
-impl Backoff {
-    pub(super) fn next(&mut self) -> Duration {
-        let most = LONGEST_BACKOFF.min(SHORTEST_BACKOFF * (1 << self.0.min(16)));
-        self.0 += 1;
-        most.mul_f64(0.5 + fastrand::f64() / 2.0)
-    }
-
-    pub(super) fn reset(&mut self) {
-        self.0 = 0;
-    }
-}
-
 /// A connection that many share, kept up by [`SharedConnection::keep`]. Whoever finds it down does not wait.
 #[derive(Default)]
 pub(super) struct SharedConnection {
@@ -219,7 +202,7 @@ impl SharedConnection {
                 self.up.notify_waiters();
                 self.watch(mine).await;
             }
-            let _ = timeout(backoff.next(), self.hint.notified()).await;
+            let _ = timeout(backoff.next_wait(), self.hint.notified()).await;
         }
     }
 

@@ -14,7 +14,7 @@
 //!
 //! # Failover
 //! Connections move to a promoted replica one at a time, while the old primary may live on. What the tail
-//! follows decides (`reservations.rs`): nothing is acknowledged, or read, that another server took or holds.
+//! follows decides (`Reservations` of `sse_broadcaster::internal`): nothing is acknowledged, or read, that another server took or holds.
 
 #![deny(missing_docs)]
 
@@ -27,18 +27,20 @@ mod fill;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod live;
 mod names;
+mod nodes;
 mod options;
 mod poll;
 mod position_key;
 mod presence;
 mod read;
 mod refusal;
-mod reservations;
 mod routing;
 mod script;
 mod settings;
 mod shared;
+mod subscriptions;
 mod tail;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -61,6 +63,7 @@ use tail::Tail;
 pub use connection::BadUrl;
 pub use options::RedisOptions;
 pub use presence::RedisPresence;
+pub use subscriptions::RedisSubscriptions;
 
 /// A history that any number of nodes share. Each node has its own `Redis`, with the same options.
 ///
@@ -151,10 +154,30 @@ impl Redis {
         position_key::keep(&self.shared, new).await
     }
 
+    /// Reports the figures of this node, a short text, under a name that no other node has, beside the log. Returns the
+    /// figures of the nodes that have reported within `keep`, the last first, at most 200.
+    ///
+    /// # Errors
+    /// Redis cannot be reached, or takes no writes.
+    pub async fn report_node(
+        &self,
+        node: &str,
+        figures: &str,
+        keep: Duration,
+    ) -> Result<Vec<String>, Unavailable> {
+        nodes::report(&self.shared, node, figures, keep).await
+    }
+
     /// The members of topics on all nodes, beside the log.
     #[must_use]
     pub fn presence(&self) -> RedisPresence {
         RedisPresence::new(&self.shared)
+    }
+
+    /// The subscriptions of a hub on all nodes, beside the log.
+    #[must_use]
+    pub fn subscriptions(&self) -> RedisSubscriptions {
+        RedisSubscriptions::new(&self.shared)
     }
 
     /// Where it is, without the password.

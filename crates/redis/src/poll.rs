@@ -146,7 +146,8 @@ impl Poll {
             };
         }
         let floor = self.bounds.floor;
-        if position.id == self.birth || position.id == floor {
+        // What came after the birth may be dropped since.
+        if position.id == floor || position.id == self.birth && floor <= self.birth {
             Verdict::Same
         } else if position.id < floor
             && (position.server == server || position.fingerprint.is_none())

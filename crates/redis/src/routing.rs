@@ -8,11 +8,10 @@ use std::{
 use tokio::time::{sleep, timeout};
 
 use super::{
-    connection::{Connection, SharedConnection},
-    reservations::Followed,
+    connection::{Connection, Server, SharedConnection},
     shared::Shared,
 };
-use sse_broadcaster::history::Unavailable;
+use sse_broadcaster::{history::Unavailable, internal::Followed};
 
 /// How long something waits for a connection while another one is there.
 const CONNECTION_WITHIN: Duration = Duration::from_millis(900);
@@ -67,7 +66,7 @@ impl Shared {
     }
 
     /// Has the tail follow what the address leads to now.
-    pub(super) fn leave(&self, followed: Followed) {
+    pub(super) fn leave(&self, followed: Followed<Server>) {
         let left = self
             .left
             .fetch_max(followed.connection + 1, Ordering::AcqRel);

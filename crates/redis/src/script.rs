@@ -26,11 +26,17 @@ pub(super) static NEWEST: Script = script!("common", "entries", "newest");
 pub(super) static RESTORE_KEYS: Script = script!("restore_keys");
 pub(super) static RETAINED: Script = script!("common", "retained");
 pub(super) static NAMES: Script = script!("names");
-pub(super) static PRESENCE_WRITE: Script = script!("common", "presence", "presence_write");
-pub(super) static PRESENCE_BEAT: Script = script!("common", "presence", "presence_beat");
-pub(super) static PRESENCE_PENDING: Script = script!("presence_pending");
-pub(super) static PRESENCE_PUBLISHED: Script = script!("presence_published");
+pub(super) static NODES: Script = script!("common", "nodes");
+pub(super) static PRESENCE_WRITE: Script = script!("common", "live", "presence", "presence_write");
+pub(super) static PRESENCE_BEAT: Script = script!("common", "live", "presence", "presence_beat");
 pub(super) static PRESENCE_READ: Script = script!("presence_read");
+pub(super) static SUBSCRIPTIONS_WRITE: Script =
+    script!("common", "live", "subscriptions", "subscriptions_write");
+pub(super) static SUBSCRIPTIONS_BEAT: Script =
+    script!("common", "live", "subscriptions", "subscriptions_beat");
+pub(super) static SUBSCRIPTIONS_READ: Script = script!("subscriptions_read");
+pub(super) static QUEUE_PENDING: Script = script!("queue_pending");
+pub(super) static QUEUE_PUBLISHED: Script = script!("queue_published");
 
 impl Script {
     const fn new(text: &'static str) -> Self {
@@ -70,11 +76,15 @@ pub(super) async fn load_all(connection: &mut MultiplexedConnection) -> Result<(
         &RESTORE_KEYS,
         &RETAINED,
         &NAMES,
+        &NODES,
         &PRESENCE_WRITE,
         &PRESENCE_BEAT,
-        &PRESENCE_PENDING,
-        &PRESENCE_PUBLISHED,
         &PRESENCE_READ,
+        &SUBSCRIPTIONS_WRITE,
+        &SUBSCRIPTIONS_BEAT,
+        &SUBSCRIPTIONS_READ,
+        &QUEUE_PENDING,
+        &QUEUE_PUBLISHED,
     ];
     for script in scripts {
         script.load(connection).await?;
@@ -109,8 +119,14 @@ pub(super) struct Keys {
     pub(super) retained: String,
     /// Of the cipher of positions; no script uses it.
     pub(super) position_key: String,
+    /// The nodes by when they reported last.
+    pub(super) nodes: String,
+    /// What each node reported.
+    pub(super) figures: String,
     /// What the keys of presence begin with.
     pub(super) presence: String,
+    /// What the keys of a hub's subscriptions begin with.
+    pub(super) subscriptions: String,
     /// How many entries the index of each topic has.
     pub(super) topics: String,
     /// Followed by the topic.
@@ -127,7 +143,10 @@ impl Keys {
             used_filter: key("spent"),
             retained: key("retained"),
             position_key: key("position-key"),
+            nodes: key("nodes"),
+            figures: key("figures"),
             presence: key("presence:"),
+            subscriptions: key("subscriptions:"),
             topics: key("topics"),
             topic: key("topic:"),
         }

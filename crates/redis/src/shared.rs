@@ -15,13 +15,13 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::{
-    connection::{Address, SharedConnection},
-    reservations::Reservations,
+    connection::{Address, Server, SharedConnection},
     script::Keys,
 };
 use sse_broadcaster::{
     event::EventId,
     history::{Bounds, Retention, Stats, Unavailable, Window},
+    internal::Reservations,
 };
 
 pub(super) struct Shared {
@@ -31,7 +31,7 @@ pub(super) struct Shared {
     pub(super) retention: Retention,
     pub(super) window: Arc<Window>,
     pub(super) stats: Stats,
-    pub(super) reservations: Reservations,
+    pub(super) reservations: Reservations<Server>,
     pub(super) appends: Arc<SharedConnection>,
     pub(super) reads: Arc<SharedConnection>,
     /// The epoch that appends are for, ahead of the window's where the tail has yet to hear of it; 0

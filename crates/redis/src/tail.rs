@@ -9,17 +9,16 @@ use ::redis::{RedisError, aio::MultiplexedConnection};
 use tokio::time::sleep;
 
 use super::{
-    connection::{Backoff, Server},
+    connection::Server,
     fill,
     poll::{Poll, TailPosition, Verdict},
     refusal::{is_lost, is_refusal},
-    reservations::Followed,
     script, settings,
     shared::Shared,
 };
 use polling::{FIRST_ENTRIES, REPLY_WITHIN};
 use sse_broadcaster::event::EventId;
-use sse_broadcaster::internal::first_sequence;
+use sse_broadcaster::internal::{Backoff, Followed, first_sequence};
 
 /// See the module.
 pub(super) struct Tail {
@@ -63,7 +62,7 @@ impl Tail {
             self.shared.reservations.disconnected();
             self.shared.is_unreachable(&error);
             self.shared.polled.notify_waiters();
-            sleep(backoff.next()).await;
+            sleep(backoff.next_wait()).await;
         }
     }
 

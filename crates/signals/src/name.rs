@@ -9,9 +9,9 @@ pub const MAX_SIGNAL_NAME_BYTES: usize = MAX_NAME_BYTES - TOPIC_PREFIX.len();
 /// The name of an event that streams of signals use for themselves.
 const DELETED: &str = "deleted";
 
-/// The name of a signal: 1 to [`MAX_SIGNAL_NAME_BYTES`] bytes of UTF-8 without control characters, `*` or
-/// `{`. The names of events that streams use for themselves are reserved: `connected`, `deleted`,
-/// `expiring`, `gap`, `heartbeat`, `position`.
+/// The name of a signal: 1 to [`MAX_SIGNAL_NAME_BYTES`] bytes of UTF-8 without control characters, `*` or `{`, and
+/// neither `.` nor `..`, which no URL can hold as a segment. The names of events that streams use for themselves are
+/// reserved: `connected`, `deleted`, `expiring`, `gap`, `heartbeat`, `position`.
 ///
 /// ```
 /// use sse_broadcaster_signals::SignalName;
@@ -43,6 +43,11 @@ impl SignalName {
         if text == DELETED || RESERVED_NAMES.contains(&text) {
             return Err(refused(&format!(
                 "{text} is what a stream calls an event of its own; choose another one"
+            )));
+        }
+        if matches!(text, "." | "..") {
+            return Err(refused(&format!(
+                "{text} has no address of its own: clients take /signals/{text} for a folder; choose another one"
             )));
         }
         if text.is_empty() || text.contains(|c: char| c.is_control() || matches!(c, '*' | '{')) {
@@ -88,7 +93,16 @@ mod tests {
 
     #[test]
     fn a_signal_name_fits_into_one_line_and_is_not_the_name_of_a_reserved_event() {
-        for name in ["counter", "$x", "a/b", "Zähler", "with space"] {
+        for name in [
+            "counter",
+            "$x",
+            "a/b",
+            "Zähler",
+            "with space",
+            "...",
+            ".a",
+            "a/..",
+        ] {
             assert_eq!(SignalName::new(name).unwrap().as_str(), name);
         }
         let long = "x".repeat(MAX_SIGNAL_NAME_BYTES + 1);
@@ -97,6 +111,8 @@ mod tests {
             "a\nb",
             "*",
             "{a}",
+            ".",
+            "..",
             "connected",
             "expiring",
             "gap",

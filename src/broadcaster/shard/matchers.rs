@@ -7,7 +7,7 @@ mod set;
 use std::collections::{HashMap, HashSet};
 
 use self::{memo::Memo, set::MatcherSet};
-use super::index::{SenderIndex, SenderIndexes};
+use super::sender_indexes::{SenderIndex, SenderIndexes};
 use crate::event::{Matcher, Selector, Topic};
 
 /// By which a matcher of this shard is known. It is used again once nobody subscribes by that matcher.

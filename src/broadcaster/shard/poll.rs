@@ -8,11 +8,11 @@ use std::{
 
 use super::{
     Shard, ShardState,
-    index::SenderIndex,
+    sender_indexes::SenderIndex,
     slice::{Due, WindowSlice},
 };
 use crate::{
-    broadcaster::{item::Events, replay::found::ReadTo},
+    broadcaster::{item::Events, replay::found::ReadTo, stats::Ended},
     event::{EventId, Selector},
     history::Window,
     sse::{Cursor, Ending, Ping, Sender},
@@ -48,9 +48,10 @@ pub(in crate::broadcaster) enum Next {
         last_sent: EventId,
         at: EventId,
     },
-    /// Cuts the stream behind this reconnection time: the server is going away.
+    /// Cuts the stream behind this reconnection time: the server is going away, or an operator ends the stream.
     End {
         retry: Duration,
+        ended: Ended,
     },
     /// Cuts the stream at once: its grant is over.
     Cut,
@@ -199,23 +200,27 @@ impl Shard {
         next
     }
 
-    /// A stream begins: history was read up to here, and `sent` is the last id that it is sent with that. How long
-    /// it will last, if its client is to be sent that at once.
+    /// A stream begins after a position: history was read up to here, and `sent` is the last id that it is sent with
+    /// that. How long it will last, if its client is to be sent that at once.
     pub(in crate::broadcaster) fn has_begun(
         &self,
         window: &Window,
         index: SenderIndex,
+        after: EventId,
         read_to: ReadTo,
         sent: EventId,
     ) -> Option<Duration> {
         let mut senders = self.senders.lock();
-        let state = self.state.lock();
+        let state = &mut *self.state.lock();
+        if let Some(connections) = &mut state.connections {
+            connections.begins_after(index, after);
+        }
         let sender = &mut senders[index as usize];
         sender.has_been_sent(sent);
         if sender.cursor == Cursor::Opening {
             sender.begin_in(read_to.epoch, window.head().epoch);
         }
-        self.move_cursor(sender, &state, read_to);
+        self.move_cursor(sender, state, read_to);
         sender.take_expiring()
     }
 
@@ -287,8 +292,10 @@ impl ShardState {
         match sender.ending? {
             // One that is gone is not polled.
             Ending::Expired | Ending::Gone => Some(Next::Cut),
+            Ending::Disconnect { retry_ms } => Some(end_after(retry_ms, Ended::Disconnected)),
             Ending::Drain { retry_ms } => {
-                (self.drain_deadline? <= Instant::now()).then(|| end_after(retry_ms))
+                let is_over = self.drain_deadline? <= Instant::now();
+                is_over.then(|| end_after(retry_ms, Ended::Drained))
             }
         }
     }
@@ -296,7 +303,7 @@ impl ShardState {
     /// What is due to a sender of the shard's epoch that was sent all events.
     fn due_beside_events(&self, sender: &mut Sender) -> Next {
         if let Some(Ending::Drain { retry_ms }) = sender.ending {
-            return end_after(retry_ms);
+            return end_after(retry_ms, Ended::Drained);
         }
         if let Some(at) = self.positions.due(sender.last_sent) {
             sender.has_been_sent(at);
@@ -305,18 +312,15 @@ impl ShardState {
         if let Some(ping) = sender.timers.take_ping() {
             return Next::Ping(ping);
         }
-        let complete_to = match sender.cursor {
-            // Senders that a walk has not visited yet lack what it is about.
-            Cursor::Live(id) if self.is_walking => Some(id),
-            Cursor::Live(id) => Some(id.max(self.position.id)),
-            Cursor::Opening | Cursor::Due(_) => None,
-        };
+        let is_live = matches!(sender.cursor, Cursor::Live(_));
+        let complete_to = is_live.then(|| self.complete_to(sender)).flatten();
         Next::Wait { complete_to }
     }
 }
 
-fn end_after(retry_ms: u32) -> Next {
+fn end_after(retry_ms: u32, ended: Ended) -> Next {
     Next::End {
         retry: Duration::from_millis(retry_ms.into()),
+        ended,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Shard, index::SenderIndex};
+use super::{Shard, sender_indexes::SenderIndex};
 use crate::{
     broadcaster::polls::Polls,
     event::EventId,

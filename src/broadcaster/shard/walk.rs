@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, task::Waker};
 
-use super::{Shard, VISITS_PER_LOCK, index::SenderIndex, slice::WindowSlice};
+use super::{Shard, VISITS_PER_LOCK, sender_indexes::SenderIndex, slice::WindowSlice};
 use crate::{
     event::EventId,
     history::{Limit, LogPosition, Window},
@@ -38,10 +38,10 @@ impl Shard {
         let Some(mut walk) = self.begin(window) else {
             return false;
         };
-        let mut holds = 0;
+        let mut holds = 0_usize;
         while self.visit(&mut walk) {
             holds += 1;
-            if holds % HOLDS_PER_TURN == 0 {
+            if holds.is_multiple_of(HOLDS_PER_TURN) {
                 tokio::task::yield_now().await;
             }
         }
@@ -140,6 +140,9 @@ impl Shard {
             state.is_walking = false;
             let selectors = state.sweep(&mut senders);
             self.has_walked_to(state.position);
+            if let Some(connections) = &mut state.connections {
+                connections.has_offered(walk.slice.tail.to.id);
+            }
             // Elsewhere the shard was empty meanwhile, and began anew with the next that joined.
             let is_here = state.position == walk.slice.tail.to;
             let overdue = is_here.then(|| state.positions.walked(&walk.slice.tail));

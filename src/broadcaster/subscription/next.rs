@@ -45,7 +45,7 @@ impl Subscription {
             Next::Ping(Ping::Block) => send(Notice::Position(self.position())),
             Next::Heartbeat => send(Notice::Heartbeat(SystemTime::now())),
             Next::Expiring { after } => send(Notice::Expiring { after: *after }),
-            Next::End { retry } => self.end(Ended::Drained, *retry),
+            Next::End { retry, ended } => self.end(*ended, *retry),
             Next::Cut => {
                 self.ended = Ended::GrantEnded;
                 self.stage = Stage::Disconnected;
@@ -58,12 +58,14 @@ impl Subscription {
     /// History went on in another epoch.
     fn pass_gap(&mut self, last_sent: EventId, at: EventId) -> Step {
         if self.state.is_none() && !std::mem::replace(&mut self.connected, true) {
+            self.shard.begins_after(self.index, at);
             return send(Notice::Connected(self.shown(at)));
         }
         self.head = self.head.min(at);
         let oldest = self.inner.history.bounds().oldest;
         self.read_state_behind_gap();
         let requested = self.shown(last_sent).to_string();
+        self.shard.has_sent_gap(self.index, last_sent, at);
         send(self.gap(requested, at, oldest))
     }
 

@@ -67,24 +67,27 @@ impl Subscription {
         if let Some(state) = &mut self.state {
             state.are_complete();
         }
-        let gap = replay
-            .gap
-            .then(|| self.gap(start.requested(), replay.after, replay.oldest));
+        let gap = replay.gap.then(|| {
+            let after = self.inner.positions.id_before(start);
+            self.shard.has_sent_gap(self.index, after, replay.after);
+            self.gap(start.requested(), replay.after, replay.oldest)
+        });
         let is_first = !std::mem::replace(&mut self.connected, true);
         let connected = is_first.then(|| {
-            let positions = &self.inner.positions;
-            let brought = match start {
-                // Behind a state it is the state's position, which the client did not bring.
-                Start::After(text) if self.state.is_none() => text,
-                _ => "",
+            // Behind a state it is the state's position, which the client did not choose.
+            let start = if self.state.is_none() {
+                start
+            } else {
+                &Start::Live
             };
-            Notice::Connected(positions.shown_again(replay.after, &self.selector, brought))
+            let positions = &self.inner.positions;
+            Notice::Connected(positions.shown_start(replay.after, start, &self.selector, self.salt))
         });
         let sent = replay.last_id().unwrap_or(replay.after);
         let window = &self.inner.window;
         let expiring = self
             .shard
-            .has_begun(window, self.index, replay.read_to(), sent)
+            .has_begun(window, self.index, replay.after, replay.read_to(), sent)
             .map(|after| Notice::Expiring { after });
         let notices = [gap, connected, expiring].into_iter().flatten();
         let items: Vec<_> = notices
@@ -118,7 +121,7 @@ mod tests {
     struct Plain;
 
     impl PositionCipher for Plain {
-        fn encrypt(&self, id: EventId) -> [u8; 16] {
+        fn encrypt(&self, id: EventId, _: u32) -> [u8; 16] {
             let number = (u128::from(id.ms()) << 64) | u128::from(id.seq());
             number.to_be_bytes()
         }
@@ -156,7 +159,7 @@ mod tests {
         let broadcaster = Broadcaster::start(memory, options).unwrap();
         let private = Event::builder("").topic("a").private().build().unwrap();
         let id = broadcaster.publish_one(private).await.unwrap();
-        let encrypted = Position::Encrypted(Plain.encrypt(id));
+        let encrypted = Position::Encrypted(Plain.encrypt(id, 0));
         let unknown = EventId::new(id.ms(), id.seq() + 1).to_string();
         let all = Selector::all;
 

@@ -59,6 +59,7 @@ impl Subscription {
         let mut gap = None;
         if replay.gap {
             let requested = self.shown(last_sent).to_string();
+            self.shard.has_sent_gap(self.index, last_sent, replay.after);
             let notice = self.gap(requested, replay.after, replay.oldest);
             if self.read_state_behind_gap() {
                 return Some(send(notice));

@@ -26,7 +26,8 @@ end
 
 local function is_known(id)
   if is_before(id, birth) then return false end
-  return id == birth or id == floor or #call('XRANGE', log, id, id) > 0
+  -- What came after the birth may be dropped since.
+  return id == floor or id == birth and not is_before(birth, floor) or #call('XRANGE', log, id, id) > 0
 end
 
 -- What has come into the log since a time is all there, unless that is older than what was lost.

@@ -1,0 +1,243 @@
+//! What presence and the subscriptions of a hub have in common: each node reports that it lives, what it has written
+//! ends with it, and one node at a time publishes the queue of what has changed.
+
+use std::{sync::Arc, time::Duration};
+
+use ::redis::{Cmd, Value};
+use parking_lot::Mutex;
+use sse_broadcaster::history::Unavailable;
+
+use super::{
+    entry::{self, Unexpected},
+    refusal::is_lost,
+    script::{self, Script},
+    shared::Shared,
+};
+
+/// For how long one node publishes changes, if it does not say that it is done.
+const PUBLISHES_FOR: Duration = Duration::from_secs(2);
+/// Most steps in which the members of dead nodes are removed, in one beat.
+const MAX_SWEEPS: usize = 1_000;
+
+/// Keys whose members belong to nodes, and the name of this node in them.
+pub(super) struct LiveNodes {
+    pub(super) shared: Arc<Shared>,
+    keys: Keys,
+    node: Mutex<Node>,
+}
+
+/// By which name this node is known; another one each time that it has to begin again.
+#[derive(Clone)]
+struct Node {
+    id: String,
+    is_known: bool,
+}
+
+impl Node {
+    fn new() -> Self {
+        Self {
+            id: format!("{:032x}", fastrand::u128(..)),
+            is_known: false,
+        }
+    }
+}
+
+struct Keys {
+    nodes: String,
+    /// Of presence, or of subscriptions.
+    own: String,
+    pending: String,
+    last_beat: String,
+    publisher: String,
+    /// What all of them begin with.
+    prefix: String,
+}
+
+/// What this node has written under its name.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Written {
+    /// How many members; `None` if that is not known.
+    pub(super) members: Option<usize>,
+    /// The number of the last batch; 0 if there was none, or they have no numbers.
+    pub(super) batch: u64,
+}
+
+/// What a beat found.
+#[derive(Default)]
+pub(super) struct Beaten {
+    /// The state does not hold what this node has written.
+    pub(super) is_lost: bool,
+    /// What scripts returned for the members of dead nodes.
+    pub(super) swept: Vec<Arc<str>>,
+}
+
+impl LiveNodes {
+    /// `own` is the name of the one further key of the scripts.
+    pub(super) fn new(shared: &Arc<Shared>, prefix: &str, own: &str) -> Self {
+        let key = |name: &str| format!("{prefix}{name}");
+        Self {
+            keys: Keys {
+                nodes: key("nodes"),
+                own: key(own),
+                pending: key("pending"),
+                last_beat: key("beat"),
+                publisher: key("publisher"),
+                prefix: prefix.to_owned(),
+            },
+            shared: Arc::clone(shared),
+            node: Mutex::new(Node::new()),
+        }
+    }
+
+    /// Runs a call that changes something.
+    pub(super) async fn run(&self, call: &Cmd) -> Result<Value, Unavailable> {
+        let shared = &self.shared;
+        let mut connection = shared.connection(&shared.appends).await?;
+        let done = script::run(call, &mut connection.multiplexed).await;
+        done.map_err(|error| {
+            if is_lost(&error) {
+                shared.appends.drop_broken(&connection);
+            }
+            shared.unavailable_by(error)
+        })
+    }
+
+    /// A call of a script that changes members, up to its own arguments.
+    pub(super) fn change(&self, script: &Script) -> Cmd {
+        let keys = &self.keys;
+        let all = [&keys.nodes, &keys.own, &keys.pending, &keys.last_beat];
+        let mut call = script.call(&all.map(String::as_str));
+        let random = format!("{:032x}", fastrand::u128(..));
+        call.arg(&keys.prefix).arg(random).arg(self.id());
+        call
+    }
+
+    /// A call of a script that reads members, up to its own arguments.
+    pub(super) fn look(&self, script: &Script) -> Cmd {
+        let mut call = script.call(&[&self.keys.own]);
+        call.arg(&self.keys.prefix);
+        call
+    }
+
+    fn id(&self) -> String {
+        self.node.lock().id.clone()
+    }
+
+    /// Begins again under another name, if this one was known: what is left under it is removed like the members of
+    /// a dead node.
+    fn rename(&self) -> bool {
+        let mut node = self.node.lock();
+        let was_known = node.is_known;
+        if was_known {
+            *node = Node::new();
+        }
+        was_known
+    }
+
+    async fn report(
+        &self,
+        script: &Script,
+        heartbeat: Duration,
+        written: Written,
+    ) -> Result<Reported, Unavailable> {
+        let mut call = self.change(script);
+        call.arg(u64::try_from(heartbeat.as_millis()).unwrap_or(u64::MAX));
+        let members = written.members;
+        call.arg(members.map_or_else(String::new, |members| members.to_string()));
+        call.arg(written.batch);
+        self.read_reply(self.run(&call).await?, reported)
+    }
+
+    /// Reports by this script that the node lives, until no dead node has members.
+    pub(super) async fn beat(
+        &self,
+        script: &Script,
+        heartbeat: Duration,
+        written: Written,
+    ) -> Result<Beaten, Unavailable> {
+        let (mut beaten, unknown) = (Beaten::default(), Written::default());
+        let mut reported = self.report(script, heartbeat, written).await?;
+        if !reported.is_whole {
+            beaten.is_lost = true;
+            if self.rename() {
+                let swept = self.report(script, heartbeat, unknown).await?.topics;
+                reported.topics.extend(swept);
+            }
+        }
+        self.node.lock().is_known = true;
+        beaten.swept.append(&mut reported.topics);
+        for _ in 0..MAX_SWEEPS {
+            if !reported.has_more {
+                break;
+            }
+            reported = self.report(script, heartbeat, unknown).await?;
+            beaten.swept.append(&mut reported.topics);
+        }
+        beaten.swept.sort_unstable();
+        beaten.swept.dedup();
+        Ok(beaten)
+    }
+
+    /// The oldest changes to be published, as the scripts pushed them.
+    pub(super) async fn pending<T>(
+        &self,
+        limit: usize,
+        read: impl Fn(&str) -> Result<T, Unexpected>,
+    ) -> Result<Vec<T>, Unavailable> {
+        let keys = [self.keys.pending.as_str(), self.keys.publisher.as_str()];
+        let mut call = script::QUEUE_PENDING.call(&keys);
+        let within = u64::try_from(PUBLISHES_FOR.as_millis()).unwrap_or(u64::MAX);
+        call.arg(self.id()).arg(limit).arg(within);
+        let read_all = |reply| {
+            let changes = entry::list(reply)?.into_iter();
+            changes.map(|change| read(&entry::text(change)?)).collect()
+        };
+        self.read_reply(self.run(&call).await?, read_all)
+    }
+
+    /// Removes the oldest changes, which were published.
+    pub(super) async fn published(&self, first: &str, count: usize) -> Result<(), Unavailable> {
+        let mut call = script::QUEUE_PUBLISHED.call(&[&self.keys.pending]);
+        call.arg(first).arg(count);
+        self.run(&call).await?;
+        Ok(())
+    }
+
+    /// Reads a reply.
+    ///
+    /// # Errors
+    /// It is not what a script of this version replies.
+    pub(super) fn read_reply<T>(
+        &self,
+        reply: Value,
+        read: impl FnOnce(Value) -> Result<T, Unexpected>,
+    ) -> Result<T, Unavailable> {
+        read(reply).map_err(|error| self.shared.unavailable_by(error))
+    }
+}
+
+/// The reply to a beat.
+struct Reported {
+    is_whole: bool,
+    has_more: bool,
+    topics: Vec<Arc<str>>,
+}
+
+fn reported(reply: Value) -> Result<Reported, Unexpected> {
+    let [is_whole, has_more, topics] = entry::parts(reply)?;
+    let topics = entry::list(topics)?.into_iter().map(shared_text);
+    Ok(Reported {
+        is_whole: entry::number(is_whole)? == 1,
+        has_more: entry::number(has_more)? == 1,
+        topics: topics.collect::<Result<_, _>>()?,
+    })
+}
+
+pub(super) fn shared_text(value: Value) -> Result<Arc<str>, Unexpected> {
+    entry::text(value).map(Arc::from)
+}
+
+/// `None` for the empty text.
+pub(super) fn some(text: Arc<str>) -> Option<Arc<str>> {
+    Some(text).filter(|text| !text.is_empty())
+}
