@@ -8,13 +8,16 @@
 
 mod client;
 mod live;
+#[path = "../../tests/support/postgres.rs"]
+#[allow(dead_code, reason = "tests use the rest of it")]
+mod postgres;
 mod publish;
 #[path = "../support/redis.rs"]
 mod redis;
 mod replay;
 mod server;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// One line of the table.
 struct Row {
@@ -44,6 +47,15 @@ fn percentile_99(mut samples: Vec<Duration>) -> Duration {
     samples[samples.len() * 99 / 100]
 }
 
+/// Waits until this holds.
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 type Measure = fn() -> Vec<Row>;
 
 fn main() {
@@ -53,10 +65,11 @@ fn main() {
         .collect();
     let is_selected = |name: &str| parts.is_empty() || parts.iter().any(|part| name.contains(part));
     println!("| what | measured | ratio | bound |\n|---|---|---|---|");
-    let rows: [(&str, Measure); 6] = [
+    let rows: [(&str, Measure); 7] = [
         ("publishers", publish::many),
         ("one publisher", publish::one),
         ("redis", publish::redis),
+        ("postgres", publish::postgres),
         ("topic", replay::one_topic),
         ("live", live::during_replays),
         ("long", replay::long_log),

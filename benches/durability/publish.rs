@@ -8,6 +8,7 @@ use std::{
 
 use crate::{
     Row, client, median,
+    postgres::PostgresServer,
     redis::RedisServer,
     server::{Server, directory},
 };
@@ -121,7 +122,7 @@ pub fn redis() -> Vec<Row> {
         };
         let url = format!("redis://127.0.0.1:{}", redis.port);
         let server = Server::start(&["--redis-url", &url]);
-        wait_for_redis(&server);
+        wait_for_history(&server);
         through.push(per_second(&publish(&server, PUBLISHERS)));
         alone.push(median(publish(&server, 1)));
     }
@@ -136,7 +137,36 @@ pub fn redis() -> Vec<Row> {
     }]
 }
 
-fn wait_for_redis(server: &Server) {
+pub fn postgres() -> Vec<Row> {
+    const PUBLISHERS: usize = 64;
+    if !PostgresServer::is_installed() {
+        return Vec::new();
+    }
+    let (mut disk, mut through, mut alone) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let directory = directory();
+        let server = Server::on(&directory.path().join("log"), &["--sync", "always"]);
+        disk.push(per_second(&publish(&server, PUBLISHERS)));
+        drop(server);
+        let postgres =
+            PostgresServer::start_with(&["-c", "fsync=on", "-c", "shared_buffers=128MB"]);
+        let server = Server::start(&["--postgres-url", &postgres.url()]);
+        wait_for_history(&server);
+        through.push(per_second(&publish(&server, PUBLISHERS)));
+        alone.push(median(publish(&server, 1)));
+    }
+    let (disk, through, alone) = (median_of(disk), median_of(through), median(alone));
+    vec![Row {
+        what: "64 publishers, through one node, PostgreSQL beside it",
+        measured: format!(
+            "{through:.0}/s; --data-dir --sync always {disk:.0}/s; one publisher's median answer {alone:.1?}"
+        ),
+        ratio: through / disk,
+        bound: "≥ 0.4",
+    }]
+}
+
+fn wait_for_history(server: &Server) {
     use std::io::Read as _;
     loop {
         let mut socket = std::net::TcpStream::connect(server.address).expect("connected");

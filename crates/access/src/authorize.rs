@@ -80,9 +80,14 @@ pub trait Authorize: fmt::Debug + Send + Sync {
         &[]
     }
 
-    /// Whether it needs the request's cookies.
+    /// Whether it needs the request's cookies: clients sign in to an application.
     fn wants_cookies(&self) -> bool {
         false
+    }
+
+    /// Whether a client can send it a token.
+    fn takes_tokens(&self) -> bool {
+        true
     }
 }
 
@@ -187,6 +192,10 @@ impl Authorize for Open {
         _credentials: &'a Credentials<'a>,
     ) -> BoxFuture<'a, Result<Arc<Grants>, AuthorizeError>> {
         std::future::ready(Ok(self.0.clone())).boxed()
+    }
+
+    fn takes_tokens(&self) -> bool {
+        false
     }
 }
 

@@ -18,6 +18,8 @@ pub const DEFAULT_BYTES: usize = 64 << 20;
 const SHARDS: usize = 16;
 /// What an entry takes beside its value.
 const ENTRY_BYTES: usize = 64;
+/// Most entries in a half of a shard, for the memory of many: two million in all.
+const MAX_IN_HALF: usize = u16::MAX as usize;
 /// Entries that are allocated at once.
 const PIECE: usize = 64;
 /// In units of this, entries end: for the memory of many, that is kept in 32 bits.
@@ -57,7 +59,7 @@ struct Shard<V> {
 /// a while, whenever it grows, which the allocator keeps.
 struct Half<V> {
     pieces: Vec<Vec<Entry<V>>>,
-    places: HashTable<u32>,
+    places: HashTable<u16>,
     hasher: RandomState,
     bytes: usize,
 }
@@ -87,7 +89,7 @@ impl<V> Half<V> {
     }
 
     fn get(&self, key: &Digest) -> Option<&Entry<V>> {
-        let is_it = |place: &u32| entry(&self.pieces, *place).key == *key;
+        let is_it = |place: &u16| entry(&self.pieces, *place).key == *key;
         let place = self.places.find(self.hasher.hash_one(key), is_it)?;
         Some(entry(&self.pieces, *place))
     }
@@ -96,32 +98,32 @@ impl<V> Half<V> {
     fn insert(&mut self, new: Entry<V>) {
         self.bytes += new.bytes as usize;
         let hash = self.hasher.hash_one(new.key);
-        let is_it = |place: &u32| entry(&self.pieces, *place).key == new.key;
+        let is_it = |place: &u16| entry(&self.pieces, *place).key == new.key;
         if let Some(place) = self.places.find(hash, is_it).copied() {
             let (piece, at) = parts(place);
             let replaced = std::mem::replace(&mut self.pieces[piece][at], new);
             self.bytes -= replaced.bytes as usize;
             return;
         }
-        // Bounded by the entries of the cache.
-        let place = u32::try_from(self.len()).expect("fewer than 2^32 entries");
+        // A half has `MAX_IN_HALF` entries at most.
+        let place = u16::try_from(self.len()).expect("fewer than 2^16 entries");
         let (piece, _) = parts(place);
         if piece == self.pieces.len() {
             self.pieces.push(Vec::with_capacity(PIECE));
         }
         self.pieces[piece].push(new);
         let (pieces, hasher) = (&self.pieces, &self.hasher);
-        let hash_of = |place: &u32| hasher.hash_one(entry(pieces, *place).key);
+        let hash_of = |place: &u16| hasher.hash_one(entry(pieces, *place).key);
         self.places.insert_unique(hash, place, hash_of);
     }
 }
 
 /// In which piece, and where in it.
-fn parts(place: u32) -> (usize, usize) {
-    (place as usize / PIECE, place as usize % PIECE)
+fn parts(place: u16) -> (usize, usize) {
+    (usize::from(place) / PIECE, usize::from(place) % PIECE)
 }
 
-fn entry<V>(pieces: &[Vec<Entry<V>>], place: u32) -> &Entry<V> {
+fn entry<V>(pieces: &[Vec<Entry<V>>], place: u16) -> &Entry<V> {
     let (piece, at) = parts(place);
     &pieces[piece][at]
 }
@@ -137,7 +139,7 @@ impl<V: Clone> Cache<V> {
         Self {
             shards: (0..SHARDS).map(|_| shard()).collect(),
             began: Instant::now(),
-            max_entries: max_entries / SHARDS / 2,
+            max_entries: (max_entries / SHARDS / 2).min(MAX_IN_HALF),
             max_bytes: max_bytes / SHARDS / 2,
         }
     }

@@ -45,10 +45,12 @@ struct Claims {
     user: Option<Arc<str>>,
     token_id: Option<Box<str>>,
     issuer: Option<Arc<str>>,
+    key_id: Option<Arc<str>>,
     issued_at: Option<SystemTime>,
     expires_at: Option<SystemTime>,
     payloads: Vec<(PatternSet, Value)>,
     origin: Origin,
+    is_admin: bool,
 }
 
 /// Where grants come from.
@@ -83,7 +85,7 @@ impl Grants {
         ANONYMOUS.clone()
     }
 
-    /// Everything, without end.
+    /// Everything, the rights of an operator included, without end.
     #[must_use]
     pub fn unrestricted() -> Arc<Self> {
         let all = PatternSet::all;
@@ -91,6 +93,7 @@ impl Grants {
             .subscribe(all())
             .publish(all())
             .presence(all())
+            .admin()
             .origin(Origin::Operator)
             .build()
     }
@@ -137,6 +140,12 @@ impl Grants {
         self.claims.user.as_deref()
     }
 
+    /// The same, to be shared by all that is kept about the client.
+    #[must_use]
+    pub fn shared_user(&self) -> Option<Arc<str>> {
+        self.claims.user.clone()
+    }
+
     /// `jti` of the token.
     #[must_use]
     pub fn token_id(&self) -> Option<&str> {
@@ -147,6 +156,12 @@ impl Grants {
     #[must_use]
     pub fn issuer(&self) -> Option<&str> {
         self.claims.issuer.as_deref()
+    }
+
+    /// The id of the key that signed the token, if the key has one.
+    #[must_use]
+    pub fn key_id(&self) -> Option<&str> {
+        self.claims.key_id.as_deref()
     }
 
     /// `iat` of the token, or when the application answered.
@@ -184,6 +199,12 @@ impl Grants {
             .filter(|payload| !payload.is_null())
     }
 
+    /// Whether the client has the rights of an operator.
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        self.claims.is_admin
+    }
+
     /// Where they come from.
     #[must_use]
     pub fn origin(&self) -> Origin {
@@ -203,7 +224,9 @@ impl Hash for Grants {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let claims = &self.claims;
         (&claims.subscribe, &claims.publish, &claims.presence).hash(state);
-        (&claims.user, &claims.token_id, &claims.issuer).hash(state);
-        (claims.issued_at, claims.expires_at, claims.origin).hash(state);
+        (&claims.user, &claims.token_id).hash(state);
+        (&claims.issuer, &claims.key_id).hash(state);
+        (claims.issued_at, claims.expires_at).hash(state);
+        (claims.origin, claims.is_admin).hash(state);
     }
 }

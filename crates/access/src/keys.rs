@@ -52,7 +52,7 @@ struct Inner {
 
 /// One key that verifies.
 pub(crate) struct Key {
-    id: Option<Box<str>>,
+    id: Option<Arc<str>>,
     algorithms: Vec<Algorithm>,
     verifying: DecodingKey,
 }
@@ -228,6 +228,10 @@ impl Key {
 
     pub(crate) fn id(&self) -> Option<&str> {
         self.id.as_deref()
+    }
+
+    pub(crate) fn shared_id(&self) -> Option<Arc<str>> {
+        self.id.clone()
     }
 
     pub(crate) fn allows(&self, algorithm: Algorithm) -> bool {

@@ -20,6 +20,7 @@ use jsonwebtoken::Algorithm;
 use crate::{
     grants::{Grants, Origin},
     issuer::{Issuer, Issuers, Purpose},
+    keys::Key,
     pattern::BaseUrl,
 };
 
@@ -72,7 +73,7 @@ pub struct Verified {
     /// The issuer's name in the settings.
     pub issuer: Arc<str>,
     /// The id of the key that signed it, if that has one.
-    pub key_id: Option<Box<str>>,
+    pub key_id: Option<Arc<str>>,
 }
 
 /// Whether the rules of Mercure 1.0 apply to a token, as its header says, whether it is right or not: to answer in
@@ -139,7 +140,7 @@ impl Parsed<'_> {
     }
 
     /// The id of the issuer's key that signed it.
-    fn signed_by(&self, issuer: &Issuer) -> Result<Option<Box<str>>, Check> {
+    fn signed_by(&self, issuer: &Issuer) -> Result<Option<Arc<str>>, Check> {
         let wrong_algorithm = || Check::Algorithm {
             alg: shown(&self.header.alg),
         };
@@ -160,15 +161,13 @@ impl Parsed<'_> {
         let signer = allowed
             .take(MAX_TRIES)
             .find(|key| key.verifies(self.message, self.signature, algorithm));
-        signer
-            .map(|key| key.id().map(Into::into))
-            .ok_or(Check::Signature)
+        signer.map(Key::shared_id).ok_or(Check::Signature)
     }
 
     fn check_claims(
         &self,
         issuer: &Issuer,
-        key_id: Option<Box<str>>,
+        key_id: Option<Arc<str>>,
         context: Context<'_>,
     ) -> Result<Verified, TokenError> {
         let (claims, leeway, now) = (&self.claims, issuer.clock_leeway(), context.now);
@@ -209,6 +208,9 @@ impl Parsed<'_> {
         }
         if let Some(id) = text(claims, "jti")? {
             builder = builder.token_id(id);
+        }
+        if let Some(id) = &key_id {
+            builder = builder.key_id(Arc::clone(id));
         }
         if let Some(at) = issued_at {
             builder = builder.issued_at(at);

@@ -85,7 +85,7 @@ static VALUES: [HeaderValue; 16] = [
     HeaderValue::from_static("true"),
     HeaderValue::from_static("Origin"),
     HeaderValue::from_static("Accept"),
-    HeaderValue::from_static("etag, event-head, event-id"),
+    HeaderValue::from_static("etag, event-head, event-id, retry-after"),
     HeaderValue::from_static("1"),
     HeaderValue::from_static("Bearer"),
 ];

@@ -5,5 +5,5 @@ pub use crate::{
     head::Head,
     link::{Framing, Link},
     pieces::Pieces,
-    response::head_of,
+    response::{admit_reader, head_of},
 };

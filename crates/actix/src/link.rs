@@ -1,6 +1,11 @@
 //! The state that a response and the server's own connection under it share. Both are on one thread.
 
-use std::cell::Cell;
+use std::{
+    cell::{Cell, OnceCell},
+    task::{Context, Poll},
+};
+
+use sse_broadcaster::broadcaster::DisconnectWatch;
 
 /// How the body of a request is framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +31,8 @@ pub struct Link {
     replaying: Cell<bool>,
     stalled: Cell<bool>,
     unacknowledged: Cell<bool>,
+    /// Set with the stream, which is the connection's last response.
+    disconnect: OnceCell<DisconnectWatch>,
 }
 
 impl Link {
@@ -70,6 +77,22 @@ impl Link {
     pub fn begin_websocket(&self) {
         self.streaming.set(true);
         self.websocket.set(true);
+    }
+
+    /// Sets by what it is noticed that an operator disconnects the stream, where one can.
+    pub fn watch_disconnect(&self, watch: Option<DisconnectWatch>) {
+        if let Some(watch) = watch {
+            // There is one stream on a connection.
+            let _ = self.disconnect.set(watch);
+        }
+    }
+
+    /// Ready once an operator has disconnected the stream. The connection asks while its socket is full, since then the
+    /// stream is not polled.
+    pub fn poll_disconnected(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.disconnect
+            .get()
+            .map_or(Poll::Pending, |watch| watch.poll(cx))
     }
 
     /// Whether the response is a stream or a WebSocket.

@@ -13,7 +13,7 @@ use actix_web::{
 };
 use futures_util::{TryStreamExt as _, stream};
 use sse_broadcaster::history::Unavailable;
-use sse_broadcaster_http::{Body, RefusalNote, Response, is_chunked};
+use sse_broadcaster_http::{AppState, Body, RefusalNote, Response, is_chunked};
 
 use crate::{
     head::Head,
@@ -43,6 +43,16 @@ pub(crate) fn respond(request: &HttpRequest, response: Response) -> HttpResponse
         }
         Body::Stream(opened) => begin(request, &mut head, |link| StreamBody::new(*opened, link)),
         Body::Reconnect(retry) => begin(request, &mut head, |link| ReconnectBody::new(retry, link)),
+    }
+}
+
+/// Lets pages of origins that may read see a response that another route made.
+pub fn admit_reader(response: &mut HttpResponse, state: &AppState, request: &Head<'_>) {
+    let mut added = http::HeaderMap::new();
+    sse_broadcaster_http::admit_reader(&mut added, &state.gate, request);
+    let added = added.iter();
+    for (name, value) in added.filter_map(|(name, value)| headers::convert(name, value)) {
+        response.headers_mut().insert(name, value);
     }
 }
 

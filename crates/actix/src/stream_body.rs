@@ -30,6 +30,9 @@ pub(crate) struct StreamBody {
 
 impl StreamBody {
     pub(crate) fn new(opened: OpenedStream, link: Option<Rc<Link>>) -> Self {
+        if let Some(link) = &link {
+            link.watch_disconnect(opened.stream.disconnect_watch());
+        }
         Self {
             stream: opened.stream,
             link,

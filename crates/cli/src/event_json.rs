@@ -27,6 +27,8 @@ pub(crate) struct EventJson<'a> {
     pub(crate) retry: Option<u64>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) private: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) finish: bool,
 }
 
 impl<'a> EventJson<'a> {
@@ -40,6 +42,7 @@ impl<'a> EventJson<'a> {
             data,
             retry: None,
             private: fields.private,
+            finish: false,
         }
     }
 }

@@ -38,6 +38,8 @@ struct IncomingEvent {
     retry: Option<u64>,
     #[serde(default)]
     private: bool,
+    #[serde(default)]
+    finish: bool,
     #[serde(rename = "time")]
     _time: Option<IgnoredAny>,
 }
@@ -80,6 +82,7 @@ impl InputLine {
             data: &incoming.data,
             retry: incoming.retry,
             private: incoming.private,
+            finish: incoming.finish,
         })
     }
 

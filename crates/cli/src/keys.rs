@@ -1,7 +1,7 @@
 //! Keys of publishers and operators: from flags, the environment or a file.
 
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     io::{self, Read as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
@@ -22,7 +22,7 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 pub struct KeyFile {
     /// Each with the number of its line.
     keys: Vec<(usize, Secret)>,
-    mode: u32,
+    access: FileAccess,
     flag: &'static str,
     path: PathBuf,
 }
@@ -34,11 +34,8 @@ impl KeyFile {
     /// When it cannot be read, is too long, or holds no key.
     pub fn read(flag: &'static str, path: &Path) -> Result<Self, BadSetting> {
         let bad = |why: String| BadSetting(format!("{flag} {}: {why}", path.display()));
-        let read = read_bounded(path, MAX_FILE_BYTES);
-        let (text, mode) = read.map_err(|error| bad(error.to_string()))?;
-        if text.len() as u64 > MAX_FILE_BYTES {
-            return Err(bad(format!("it is longer than {MAX_FILE_BYTES} bytes")));
-        }
+        let read = read_within(path, MAX_FILE_BYTES);
+        let (text, access) = read.map_err(|error| bad(error.to_string()))?;
         let keys = keys_of(&text);
         if keys.is_empty() {
             return Err(bad("it holds no key; write one a line".to_owned()));
@@ -48,7 +45,7 @@ impl KeyFile {
         }
         Ok(Self {
             keys,
-            mode,
+            access,
             flag,
             path: path.to_owned(),
         })
@@ -74,38 +71,77 @@ impl KeyFile {
         self.keys.into_iter().next().map(|(_, key)| key)
     }
 
-    /// A warning where others than its owner can read the file.
+    /// A warning where others than this process needs can read the file.
     #[must_use]
     pub fn exposure(&self) -> Option<String> {
-        exposure(self.flag, &self.path, self.mode)
+        self.access.exposure(self.flag, &self.path)
     }
 }
 
-/// The text of a file and its mode. Of a file that is longer, `max_bytes` and one more are read.
+/// Who may read a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileAccess {
+    mode: u32,
+    /// The file is another user's, and this process reads it as one of its group. Secrets that Kubernetes mounts
+    /// are root's, and of the group of the pod.
+    by_group: bool,
+}
+
+impl FileAccess {
+    fn of(metadata: &Metadata) -> Self {
+        let is_own = metadata.uid() == rustix::process::geteuid().as_raw();
+        let group = metadata.gid();
+        let is_member = group == rustix::process::getegid().as_raw()
+            || rustix::process::getgroups()
+                .is_ok_and(|groups| groups.iter().any(|one| one.as_raw() == group));
+        Self {
+            mode: metadata.mode(),
+            by_group: !is_own && is_member,
+        }
+    }
+
+    /// A warning where others than this process needs can read the file of this setting.
+    #[must_use]
+    pub fn exposure(self, flag: &str, path: &Path) -> Option<String> {
+        let by_others = self.mode & 0o004 != 0;
+        let by_its_group = self.mode & 0o040 != 0 && !self.by_group;
+        let who = match (by_others, by_its_group) {
+            (false, false) => return None,
+            (false, true) => "the group of the file",
+            (true, _) => "every user of this machine",
+        };
+        let path = path.display();
+        Some(format!(
+            "{flag} {path} can be read by {who} (mode {:04o}): chmod {} {path}",
+            self.mode & 0o7777,
+            if self.by_group { "640" } else { "600" }
+        ))
+    }
+}
+
+/// The text of a file and who may read it. Of a file that is longer, `max_bytes` and one more are read.
 ///
 /// # Errors
 /// When it cannot be read, or is not UTF-8.
-pub fn read_bounded(path: &Path, max_bytes: u64) -> io::Result<(String, u32)> {
+pub fn read_bounded(path: &Path, max_bytes: u64) -> io::Result<(String, FileAccess)> {
     let file = File::open(path)?;
-    let mode = file.metadata()?.mode();
+    let access = FileAccess::of(&file.metadata()?);
     let mut text = String::new();
     file.take(max_bytes + 1).read_to_string(&mut text)?;
-    Ok((text, mode))
+    Ok((text, access))
 }
 
-/// A warning where others than its owner can read the file of this setting, which has this mode.
-#[must_use]
-pub fn exposure(flag: &str, path: &Path, mode: u32) -> Option<String> {
-    let who = match (mode & 0o004, mode & 0o040) {
-        (0, 0) => return None,
-        (0, _) => "the group of the file",
-        _ => "every user of this machine",
-    };
-    let path = path.display();
-    Some(format!(
-        "{flag} {path} can be read by {who} (mode {:04o}): chmod 600 {path}",
-        mode & 0o7777
-    ))
+/// The same of a file that must not be longer.
+///
+/// # Errors
+/// When it is longer, and as [`read_bounded`].
+pub fn read_within(path: &Path, max_bytes: u64) -> io::Result<(String, FileAccess)> {
+    let (text, access) = read_bounded(path, max_bytes)?;
+    if text.len() as u64 > max_bytes {
+        let why = format!("it is longer than {max_bytes} bytes");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    }
+    Ok((text, access))
 }
 
 pub(crate) fn keys_of(text: &str) -> Vec<(usize, Secret)> {
@@ -151,6 +187,39 @@ mod tests {
             [(3, "one,two".to_owned()), (6, "three".to_owned())]
         );
         assert!(read("# key\n \n").is_empty());
+    }
+
+    #[test]
+    fn a_file_that_this_process_reads_by_its_group_is_exposed_to_all_others_alone() {
+        let exposed_to = |mode, by_group| {
+            let access = FileAccess { mode, by_group };
+            let line = access.exposure("--key-file", Path::new("keys"))?;
+            let (_, who) = line.split_once("can be read by ").unwrap();
+            Some(who.to_owned())
+        };
+        let to_group = "the group of the file (mode 0640): chmod 600 keys";
+        for (mode, by_group, who) in [
+            (0o600, false, None),
+            (0o400, true, None),
+            (0o640, false, Some(to_group)),
+            (0o440, true, None),
+            (
+                0o644,
+                false,
+                Some("every user of this machine (mode 0644): chmod 600 keys"),
+            ),
+            (
+                0o644,
+                true,
+                Some("every user of this machine (mode 0644): chmod 640 keys"),
+            ),
+        ] {
+            assert_eq!(
+                exposed_to(0o100_000 | mode, by_group).as_deref(),
+                who,
+                "{mode:o} {by_group}"
+            );
+        }
     }
 
     #[test]

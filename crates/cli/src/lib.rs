@@ -41,15 +41,14 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 pub use self::{
     health::Health,
-    keys::{KeyFile, check as check_key, exposure as key_file_exposure, read_bounded},
+    keys::{FileAccess, KeyFile, check as check_key, read_bounded, read_within},
     publish::{KEY_FILE_HELP, KEY_HELP, Publish, key as publish_key},
-    publisher::bearer,
     setting::{BadSetting, Defaults, Secret, UNIX, is_loopback},
     signals::on_end,
     subscribe::Subscribe,
     target::Target,
     terminal::print_to_stderr,
-    token::TOKEN_VARIABLE,
+    token::{TOKEN_VARIABLE, bearer},
 };
 
 /// The help of `--url`.

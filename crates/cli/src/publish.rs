@@ -10,9 +10,9 @@ use super::{
     input_line::InputLine,
     print,
     publish_lines::LinePublisher,
-    publisher::{Credentials, PublishError, Publisher, bearer},
+    publisher::{Credentials, PublishError, Publisher},
     target::Target,
-    token::TokenArgs,
+    token::{TokenArgs, bearer},
 };
 use crate::{KeyFile, Secret};
 

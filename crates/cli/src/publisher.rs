@@ -16,7 +16,6 @@ use super::{
     target::Target,
     token::{TOKEN_VARIABLE, TokenArgs},
 };
-use crate::Secret;
 
 /// An overloaded server lets publishers wait, for each line of a body anew.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(120);
@@ -206,35 +205,5 @@ fn may_have_arrived(error: &ureq::Error) -> bool {
         ureq::Error::Timeout(reason) => !matches!(reason, Timeout::Resolve | Timeout::Connect),
         ureq::Error::Protocol(_) => true,
         _ => false,
-    }
-}
-
-/// The value of the header `Authorization` for this key. The key is in no log, and not in the error.
-///
-/// # Errors
-/// When no header can carry the key.
-pub fn bearer(key: &Secret) -> Result<HeaderValue, Failure> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", key.expose())).map_err(|_| {
-        Failure::usage("the key or token holds control characters, which no header can carry")
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_that_no_header_can_carry_is_not_repeated() {
-        let Ok(key) = "se\u{7}cret".parse::<Secret>();
-        let failure = bearer(&key).unwrap_err();
-        assert!(!failure.line.contains("cret"), "{}", failure.line);
-    }
-
-    #[test]
-    fn a_key_is_not_in_what_is_printed_for_debugging() {
-        let Ok(key) = "secret".parse::<Secret>();
-        assert!(!format!("{:?}", bearer(&key).unwrap()).contains("secret"));
     }
 }

@@ -192,6 +192,10 @@ impl Subscriber {
         let mut response = response
             .map_err(|error| self.failed(client::is_temporary(&error), client::why(&error)))?;
         let status = response.status();
+        if status == StatusCode::NO_CONTENT {
+            print_to_stderr(&format!("{}: the topics are finished", self.target));
+            return Err(End::Done);
+        }
         if status != StatusCode::OK {
             let is_temporary = client::is_temporary_status(status);
             return Err(self.failed(is_temporary, client::problem(&mut response).sentence()));

@@ -1,14 +1,11 @@
 //! The token of a command that reads or publishes, where the server asks for one.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use clap::Args;
 use ureq::http::HeaderValue;
 
-use crate::{Failure, Secret, keys::read_bounded, publisher::bearer};
+use crate::{Failure, Secret, keys::read_within};
 
 /// The variable that has the token where no flag does.
 pub const TOKEN_VARIABLE: &str = "SSE_BROADCASTER_TOKEN";
@@ -41,10 +38,10 @@ impl TokenArgs {
         let token = match (&self.token, &self.token_file) {
             (Some(token), _) => Some(token.clone()),
             (None, Some(file)) => {
-                let read = read(file).map_err(|error| {
+                let (text, _) = read_within(file, MAX_FILE_BYTES).map_err(|error| {
                     Failure::usage(format!("--token-file {}: {error}", file.display()))
                 })?;
-                Some(Secret::from(&read[..]))
+                Some(Secret::from(&text[..]))
             }
             (None, None) => std::env::var(TOKEN_VARIABLE)
                 .ok()
@@ -55,11 +52,32 @@ impl TokenArgs {
     }
 }
 
-fn read(file: &Path) -> io::Result<String> {
-    let (text, _) = read_bounded(file, MAX_FILE_BYTES)?;
-    if text.len() as u64 > MAX_FILE_BYTES {
-        let why = format!("it is longer than {MAX_FILE_BYTES} bytes");
-        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+/// The value of the header `Authorization` for this key. The key is in no log, and not in the error.
+///
+/// # Errors
+/// When no header can carry the key.
+pub fn bearer(key: &Secret) -> Result<HeaderValue, Failure> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", key.expose())).map_err(|_| {
+        Failure::usage("the key or token holds control characters, which no header can carry")
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_no_header_can_carry_is_not_repeated() {
+        let Ok(key) = "se\u{7}cret".parse::<Secret>();
+        let failure = bearer(&key).unwrap_err();
+        assert!(!failure.line.contains("cret"), "{}", failure.line);
     }
-    Ok(text)
+
+    #[test]
+    fn a_key_is_not_in_what_is_printed_for_debugging() {
+        let Ok(key) = "secret".parse::<Secret>();
+        assert!(!format!("{:?}", bearer(&key).unwrap()).contains("secret"));
+    }
 }

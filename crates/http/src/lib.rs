@@ -25,6 +25,7 @@ pub mod fuzzing;
 mod json_line;
 mod parameters;
 mod patterns;
+mod peer;
 mod publish;
 mod refusal;
 mod refusal_counts;
@@ -36,9 +37,9 @@ mod uploads;
 
 pub use accept::{PageFormat, accepted, accepted_of, accepts_event_stream};
 pub use access::{
-    Access, AddressSlot, Authorization, Client, DEFAULT_TOKEN_COOKIE, Gate, KeyRing,
-    POSITION_KEY_BYTES, Permit, PositionKey, Publishers, REVOCATIONS_TOPIC, Replaced,
-    SentCredentials, SubscribeAccess, TOKEN_PARAMETER, check_admin_key,
+    Access, AddressSlot, AdmittedOrigin, Authorization, Client, DEFAULT_TOKEN_COOKIE, Gate,
+    KeyRing, POSITION_KEY_BYTES, Permit, PositionKey, Publishers, REVOCATIONS_TOPIC, Replaced,
+    SentCredentials, SubscribeAccess, TOKEN_PARAMETER, check_admin,
 };
 pub use json_line::json_line;
 pub use parameters::{
@@ -46,6 +47,7 @@ pub use parameters::{
     query, read_limit,
 };
 pub use patterns::select;
+pub use peer::UserAgents;
 pub use publish::{PublishMessage, PublishRequest, max_json};
 pub use refusal::{Progress, Refusal};
 pub use refusal_counts::RefusalCounts;
@@ -54,7 +56,8 @@ pub use response::{
     Body, NO_SNIFF, OpenedStream, PageBody, RefusalNote, Response, StreamGuard, stream_headers,
 };
 pub use routes::{
-    Joining, Route, StreamKind, grant, is_chunked, open_stream_now, read_parameters, respond,
+    Joining, Opening, Route, StreamKind, admit_reader, grant, is_chunked, open_stream_now,
+    read_parameters, respond,
 };
 pub use state::AppState;
 pub use uploads::{PART_TIMEOUT, Upload, UploadLimits, Uploads, Whole, read_whole};

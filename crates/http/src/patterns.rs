@@ -83,6 +83,10 @@ impl TopicMatcher for PatternMatcher {
     fn new_index(&self) -> Option<Box<dyn MatcherIndex>> {
         Some(Box::<Patterns>::default())
     }
+
+    fn description(&self) -> String {
+        self.0.text().to_owned()
+    }
 }
 
 /// Patterns by what topics begin and end with.

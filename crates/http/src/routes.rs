@@ -4,7 +4,9 @@ pub(crate) mod conditions;
 mod cors;
 mod events;
 mod finish;
+mod finish_topic;
 mod history_page;
+mod joining;
 mod names;
 mod presence;
 mod signals;
@@ -19,8 +21,9 @@ use crate::{
 };
 use finish::TEXT;
 
-pub use presence::Joining;
-pub use streams::{StreamKind, grant, is_chunked, open_stream_now, read_parameters};
+pub use cors::admit_reader;
+pub use joining::Joining;
+pub use streams::{Opening, StreamKind, grant, is_chunked, open_stream_now, read_parameters};
 
 /// A route: the first segment of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +80,7 @@ where
     match route {
         Route::Events => events(state, subpath, request, body).await,
         Route::Signals => signals(state, subpath, request, body).await,
-        Route::Topics => topics(state, subpath, request).await,
+        Route::Topics => topics(state, subpath, request, body).await,
         Route::Presence => presence(state, subpath, request).await,
     }
 }
@@ -99,8 +102,10 @@ where
         ("GET", message) => events::get(request, message, state).await,
         ("HEAD", _) => response::with_body(TEXT, Body::Empty),
         ("POST", "") => events::post(request, body, state).await,
-        ("OPTIONS", _) => cors::options(&state.gate, request, events::METHODS),
-        _ => Refusal::method_not_allowed(events::METHODS).into(),
+        ("OPTIONS", "") => cors::options(&state.gate, request, events::METHODS),
+        ("OPTIONS", _) => cors::options(&state.gate, request, events::MESSAGE_METHODS),
+        (_, "") => Refusal::method_not_allowed(events::METHODS).into(),
+        _ => Refusal::method_not_allowed(events::MESSAGE_METHODS).into(),
     }
 }
 
@@ -127,7 +132,22 @@ where
     }
 }
 
-async fn topics(state: &AppState, subpath: &str, request: &impl RequestHead) -> Response {
+async fn topics<B, E>(
+    state: &AppState,
+    subpath: &str,
+    request: &impl RequestHead,
+    body: B,
+) -> Response
+where
+    B: Stream<Item = Result<Bytes, E>> + Unpin,
+{
+    if let Some(topic) = finish_topic::topic_of(subpath) {
+        return match request.method() {
+            "POST" => finish_topic::post(request, topic, body, state).await,
+            "OPTIONS" => cors::options(&state.gate, request, finish_topic::METHODS),
+            _ => Refusal::method_not_allowed(finish_topic::METHODS).into(),
+        };
+    }
     match (request.method(), subpath) {
         (_, subpath) if !subpath.is_empty() => Refusal::not_found().into(),
         ("GET" | "HEAD", _) => names::topics(request, state).await,

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use crate::{
     Access, Authorization, Gate, Permit, Refusal, RefusalCounts, RequestHead, UploadLimits,
-    Uploads, access::publisher,
+    Uploads, UserAgents, access::publisher,
 };
 use sse_broadcaster::broadcaster::Broadcaster;
 use sse_broadcaster_presence::Presence;
@@ -42,6 +42,8 @@ pub struct AppState {
     pub uploads: Arc<Uploads>,
     /// How many requests were refused. The application counts them; the routes do not.
     pub refusals: Arc<RefusalCounts>,
+    /// What clients of open streams say that they are, where connections are kept.
+    pub user_agents: Arc<UserAgents>,
 }
 
 impl AppState {
@@ -56,6 +58,7 @@ impl AppState {
             presence: None,
             uploads: Uploads::new(UploadLimits::default()),
             refusals: Arc::default(),
+            user_agents: Arc::default(),
         }
     }
 
@@ -125,6 +128,7 @@ impl AppState {
             presence: self.presence.clone(),
             uploads: Arc::clone(&self.uploads),
             refusals: Arc::clone(&self.refusals),
+            user_agents: Arc::clone(&self.user_agents),
         }
     }
 }

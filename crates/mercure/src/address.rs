@@ -4,7 +4,7 @@ use sse_broadcaster_access::BaseUrl;
 use sse_broadcaster_http::{Gate, RequestHead};
 use url::Url;
 
-use crate::routes::{HUB_PATH, METADATA_PATH};
+use crate::paths::{HUB_PATH, METADATA_PATH};
 
 /// The public URL of the hub, as the settings or the client of a request have it.
 pub(crate) struct Address {

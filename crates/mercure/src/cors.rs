@@ -4,7 +4,7 @@ use http::{
     HeaderMap, StatusCode,
     header::{self, HeaderValue},
 };
-use sse_broadcaster_http::{AppState, Body, RequestHead, Response};
+use sse_broadcaster_http::{AdmittedOrigin, AppState, Body, RequestHead, Response};
 
 const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static(
     "authorization, cache-control, content-type, if-none-match, last-event-id",
@@ -37,7 +37,7 @@ pub(crate) fn admit(
         return false;
     };
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
-    if admitted == "*" {
+    if admitted == AdmittedOrigin::Any {
         headers.insert(
             header::ACCESS_CONTROL_ALLOW_ORIGIN,
             HeaderValue::from_static("*"),

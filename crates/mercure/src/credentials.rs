@@ -26,7 +26,7 @@ pub(crate) async fn authorized(
     purpose: Purpose,
     address: &Address,
 ) -> Result<Authorized, Failure> {
-    let sent = SentCredentials::read(&hub.authorization, request);
+    let sent = SentCredentials::read(hub.authorization.wanted_headers(), request);
     let query_token = query_token(request);
     // A token in the query comes before one in a cookie.
     let in_cookies = || {

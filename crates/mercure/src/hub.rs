@@ -5,8 +5,9 @@ use std::{
 };
 
 use sse_broadcaster::Broadcaster;
-use sse_broadcaster_access::BaseUrl;
+use sse_broadcaster_access::{BaseUrl, PatternSet};
 use sse_broadcaster_http::{Authorization, SubscribeAccess};
+use sse_broadcaster_presence::SubscriptionStore;
 
 use crate::{HubKeys, Version, keys::Verifier, subscriptions::Subscriptions};
 
@@ -114,11 +115,27 @@ impl Hub {
         }
     }
 
-    /// Announces subscriptions by events of this broadcaster, and lists them: those of this process. A task does it, on
-    /// the current Tokio runtime, until the hub is dropped. Has an effect once.
-    pub fn start_subscriptions(&self, broadcaster: &Broadcaster) {
-        let start = || Arc::new(Subscriptions::new(broadcaster));
+    /// Announces subscriptions by events of this broadcaster, and lists them: those of all nodes whose stores have the
+    /// same state. A task does it, on the current Tokio runtime, until the hub is dropped. Has an effect once.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    pub fn start_subscriptions(
+        &self,
+        broadcaster: &Broadcaster,
+        store: Arc<dyn SubscriptionStore>,
+    ) {
+        let start = || Arc::new(Subscriptions::start(broadcaster, store));
         self.subscriptions.get_or_init(start);
+    }
+
+    /// Announces that all subscriptions of this node have ended, before the broadcaster drains. Waits for that at most
+    /// two seconds; what is not announced by then, other nodes announce. Subscriptions that begin later are neither
+    /// announced nor listed.
+    pub async fn end_subscriptions(&self) {
+        if let Some(subscriptions) = self.subscriptions.get() {
+            subscriptions.end_all().await;
+        }
     }
 
     /// Replaces the keys of the hub; other keys of `keys` are ignored. Open streams are not cut. A hub that was built
@@ -134,6 +151,12 @@ impl Hub {
             authorization: change(self.authorization),
             ..self
         }
+    }
+
+    /// As [`Authorization::replace_rules`], for what subscribers of the hub may read.
+    #[must_use = "nothing may have been replaced"]
+    pub fn replace_rules(&self, subscribe: SubscribeAccess, protected: PatternSet) -> bool {
+        self.authorization.replace_rules(subscribe, protected)
     }
 }
 

@@ -29,7 +29,8 @@ pub(crate) fn urn(bits: u128) -> String {
 }
 
 /// The position of the event with this id; `None` for a text that is not one of these ids.
-pub(crate) fn decode(id: &str) -> Option<EventId> {
+#[must_use]
+pub fn decode(id: &str) -> Option<EventId> {
     let uuid = id.strip_prefix(PREFIX)?;
     let groups: Vec<_> = uuid.split('-').collect();
     let lengths: Vec<_> = groups.iter().map(|group| group.len()).collect();

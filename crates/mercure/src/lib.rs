@@ -8,7 +8,7 @@
 //! - [`Hub`], [`HubOptions`], [`HubKeys`]: the settings of a hub, and whose tokens it trusts.
 //! - [`respond`], [`open_stream_now`]: the routes.
 //! - `subscribe`, `matchers`, `cursor`: from a request to a stream; `encoder` and `id` write its events.
-//! - `subscriptions`: who subscribes to what, as events and as a list.
+//! - `subscriptions`: who subscribes to what, on all nodes, as events and as a list.
 //! - `publish`, `form`: from a form to an event.
 //! - `credentials`, `failure`: tokens, and errors in the form of their version.
 //!
@@ -17,6 +17,7 @@
 #![deny(missing_docs)]
 
 mod address;
+mod content_type;
 mod cors;
 mod credentials;
 mod cursor;
@@ -31,15 +32,20 @@ mod id;
 mod keys;
 mod matchers;
 mod metadata;
+mod paths;
 mod publish;
 mod reserved;
+mod response;
 mod routes;
 mod subscribe;
 mod subscriptions;
 
 pub use hub::{Hub, HubOptions};
+pub use id::decode as event_id;
 pub use keys::HubKeys;
-pub use routes::{HUB_PATH, METADATA_PATH, open_stream_now, respond};
+pub use paths::{HUB_PATH, METADATA_PATH};
+pub use routes::{open_stream_now, respond};
+pub use sse_broadcaster_presence::{MemorySubscriptions, SubscriptionStore};
 
 /// The version of the protocol whose rules apply to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

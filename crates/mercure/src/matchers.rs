@@ -22,7 +22,7 @@ const MAX_REGEXES: usize = 1_000;
 const MAX_REGEXES_OF_ONE: usize = 20;
 
 /// How a client named what it subscribes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum MatchType {
     /// `topic` of version 0.x: exact, `*`, or a URI template.
     Selector,

@@ -4,7 +4,7 @@ use http::header::HeaderValue;
 use serde::Serialize;
 use sse_broadcaster_http::{Body, Response, json_line};
 
-use crate::{Hub, address::Address, credentials::COOKIES, routes::respond_with};
+use crate::{Hub, address::Address, credentials::COOKIES, response::respond_with};
 
 /// The type of the entries of a token that grant topics.
 const DETAIL_TYPE: &str = "https://mercure.rocks/authorization-detail";

@@ -8,12 +8,13 @@ use sse_broadcaster_http::{AppState, Body, Refusal, RequestHead, Response, read_
 use crate::{
     Hub, Version,
     address::Address,
+    content_type::is_form,
     credentials::{Authorized, authorized},
     failure::{Failure, TEXT},
     form::Form,
     id,
     reserved::is_reserved,
-    routes::{is_form, respond_with},
+    response::respond_with,
 };
 
 /// How much longer a form may be than the longest data of an event: a byte is sent as `%XX`, and there are topics.

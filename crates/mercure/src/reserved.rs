@@ -3,7 +3,7 @@
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use crate::{Version, routes::HUB_PATH};
+use crate::{Version, paths::HUB_PATH};
 
 /// Whether only the hub publishes to this topic. Read as a URL relative to the hub's, its path must not be the hub's,
 /// nor below it; for clients of version 0.x no topic has the hub's path in any place.

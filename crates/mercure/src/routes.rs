@@ -7,21 +7,22 @@ use http::{
     header::{self, HeaderValue},
 };
 use sse_broadcaster_http::{
-    AppState, Body, OpenedStream, Refusal, RequestHead, Response, query, read_whole,
+    AppState, OpenedStream, Refusal, RequestHead, Response, query, read_whole,
 };
 
 use crate::{
-    Hub, address::Address, cors, failure::Failure, metadata, publish, subscribe, subscriptions,
+    Hub,
+    address::Address,
+    content_type::is_form,
+    cors,
+    failure::Failure,
+    metadata,
+    paths::{HUB_PATH, METADATA_PATH},
+    publish, subscribe, subscriptions,
 };
-
-/// The path of the hub.
-pub const HUB_PATH: &str = "/.well-known/mercure";
-/// The path of the hub's metadata.
-pub const METADATA_PATH: &str = "/.well-known/oauth-protected-resource/.well-known/mercure";
 
 const HUB_METHODS: &str = "GET, HEAD, POST, QUERY, OPTIONS";
 const READ_METHODS: &str = "GET, HEAD, OPTIONS";
-const FORM: &str = "application/x-www-form-urlencoded";
 /// Longest form of a subscription.
 const MAX_QUERY_BYTES: usize = 1 << 20;
 
@@ -143,40 +144,8 @@ where
     Ok(all)
 }
 
-/// Checks that the body is a form.
-///
-/// # Errors
-/// 415 for anything else.
-pub(crate) fn is_form(request: &impl RequestHead) -> Result<(), Failure> {
-    let content_type = request.header_text("content-type").unwrap_or_default();
-    let (essence, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
-    let charset = parameters.trim().to_ascii_lowercase();
-    let is_utf8 = matches!(
-        &charset[..],
-        "" | "charset=utf-8" | "charset=\"utf-8\"" | "charset=utf8"
-    );
-    let coding = request.header("content-encoding");
-    let is_plain = coding.is_none_or(|coding| coding == b"identity");
-    if essence.trim().eq_ignore_ascii_case(FORM) && is_utf8 && is_plain {
-        return Ok(());
-    }
-    Err(Refusal::unsupported_media_type(
-        "the body is a form; send it uncompressed in UTF-8, with Content-Type: application/x-www-form-urlencoded",
-    )
-    .into())
-}
-
-/// 200 with a body of this type, which caches must not store.
-pub(crate) fn respond_with(content_type: HeaderValue, body: Body) -> Response {
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, content_type);
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
 /// Opens a stream for a server that writes it to the socket itself: the head of the response, and the stream. `None`
-/// where it is refused, or has to wait: [`respond`] does both.
+/// where it is refused or finished, or has to wait: [`respond`] does both.
 pub fn open_stream_now(
     hub: &Hub,
     state: &AppState,
@@ -187,6 +156,9 @@ pub fn open_stream_now(
     let pairs = pairs(request.query().as_bytes()).ok()?;
     let planned = subscribe::plan(hub, state, &address, request, &pairs);
     let mut planned = planned.now_or_never()?.ok()?;
+    if planned.is_finished(state) {
+        return None;
+    }
     let mut response = http::Response::new(());
     *response.headers_mut() = std::mem::take(&mut planned.headers);
     let opened = planned.open(hub, state, request).ok()?;

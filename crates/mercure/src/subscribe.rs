@@ -11,12 +11,12 @@ use http::{
     header::{self, HeaderValue},
 };
 use sse_broadcaster::{
-    broadcaster::{Broadcaster, Start},
+    broadcaster::{Broadcaster, Start, Transport},
     event::Selector,
 };
 use sse_broadcaster_access::{Grants, issuer::Purpose};
 use sse_broadcaster_http::{
-    AppState, Body, Client, Joining, OpenedStream, Refusal, RequestHead, Response,
+    AppState, Body, Client, Joining, OpenedStream, Opening, Refusal, RequestHead, Response,
     accepts_event_stream, grant,
 };
 
@@ -57,13 +57,23 @@ impl Planned {
     ///
     /// # Errors
     /// 429 at the limits of subscribers; 503 while the server drains.
+    /// Whether the client has all that the stream would ever have.
+    pub(crate) fn is_finished(&self, state: &AppState) -> bool {
+        state.broadcaster.is_finished(&self.selector, &self.start)
+    }
+
     pub(crate) fn open(
         self,
         hub: &Hub,
         state: &AppState,
         request: &impl RequestHead,
     ) -> Result<OpenedStream, Failure> {
-        let opened = grant(request, state, self.joining, || {
+        let opening = Opening {
+            grants: &self.grants,
+            transport: Transport::Mercure,
+            joining: self.joining,
+        };
+        let opened = grant(request, state, opening, || {
             let subscription = state.broadcaster.subscribe(self.selector, self.start)?;
             let mut stream = subscription.encoded(&Mercure);
             if let Some(every) = hub.options.heartbeat {
@@ -75,12 +85,13 @@ impl Planned {
             state.broadcaster.count_refused();
             limited(refusal)
         })?;
-        Ok(match hub.subscriptions.get() {
+        let registered = hub
+            .subscriptions
+            .get()
+            .and_then(|subscriptions| subscriptions.register(&self.matchers, &self.grants));
+        Ok(match registered {
             None => opened,
-            Some(subscriptions) => {
-                let registered = subscriptions.register(self.matchers, self.grants);
-                opened.until_dropped(registered)
-            }
+            Some(registered) => opened.until_dropped(registered),
         })
     }
 }
@@ -177,16 +188,21 @@ pub(crate) async fn respond(
         let mut planned = plan(hub, state, address, request, pairs).await?;
         let headers = std::mem::take(&mut planned.headers);
         if request.method() == "HEAD" {
-            return Ok((headers, Body::Empty));
+            return Ok((StatusCode::OK, headers, Body::Empty));
+        }
+        if planned.is_finished(state) {
+            // An EventSource does not reconnect after it.
+            return Ok((StatusCode::NO_CONTENT, HeaderMap::new(), Body::Empty));
         }
         let opened = planned.open(hub, state, request)?;
-        Ok((headers, Body::Stream(Box::new(opened))))
+        Ok((StatusCode::OK, headers, Body::Stream(Box::new(opened))))
     };
-    let (headers, body) = match opened.await {
+    let (status, headers, body) = match opened.await {
         Ok(opened) => opened,
         Err(failure) => reconnect_later(request, failure)?,
     };
     let mut response = Response::new(body);
+    *response.status_mut() = status;
     *response.headers_mut() = headers;
     Ok(response)
 }
@@ -196,12 +212,12 @@ pub(crate) async fn respond(
 fn reconnect_later(
     request: &impl RequestHead,
     failure: Failure,
-) -> Result<(HeaderMap, Body), Failure> {
+) -> Result<(StatusCode, HeaderMap, Body), Failure> {
     if !failure.is_temporary() || !accepts_event_stream(request) {
         return Err(failure);
     }
     failure.log();
     let after = Broadcaster::spread_retry().as_millis();
     let retry = Bytes::from(format!(":\nretry: {after}\n\n"));
-    Ok((headers(), Body::Reconnect(retry)))
+    Ok((StatusCode::OK, headers(), Body::Reconnect(retry)))
 }

@@ -1,160 +1,118 @@
-//! Who subscribes to what: announced by events, and listed by an API.
+//! Who subscribes to what, on all nodes: announced by events, and listed by an API.
 //!
-//! The list has the subscriptions of this process. The events are those of the history, so that they appear on every
-//! node.
+//! # One subscription's way
+//! [`Subscriptions::register`] → the changes of this node that wait (`local`) → a task (`announcer`) →
+//! [`SubscriptionStore::write`], after which the list has it → [`SubscriptionStore::pending`] → an event on the topic
+//! that is the id of the subscription. So the list is never behind the events.
 
+mod announcer;
 mod api;
 mod document;
+mod local;
 
-use std::{collections::BTreeMap, sync::Arc};
-
-use parking_lot::Mutex;
-use serde_json::Value;
-use sse_broadcaster::{
-    Event,
-    broadcaster::{Broadcaster, PublishError},
-    event::Invalid,
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
 };
-use sse_broadcaster_access::Grants;
-use tokio::sync::mpsc;
 
-use crate::matchers::{MatchType, Matcher};
+use sse_broadcaster::Broadcaster;
+use sse_broadcaster_access::Grants;
+use sse_broadcaster_presence::{HubSubscription, SubscriptionStore};
+use tokio::task::JoinHandle;
+
+use self::{
+    announcer::Announcer,
+    local::{Local, Subscriber},
+};
+use crate::matchers::Matcher;
 
 pub(crate) use api::respond;
 
-/// Most announcements that wait to be published. Further ones are dropped, and logged.
-const MAX_WAITING: usize = 10_000;
+/// How long a list waits for what this node has yet to write to it.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(1);
+/// How long the end of a node waits until its subscriptions are announced as ended.
+const ENDED_WITHIN: Duration = Duration::from_secs(2);
 
-/// The subscriptions of this process.
+/// The subscriptions of this node, and the list of those of all nodes.
 #[derive(Debug)]
 pub(crate) struct Subscriptions {
-    /// By a number that increases, so that lists are in the order of their beginning.
-    open: Mutex<Open>,
-    announcements: mpsc::Sender<Event>,
-}
-
-#[derive(Debug, Default)]
-struct Open {
-    next: u64,
-    subscribers: BTreeMap<u64, Arc<Subscriber>>,
-}
-
-/// A connection, and what it subscribes to.
-#[derive(Debug)]
-struct Subscriber {
-    /// `urn:uuid:` and a random UUID.
-    id: String,
-    matchers: Vec<Matcher>,
-    grants: Arc<Grants>,
-}
-
-/// One matcher of one connection.
-#[derive(Debug, Clone, Copy)]
-struct Subscription<'a> {
-    subscriber: &'a Subscriber,
-    matcher: &'a Matcher,
-    active: bool,
+    local: Arc<Local>,
+    store: Arc<dyn SubscriptionStore>,
+    announcer: JoinHandle<()>,
 }
 
 impl Subscriptions {
-    /// No subscriptions yet. Their announcements are published by a task, which ends with these; on the current Tokio
-    /// runtime.
-    pub(crate) fn new(broadcaster: &Broadcaster) -> Self {
-        let (announcements, waiting) = mpsc::channel(MAX_WAITING);
-        tokio::spawn(publish(waiting, broadcaster.clone()));
+    /// No subscriptions of this node yet. A task on the current Tokio runtime writes and announces them; it ends with
+    /// these.
+    pub(crate) fn start(broadcaster: &Broadcaster, store: Arc<dyn SubscriptionStore>) -> Self {
+        let local = Arc::new(Local::default());
+        let announcer = Announcer::new(&local, &store, broadcaster);
         Self {
-            open: Mutex::default(),
-            announcements,
+            local,
+            store,
+            announcer: tokio::spawn(announcer.run()),
         }
     }
 
-    /// Adds those of a connection that is open, and announces them. They end when the guard is dropped.
+    /// Adds those of a connection that is open, and has them announced later. They end when the guard is dropped.
+    /// `None` while the node ends, if it has too many, and if none can be announced.
     pub(crate) fn register(
         self: &Arc<Self>,
-        matchers: Vec<Matcher>,
-        grants: Arc<Grants>,
-    ) -> Registered {
-        let subscriber = Arc::new(Subscriber {
-            id: document::random_id(),
-            matchers,
-            grants,
-        });
-        let number = {
-            let mut open = self.open.lock();
-            open.next += 1;
-            let number = open.next;
-            open.subscribers.insert(number, Arc::clone(&subscriber));
-            number
-        };
-        self.announce(&subscriber, true);
-        Registered {
+        matchers: &[Matcher],
+        grants: &Grants,
+    ) -> Option<Registered> {
+        let subscriber = subscriber(matchers, grants);
+        if subscriber.subscriptions.is_empty() {
+            return None;
+        }
+        let number = self.local.begin(subscriber)?;
+        Some(Registered {
             subscriptions: Arc::clone(self),
             number,
-        }
-    }
-
-    fn announce(&self, subscriber: &Subscriber, active: bool) {
-        for matcher in &subscriber.matchers {
-            let subscription = Subscription {
-                subscriber,
-                matcher,
-                active,
-            };
-            match subscription.event() {
-                Ok(event) => self.publish_later(event),
-                Err(invalid) => log::debug!("a subscription is not announced: {invalid}"),
-            }
-        }
-    }
-
-    fn publish_later(&self, event: Event) {
-        if self.announcements.try_send(event).is_err() {
-            log::warn!(
-                "{MAX_WAITING} announcements of subscriptions wait to be published: one was dropped"
-            );
-        }
-    }
-
-    /// All subscribers, in the order in which they began.
-    fn subscribers(&self) -> Vec<Arc<Subscriber>> {
-        let open = self.open.lock();
-        open.subscribers.values().map(Arc::clone).collect()
-    }
-}
-
-impl Subscriber {
-    fn subscriptions(&self) -> impl Iterator<Item = Subscription<'_>> {
-        self.matchers.iter().map(|matcher| Subscription {
-            subscriber: self,
-            matcher,
-            active: true,
         })
     }
+
+    /// Announces the end of all subscriptions of this node, for which it waits a while. Further ones are neither
+    /// announced nor listed.
+    pub(crate) async fn end_all(&self) {
+        self.local.end_all();
+        self.local.announced(ENDED_WITHIN).await;
+    }
 }
 
-impl Subscription<'_> {
-    fn is_of_zero(&self) -> bool {
-        self.matcher.match_type == MatchType::Selector
+impl Drop for Subscriptions {
+    fn drop(&mut self) {
+        self.announcer.abort();
     }
+}
 
-    fn payload(&self) -> Option<&Value> {
-        self.subscriber.grants.payload(self.matcher.pattern.text())
-    }
-
-    /// The private event that announces it, on the topic that is its id.
-    fn event(&self) -> Result<Event, Invalid> {
-        let document = self.document(true);
-        let event = Event::builder(document.to_string())
-            .uri_topics()
-            .topic(self.path())
-            .private();
-        let event = if self.is_of_zero() {
-            event
-        } else {
-            event.name("mercure")
-        };
-        event.build()
-    }
+/// A connection under a new name, with one subscription by each matcher.
+fn subscriber(matchers: &[Matcher], grants: &Grants) -> Subscriber {
+    let name: Arc<str> = document::random_id().into();
+    let mut payloads = HashMap::new();
+    let mut payload = |matcher: &Matcher| {
+        let value = grants.payload(matcher.pattern.text())?;
+        // Matchers that have the same one share its text.
+        let text = payloads
+            .entry(std::ptr::from_ref(value))
+            .or_insert_with(|| Arc::from(value.to_string()));
+        Some(Arc::clone(text))
+    };
+    let mut named = HashSet::new();
+    let subscriptions = matchers.iter().filter_map(|matcher| {
+        let text = matcher.pattern.text();
+        let match_type = matcher.match_type;
+        let is_new = named.insert((match_type, text));
+        // What is not announced is not listed: nobody would hear of its end.
+        let is_listed = is_new && document::can_be_announced(match_type, text, &name);
+        is_listed.then(|| HubSubscription {
+            matcher: document::listed_matcher(match_type, text).into(),
+            subscriber: Arc::clone(&name),
+            payload: payload(matcher),
+        })
+    });
+    Subscriber::new(subscriptions.collect())
 }
 
 /// Keeps the subscriptions of a connection.
@@ -166,25 +124,6 @@ pub(crate) struct Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        let ended = self
-            .subscriptions
-            .open
-            .lock()
-            .subscribers
-            .remove(&self.number);
-        if let Some(subscriber) = ended {
-            self.subscriptions.announce(&subscriber, false);
-        }
-    }
-}
-
-/// Publishes announcements one after the other, so that nobody else waits for them.
-async fn publish(mut waiting: mpsc::Receiver<Event>, broadcaster: Broadcaster) {
-    while let Some(event) = waiting.recv().await {
-        match broadcaster.publish_one(event).await {
-            // Nobody is there to read it.
-            Ok(_) | Err(PublishError::Draining) => {}
-            Err(error) => log::warn!("a subscription was not announced: {error}"),
-        }
+        self.subscriptions.local.end(self.number);
     }
 }

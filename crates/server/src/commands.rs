@@ -1,16 +1,22 @@
 //! The command line: serving, and the commands that are clients of a server.
 
+mod completions;
+mod config;
 mod environment;
+mod man;
+mod parse;
 mod token;
 mod usage;
 
-use std::{env, fmt::Display, process::ExitCode};
+use std::process::ExitCode;
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 #[cfg(feature = "bench")]
 use sse_broadcaster_bench::Bench;
-use sse_broadcaster_cli::{Health, Publish, Subscribe, TOKEN_VARIABLE, print_to_stderr};
+use sse_broadcaster_cli::{Health, Publish, Subscribe, print_to_stderr};
+
+pub use self::parse::parse;
 
 use crate::{
     config::{Config, Given},
@@ -46,11 +52,11 @@ pub struct Cli {
 impl Cli {
     /// Serves, or runs the command. Blocks until either ends; errors go to standard error.
     #[must_use]
-    pub fn run(self) -> ExitCode {
+    pub fn run(mut self) -> ExitCode {
         if let Some(command) = &self.command {
-            return command.run(&self.config);
+            return command.run(&mut self.config);
         }
-        match serve(&self.config) {
+        match serve(&mut self.config, parse::read_settings) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 print_to_stderr(&error.with_sources());
@@ -74,18 +80,31 @@ enum Command {
     Health(Health),
     /// Create a token, or say why one is accepted or refused
     Token(Box<token::Token>),
+    /// Check and show the settings
+    Config(config::ConfigCommand),
+    /// Print completions of the command line for a shell
+    Completions(completions::Completions),
+    /// Print the man page, or write those of all commands
+    Man(man::Man),
 }
 
 impl Command {
     /// Reports flags of the server that have no effect on the command, which uses only those that lead to the server.
     fn report_ignored(&self, given: &Given) {
         let (name, used): (_, &[&str]) = match self {
-            Self::Subscribe(_) => ("subscribe", &["listen"]),
-            Self::Publish(_) => ("publish", &["listen", "publish-key", "publish-key-file"]),
+            Self::Subscribe(_) => ("subscribe", &["config", "listen"]),
+            Self::Publish(_) => (
+                "publish",
+                &["config", "listen", "publish-key", "publish-key-file"],
+            ),
             #[cfg(feature = "bench")]
-            Self::Bench(_) => ("bench", &["listen", "publish-key", "publish-key-file"]),
-            Self::Health(_) => ("health", &["listen", "admin-listen"]),
-            Self::Token(_) => ("token", &[]),
+            Self::Bench(_) => (
+                "bench",
+                &["config", "listen", "publish-key", "publish-key-file"],
+            ),
+            Self::Health(_) => ("health", &["config", "listen", "admin-listen"]),
+            Self::Token(_) => ("token", &["config"]),
+            Self::Config(_) | Self::Completions(_) | Self::Man(_) => return,
         };
         for flag in given.flags_beside(used) {
             print_to_stderr(&format!("{flag} has no effect on the command {name}"));
@@ -93,7 +112,7 @@ impl Command {
     }
 
     /// Without `--url` the server is the one that these settings would start.
-    fn run(&self, config: &Config) -> ExitCode {
+    fn run(&self, config: &mut Config) -> ExitCode {
         let defaults = config.client_defaults();
         let done = match self {
             Self::Subscribe(subscribe) => subscribe.run(&defaults),
@@ -102,6 +121,9 @@ impl Command {
             Self::Bench(bench) => bench.run(&defaults),
             Self::Health(health) => health.run(&defaults),
             Self::Token(token) => token.run(),
+            Self::Config(command) => command.run(config),
+            Self::Completions(completions) => completions.run(),
+            Self::Man(man) => man.run(),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,
@@ -111,49 +133,6 @@ impl Command {
             }
         }
     }
-}
-
-/// Parses the command line and the environment.
-///
-/// # Errors
-/// The exit code, after an error, the help or the version has been printed.
-pub fn parse() -> Result<Cli, ExitCode> {
-    let refuse = |what: &dyn Display| {
-        print_to_stderr(what);
-        ExitCode::from(2)
-    };
-    let cli = read().map_err(|error| {
-        if error.use_stderr() {
-            refuse(&usage::one_line(&Cli::command(), &error))
-        } else {
-            // A reader that closes the pipe early is not an error.
-            let _ = error.print();
-            ExitCode::SUCCESS
-        }
-    })?;
-    environment::check(&Cli::command(), env::vars_os()).map_err(|unknown| refuse(&unknown))?;
-    match &cli.command {
-        None => {
-            cli.config.given.check_empty().map_err(|bad| refuse(&bad))?;
-            if env::var_os(TOKEN_VARIABLE).is_some() {
-                print_to_stderr(&format!(
-                    "{TOKEN_VARIABLE} has no effect on the server: subscribe and publish send it; keys of tokens \
-                     are set by SSE_BROADCASTER_TOKEN_KEY, a key of publishers by SSE_BROADCASTER_PUBLISH_KEY"
-                ));
-            }
-        }
-        Some(command) => command.report_ignored(&cli.config.given),
-    }
-    Ok(cli)
-}
-
-fn read() -> Result<Cli, clap::Error> {
-    let command = Cli::command();
-    let matches = command.clone().try_get_matches()?;
-    let mut cli =
-        Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command.clone()))?;
-    cli.config.given = Given::of(&command, &matches);
-    Ok(cli)
 }
 
 #[cfg(test)]

@@ -1,14 +1,20 @@
-//! Every setting of the server, as a flag and as a variable `SSE_BROADCASTER_*`.
+//! Every setting of the server, as a flag, as a variable `SSE_BROADCASTER_*`, and in a configuration file.
 
 mod access;
 mod addresses;
+mod fallback;
+pub(crate) mod file;
 mod given;
 mod history;
 mod keys;
 mod mercure;
 mod origin;
 mod presence;
+mod secret_files;
+mod setting;
+pub(crate) mod similar;
 mod tokens;
+mod without_effect;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -17,11 +23,14 @@ use sse_broadcaster_cli::{Defaults, size};
 
 pub(crate) use access::topic_json;
 pub use access::{AccessConfig, SubscribeAccess};
+pub(crate) use fallback::{CREDENTIALS_DIRECTORY, Fallbacks, Source};
 pub use given::Given;
+pub(crate) use given::Shown;
 pub use history::{HistoryConfig, LogLocation};
 pub(crate) use mercure::HubKey;
 pub use mercure::MercureConfig;
 pub use presence::PresenceConfig;
+pub(crate) use setting::{Kind, Setting};
 pub(crate) use sse_broadcaster_cli::{BadSetting, Secret};
 pub use tokens::TokenConfig;
 pub(crate) use tokens::{KeyLocation, TrustedIssuer};
@@ -33,6 +42,16 @@ const MAX_WORKERS: i64 = 512;
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[allow(clippy::doc_markdown, reason = "--help prints these as they are")]
 pub struct Config {
+    /// Configuration file in TOML, in which each setting has the name of its flag. A variable overrides it, and a flag
+    /// overrides both. It is read again on SIGHUP
+    #[arg(
+        long = "config",
+        id = "config",
+        env = "SSE_BROADCASTER_CONFIG",
+        value_name = "FILE"
+    )]
+    pub file: Option<PathBuf>,
+
     /// Address to serve on, or a Unix socket as unix:/path; repeatable
     #[arg(
         long,
@@ -43,7 +62,8 @@ pub struct Config {
     )]
     pub listen: Vec<String>,
 
-    /// Address that serves every route; the others then have no page, metrics or health
+    /// Address that serves every route; the others then have no page, /openapi.json, /asyncapi.json,
+    /// metrics or health
     #[arg(
         long,
         env = "SSE_BROADCASTER_ADMIN_LISTEN",
@@ -52,12 +72,12 @@ pub struct Config {
     )]
     pub admin_listen: Vec<String>,
 
-    /// Serve no page at /
+    /// Serve no page at /, and neither /openapi.json nor /asyncapi.json
     #[arg(long, env = "SSE_BROADCASTER_NO_PAGE", value_parser = BoolishValueParser::new())]
     pub no_page: bool,
 
     /// Worker threads [default: one per core]
-    #[arg(long, env = "SSE_BROADCASTER_WORKERS", value_parser = clap::value_parser!(u16).range(1..=MAX_WORKERS))]
+    #[arg(long, env = "SSE_BROADCASTER_WORKERS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_WORKERS))]
     pub workers: Option<u16>,
 
     /// Serve streams through actix's dispatcher, which takes 14 times the memory per stream

@@ -3,7 +3,7 @@
 //! # Parts
 //! ```text
 //! commands   the command line: serving, and the client commands of sse-broadcaster-cli and -bench
-//! config     every setting, as a flag and as a variable of the environment
+//! config     every setting, as a flag, as a variable of the environment, and in a file
 //! process    starts the server from its settings, and ends it
 //! http       connections: listeners, workers, routes, WebSockets
 //! metrics    GET /metrics

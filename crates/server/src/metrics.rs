@@ -2,9 +2,11 @@
 
 mod core;
 mod history;
+mod memory_limit;
 mod output;
 mod presence;
 mod process;
+mod samples;
 
 use std::{
     fmt,
@@ -18,6 +20,7 @@ use prometheus_client::{
 };
 
 use self::core::Core;
+pub(crate) use self::samples::{MAX_SAMPLES, Sample, Samples};
 use sse_broadcaster::broadcaster::Broadcaster;
 use sse_broadcaster_http::AppState;
 

@@ -338,7 +338,7 @@ impl Inner {
         {
             log::warn!(
                 "the response of {} has members without effect: {unknown:?}; it may have user, ttl, subscribe, \
-                 publish, presence and payload",
+                 publish, presence, payload and admin",
                 self.url
             );
         }
@@ -359,6 +359,10 @@ impl Authorize for Application {
 
     fn wants_cookies(&self) -> bool {
         true
+    }
+
+    fn takes_tokens(&self) -> bool {
+        false
     }
 }
 

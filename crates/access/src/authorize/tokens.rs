@@ -67,7 +67,7 @@ impl Tokens {
         self
     }
 
-    /// How many verified tokens are kept, and how many bytes they may take, estimated; 0 keeps none.
+    /// How many verified tokens are kept, two million at most, and how many bytes they may take, estimated; 0 keeps none.
     #[must_use]
     pub fn with_cache(mut self, entries: usize, bytes: usize) -> Self {
         self.cache = Cache::new(entries, bytes);

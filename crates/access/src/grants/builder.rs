@@ -50,6 +50,12 @@ impl GrantsBuilder {
         self
     }
 
+    /// The id of the key that signed the token.
+    pub fn key_id(mut self, id: impl Into<Arc<str>>) -> Self {
+        self.0.key_id = Some(id.into());
+        self
+    }
+
     /// When they were given.
     pub fn issued_at(mut self, at: SystemTime) -> Self {
         self.0.issued_at = Some(at);
@@ -70,6 +76,12 @@ impl GrantsBuilder {
     /// Data about the client, for subscriptions to these topics that no earlier data is for.
     pub fn payload_for(mut self, topics: PatternSet, payload: Value) -> Self {
         self.0.payloads.push((topics, payload));
+        self
+    }
+
+    /// The client has the rights of an operator.
+    pub fn admin(mut self) -> Self {
+        self.0.is_admin = true;
         self
     }
 

@@ -112,6 +112,9 @@ impl fmt::Display for Explanation {
                         .collect();
                     writeln!(f, "{action} {}", topics.join(" "))?;
                 }
+                if grants.is_admin() {
+                    writeln!(f, "admin:     yes, everything is granted")?;
+                }
             }
             Err(why) => {
                 writeln!(f, "refused:   {why}")?;

@@ -171,7 +171,7 @@ fn an_explanation_names_what_grants_nothing_though_it_may_be_meant_to() {
     };
     let text = explained(json!({"sse": {"subscribe": ["a"], "publsh": ["x"]}}));
     let line = "warning:   the claim \"sse\" has an unknown member \"publsh\"; it may have subscribe, publish, \
-                presence and payload";
+                presence, payload and admin";
     assert!(text.lines().any(|of| of == line), "{text}");
     let text = explained(json!({"sub": "1", "see": {"subscribe": ["a"]}}));
     assert!(

@@ -43,7 +43,7 @@ pub(super) fn read(
 }
 
 /// The members of our claim.
-const MEMBERS: [&str; 4] = ["subscribe", "publish", "presence", "payload"];
+const MEMBERS: [&str; 5] = ["subscribe", "publish", "presence", "payload", "admin"];
 /// Most unknown members that are named.
 const MAX_UNKNOWN: usize = 8;
 
@@ -71,8 +71,8 @@ pub fn without_effect(claims: &Map<String, Value>) -> Vec<String> {
     unknown
         .map(|name| {
             format!(
-                "the claim {SSE:?} has an unknown member {name:?}; it may have subscribe, publish, presence and \
-                 payload"
+                "the claim {SSE:?} has an unknown member {name:?}; it may have subscribe, publish, presence, payload \
+                 and admin"
             )
         })
         .collect()

@@ -16,6 +16,8 @@ pub(super) struct Topics {
     pub(super) publish: Vec<Pattern>,
     pub(super) presence: Vec<Pattern>,
     pub(super) payloads: Vec<(PatternSet, Value)>,
+    /// Everything is granted, with the rights of an operator.
+    pub(super) is_admin: bool,
 }
 
 /// A member that is not `null`.
@@ -51,6 +53,11 @@ impl Topics {
         self.subscribe.extend(list(claim, "subscribe", pattern)?);
         self.publish.extend(list(claim, "publish", pattern)?);
         self.presence.extend(list(claim, "presence", pattern)?);
+        self.is_admin |= match present(claim, "admin") {
+            None => false,
+            Some(Value::Bool(is_admin)) => *is_admin,
+            Some(_) => return Err("has \"admin\" that is neither true nor false".to_owned()),
+        };
         self.add_payload(claim);
         Ok(())
     }
@@ -65,6 +72,11 @@ impl Topics {
         let set = |patterns| PatternSet::new(patterns).map_err(|why| why.to_string());
         for (topics, payload) in self.payloads {
             builder = builder.payload_for(topics, payload);
+        }
+        if self.is_admin {
+            let all = PatternSet::all;
+            let everything = builder.subscribe(all()).publish(all()).presence(all());
+            return Ok(everything.admin().build());
         }
         let builder = builder
             .subscribe(set(self.subscribe)?)

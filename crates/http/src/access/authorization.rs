@@ -9,31 +9,17 @@ use sse_broadcaster_access::{
 };
 
 use super::{
-    client::Client, grant_topic::GrantTopic, granted_access::GrantedAccess,
-    sent_credentials::SentCredentials, shared_accesses::SharedAccesses,
+    bearer::bearer,
+    client::Client,
+    key_ring::{Key, KeyRing},
+    read_rules::{ReadRules, SubscribeAccess},
+    sent_credentials::SentCredentials,
+    settings::Settings,
 };
 use crate::{Refusal, RequestHead, parameters::query};
 
-/// The cookie with a token, unless the settings name another.
-pub const DEFAULT_TOKEN_COOKIE: &str = "sse_token";
 /// The query parameter with a token, where the settings allow it.
 pub const TOKEN_PARAMETER: &str = "token";
-
-/// The internal topic, and the retained value, of revocations. No grant is for it.
-pub const REVOCATIONS_TOPIC: &str = "$revocations";
-
-/// What needs a grant to be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum SubscribeAccess {
-    /// Nothing: every client reads all topics. Private events cannot be published.
-    #[default]
-    Open,
-    /// Private events, and all events of the protected topics. The rest is public.
-    PrivateEvents,
-    /// Everything.
-    Closed,
-}
 
 /// How clients are authorized, and what they may read. By default nobody is asked, and every client reads all
 /// topics. Clones share everything.
@@ -52,55 +38,72 @@ pub enum SubscribeAccess {
 #[derive(Debug, Clone, Default)]
 pub struct Authorization(Arc<Settings>);
 
-#[derive(Debug, Clone, Default)]
-pub(super) struct Settings {
-    pub(super) subscribe: SubscribeAccess,
-    authorize: Option<Arc<dyn Authorize>>,
-    protected: PatternSet,
-    pub(super) revocations: Option<Arc<Revocations>>,
-    token_cookie: Option<Box<str>>,
-    query_tokens: bool,
-    resource: Option<Box<str>>,
-    shared: Arc<SharedAccesses>,
-}
-
 impl Authorization {
     /// Clients are authorized by `authorize`. What they may read without a grant is as `subscribe` says.
     #[must_use]
     pub fn new(subscribe: SubscribeAccess, authorize: Arc<dyn Authorize>) -> Self {
-        Self(Arc::new(Settings {
-            subscribe,
+        let authorization = Self(Arc::new(Settings {
             authorize: Some(authorize),
             ..Settings::default()
-        }))
+        }));
+        authorization.restricted(subscribe)
     }
 
     /// The same authorization, for a server on which this needs a grant.
     #[must_use]
     pub fn restricted(self, subscribe: SubscribeAccess) -> Self {
-        self.with(|settings| settings.subscribe = subscribe)
+        self.with_rules(|rules| rules.subscribe = subscribe)
     }
 
     fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
-        let settings = Arc::make_mut(&mut self.0);
-        settings.shared = Arc::default();
-        change(settings);
+        change(Arc::make_mut(&mut self.0));
         self
+    }
+
+    fn with_rules(self, change: impl FnOnce(&mut ReadRules)) -> Self {
+        self.with(|settings| settings.rules.change(change))
+    }
+
+    /// Replaces what needs a grant, and the topics that always do, for all clones. Streams that were opened by the rules
+    /// of before end within a second, and their clients reconnect.
+    ///
+    /// Between [`SubscribeAccess::Open`] and the others nothing is replaced, and the result is false: the streams of
+    /// an open server are not held to any rules.
+    #[must_use = "nothing may have been replaced"]
+    pub fn replace_rules(&self, subscribe: SubscribeAccess, protected: PatternSet) -> bool {
+        let is_open = |access| access == SubscribeAccess::Open;
+        if is_open(subscribe) || is_open(self.subscribe_access()) {
+            return false;
+        }
+        self.0.rules.change(|rules| {
+            rules.subscribe = subscribe;
+            rules.protected = protected;
+        });
+        true
     }
 
     /// Sets the topics that always need a grant to be read, whether an event is private or not.
     #[must_use]
     pub fn protected(self, topics: PatternSet) -> Self {
-        self.with(|settings| settings.protected = topics)
+        self.with_rules(|rules| rules.protected = topics)
     }
 
     /// Streams end within a second once one of these applies to their grants.
     #[must_use]
     pub fn revocations(self, revocations: Arc<Revocations>) -> Self {
-        self.with(|settings| settings.revocations = Some(revocations))
+        self.with_rules(|rules| rules.revocations = Some(revocations))
     }
 
-    /// Sets the name of the cookie that may have a token, [`DEFAULT_TOKEN_COOKIE`] if it is not set.
+    /// Sets the keys of operators. A client that sends one, as `Authorization: Bearer KEY` and in no other way, may read
+    /// and publish everything, and has the rights of an operator. Where reading needs grants, its streams end within
+    /// a second once the key is removed.
+    #[must_use]
+    pub fn operators(self, keys: KeyRing) -> Self {
+        self.with(|settings| settings.operators = keys)
+    }
+
+    /// Sets the name of the cookie that may have a token, [`DEFAULT_TOKEN_COOKIE`](crate::DEFAULT_TOKEN_COOKIE) if it is not
+    /// set.
     #[must_use]
     pub fn token_cookie(self, name: &str) -> Self {
         self.with(|settings| settings.token_cookie = Some(name.into()))
@@ -122,22 +125,40 @@ impl Authorization {
     /// What needs a grant to be read.
     #[must_use]
     pub fn subscribe_access(&self) -> SubscribeAccess {
-        self.0.subscribe
+        self.0.rules.get().subscribe
     }
 
     /// What clients may read, for people: for example `private events need a grant`.
     #[must_use]
     pub fn readers(&self) -> String {
-        let protected = if self.0.protected.is_empty() {
+        let rules = self.0.rules.get();
+        let protected = if rules.protected.is_empty() {
             ""
         } else {
             " and protected topics"
         };
-        match self.0.subscribe {
+        match rules.subscribe {
             SubscribeAccess::Open => "every client that reaches this address".to_owned(),
             SubscribeAccess::PrivateEvents => format!("private events{protected} need a grant"),
             SubscribeAccess::Closed => "everything needs a grant".to_owned(),
         }
+    }
+
+    /// What a client does to get a grant, as the end of a sentence.
+    pub(super) fn how_to_get_a_grant(&self) -> String {
+        self.0.how_to_get_a_grant()
+    }
+
+    /// Whether some client may have the rights of an operator.
+    #[must_use]
+    pub fn has_operators(&self) -> bool {
+        self.is_enabled() || !self.0.operators.is_empty()
+    }
+
+    /// Whether some clients have those rights by a key of their own.
+    #[must_use]
+    pub fn has_operator_keys(&self) -> bool {
+        !self.0.operators.is_empty()
     }
 
     /// Whether anybody is asked.
@@ -147,7 +168,7 @@ impl Authorization {
 
     /// Whether private events may be published: somebody has to be able to read them.
     pub(crate) fn has_private_events(&self) -> bool {
-        self.0.subscribe != SubscribeAccess::Open
+        self.0.rules.get().subscribe != SubscribeAccess::Open
     }
 
     /// Finds out what the client of a request may do. A refusal is [logged](Refusal::log) with its response.
@@ -172,21 +193,18 @@ impl Authorization {
         purpose: Purpose,
     ) -> Result<Client, AuthorizeError> {
         if !self.is_enabled() {
-            return Ok(self.client_of(Grants::anonymous(), None));
+            let operator = self.operator_key(request).map(|key| self.operator(key));
+            return Ok(operator.unwrap_or_else(|| self.visitor()));
         }
         let settings = &*self.0;
-        let sent = SentCredentials::read(self, request);
+        let sent = SentCredentials::read(self.wanted_headers(), request);
         let query_token = settings.query_tokens.then(|| token_in(request.query()));
         let query_token = query_token.flatten();
         let credentials = sent
             .credentials(purpose)
             .cookie_token(sent.cookie(settings.cookie_name(), |_| true))
             .query_token(query_token.as_deref());
-        let credentials = match &settings.resource {
-            Some(resource) => credentials.resource(resource),
-            None => credentials,
-        };
-        self.client_by(&credentials).await
+        self.client_by(&settings.with_resource(credentials)).await
     }
 
     /// The same by credentials that a protocol with rules of its own has read. Errors are not logged.
@@ -194,15 +212,21 @@ impl Authorization {
     /// # Errors
     /// Credentials that are wrong, or that cannot be checked now.
     pub async fn client_by(&self, credentials: &Credentials<'_>) -> Result<Client, AuthorizeError> {
+        let token = credentials.token().ok().flatten();
+        if let Some((Source::Header, key)) = token
+            && let Some(key) = self.0.operators.find(key.as_bytes())
+        {
+            return Ok(self.operator(key));
+        }
         let Some(authorize) = &self.0.authorize else {
-            return Ok(self.client_of(Grants::anonymous(), None));
+            return Ok(self.visitor());
         };
-        let source = credentials.token().ok().flatten().map(|(source, _)| source);
+        let source = token.map(|(source, _)| source);
         match authorize.authorize(credentials).await {
             Ok(grants) => Ok(self.client_of(grants, source)),
             // Visitors who are not signed in have cookies, too: where they may read, they stay who they are.
             Err(AuthorizeError::NotSignedIn { .. })
-                if self.0.subscribe != SubscribeAccess::Closed =>
+                if self.0.rules.get().subscribe != SubscribeAccess::Closed =>
             {
                 Ok(self.client_of(Grants::anonymous(), None))
             }
@@ -223,6 +247,29 @@ impl Authorization {
         self.find(request, purpose).now_or_never()?.ok()
     }
 
+    /// The client of a request by its headers alone: neither a cookie nor the query counts, which a page of another
+    /// site can have a browser send.
+    pub(super) async fn client_by_header(
+        &self,
+        request: &impl RequestHead,
+    ) -> Result<Client, AuthorizeError> {
+        let sent = SentCredentials::read(self.wanted_headers(), request);
+        let credentials = sent.credentials_of_headers(Purpose::Subscribe);
+        self.client_by(&self.0.with_resource(credentials)).await
+    }
+
+    /// The key of operators that a request has.
+    pub(super) fn operator_key(&self, request: &impl RequestHead) -> Option<Arc<Key>> {
+        let operators = &self.0.operators;
+        let sent = request.header("authorization").and_then(bearer);
+        sent.and_then(|key| operators.find(key))
+    }
+
+    fn operator(&self, key: Arc<Key>) -> Client {
+        self.client_of(Grants::unrestricted(), Some(Source::Header))
+            .with_operator_key(key)
+    }
+
     /// A client that sent nothing.
     pub(crate) fn visitor(&self) -> Client {
         self.client_of(Grants::anonymous(), None)
@@ -230,31 +277,6 @@ impl Authorization {
 
     fn client_of(&self, grants: Arc<Grants>, source: Option<Source>) -> Client {
         Client::new(Arc::clone(&self.0), grants, source)
-    }
-}
-
-impl Settings {
-    /// Whether all events of the topic need a grant.
-    pub(super) fn needs_grant(&self, topic: &str) -> bool {
-        let topic = match GrantTopic::of(topic) {
-            GrantTopic::Subscribe(topic) => topic,
-            GrantTopic::Presence(_) | GrantTopic::Nobody => return true,
-        };
-        match self.subscribe {
-            SubscribeAccess::Open => false,
-            SubscribeAccess::PrivateEvents => self.protected.matches(topic),
-            SubscribeAccess::Closed => true,
-        }
-    }
-
-    /// What of all events a client with these grants may read. Clients with the same grants share it.
-    pub(super) fn access_of(self: &Arc<Self>, grants: &Arc<Grants>) -> Arc<GrantedAccess> {
-        let new = || GrantedAccess::new(Arc::clone(self), Arc::clone(grants));
-        self.shared.get(grants, new)
-    }
-
-    fn cookie_name(&self) -> &str {
-        self.token_cookie.as_deref().unwrap_or(DEFAULT_TOKEN_COOKIE)
     }
 }
 

@@ -9,8 +9,8 @@ use sse_broadcaster::{
 use sse_broadcaster_access::{Grants, Origin, authorize::Source};
 
 use super::{
-    authorization::{Settings, SubscribeAccess},
-    grant_topic::GrantTopic,
+    grant_topic::GrantTopic, granted_access::GrantedAccess, key_ring::Key,
+    read_rules::SubscribeAccess, settings::Settings,
 };
 use crate::Refusal;
 
@@ -20,6 +20,8 @@ pub struct Client {
     settings: Arc<Settings>,
     grants: Arc<Grants>,
     source: Option<Source>,
+    /// The key by which it has its grants, if it is an operator's.
+    operator_key: Option<Arc<Key>>,
 }
 
 impl Client {
@@ -32,6 +34,15 @@ impl Client {
             settings,
             grants,
             source,
+            operator_key: None,
+        }
+    }
+
+    pub(super) fn with_operator_key(self, key: Arc<Key>) -> Self {
+        let operator_key = Some(key);
+        Self {
+            operator_key,
+            ..self
         }
     }
 
@@ -67,13 +78,27 @@ impl Client {
     /// events.
     #[must_use]
     pub fn restricted(&self, selector: Selector) -> Selector {
-        if self.settings.subscribe == SubscribeAccess::Open && !selects_presence(&selector) {
+        if self.settings.rules.get().subscribe == SubscribeAccess::Open
+            && !selects_presence(&selector)
+        {
             return selector;
         }
-        let selector = selector.with_access(self.settings.access_of(&self.grants));
+        let selector = selector.with_access(self.access());
         match self.grants.deadline() {
             Some(deadline) => selector.until(deadline),
             None => selector,
+        }
+    }
+
+    fn access(&self) -> Arc<GrantedAccess> {
+        match &self.operator_key {
+            // Not shared with others, since it ends with the key.
+            Some(key) => {
+                let access =
+                    GrantedAccess::new(self.settings.rules.get(), Arc::clone(&self.grants));
+                Arc::new(access.until_removed(Arc::clone(key)))
+            }
+            None => self.settings.access_of(&self.grants),
         }
     }
 
@@ -82,7 +107,7 @@ impl Client {
             let mut topics = topics.iter().map(Topic::as_str);
             return topics.try_for_each(|topic| self.may_read(topic));
         }
-        let is_closed = self.settings.subscribe == SubscribeAccess::Closed;
+        let is_closed = self.settings.rules.get().subscribe == SubscribeAccess::Closed;
         if is_closed && self.grants.subscribe().is_empty() {
             return Err(self.nothing_granted("reading"));
         }
@@ -95,7 +120,9 @@ impl Client {
     /// # Errors
     /// As [`selector`](Self::selector).
     pub fn may_read(&self, topic: &str) -> Result<(), Refusal> {
-        if self.settings.needs_grant(topic) && !GrantTopic::of(topic).is_granted_by(&self.grants) {
+        if self.settings.rules.get().needs_grant(topic)
+            && !GrantTopic::of(topic).is_granted_by(&self.grants)
+        {
             return Err(self.not_granted("reading", topic));
         }
         Ok(())
@@ -113,14 +140,17 @@ impl Client {
     }
 
     pub(crate) fn sees_all_names(&self) -> bool {
-        self.settings.subscribe == SubscribeAccess::Open
+        self.settings.rules.get().subscribe == SubscribeAccess::Open
     }
 
     /// Whether a grant has ended or was revoked: for uploads and sockets, which may stay open for long.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        let revocations = self.settings.revocations.as_ref();
-        self.grants.is_expired(std::time::Instant::now())
+        let rules = self.settings.rules.get();
+        let revocations = rules.revocations.as_ref();
+        let operator_key = self.operator_key.as_ref();
+        operator_key.is_some_and(|key| key.is_removed())
+            || self.grants.is_expired(std::time::Instant::now())
             || revocations.is_some_and(|revocations| revocations.is_revoked(&self.grants))
     }
 
@@ -135,28 +165,29 @@ impl Client {
                 .with_reason("the token or session does not grant this topic")
                 .of_client(&self.grants);
         }
-        grant_missing(&format!("{doing} the topic {topic}"))
+        self.grant_missing(&format!("{doing} the topic {topic}"))
     }
 
     /// The refusal of something for which no topic at all is granted; `doing` is for example `publishing to`.
     pub(crate) fn nothing_granted(&self, doing: &str) -> Refusal {
         if !self.is_identified() {
-            return grant_missing(&format!("{doing} any topic"));
+            return self.grant_missing(&format!("{doing} any topic"));
         }
         let detail = format!("the token or session grants {doing} no topic; use one that does");
         Refusal::forbidden("topic_not_granted", detail)
             .with_reason("the token or session grants no topic for this")
             .of_client(&self.grants)
     }
+
+    fn grant_missing(&self, what: &str) -> Refusal {
+        grant_missing(what, &self.settings.how_to_get_a_grant())
+            .with_reason("this topic needs a grant, and the request has no token and no session")
+    }
 }
 
-fn grant_missing(what: &str) -> Refusal {
-    let detail = format!(
-        "{what} needs a grant; send a token as \"Authorization: Bearer <token>\" or in the cookie of this server, or \
-         sign in to the application"
-    );
+pub(super) fn grant_missing(what: &str, how_to_get_a_grant: &str) -> Refusal {
+    let detail = format!("{what} needs a grant; {how_to_get_a_grant}");
     Refusal::unauthorized("grant_missing", detail)
-        .with_reason("this topic needs a grant: send a token, or sign in to the application")
 }
 
 /// Whether events of presence are asked for, which need a grant on every server.

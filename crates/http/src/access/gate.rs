@@ -2,13 +2,13 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use super::{
     address_limit::{AddressLimit, AddressSlot},
     host::{Authority, HTTP_PORT, is_same_origin},
     publish_policy::came_through_a_proxy,
-    rules::{Access, Publishers},
+    rules::{Access, AdmittedOrigin, Publishers},
 };
 use crate::{Refusal, RequestHead};
 use sse_broadcaster::internal::Shown;
@@ -16,10 +16,10 @@ use sse_broadcaster::internal::Shown;
 /// How many refused origins are remembered, so that each is logged once.
 const MAX_LOGGED_ORIGINS: usize = 100;
 
-/// The rules of access, and the counts that they need. Clones share the counts.
+/// The rules of access, and the counts that they need. Clones share both.
 #[derive(Debug, Clone, Default)]
 pub struct Gate {
-    access: Access,
+    access: Arc<RwLock<Arc<Access>>>,
     /// The port of the listener, if it listens on a loopback address.
     loopback_port: Option<u16>,
     per_address: AddressLimit,
@@ -30,10 +30,14 @@ impl Gate {
     /// A gate with these rules, for a listener that is not on a loopback address.
     #[must_use]
     pub fn new(access: Access) -> Self {
-        Self {
-            access,
-            ..Self::default()
-        }
+        let gate = Self::default();
+        gate.replace(access);
+        gate
+    }
+
+    /// Replaces the rules, for requests from now on. Streams that are open go on.
+    pub fn replace(&self, access: Access) {
+        *self.access.write() = Arc::new(access);
     }
 
     /// The same rules for one listener: `loopback_port` is its port if it listens on a loopback address.
@@ -45,10 +49,10 @@ impl Gate {
         }
     }
 
-    /// The rules.
+    /// The rules as they are now.
     #[must_use]
-    pub fn access(&self) -> &Access {
-        &self.access
+    pub fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.access.read())
     }
 
     /// Checks the `Host` of a request that reads, against DNS rebinding: a page whose name was pointed at this
@@ -61,11 +65,12 @@ impl Gate {
         let Some(host) = request.header_text("host") else {
             return Ok(());
         };
-        let is_own = self.access.is_own_name(host, self.listed_origins());
-        let is_any = match &self.access.hosts[..] {
+        let access = self.access();
+        let is_own = access.is_own_name(host, access.listed_origins());
+        let is_any = match &access.hosts[..] {
             [] => self
                 .loopback_port
-                .is_none_or(|port| self.is_proxied(request, host, port)),
+                .is_none_or(|port| is_proxied(&access, request, host, port)),
             hosts => hosts.iter().any(|name| name == "*"),
         };
         if is_own || is_any {
@@ -82,44 +87,28 @@ impl Gate {
         .with_reason("the Host is not a name of this server; start it with --host and that name"))
     }
 
-    /// Where the operator has chosen who may publish, a proxy on this machine may pass on the name under which it
-    /// is reached. A page can add the header of a proxy, but its browser writes the port that it connects to into
-    /// `Host`: with the listener's own port, the request did not come through a proxy.
-    fn is_proxied(&self, request: &impl RequestHead, host: &str, port: u16) -> bool {
-        !matches!(self.access.publishers, Publishers::Local)
-            && came_through_a_proxy(request)
-            && Authority::parse(host).is_some_and(|host| host.port_or(HTTP_PORT) != port)
-    }
-
     /// Whether the `Host` of a request is a name of this machine alone, or one that the settings list.
     #[must_use]
     pub fn is_known_host(&self, request: &impl RequestHead) -> bool {
         let host = request.header_text("host");
-        host.is_some_and(|host| self.access.is_known_name(host, self.listed_origins()))
+        let access = self.access();
+        host.is_some_and(|host| access.is_known_name(host, access.listed_origins()))
     }
 
-    fn listed_origins(&self) -> impl Iterator<Item = &String> {
-        let Access {
-            publish_origins,
-            read_origins,
-            ..
-        } = &self.access;
-        publish_origins.iter().chain(read_origins)
-    }
-
-    /// The origin to admit in a response to a reader, if any.
+    /// How the page of a reader is admitted; `None` if it is not, and without a page.
     #[must_use]
-    pub fn reader_origin(&self, request: &impl RequestHead) -> Option<&str> {
+    pub fn reader_origin(&self, request: &impl RequestHead) -> Option<AdmittedOrigin> {
         let origin = request.header_text("origin")?;
-        let admitted = self
-            .access
-            .read_origins
-            .iter()
-            .find(|known| *known == "*" || known.eq_ignore_ascii_case(origin));
+        let access = self.access();
+        let admitted = access.read_origins.iter().find_map(|known| match known {
+            any if any == "*" => Some(AdmittedOrigin::Any),
+            known if known.eq_ignore_ascii_case(origin) => Some(AdmittedOrigin::Listed),
+            _ => None,
+        });
         if admitted.is_none() && !is_same_origin(origin, request.header_text("host")) {
             self.log_refused(origin);
         }
-        admitted.map(String::as_str)
+        admitted
     }
 
     /// Checks the `Origin` of a WebSocket's handshake: browsers let pages of any site open one and read from it.
@@ -154,7 +143,8 @@ impl Gate {
         let Some(origin) = request.header_text("origin") else {
             return Ok(());
         };
-        let mut listed = self.access.read_origins.iter();
+        let access = self.access();
+        let mut listed = access.read_origins.iter();
         if self.may_publish_from(origin, request)
             || listed.any(|known| known.eq_ignore_ascii_case(origin))
         {
@@ -173,7 +163,7 @@ impl Gate {
     /// Whether pages of this origin are the server's own, or listed as publishers.
     fn may_publish_from(&self, origin: &str, request: &impl RequestHead) -> bool {
         is_same_origin(origin, request.header_text("host"))
-            || self.access.is_publish_origin(Some(origin))
+            || self.access().is_publish_origin(Some(origin))
     }
 
     fn log_refused(&self, origin: &str) {
@@ -200,9 +190,18 @@ impl Gate {
     /// # Errors
     /// 503 `too_many_subscribers` for one more than [`Access::max_per_address`].
     pub fn admit_address(&self, address: Option<IpAddr>) -> Result<Option<AddressSlot>, Refusal> {
-        let Some((max, address)) = self.access.max_per_address.zip(address) else {
+        let Some((max, address)) = self.access().max_per_address.zip(address) else {
             return Ok(None);
         };
         self.per_address.reserve(address, max).map(Some)
     }
+}
+
+/// Where the operator has chosen who may publish, a proxy on this machine may pass on the name under which it is
+/// reached. A page can add the header of a proxy, but its browser writes the port that it connects to into `Host`:
+/// with the listener's own port, the request did not come through a proxy.
+fn is_proxied(access: &Access, request: &impl RequestHead, host: &str, port: u16) -> bool {
+    !matches!(access.publishers, Publishers::Local)
+        && came_through_a_proxy(request)
+        && Authority::parse(host).is_some_and(|host| host.port_or(HTTP_PORT) != port)
 }

@@ -4,7 +4,8 @@ use sse_broadcaster_access::Grants;
 use sse_broadcaster_presence::{topic_of_events, topic_of_signal};
 use sse_broadcaster_signals::SIGNAL_TOPIC_PREFIX;
 
-use super::authorization::REVOCATIONS_TOPIC;
+/// The internal topic, and the retained value, of revocations. No grant is for it.
+pub const REVOCATIONS_TOPIC: &str = "$revocations";
 
 /// The topic that a grant has to name, so that another one may be read.
 #[derive(Debug, PartialEq, Eq)]

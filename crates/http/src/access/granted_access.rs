@@ -11,21 +11,33 @@ use std::{
 use sse_broadcaster::event::ReadAccess;
 use sse_broadcaster_access::Grants;
 
-use super::{authorization::Settings, grant_topic::GrantTopic};
+use super::{grant_topic::GrantTopic, key_ring::Key, read_rules::ReadRules};
 
 pub(super) struct GrantedAccess {
-    settings: Arc<Settings>,
+    rules: Arc<ReadRules>,
     grants: Arc<Grants>,
     /// The revocations that were looked at last, and did not apply: one more than their generation.
     checked: AtomicU64,
+    /// Access ends when this key is removed.
+    operator_key: Option<Arc<Key>>,
 }
 
 impl GrantedAccess {
-    pub(super) fn new(settings: Arc<Settings>, grants: Arc<Grants>) -> Self {
+    pub(super) fn new(rules: Arc<ReadRules>, grants: Arc<Grants>) -> Self {
         Self {
-            settings,
+            rules,
             grants,
             checked: AtomicU64::new(0),
+            operator_key: None,
+        }
+    }
+
+    /// The same, until this key of operators is removed.
+    pub(super) fn until_removed(self, key: Arc<Key>) -> Self {
+        let operator_key = Some(key);
+        Self {
+            operator_key,
+            ..self
         }
     }
 }
@@ -36,11 +48,17 @@ impl ReadAccess for GrantedAccess {
     }
 
     fn needs_grant(&self, topic: &str) -> bool {
-        self.settings.needs_grant(topic)
+        self.rules.needs_grant(topic)
     }
 
     fn is_revoked(&self) -> bool {
-        let Some(revocations) = &self.settings.revocations else {
+        if self.rules.is_replaced() {
+            return true;
+        }
+        if let Some(key) = &self.operator_key {
+            return key.is_removed();
+        }
+        let Some(revocations) = &self.rules.revocations else {
             return false;
         };
         let generation = revocations.generation() + 1;
@@ -55,7 +73,6 @@ impl ReadAccess for GrantedAccess {
     }
 }
 
-/// Without the settings, which hold all accesses.
 impl fmt::Debug for GrantedAccess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GrantedAccess")

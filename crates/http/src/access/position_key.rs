@@ -12,9 +12,18 @@ use sse_broadcaster::{event::EventId, sse::PositionCipher};
 /// Length of a key in bytes.
 pub const POSITION_KEY_BYTES: usize = 16;
 
-/// Encrypts positions with AES-128. All nodes of one history, and all later processes on it, need the same key: keep
-/// it where the history is. The key can be replaced, for example once the history can be reached that has it;
-/// positions of before are then unknown, and a client that resumes from one gets a gap.
+const SEQ_BITS: u32 = 53;
+const SALT_BITS: u32 = 27;
+/// Until the year 10889.
+const MAX_MS: u64 = (1 << 48) - 1;
+/// Redis compares sequences as numbers of 53 bits.
+const MAX_SEQ: u64 = (1 << SEQ_BITS) - 1;
+const MAX_SALT: u32 = (1 << SALT_BITS) - 1;
+
+/// Encrypts positions with AES-128: 48 bits of milliseconds, 53 of the sequence, and 27 of the salt. Ids beyond, which
+/// no history gives, decrypt to an id that is unknown. All nodes of one history, and all later processes on it, need
+/// the same key: keep it where the history is. The key can be replaced, for example once the history can be reached
+/// that has it; positions of before are then unknown, and a client that resumes from one gets a gap.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -23,7 +32,7 @@ pub const POSITION_KEY_BYTES: usize = 16;
 ///
 /// let cipher = PositionKey::new(PositionKey::random()?);
 /// let id = EventId::new(1_700_000_000_000, 42);
-/// assert_eq!(cipher.decrypt(cipher.encrypt(id)), id);
+/// assert_eq!(cipher.decrypt(cipher.encrypt(id, 7)), id);
 /// let options = Options::default().position_cipher(Arc::new(cipher));
 /// # Ok::<_, std::io::Error>(())
 /// ```
@@ -53,9 +62,12 @@ impl PositionKey {
 }
 
 impl PositionCipher for PositionKey {
-    fn encrypt(&self, id: EventId) -> [u8; 16] {
-        let bytes = u128::from(id.ms()) << 64 | u128::from(id.seq());
-        let mut block = bytes.to_be_bytes().into();
+    fn encrypt(&self, id: EventId, salt: u32) -> [u8; 16] {
+        let ms = u128::from(id.ms().min(MAX_MS));
+        let seq = u128::from(id.seq().min(MAX_SEQ));
+        let salt = u128::from(salt & MAX_SALT);
+        let plain = (ms << SEQ_BITS | seq) << SALT_BITS | salt;
+        let mut block = plain.to_be_bytes().into();
         self.0.read().encrypt_block(&mut block);
         block.into()
     }
@@ -63,9 +75,9 @@ impl PositionCipher for PositionKey {
     fn decrypt(&self, encrypted: [u8; 16]) -> EventId {
         let mut block = encrypted.into();
         self.0.read().decrypt_block(&mut block);
-        let bytes = u128::from_be_bytes(block.into());
-        #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
-        EventId::new((bytes >> 64) as u64, bytes as u64)
+        let id = u128::from_be_bytes(block.into()) >> SALT_BITS;
+        #[expect(clippy::cast_possible_truncation, reason = "both parts are masked")]
+        EventId::new((id >> SEQ_BITS) as u64 & MAX_MS, id as u64 & MAX_SEQ)
     }
 }
 
@@ -81,14 +93,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_position_is_encrypted_as_aes_128_does_and_decrypts_to_itself() {
-        // FIPS 197, appendix B.
-        let key = 0x2b7e_1516_28ae_d2a6_abf7_1588_09cf_4f3c_u128;
-        let cipher = PositionKey::new(key.to_be_bytes());
-        let id = EventId::new(0x3243_f6a8_885a_308d, 0x3131_98a2_e037_0734);
-        let encrypted = 0x3925_841d_02dc_09fb_dc11_8597_196a_0b32_u128;
-        assert_eq!(cipher.encrypt(id), encrypted.to_be_bytes());
-        assert_eq!(cipher.decrypt(cipher.encrypt(id)), id);
+    fn a_position_decrypts_to_itself_with_any_salt_and_differs_with_each() {
+        let cipher = PositionKey::new(PositionKey::random().unwrap());
+        for id in [
+            EventId::new(0, 1),
+            EventId::new(1_796_000_000_000, 1 << 32),
+            EventId::new(MAX_MS, MAX_SEQ),
+        ] {
+            let salts = [0, 1, 2, MAX_SALT, u32::MAX - 1];
+            let texts = salts.map(|salt| cipher.encrypt(id, salt));
+            for text in texts {
+                assert_eq!(cipher.decrypt(text), id);
+                assert_eq!(texts.iter().filter(|other| **other == text).count(), 1);
+            }
+        }
+        let beyond = cipher.decrypt(cipher.encrypt(EventId::new(u64::MAX, 7), 0));
+        assert_eq!(beyond, EventId::new(MAX_MS, 7));
     }
 
     #[test]
@@ -100,9 +120,9 @@ mod tests {
         assert_ne!(one, other);
         let cipher = PositionKey::new(one);
         let id = EventId::new(5, 1);
-        let before = cipher.encrypt(id);
+        let before = cipher.encrypt(id, 0);
         cipher.replace(other);
-        assert_ne!(cipher.encrypt(id), before);
+        assert_ne!(cipher.encrypt(id, 0), before);
         assert_ne!(cipher.decrypt(before), id);
         cipher.replace(one);
         assert_eq!(cipher.decrypt(before), id);

@@ -4,10 +4,13 @@
 use http::Version;
 
 use super::{
+    authorization::Authorization,
+    bearer::bearer,
+    client::grant_missing,
     host::{Authority, is_same_origin, parse_origin},
     key_ring::KeyRing,
     permit::Permit,
-    rules::{Access, Publishers},
+    rules::{Access, AdmittedOrigin, Publishers},
 };
 use crate::{Refusal, RequestHead};
 use sse_broadcaster::internal::Shown;
@@ -49,27 +52,27 @@ impl Access {
         method: &str,
         request: &impl RequestHead,
     ) -> Result<Permit, Refusal> {
-        self.may_publish_without_grant(method, request, false)
+        self.may_publish_without_grant(method, request, None)
     }
 
-    /// The same for a client without a grant; `has_grants` says whether others could get one, which a refusal then
-    /// mentions.
+    /// The same for a client without a grant; a refusal says how it can get one.
     pub(super) fn may_publish_without_grant(
         &self,
         method: &str,
         request: &impl RequestHead,
-        has_grants: bool,
+        authorization: Option<&Authorization>,
     ) -> Result<Permit, Refusal> {
         self.check_enabled()?;
         if let Publishers::Keys(keys) = &self.publishers {
+            let has_grants = authorization.is_some_and(Authorization::is_enabled);
             return check_key(keys, request, has_grants);
         }
         if matches!(self.publishers, Publishers::Granted) {
-            return Err(Refusal::unauthorized(
-                "grant_missing",
-                "publishing needs a grant; send a token as \"Authorization: Bearer <token>\", or sign in to the \
-                 application",
-            ));
+            let how = authorization.map_or_else(
+                || "use a route that reads tokens or sessions".to_owned(),
+                Authorization::how_to_get_a_grant,
+            );
+            return Err(grant_missing("publishing", &how));
         }
         if is_prefetch(request) {
             return Err(Refusal::forbidden(
@@ -158,12 +161,9 @@ impl Access {
 
     /// The origin to admit in a response to a publisher, if any.
     #[must_use]
-    pub fn publisher_origin(&self, request: &impl RequestHead) -> Option<&str> {
-        let origin = request.header_text("origin")?;
-        let known = self.publish_origins.iter();
-        known
-            .map(String::as_str)
-            .find(|known| known.eq_ignore_ascii_case(origin))
+    pub fn publisher_origin(&self, request: &impl RequestHead) -> Option<AdmittedOrigin> {
+        let is_listed = self.is_publish_origin(request.header_text("origin"));
+        is_listed.then_some(AdmittedOrigin::Listed)
     }
 }
 
@@ -178,8 +178,8 @@ fn check_key(
         ""
     };
     let sent = request.header("authorization").and_then(bearer);
-    match sent.map(|key| keys.admit(key)) {
-        Some(Some(permit)) => Ok(permit),
+    match sent.map(|key| keys.find(key)) {
+        Some(Some(key)) => Ok(Permit::of_key(&key)),
         Some(None) => Err(Refusal::unauthorized(
             "wrong_key",
             format!(
@@ -194,14 +194,6 @@ fn check_key(
             ),
         )),
     }
-}
-
-pub(super) fn bearer(value: &[u8]) -> Option<&[u8]> {
-    let (scheme, key) = value.split_at_checked(7)?;
-    scheme
-        .eq_ignore_ascii_case(b"bearer ")
-        .then(|| key.trim_ascii())
-        .filter(|key| !key.is_empty())
 }
 
 /// A page of another site can make a browser send a request, but the browser's headers show it.

@@ -3,15 +3,16 @@
 use sse_broadcaster_access::issuer::Purpose;
 
 use super::{
+    bearer::{bearer, is_token},
     host::is_same_origin,
     permit::Permit,
-    publish_policy::{bearer, is_prefetch},
+    publish_policy::is_prefetch,
     rules::{Access, Publishers},
 };
 use crate::{AppState, Refusal, RequestHead};
 
-/// The permission of the client of a request, as if the request had this method. A publish key comes first, then
-/// grants, then the rules for everybody.
+/// The permission of the client of a request, as if the request had this method. A key of operators or a publish key
+/// comes first, then grants, then the rules for everybody.
 ///
 /// # Errors
 /// Those of [`Access::may_publish`] and of [`Authorization::client`](super::Authorization::client); 403
@@ -22,9 +23,13 @@ pub(crate) async fn publisher(
     request: &impl RequestHead,
 ) -> Result<Permit, Refusal> {
     let access = state.gate.access();
-    let granted = by_grants(state, access, request).await?;
-    let has_grants = state.authorization.is_enabled();
-    let by_rules = || access.may_publish_without_grant(method, request, has_grants);
+    if let Some(key) = state.authorization.operator_key(request) {
+        access.check_enabled()?;
+        let permit = Permit::of_key(&key);
+        return Ok(permit.with_private_events(state.authorization.has_private_events()));
+    }
+    let granted = by_grants(state, &access, request).await?;
+    let by_rules = || access.may_publish_without_grant(method, request, Some(&state.authorization));
     let permit = granted.map_or_else(by_rules, Ok)?;
     Ok(permit.with_private_events(state.authorization.has_private_events()))
 }
@@ -62,11 +67,7 @@ fn decides_by_key(access: &Access, request: &impl RequestHead) -> bool {
         return false;
     };
     let sent = request.header("authorization").and_then(bearer);
-    sent.is_some_and(|key| {
-        // Each of the three parts of a token is behind a dot, but for the first.
-        let is_token = key.split(|byte| *byte == b'.').count() == 3;
-        keys.admit(key).is_some() || !is_token
-    })
+    sent.is_some_and(|key| keys.find(key).is_some() || !is_token(key))
 }
 
 impl Access {

@@ -79,6 +79,10 @@ pub struct Access {
 }
 
 impl Access {
+    pub(super) fn listed_origins(&self) -> impl Iterator<Item = &String> {
+        self.publish_origins.iter().chain(&self.read_origins)
+    }
+
     /// Sets who may publish.
     #[must_use]
     pub fn publishers(self, publishers: Publishers) -> Self {
@@ -129,6 +133,15 @@ impl Access {
             ..self
         }
     }
+}
+
+/// How the page of a request is admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdmittedOrigin {
+    /// As a page of any origin.
+    Any,
+    /// By an origin that is listed.
+    Listed,
 }
 
 fn collect<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Vec<String> {

@@ -4,7 +4,7 @@ use std::{borrow::Cow, net::IpAddr};
 
 use sse_broadcaster_access::{Credentials, authorize::cookie_value, issuer::Purpose};
 
-use super::{address_limit::network_of, authorization::Authorization};
+use super::address_limit::network_of;
 use crate::RequestHead;
 
 /// The headers of a request that may identify its client, for every protocol. Which cookie or parameter may have a token
@@ -18,10 +18,11 @@ pub struct SentCredentials<'a> {
 }
 
 impl<'a> SentCredentials<'a> {
-    /// Reads the headers that this authorization needs.
-    pub fn read(authorization: &'a Authorization, request: &'a impl RequestHead) -> Self {
+    /// Reads the headers that any authorization needs, and those that this one
+    /// [wants](super::Authorization::wanted_headers) beside them.
+    pub fn read(wanted_headers: &'a [String], request: &'a impl RequestHead) -> Self {
         let text = |value: &'a [u8]| str::from_utf8(value).ok();
-        let wanted = authorization.wanted_headers().iter().flat_map(|name| {
+        let wanted = wanted_headers.iter().flat_map(|name| {
             let values = request.header_values(name).map(String::from_utf8_lossy);
             values.map(|value| (&name[..], value))
         });
@@ -42,12 +43,18 @@ impl<'a> SentCredentials<'a> {
 
     /// Credentials with these headers, without a token of a cookie or a parameter.
     pub fn credentials(&self, purpose: Purpose) -> Credentials<'_> {
+        let cookies = self.cookies.iter();
+        let credentials = self.credentials_of_headers(purpose);
+        cookies.fold(credentials, |credentials, header| {
+            credentials.cookies(header)
+        })
+    }
+
+    /// The same without any cookie.
+    pub fn credentials_of_headers(&self, purpose: Purpose) -> Credentials<'_> {
         let mut credentials = Credentials::new(purpose).address(self.network);
         for value in &self.authorizations {
             credentials = credentials.authorization(value);
-        }
-        for header in &self.cookies {
-            credentials = credentials.cookies(header);
         }
         for (name, value) in &self.wanted {
             credentials = credentials.header(name, value);

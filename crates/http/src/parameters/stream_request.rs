@@ -89,6 +89,11 @@ impl StreamRequest {
         })
     }
 
+    /// See [`Broadcaster::is_finished`].
+    pub(crate) fn is_finished(&self, broadcaster: &Broadcaster) -> bool {
+        broadcaster.is_finished(&self.selector, &self.start)
+    }
+
     /// Subscribes in the format of the request, SSE by default.
     ///
     /// # Errors
@@ -145,6 +150,7 @@ impl StreamRequest {
             (Some(id), _, _) => Start::After(id),
             (None, Some(since), _) => since::read(&since)?,
             (None, None, Some(last)) => read_last(&last)?,
+            (None, None, None) if until_head => Start::Earliest,
             (None, None, None) => Start::Live,
         };
         if until_head && start == Start::Live {
@@ -206,6 +212,17 @@ mod tests {
         );
         assert_eq!(request("last=3", None).start, Start::Last(3));
         assert_eq!(request("", None).start, Start::Live);
+    }
+
+    #[test]
+    fn a_copy_begins_with_the_oldest_event_unless_the_query_has_another_start() {
+        for (query, start) in [
+            ("until=head", Start::Earliest),
+            ("until=head&last=3", Start::Last(3)),
+            ("until=head&last=0", Start::Last(0)),
+        ] {
+            assert_eq!(request(query, None).start, start, "{query}");
+        }
     }
 
     #[test]

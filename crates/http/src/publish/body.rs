@@ -20,6 +20,7 @@ const JSON_EXPANSION: usize = 6;
 const JSON_ALLOWANCE: usize = 64 << 10;
 
 /// The kinds of body, by `Content-Type`.
+#[derive(Clone, Copy)]
 pub(crate) enum BodyKind {
     Text,
     Form,

@@ -9,7 +9,10 @@ use std::time::Duration;
 use super::json::{JSON_LINE, twice};
 use crate::Refusal;
 use fields::{Field, FieldSet};
-use sse_broadcaster::{event::Event, internal::Shown};
+use sse_broadcaster::{
+    event::{Event, FINISHED},
+    internal::Shown,
+};
 
 /// One event to publish, as a client sends it by a query, a form, a JSON object or plain text. Each field is given at
 /// most once; [`build`](Self::build) checks the values.
@@ -31,6 +34,7 @@ pub struct PublishRequest {
     retry_ms: Option<u64>,
     data: Option<String>,
     private: bool,
+    finishes: bool,
 }
 
 impl PublishRequest {
@@ -75,16 +79,56 @@ impl PublishRequest {
         self.id = self.id.or_else(|| query.id.clone());
         self.retry_ms = self.retry_ms.or(query.retry_ms);
         self.private |= query.private;
+        self.finishes |= query.finishes;
         Ok(self)
+    }
+
+    /// The same for an event that finishes this topic.
+    ///
+    /// # Errors
+    /// 422 `duplicate_field` for a request that names a topic or an event itself.
+    pub(crate) fn finishing(mut self, topic: String) -> Result<Self, Refusal> {
+        let mut named = self.named.iter();
+        if let Some(field) =
+            named.find(|field| matches!(field, Field::Topic | Field::Topics | Field::Event))
+        {
+            return Err(Refusal::unprocessable(
+                "duplicate_field",
+                format!(
+                    "{} is given, but the path names the topic, and the event is named finished; leave it out",
+                    field.name()
+                ),
+            ));
+        }
+        self.topics.push(topic);
+        self.finishes = true;
+        Ok(self)
+    }
+
+    /// The name that is given. A copy of an event that finishes its topics has that of all these.
+    fn event_name(&self) -> Result<Option<String>, Refusal> {
+        match &self.event {
+            Some(name) if self.finishes && name == FINISHED => Ok(None),
+            Some(name) if self.finishes => Err(Refusal::unprocessable(
+                "reserved_event",
+                format!(
+                    "an event that finishes its topics is named {FINISHED}, not {}; leave event out",
+                    Shown(name)
+                ),
+            )),
+            name => Ok(name.clone()),
+        }
     }
 
     /// Builds the event.
     ///
     /// # Errors
-    /// 422 `no_data` without data, and 422 for a value that an event cannot have: see
+    /// 422 `no_data` without data, but for one that finishes its topics, and 422 for a value that an event cannot have: see
     /// [`EventBuilder::build`](sse_broadcaster::event::EventBuilder::build).
     pub fn build(self) -> Result<Event, Refusal> {
-        let data = self.data.ok_or_else(|| {
+        let name = self.event_name()?;
+        let data = self.data.or(self.finishes.then(String::new));
+        let data = data.ok_or_else(|| {
             let detail =
                 format!("data is missing; send {JSON_LINE}, or as a form: topic=news&data=hello");
             Refusal::unprocessable("no_data", detail)
@@ -93,7 +137,7 @@ impl PublishRequest {
         for topic in self.topics {
             event = event.topic(topic);
         }
-        if let Some(name) = self.event {
+        if let Some(name) = name {
             event = event.name(name);
         }
         if let Some(id) = self.id {
@@ -104,6 +148,9 @@ impl PublishRequest {
         }
         if self.private {
             event = event.private();
+        }
+        if self.finishes {
+            event = event.finish();
         }
         Ok(event.build()?)
     }

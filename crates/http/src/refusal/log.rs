@@ -57,6 +57,7 @@ impl fmt::Display for LogLine<'_> {
                 ("sub", client.user()),
                 ("token id", client.token_id()),
                 ("issuer", client.issuer()),
+                ("key id", client.key_id()),
             ];
             for (name, value) in parts {
                 if let Some(value) = value {
@@ -77,11 +78,12 @@ mod tests {
 
     #[test]
     fn the_log_line_names_the_client_and_cuts_what_it_chose() {
-        let named = Grants::builder().user("17").token_id("t\n").issuer("login");
+        let named = Grants::builder().user("17").token_id("t\n");
+        let named = named.issuer("login").key_id("k");
         let refusal = Refusal::forbidden("topic_not_granted", "reading the topic a is not granted");
         let line = LogLine(&refusal.of_client(&named.build())).to_string();
-        let expected = "refused: 403 topic_not_granted, sub \"17\", token id \"t\\n\", issuer \"login\": reading the \
-                        topic a is not granted";
+        let expected = "refused: 403 topic_not_granted, sub \"17\", token id \"t\\n\", issuer \"login\", key id \"k\": \
+                        reading the topic a is not granted";
         assert_eq!(line, expected);
         let long = Grants::builder().user("x".repeat(100_000)).build();
         let line = LogLine(&Refusal::forbidden("a", "b").of_client(&long)).to_string();

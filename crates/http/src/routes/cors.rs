@@ -6,7 +6,7 @@ use http::{
 };
 
 use crate::{
-    Gate, RequestHead,
+    AdmittedOrigin, Gate, RequestHead,
     request::visible_text,
     response::{self, Body, Response},
 };
@@ -21,7 +21,7 @@ const HEADERS: HeaderValue = HeaderValue::from_static(
 /// Longest list of headers in a preflight.
 const MAX_REQUESTED_BYTES: usize = 4 << 10;
 /// The response headers that pages of admitted origins may read.
-const EXPOSED: HeaderValue = HeaderValue::from_static("etag, event-head, event-id");
+const EXPOSED: HeaderValue = HeaderValue::from_static("etag, event-head, event-id, retry-after");
 /// How long a browser may keep the response to a preflight, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 const ANY: HeaderValue = HeaderValue::from_static("*");
@@ -29,7 +29,7 @@ const TRUE: HeaderValue = HeaderValue::from_static("true");
 const ORIGIN: HeaderValue = HeaderValue::from_static("Origin");
 
 /// Lets pages of origins that may read see the response, also if it is a refusal.
-pub(crate) fn admit_reader(headers: &mut HeaderMap, gate: &Gate, request: &impl RequestHead) {
+pub fn admit_reader(headers: &mut HeaderMap, gate: &Gate, request: &impl RequestHead) {
     let origin = gate.reader_origin(request);
     if origin.is_some() {
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
@@ -53,12 +53,12 @@ fn sent_origin(request: &impl RequestHead) -> Option<HeaderValue> {
     HeaderValue::from_bytes(request.header("origin")?).ok()
 }
 
-fn admit(headers: &mut HeaderMap, origin: Option<&str>, request: &impl RequestHead) {
+fn admit(headers: &mut HeaderMap, origin: Option<AdmittedOrigin>, request: &impl RequestHead) {
     match (origin, sent_origin(request)) {
-        (Some("*"), _) => {
+        (Some(AdmittedOrigin::Any), _) => {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, ANY);
         }
-        (Some(_), Some(sent)) => {
+        (Some(AdmittedOrigin::Listed), Some(sent)) => {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, sent);
             headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, TRUE);
             headers.insert(header::VARY, ORIGIN);

@@ -1,6 +1,6 @@
 //! Publishing: `POST /events` and `GET /events/<msg>`.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use http::StatusCode;
 use percent_encoding::percent_decode_str;
@@ -20,8 +20,9 @@ use sse_broadcaster::{
     event::{Event, EventId},
 };
 
-/// The methods of `/events`.
+/// The methods of `/events`, then those of what is below it.
 pub(super) const METHODS: &str = "GET, HEAD, POST, OPTIONS";
+pub(super) const MESSAGE_METHODS: &str = "GET, HEAD, OPTIONS";
 
 pub(super) async fn post<B, E>(request: &impl RequestHead, body: B, state: &AppState) -> Response
 where
@@ -99,7 +100,7 @@ fn check_accepted(request: &impl RequestHead) -> Result<(), Refusal> {
     ))
 }
 
-async fn commit(
+pub(super) async fn commit(
     request: &impl RequestHead,
     state: &AppState,
     events: Vec<Event>,
@@ -118,6 +119,40 @@ struct One<'a> {
     id: &'a str,
 }
 
+/// The body of a publish. It counts against the budget of bodies until it is dropped, which is when its events are
+/// in history.
+pub(super) async fn read_body<B, E>(
+    request: &impl RequestHead,
+    body: B,
+    kind: BodyKind,
+    state: &AppState,
+) -> Result<Whole, Refusal>
+where
+    B: Stream<Item = Result<Bytes, E>> + Unpin,
+{
+    let max = match kind {
+        BodyKind::Text => state.broadcaster.options().max_event_bytes,
+        _ => max_json(&state.broadcaster),
+    };
+    read_whole(request, body, max, &state.uploads).await
+}
+
+/// What a whole body asks for, and whether that is a list.
+pub(super) fn requests(
+    kind: BodyKind,
+    body: BytesMut,
+    max_events: usize,
+) -> Result<(Vec<PublishRequest>, bool), Refusal> {
+    match kind {
+        BodyKind::Text => {
+            let data = text(body.into())?;
+            Ok((vec![PublishRequest::from_text(data)], false))
+        }
+        BodyKind::Form => Ok((vec![form(&body)?], false)),
+        BodyKind::Json | BodyKind::Lines => objects(&body, max_events),
+    }
+}
+
 async fn post_whole<B, E>(
     request: &impl RequestHead,
     body: B,
@@ -129,22 +164,11 @@ async fn post_whole<B, E>(
 where
     B: Stream<Item = Result<Bytes, E>> + Unpin,
 {
-    let max = match kind {
-        BodyKind::Text => state.broadcaster.options().max_event_bytes,
-        _ => max_json(&state.broadcaster),
-    };
     let Whole {
         bytes: body,
         upload: _upload,
-    } = read_whole(request, body, max, &state.uploads).await?;
-    let (events, many) = match kind {
-        BodyKind::Text => {
-            let data = text(body.into())?;
-            (vec![PublishRequest::from_text(data)], false)
-        }
-        BodyKind::Form => (vec![form(&body)?], false),
-        BodyKind::Json | BodyKind::Lines => objects(&body, state.broadcaster.max_batch_events())?,
-    };
+    } = read_body(request, body, kind, state).await?;
+    let (events, many) = requests(kind, body, state.broadcaster.max_batch_events())?;
     if many && query.has_idempotency_key() {
         return Err(Refusal::unprocessable(
             "duplicate_field",
@@ -163,6 +187,11 @@ where
         let ids: Vec<String> = ids.iter().map(EventId::to_string).collect();
         return Ok(json(&serde_json::json!({ "ids": ids })));
     }
+    Ok(one(&ids))
+}
+
+/// The response to a publish of one event.
+pub(super) fn one(ids: &[EventId]) -> Response {
     let id = ids.last().map(EventId::to_string);
     let mut response = json(&One {
         id: id.as_deref().unwrap_or_default(),
@@ -170,5 +199,5 @@ where
     if let Some(id) = &id {
         insert_id(response.headers_mut(), EVENT_ID, id);
     }
-    Ok(response)
+    response
 }

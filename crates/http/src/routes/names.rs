@@ -1,7 +1,5 @@
 //! Lists: the names of topics and of signals, page by page.
 
-use std::borrow::Cow;
-
 use serde_json::{Value, json};
 
 use super::{
@@ -43,12 +41,12 @@ impl Kind {
         }
     }
 
-    /// The topic that a grant has to name.
-    fn topic(self, name: &str) -> Cow<'_, str> {
+    /// Whether a grant of the client names it. History may have names that an earlier version accepted, and that no
+    /// request can name today: nobody sees these.
+    fn is_seen(self, name: &str, client: &Client) -> bool {
         match self {
-            Self::Topics => name.into(),
-            Self::Signals => SignalName::new(name)
-                .map_or_else(|_| name.into(), |name| name.topic().to_owned().into()),
+            Self::Topics => client.sees_name(name),
+            Self::Signals => SignalName::new(name).is_ok_and(|name| client.sees_name(name.topic())),
         }
     }
 
@@ -142,7 +140,7 @@ impl Page {
             let names = kind.read(state, range).await?;
             let last = names.found.last().map(|(name, _)| name.clone());
             let found = names.found.into_iter();
-            let seen = found.filter(|(name, _)| client.sees_name(&kind.topic(name)));
+            let seen = found.filter(|(name, _)| kind.is_seen(name, client));
             visible.found.extend(seen);
             visible.more = names.more || visible.found.len() > limit;
             visible.found.truncate(limit);

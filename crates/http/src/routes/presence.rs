@@ -1,19 +1,17 @@
-//! `GET /presence`: who is on a topic, as counts or as a list; and how streams join.
-
-use std::sync::Arc;
+//! `GET /presence`: who is on a topic, as counts or as a list.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sse_broadcaster::{
-    event::{Invalid, SelectedTopics, Selector, Topic},
+    event::{Invalid, Selector, Topic},
     internal::Shown,
 };
-use sse_broadcaster_access::{Grants, issuer::Purpose};
-use sse_broadcaster_presence::{Connection, Counts, Member, Members, Presence};
+use sse_broadcaster_access::issuer::Purpose;
+use sse_broadcaster_presence::{Counts, Member, Members};
 
 use super::{finish::finish_read, streams::read_parameters};
 use crate::{
-    AppState, Client, Refusal, RequestHead, json_line,
+    AppState, Refusal, RequestHead, json_line,
     parameters::{query, read_limit},
     response::{self, EVENT_HEAD, JSON, Response, insert_id},
 };
@@ -21,39 +19,6 @@ use crate::{
 /// Most users in one page, and as many unless the request says fewer.
 const MAX_LIMIT: usize = 1_000;
 const PARAMETERS: [&str; 4] = ["topic", "list", "after", "limit"];
-
-/// A stream that is about to join the topics with presence that it subscribes to.
-#[derive(Debug)]
-pub struct Joining {
-    presence: Presence,
-    topics: SelectedTopics,
-    grants: Arc<Grants>,
-}
-
-impl Joining {
-    /// `None` if none of the selected topics has presence.
-    #[must_use]
-    pub fn new(state: &AppState, selector: &Selector, client: &Client) -> Option<Self> {
-        let presence = state.presence.as_ref()?;
-        let SelectedTopics::Topics(topics) = selector.selected() else {
-            return None;
-        };
-        if !topics.iter().any(|topic| presence.has(topic.as_str())) {
-            return None;
-        }
-        Some(Self {
-            presence: presence.clone(),
-            topics: selector.selected().clone(),
-            grants: Arc::clone(client.grants()),
-        })
-    }
-
-    /// Joins, once the stream is open.
-    pub(crate) fn join(self) -> Option<Box<Connection>> {
-        let connection = self.presence.connect(&self.topics, &self.grants);
-        connection.map(Box::new)
-    }
-}
 
 pub(super) async fn respond(request: &impl RequestHead, state: &AppState) -> Response {
     finish_read(request, state, read(request, state).await)

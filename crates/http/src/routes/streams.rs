@@ -6,21 +6,22 @@ use http::{
     header::{self, HeaderValue},
 };
 
-use super::{cors, finish::finish_read, presence::Joining};
+use super::{cors, finish::finish_read, joining::Joining};
 use crate::{
     AppState, Client, PARAMETERS, Refusal, RequestHead, SIGNALS_PARAMETERS, SignalsRequest,
     StreamRequest,
     accept::accepts_event_stream,
     parameters::query,
+    peer::peer,
     response::{self, Body, OpenedStream, Response},
 };
 use sse_broadcaster::{
-    broadcaster::{Broadcaster, EncodedStream},
+    broadcaster::{Broadcaster, EncodedStream, Transport},
     event::Invalid,
     internal::Shown,
     sse::{Frame, Notice},
 };
-use sse_broadcaster_access::issuer::Purpose;
+use sse_broadcaster_access::{Grants, issuer::Purpose};
 
 /// The kind of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,21 +83,48 @@ impl Parameters {
         }
     }
 
+    /// Whether the client has all that the stream would ever have.
+    fn is_finished(&self, state: &AppState) -> bool {
+        match self {
+            Self::Events(request) => request.is_finished(&state.broadcaster),
+            Self::Signals(_) => false,
+        }
+    }
+
     fn grant(
         self,
         request: &impl RequestHead,
         state: &AppState,
         client: &Client,
     ) -> Result<OpenedStream, Refusal> {
-        let joining = match &self {
-            Self::Events(request) => Joining::new(state, request.selector(), client),
-            Self::Signals(_) => None,
+        let (transport, joining) = match &self {
+            Self::Events(request) => {
+                let joining = Joining::new(state, request.selector(), client);
+                (Transport::Sse, joining)
+            }
+            Self::Signals(_) => (Transport::Signals, None),
         };
-        grant(request, state, joining, || match self {
+        let opening = Opening {
+            grants: client.grants(),
+            transport,
+            joining,
+        };
+        grant(request, state, opening, || match self {
             Self::Events(stream_request) => Ok(stream_request.grant(&state.broadcaster)?),
             Self::Signals(stream_request) => stream_request.grant(&state.signals),
         })
     }
+}
+
+/// Whose stream is opened, and how it is served.
+#[derive(Debug)]
+pub struct Opening<'a> {
+    /// The grants of the client.
+    pub grants: &'a Grants,
+    /// By what it is served.
+    pub transport: Transport,
+    /// Its topics with presence.
+    pub joining: Option<Joining>,
 }
 
 /// Subscribes for a request, within the limit of streams per address, and joins the topics with presence.
@@ -106,12 +134,15 @@ impl Parameters {
 pub fn grant(
     request: &impl RequestHead,
     state: &AppState,
-    joining: Option<Joining>,
+    opening: Opening<'_>,
     subscribe: impl FnOnce() -> Result<EncodedStream, Refusal>,
 ) -> Result<OpenedStream, Refusal> {
     let slot = state.gate.admit_address(request.peer_ip())?;
     let stream = subscribe()?;
-    let presence = joining.and_then(Joining::join);
+    if state.broadcaster.options().connections {
+        stream.describe(peer(request, state, opening.grants, opening.transport));
+    }
+    let presence = opening.joining.and_then(Joining::join);
     Ok(OpenedStream {
         stream,
         slot,
@@ -164,6 +195,10 @@ async fn stream(
     if request.method() == "HEAD" {
         return Ok(response::of_stream(None, Body::Empty));
     }
+    if parameters.is_finished(state) {
+        // An EventSource does not reconnect after it.
+        return Ok(response::of(StatusCode::NO_CONTENT, Body::Empty));
+    }
     match parameters.grant(request, state, &client) {
         Ok(opened) => {
             let head = opened.stream.head();
@@ -201,7 +236,7 @@ pub fn is_chunked(request: &impl RequestHead) -> bool {
 }
 
 /// Opens a stream for a server that writes it to the socket itself: the head of the response, and the stream. `None`
-/// where it is refused, or has to wait until it is known what the client may read: [`respond`](super::respond) does
+/// where it is refused or finished, or has to wait until it is known what the client may read: [`respond`](super::respond) does
 /// both.
 pub fn open_stream_now(
     request: &impl RequestHead,
@@ -214,6 +249,9 @@ pub fn open_stream_now(
         .authorization
         .client_now(request, Purpose::Subscribe)?;
     let parameters = parameters.restricted_to(&client).ok()?;
+    if parameters.is_finished(state) {
+        return None;
+    }
     let opened = parameters.grant(request, state, &client).ok()?;
     let mut response = response::of_stream(Some(opened.stream.head()), Body::Empty);
     cors::admit_reader(response.headers_mut(), &state.gate, request);

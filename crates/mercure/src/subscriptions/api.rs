@@ -10,9 +10,11 @@ use sse_broadcaster::{event::Selector, internal::Shown};
 use sse_broadcaster_access::issuer::Purpose;
 use sse_broadcaster_http::{AppState, Body, Client, Refusal, RequestHead, Response};
 
+use sse_broadcaster_presence::HubSubscription;
+
 use super::{
-    Subscription, Subscriptions,
-    document::{CONTEXT, encoded, root, type_name},
+    Subscriptions, WRITTEN_WITHIN,
+    document::{CONTEXT, Subscription, encoded, listed_matcher, root, type_name},
 };
 use crate::{
     Hub, Version,
@@ -21,7 +23,7 @@ use crate::{
     cursor::{self, EARLIEST},
     failure::Failure,
     matchers::MatchType,
-    routes::HUB_PATH,
+    paths::HUB_PATH,
 };
 
 /// Most subscriptions in one list. Further ones are left out.
@@ -32,12 +34,10 @@ const IN_TAG: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
 /// What a path asks for.
 enum Wanted {
     All,
-    /// Of one topic, as version 0.x names it.
-    Topic(String),
-    /// Of one matcher, as version 1.0 names it.
-    Match(MatchType, String),
-    /// One, by its path.
-    Single(Version),
+    /// Of one matcher: one topic, as version 0.x names it, or one of version 1.0.
+    Matching(MatchType, String),
+    /// The one of this matcher and subscriber.
+    Single(MatchType, String, String),
 }
 
 impl Wanted {
@@ -47,43 +47,39 @@ impl Wanted {
         if !below.is_empty() && segments.iter().any(|segment| segment.is_empty()) {
             return Err(Refusal::not_found().into());
         }
-        match segments[..] {
-            [] => Ok(Self::All),
-            [topic] => Ok(Self::Topic(decoded(topic)?)),
-            [kind, matched] => match match_type(kind) {
-                Some(match_type) => Ok(Self::Match(match_type, decoded(matched)?)),
-                None => Ok(Self::Single(Version::Zero)),
+        let zero = MatchType::Selector;
+        Ok(match segments[..] {
+            [] => Self::All,
+            [topic] => Self::Matching(zero, decoded(topic)?),
+            [first, second] => match match_type(first) {
+                Some(match_type) => Self::Matching(match_type, decoded(second)?),
+                None => Self::Single(zero, decoded(first)?, decoded(second)?),
             },
-            [kind, _, _] if match_type(kind).is_some() => Ok(Self::Single(Version::One)),
-            [_, _, _] => Err(Failure::invalid(
-                "invalid_match_type",
-                "the type of a matcher is exact or urlpattern",
-            )),
-            _ => Err(Refusal::not_found().into()),
-        }
+            [kind, matched, subscriber] => {
+                let match_type = match_type(kind).ok_or_else(unknown_type)?;
+                Self::Single(match_type, decoded(matched)?, decoded(subscriber)?)
+            }
+            _ => return Err(Refusal::not_found().into()),
+        })
     }
 
-    /// Of documents; `None` for all that are not in the form of one version.
+    /// Of documents; that of the token for all, which are not in the form of one version.
     fn version(&self, of_token: Version) -> Version {
         match self {
             Self::All => of_token,
-            Self::Topic(_) => Version::Zero,
-            Self::Match(..) => Version::One,
-            Self::Single(version) => *version,
-        }
-    }
-
-    fn includes(&self, subscription: &Subscription<'_>, path: &str) -> bool {
-        let matcher = subscription.matcher;
-        match self {
-            Self::All => true,
-            Self::Topic(topic) => subscription.is_of_zero() && matcher.pattern.text() == topic,
-            Self::Match(kind, text) => {
-                matcher.match_type == *kind && matcher.pattern.text() == text
+            Self::Matching(MatchType::Selector, _) | Self::Single(MatchType::Selector, ..) => {
+                Version::Zero
             }
-            Self::Single(_) => subscription.path() == path,
+            Self::Matching(..) | Self::Single(..) => Version::One,
         }
     }
+}
+
+fn unknown_type() -> Failure {
+    Failure::invalid(
+        "invalid_match_type",
+        "the type of a matcher is exact or urlpattern",
+    )
 }
 
 fn match_type(name: &str) -> Option<MatchType> {
@@ -115,23 +111,27 @@ pub(crate) async fn respond(
     let Some(version) = version else {
         return Err(Failure::token_missing("the list of subscriptions"));
     };
-    let found = (|| {
+    let found = async {
         check_grant(request, path, &client, version)?;
         let wanted = Wanted::read(path.strip_prefix(&root()).unwrap_or_default())?;
         let form = wanted.version(version);
+        // Before the list is read: it has at least what was announced up to here.
         let last_id = last_id(state, &client);
         let tag = tag(form, &last_id);
-        let not_modified = request.header("if-none-match");
-        if tag.is_some() && not_modified == tag.as_ref().map(HeaderValue::as_bytes) {
+        let known = request.header("if-none-match");
+        // Without events there is no tag that stands for one state of the list.
+        let is_known = tag.is_some() && known == tag.as_ref().map(HeaderValue::as_bytes);
+        if is_known && last_id != EARLIEST {
             let mut response = Response::new(Body::Empty);
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             return Ok((response, form, tag, last_id));
         }
         let path = canonical(path);
-        let document = document(subscriptions, &wanted, form, &path, &last_id)?;
+        let document = document(subscriptions, &wanted, form, &path, &last_id).await?;
         let response = Response::new(Body::from(document.to_string()));
         Ok((response, form, tag, last_id))
-    })();
+    };
+    let found = found.await;
     let found = found.map_err(|failure: Failure| failure.of(Some(version)).by(client.grants()));
     let (mut response, form, tag, last_id) = found?;
     let (content_type, link) = match form {
@@ -212,37 +212,52 @@ fn canonical(path: &str) -> String {
     segments.collect::<Vec<_>>().join("/")
 }
 
-fn document(
+async fn document(
     subscriptions: &Subscriptions,
     wanted: &Wanted,
     form: Version,
     path: &str,
     last_id: &str,
 ) -> Result<Value, Failure> {
-    let subscribers = subscriptions.subscribers();
-    let all = subscribers
-        .iter()
-        .flat_map(|subscriber| subscriber.subscriptions());
-    let mut found = all.filter(|subscription| wanted.includes(subscription, path));
-    if let Wanted::Single(_) = wanted {
-        let Some(single) = found.next() else {
-            return Err(Refusal::new(
-                StatusCode::NOT_FOUND,
-                "not_found",
-                "there is no such subscription; it may have ended",
-            )
-            .into());
-        };
-        let mut document = single.document(true);
-        if form == Version::Zero {
-            document["lastEventID"] = json!(last_id);
+    // So that a client that has just opened a stream on this node finds its own subscriptions.
+    subscriptions.local.written(WRITTEN_WITHIN).await;
+    let store = &subscriptions.store;
+    let matcher = match wanted {
+        Wanted::All => None,
+        Wanted::Matching(kind, text) => Some(listed_matcher(*kind, text)),
+        Wanted::Single(kind, text, subscriber) => {
+            let matcher = listed_matcher(*kind, text);
+            let found = store.find(&matcher, subscriber).await?;
+            return single(found.as_ref(), form, last_id);
         }
-        return Ok(document);
+    };
+    let listed = store.list(matcher.as_deref(), MAX_LISTED).await?;
+    Ok(collection(&listed, form, path, last_id))
+}
+
+fn single(found: Option<&HubSubscription>, form: Version, last_id: &str) -> Result<Value, Failure> {
+    let Some(single) = found.and_then(|found| Subscription::read(found, true)) else {
+        return Err(Refusal::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "there is no such subscription; it may have ended",
+        )
+        .into());
+    };
+    let mut document = single.document(true);
+    if form == Version::Zero {
+        document["lastEventID"] = json!(last_id);
     }
-    let found = found.take(MAX_LISTED);
-    Ok(match form {
+    Ok(document)
+}
+
+fn collection(listed: &[HubSubscription], form: Version, path: &str, last_id: &str) -> Value {
+    let listed = listed
+        .iter()
+        .filter_map(|one| Subscription::read(one, true));
+    match form {
         Version::Zero => {
-            let listed = found.map(|one| one.document_of_zero()).collect::<Vec<_>>();
+            let listed = listed.map(|one| one.document_of_zero()).collect::<Vec<_>>();
             json!({
                 "@context": CONTEXT,
                 "id": path,
@@ -252,8 +267,8 @@ fn document(
             })
         }
         Version::One => {
-            let listed = found.map(|one| one.document_of_one()).collect::<Vec<_>>();
+            let listed = listed.map(|one| one.document_of_one()).collect::<Vec<_>>();
             json!({ "id": path, "type": "subscriptions", "subscriptions": listed })
         }
-    })
+    }
 }

@@ -2,9 +2,10 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
+use sse_broadcaster::{Event, Topic, event::Invalid};
+use sse_broadcaster_presence::HubSubscription;
 
-use super::Subscription;
-use crate::{matchers::MatchType, routes::HUB_PATH};
+use crate::{matchers::MatchType, paths::HUB_PATH};
 
 pub(super) const CONTEXT: &str = "https://mercure.rocks/";
 
@@ -39,16 +40,79 @@ pub(super) fn type_name(match_type: MatchType) -> &'static str {
     }
 }
 
-impl Subscription<'_> {
+/// Names a matcher in the list: its kind, and its text.
+pub(super) fn listed_matcher(match_type: MatchType, text: &str) -> String {
+    format!("{} {text}", listed_type(match_type))
+}
+
+fn listed_type(match_type: MatchType) -> &'static str {
+    match match_type {
+        MatchType::Selector => "topic",
+        other => type_name(other),
+    }
+}
+
+/// Whether the event of this subscription can have its id as its topic.
+pub(super) fn can_be_announced(match_type: MatchType, text: &str, subscriber: &str) -> bool {
+    Topic::uri(&path(match_type, text, subscriber)).is_ok()
+}
+
+fn path(match_type: MatchType, text: &str, subscriber: &str) -> String {
+    let (root, matched, subscriber) = (root(), encoded(text), encoded(subscriber));
+    match match_type {
+        MatchType::Selector => format!("{root}/{matched}/{subscriber}"),
+        other => format!("{root}/{}/{matched}/{subscriber}", type_name(other)),
+    }
+}
+
+/// One matcher of one connection.
+#[derive(Debug)]
+pub(super) struct Subscription<'a> {
+    subscriber: &'a str,
+    match_type: MatchType,
+    text: &'a str,
+    payload: Option<Value>,
+    is_active: bool,
+}
+
+impl<'a> Subscription<'a> {
+    /// As the list has it; `None` for what is not of this version.
+    pub(super) fn read(listed: &'a HubSubscription, is_active: bool) -> Option<Self> {
+        let (kind, text) = listed.matcher.split_once(' ')?;
+        let mut kinds = [MatchType::Selector, MatchType::Exact, MatchType::UrlPattern].into_iter();
+        let payload = listed.payload.as_deref();
+        Some(Self {
+            subscriber: &listed.subscriber,
+            match_type: kinds.find(|match_type| listed_type(*match_type) == kind)?,
+            text,
+            payload: payload.and_then(|payload| serde_json::from_str(payload).ok()),
+            is_active,
+        })
+    }
+
+    fn is_of_zero(&self) -> bool {
+        self.match_type == MatchType::Selector
+    }
+
+    /// The private event that announces it, on the topic that is its id.
+    pub(super) fn event(&self, key: &str) -> Result<Event, Invalid> {
+        let document = self.document(true);
+        let event = Event::builder(document.to_string())
+            .uri_topics()
+            .topic(self.path())
+            .idempotency_key(key)
+            .private();
+        let event = if self.is_of_zero() {
+            event
+        } else {
+            event.name("mercure")
+        };
+        event.build()
+    }
+
     /// Its id, which is the path of its document as well.
-    pub(super) fn path(&self) -> String {
-        let matched = encoded(self.matcher.pattern.text());
-        let subscriber = encoded(&self.subscriber.id);
-        let root = root();
-        match self.matcher.match_type {
-            MatchType::Selector => format!("{root}/{matched}/{subscriber}"),
-            other => format!("{root}/{}/{matched}/{subscriber}", type_name(other)),
-        }
+    fn path(&self) -> String {
+        path(self.match_type, self.text, self.subscriber)
     }
 
     /// In the form of its own version.
@@ -68,7 +132,7 @@ impl Subscription<'_> {
         let mut document = Map::new();
         document.insert("id".to_owned(), json!(self.path()));
         document.insert("type".to_owned(), json!("Subscription"));
-        document.insert("topic".to_owned(), json!(self.matcher.pattern.text()));
+        document.insert("topic".to_owned(), json!(self.text));
         self.add_common(&mut document);
         document
     }
@@ -78,17 +142,17 @@ impl Subscription<'_> {
         let mut document = Map::new();
         document.insert("id".to_owned(), json!(self.path()));
         document.insert("type".to_owned(), json!("subscription"));
-        document.insert("match".to_owned(), json!(self.matcher.pattern.text()));
-        let match_type = type_name(self.matcher.match_type);
+        document.insert("match".to_owned(), json!(self.text));
+        let match_type = type_name(self.match_type);
         document.insert("match_type".to_owned(), json!(match_type));
         self.add_common(&mut document);
         Value::Object(document)
     }
 
     fn add_common(&self, document: &mut Map<String, Value>) {
-        document.insert("subscriber".to_owned(), json!(self.subscriber.id));
-        document.insert("active".to_owned(), json!(self.active));
-        if let Some(payload) = self.payload() {
+        document.insert("subscriber".to_owned(), json!(self.subscriber));
+        document.insert("active".to_owned(), json!(self.is_active));
+        if let Some(payload) = &self.payload {
             document.insert("payload".to_owned(), payload.clone());
         }
     }

@@ -2,33 +2,16 @@
 
 use std::ffi::OsString;
 
-use clap::{
-    Command,
-    error::{ContextKind, ContextValue},
-};
+use clap::Command;
 use sse_broadcaster_cli::TOKEN_VARIABLE;
+
+use crate::config::{Setting, similar};
 
 const PREFIX: &str = "SSE_BROADCASTER_";
 /// Most names in one message.
 const MAX_LISTED: usize = 8;
 /// Longest part of a name in a message.
 const MAX_NAME_CHARS: usize = 64;
-
-/// Names that other programs have for a setting, if they are not similar to ours.
-const OTHER_NAMES: &[(&str, &str)] = &[
-    ("address", "LISTEN"),
-    ("addr", "LISTEN"),
-    ("bind", "LISTEN"),
-    ("directory", "DATA_DIR"),
-    ("key", "PUBLISH_KEY"),
-    ("key-file", "PUBLISH_KEY_FILE"),
-    ("log-filter", "LOG"),
-    ("log-level", "LOG"),
-    ("port", "LISTEN"),
-    ("redis", "REDIS_URL"),
-    ("threads", "WORKERS"),
-    ("url", "LISTEN"),
-];
 
 /// # Errors
 /// The names that are not settings, with those that are probably meant.
@@ -67,42 +50,17 @@ fn is_setting(command: &Command, name: &str) -> bool {
     if name == TOKEN_VARIABLE {
         return true;
     }
-    let mut settings = command
-        .get_arguments()
-        .filter_map(|argument| argument.get_env());
-    settings.any(|setting| setting == name)
+    Setting::all(command).any(|setting| setting.variable() == name)
 }
 
 fn sentence(command: &Command, name: &str) -> String {
     let shown: String = name.chars().take(MAX_NAME_CHARS).collect();
-    match meant(command, name) {
-        Some(meant) => format!("there is no setting {shown}; {meant} is similar"),
+    match similar::setting(command, &name[PREFIX.len()..]) {
+        Some(setting) => format!(
+            "there is no setting {shown}; {} is similar",
+            setting.variable()
+        ),
         None => format!("there is no setting {shown}"),
-    }
-}
-
-/// The variable that is probably meant, by clap's similarity of flags.
-fn meant(command: &Command, name: &str) -> Option<String> {
-    let words = name[PREFIX.len()..].to_lowercase().replace('_', "-");
-    let words = words.trim_matches('-');
-    if let Some((_, meant)) = OTHER_NAMES.iter().find(|(other, _)| *other == words) {
-        return Some(format!("{PREFIX}{meant}"));
-    }
-    let flag = format!("--{words}");
-    let same = |flag: &str| {
-        let flag = flag.strip_prefix("--")?;
-        let mut arguments = command.get_arguments();
-        let argument = arguments.find(|argument| argument.get_long() == Some(flag))?;
-        Some(argument.get_env()?.to_string_lossy().into_owned())
-    };
-    if let Some(variable) = same(&flag) {
-        return Some(variable);
-    }
-    let error = command.clone().try_get_matches_from(["", &flag]).err()?;
-    match error.get(ContextKind::SuggestedArg)? {
-        ContextValue::String(suggested) => same(suggested),
-        ContextValue::Strings(suggested) => same(suggested.first()?),
-        _ => None,
     }
 }
 

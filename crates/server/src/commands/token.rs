@@ -14,9 +14,7 @@ use sse_broadcaster_access::{
     mint::{NewToken, SigningKey},
     token::without_effect,
 };
-use sse_broadcaster_cli::{
-    Failure, Secret, key_file_exposure, print, print_to_stderr, read_bounded,
-};
+use sse_broadcaster_cli::{Failure, Secret, print, print_to_stderr, read_bounded};
 
 use crate::config::TokenConfig;
 
@@ -34,7 +32,7 @@ pub(super) struct Token {
     /// Without TOKEN it is read from standard input, which other users of the machine cannot see
     #[arg(long, conflicts_with_all = [
         "key_file", "key_id", "algorithm", "sub", "iss", "aud", "token_id", "subscribe", "publish", "presence",
-        "claims", "expires", "access_token",
+        "claims", "expires", "access_token", "admin",
     ])]
     check: bool,
 
@@ -158,8 +156,8 @@ impl Token {
 fn read(flag: &str, path: &Path) -> Result<(String, Secret), Failure> {
     let name = format!("{flag} {}", path.display());
     let read = read_bounded(path, MAX_KEY_TEXT_BYTES as u64);
-    let (text, mode) = read.map_err(|why| Failure::usage(format!("{name}: {why}")))?;
-    if let Some(exposure) = key_file_exposure(flag, path, mode) {
+    let (text, access) = read.map_err(|why| Failure::usage(format!("{name}: {why}")))?;
+    if let Some(exposure) = access.exposure(flag, path) {
         print_to_stderr(&exposure);
     }
     Ok((name, Secret::from(text.as_str())))

@@ -5,11 +5,13 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
+use crate::config::{Fallbacks, Setting};
+
 /// The command that a build can leave out.
 const LOAD_TESTER: &str = "bench";
 
 /// The message of the parser without the usage that follows it.
-pub(super) fn one_line(command: &Command, error: &clap::Error) -> String {
+pub(super) fn one_line(command: &Command, error: &clap::Error, fallbacks: &Fallbacks) -> String {
     if error.kind() == ErrorKind::InvalidSubcommand {
         return unknown_command(command, error);
     }
@@ -22,8 +24,15 @@ pub(super) fn one_line(command: &Command, error: &clap::Error) -> String {
     let line = sentences.collect::<Vec<_>>().join(" ");
     let line = line.strip_prefix("error: ").unwrap_or(&line);
     let line = line.replace(" tip: ", "; ");
-    match variable(command, error) {
-        Some(name) => format!("{line} ({name} is set in the environment)"),
+    let place = setting(command, error).and_then(|setting| {
+        let variable = setting.variable();
+        match std::env::var_os(variable) {
+            Some(_) => Some(format!("{variable} is set in the environment")),
+            None => fallbacks.get(setting.flag())?.source.place(),
+        }
+    });
+    match place {
+        Some(place) => format!("{line} ({place})"),
         None => line,
     }
 }
@@ -44,17 +53,13 @@ fn unknown_command(command: &Command, error: &clap::Error) -> String {
     format!("there is no such command; the commands are {others} and {last}")
 }
 
-/// The variable of a refused value, if it is set.
-fn variable(command: &Command, error: &clap::Error) -> Option<String> {
+/// The setting of a refused value.
+fn setting<'a>(command: &'a Command, error: &clap::Error) -> Option<Setting<'a>> {
     let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
         return None;
     };
     let flag = shown.split_whitespace().next()?.strip_prefix("--")?;
-    let argument = command
-        .get_arguments()
-        .find(|argument| argument.get_long() == Some(flag))?;
-    let name = argument.get_env()?.to_str()?;
-    std::env::var_os(name).map(|_| name.to_owned())
+    Setting::all(command).find(|setting| setting.flag() == flag)
 }
 
 #[cfg(test)]
@@ -67,7 +72,7 @@ mod tests {
     fn refused(arguments: &[&str]) -> String {
         let program = ["sse-broadcaster"];
         let error = Cli::try_parse_from(program.iter().chain(arguments)).unwrap_err();
-        one_line(&Cli::command(), &error)
+        one_line(&Cli::command(), &error, &Fallbacks::default())
     }
 
     #[test]
@@ -102,7 +107,7 @@ mod tests {
         let command = Command::new("sse-broadcaster").subcommand(Command::new("publish"));
         let arguments = ["sse-broadcaster", "bench"];
         let error = command.clone().try_get_matches_from(arguments).unwrap_err();
-        let line = one_line(&command, &error);
+        let line = one_line(&command, &error, &Fallbacks::default());
         assert!(line.contains("without the command bench"), "{line}");
         assert!(line.contains("feature bench"), "{line}");
         if cfg!(not(feature = "bench")) {

@@ -67,8 +67,9 @@ pub struct AccessConfig {
     )]
     pub authorize_cookie: Vec<String>,
 
-    /// Key of operators, of at least 16 characters, sent as "Authorization: Bearer KEY" to revoke grants;
-    /// repeatable, and as with --publish-key prefer the variable or the file
+    /// Key of operators, of at least 16 characters, sent as "Authorization: Bearer KEY": for the routes of
+    /// administration, and to read and publish everything; repeatable, and as with --publish-key prefer the
+    /// variable or the file
     #[arg(
         long,
         env = "SSE_BROADCASTER_ADMIN_KEY",

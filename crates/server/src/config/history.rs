@@ -19,7 +19,7 @@ const IN_A_LOG: (usize, usize) = (1_000_000, 1 << 30);
 #[derive(Debug, Clone, Args)]
 #[allow(clippy::doc_markdown, reason = "--help prints these as they are")]
 pub struct HistoryConfig {
-    /// Directory of a log on disk; without one, or Redis, history ends with the process
+    /// Directory of a log on disk; without one, or Redis or PostgreSQL, history ends with the process
     #[arg(long, env = "SSE_BROADCASTER_DATA_DIR", value_name = "DIRECTORY")]
     pub data_dir: Option<PathBuf>,
 
@@ -51,6 +51,10 @@ pub struct HistoryConfig {
     )]
     pub redis_url: Option<Secret>,
 
+    /// File with that URL, in one line
+    #[arg(long, env = "SSE_BROADCASTER_REDIS_URL_FILE", value_name = "FILE")]
+    pub redis_url_file: Option<PathBuf>,
+
     /// Prefix of the log's keys in Redis
     #[arg(
         long,
@@ -59,6 +63,28 @@ pub struct HistoryConfig {
         default_value = "sse-broadcaster"
     )]
     pub redis_prefix: String,
+
+    /// PostgreSQL as the log of many nodes: postgres://user:password@host:5432/database, ?sslmode=verify-full for TLS
+    #[arg(
+        long,
+        env = "SSE_BROADCASTER_POSTGRES_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub postgres_url: Option<Secret>,
+
+    /// File with that URL, in one line
+    #[arg(long, env = "SSE_BROADCASTER_POSTGRES_URL_FILE", value_name = "FILE")]
+    pub postgres_url_file: Option<PathBuf>,
+
+    /// Schema of the log's tables and functions in PostgreSQL
+    #[arg(
+        long,
+        env = "SSE_BROADCASTER_POSTGRES_SCHEMA",
+        value_name = "NAME",
+        default_value = "sse_broadcaster"
+    )]
+    pub postgres_schema: String,
 
     /// Most events that history keeps [default: 100000 in memory, 1000000 in a log]
     #[arg(long, env = "SSE_BROADCASTER_HISTORY_EVENTS", value_name = "N")]
@@ -138,26 +164,35 @@ impl HistoryConfig {
     /// Where the log is; an empty setting counts as not set.
     ///
     /// # Errors
-    /// If both a directory and Redis are set.
+    /// If more than one of a directory, Redis and PostgreSQL is set.
     pub fn location(&self) -> Result<LogLocation<'_>, BadSetting> {
         let directory = self
             .data_dir
             .as_deref()
             .filter(|path| !path.as_os_str().is_empty());
-        let url = self
-            .redis_url
-            .as_ref()
-            .filter(|url| !url.expose().is_empty());
-        match (directory, url) {
-            (None, None) => Ok(LogLocation::Memory),
-            (Some(directory), None) => Ok(LogLocation::Disk(directory)),
-            (None, Some(url)) => Ok(LogLocation::Redis(url)),
-            (Some(_), Some(_)) => Err(BadSetting(
-                "--data-dir and --redis-url: the log is on disk or in Redis; give one of them"
-                    .into(),
-            )),
+        let redis = given(self.redis_url.as_ref()).map(LogLocation::Redis);
+        let postgres = given(self.postgres_url.as_ref()).map(LogLocation::Postgres);
+        let locations = [
+            ("--data-dir", directory.map(LogLocation::Disk)),
+            ("--redis-url", redis),
+            ("--postgres-url", postgres),
+        ];
+        let mut locations = locations
+            .into_iter()
+            .filter_map(|(flag, location)| Some((flag, location?)));
+        match (locations.next(), locations.next()) {
+            (None, _) => Ok(LogLocation::Memory),
+            (Some((_, location)), None) => Ok(location),
+            (Some((one, _)), Some((other, _))) => Err(BadSetting(format!(
+                "{one} and {other}: the log is on disk, in Redis or in PostgreSQL; give one of them"
+            ))),
         }
     }
+}
+
+/// A URL that is not empty.
+fn given(url: Option<&Secret>) -> Option<&Secret> {
+    url.filter(|url| !url.expose().is_empty())
 }
 
 /// Where the log of events is.
@@ -167,4 +202,5 @@ pub enum LogLocation<'a> {
     Memory,
     Disk(&'a Path),
     Redis(&'a Secret),
+    Postgres(&'a Secret),
 }

@@ -8,7 +8,8 @@ use std::{
 use clap::Args;
 
 use super::{
-    BadSetting, Given, access::topic_patterns, duration, given::Rule, some_time, tokens::url,
+    BadSetting, Given, access::topic_patterns, duration, some_time, tokens::url,
+    without_effect::Rule,
 };
 use sse_broadcaster_access::transport::HttpUrl;
 use sse_broadcaster_presence::PresenceOptions;

@@ -4,19 +4,26 @@
 //! routes/response.rs      marks the connection as busy; adds Keep-Alive and nosniff
 //! routes/refusals.rs      counts and logs refusals
 //! routes/status.rs        /health and /metrics; exposition.rs has the formats of the latter
-//! routes/revocations.rs   POST /admin/revoke, GET /admin/revocations
+//! routes/admin.rs         the routes of administration
 //! routes/page.rs          the page at /
+//! routes/client_js.rs     the client for browsers
+//! routes/api.rs           the documents of the interface: /openapi.json and /asyncapi.json
+//! routes/tagged.rs        texts that clients keep and revalidate
 //! ```
 //!
 //! The routes of streams, publishing, signals and Mercure's protocol are those of `sse-broadcaster-actix`; `/ws` is in
 //! `http/ws`.
 
+pub(crate) mod admin;
+pub(crate) mod api;
+mod client_js;
 mod exposition;
 mod page;
+mod read_only;
 pub(crate) mod refusals;
 mod response;
-pub(crate) mod revocations;
 pub(crate) mod status;
+mod tagged;
 
 use std::{
     sync::{Arc, atomic::AtomicUsize},
@@ -32,7 +39,7 @@ use actix_web::{
 };
 use actix_web_lab::middleware::CatchPanic;
 
-use self::status::Status;
+use self::{api::Documents, status::Status};
 use crate::http::{
     connection::settings::{HEAD_TIMEOUT, Settings},
     direct::WorkerContext,
@@ -53,7 +60,8 @@ pub(crate) struct Routing {
     /// Mercure's protocol, if it is served.
     pub(crate) hub: Option<Arc<Hub>>,
     pub(crate) status: Option<Arc<Status>>,
-    pub(crate) page: bool,
+    /// The documents of the interface, beside the page; `None` without a page.
+    pub(crate) page: Option<Arc<Documents>>,
     /// How long an idle connection is kept for a further request.
     pub(crate) keep_alive: Duration,
     /// Counts the streams on the direct path; `None` without one.
@@ -64,16 +72,18 @@ impl Routing {
     fn configure(&self, config: &mut ServiceConfig) {
         self.routes.configure(config);
         ws::configure(config, self.routes.state());
+        client_js::configure(config, self.routes.state());
         if let Some(hub) = &self.hub {
             HubRoutes::new(Arc::clone(hub), self.routes.state()).configure(config);
         }
         if let Some(status) = &self.status {
             status::configure(config, status, self.routes.state());
             if let Some(admin) = &status.admin {
-                revocations::configure(config, admin);
+                admin::configure(config, admin);
             }
-            if self.page {
+            if let Some(documents) = &self.page {
                 page::configure(config, self.routes.state());
+                api::configure(config, self.routes.state(), documents);
             }
         }
         config.default_service(web::to(|request: HttpRequest| async move {
@@ -99,8 +109,13 @@ impl Routing {
 fn not_found(path: &str) -> Refusal {
     let detail = match path {
         "/admin/revoke" | "/admin/revocations" => {
-            "grants are revoked with a key of operators; start the server with --admin-key-file, and use the address \
-             of --admin-listen if it is set"
+            "grants are revoked with the rights of an operator, where clients can get grants; start the server with \
+             --admin-key-file, and use the address of --admin-listen if it is set"
+        }
+        path if path.starts_with("/admin/") => {
+            "no such route of administration is served here: they need the rights of an operator (start the server \
+             with --admin-key-file, and use the address of --admin-listen if it is set), and their paths have no slash \
+             at the end"
         }
         HUB_PATH => "Mercure's protocol is not served here; start the server with --mercure",
         _ => return Refusal::not_found(),

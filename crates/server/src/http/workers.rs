@@ -1,6 +1,7 @@
 //! The worker threads: each has a runtime of its own, and serves on every listener.
 
 mod port;
+mod pulse;
 
 use std::{
     io,
@@ -14,6 +15,7 @@ use tokio::{
 };
 
 use self::port::Port;
+pub(crate) use self::pulse::Pulses;
 use crate::{
     config::Config,
     http::{
@@ -34,6 +36,7 @@ pub(crate) fn count(config: &Config) -> usize {
 pub(crate) struct Workers {
     threads: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
+    pulses: Pulses,
     /// Their files are removed when these are dropped.
     _sockets: Vec<UnixSocket>,
 }
@@ -50,10 +53,12 @@ impl Workers {
         let (ports, sockets) = port::open(listeners, config, connections, (state, hub), status)?;
         let (stop, stopped) = watch::channel(false);
         let (mut threads, mut starting) = (Vec::new(), Vec::new());
+        let mut pulses = Pulses::default();
         for index in 0..count(config) {
             let (started, start) = oneshot::channel();
             let (ports, stopped) = (ports.clone(), stopped.clone());
-            let work = move || work(index, ports, started, stopped);
+            let requests = pulses.add();
+            let work = move || work(index, ports, requests, started, stopped);
             let name = format!("worker-{index}");
             threads.push(thread::Builder::new().name(name).spawn(work)?);
             starting.push(start);
@@ -61,12 +66,17 @@ impl Workers {
         let workers = Self {
             threads,
             stop,
+            pulses,
             _sockets: sockets,
         };
         for start in starting {
             start.await.map_err(io::Error::other)??;
         }
         Ok(workers)
+    }
+
+    pub(crate) fn pulses(&self) -> Pulses {
+        self.pulses.clone()
     }
 
     /// Ends the threads and every connection.
@@ -87,6 +97,7 @@ impl Workers {
 fn work(
     index: usize,
     ports: Vec<Port>,
+    requests: pulse::Requests,
     started: oneshot::Sender<io::Result<()>>,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -103,6 +114,7 @@ fn work(
                 return drop(started.send(Err(error)));
             }
         }
+        actix_web::rt::spawn(pulse::respond(requests));
         let _ = started.send(Ok(()));
         // An error is the end as well: the sender is gone.
         let _ = stopped.wait_for(|stopped| *stopped).await;

@@ -35,13 +35,14 @@ use actix_web::{
 use crate::http::ws::{
     handler::Client, incoming::Incoming, messages::Messages, publish::Publisher, socket::Socket,
 };
+use sse_broadcaster::broadcaster::Transport;
 use sse_broadcaster_access::issuer::Purpose;
 use sse_broadcaster_actix::{
     AppState, Problem, Refusal,
     internal::{Head, Link, refused},
 };
 use sse_broadcaster_http::{
-    Joining, OpenedStream, StreamKind, StreamRequest, grant, read_parameters,
+    Joining, OpenedStream, Opening, StreamKind, StreamRequest, grant, read_parameters,
 };
 
 pub(super) fn configure(config: &mut ServiceConfig, state: &Arc<AppState>) {
@@ -86,8 +87,12 @@ async fn open(
     let (mut response, session, incoming) =
         Incoming::open(request, body, publisher.max_message_bytes(), &state.uploads)
             .map_err(|error| upgrade_required(&error.to_string()))?;
-    let joining = Joining::new(state, stream_request.selector(), &client);
-    let opened = grant(&head, state, joining, || {
+    let opening = Opening {
+        grants: client.grants(),
+        transport: Transport::WebSocket,
+        joining: Joining::new(state, stream_request.selector(), &client),
+    };
+    let opened = grant(&head, state, opening, || {
         Ok(stream_request.grant_to(&state.broadcaster, &Messages)?)
     });
     let OpenedStream {
@@ -103,6 +108,7 @@ async fn open(
     let link = request.conn_data::<Rc<Link>>().cloned();
     if let Some(link) = &link {
         link.begin_websocket();
+        link.watch_disconnect(stream.disconnect_watch());
     }
     let broadcaster = state.broadcaster.clone();
     Ok(response.map_body(|_, replies| {

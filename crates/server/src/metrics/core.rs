@@ -14,7 +14,7 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter},
 };
 
-use super::{history, output::Out, presence};
+use super::{history, memory_limit::memory_limit, output::Out, presence};
 use sse_broadcaster::broadcaster::{Broadcaster, Ended};
 use sse_broadcaster_http::{RefusalCounts, Uploads};
 use sse_broadcaster_presence::Presence;
@@ -38,6 +38,10 @@ impl Collector for Core {
         if let Some(presence) = &self.presence {
             presence::encode(&mut out, presence)?;
         }
+        if let Some(bytes) = memory_limit() {
+            let help = "Memory that the process may take: that of the machine, or less by its control group";
+            out.gauge("memory_limit_bytes", help, bytes)?;
+        }
         history::encode(&mut out, &self.broadcaster)
     }
 }
@@ -46,6 +50,11 @@ impl Core {
     fn streams(&self, out: &mut Out<'_, '_>) -> fmt::Result {
         let stats = self.broadcaster.stats();
         out.gauge("subscribers", "Open streams", stats.subscribers.get())?;
+        out.gauge(
+            "max_subscribers",
+            "Most open streams",
+            self.broadcaster.max_subscribers() as u64,
+        )?;
         out.gauge(
             "direct_subscribers",
             "Open streams on the direct path, which has no buffers for each",
@@ -73,6 +82,8 @@ impl Core {
             ("drained", Ended::Drained),
             ("refused", Ended::Refused),
             ("grant_ended", Ended::GrantEnded),
+            ("disconnected", Ended::Disconnected),
+            ("finished", Ended::Finished),
         ] {
             let counter = ConstCounter::new(self.broadcaster.stats().ended(ended));
             counter.encode(family.encode_family(&[("reason", reason)])?)?;

@@ -51,7 +51,7 @@ fn encode_log(out: &mut Out<'_, '_>, stats: &history::Stats) -> fmt::Result {
     )?;
     out.gauge(
         "history_size_bytes",
-        "Bytes of the log on disk or in Redis",
+        "Bytes of the log on disk, in Redis or in PostgreSQL",
         stats.size_bytes.get(),
     )?;
     out.counter(

@@ -29,7 +29,7 @@ impl Out<'_, '_> {
         ConstCounter::new(value).encode(encoder)
     }
 
-    /// Writes a time, given in milliseconds of the Unix epoch, in seconds, and in milliseconds under its former name.
+    /// Writes a time, given in milliseconds of the Unix epoch, in seconds.
     #[allow(
         clippy::cast_precision_loss,
         reason = "times of this age are far below 2^52 milliseconds"
@@ -39,9 +39,7 @@ impl Out<'_, '_> {
         let encoder = self
             .0
             .encode_descriptor(name, help, unit, MetricType::Gauge)?;
-        ConstGauge::new(ms as f64 / 1e3).encode(encoder)?;
-        let help = format!("Deprecated, use {name}_seconds. {help}");
-        self.gauge(&format!("{name}_milliseconds"), &help, ms)
+        ConstGauge::new(ms as f64 / 1e3).encode(encoder)
     }
 
     pub(super) fn histogram(&mut self, name: &str, help: &str, latency: &Latency) -> fmt::Result {

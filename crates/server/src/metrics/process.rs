@@ -61,6 +61,12 @@ fn as_float(number: u64) -> f64 {
     number as f64
 }
 
+/// Bytes of memory that the process has; 0 where that is not known.
+pub(super) fn resident_bytes() -> u64 {
+    let pages = Stat::read().map_or(0, |stat| stat.number(RESIDENT_PAGES));
+    pages * page_size() as u64
+}
+
 /// When the machine was started, in seconds of the Unix epoch.
 fn boot() -> Option<u64> {
     let stat = fs::read_to_string("/proc/stat").ok()?;

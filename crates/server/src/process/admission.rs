@@ -1,21 +1,18 @@
 //! Who may publish and read, and who operates the server, as the settings say; and the files that say so.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
-use sse_broadcaster_access::revocation::Revocations;
+use sse_broadcaster_access::{authorize::Tokens, revocation::Revocations};
 use sse_broadcaster_actix::{Access, Authorization, KeyRing, Publishers, SubscribeAccess};
 use sse_broadcaster_mercure::Hub;
 
 use super::{
-    authorization::{self, Opened},
+    authorization,
     error::ServeError,
     key_file::{KeySetting, Watched},
     mercure,
 };
-use crate::{
-    config::{BadSetting, Config},
-    http::listen::Listeners,
-};
+use crate::config::{BadSetting, Config};
 
 /// Ready for the routes.
 pub(crate) struct Admission {
@@ -24,38 +21,82 @@ pub(crate) struct Admission {
     /// `None` where no client can get a grant.
     pub(crate) revocations: Option<Arc<Revocations>>,
     pub(crate) hub: Option<Arc<Hub>>,
-    pub(crate) admin_keys: KeyRing,
+    pub(crate) keys: AdmissionKeys,
+}
+
+/// The keys that change while the server runs.
+#[derive(Clone)]
+pub(crate) struct AdmissionKeys {
+    pub(crate) publishers: KeyRing,
+    pub(crate) operators: KeyRing,
+    /// `None` where the settings have no keys of tokens.
+    pub(crate) tokens: Option<Arc<Tokens>>,
+}
+
+/// The files with keys, which are read again when they change.
+#[derive(Debug, Default)]
+pub(crate) struct AdmissionFiles {
+    pub(crate) publishers: Option<Watched>,
+    pub(crate) operators: Option<Watched>,
+    pub(crate) tokens: Option<Watched>,
+    pub(crate) hub: Option<Watched>,
+}
+
+impl AdmissionFiles {
+    pub(crate) fn is_empty(&self) -> bool {
+        let files = [&self.publishers, &self.operators, &self.tokens, &self.hub];
+        files.into_iter().all(Option::is_none)
+    }
+
+    /// Reads the files again that have changed, or all if that was requested.
+    pub(crate) fn update(&mut self, is_requested: bool) {
+        let files = [
+            &mut self.publishers,
+            &mut self.operators,
+            &mut self.tokens,
+            &mut self.hub,
+        ];
+        let files = files.into_iter().flatten();
+        files.for_each(|files| files.update(is_requested));
+    }
 }
 
 impl Admission {
-    /// Reads all keys, and returns the files that are read again when they change.
+    /// Reads all keys, for a server on these addresses, and returns the files that are read again when they change.
     ///
     /// # Errors
     /// Settings that are missing, not valid, or contradict each other; files that cannot be read.
     pub(crate) fn read(
         config: &Config,
-        listeners: &Listeners,
-    ) -> Result<(Self, Vec<Watched>), ServeError> {
-        let (keys, publish_file) = publish_keys(config)?.load()?;
-        config.check_publishing(&listeners.addresses(), !keys.is_empty())?;
-        let Opened {
-            authorization,
-            revocations,
-            watched,
-            grantors,
-        } = authorization::open(config)?;
-        let hub = mercure::open(config, grantors)?;
+        addresses: &[SocketAddr],
+    ) -> Result<(Self, AdmissionFiles), ServeError> {
+        let publishers = KeyRing::default();
+        let publisher_files = publish_keys(config)?.load_into(&publishers)?;
+        config.check_publishing(addresses, !publishers.is_empty())?;
+        let opened = authorization::open(config)?;
+        let operators = KeyRing::default();
+        let operator_files = admin_keys(config)?.load_into(&operators)?;
+        let tokens = opened.grantors.tokens.clone();
+        let hub = mercure::open(config, opened.grantors, &operators)?;
         let (hub, hub_files) = hub.map(|opened| (opened.hub, opened.watched)).unzip();
-        let (admin_keys, admin_file) = admin_keys(config)?.load()?;
-        let files = [publish_file, watched, hub_files.flatten(), admin_file];
-        let admission = Self {
-            access: access(config, &keys),
-            authorization,
-            revocations,
-            hub,
-            admin_keys,
+        let files = AdmissionFiles {
+            publishers: publisher_files,
+            operators: operator_files,
+            tokens: opened.watched,
+            hub: hub_files.flatten(),
         };
-        Ok((admission, files.into_iter().flatten().collect()))
+        let admission = Self {
+            access: access(config, &publishers),
+            authorization: opened.authorization.operators(operators.clone()),
+            revocations: opened.revocations,
+            hub,
+            keys: AdmissionKeys {
+                publishers,
+                operators,
+                tokens,
+            },
+        };
+        Ok((admission, files))
     }
 
     /// Who may publish, for people.
@@ -76,7 +117,7 @@ impl Admission {
     }
 }
 
-fn admin_keys(config: &Config) -> Result<KeySetting, BadSetting> {
+pub(super) fn admin_keys(config: &Config) -> Result<KeySetting, BadSetting> {
     Ok(KeySetting {
         name: "keys of operators",
         file_flag: "--admin-key-file",
@@ -85,7 +126,7 @@ fn admin_keys(config: &Config) -> Result<KeySetting, BadSetting> {
     })
 }
 
-fn publish_keys(config: &Config) -> Result<KeySetting, BadSetting> {
+pub(super) fn publish_keys(config: &Config) -> Result<KeySetting, BadSetting> {
     Ok(KeySetting {
         name: "publish keys",
         file_flag: "--publish-key-file",
@@ -98,7 +139,7 @@ fn gives_publish_grants(config: &Config) -> bool {
     config.access.has_grants() || config.mercure.has_publisher_key()
 }
 
-fn access(config: &Config, keys: &KeyRing) -> Access {
+pub(super) fn access(config: &Config, keys: &KeyRing) -> Access {
     let publishers = if config.no_publish {
         Publishers::Nobody
     } else if !keys.is_empty() {

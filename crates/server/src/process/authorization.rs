@@ -11,8 +11,11 @@ use sse_broadcaster_access::{
 use sse_broadcaster_actix::Authorization;
 use sse_broadcaster_http::SubscribeAccess;
 
-use super::{key_file::Watched, token_keys::TokenKeys};
-use crate::config::{self, BadSetting, Config};
+use super::{
+    key_file::{Watched, WatchedFile},
+    token_keys::TokenKeys,
+};
+use crate::config::{self, AccessConfig, BadSetting, Config, TokenConfig};
 
 /// How long a revocation is kept where `--token-lifetime` does not bound the tokens.
 const DEFAULT_REVOCATION_TIME: Duration = Duration::from_secs(366 * 86_400);
@@ -43,10 +46,10 @@ pub(crate) struct Grantors {
 pub(crate) fn open(config: &Config) -> Result<Opened, BadSetting> {
     let access = &config.access;
     access.check()?;
-    let subscribe = subscribe_access(config);
+    let subscribe = subscribe_access(access, config.mercure.mercure);
     let protected = access.protected_topics(&config.given)?;
     let application_url = access.application_url()?;
-    let (keys, files) = TokenKeys::load(&access.tokens)?;
+    let loaded = TokenKeys::load(&access.tokens)?;
     let revocations = Arc::new(Revocations::new(revocation_time(config)));
     let application = application_url.map(|url| {
         let options = ApplicationOptions {
@@ -62,10 +65,10 @@ pub(crate) fn open(config: &Config) -> Result<Opened, BadSetting> {
         ))
     });
     let tokens = access.tokens.has_keys().then(|| {
-        let tokens = Tokens::new(keys.issuers()).with_revocations(Arc::clone(&revocations));
+        let tokens = Tokens::new(loaded.0.issuers()).with_revocations(Arc::clone(&revocations));
         Arc::new(tokens)
     });
-    let watched = tokens.as_ref().map(|tokens| watch(keys, files, tokens));
+    let watched = tokens.as_ref().map(|tokens| watch(loaded, tokens));
     let grantors = Grantors {
         tokens: tokens.clone(),
         application: application.clone().map(|asked| asked as Arc<dyn Authorize>),
@@ -103,9 +106,9 @@ pub(crate) fn open(config: &Config) -> Result<Opened, BadSetting> {
 
 /// A hub has private events whatever the setting: on all routes they need a grant then, and lists do not name their
 /// topics.
-fn subscribe_access(config: &Config) -> SubscribeAccess {
-    match config.access.subscribe_access {
-        config::SubscribeAccess::Open if !config.mercure.mercure => SubscribeAccess::Open,
+pub(super) fn subscribe_access(access: &AccessConfig, has_hub: bool) -> SubscribeAccess {
+    match access.subscribe_access {
+        config::SubscribeAccess::Open if !has_hub => SubscribeAccess::Open,
         config::SubscribeAccess::Open | config::SubscribeAccess::PrivateEvents => {
             SubscribeAccess::PrivateEvents
         }
@@ -132,12 +135,18 @@ fn revocation_time(config: &Config) -> Duration {
         .saturating_add(tokens.token_leeway)
 }
 
+/// Verifies tokens with the keys of these settings from now on.
+///
+/// # Errors
+/// Settings that are not valid, and files that cannot be read; then all stays as it was.
+pub(crate) fn reload(config: &TokenConfig, tokens: &Arc<Tokens>) -> Result<Watched, BadSetting> {
+    let loaded = TokenKeys::load(config)?;
+    tokens.reload(loaded.0.issuers());
+    Ok(watch(loaded, tokens))
+}
+
 /// Fetches the key sets, and replaces keys as their files have them.
-fn watch(
-    mut keys: TokenKeys,
-    files: Vec<super::key_file::WatchedFile>,
-    tokens: &Arc<Tokens>,
-) -> Watched {
+fn watch((mut keys, files): (TokenKeys, Vec<WatchedFile>), tokens: &Arc<Tokens>) -> Watched {
     let tokens = Arc::clone(tokens);
     tokio::spawn(fetch(Arc::clone(&tokens)));
     Watched::new(files, move |changed, is_requested| {

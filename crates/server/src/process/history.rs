@@ -2,16 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{error::ServeError, position_cipher::KeyStore};
+use super::{error::ServeError, position_cipher::KeyStore, shared_history::SharedHistory};
 use crate::config::{BadSetting, Config, LogLocation};
 use sse_broadcaster::history::{History, Memory};
 use sse_broadcaster_cli::Secret;
 use sse_broadcaster_disk::Disk;
-use sse_broadcaster_presence::{MemoryStore, Store};
+use sse_broadcaster_postgres::{Postgres, PostgresOptions};
+use sse_broadcaster_presence::{MemoryStore, MemorySubscriptions, Store, SubscriptionStore};
 use sse_broadcaster_redis::{Redis, RedisOptions};
 
-/// How long the start waits for Redis. Then the server serves without it until it can be reached.
-const REDIS_WITHIN: Duration = Duration::from_secs(5);
+/// How long the start waits for Redis or PostgreSQL. Then the server serves without it until it can be reached.
+const SHARED_WITHIN: Duration = Duration::from_secs(5);
 
 /// An open history, and its description for the log.
 pub(crate) struct Opened {
@@ -20,6 +21,11 @@ pub(crate) struct Opened {
     pub(crate) key_store: KeyStore,
     /// The members of topics, on all nodes of the history.
     pub(crate) members: Arc<dyn Store>,
+    /// The subscriptions of the hub, on all nodes of the history.
+    pub(crate) subscriptions: Arc<dyn SubscriptionStore>,
+    /// What the nodes of the history report their figures to; `None` if it has one node alone.
+    pub(crate) nodes: Option<Arc<dyn SharedHistory>>,
+    pub(crate) kind: &'static str,
 }
 
 /// Opens the history. Blocks while another process has the directory.
@@ -35,6 +41,9 @@ pub(crate) async fn open(config: &Config) -> Result<Opened, ServeError> {
             description: format!("in memory ({events} events, {mebibytes} MiB)"),
             key_store: KeyStore::Memory,
             members: Arc::new(MemoryStore::new()),
+            subscriptions: Arc::new(MemorySubscriptions::new()),
+            nodes: None,
+            kind: "memory",
         }),
         LogLocation::Disk(directory) => {
             let disk = Disk::open(
@@ -51,6 +60,9 @@ pub(crate) async fn open(config: &Config) -> Result<Opened, ServeError> {
                 history: Arc::clone(&disk) as _,
                 key_store: KeyStore::Disk(disk),
                 members: Arc::new(MemoryStore::new()),
+                subscriptions: Arc::new(MemorySubscriptions::new()),
+                nodes: None,
+                kind: "disk",
                 description: format!(
                     "in {} (holds {held} events, keeps {events} and {mebibytes} MiB, synced {})",
                     directory.display(),
@@ -59,23 +71,83 @@ pub(crate) async fn open(config: &Config) -> Result<Opened, ServeError> {
             })
         }
         LogLocation::Redis(url) => open_redis(config, url).await,
+        LogLocation::Postgres(url) => open_postgres(config, url).await,
     }
 }
 
 async fn open_redis(config: &Config, url: &Secret) -> Result<Opened, ServeError> {
+    let redis = connect_to_redis(config, url)?;
+    redis.tried(SHARED_WITHIN).await;
     let prefix = &config.history.redis_prefix;
-    let options = RedisOptions::new(url.expose())
-        .prefix(prefix.clone())
-        .retention(config.history.retention())
-        .window(config.history.window());
-    let redis = Redis::connect(options).map_err(|bad| BadSetting(format!("--redis-url: {bad}")))?;
-    redis.tried(REDIS_WITHIN).await;
     let description = format!("in Redis at {} (prefix {prefix})", redis.address());
     let redis = Arc::new(redis);
     Ok(Opened {
         history: Arc::clone(&redis) as _,
         description,
         members: Arc::new(redis.presence()),
-        key_store: KeyStore::Redis(redis),
+        subscriptions: Arc::new(redis.subscriptions()),
+        nodes: Some(Arc::clone(&redis) as _),
+        kind: "redis",
+        key_store: KeyStore::Shared(redis),
     })
+}
+
+async fn open_postgres(config: &Config, url: &Secret) -> Result<Opened, ServeError> {
+    let postgres = connect_to_postgres(config, url)?;
+    postgres.tried(SHARED_WITHIN).await;
+    let schema = &config.history.postgres_schema;
+    let description = format!("in PostgreSQL at {} (schema {schema})", postgres.address());
+    let postgres = Arc::new(postgres);
+    Ok(Opened {
+        history: Arc::clone(&postgres) as _,
+        description,
+        members: Arc::new(MemoryStore::new()),
+        subscriptions: Arc::new(MemorySubscriptions::new()),
+        nodes: Some(Arc::clone(&postgres) as _),
+        kind: "postgres",
+        key_store: KeyStore::Shared(postgres),
+    })
+}
+
+/// Begins to connect.
+///
+/// # Errors
+/// For a URL that is not one of Redis.
+pub(super) fn connect_to_redis(config: &Config, url: &Secret) -> Result<Redis, BadSetting> {
+    let options = RedisOptions::new(url.expose())
+        .prefix(config.history.redis_prefix.clone())
+        .retention(config.history.retention())
+        .window(config.history.window());
+    Redis::connect(options).map_err(|bad| BadSetting(format!("--redis-url: {bad}")))
+}
+
+/// Begins to connect.
+///
+/// # Errors
+/// For a URL that is not one of PostgreSQL, a name that cannot be a schema, and a setting that needs another history.
+pub(super) fn connect_to_postgres(config: &Config, url: &Secret) -> Result<Postgres, BadSetting> {
+    refuse_what_is_not_shared(config)?;
+    let options = PostgresOptions::new(url.expose())
+        .schema(config.history.postgres_schema.clone())
+        .retention(config.history.retention())
+        .window(config.history.window())
+        .max_event_bytes(config.max_event_bytes);
+    Postgres::connect(options).map_err(|bad| BadSetting(format!("--postgres-url: {bad}")))
+}
+
+/// Lists that other histories share would be those of one node.
+fn refuse_what_is_not_shared(config: &Config) -> Result<(), BadSetting> {
+    let given = [
+        ("--presence", !config.presence.presence.is_empty()),
+        (
+            "--mercure-subscriptions",
+            config.mercure.mercure_subscriptions,
+        ),
+    ];
+    match given.into_iter().find(|(_, is_given)| *is_given) {
+        None => Ok(()),
+        Some((flag, _)) => Err(BadSetting(format!(
+            "{flag} and --postgres-url: nodes do not share this list in PostgreSQL; leave {flag} out, or use --redis-url"
+        ))),
+    }
 }

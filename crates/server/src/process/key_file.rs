@@ -1,4 +1,4 @@
-//! Reads the key files of a running server again on SIGHUP, and when they have changed.
+//! Files with keys, which are read again on SIGHUP, and when they have changed.
 
 use std::{
     fmt, fs, io,
@@ -7,8 +7,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{MissedTickBehavior, interval};
-
 use crate::config::BadSetting;
 use sse_broadcaster_actix::KeyRing;
 
@@ -16,7 +14,7 @@ use sse_broadcaster_cli::{KeyFile, Secret};
 
 /// The interval of polls. A change is read once the file has been the same in two polls in a row, so that a
 /// file that is being written is not read in part.
-const POLL_INTERVAL: Duration = Duration::from_secs(2);
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Commands that print a key, for the file that lacks.
 pub(crate) const TOKEN_KEY_RECIPE: &str = "echo \"HS256 $(openssl rand -hex 32)\"";
@@ -44,25 +42,30 @@ pub(crate) struct KeySetting {
 }
 
 impl KeySetting {
-    /// Reads the keys of all settings, and returns what keeps them as the file has them.
+    /// Whether there is a key, or a file, which has one.
+    pub(crate) fn has_keys(&self) -> bool {
+        !self.fixed.is_empty() || self.file.is_some()
+    }
+
+    /// Reads the keys of all settings into the ring, and returns what keeps them as the file has them.
     ///
     /// # Errors
-    /// For a file that cannot be read, and for a key that is not valid.
-    pub(crate) fn load(self) -> Result<(KeyRing, Option<Watched>), BadSetting> {
+    /// For a file that cannot be read, and for a key that is not valid; then the ring stays as it was.
+    pub(crate) fn load_into(self, ring: &KeyRing) -> Result<Option<Watched>, BadSetting> {
         let Some(path) = self.file.clone() else {
-            return Ok((ring(&self.fixed), None));
+            ring.replace(self.fixed.iter().map(Secret::expose));
+            return Ok(None);
         };
         let files = vec![WatchedFile::new(self.file_flag, &path)];
-        let read = self.read(&path);
-        let read = read.map_err(|bad| with_recipe(bad, &path, PLAIN_KEY_RECIPE))?;
-        let keys = ring(&read);
-        let reloaded = keys.clone();
-        let watched = Watched::new(files, move |changed, _| {
+        let keys = self.read(&path);
+        let keys = keys.map_err(|bad| with_recipe(bad, &path, PLAIN_KEY_RECIPE))?;
+        ring.replace(keys.iter().map(Secret::expose));
+        let ring = ring.clone();
+        Ok(Some(Watched::new(files, move |changed, _| {
             for path in changed {
-                self.reload(path, &reloaded);
+                self.reload(path, &ring);
             }
-        });
-        Ok((keys, Some(watched)))
+        })))
     }
 
     fn read(&self, path: &Path) -> Result<Vec<Secret>, BadSetting> {
@@ -93,10 +96,6 @@ impl KeySetting {
     }
 }
 
-fn ring(keys: &[Secret]) -> KeyRing {
-    keys.iter().map(Secret::expose).collect()
-}
-
 /// Files that are polled, and what reads them again: it is given the changed ones, or all on SIGHUP, which the second
 /// argument says.
 pub(crate) struct Watched {
@@ -118,7 +117,7 @@ impl Watched {
     }
 
     /// Reads the files again that have changed, or all if that was requested.
-    fn update(&mut self, is_requested: bool) {
+    pub(crate) fn update(&mut self, is_requested: bool) {
         let due = self.files.iter_mut();
         let due = due.filter_map(|file| file.is_due(is_requested).then_some(&*file.path));
         let due: Vec<_> = due.collect();
@@ -204,28 +203,5 @@ impl WatchedFile {
         }
         self.loaded = state;
         true
-    }
-}
-
-/// Polls the files at an interval, and reads all again whenever `requested` completes.
-pub(crate) async fn follow(mut watched: Vec<Watched>, mut requested: impl AsyncFnMut()) {
-    let mut polls = interval(POLL_INTERVAL);
-    polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        let by_signal = tokio::select! {
-            () = requested() => true,
-            _ = polls.tick() => false,
-        };
-        // Not on this thread: the file may be on a disk that hangs.
-        let updated = tokio::task::spawn_blocking(move || {
-            for files in &mut watched {
-                files.update(by_signal);
-            }
-            watched
-        });
-        match updated.await {
-            Ok(files) => watched = files,
-            Err(_) => return,
-        }
     }
 }

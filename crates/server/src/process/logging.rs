@@ -2,8 +2,10 @@
 
 use std::io::{self, Write as _};
 
+use env_filter::Filter;
 use env_logger::fmt::Formatter;
-use log::{Level, LevelFilter, Metadata, Record};
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use parking_lot::RwLock;
 
 use crate::config::{BadSetting, Config, LogFormat};
 use sse_broadcaster_cli::terminal::{self, print_to_stderr};
@@ -24,6 +26,7 @@ const TARGETS: &[&str] = &[
     "mio",
     "redis",
     "rustls",
+    "tokio_postgres",
 ];
 const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 
@@ -37,16 +40,57 @@ fn default_filter() -> String {
 /// # Errors
 /// For a filter that cannot be parsed, or that has an unknown target.
 pub(crate) fn start(config: &Config) -> Result<(), BadSetting> {
-    let filter = filter(config)?;
-    let mut logger = env_logger::Builder::new();
-    logger.parse_filters(&filter);
+    follow(config)?;
+    let mut lines = env_logger::Builder::new();
     match config.log_format {
-        LogFormat::Text => logger.format(write_text),
-        LogFormat::Json => logger.format(write_json),
+        LogFormat::Text => lines.format(write_text),
+        LogFormat::Json => lines.format(write_json),
     };
+    let lines = lines.filter_level(LevelFilter::Trace).build();
     // A second broadcaster in the same process keeps the first one's logger.
-    let _ = logger.try_init();
+    let _ = log::set_boxed_logger(Box::new(Filtered(lines)));
     Ok(())
+}
+
+/// Filters the log by the settings from now on.
+///
+/// # Errors
+/// As of [`start`]; then the filter stays as it was.
+pub(crate) fn follow(config: &Config) -> Result<(), BadSetting> {
+    let text = filter(config)?;
+    let filter = env_filter::Builder::new().parse(&text).build();
+    log::set_max_level(filter.filter());
+    *FILTER.write() = Some(filter);
+    Ok(())
+}
+
+/// Which lines are logged. It may change while the server runs.
+static FILTER: RwLock<Option<Filter>> = RwLock::new(None);
+
+/// Writes the lines that the filter admits.
+struct Filtered(env_logger::Logger);
+
+impl Log for Filtered {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        let filter = FILTER.read();
+        filter
+            .as_ref()
+            .is_some_and(|filter| filter.enabled(metadata))
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let is_admitted = {
+            let filter = FILTER.read();
+            filter.as_ref().is_some_and(|filter| filter.matches(record))
+        };
+        if is_admitted {
+            self.0.log(record);
+        }
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
 }
 
 /// Parts of a message may come from clients: line breaks and control characters are escaped, so that it stays
@@ -78,11 +122,7 @@ fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
 fn filter(config: &Config) -> Result<String, BadSetting> {
     let is_set = |filter: &String| !filter.trim().is_empty();
     if let Some(filter) = config.log.clone().filter(is_set) {
-        let name = if config.given.by_variable("log") {
-            "SSE_BROADCASTER_LOG"
-        } else {
-            "--log"
-        };
+        let name = config.given.name("log").unwrap_or_default();
         let bad = |why: &str| BadSetting(format!("{name} {filter}: {why}"));
         check(&filter).map_err(|why| bad(&why))?;
         return match unknown_target(&filter) {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use sse_broadcaster_access::keys::Keys;
+use sse_broadcaster_http::KeyRing;
 use sse_broadcaster_mercure::{Hub, HubKeys, HubOptions};
 
 use super::{
@@ -25,7 +26,11 @@ pub(crate) struct OpenedHub {
 ///
 /// # Errors
 /// Settings that are missing or not valid; files that cannot be read.
-pub(crate) fn open(config: &Config, grantors: Grantors) -> Result<Option<OpenedHub>, BadSetting> {
+pub(crate) fn open(
+    config: &Config,
+    grantors: Grantors,
+    operators: &KeyRing,
+) -> Result<Option<OpenedHub>, BadSetting> {
     let mercure = &config.mercure;
     if !mercure.mercure {
         return Ok(None);
@@ -56,7 +61,10 @@ pub(crate) fn open(config: &Config, grantors: Grantors) -> Result<Option<OpenedH
         .heartbeat(Some(mercure.mercure_heartbeat).filter(|every| !every.is_zero()))
         .url(mercure.url()?);
     let hub = Hub::new(keys, subscribe, options).with_authorization(|authorization| {
-        authorization.protected(protected).revocations(revocations)
+        let authorization = authorization.protected(protected);
+        authorization
+            .revocations(revocations)
+            .operators(operators.clone())
     });
     let hub = Arc::new(hub);
     let files: Vec<_> = [&publisher, &subscriber]

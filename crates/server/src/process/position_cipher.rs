@@ -8,18 +8,17 @@ use std::{
 
 use sse_broadcaster_disk::Disk;
 use sse_broadcaster_http::{POSITION_KEY_BYTES, PositionKey};
-use sse_broadcaster_redis::Redis;
 use tokio::time::{sleep, timeout};
 
-use super::error::ServeError;
+use super::{error::ServeError, shared_history::SharedHistory};
 
-/// How long the start waits for a connection to Redis that has just been reached.
-const REDIS_WITHIN: Duration = Duration::from_secs(1);
+/// How long the start waits for a connection to a shared history that has just been reached.
+const SHARED_WITHIN: Duration = Duration::from_secs(1);
 const TRY_AGAIN: Duration = Duration::from_millis(20);
-/// How often a node checks that Redis still has its key: all keys may have been deleted, and another node may have set
+/// How often a node checks that the shared history still has its key: all keys may have been deleted, and another node may have set
 /// one since.
 const CHECK_INTERVAL: Duration = Duration::from_secs(30);
-/// The same while Redis cannot be reached.
+/// The same while it cannot be reached.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 type Key = [u8; POSITION_KEY_BYTES];
@@ -29,11 +28,11 @@ pub(crate) enum KeyStore {
     /// Positions end with the process, and so does the key.
     Memory,
     Disk(Arc<Disk>),
-    Redis(Arc<Redis>),
+    Shared(Arc<dyn SharedHistory>),
 }
 
 impl KeyStore {
-    /// A cipher with the key that is kept. While Redis cannot be reached it has one of its own: nothing can be
+    /// A cipher with the key that is kept. While a shared history cannot be reached it has one of its own: nothing can be
     /// resumed from there then.
     ///
     /// # Errors
@@ -47,18 +46,18 @@ impl KeyStore {
                 let kept = kept.map_err(|why| ServeError::Run(io::Error::other(why)))?;
                 Ok(Arc::new(PositionKey::new(kept?)))
             }
-            Self::Redis(redis) => {
+            Self::Shared(shared) => {
                 let reached = async {
                     loop {
-                        match redis.position_key(key).await {
+                        match shared.position_key(key).await {
                             Ok(kept) => return kept,
                             Err(_) => sleep(TRY_AGAIN).await,
                         }
                     }
                 };
-                let key = timeout(REDIS_WITHIN, reached).await.unwrap_or(key);
+                let key = timeout(SHARED_WITHIN, reached).await.unwrap_or(key);
                 let cipher = Arc::new(PositionKey::new(key));
-                let follow = follow(Arc::downgrade(&redis), Arc::downgrade(&cipher), key);
+                let follow = follow(Arc::downgrade(&shared), Arc::downgrade(&cipher), key);
                 tokio::spawn(follow);
                 Ok(cipher)
             }
@@ -66,16 +65,16 @@ impl KeyStore {
     }
 }
 
-/// Keeps to the key in Redis, until the history or the cipher is dropped.
-async fn follow(redis: Weak<Redis>, cipher: Weak<PositionKey>, mut key: Key) {
+/// Keeps to the key of a shared history, until the history or the cipher is dropped.
+async fn follow(shared: Weak<dyn SharedHistory>, cipher: Weak<PositionKey>, mut key: Key) {
     let mut is_failing = false;
     let mut wait = Duration::ZERO;
     loop {
         sleep(wait).await;
-        let (Some(redis), Some(cipher)) = (redis.upgrade(), cipher.upgrade()) else {
+        let (Some(shared), Some(cipher)) = (shared.upgrade(), cipher.upgrade()) else {
             return;
         };
-        match redis.position_key(key).await {
+        match shared.position_key(key).await {
             Ok(kept) => {
                 if kept != key {
                     key = kept;

@@ -7,7 +7,7 @@ use crate::config::{BadSetting, Config};
 use sse_broadcaster_access::transport::{HttpTransport, HttpUrl};
 use sse_broadcaster_actix::AppState;
 use sse_broadcaster_cli::KeyFile;
-use sse_broadcaster_presence::{Presence, Store, WebhookSecret, Webhooks};
+use sse_broadcaster_presence::{Presence, PresenceOptions, Store, WebhookSecret, Webhooks};
 
 /// How long the end of the process waits for webhooks.
 const FLUSH_WITHIN: Duration = Duration::from_secs(3);
@@ -21,14 +21,25 @@ pub(crate) fn start(
     state: AppState,
     members: Arc<dyn Store>,
 ) -> Result<AppState, BadSetting> {
-    let Some(mut options) = config.presence.options(&config.given)? else {
+    let Some(options) = options(config)? else {
         return Ok(state);
     };
-    if let Some((url, file)) = config.presence.webhook()? {
-        options = options.webhooks(webhooks(url, file)?);
-    }
     let presence = Presence::start(options, members, &state.signals);
     Ok(state.presence(presence))
+}
+
+/// The options of presence, with those of webhooks; `None` if no topic has any.
+///
+/// # Errors
+/// As of [`start`].
+pub(super) fn options(config: &Config) -> Result<Option<PresenceOptions>, BadSetting> {
+    let Some(options) = config.presence.options(&config.given)? else {
+        return Ok(None);
+    };
+    Ok(Some(match config.presence.webhook()? {
+        Some((url, file)) => options.webhooks(webhooks(url, file)?),
+        None => options,
+    }))
 }
 
 /// Sends what waits for the application, for a while.

@@ -1,52 +1,74 @@
 //! Runs the server: binds the listeners, starts the workers, and drains the streams at the end.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime},
 };
 
+use parking_lot::Mutex;
 use rustix::fs::Mode;
 
 use super::{
     admission::Admission,
+    broadcaster_options::options,
     error::ServeError,
-    history,
-    key_file::{self, Watched},
-    logging, presence,
+    history, logging,
+    nodes::Nodes,
+    presence,
+    reload::{self, ReadSettings, Running},
     revocations::KeptRevocations,
+    shared_history::SharedHistory,
     signals::{self, Hangups, Shutdown},
+    systemd::{Notifier, PassedSockets, Supervision},
 };
 use crate::{
     config::Config,
     http::{
         connection::limits::{self, Connections},
         listen::Listeners,
-        routes::{revocations::Admin, status::Status},
+        routes::{
+            admin::{Admin, HistorySettings, TopicLists},
+            status::Status,
+        },
         workers::{self, Workers},
     },
-    metrics::Metrics,
+    metrics::{Metrics, Samples},
 };
-use sse_broadcaster::broadcaster::{Broadcaster, Options};
-use sse_broadcaster_actix::{AppState, KeyRing, UploadLimits};
+use sse_broadcaster::broadcaster::Broadcaster;
+use sse_broadcaster_actix::{AppState, UploadLimits};
+use sse_broadcaster_mercure::Hub;
 
 use sse_broadcaster_cli::open_files;
+
+/// How long systemd is asked to wait while the history is opened.
+const OPEN_WITHIN: Duration = Duration::from_secs(3_600);
+/// How long systemd is asked to wait for the end, beyond the time of the drain.
+const CLOSE_WITHIN: Duration = Duration::from_secs(60);
 
 /// Starts logging, serves until SIGTERM or SIGINT, and drains. Blocks.
 ///
 /// # Errors
 /// For a setting that is not valid, an address that cannot be bound, a history that cannot be opened, and
 /// workers that cannot be started.
-pub fn serve(config: &Config) -> Result<(), ServeError> {
+pub fn serve(config: &mut Config, read: ReadSettings) -> Result<(), ServeError> {
+    // First, before anything opens a file or starts a thread.
+    let passed = PassedSockets::take();
     logging::start(config)?;
+    let passed = passed?;
+    let notifier = Notifier::from_env();
+    config.read_secret_files()?;
     for line in config.without_effect() {
         log::warn!("{line}");
     }
     actix_web::rt::System::new().block_on(async {
         let shutdown = signals::shutdown();
-        let listeners = Listeners::bind(config)?;
+        let listeners = Listeners::bind(config, passed)?;
         // The files that the engine of a log creates are private as well.
         rustix::process::umask(Mode::RWXG | Mode::RWXO);
-        run(listeners, config, shutdown).await
+        run(listeners, config, read, notifier, shutdown).await
     })
 }
 
@@ -57,6 +79,8 @@ pub fn serve(config: &Config) -> Result<(), ServeError> {
 async fn run(
     listeners: Listeners,
     config: &Config,
+    read: ReadSettings,
+    notifier: Notifier,
     shutdown: impl Future<Output = Shutdown>,
 ) -> Result<(), ServeError> {
     actix_web::rt::spawn(signals::ignore());
@@ -64,17 +88,21 @@ async fn run(
     let connections = connections(config, &listeners);
     let max_connections = connections.public;
     report_unreachable(config, max_connections);
-    let (admission, key_files) = Admission::read(config, &listeners)?;
-    actix_web::rt::spawn(follow_keys(key_files, hangups));
+    let addresses = listeners.addresses();
+    let (admission, files) = Admission::read(config, &addresses)?;
+    let opening = notifier.opening(OPEN_WITHIN);
     let opened = history::open(config).await?;
     let announcement = announcement(&opened.description, &listeners, &admission, config);
     let members = Arc::clone(&opened.members);
+    let subscriptions = Arc::clone(&opened.subscriptions);
+    let (nodes, kind) = (opened.nodes.clone(), opened.kind);
     let (broadcaster, revocations) =
         start_broadcaster(config, opened, &admission, max_connections).await?;
+    drop(opening);
     if let Some(hub) = &admission.hub
         && config.mercure.mercure_subscriptions
     {
-        hub.start_subscriptions(&broadcaster);
+        hub.start_subscriptions(&broadcaster, subscriptions);
     }
     let ready = Arc::new(AtomicBool::new(true));
     let direct = Arc::<AtomicUsize>::default();
@@ -87,13 +115,35 @@ async fn run(
         .authorization(admission.authorization)
         .upload_limits(uploads);
     let state = presence::start(config, state, members)?;
+    let has_operators = state.authorization.has_operators();
+    let history = HistorySettings {
+        kind,
+        retention: config.history.retention(),
+    };
+    let admin = has_operators.then(|| start_admin(&state, revocations, history, nodes));
     let status = Arc::new(Status {
         ready: Arc::clone(&ready),
         metrics: Metrics::new(&broadcaster, &direct, &state),
         direct,
         broadcaster: broadcaster.clone(),
-        admin: admin(admission.admin_keys, revocations.as_ref()),
+        admin,
     });
+    let hub = admission.hub.clone();
+    let latest = Arc::new(Mutex::new(config.clone()));
+    let running = Running {
+        read,
+        started: config.clone(),
+        config: Arc::clone(&latest),
+        addresses,
+        max_connections,
+        broadcaster: broadcaster.clone(),
+        gate: state.gate.clone(),
+        authorization: state.authorization.clone(),
+        hub: hub.clone(),
+        keys: admission.keys,
+        files,
+        notifier: notifier.clone(),
+    };
     let workers = Workers::start(
         listeners,
         config,
@@ -104,13 +154,19 @@ async fn run(
     .await
     .map_err(ServeError::Run)?;
     log::info!("{announcement}");
+    notifier.ready();
+    actix_web::rt::spawn(reload::follow(running, hangups));
+    let supervision = Supervision::start(&notifier, &broadcaster, workers.pulses());
 
     let shutdown = shutdown.await;
     ready.store(false, Ordering::SeqCst);
+    let drain = Drain::of(&latest.lock(), shutdown);
+    let _stopping = notifier.stopping(drain.delay + drain.time + CLOSE_WITHIN);
     tokio::select! {
-        () = end(config, shutdown, &broadcaster) => {}
+        () = end(drain, &broadcaster, hub.as_deref()) => {}
         _ = signals::shutdown() => log::warn!("stopping at once"),
     }
+    drop(supervision);
     workers.stop().await;
     presence::end(&state).await;
     Ok(())
@@ -138,40 +194,63 @@ fn report_unreachable(config: &Config, max_connections: usize) {
     }
 }
 
-async fn end(config: &Config, shutdown: Shutdown, broadcaster: &Broadcaster) {
-    if shutdown == Shutdown::Delayed && !config.drain_delay.is_zero() {
-        log::info!("no longer ready; draining in {:?}", config.drain_delay);
-        tokio::time::sleep(config.drain_delay).await;
+/// How long the server goes on serving, and then how long streams may take to end.
+#[derive(Debug, Clone, Copy)]
+struct Drain {
+    delay: Duration,
+    time: Duration,
+}
+
+impl Drain {
+    fn of(config: &Config, shutdown: Shutdown) -> Self {
+        let delay = match shutdown {
+            Shutdown::Delayed => config.drain_delay,
+            Shutdown::Now => Duration::ZERO,
+        };
+        Self {
+            delay,
+            time: config.drain_time,
+        }
+    }
+}
+
+async fn end(drain: Drain, broadcaster: &Broadcaster, hub: Option<&Hub>) {
+    if !drain.delay.is_zero() {
+        log::info!("no longer ready; draining in {:?}", drain.delay);
+        tokio::time::sleep(drain.delay).await;
+    }
+    if let Some(hub) = hub {
+        hub.end_subscriptions().await;
     }
     let streams = broadcaster.stats().subscribers.get();
     log::info!(
         "draining {streams} stream{}",
         if streams == 1 { "" } else { "s" }
     );
-    broadcaster.drain(config.drain_time).await;
+    broadcaster.drain(drain.time).await;
 }
 
-fn admin(keys: KeyRing, revocations: Option<&Arc<KeptRevocations>>) -> Option<Arc<Admin>> {
-    let revocations = revocations.filter(|_| !keys.is_empty())?;
-    Some(Arc::new(Admin {
-        keys,
-        revocations: Arc::clone(revocations),
-    }))
-}
-
-/// Reads the key files again when they change, and on SIGHUP.
-async fn follow_keys(files: Vec<Watched>, mut hangups: Hangups) {
-    let mut requested = async || {
-        hangups.requested().await;
-        log::info!("received SIGHUP");
-    };
-    if !files.is_empty() {
-        return key_file::follow(files, requested).await;
+/// Begins to take samples for operators, and to report them to the nodes of the history.
+fn start_admin(
+    state: &AppState,
+    revocations: Option<Arc<KeptRevocations>>,
+    history: HistorySettings,
+    shared: Option<Arc<dyn SharedHistory>>,
+) -> Arc<Admin> {
+    let samples = Samples::new(&state.broadcaster, &state.refusals);
+    actix_web::rt::spawn(Arc::clone(&samples).take_all());
+    let nodes = Nodes::new(&samples);
+    if let Some(shared) = shared {
+        actix_web::rt::spawn(Arc::clone(&nodes).report_all(shared));
     }
-    loop {
-        requested().await;
-        log::info!("there is no key file to read again");
-    }
+    Arc::new(Admin {
+        revocations,
+        samples,
+        nodes,
+        history,
+        started: SystemTime::now(),
+        topics: TopicLists::default(),
+    })
 }
 
 /// Starts the broadcaster on its history, and what history keeps of revocations.
@@ -181,7 +260,9 @@ async fn start_broadcaster(
     admission: &Admission,
     max_connections: usize,
 ) -> Result<(Broadcaster, Option<Arc<KeptRevocations>>), ServeError> {
-    let mut options = options(config, max_connections);
+    // Who only has tokens may never ask for them, and they take memory for each stream.
+    let keeps_connections = admission.authorization.has_operator_keys();
+    let mut options = options(config, max_connections).connections(keeps_connections);
     if admission.has_private_events(config) {
         options = options.position_cipher(opened.key_store.cipher().await?);
     }
@@ -194,21 +275,6 @@ async fn start_broadcaster(
         None => None,
     };
     Ok((broadcaster, revocations))
-}
-
-fn options(config: &Config, max_connections: usize) -> Options {
-    Options::default()
-        .shards(workers::count(config))
-        .ping_interval(config.ping_interval)
-        .publish_wait(config.publish_wait)
-        .max_event_bytes(config.max_event_bytes)
-        .max_subscribers(
-            config
-                .max_subscribers
-                .unwrap_or_else(|| limits::max_streams(max_connections)),
-        )
-        .replay_bytes_per_second(config.history.replay_bytes_per_second)
-        .replay_buffer_bytes(config.history.replay_buffer_bytes)
 }
 
 fn announcement(

@@ -126,7 +126,7 @@ pub(crate) async fn ignore() {
         for caught in &mut ignored {
             while caught.was_received(context) {
                 log::info!(
-                    "ignored {}; SIGHUP reads the key files again, SIGTERM stops the server",
+                    "ignored {}; SIGHUP reads the configuration file and the key files again, SIGTERM stops the server",
                     caught.name
                 );
             }

@@ -12,7 +12,7 @@ use sse_broadcaster_access::{
     keys::{KeyError, Keys, MAX_KEY_TEXT_BYTES},
     transport::HttpTransport,
 };
-use sse_broadcaster_cli::{key_file_exposure, read_bounded};
+use sse_broadcaster_cli::read_bounded;
 
 use super::key_file::{TOKEN_KEY_RECIPE, WatchedFile, with_recipe};
 use crate::config::{BadSetting, KeyLocation, TokenConfig, TrustedIssuer};
@@ -128,13 +128,13 @@ pub(super) fn read(
 ) -> Result<Keys, BadSetting> {
     let bad = |why: String| BadSetting(format!("{flag} {}: {why}", path.display()));
     let read = read_bounded(path, MAX_KEY_TEXT_BYTES as u64);
-    let (text, mode) = read.map_err(|error| bad(error.to_string()))?;
+    let (text, access) = read.map_err(|error| bad(error.to_string()))?;
     let keys = parse(&text).map_err(|why| bad(why.to_string()))?;
     for ignored in keys.ignored() {
         log::warn!("{flag} {}: {ignored}", path.display());
     }
     if keys.has_secrets()
-        && let Some(exposure) = key_file_exposure(flag, path, mode)
+        && let Some(exposure) = access.exposure(flag, path)
     {
         log::warn!("{exposure}");
     }

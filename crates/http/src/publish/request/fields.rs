@@ -10,10 +10,11 @@ pub(super) enum Field {
     Data,
     Retry,
     Private,
+    Finish,
 }
 
 impl Field {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Topic,
         Self::Topics,
         Self::Event,
@@ -21,6 +22,7 @@ impl Field {
         Self::Data,
         Self::Retry,
         Self::Private,
+        Self::Finish,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -32,6 +34,7 @@ impl Field {
             Self::Data => "data",
             Self::Retry => "retry",
             Self::Private => "private",
+            Self::Finish => "finish",
         }
     }
 }

@@ -37,17 +37,15 @@ impl PublishRequest {
         if json == "null"
             && matches!(
                 name,
-                "topic" | "topics" | "event" | "id" | "retry" | "private"
+                "topic" | "topics" | "event" | "id" | "retry" | "private" | "finish"
             )
         {
             return Ok(());
         }
-        let text = || serde_json::from_str::<String>(json);
         match name {
             "topic" => {
                 self.once(Field::Topic)?;
-                let topic = text().map_err(|_| wrong_type("topic", "a string"))?;
-                self.topics.push(topic);
+                self.topics.push(string("topic", json)?);
             }
             "topics" => {
                 self.once(Field::Topics)?;
@@ -60,12 +58,11 @@ impl PublishRequest {
             }
             "event" => {
                 self.once(Field::Event)?;
-                let event = text().map_err(|_| wrong_type("event", "a string"))?;
-                self.event = Some(event).filter(|event| !event.is_empty());
+                self.event = Some(string("event", json)?).filter(|event| !event.is_empty());
             }
             "id" => {
                 self.once(Field::Id)?;
-                self.id = Some(text().map_err(|_| wrong_type("id", "a string"))?);
+                self.id = Some(string("id", json)?);
             }
             "retry" => {
                 self.once(Field::Retry)?;
@@ -73,19 +70,38 @@ impl PublishRequest {
             }
             "private" => {
                 self.once(Field::Private)?;
-                let private = serde_json::from_str(json);
-                self.private = private.map_err(|_| wrong_type("private", "true or false"))?;
+                self.private = switch("private", json)?;
+            }
+            "finish" => {
+                self.once(Field::Finish)?;
+                self.finishes = switch("finish", json)?;
             }
             _ => {
                 return Err(unknown(
                     name,
                     "the object",
-                    "topic, topics, event, data, id, retry, private",
+                    "topic, topics, event, data, id, retry, private, finish",
                 ));
             }
         }
         Ok(())
     }
+}
+
+fn switch(name: &str, json: &str) -> Result<bool, Refusal> {
+    serde_json::from_str(json).map_err(|_| wrong_type(name, "true or false"))
+}
+
+/// The value of the member `name`, as a string.
+fn string(name: &str, json: &str) -> Result<String, Refusal> {
+    serde_json::from_str(json).map_err(|_| {
+        if json.starts_with('"') {
+            // The JSON is valid: it is a lone surrogate, for which UTF-8 has no bytes.
+            Refusal::not_utf8(name)
+        } else {
+            wrong_type(name, "a string")
+        }
+    })
 }
 
 #[cfg(test)]
@@ -128,6 +144,10 @@ mod tests {
         assert_eq!(code(json(r#"{"data":"","retry":"1"}"#)), "invalid_retry");
         assert_eq!(code(json(r#"{"data":"","retry":-1}"#)), "invalid_retry");
         assert_eq!(code(json(r#"{"data":"\ud800"}"#)), "invalid_utf8");
+        for name in ["topic", "event", "id"] {
+            let lone = format!(r#"{{"data":"","{name}":"x\ud800"}}"#);
+            assert_eq!(code(json(&lone)), "invalid_utf8", "{name}");
+        }
         assert_eq!(code(json("[]")), "invalid_event_object");
     }
 }

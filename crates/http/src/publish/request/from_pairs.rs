@@ -21,7 +21,7 @@ impl PublishRequest {
                     return Err(unknown(
                         &name,
                         "the query",
-                        "topic, event, id, retry, private",
+                        "topic, event, id, retry, private, finish",
                     ));
                 }
                 _ => fields.set_text(&name, value, "the query")?,
@@ -46,7 +46,11 @@ impl PublishRequest {
     fn set_text(&mut self, name: &str, value: String, container: &str) -> Result<(), Refusal> {
         match name {
             // Browsers send the empty fields of a form as well.
-            "topic" | "topics" | "event" | "id" | "retry" | "private" if value.is_empty() => Ok(()),
+            "topic" | "topics" | "event" | "id" | "retry" | "private" | "finish"
+                if value.is_empty() =>
+            {
+                Ok(())
+            }
             "topic" | "topics" => {
                 let field = match name {
                     "topic" => Field::Topic,
@@ -72,20 +76,29 @@ impl PublishRequest {
             }
             "private" => {
                 self.once(Field::Private)?;
-                self.private = match &value[..] {
-                    // A checkbox of a form has the value "on".
-                    "true" | "1" | "on" => true,
-                    "false" | "0" => false,
-                    _ => return Err(wrong_type("private", "true or false")),
-                };
+                self.private = switch(name, &value)?;
+                Ok(())
+            }
+            "finish" => {
+                self.once(Field::Finish)?;
+                self.finishes = switch(name, &value)?;
                 Ok(())
             }
             _ => Err(unknown(
                 name,
                 container,
-                "topic, topics, event, data, id, retry, private",
+                "topic, topics, event, data, id, retry, private, finish",
             )),
         }
+    }
+}
+
+fn switch(name: &str, value: &str) -> Result<bool, Refusal> {
+    match value {
+        // A checkbox of a form has the value "on".
+        "true" | "1" | "on" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err(wrong_type(name, "true or false")),
     }
 }
 

@@ -33,6 +33,10 @@ pub(super) struct Claims {
     #[arg(long, value_name = "PATTERN")]
     presence: Vec<String>,
 
+    /// The rights of an operator: the routes below /admin, and everything that can be granted
+    #[arg(long)]
+    admin: bool,
+
     /// Claim "iss" [default: that of --token-issuer, if there is one]
     #[arg(long, value_name = "ISSUER")]
     iss: Option<String>,
@@ -82,6 +86,9 @@ impl Claims {
         set("iss", self.iss.as_deref().map(Value::from))?;
         set("aud", one_or_all(&self.aud))?;
         self.add_topics(&mut claims)?;
+        if self.admin {
+            add_to(&mut claims, "sse", "admin", true.into())?;
+        }
         add_defaults(&mut claims, settings);
         if self.access_token {
             for name in ["iss", "aud"] {
@@ -124,10 +131,10 @@ impl Claims {
             // Mercure knows no grant of presence.
             if action == "presence" || !(self.mercure || self.access_token) {
                 let topics: Vec<_> = patterns.iter().map(Pattern::to_json).collect();
-                add_to(claims, "sse", action, &topics)?;
+                add_to(claims, "sse", action, topics.into())?;
             } else if self.mercure {
                 let topics = patterns.iter().map(selector).collect::<Result<Vec<_>, _>>();
-                add_to(claims, "mercure", action, &topics.map_err(bad)?)?;
+                add_to(claims, "mercure", action, topics.map_err(bad)?.into())?;
             } else {
                 let topics = patterns.iter().map(matcher).collect::<Result<Vec<_>, _>>();
                 add_detail(claims, action, &topics.map_err(bad)?)?;
@@ -171,12 +178,12 @@ fn matcher(pattern: &Pattern) -> Result<Value, String> {
 fn add_to(
     claims: &mut Map<String, Value>,
     claim: &str,
-    action: &str,
-    topics: &[Value],
+    member: &str,
+    value: Value,
 ) -> Result<(), Failure> {
     let object = claims.entry(claim).or_insert_with(|| json!({}));
     match object.as_object_mut() {
-        Some(object) => insert(object, action, topics.into()),
+        Some(object) => insert(object, member, value),
         None => Err(Failure::usage(format!(
             "--claims: {claim:?} is not an object"
         ))),

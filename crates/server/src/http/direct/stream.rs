@@ -19,7 +19,7 @@ use super::{
 use crate::http::connection::{
     capacity::Counted, cut::BROKEN_CHUNK, discarded::Discarded, slow_replay::SlowReplay, socket,
 };
-use sse_broadcaster::broadcaster::{EncodedStream, Ended};
+use sse_broadcaster::broadcaster::{DisconnectWatch, EncodedStream, Ended};
 use sse_broadcaster_http::{AddressSlot, StreamGuard};
 
 /// Most bytes that are written for one stream before others have their turn.
@@ -60,6 +60,22 @@ enum Framing {
 struct Full {
     outgoing: Outgoing,
     replay: SlowReplay,
+    /// The subscription is not polled meanwhile. `None` where nobody can disconnect it.
+    disconnect: Option<DisconnectWatch>,
+}
+
+impl Full {
+    /// Waits for room, unless an operator has ended the stream.
+    fn wait(&self, waker: &Arc<StreamWaker>) -> Progress {
+        let Some(disconnect) = &self.disconnect else {
+            return Progress::Blocked;
+        };
+        let waker = Waker::from(Arc::clone(waker));
+        match disconnect.poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(()) => Progress::Gone,
+            Poll::Pending => Progress::Blocked,
+        }
+    }
 }
 
 /// The result of a step, and what the stream waits for.
@@ -71,7 +87,7 @@ pub(super) enum Progress {
     Blocked,
     /// Everything has been written, and the connection is to be cut.
     Finished,
-    /// The client has disconnected, or has stalled.
+    /// The client has disconnected, has stalled, or does not read and was disconnected by an operator.
     Gone,
 }
 
@@ -138,8 +154,8 @@ impl Stream {
     /// Writes what is due, until nothing is left or the socket is full.
     pub(super) fn advance(&mut self, framer: &mut Framer) -> Progress {
         self.waker.reset();
-        if self.full.is_some() {
-            return Progress::Blocked;
+        if let Some(full) = &self.full {
+            return full.wait(&self.waker);
         }
         let waker = Waker::from(Arc::clone(&self.waker));
         let mut cx = Context::from_waker(&waker);
@@ -188,9 +204,14 @@ impl Stream {
     fn wait_for_room(&mut self, outgoing: Outgoing) -> Progress {
         let written = outgoing.written();
         self.stall_watch.add_partly_written(&self.socket, written);
-        let replay = SlowReplay::begin(written as u64);
-        self.full = Some(Box::new(Full { outgoing, replay }));
-        Progress::Blocked
+        let full = Full {
+            outgoing,
+            replay: SlowReplay::begin(written as u64),
+            disconnect: self.due.disconnect_watch(),
+        };
+        let progress = full.wait(&self.waker);
+        self.full = Some(Box::new(full));
+        progress
     }
 
     /// Whether the peer's progress is to be checked at intervals.

@@ -75,7 +75,7 @@ impl Output {
     }
 
     /// Takes note of a write, and returns its result. If the socket is full, fails once the peer has acknowledged too
-    /// little for too long.
+    /// little for too long, or an operator disconnects it.
     pub(super) fn wrote(
         &mut self,
         written: Poll<io::Result<usize>>,
@@ -99,6 +99,9 @@ impl Output {
 
     fn poll_full(&mut self, peer: Peer<'_>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.is_full = true;
+        if peer.link.poll_disconnected(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         self.check_replay(peer, cx)?;
         if self.stall.is_none() {
             self.watch_stall(peer, socket::unacknowledged(peer.io));

@@ -8,7 +8,10 @@ use std::{
 use socket2::{Domain, Socket, Type};
 
 use super::unix_socket::UnixSocket;
-use crate::{config::Config, process::error::ServeError};
+use crate::{
+    config::Config,
+    process::{error::ServeError, systemd::PassedSockets},
+};
 
 /// How many connections may wait to be accepted. After a restart all clients connect at once, and one that does
 /// not fit tries again only after a second.
@@ -25,12 +28,22 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Binds the addresses of the settings.
+    /// Binds the addresses of the settings, except where systemd passes sockets in their place.
     ///
     /// # Errors
     /// When an address cannot be resolved or bound.
-    pub fn bind(config: &Config) -> Result<Self, ServeError> {
-        let (public, admin) = config.addresses()?;
+    pub fn bind(config: &Config, passed: PassedSockets) -> Result<Self, ServeError> {
+        let (mut public, mut admin) = config.addresses()?;
+        let (mut public_paths, mut admin_paths) = config.sockets();
+        if !passed.public.is_empty() {
+            public.clear();
+            public_paths.clear();
+            log::info!("serving on the sockets that systemd passes, and not on those of --listen");
+        }
+        if !passed.admin.is_empty() {
+            admin.clear();
+            admin_paths.clear();
+        }
         let v4_ports: Vec<u16> = public
             .iter()
             .chain(&admin)
@@ -43,20 +56,19 @@ impl Listeners {
                 .map(|address| bind(address, v4_ports.contains(&address.port())));
             listeners.collect::<Result<Vec<_>, _>>()
         };
-        let (public_sockets, admin_sockets) = config.sockets();
-        let bind_sockets = |paths: Vec<PathBuf>| {
-            let sockets = paths.into_iter().map(|path| {
-                let bound = UnixSocket::bind(&path);
-                bound.map_err(|error| ServeError::listen_unix(path, error))
-            });
-            sockets.collect::<Result<Vec<_>, _>>()
-        };
-        Ok(Self {
+        let mut listeners = Self {
             public: bind(public)?,
             admin: bind(admin)?,
-            public_sockets: bind_sockets(public_sockets)?,
-            admin_sockets: bind_sockets(admin_sockets)?,
-        })
+            public_sockets: bind_sockets(public_paths)?,
+            admin_sockets: bind_sockets(admin_paths)?,
+        };
+        for socket in passed.public {
+            socket.add_to(&mut listeners.public, &mut listeners.public_sockets);
+        }
+        for socket in passed.admin {
+            socket.add_to(&mut listeners.admin, &mut listeners.admin_sockets);
+        }
+        Ok(listeners)
     }
 
     pub(crate) fn paths(&self) -> Vec<&Path> {
@@ -69,6 +81,14 @@ impl Listeners {
         all.filter_map(|listener| listener.local_addr().ok())
             .collect()
     }
+}
+
+fn bind_sockets(paths: Vec<PathBuf>) -> Result<Vec<UnixSocket>, ServeError> {
+    let sockets = paths.into_iter().map(|path| {
+        let bound = UnixSocket::bind(&path);
+        bound.map_err(|error| ServeError::listen_unix(path, error))
+    });
+    sockets.collect()
 }
 
 /// A listener on `[::]` accepts IPv4 as well, unless there is a listener for IPv4 at the same port.

@@ -6,6 +6,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     os::{
         fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
+        linux::net::SocketAddrExt as _,
         unix::{
             fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
             net::{UnixListener, UnixStream},
@@ -17,12 +18,12 @@ use std::{
 /// The owner and the group may connect.
 const MODE: u32 = 0o660;
 
-/// A listener and its file, which is removed when this is dropped.
+/// A listener and, if this process has made it, its file, which is removed when this is dropped.
 #[derive(Debug)]
 pub struct UnixSocket {
     listener: UnixListener,
     path: PathBuf,
-    inode: u64,
+    made_inode: Option<u64>,
 }
 
 impl UnixSocket {
@@ -45,7 +46,21 @@ impl UnixSocket {
         Ok(Self {
             listener,
             path: path.to_owned(),
-            inode,
+            made_inode: Some(inode),
+        })
+    }
+
+    /// A socket that another process has bound, and whose file is left to it.
+    pub(crate) fn passed(listener: UnixListener) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        let abstract_name = address.as_abstract_name();
+        let abstract_name =
+            abstract_name.map(|name| PathBuf::from(format!("@{}", String::from_utf8_lossy(name))));
+        let path = address.as_pathname().map(Path::to_owned);
+        Ok(Self {
+            listener,
+            path: path.or(abstract_name).unwrap_or_default(),
+            made_inode: None,
         })
     }
 
@@ -61,7 +76,8 @@ impl UnixSocket {
 impl Drop for UnixSocket {
     fn drop(&mut self) {
         // Another server may have replaced the file.
-        if fs::symlink_metadata(&self.path).is_ok_and(|found| found.ino() == self.inode) {
+        let found = fs::symlink_metadata(&self.path).map(|found| found.ino());
+        if self.made_inode.is_some() && found.ok() == self.made_inode {
             let _ = fs::remove_file(&self.path);
         }
     }

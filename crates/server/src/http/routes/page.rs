@@ -9,7 +9,7 @@ use actix_web::{
 };
 use serde::Serialize;
 
-use super::status::read_only;
+use super::read_only::read_only;
 use sse_broadcaster_actix::{
     AppState, Problem, Publishers, Refusal,
     internal::{Head, no_store, refused},
@@ -18,25 +18,59 @@ use sse_broadcaster_actix::{
 const HTML: &str = "text/html; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// A file beside the two that `/` names.
+macro_rules! part {
+    ($kind:expr, $name:literal) => {
+        (
+            concat!("/page/", $name),
+            $kind,
+            include_str!(concat!("page/", $name)),
+        )
+    };
+}
+
 /// Path, type and text of each file.
-const FILES: [(&str, &str, &str); 9] = [
+const FILES: [(&str, &str, &str); 35] = [
     ("/", HTML, include_str!("page/index.html")),
     ("/page.css", STYLE, include_str!("page/page.css")),
     ("/page.js", SCRIPT, include_str!("page/page.js")),
-    ("/page/dom.js", SCRIPT, include_str!("page/dom.js")),
-    ("/page/list.js", SCRIPT, include_str!("page/list.js")),
-    ("/page/publish.js", SCRIPT, include_str!("page/publish.js")),
-    ("/page/signals.js", SCRIPT, include_str!("page/signals.js")),
-    ("/page/stream.js", SCRIPT, include_str!("page/stream.js")),
-    (
-        "/page/terminal.js",
-        SCRIPT,
-        include_str!("page/terminal.js"),
-    ),
+    part!(SCRIPT, "chart.js"),
+    part!(SCRIPT, "connections.js"),
+    part!(SCRIPT, "curl.js"),
+    part!(SCRIPT, "details.js"),
+    part!(SCRIPT, "diff.js"),
+    part!(SCRIPT, "dom.js"),
+    part!(SCRIPT, "event-rows.js"),
+    part!(SCRIPT, "event-store.js"),
+    part!(SCRIPT, "event-view.js"),
+    part!(SCRIPT, "explain.js"),
+    part!(SCRIPT, "fetch-source.js"),
+    part!(SCRIPT, "filter.js"),
+    part!(SCRIPT, "format.js"),
+    part!(SCRIPT, "history.js"),
+    part!(SCRIPT, "json.js"),
+    part!(SCRIPT, "live.js"),
+    part!(SCRIPT, "long-text.js"),
+    part!(SCRIPT, "operator.js"),
+    part!(SCRIPT, "overview.js"),
+    part!(SCRIPT, "poller.js"),
+    part!(SCRIPT, "publish.js"),
+    part!(SCRIPT, "session.js"),
+    part!(SCRIPT, "signal-editor.js"),
+    part!(SCRIPT, "signals.js"),
+    part!(SCRIPT, "stream.js"),
+    part!(SCRIPT, "table.js"),
+    part!(SCRIPT, "tabs.js"),
+    part!(SCRIPT, "terminal.js"),
+    part!(SCRIPT, "topic.js"),
+    part!(SCRIPT, "topics.js"),
+    part!(STYLE, "views.css"),
+    part!(SCRIPT, "virtual-list.js"),
 ];
-/// The page loads nothing from other servers.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-    img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// The page loads nothing from other servers. Its client, `/client.js`, runs as a worker of all its tabs.
+const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; \
+    connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 pub(crate) fn configure(config: &mut ServiceConfig, state: &Arc<AppState>) {
     let shared = web::Data::from(Arc::clone(state));
@@ -78,11 +112,13 @@ enum Publishing {
 
 impl Publishing {
     async fn of(state: &AppState, request: &HttpRequest) -> Self {
-        let publishers = &state.gate.access().publishers;
+        let access = state.gate.access();
         match state.may_publish(&Head::from(request)).await {
             Ok(_) => Self::Open,
             // The form has a field for either.
-            Err(_) if matches!(publishers, Publishers::Keys(_) | Publishers::Granted) => Self::Key,
+            Err(_) if matches!(access.publishers, Publishers::Keys(_) | Publishers::Granted) => {
+                Self::Key
+            }
             Err(problem) => Self::Refused {
                 code: problem.code(),
                 detail: problem.to_string(),

@@ -6,17 +6,17 @@ use std::sync::{
 };
 
 use actix_web::{
-    FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder,
+    HttpRequest, HttpResponse,
     http::{StatusCode, header},
     web::{self, ServiceConfig},
 };
 
-use super::{exposition::Exposition, revocations::Admin};
+use super::{admin::Admin, exposition::Exposition, read_only::read_only};
 use crate::metrics::Metrics;
 use sse_broadcaster::broadcaster::Broadcaster;
 use sse_broadcaster_actix::{
-    AppState, Problem, Refusal,
-    internal::{Head, no_store, refused},
+    AppState, Problem,
+    internal::{Head, no_store},
 };
 use sse_broadcaster_http::json_line;
 
@@ -28,7 +28,7 @@ pub(crate) struct Status {
     /// How many streams are on the direct path.
     pub(crate) direct: Arc<AtomicUsize>,
     pub(crate) broadcaster: Broadcaster,
-    /// `None` without a key of operators, or where no client can get a grant.
+    /// `None` where no client can have the rights of an operator.
     pub(crate) admin: Option<Arc<Admin>>,
 }
 
@@ -39,20 +39,6 @@ pub(crate) fn configure(config: &mut ServiceConfig, status: &Arc<Status>, state:
         .service(read_only("/health/live", live))
         .service(read_only("/health/ready", ready))
         .service(read_only("/metrics", metrics));
-}
-
-pub(crate) fn read_only<F, Args>(path: &str, handler: F) -> Resource
-where
-    F: Handler<Args>,
-    F::Output: Responder + 'static,
-    Args: FromRequest + 'static,
-{
-    web::resource(path)
-        .route(web::get().to(handler.clone()))
-        .route(web::head().to(handler))
-        .default_service(web::to(|| async {
-            refused(Refusal::method_not_allowed("GET, HEAD"))
-        }))
 }
 
 async fn live() -> HttpResponse {

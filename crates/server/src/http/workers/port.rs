@@ -15,7 +15,11 @@ use crate::{
         },
         listen::{Listener, Listeners, Turns, UnixSocket, accept},
         router::ConnectionRouter,
-        routes::{self, Routing, status::Status},
+        routes::{
+            self, Routing,
+            api::{Documents, Served},
+            status::Status,
+        },
     },
 };
 use sse_broadcaster_actix::{AppState, Routes};
@@ -32,7 +36,7 @@ pub(super) struct Port {
 }
 
 impl Port {
-    /// With `every_route`, the page, health and metrics are served as well.
+    /// With `every_route`, the page, the documents of the interface, health and metrics are served as well.
     fn open(
         listener: Listener,
         settings: &Settings,
@@ -51,6 +55,8 @@ impl Port {
         let address = listener.address()?;
         let loopback = address.filter(|address| is_loopback(address.ip()));
         let loopback_port = loopback.map(|address| address.port());
+        let has_page = every_route && !config.no_page;
+        let documents = has_page.then(|| Documents::of(Served::new(hub.is_some(), status)));
         Ok(Self {
             listener: Arc::new(listener),
             turns: Turns::new(super::count(config)),
@@ -59,7 +65,7 @@ impl Port {
                 routes: Routes::new(state.with_loopback_port(loopback_port)),
                 hub,
                 status: every_route.then(|| Arc::clone(status)),
-                page: !config.no_page,
+                page: documents.transpose()?.map(Arc::new),
                 keep_alive: config.keep_alive,
                 direct: (!config.no_direct).then(|| Arc::clone(&status.direct)),
             },

@@ -135,11 +135,15 @@ impl Events {
         self.message = message;
     }
 
-    /// The stream has been cut, and the client should reconnect. An `EventSource` does so by itself; other
-    /// clients find the reconnection time in the reason.
+    /// The stream has been cut, and the client should reconnect unless its topics are finished. An `EventSource` does so
+    /// by itself; other clients find the reconnection time in the reason.
     fn reconnect_reason(&self) -> CloseReason {
-        let (code, detail) = if self.broadcaster.is_draining() {
+        let (code, detail) = if self.stream.is_finished() {
+            (CloseCode::Normal, "all topics are finished")
+        } else if self.broadcaster.is_draining() {
             (CloseCode::Restart, "the server restarts")
+        } else if self.stream.is_disconnected() {
+            (CloseCode::Again, "an operator has ended the connection")
         } else if self.ends_with_retry {
             (CloseCode::Again, "history is unreachable")
         } else {

@@ -1,61 +1,77 @@
-import { $, element, plural } from './dom.js';
-import { pretty } from './list.js';
+// The signals: a list that follows their documents, and one of them to watch and edit.
+import { $, element, plural, setText } from './dom.js';
+import { visible } from './format.js';
+import { pretty } from './json.js';
+import { Poller } from './poller.js';
+import { jsonOf, openSource, request } from './session.js';
+import { isEditing, isFolder, openName, openSignal, signalChanged } from './signal-editor.js';
+import { addView } from './tabs.js';
 
+/** As many as one stream of signals may name. */
 const maxNames = 100;
 const pollSeconds = 5;
 const fetchDelay = 200;
+const typingMilliseconds = 250;
+/** What a row shows of a document: the rest is out of its sight. */
+const maxPreview = 2000;
 
 let source = null;
 let followed = '';
-let timer;
+let listed = new Set();
+let typing = 0;
 /** By name, its row and how many changes it has had. */
 const rows = new Map();
+const poller = new Poller(load, pollSeconds);
 
-/** Follows the signals while their part of the page is open, and holds no connection otherwise. */
-export function toggle() {
-  if ($('signals').open) return poll();
-  clearTimeout(timer);
+/** Follows the signals while their view is shown, and holds no connection otherwise. */
+function hide() {
+  poller.stop();
   source?.close();
   source = null;
   followed = '';
 }
 
-async function poll() {
-  clearTimeout(timer);
-  const headers = { Accept: 'application/json' };
-  const response = await fetch(`signals?limit=${maxNames}`, { headers, signal: AbortSignal.timeout(5000) }).catch(() => null);
-  const list = response?.ok ? await response.json().catch(() => null) : null;
-  if (!$('signals').open) return;
-  if (list) follow(list.signals.map(({ name }) => name), list.more);
-  clearTimeout(timer);
-  timer = setTimeout(poll, pollSeconds * 1000);
+async function load(signal) {
+  const response = await request(`signals?${new URLSearchParams({ limit: maxNames, prefix: $('signals-prefix').value })}`, { signal });
+  const list = await jsonOf(response);
+  if (list && !signal.aborted) follow(list.signals.map(({ name }) => name), list.more);
 }
 
 function follow(names, more) {
-  $('signals-note').textContent = names.length === 0 ? 'There are none yet.' : more ? `The first ${plural(names.length, 'signal')}, in order of names.` : '';
+  const none = $('signals-prefix').value ? 'No signal begins like this.' : 'There are none yet.';
+  setText($('signals-note'), names.length === 0 ? none : more ? `The first ${plural(names.length, 'signal')}, in order of names.` : plural(names.length, 'signal'));
   for (const name of [...rows.keys()].filter(name => !names.includes(name))) remove(name);
-  const query = new URLSearchParams(names.map(name => ['name', name])).toString();
+  // The one that is open is followed even where the list is filtered.
+  const others = names.filter(name => !isEditing(name)).slice(0, maxNames - 1);
+  const wanted = openName() ? [...others, openName()] : names;
+  const query = new URLSearchParams(wanted.map(name => ['name', name])).toString();
   if (query === followed && source?.readyState !== EventSource.CLOSED) return;
   followed = query;
   source?.close();
-  source = names.length > 0 ? new EventSource(`signals?${query}`) : null;
+  listed = new Set(names);
+  source = wanted.length > 0 ? openSource(`signals?${query}`) : null;
   source?.addEventListener('message', ({ data }) => change(JSON.parse(data)));
   source?.addEventListener('deleted', ({ data }) => remove(JSON.parse(data).name));
 }
 
 function change({ name, patch }) {
+  const whole = patch.at(-1);
+  const text = whole?.path === '' && 'value' in whole ? JSON.stringify(whole.value) : null;
+  // A stream begins with each document whole, changed or not.
+  if (text === null || rows.get(name)?.text !== text) signalChanged(name, patch);
+  if (!listed.has(name)) return;
   const row = rowOf(name);
   row.changes += 1;
-  const whole = patch.at(-1);
-  if (whole?.path === '' && 'value' in whole) return show(row, JSON.stringify(whole.value));
+  if (text !== null) return show(row, text);
   row.timer ||= setTimeout(() => fetchDocument(name, row), fetchDelay);
 }
 
 // Read whole, so that the page need not apply patches.
 async function fetchDocument(name, row) {
   row.timer = 0;
+  if (isFolder(name)) return;
   const { changes } = row;
-  const response = await fetch(`signals/${encodeURIComponent(name)}`, { signal: AbortSignal.timeout(5000) }).catch(() => null);
+  const response = await request(`signals/${encodeURIComponent(name)}`);
   const text = response?.ok ? await response.text().catch(() => null) : null;
   if (text !== null && row.changes === changes) show(row, text);
 }
@@ -63,18 +79,52 @@ async function fetchDocument(name, row) {
 function rowOf(name) {
   if (rows.has(name)) return rows.get(name);
   const document = element('pre', '');
-  const row = { node: element('li', '', element('strong', '', name), document), document, changes: 0, timer: 0 };
+  const trigger = element('button', 'row', element('strong', '', visible(name)), document);
+  trigger.type = 'button';
+  trigger.addEventListener('click', () => {
+    openSignal(name);
+    markCurrent(name);
+    poller.now();
+  });
+  const row = { node: element('li', '', trigger), document, text: null, changes: 0, timer: 0 };
   rows.set(name, row);
+  if (isEditing(name)) trigger.setAttribute('aria-current', 'true');
   const after = [...rows.keys()].sort();
   $('signal-list').insertBefore(row.node, rows.get(after[after.indexOf(name) + 1])?.node ?? null);
   return row;
 }
 
+function markCurrent(name) {
+  for (const [other, { node }] of rows) {
+    if (other === name) node.firstChild.setAttribute('aria-current', 'true');
+    else node.firstChild.removeAttribute('aria-current');
+  }
+}
+
 function show(row, text) {
-  row.document.textContent = pretty(text);
+  row.text = text;
+  setText(row.document, pretty(text).slice(0, maxPreview));
 }
 
 function remove(name) {
   rows.get(name)?.node.remove();
   rows.delete(name);
+  signalChanged(name, null);
+}
+
+$('signals-prefix').addEventListener('input', () => {
+  clearTimeout(typing);
+  typing = setTimeout(() => poller.now(), typingMilliseconds);
+});
+$('signals-new').addEventListener('click', () => {
+  openSignal(null);
+  markCurrent(null);
+});
+addView('signals', { show: () => poller.now(), hide });
+
+/** Called when somebody has signed in. */
+export function changeSignalRights() {
+  if (followed === '') return;
+  hide();
+  poller.now();
 }

@@ -1,5 +1,7 @@
-import { $, element, inWords, keep, kept, names, plural, problemInWords } from './dom.js';
-import { addEvent, addGap, addNote, beginAt, beginning, clear, clock, scheduleRender } from './list.js';
+import { $, element, inWords, keep, kept, names, plural, problemInWords, setText } from './dom.js';
+import { clock } from './format.js';
+import { addEvent, addGap, addNote, beginAt, beginning, clear, scheduleRender } from './live.js';
+import { request, openSource } from './session.js';
 
 const dropSeconds = 3;
 /** How often the server is asked to send an event while nothing else comes, and when its silence means that the connection is dead. */
@@ -62,7 +64,7 @@ export function connect() {
   position = resumedAfter = null;
   // With events of the past, what the list shows would come a second time.
   clear(null);
-  history.replaceState(null, '', address() || location.pathname);
+  history.replaceState(null, '', (address() || location.pathname) + location.hash);
   openStream(start);
 }
 
@@ -111,12 +113,24 @@ function isOpen() {
   return source.readyState !== EventSource.CLOSED;
 }
 
+/** Opens the stream anew after signing in, with the key that was entered. */
+export function reopenAs() {
+  if (isOpen() || $('connection').dataset.state === 'stopped') resume();
+}
+
+/** Listens to one topic, as if the form had been filled with it. */
+export function listenTo(topic) {
+  $('topics').value = inWords([topic]);
+  $('connect-form').elements.start.value = 'new';
+  connect();
+}
+
 function openStream(from) {
   closeStream();
   const query = new URLSearchParams([
     ['format', 'json'], ['heartbeat', `${heartbeatSeconds}s`], ...topics.map(topic => ['topic', topic]), ...Object.entries(from),
   ]);
-  source = new EventSource(`events?${query}`);
+  source = openSource(`events?${query}`);
   const handlers = { connected: onConnected, gap: onGap, position: onPosition, heartbeat: () => {}, message: onEvent };
   for (const [name, handler] of Object.entries(handlers)) {
     source.addEventListener(name, event => {
@@ -164,7 +178,8 @@ function onEvent(event) {
   const received = JSON.parse(event.data);
   if (replay && Date.parse(received.time) < replay.before) replay.count += 1;
   addEvent(received);
-  onPosition(event);
+  // The list renders at its own pace, and the position with it.
+  position = event.lastEventId || position;
 }
 
 function onError() {
@@ -181,7 +196,7 @@ function onError() {
 
 // An EventSource keeps to itself what the response was. A rejected request would be rejected again; anything else passes.
 async function reopen(stopped) {
-  const response = await fetch(stopped.url, { signal: AbortSignal.timeout(5000) }).catch(() => null);
+  const response = await request(stopped.url, { headers: { Accept: 'text/event-stream' } });
   if (stopped !== source || $('connection').dataset.state !== 'lost') return response?.body?.cancel();
   if (response?.status >= 400 && response.status < 500) {
     showState('stopped', 'Stopped', 'The server rejected the request, so the page does not try again.');
@@ -204,15 +219,15 @@ function showState(name, text, detail = '') {
 
 export function showStream() {
   if (replay) showReplay();
-  $('position').textContent = position ?? 'none yet';
+  setText($('position'), position ?? 'none yet');
   $('resume').disabled = !position;
-  $('resume').textContent = isOpen() ? 'Drop and resume' : 'Resume';
+  setText($('resume'), isOpen() ? 'Drop and resume' : 'Resume');
 }
 
 function showReplay() {
   const count = plural(replay.count, 'event');
   const listening = `Listening to ${topicsInWords()}${Object.keys(start).length ? `: ${count} from history` : ''}.`;
-  const words = replay.after ? `Resumed after ${replay.after}: ${count} replayed.` : listening;
+  const words = replay.after ? `Resumed: ${count} replayed after ${replay.after}.` : listening;
   // Set again, unchanged text would be read aloud again.
   if (replay.note.textContent !== words) replay.note.textContent = $('state-detail').textContent = words;
 }

@@ -11,19 +11,22 @@ use actix_web::{
     web::{self, Payload, ServiceConfig},
 };
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Value, error::Category, json};
 use sse_broadcaster_access::{
     Pattern,
     revocation::{Rule, RuleError},
 };
 use sse_broadcaster_actix::{
-    AppState, KeyRing, Problem, Refusal,
-    internal::{Head, no_store, refused},
+    AppState, Problem, Refusal,
+    internal::{Head, refused},
 };
-use sse_broadcaster_http::{check_admin_key, json_line};
+use sse_broadcaster_http::read_whole;
 
-use super::status::read_only;
-use crate::process::revocations::{KeptRevocations, RevokeError};
+use super::{admit, json as respond};
+use crate::{
+    http::routes::read_only::read_only,
+    process::revocations::{KeptRevocations, RevokeError},
+};
 
 /// Longest body of a request.
 const MAX_BODY_BYTES: usize = 16 << 10;
@@ -32,20 +35,14 @@ const MAX_NAME_BYTES: usize = 1 << 10;
 /// How far in the future `issued_before` may be: a larger number is probably not in seconds.
 const MAX_AHEAD: Duration = Duration::from_secs(3_600);
 
-/// The revocations, and who may see and add some.
-pub(crate) struct Admin {
-    pub(crate) keys: KeyRing,
-    pub(crate) revocations: Arc<KeptRevocations>,
-}
-
-pub(crate) fn configure(config: &mut ServiceConfig, admin: &Arc<Admin>) {
+pub(super) fn configure(config: &mut ServiceConfig, kept: &Arc<KeptRevocations>) {
     let revoke = web::resource("/admin/revoke")
         .route(web::post().to(revoke))
         .default_service(web::to(|| async {
             refused(Refusal::method_not_allowed("POST"))
         }));
     config
-        .app_data(web::Data::from(Arc::clone(admin)))
+        .app_data(web::Data::from(Arc::clone(kept)))
         .service(revoke)
         .service(read_only("/admin/revocations", list));
 }
@@ -63,21 +60,13 @@ struct Conditions {
 async fn revoke(
     request: HttpRequest,
     body: Payload,
-    admin: web::Data<Admin>,
+    kept: web::Data<KeptRevocations>,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
-    admit(&request, &admin, &state)?;
-    let body = body.to_bytes_limited(MAX_BODY_BYTES).await;
-    let body = body.map_err(|_| {
-        Refusal::too_large(format!("the body is longer than {MAX_BODY_BYTES} bytes"))
-    })?;
-    let body = body.map_err(|_| {
-        Refusal::bad_request(
-            "incomplete_body",
-            "the connection ended before the body did",
-        )
-    })?;
-    let rule = admin.revocations.revoke(read_rule(&body)?).await;
+    admit(&request, &state).await?;
+    let head = Head::from(&request);
+    let whole = read_whole(&head, body, MAX_BODY_BYTES, &state.uploads).await?;
+    let rule = kept.revoke(read_rule(&whole.bytes)?).await;
     let rule = rule.map_err(revoke_refused)?;
     log::info!("revoked grants: {}", shown(&rule));
     Ok(respond(&shown(&rule)))
@@ -85,34 +74,28 @@ async fn revoke(
 
 async fn list(
     request: HttpRequest,
-    admin: web::Data<Admin>,
+    kept: web::Data<KeptRevocations>,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
-    admit(&request, &admin, &state)?;
-    let mut rules = admin.revocations.rules();
+    admit(&request, &state).await?;
+    let mut rules = kept.rules();
     rules.sort_by_key(Rule::ends_at);
     let rules: Vec<_> = rules.iter().map(shown).collect();
     Ok(respond(&json!({ "revocations": rules })))
 }
 
-fn admit(request: &HttpRequest, admin: &Admin, state: &AppState) -> Result<(), Refusal> {
-    let head = Head::from(request);
-    state.gate.admit_host(&head)?;
-    check_admin_key(&admin.keys, &head)
-}
-
-fn respond(json: &Value) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header(no_store())
-        .content_type("application/json")
-        .body(json_line(json))
-}
-
 fn read_rule(body: &[u8]) -> Result<Rule, Refusal> {
-    let json: Value = serde_json::from_slice(body).map_err(|why| {
-        Refusal::bad_request("invalid_json", format!("the body is not JSON: {why}"))
-    })?;
-    let conditions: Conditions = serde_json::from_value(json).map_err(|why| invalid(&why))?;
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(invalid(
+            &"the body is an array; give an object, for example {\"sub\":\"17\"}",
+        ));
+    }
+    // Not by way of a value, which would keep the last of two members with one name.
+    let conditions: Conditions =
+        serde_json::from_slice(body).map_err(|why| match why.classify() {
+            Category::Data => invalid(&why),
+            _ => Refusal::bad_request("invalid_json", format!("the body is not JSON: {why}")),
+        })?;
     let mut rule = Rule::new();
     if let Some(user) = name("sub", conditions.sub)? {
         rule = rule.user(&user);
@@ -223,7 +206,17 @@ mod tests {
         let long = format!("{{\"sub\":\"{}\"}}", "x".repeat(1_025));
         for (body, code, text) in [
             ("x", "invalid_json", "not JSON"),
-            ("[]", "invalid_revocation", "invalid"),
+            ("[]", "invalid_revocation", "give an object"),
+            (
+                r#" ["17",null,null,null]"#,
+                "invalid_revocation",
+                "give an object",
+            ),
+            (
+                r#"{"sub":"17","sub":"18"}"#,
+                "invalid_revocation",
+                "duplicate field `sub`",
+            ),
             (
                 r#"{"user":"17"}"#,
                 "invalid_revocation",
