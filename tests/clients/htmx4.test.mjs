@@ -23,7 +23,7 @@ let fullSnippet;
 before(async () => {
   const [manual, htmx, sse, documentedSnippet] = await Promise.all([
     readFile(MANUAL, 'utf8'), readFile(`${HTMX}htmx.min.js`, 'utf8'), readFile(`${HTMX}ext/hx-sse.min.js`, 'utf8'),
-    documented('docs/clients.md', 'htmx 4', 'html'),
+    documented('docs/clients/htmx.md', 'htmx 4', 'html'),
   ]);
   [snippet] = manual.match(/<div hx-sse:connect=.*<\/div>/);
   fullSnippet = documentedSnippet;

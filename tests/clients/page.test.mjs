@@ -273,7 +273,7 @@ describe('the page', { ...SUITE, concurrency: 4 }, () => {
     await put('counter', { value: 1, rows });
     const { page, errors } = await openPage(t, `${server.url}/`);
     assert.match(await page.innerText('#topics-hint'), /Signals/);
-    await page.click('#signals summary');
+    await page.click('nav a[href="#/signals"]');
     const signal = (text) => page.locator('#signal-list li').filter({ hasText: text }).waitFor();
     await signal('"value": 1');
     await put('counter', { value: 2, rows });

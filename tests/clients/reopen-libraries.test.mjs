@@ -1,5 +1,5 @@
 // What htmx 1, htmx 2 and VueUse do in Chromium after 502 and 503, and the lines for them in
-// docs/clients.md, as they stand there: the page goes on after its last id.
+// docs/clients/htmx.md and docs/clients/vue.md, as they stand there: the page goes on after its last id.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
@@ -45,7 +45,7 @@ let browser;
 let pages;
 before(async () => {
   const [htmxLines, vueuseLines] = await Promise.all([
-    documented('docs/clients.md', 'htmx 1 and htmx 2', 'js'), documented('docs/clients.md', 'VueUse', 'js'),
+    documented('docs/clients/htmx.md', 'htmx 1 and htmx 2', 'js'), documented('docs/clients/vue.md', 'VueUse', 'js'),
   ]);
   const [htmx1, htmx2] = [
     ['htmx1/dist/htmx.min.js', 'htmx1/dist/ext/sse.js'], ['htmx2/dist/htmx.min.js', 'htmx-ext-sse/dist/sse.min.js'],

@@ -10,6 +10,7 @@ mod publish_fake;
 mod publish_input;
 mod real;
 mod settings;
+mod shell;
 mod subscribe_fake;
 mod terminal;
 mod token;

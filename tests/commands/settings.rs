@@ -52,7 +52,7 @@ fn a_server_flag_that_a_command_ignores_is_reported() {
 fn an_unknown_command_is_rejected_with_the_list_of_commands() {
     let line = run(&["--publish-key", "one", "secret"]).failed(2);
     assert!(
-        line.contains("subscribe, publish, bench, health and token"),
+        line.contains("subscribe, publish, bench, health, token, config, completions and man"),
         "{line}"
     );
     assert!(!line.contains("secret"), "{line}");
@@ -61,7 +61,17 @@ fn an_unknown_command_is_rejected_with_the_list_of_commands() {
 #[test]
 fn every_help_has_an_example_and_shows_no_key() {
     let hidden = "what-nobody-may-see";
-    for command in ["", "subscribe", "publish", "bench", "health", "token"] {
+    for command in [
+        "",
+        "subscribe",
+        "publish",
+        "bench",
+        "health",
+        "token",
+        "config",
+        "completions",
+        "man",
+    ] {
         let args: Vec<_> = command.split_terminator(' ').chain(["--help"]).collect();
         let variables = [
             "PUBLISH_KEY",

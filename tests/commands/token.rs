@@ -37,6 +37,36 @@ fn check(token: &str, args: &[&str]) -> (Value, Vec<String>) {
 }
 
 #[test]
+fn a_token_with_the_rights_of_an_operator_is_made_and_named_by_the_check() {
+    let (_folder, file) = key(SECRET);
+    let file = file.to_str().unwrap();
+    for kind in [&[][..], &["--mercure"]] {
+        let token = create(&[&["--key-file", file, "--sub", "17", "--admin"], kind].concat());
+        let arguments = ["--token-key-file", file, "--topic", "any"];
+        let (claims, lines) = check(&token, &arguments);
+        assert_eq!(claims["sse"], json!({ "admin": true }));
+        let has = |line: &str| lines.iter().any(|found| found == line);
+        assert!(has("admin:     yes, everything is granted"), "{lines:?}");
+        assert!(
+            has("topic \"any\": subscribe, publish, presence"),
+            "{lines:?}"
+        );
+        assert!(
+            !lines.iter().any(|line| line.starts_with("warning")),
+            "{lines:?}"
+        );
+    }
+    let (_, lines) = check(
+        &create(&["--key-file", file, "--publish", "a"]),
+        &["--token-key-file", file],
+    );
+    assert!(
+        !lines.iter().any(|line| line.starts_with("admin")),
+        "{lines:?}"
+    );
+}
+
+#[test]
 fn a_created_token_is_accepted_by_the_check_which_says_what_it_grants_and_until_when() {
     let (_folder, file) = key(&format!("# of the tests\n{SECRET}\n{OTHER_SECRET}\n"));
     let file = file.to_str().unwrap();
@@ -300,7 +330,7 @@ fn what_grants_nothing_is_reported_when_a_token_is_created_and_when_it_is_checke
         (&["--sub", "1"][..], "no claim grants anything"),
         (
             &["--claims", misspelt],
-            "the claim \"sse\" has an unknown member \"publsh\"; it may have subscribe, publish, presence and payload",
+            "the claim \"sse\" has an unknown member \"publsh\"; it may have subscribe, publish, presence, payload and admin",
         ),
     ] {
         let ended = run(&[&["token", "--key-file", file], args].concat());

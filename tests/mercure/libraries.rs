@@ -1,10 +1,11 @@
-//! Requests of deployed client libraries, byte for byte as their documentation and their users' logs have them.
+//! Deployed client libraries: the component of Symfony itself, and requests byte for byte as documentation and users'
+//! logs have them.
 
-use std::io::Write as _;
+use std::{io::Write as _, process::Command};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{HUB, PUBLISHER_KEY, hub, subscriber_token};
+use super::{HUB, PUBLISHER_KEY, SUBSCRIBER_KEY, hub, subscriber_token};
 use crate::support::{Response, Server, Stream, tokens::token_by};
 
 fn send(server: &Server, request: &str) -> Response {
@@ -79,6 +80,39 @@ fn updates_of_symfony_are_published_and_its_pages_subscribe_by_the_url_of_its_te
     // The template writes the cursor under two names.
     let mut resumed = open(&format!("&lastEventID={id}&Last-Event-ID={id}"));
     assert_eq!(resumed.data(1), ["two words"]);
+}
+
+#[test]
+fn symfonys_component_publishes_and_its_cookie_reads_what_is_private() {
+    let server = hub(&[]);
+    let url = format!("http://{}{HUB}", server.address);
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/mercure/symfony.php"
+    );
+    let mut php = Command::new("php");
+    php.args([script, &url, PUBLISHER_KEY, SUBSCRIBER_KEY]);
+    let printed = php
+        .output()
+        .expect("php: apt-get install php-cli php-symfony-mercure");
+    let printed: Value =
+        serde_json::from_slice(&printed.stdout).unwrap_or_else(|why| panic!("{why}: {printed:?}"));
+    let [first_id, own_id] = [0, 1].map(|n| printed["ids"][n].as_str().unwrap());
+    assert_eq!(own_id, "urn:uuid:own");
+    assert_eq!(printed["cookie_path"], HUB);
+    assert_eq!(printed["link"], json!([["mercure"], url]));
+
+    let read = |cookie: &str| {
+        let query = "topic=https%3A%2F%2Fexample.com%2Fbooks%2F1&lastEventID=earliest";
+        server.subscribe_with(&format!("{HUB}?{query}"), cookie)
+    };
+    let cookie = printed["cookie"].as_str().unwrap();
+    let mut stream = read(&format!("Cookie: {cookie}"));
+    let [first, second] = [stream.event().unwrap(), stream.event().unwrap()];
+    assert_eq!(first.data, "{\"status\":\"OutOfStock\"}");
+    assert_eq!(first.id, first_id);
+    assert_eq!((&*second.id, &*second.name), ("urn:uuid:own", "book"));
+    assert_eq!((&*second.data, second.retry), ("two\nlines", Some(3_000)));
 }
 
 #[test]

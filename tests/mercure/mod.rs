@@ -4,6 +4,8 @@ mod cursors;
 mod libraries;
 mod model;
 mod nodes;
+mod nodes_faults;
+mod nodes_list;
 mod patterns;
 mod publish;
 mod subscribe;

@@ -1,13 +1,20 @@
 //! The hub on several nodes, which share their history in Redis.
 
+use std::net::SocketAddr;
+
 use serde_json::Value;
 
 use super::{ARGUMENTS, HUB, publish, subscribe, subscriber};
 use crate::support::{Server, Stream, command, redis::RedisServer};
 
-fn node(redis: &RedisServer, arguments: &[&str]) -> Server {
+pub fn node(redis: &RedisServer, arguments: &[&str]) -> Server {
+    node_by(redis.address(), arguments)
+}
+
+/// A node that reaches Redis at this address.
+pub fn node_by(redis: SocketAddr, arguments: &[&str]) -> Server {
     let mut command = command(&["--listen", "127.0.0.1:0", "--workers", "1"]);
-    command.args(["--redis-url", &format!("redis://{}/0", redis.address())]);
+    command.args(["--redis-url", &format!("redis://{redis}/0")]);
     command.args(ARGUMENTS).args(arguments);
     Server::spawn(command)
 }

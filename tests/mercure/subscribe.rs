@@ -292,3 +292,25 @@ fn the_hub_has_metadata_and_nothing_else_below_its_path() {
     let without = Server::start(&[]);
     assert_eq!(get(&without, &format!("{HUB}?topic=a"), "").status, 404);
 }
+
+#[test]
+fn a_finished_topic_ends_its_streams_and_a_client_that_has_the_end_gets_204() {
+    const KEY: &str = "0123456789abcdef";
+    for arguments in [
+        &["--publish-key", KEY][..],
+        &["--publish-key", KEY, "--no-direct"],
+    ] {
+        let server = hub(arguments);
+        let mut stream = subscribe(&server, "topic=a");
+        let finish = format!("POST /topics/a/finish HTTP/1.1\nAuthorization: Bearer {KEY}");
+        assert_eq!(server.request(&finish, b"").status, 200);
+        let finished = stream.until("finished");
+        assert_eq!(stream.drain(), []);
+        let again = format!(
+            "GET {HUB}?topic=a HTTP/1.1\n{}\nAccept: text/event-stream\nLast-Event-ID: {}",
+            subscriber(&["*"]),
+            finished.id
+        );
+        assert_eq!(server.status_line(&again), 204);
+    }
+}

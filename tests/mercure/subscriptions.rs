@@ -3,33 +3,35 @@
 use serde_json::{Value, json};
 
 use super::{HUB, access_token, get, hub, publish, subscribe, subscriber, subscriber_token};
-use crate::support::{Response, Server, tokens::bearer, wait_until};
+use crate::support::{Response, Server, Stream, tokens::bearer, wait_until};
 
-const ALL: &str = "/.well-known/mercure/subscriptions";
+pub const ALL: &str = "/.well-known/mercure/subscriptions";
 const TOPIC: &str = "https%3A%2F%2Fexample.com%2Fbooks%2F1";
 
 fn with_subscriptions(arguments: &[&str]) -> Server {
     hub(&[&["--mercure-subscriptions"], arguments].concat())
 }
 
-fn list(server: &Server, path: &str) -> Response {
+pub fn list(server: &Server, path: &str) -> Response {
     get(server, path, &subscriber(&["*"]))
 }
 
-fn one_token() -> String {
+pub fn one_token() -> String {
     access_token(&["subscribe"], &json!([{ "match": "*" }]))
 }
 
-/// Waits until so many are listed.
-fn wait_for(server: &Server, count: usize) -> Vec<Value> {
-    let listed = || {
-        list(server, ALL).json()["subscriptions"]
+/// Waits until so many are listed, and returns them.
+pub fn wait_for(server: &Server, count: usize) -> Vec<Value> {
+    let mut listed = Vec::new();
+    wait_until("the subscriptions are listed", || {
+        let found = list(server, ALL).json();
+        listed = found["subscriptions"]
             .as_array()
-            .unwrap()
-            .clone()
-    };
-    wait_until("the subscriptions are listed", || listed().len() == count);
-    listed()
+            .cloned()
+            .unwrap_or_default();
+        listed.len() == count
+    });
+    listed
 }
 
 #[test]
@@ -208,4 +210,64 @@ fn the_newest_id_of_a_list_never_is_that_of_a_private_event_that_the_client_may_
     assert_eq!(stream.header("last-event-id"), Some(&last[..]));
     publish(&server, "topic=a&data=next");
     assert_eq!(stream.data(1), ["next"]);
+}
+
+#[test]
+fn no_stored_tag_is_that_of_a_list_without_events() {
+    let server = with_subscriptions(&[]);
+    let zero = subscriber(&["*"]);
+    let tagged = get(&server, ALL, &format!("{zero}\nIf-None-Match: earliest"));
+    assert_eq!(
+        (tagged.status, tagged.header("etag")),
+        (200, Some("earliest"))
+    );
+}
+
+#[test]
+fn a_subscription_whose_id_is_too_long_for_a_topic_is_neither_announced_nor_listed() {
+    let server = with_subscriptions(&[]);
+    let mut watcher = subscribe(&server, "topic=*");
+    assert!(watcher.event().unwrap().data.contains("\"topic\":\"*\""));
+    let _stream = subscribe(
+        &server,
+        &format!("topic={}&topic=short", "%20".repeat(1_400)),
+    );
+    let announced = watcher.event().unwrap().data;
+    assert!(announced.contains("\"topic\":\"short\""), "{announced}");
+    wait_for(&server, 2);
+}
+
+#[test]
+fn equal_matchers_of_one_connection_are_one_subscription() {
+    let server = with_subscriptions(&[]);
+    let _stream = subscribe(&server, "topic=a&topic=a&match=a&match_exact=a");
+    let kinds = |one: &Value| one["id"].as_str().unwrap().contains("/exact/");
+    let listed = wait_for(&server, 2);
+    assert_eq!(listed.iter().map(kinds).collect::<Vec<_>>(), [false, true]);
+}
+
+#[test]
+fn a_server_that_ends_announces_the_end_of_all_subscriptions_so_that_its_log_leaves_none_open() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = ["--data-dir", directory.path().to_str().unwrap()];
+    let mut server = with_subscriptions(&settings);
+    let streams = [(); 3].map(|()| subscribe(&server, "topic=a&match=b"));
+    wait_for(&server, 6);
+    server.signal("-TERM");
+    assert!(server.wait().success());
+    drop(streams);
+    let server = with_subscriptions(&settings);
+    assert_eq!(wait_for(&server, 0), Vec::<Value>::new());
+    let mut replayed = subscribe(&server, "topic=*&lastEventID=earliest");
+    let change = |stream: &mut Stream| {
+        let document: Value = serde_json::from_str(&stream.event().unwrap().data).unwrap();
+        (document["id"].clone(), document["active"] == true)
+    };
+    let changes: Vec<_> = (0..12).map(|_| change(&mut replayed)).collect();
+    let ids = |is_active: bool| {
+        let of = changes.iter().filter(|(_, active)| *active == is_active);
+        of.map(|(id, _)| id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(true).len(), 6);
+    assert_eq!(ids(true), ids(false));
 }

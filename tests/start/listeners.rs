@@ -105,6 +105,35 @@ fn the_page_can_be_switched_off_alone() {
 }
 
 #[test]
+fn every_address_serves_the_client_for_browsers_which_they_revalidate() {
+    let mut server = Server::start(&["--no-page", "--admin-listen", "127.0.0.1:0"]);
+    for address in addresses(&mut server) {
+        server.address = address;
+        let script = server.get("/client.js");
+        assert_eq!(script.status, 200, "{script:?}");
+        let kind = script.header("content-type").unwrap();
+        assert!(kind.starts_with("text/javascript"), "{kind}");
+        assert_eq!(script.header("cache-control"), Some("no-cache"));
+        assert_eq!(script.header("access-control-allow-origin"), Some("*"));
+        let tag = script.header("etag").expect("a tag").to_owned();
+        let again = |tags: &str| {
+            let head = format!("GET /client.js HTTP/1.1\nIf-None-Match: {tags}");
+            server.request(&head, b"")
+        };
+        for tags in [tag.clone(), format!("\"x\", W/{tag}")] {
+            let unchanged = again(&tags);
+            assert_eq!((unchanged.status, unchanged.body.len()), (304, 0), "{tags}");
+            assert_eq!(unchanged.header("etag"), Some(tag.as_str()));
+        }
+        assert_eq!(again("\"x\"").body, script.body);
+        let head = server.request("HEAD /client.js HTTP/1.1", b"");
+        let length = script.body.len().to_string();
+        assert_eq!(head.header("content-length"), Some(length.as_str()));
+        assert_eq!(server.post("/client.js", "text/plain", "x").status, 405);
+    }
+}
+
+#[test]
 fn the_page_loads_nothing_from_other_servers() {
     let server = Server::start(&[]);
     let page = server.get("/");

@@ -183,16 +183,28 @@ fn the_process_is_described_as_prometheus_has_it() {
 }
 
 #[test]
-fn metrics_of_times_are_in_seconds_next_to_their_former_names() {
+fn metrics_of_times_are_in_seconds() {
     let server = Server::start(&[]);
     server.publish("a", "x");
-    let text = server.get("/metrics").text();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     for name in ["oldest", "newest"] {
-        let name = format!("sse_broadcaster_history_{name}_timestamp");
-        let seconds = figure(&server, &format!("{name}_seconds"));
-        let milliseconds = figure(&server, &format!("{name}_milliseconds"));
-        assert!(seconds > 1.7e9 && (seconds * 1e3 - milliseconds).abs() < 1.0);
-        let help = format!("# HELP {name}_milliseconds Deprecated, use history_");
-        assert!(text.contains(&help), "{text}");
+        let name = format!("sse_broadcaster_history_{name}_timestamp_seconds");
+        let age = now.as_secs_f64() - figure(&server, &name);
+        assert!((-2.0..60.0).contains(&age), "{name}: {age}");
     }
+    let text = server.get("/metrics").text();
+    assert!(!text.contains("_milliseconds"), "{text}");
+}
+
+#[test]
+fn the_limits_of_streams_and_memory_are_metrics() {
+    let server = Server::start(&["--max-subscribers", "7"]);
+    assert_eq!(server.metric("max_subscribers"), 7);
+    let limit = figure(&server, "sse_broadcaster_memory_limit_bytes");
+    let used = figure(&server, "process_resident_memory_bytes");
+    assert!(limit > used, "{limit} and {used}");
+    let server = Server::start(&[]);
+    let files = figure(&server, "process_max_fds");
+    let streams = figure(&server, "sse_broadcaster_max_subscribers");
+    assert!((1.0..files).contains(&streams), "{streams} and {files}");
 }

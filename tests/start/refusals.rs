@@ -96,6 +96,8 @@ fn an_empty_setting_is_rejected_on_loopback_too() {
         "--data-dir",
         "--redis-url",
         "--redis-prefix",
+        "--postgres-url",
+        "--postgres-schema",
         "--history-events",
         "--drain-time",
     ] {

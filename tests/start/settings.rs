@@ -155,6 +155,7 @@ fn a_setting_without_effect_is_warned_of_by_the_name_that_was_used() {
         ("CACHE_BYTES", "--cache-bytes", "1000000"),
         ("DATA_DIR_WAIT", "--data-dir-wait", "1s"),
         ("REDIS_PREFIX", "--redis-prefix", "other"),
+        ("POSTGRES_SCHEMA", "--postgres-schema", "other"),
         ("WINDOW_EVENTS", "--window-events", "100"),
         ("WINDOW_BYTES", "--window-bytes", "1000000"),
     ] {

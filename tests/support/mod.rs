@@ -9,6 +9,7 @@
 
 pub mod certificates;
 pub mod clock;
+pub mod postgres;
 pub mod redis;
 mod requests;
 mod response;

@@ -33,6 +33,15 @@ pub struct RedisServer {
     wrap: Wrap,
 }
 
+/// In memory where the system has a place for that: it is no power loss that these tests are about, and on a disk that
+/// others write to a sync takes longer than a node waits for Redis.
+fn directory() -> TempDir {
+    let in_memory = tempfile::tempdir_in("/dev/shm");
+    in_memory
+        .or_else(|_| tempfile::tempdir())
+        .expect("a directory")
+}
+
 impl RedisServer {
     pub fn start() -> Self {
         Self::start_with(&DURABLE)
@@ -68,7 +77,7 @@ impl RedisServer {
             child: None,
             port: port.expect("a free port").port(),
             settings: settings.iter().map(|&setting| setting.to_owned()).collect(),
-            directory: tempfile::tempdir().expect("a directory"),
+            directory: directory(),
             wrap: Box::new(|command| command),
         }
     }

@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader},
     net::SocketAddr,
+    os::fd::OwnedFd,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Mutex, mpsc},
     time::{Duration, Instant},
@@ -54,7 +55,7 @@ impl Server {
         let on_disk = std::env::var("TEST_HISTORY").is_ok_and(|history| history == "disk");
         let has_own = args
             .iter()
-            .any(|arg| ["--data-dir", "--redis-url"].contains(arg));
+            .any(|arg| ["--data-dir", "--redis-url", "--postgres-url"].contains(arg));
         let directory = (on_disk && !has_own).then(|| tempfile::tempdir().expect("a directory"));
         if let Some(directory) = &directory {
             command.arg("--data-dir").arg(directory.path());
@@ -72,9 +73,40 @@ impl Server {
 
     /// Starts this command; an error is its log where it ends instead of listening.
     pub fn try_spawn(mut command: Command) -> Result<Self, String> {
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        Self::watch(command)
+    }
+
+    /// Starts this command as systemd does with the sockets of a socket unit, of these names; otherwise as
+    /// [`try_spawn`](Self::try_spawn). There are one or two of them, since a process inherits two beside its errors.
+    pub fn try_spawn_with_sockets(
+        command: &Command,
+        sockets: Vec<OwnedFd>,
+        names: &str,
+    ) -> Result<Self, String> {
+        let count = sockets.len();
+        let mut sockets = sockets.into_iter().map(Stdio::from);
+        let mut shell = Command::new("sh");
+        shell.args([
+            "-c",
+            "exec 3<&0 4>&1 < /dev/null > /dev/null; LISTEN_PID=$$ exec \"$0\" \"$@\"",
+        ]);
+        shell.arg(command.get_program()).args(command.get_args());
+        shell.env("LISTEN_FDS", count.to_string());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        shell.env("LISTEN_FDNAMES", names);
+        shell.stdin(sockets.next().expect("a socket"));
+        shell.stdout(sockets.next().unwrap_or_else(Stdio::null));
+        Self::watch(shell)
+    }
+
+    fn watch(mut command: Command) -> Result<Self, String> {
         let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary starts");

@@ -4,8 +4,9 @@ import { chromium } from 'playwright-core';
  * A Chromium for the suite around it. Every name in `.test` is this machine, as it is for a page whose
  * owner has pointed its name here.
  */
-export function launch() {
+export function launch(options = {}) {
   return chromium.launch({
+    ...options,
     executablePath: '/usr/bin/chromium',
     args: [
       '--no-sandbox',

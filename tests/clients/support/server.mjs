@@ -61,7 +61,9 @@ export class Server {
     await stop(this.child, 'SIGKILL');
   }
 
-  async startAgain() {
+  /** On the same address, and with the same settings unless `args` has others. */
+  async startAgain(args = this.#args) {
+    this.#args = args;
     await this.#run(this.address);
   }
 

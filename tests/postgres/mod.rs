@@ -1,0 +1,15 @@
+//! Nodes on one real PostgreSQL: what one takes, every other delivers, once and in order, and what an application
+//! publishes in its transaction comes if and only if that commits. Where something cannot be had any more, there is a
+//! gap.
+
+mod appends;
+mod away;
+mod document;
+mod failover;
+mod faults;
+mod nodes;
+mod outbox;
+mod retention;
+mod roles;
+mod schema;
+mod tls;
