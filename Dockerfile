@@ -15,6 +15,7 @@ COPY crates/bench/Cargo.toml crates/bench/
 COPY crates/cli/Cargo.toml crates/cli/
 COPY crates/disk/Cargo.toml crates/disk/
 COPY crates/http/Cargo.toml crates/http/
+COPY crates/postgres/Cargo.toml crates/postgres/
 COPY crates/presence/Cargo.toml crates/presence/
 COPY crates/mercure/Cargo.toml crates/mercure/
 COPY crates/redis/Cargo.toml crates/redis/

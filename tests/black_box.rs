@@ -4,6 +4,8 @@
 mod support;
 
 mod access;
+mod admin;
+mod api;
 mod commands;
 mod disk;
 mod documents;
@@ -11,6 +13,7 @@ mod embedding;
 mod endings;
 mod load;
 mod mercure;
+mod postgres;
 mod presence;
 mod publish;
 mod random;

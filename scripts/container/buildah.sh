@@ -10,8 +10,21 @@ readonly ENGINE_HEALTH='by the command of the health check'
 engine_needs() { printf '%s\n' 'buildah buildah' 'ip iproute2'; }
 
 engine() {
-    timeout "$limit" buildah --root "$work/storage" --runroot "$work/run" \
-        --storage-driver "${STORAGE_DRIVER:-vfs}" "$@"
+    storage=${storage:-$(storage_driver)}
+    timeout "$limit" buildah --root "$work/storage" --runroot "$work/run" --storage-driver "$storage" "$@"
+}
+
+# vfs copies the base for each layer, and works everywhere.
+storage_driver() {
+    local try=$work/overlay
+    mkdir -p "$try"/{lower,upper,work,merged}
+    if mount -t overlay overlay -o "lowerdir=$try/lower,upperdir=$try/upper,workdir=$try/work" \
+        "$try/merged" 2>/dev/null; then
+        umount "$try/merged"
+        echo overlay
+    else
+        echo vfs
+    fi
 }
 
 # engine_build IMAGE DOCKERFILE OPTION…

@@ -91,3 +91,30 @@ fn an_encrypted_position_is_known_to_every_node_on_one_redis() {
         }
     }
 }
+
+#[test]
+fn positions_of_times_do_not_show_when_a_private_event_was_published() {
+    let server = Server::start(&PRIVATE);
+    publish(&server, &json!({ "topic": "a", "data": "before" }));
+    publish(
+        &server,
+        &json!({ "topic": "a", "data": "secret", "private": true }),
+    );
+    publish(&server, &json!({ "topic": "a", "data": "after" }));
+    let mut positions = Vec::new();
+    // The first begins before all events, the second before the last.
+    for (start, due) in [("since=10m", "before"), ("last=1", "after")] {
+        for _ in 0..3 {
+            let mut stream = server.subscribe(&format!("/events?topic=a&{start}"));
+            let position = stream.until("connected").id;
+            assert_eq!(stream.event().unwrap().data, due);
+            let mut resumed = resume(&server, &position);
+            assert_eq!(resumed.event().unwrap().data, due, "after {position}");
+            positions.push(position);
+        }
+    }
+    let of_last = positions.split_off(3);
+    assert!(of_last.iter().all(|position| position.starts_with("p-")));
+    let distinct: std::collections::HashSet<_> = of_last.iter().collect();
+    assert_eq!(distinct.len(), 3, "{of_last:?}");
+}

@@ -32,7 +32,7 @@ fn refused_line(server: &mut Server, send: impl FnOnce(&Server)) -> String {
     send(server);
     // What is logged later is behind what this request logs.
     server.request("GET /admin/revocations HTTP/1.1\n", b"");
-    server.wait_for_log("this needs a key");
+    server.wait_for_log("this needs the rights of an operator");
     let mut lines = refusals(server).split_off(before);
     lines.pop();
     assert_eq!(lines.len(), 1, "{lines:?}");
@@ -180,4 +180,54 @@ fn what_a_client_chose_is_cut_in_the_log() {
         assert_eq!(server.request(&head, b"").status, 403);
     });
     assert!(line.len() < 1_200 && line.contains('…'), "{line}");
+}
+
+#[test]
+fn a_grant_that_does_not_cover_the_topic_is_logged_with_the_key_id_of_its_token() {
+    // The secret of the tests in base64url.
+    let k = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY";
+    let set = json!({ "keys": [{ "kty": "oct", "alg": "HS256", "kid": "autumn", "k": k }] });
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), set.to_string()).unwrap();
+    let mut server = Server::start(&[
+        "--subscribe-access",
+        "closed",
+        "--admin-key",
+        OPERATOR,
+        "--token-key-file",
+        file.path().to_str().unwrap(),
+    ]);
+    let line = refused_line(&mut server, |server| {
+        let granted = bearer(&other_grants());
+        let response = server.request(&format!("GET /events?topic=news HTTP/1.1\n{granted}"), b"");
+        assert_eq!(response.status, 403, "{response:?}");
+    });
+    assert!(line.contains("key id \"autumn\""), "{line}");
+}
+
+#[test]
+fn a_missing_grant_says_how_clients_of_this_server_get_one() {
+    const TOKEN: &str = "in the cookie sid";
+    const SESSION: &str = "sign in to the application";
+    let (key, cookie) = (["--token-key", SECRET], ["--token-cookie", "sid"]);
+    let application = ["--authorize-url", "http://127.0.0.1:1/"];
+    let tokens = [&key[..], &cookie].concat();
+    let both = [&tokens[..], &application].concat();
+    for (settings, said) in [
+        (&tokens[..], [true, false]),
+        (&application, [false, true]),
+        (&both, [true, true]),
+    ] {
+        let server = Server::start(&[&["--subscribe-access", "closed"], settings].concat());
+        for head in [
+            "GET /events?topic=a HTTP/1.1",
+            "POST /events?topic=a HTTP/1.1",
+        ] {
+            let response = server.request(head, b"x");
+            assert_eq!(response.code(), "grant_missing", "{response:?}");
+            let detail = response.json()["detail"].to_string();
+            let parts = [detail.contains(TOKEN), detail.contains(SESSION)];
+            assert_eq!(parts, said, "{detail}");
+        }
+    }
 }

@@ -1,4 +1,5 @@
 //! Damaged files: the server reports the damage, or has every acknowledged event, and never silently fewer.
+//! `DISK_ROUNDS` and `DISK_SEED` set how many kinds of damage each file gets, and the seed.
 
 use std::{
     fs,
@@ -8,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    disk::log::{Feed, Id, command_on, publish_lines, replay, seed},
+    disk::log::{Feed, Id, command_on, publish_lines, replay, rounds, seed},
     support::{Server, wait_until},
 };
 
@@ -29,6 +30,9 @@ enum Damage {
     /// A page is zeros, at this part of its length.
     ZerosAt(u64),
 }
+
+/// How many kinds of damage each file gets, of ten.
+const KINDS: usize = 3;
 
 impl Damage {
     const ALL: [Self; 10] = [
@@ -167,7 +171,7 @@ fn damage_to_any_file_is_reported_and_never_shortens_the_log_silently() {
     assert!(files.len() > 10, "{files:?}");
     for file in &files {
         let name = file.strip_prefix(&whole).unwrap();
-        for damage in Damage::ALL {
+        for damage in fastrand::choose_multiple(Damage::ALL, rounds(KINDS)) {
             let damaged = directory.path().join("data");
             copy(&whole, &damaged);
             damage.is_done_to(&damaged.join(name));
@@ -182,7 +186,7 @@ fn damage_to_any_file_is_reported_and_never_shortens_the_log_silently() {
     }
     // Both happen, or this shows nothing.
     assert!(
-        refused > 20 && started > 5,
+        refused > 0 && started > 0,
         "{refused} refused, {started} started"
     );
 }

@@ -45,6 +45,7 @@ impl<'a> Step<'a> {
             ["cargo", "run" | "test", "--example", ..] | ["sqlite3", ..] => {
                 Self::Elsewhere("tests/examples/run", "it runs the examples")
             }
+            ["cargo", "build", "--release"] => Self::Elsewhere("scripts/test", "it takes minutes"),
             ["cargo", "bench", ..] => Self::Elsewhere("benches", "a benchmark"),
             ["cargo", "install", "--path", path] => {
                 Self::Elsewhere(path, "the build is that of these tests")
@@ -61,9 +62,10 @@ impl<'a> Step<'a> {
             }
             [
                 "sse-broadcaster",
-                "subscribe" | "publish" | "health" | "token",
+                "subscribe" | "publish" | "health" | "token" | "config",
                 ..,
             ]
+            | ["sse-broadcaster", "--config", _, "config", ..]
             | ["(umask" | "openssl", ..] => Self::Run,
             ["python3", ..] => Self::Elsewhere(
                 "tests/documents/application.rs",
@@ -77,8 +79,13 @@ impl<'a> Step<'a> {
             [script, ..] if script.starts_with("scripts/") || script.starts_with("tests/") => {
                 Self::Elsewhere(script, "a script of its own")
             }
+            ["helm", ..] => Self::Elsewhere("tests/helm/run", "it renders the chart"),
             ["docker" | "kubectl" | "export", ..] => {
                 Self::Elsewhere("Dockerfile", "scripts/test container runs the image")
+            }
+            ["promtool", ..] => Self::Elsewhere("tests/monitoring/run", "it has Prometheus"),
+            ["npm" | "npx", ..] => {
+                Self::Elsewhere("tests/api/test_client.py", "it generates the client")
             }
             ["sudo", ..] => Self::Elsewhere("tests/disk/private.rs", "it changes the machine"),
             ["curl", ..] if line.contains(":8080/") || line.contains(":3000/") => {
@@ -336,8 +343,24 @@ fn the_commands_of_presence_work() {
 }
 
 #[test]
+fn the_commands_of_the_console_work() {
+    Follower::follow_with(Some(Server::start(&[])), "docs/console.md");
+}
+
+#[test]
 fn the_commands_of_configuration_work() {
     Follower::follow_with(Some(Server::start(&[])), "docs/configuration.md");
+}
+
+#[test]
+fn the_commands_of_the_admin_api_work() {
+    let page = document("docs/operations.md");
+    let (_, section) = page
+        .split_once("## Console and admin API")
+        .expect("a section");
+    let (section, _) = section.split_once("\n## ").expect("its end");
+    let follower = Follower::follow_text(Some(Server::start(&[])), section);
+    assert!(follower.directory.path().join("admin-key").is_file());
 }
 
 #[test]
@@ -345,6 +368,7 @@ fn the_commands_of_mercure_work() {
     Follower::follow_with(Some(Server::start(&[])), "docs/mercure.md");
 }
 
+/// Those of the pages below `docs/clients` are run by `tests/guides`.
 #[test]
 fn every_command_of_every_page_is_run_by_a_test() {
     let listed = fs::read_dir(root("docs")).unwrap();

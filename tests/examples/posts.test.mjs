@@ -9,7 +9,7 @@ import { published, subscribe } from '../clients/support/sse.mjs';
 import { until } from '../clients/support/until.mjs';
 import { Example } from './support/example.mjs';
 import {
-  article, beginEdit, converge, edit, hasFocus, openWindow, posted, POSTS_SUITE, remove, whenRefused, write,
+  article, beginEdit, cleared, converge, edit, hasFocus, openWindow, posted, POSTS_SUITE, remove, whenRefused, write,
 } from './support/posts.mjs';
 
 const PAGE_POSTS = 20;
@@ -47,7 +47,7 @@ describe('the page of posts', POSTS_SUITE, () => {
     }
     await ben.click('#compose button');
     await article(ann, 'half a thou').waitFor();
-    assert.equal(await ben.inputValue('#message'), '', 'what was sent is not in the form any more');
+    await cleared(ben);
     await until(() => hasFocus(ben.locator('#message')), 'the field for the next message to have the focus');
     assert.match(await article(ann, 'half a thou').innerText(), /Benjam/);
     assert.equal(await editing.inputValue(), 'Ben was here, and is');
@@ -62,7 +62,6 @@ describe('the page of posts', POSTS_SUITE, () => {
     await edit(ann, 'secnod', 'second');
     await converge([ann, ben], ['third', 'second', 'first']);
     assert.match(await article(ben, 'second').innerText(), /edited/);
-    assert.equal(await ann.locator('.edit').count(), 0, 'the form is gone when it was saved');
     await remove(ann, 'third');
     await converge([ann, ben], ['second', 'first']);
   });

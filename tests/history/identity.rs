@@ -52,6 +52,7 @@ pub fn the_birth_of_a_log_is_known(log: fn(Size) -> Log) {
 
 pub fn what_retention_dropped_is_a_gap_and_the_floor_is_not(log: fn(Size) -> Log) {
     let log = log(SMALL);
+    let birth = log.history().bounds().head;
     let all: Vec<_> = (0..150).map(|n| log.publish("a", &n.to_string())).collect();
     crate::support::wait_until("the oldest are dropped", || {
         log.history().bounds().events <= 100
@@ -62,16 +63,17 @@ pub fn what_retention_dropped_is_a_gap_and_the_floor_is_not(log: fn(Size) -> Log
     let floor = all[150 - bounds.events - 1];
     assert_eq!((bounds.trim_floor, bounds.head), (floor, all[149]));
     for selector in [Selector::all(), Selector::topics(&["a"]).unwrap()] {
-        let lost = log.read(From::LastEventId(&all[0].to_string()), &selector, ALL);
-        assert_eq!(
-            (lost.gap, lost.after, ids(&lost)),
-            (true, floor, kept.to_vec())
-        );
-        let lost = log.read(From::After(all[0]), &selector, ALL);
-        assert_eq!(
-            (lost.gap, lost.after, ids(&lost)),
-            (true, floor, kept.to_vec())
-        );
+        for dropped in [birth, all[0]] {
+            let text = dropped.to_string();
+            for from in [From::LastEventId(&text), From::After(dropped)] {
+                let lost = log.read(from, &selector, ALL);
+                assert_eq!(
+                    (lost.gap, lost.after, ids(&lost)),
+                    (true, floor, kept.to_vec()),
+                    "{from:?}"
+                );
+            }
+        }
         let known = log.read(From::LastEventId(&floor.to_string()), &selector, ALL);
         assert_eq!((known.gap, ids(&known)), (false, kept.to_vec()));
         assert_eq!(ids(&log.read(From::Earliest, &selector, ALL)), kept);

@@ -11,11 +11,13 @@ use sse_broadcaster::{
 };
 use sse_broadcaster_disk as disk;
 use sse_broadcaster_disk::Disk;
+use sse_broadcaster_postgres::{Postgres, PostgresOptions};
 use sse_broadcaster_redis::{Redis, RedisOptions};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::{
+    support::postgres::{PostgresServer, new_schema},
     support::redis::{RedisServer, SNAPSHOTS},
     support::wait_until,
 };
@@ -48,6 +50,8 @@ enum Place {
     Memory,
     Disk(TempDir),
     Redis(RedisServer),
+    /// With the schema.
+    Postgres(Arc<PostgresServer>, String),
 }
 
 impl Log {
@@ -61,6 +65,11 @@ impl Log {
 
     pub fn in_redis(size: Size) -> Self {
         Self::at(Place::Redis(RedisServer::start_with(&SNAPSHOTS)), size)
+    }
+
+    pub fn in_postgres(size: Size) -> Self {
+        let place = Place::Postgres(PostgresServer::shared(), new_schema());
+        Self::at(place, size)
     }
 
     fn at(place: Place, size: Size) -> Self {
@@ -99,6 +108,16 @@ impl Log {
                 let connected = Redis::connect(
                     RedisOptions::new(format!("redis://127.0.0.1:{}", server.port))
                         .prefix("test")
+                        .retention(whole)
+                        .window(window),
+                );
+                Arc::new(connected.unwrap())
+            }
+            Place::Postgres(server, schema) => {
+                let _runtime = self.runtime.enter();
+                let connected = Postgres::connect(
+                    PostgresOptions::new(server.url())
+                        .schema(schema.as_str())
                         .retention(whole)
                         .window(window),
                 );

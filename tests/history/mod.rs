@@ -29,6 +29,12 @@ macro_rules! promises {
                 crate::history::$file::$promise(crate::history::log::Log::in_redis);
             })*)*
         }
+        mod postgres {
+            $($(#[test]
+            fn $promise() {
+                crate::history::$file::$promise(crate::history::log::Log::in_postgres);
+            })*)*
+        }
     };
 }
 

@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 use crate::support::{
     Server,
     redis::{RedisServer, SNAPSHOTS},
+    wait_until,
 };
 
-const BYTES: usize = 32 << 20;
+const BYTES: usize = 16 << 20;
 /// What the process takes for requests and streams meanwhile.
-const BESIDE_BYTES: usize = 4 << 20;
+const BESIDE_BYTES: usize = 8 << 20;
 /// Of NDJSON in one request.
 const REQUEST_BYTES: usize = 1 << 20;
 
@@ -71,6 +72,16 @@ fn read(server: &Server, format: &str) {
     }
 }
 
+/// That the process takes at most so many bytes more than before. What streams took is given back once the server has
+/// seen that they ended, which takes a while on a busy machine.
+fn assert_takes(server: &Server, before: usize, what: &str, most: usize) {
+    let taken = || server.resident().saturating_sub(before);
+    println!("{what}: {} KiB at first", taken() >> 10);
+    wait_until(&format!("{what}: at most {most} bytes are taken"), || {
+        taken() <= most
+    });
+}
+
 fn assert_bounded(what: &str, event: impl Fn(usize) -> Value) {
     let server = start();
     let before = server.resident();
@@ -78,16 +89,7 @@ fn assert_bounded(what: &str, event: impl Fn(usize) -> Value) {
     for format in ["sse", "json"] {
         read(&server, format);
     }
-    let taken = server.resident() - before;
-    println!(
-        "{what}: {} KiB, {} events",
-        taken >> 10,
-        server.metric("history_events")
-    );
-    assert!(
-        taken <= BYTES / 4 * 5 + BESIDE_BYTES,
-        "{what}: {taken} bytes"
-    );
+    assert_takes(&server, before, what, BYTES / 4 * 5 + BESIDE_BYTES);
     assert!(server.metric("history_bytes") <= BYTES as u64);
 }
 
@@ -166,8 +168,14 @@ fn start_log(args: &[&str], window_bytes: usize) -> Server {
     Server::start(&[args, &common[..]].concat())
 }
 
-/// What a server takes for a window, while it is given far more events than that holds, and they are read.
-fn taken(server: &Server, what: &str, events: usize, event: impl Fn(usize) -> Value) -> usize {
+/// Checks what a server takes for a window, when it was given far more events than that holds, and they were read.
+fn assert_window_takes(
+    server: &Server,
+    what: &str,
+    events: usize,
+    most: usize,
+    event: impl Fn(usize) -> Value,
+) {
     let before = server.resident();
     let (mut number, mut lines) = (0, String::new());
     while number < events {
@@ -176,16 +184,19 @@ fn taken(server: &Server, what: &str, events: usize, event: impl Fn(usize) -> Va
             lines.push('\n');
             number += 1;
         }
-        let response = server.post("/events", "application/x-ndjson", &lines);
-        assert_eq!(response.status, 200, "{response:?}");
+        // A history that a busy machine holds up may be given the same again.
+        wait_until("history takes them", || {
+            server
+                .post("/events", "application/x-ndjson", &lines)
+                .status
+                == 200
+        });
         lines.clear();
     }
     for format in ["sse", "json"] {
         read(server, format);
     }
-    let taken = server.resident() - before;
-    println!("{what}: {} KiB", taken >> 10);
-    taken
+    assert_takes(server, before, what, most);
 }
 
 fn assert_window_is_bounded(what: &str, events: usize, event: impl Fn(usize) -> Value) {
@@ -199,11 +210,9 @@ fn assert_window_is_bounded(what: &str, events: usize, event: impl Fn(usize) -> 
         "--cache-bytes",
         &cache_bytes,
     ];
-    let taken = taken(&start_log(&args, WINDOW_BYTES), what, events, event);
-    assert!(
-        taken <= (WINDOW_BYTES + CACHE_BYTES) / 4 * 5 + WRITING_BYTES,
-        "{what}: {taken} bytes"
-    );
+    let most = (WINDOW_BYTES + CACHE_BYTES) / 4 * 5 + WRITING_BYTES;
+    let server = start_log(&args, WINDOW_BYTES);
+    assert_window_takes(&server, what, events, most, event);
 }
 
 #[test]
@@ -235,11 +244,8 @@ fn assert_redis_window_is_bounded(what: &str, events: usize, event: impl Fn(usiz
     let redis = RedisServer::start_with(&SNAPSHOTS);
     let url = format!("redis://{}", redis.address());
     let server = start_log(&["--redis-url", &url], REDIS_WINDOW_BYTES);
-    let taken = taken(&server, what, events, event);
-    assert!(
-        taken <= REDIS_WINDOW_BYTES / 4 * 5 + UNDER_WAY_BYTES,
-        "{what}: {taken} bytes"
-    );
+    let most = REDIS_WINDOW_BYTES / 4 * 5 + UNDER_WAY_BYTES;
+    assert_window_takes(&server, what, events, most, event);
 }
 
 #[test]

@@ -6,4 +6,4 @@ mod pipelines;
 mod replays;
 mod signals;
 mod slow;
-mod subscribers;
+pub mod subscribers;

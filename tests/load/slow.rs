@@ -223,7 +223,7 @@ fn assert_reads_in_steps(server: &Server, bytes: usize, step: usize, pause: Dura
 
 #[test]
 fn a_steady_reader_whose_window_is_small_is_not_cut_by_the_kernel_after_several_stall_periods() {
-    let server = Server::start(&["--stall-timeout", "250ms", "--socket-buffer-bytes", "16384"]);
+    let server = Server::start(&["--stall-timeout", "750ms", "--socket-buffer-bytes", "16384"]);
     assert_reads_in_steps(&server, 512 << 10, 8 << 10, Duration::from_millis(100));
 }
 

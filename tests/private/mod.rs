@@ -31,7 +31,7 @@ struct Xor;
 const KEY: u128 = 0x5eed_0bad_cafe_f00d_1234_5678_9abc_def0;
 
 impl PositionCipher for Xor {
-    fn encrypt(&self, id: EventId) -> [u8; 16] {
+    fn encrypt(&self, id: EventId, _: u32) -> [u8; 16] {
         let plain = (u128::from(id.ms()) << 64) | u128::from(id.seq());
         (plain ^ KEY).to_be_bytes()
     }

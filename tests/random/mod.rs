@@ -11,10 +11,25 @@ use std::{
 use fastrand::Rng;
 
 use crate::support::{Server, wait_until};
-use requests::{Request, requests};
+use requests::{ADMIN_KEY, Request, requests};
 
 const REQUESTS: usize = 10_000;
 const CONNECTIONS_AT_ONCE: usize = 8;
+/// All that a server can serve.
+const EVERYTHING: [&str; 12] = [
+    "--allow-anonymous-publish",
+    "--mercure",
+    "--mercure-anonymous",
+    "--mercure-subscriptions",
+    "--mercure-publisher-key",
+    ADMIN_KEY,
+    "--mercure-subscriber-key",
+    ADMIN_KEY,
+    "--presence",
+    "*",
+    "--admin-key",
+    ADMIN_KEY,
+];
 /// Another seed draws other requests; a failure names its own.
 const SEED_VARIABLE: &str = "RANDOM_SEED";
 
@@ -73,8 +88,13 @@ fn check_some(server: &Server, seed: u64) {
 #[test]
 fn ten_thousand_random_requests_cause_no_5xx_no_panic_and_no_cut_stream() {
     let seed = std::env::var(SEED_VARIABLE).map_or(7, |seed| seed.parse().expect("a number"));
-    for setting in ["--allow-anonymous-publish", "--no-get-publish"] {
-        let mut server = Server::start(&[setting, "--log", "debug"]);
+    let settings: [&[&str]; 3] = [
+        &["--allow-anonymous-publish"],
+        &["--no-get-publish"],
+        &EVERYTHING,
+    ];
+    for settings in settings {
+        let mut server = Server::start(&[settings, &["--log", "debug"]].concat());
         let mut stream = server.subscribe("/events?topic=*");
         stream.until("connected");
         thread::scope(|scope| {

@@ -4,11 +4,14 @@ use std::fmt::Write as _;
 
 use fastrand::Rng;
 
-const METHODS: [&str; 18] = [
+/// A key of operators, which some requests have.
+pub const ADMIN_KEY: &str = "0123456789abcdef0123456789abcdef";
+
+const METHODS: [&str; 19] = [
     "GET", "GET", "GET", "GET", "GET", "GET", "POST", "POST", "POST", "POST", "POST", "POST",
-    "HEAD", "OPTIONS", "PUT", "DELETE", "BREW", "CONNECT",
+    "HEAD", "OPTIONS", "PUT", "DELETE", "BREW", "CONNECT", "PATCH",
 ];
-const PATHS: [&str; 22] = [
+const PATHS: [&str; 44] = [
     "/events",
     "/events",
     "/events",
@@ -31,8 +34,30 @@ const PATHS: [&str; 22] = [
     "//",
     "/%",
     "/events/{}\"|",
+    "/signals",
+    "/signals",
+    "/signals/counter",
+    "/signals/%24presence/a",
+    "/topics",
+    "/presence",
+    "/ws",
+    "/client.js",
+    "/.well-known/mercure",
+    "/.well-known/mercure",
+    "/.well-known/mercure/subscriptions",
+    "/.well-known/mercure/subscriptions/exact/a",
+    "/.well-known/mercure/subscriptions/%FF/b",
+    "/admin/status",
+    "/admin/topics",
+    "/admin/connections",
+    "/admin/connections/9-9-9",
+    "/admin/connections/%FF",
+    "/admin/explain",
+    "/admin/explain",
+    "/admin/revoke",
+    "/admin/revocations",
 ];
-const FIELDS: [&str; 15] = [
+const FIELDS: [&str; 30] = [
     "topic",
     "topic",
     "topics",
@@ -48,8 +73,23 @@ const FIELDS: [&str; 15] = [
     "datastar",
     "",
     "%FF",
+    "match",
+    "match_urlpattern",
+    "lastEventID",
+    "name",
+    "limit",
+    "after",
+    "prefix",
+    "sort",
+    "offset",
+    "samples",
+    "connection",
+    "user",
+    "address",
+    "list",
+    "private",
 ];
-const VALUES: [&str; 24] = [
+const VALUES: [&str; 31] = [
     "a",
     "b",
     "*",
@@ -74,6 +114,13 @@ const VALUES: [&str; 24] = [
     "grüße",
     "a+b%20c",
     "1732176000000-42",
+    "1000",
+    "rate",
+    "9-9-9",
+    "true",
+    "192.0.2.7",
+    "https://*/:x",
+    "18446744073709551615",
 ];
 const HEADERS: [&str; 22] = [
     "Accept: text/event-stream",
@@ -112,7 +159,7 @@ const TYPES: [&str; 11] = [
     ";",
     "application/problem+json",
 ];
-const BODIES: [&str; 22] = [
+const BODIES: [&str; 26] = [
     "",
     "hello",
     "data=x",
@@ -135,6 +182,10 @@ const BODIES: [&str; 22] = [
     "\u{0}",
     "a\rb\nid: 1\n\n",
     "{\"data\":{\"data\":{\"data\":{}}}}",
+    "topic=a&data=x&private=on",
+    "{\"counter\":1}",
+    "[{\"op\":\"add\",\"path\":\"/x\",\"value\":1}]",
+    "{\"issued_at\":7}",
 ];
 
 /// The bytes of a request, and whether a response is owed as soon as they are read.
@@ -180,6 +231,9 @@ fn request(rng: &mut Rng) -> Request {
     );
     for _ in 0..rng.usize(..4) {
         write!(text, "{}\r\n", pick(rng, &HEADERS)).unwrap();
+    }
+    if rng.usize(..4) == 0 {
+        write!(text, "Authorization: Bearer {ADMIN_KEY}\r\n").unwrap();
     }
     if rng.bool() {
         write!(text, "Content-Type: {}\r\n", pick(rng, &TYPES)).unwrap();

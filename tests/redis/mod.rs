@@ -4,16 +4,16 @@
 
 mod away;
 mod clock;
-mod crowd;
+pub mod crowd;
 mod failover;
 mod faults;
 mod follower;
 mod keys;
 mod losing;
-mod nodes;
-mod pair;
+pub mod nodes;
+pub mod pair;
 mod presence;
-mod proxy;
+pub mod proxy;
 mod refusals;
 mod shared;
 mod signals;

@@ -176,7 +176,9 @@ impl Pipe {
         let _ = self.to.shutdown(Shutdown::Both);
     }
     fn pass(&mut self, bytes: &[u8], is_old: bool) -> std::io::Result<()> {
-        if !self.is_reply && bytes.windows(5).any(|word| word == b"XREAD") {
+        // By what Redis and PostgreSQL are asked only there.
+        let follows = |word: &[u8]| bytes.windows(word.len()).any(|part| part == word);
+        if !self.is_reply && (follows(b"XREAD") || follows(b"LISTEN ")) {
             self.is_tail.store(true, Ordering::SeqCst);
         }
         if self.is_reply && is_old {

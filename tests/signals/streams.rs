@@ -242,6 +242,8 @@ fn an_invalid_stream_of_signals_is_rejected_and_a_head_request_responds_at_once(
     for (query, code) in [
         ("name=", "no_signals"),
         ("name=a*", "invalid_signal"),
+        ("name=.", "invalid_signal"),
+        ("name=..", "invalid_signal"),
         ("name=connected", "invalid_signal"),
         ("name=a&format=xml", "invalid_format"),
         ("name=a&name=error&format=event", "invalid_signal"),

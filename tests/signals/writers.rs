@@ -125,7 +125,7 @@ fn pages_of_listed_origins_may_read_and_write_across_origins() {
     assert_eq!(written.header("access-control-allow-origin"), Some(app));
     assert_eq!(
         written.header("access-control-expose-headers"),
-        Some("etag, event-head, event-id")
+        Some("etag, event-head, event-id, retry-after")
     );
     let read = ask(&server, "GET", "a", &[&origin], "");
     assert_eq!(read.header("access-control-allow-origin"), Some(app));

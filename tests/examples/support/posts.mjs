@@ -10,8 +10,8 @@ import { until } from '../../clients/support/until.mjs';
 export const POSTS_SUITE = { ...SUITE, concurrency: 2 };
 export const COOKIE = 'posts_visitor';
 
-/** What the browser and the extension say of a stream that is cut, as all are at a test's end. */
-const CUT = /^htmx: htmx:sse:error|net::ERR_/;
+/** What the browser and the extension say of a stream that is cut, or still being opened, as at a test's end. */
+const CUT = /^htmx: htmx:sse:error|^htmx: htmx:error: Failed to fetch[^]*\/hx-sse|net::ERR_/;
 
 /** A window of a browser of its own; whatever goes wrong in it fails the test at its end. */
 export async function openWindow(t, browser, url, { path = '/home', tolerates, ...options } = {}) {
@@ -37,11 +37,25 @@ export const whenRefused = { tolerates: /status of 4\d\d/ };
 export const article = (page, text) => page.locator('article').filter({ hasText: text });
 const messages = (page) => page.locator('article .message').allInnerTexts();
 
+/** Resolves once the post and the response are there: the stream may be first. */
 export async function write(page, message) {
   await page.fill('#message', message);
   await page.click('#compose button');
   await article(page, message).waitFor();
+  await cleared(page);
 }
+
+/** Resolves once the form for the next post is empty, as the response to the last one has it. */
+export const cleared = (page) => until(
+  async () => await page.inputValue('#message') === '',
+  'what was sent to leave the form',
+);
+
+/** Resolves once no sentence is shown. */
+export const unnoticed = (page) => until(
+  async () => await page.locator('#notice').innerText() === '',
+  'the sentence to leave',
+);
 
 export async function beginEdit(page, text) {
   await article(page, text).getByText('Edit').click();
@@ -54,6 +68,7 @@ export async function edit(page, from, to) {
   await (await beginEdit(page, from)).fill(to);
   await article(page, from).getByText('Save').click();
   await article(page, to).waitFor();
+  await page.locator('.edit').waitFor({ state: 'detached' });
 }
 
 export const hasFocus = (field) => field.evaluate((element) => element === document.activeElement);
