@@ -217,11 +217,12 @@ impl Slot {
         let text = String::from_utf8(response.body)
             .map_err(|_| not_keys(KeyError::NotAJwkSet("it is not UTF-8".to_owned())))?;
         let keys = Keys::parse_public_set(&text).map_err(not_keys)?;
-        log::info!("fetched {} token keys from {}", keys.len(), self.url);
+        let count = keys.len();
         // First the keys, then the version: a reader of the version, then of the keys, never takes old keys for new ones.
         *self.keys.write() = keys;
         self.version.fetch_add(1, Ordering::AcqRel);
         self.times.lock().old_at = Some(Instant::now() + MAX_KEY_SET_AGE);
+        log::info!("fetched {count} token keys from {}", self.url);
         Ok(())
     }
 }

@@ -151,8 +151,11 @@ fn watch((mut keys, files): (TokenKeys, Vec<WatchedFile>), tokens: &Arc<Tokens>)
     tokio::spawn(fetch(Arc::clone(&tokens)));
     Watched::new(files, move |changed, is_requested| {
         if !changed.is_empty() {
-            keys.reload(changed);
+            let read = keys.reload(changed);
             tokens.reload(keys.issuers());
+            for read in read {
+                log::info!("{read}");
+            }
         }
         if is_requested {
             tokio::spawn(fetch(Arc::clone(&tokens)));

@@ -97,11 +97,13 @@ fn watch(
         if changed.is_empty() {
             return;
         }
-        publisher.reload(changed);
-        subscriber.reload(changed);
+        let read = [publisher.reload(changed), subscriber.reload(changed)];
         match hub_keys(&publisher, &subscriber) {
             Ok(keys) => hub.reload_keys(&keys),
             Err(bad) => log::error!("the keys of the hub stay as they were: {bad}"),
+        }
+        for read in read.into_iter().flatten() {
+            log::info!("{read}");
         }
     })
 }
@@ -145,24 +147,23 @@ impl RoleKeys {
         Some(WatchedFile::new(self.setting.file_flag, path))
     }
 
-    fn reload(&mut self, changed: &[&Path]) {
+    /// Returns what to log of the new keys once they are in effect.
+    fn reload(&mut self, changed: &[&Path]) -> Option<String> {
         let flag = self.setting.file_flag;
-        let Some((path, keys)) = &mut self.of_file else {
-            return;
-        };
+        let (path, keys) = self.of_file.as_mut()?;
         if !changed.contains(&path.as_path()) {
-            return;
+            return None;
         }
         match read(flag, path, HubKey::parse) {
             Ok(new) => {
-                log::info!(
-                    "read {} again: {} keys of the hub",
-                    path.display(),
-                    new.len()
-                );
+                let (path, count) = (path.display(), new.len());
                 *keys = new;
+                Some(format!("read {path} again: {count} keys of the hub"))
             }
-            Err(bad) => log::error!("the keys of the hub stay as they were: {bad}"),
+            Err(bad) => {
+                log::error!("the keys of the hub stay as they were: {bad}");
+                None
+            }
         }
     }
 }

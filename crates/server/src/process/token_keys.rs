@@ -74,20 +74,24 @@ impl TokenKeys {
         Ok((keys, watched))
     }
 
-    /// Reads these files again. One that is not valid is logged, and its keys stay as they were.
-    pub(crate) fn reload(&mut self, paths: &[&Path]) {
+    /// Reads these files again. One that is not valid is logged, and its keys stay as they were. Returns what to log of
+    /// the others once [`TokenKeys::issuers`] are in effect.
+    pub(crate) fn reload(&mut self, paths: &[&Path]) -> Vec<String> {
+        let mut read_again = Vec::new();
         for path in paths {
             let Some((flag, keys)) = self.files.get_mut(*path) else {
                 continue;
             };
             match read(flag, path, Keys::parse) {
                 Ok(new) => {
-                    log::info!("read {} again: {} token keys", path.display(), new.len());
+                    let (path, count) = (path.display(), new.len());
+                    read_again.push(format!("read {path} again: {count} token keys"));
                     *keys = new;
                 }
                 Err(bad) => log::error!("the token keys stay as they were: {bad}"),
             }
         }
+        read_again
     }
 
     /// The issuers with the keys that were read last.
