@@ -23,6 +23,8 @@ use crate::{
 };
 
 pub const ALL: Limit = Limit::new(usize::MAX, usize::MAX);
+/// Longer than by default: it shares the machine with many tests.
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// What a log keeps, and what of it is in memory, in events.
 #[derive(Debug, Clone, Copy)]
@@ -108,6 +110,7 @@ impl Log {
                 let connected = Redis::connect(
                     RedisOptions::new(format!("redis://127.0.0.1:{}", server.port))
                         .prefix("test")
+                        .timeout(DATABASE_TIMEOUT)
                         .retention(whole)
                         .window(window),
                 );
@@ -118,6 +121,7 @@ impl Log {
                 let connected = Postgres::connect(
                     PostgresOptions::new(server.url())
                         .schema(schema.as_str())
+                        .timeout(DATABASE_TIMEOUT)
                         .retention(whole)
                         .window(window),
                 );

@@ -48,8 +48,9 @@ fn a_node_starts_without_postgres_says_so_and_goes_on_once_it_is_there() {
 #[test]
 fn a_publish_is_refused_in_time_and_what_is_past_is_sent_away_while_postgres_stands_still() {
     let server = PostgresServer::start();
-    let small = ["--window-events", "16", "--max-event-bytes", "1000"];
-    let node = node(server.address(), SCHEMA, &small);
+    let mut settings = vec!["--window-events", "16", "--max-event-bytes", "1000"];
+    settings.extend(["--history-timeout", "500ms"]);
+    let node = node(server.address(), SCHEMA, &settings);
     let ids: Vec<_> = (0..40)
         .map(|count| node.publish("t", &count.to_string()))
         .collect();

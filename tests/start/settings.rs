@@ -154,6 +154,7 @@ fn a_setting_without_effect_is_warned_of_by_the_name_that_was_used() {
         ("SYNC", "--sync", "never"),
         ("CACHE_BYTES", "--cache-bytes", "1000000"),
         ("DATA_DIR_WAIT", "--data-dir-wait", "1s"),
+        ("HISTORY_TIMEOUT", "--history-timeout", "3s"),
         ("REDIS_PREFIX", "--redis-prefix", "other"),
         ("POSTGRES_SCHEMA", "--postgres-schema", "other"),
         ("WINDOW_EVENTS", "--window-events", "100"),

@@ -26,6 +26,14 @@ pub fn command(args: &[&str]) -> Command {
     command
 }
 
+/// Lets a database that shares this machine with many tests respond later than one in use would.
+fn be_patient(command: &mut Command) {
+    let has = |flag: &str| command.get_args().any(|argument| argument == flag);
+    if (has("--redis-url") || has("--postgres-url")) && !has("--history-timeout") {
+        command.args(["--history-timeout", "4s"]);
+    }
+}
+
 /// Whether servers are started so that all streams go through actix.
 pub fn has_ordinary_streams() -> bool {
     std::env::var("TEST_STREAMS").is_ok_and(|streams| streams == "ordinary")
@@ -74,6 +82,7 @@ impl Server {
     /// Starts this command; an error is its log where it ends instead of listening.
     pub fn try_spawn(mut command: Command) -> Result<Self, String> {
         command.stdin(Stdio::null()).stdout(Stdio::null());
+        be_patient(&mut command);
         Self::watch(command)
     }
 

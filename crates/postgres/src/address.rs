@@ -22,8 +22,6 @@ use super::{
     tls::Tls,
 };
 
-/// How long a connection may take to be made, with its authentication.
-const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 /// How long the tables may take to be made or upgraded, while other nodes do the same.
 const PREPARE_WITHIN: Duration = Duration::from_secs(30);
 /// How long what was sent may go unacknowledged by the other machine.
@@ -47,10 +45,17 @@ pub(crate) struct Address {
     text: String,
     made: Arc<AtomicU64>,
     max_event_bytes: i64,
+    /// How long a connection may take to be made, with its authentication, and a reply.
+    pub(super) timeout: Duration,
 }
 
 impl Address {
-    pub(super) fn parse(url: &str, schema: &str, max_event_bytes: usize) -> Result<Self, BadUrl> {
+    pub(super) fn parse(
+        url: &str,
+        schema: &str,
+        max_event_bytes: usize,
+        timeout: Duration,
+    ) -> Result<Self, BadUrl> {
         let schema = Schema::new(schema).map_err(BadUrl)?;
         let (url, is_checked) = with_known_sslmode(url)?;
         // What the library says of a URL may repeat it, with the password.
@@ -65,7 +70,7 @@ impl Address {
             config.application_name("sse-broadcaster");
         }
         config
-            .connect_timeout(CONNECT_WITHIN)
+            .connect_timeout(timeout)
             .tcp_user_timeout(UNACKNOWLEDGED_WITHIN);
         let tls = match config.get_ssl_mode() {
             SslMode::Disable => None,
@@ -80,18 +85,16 @@ impl Address {
             schema,
             made: Arc::default(),
             max_event_bytes: i64::try_from(max_event_bytes).unwrap_or(i64::MAX),
+            timeout,
         })
     }
 
     /// A connection to a primary, with the tables there and the statements prepared. Notifications go to `listener`.
-    pub(super) async fn connect(
-        &self,
-        listener: Option<Listener>,
-        statement_timeout: Duration,
-    ) -> Result<Connection, PgError> {
-        let mut client = within(CONNECT_WITHIN, self.open(listener)).await?;
+    pub(super) async fn connect(&self, listener: Option<Listener>) -> Result<Connection, PgError> {
+        let mut client = within(self.timeout, self.open(listener)).await?;
         let prepared = async {
-            let milliseconds = statement_timeout.as_millis();
+            // So much less than a reply may take that the end of each statement is known.
+            let milliseconds = (self.timeout * 3 / 4).as_millis();
             let server = Server::of(&client).await?;
             client.batch_execute(SESSION).await?;
             schema::prepare(&mut client, &self.schema, self.max_event_bytes).await?;
@@ -128,7 +131,7 @@ impl Address {
             let client = self.open(None).await?;
             Server::of(&client).await
         };
-        within(CONNECT_WITHIN, opened).await.ok()
+        within(self.timeout, opened).await.ok()
     }
 }
 
@@ -197,7 +200,7 @@ mod tests {
     use super::*;
 
     fn parse(url: &str) -> Result<Address, BadUrl> {
-        Address::parse(url, "sse_broadcaster", 1)
+        Address::parse(url, "sse_broadcaster", 1, Duration::from_secs(1))
     }
 
     #[test]

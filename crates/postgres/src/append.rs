@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     call::{MAX_KEY_BYTES, Outcome, call},
-    connection::{REPLY_WITHIN, Server},
+    connection::Server,
     shared::Shared,
     upkeep,
 };
@@ -27,7 +27,6 @@ use sse_broadcaster::{
 };
 
 /// How long an append may take, whatever becomes of it.
-const RESPONSE_WITHIN: Duration = REPLY_WITHIN;
 /// Most appends that wait to be sent.
 pub(super) const MAX_WAITING: usize = 8_192;
 /// Calls that are under way at once, one of which the server works on.
@@ -115,7 +114,7 @@ impl Job {
     }
 }
 
-/// Queues a batch and waits for its response, at most [`RESPONSE_WITHIN`].
+/// Queues a batch and waits for its response, at most the timeout of the options.
 pub(super) async fn append(
     shared: &Shared,
     queue: &mpsc::Sender<Job>,
@@ -129,7 +128,7 @@ pub(super) async fn append(
         let why = format!("a key of {key} bytes cannot be retained; at most {MAX_KEY_BYTES} are");
         return Err(AppendError::Unavailable(shared.unavailable_for(why)));
     }
-    let deadline = tokio::time::Instant::now() + RESPONSE_WITHIN;
+    let deadline = tokio::time::Instant::now() + shared.address.timeout;
     if !shared.follows() {
         return Err(AppendError::Unavailable(shared.unavailable()));
     }
@@ -151,7 +150,7 @@ pub(super) async fn append(
     }
     match stage.compare_exchange(WAITING, WITHDRAWN, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => {
-            let why = format!("it has not responded for {RESPONSE_WITHIN:?}");
+            let why = format!("it has not responded for {:?}", shared.address.timeout);
             Err(AppendError::Unavailable(shared.unavailable_for(why)))
         }
         Err(_) => Err(outcome_unknown(shared, "the reply is late")),
@@ -242,7 +241,7 @@ async fn send(shared: Arc<Shared>, jobs: Vec<Job>, permit: OwnedSemaphorePermit)
             let at = Landed {
                 epoch,
                 server: connection.server,
-                deadline: tokio::time::Instant::now() + RESPONSE_WITHIN / 2,
+                deadline: tokio::time::Instant::now() + shared.address.timeout / 2,
             };
             for (publisher, outcome) in publishers.into_iter().zip(outcomes) {
                 publisher.settle(&shared, at, outcome).await;

@@ -5,7 +5,6 @@ use std::time::Duration;
 use tokio_postgres::{Row, Statement, types::ToSql};
 
 use super::{
-    connection::REPLY_WITHIN,
     error::{PgError, within},
     rows::{get, signed},
     shared::Shared,
@@ -63,12 +62,14 @@ async fn change(
     let asked = connection
         .client
         .query(statement(&connection.statements), parameters);
-    within(REPLY_WITHIN, asked).await.map_err(|error| {
-        if error.is_lost() {
-            shared.appends.drop_broken(&connection);
-        }
-        shared.unavailable_by(error)
-    })
+    within(shared.address.timeout, asked)
+        .await
+        .map_err(|error| {
+            if error.is_lost() {
+                shared.appends.drop_broken(&connection);
+            }
+            shared.unavailable_by(error)
+        })
 }
 
 pub(super) async fn names(

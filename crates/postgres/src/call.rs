@@ -3,7 +3,7 @@
 use tokio_postgres::Row;
 
 use super::{
-    connection::{Connection, REPLY_WITHIN},
+    connection::Connection,
     error::{PgError, within},
     rows::{get, id, signed},
     shared::Shared,
@@ -75,7 +75,11 @@ pub(super) async fn call(
     let arguments = Arguments::of(batches);
     for _ in 0..MAX_EPOCHS {
         let epoch = shared.epoch();
-        let asked = within(REPLY_WITHIN, arguments.send(shared, connection, epoch)).await;
+        let asked = within(
+            shared.address.timeout,
+            arguments.send(shared, connection, epoch),
+        )
+        .await;
         let replied = asked.and_then(|row| Reply::decode(&row));
         match replied.map_err(|error| failed(shared, connection, error))? {
             Reply::Done(done) => return Ok((epoch, done.outcomes(batches))),

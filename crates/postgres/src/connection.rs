@@ -17,10 +17,6 @@ use tokio_postgres::{AsyncMessage, Client, Socket};
 
 use super::{address::Address, error::PgError, shared::Shared, statements::Statements};
 
-/// How long a reply may take.
-pub(super) const REPLY_WITHIN: Duration = Duration::from_secs(2);
-/// How long a statement may run; so much less than a reply takes that its end is known.
-pub(super) const STATEMENT_WITHIN: Duration = Duration::from_millis(1_500);
 /// How often an idle connection is checked for a response.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// How many handles of its client an idle connection has: the shared one, and that of the task that watches it.
@@ -138,11 +134,11 @@ impl SharedConnection {
     }
 
     /// Never ends.
-    pub(super) async fn keep(self: Arc<Self>, address: Address, statement_timeout: Duration) {
+    pub(super) async fn keep(self: Arc<Self>, address: Address) {
         let mut backoff = Backoff::default();
         loop {
             let connected = tokio::select! {
-                connected = address.connect(None, statement_timeout) => connected,
+                connected = address.connect(None) => connected,
                 // What is under way may be waiting for a reply that was lost.
                 () = self.hint.notified() => continue,
             };
@@ -150,14 +146,14 @@ impl SharedConnection {
                 backoff.reset();
                 *self.connection.lock() = Some(mine.clone());
                 self.up.notify_waiters();
-                self.watch(mine).await;
+                self.watch(mine, address.timeout).await;
             }
             let _ = timeout(backoff.next_wait(), self.hint.notified()).await;
         }
     }
 
     /// Until it is broken.
-    async fn watch(&self, mine: Connection) {
+    async fn watch(&self, mine: Connection, reply_within: Duration) {
         loop {
             tokio::select! {
                 () = self.broken.notified() => return,
@@ -167,7 +163,7 @@ impl SharedConnection {
             if Arc::strong_count(&mine.client) > IDLE_HANDLES && !mine.client.is_closed() {
                 continue;
             }
-            let probed = timeout(REPLY_WITHIN, mine.client.check_connection()).await;
+            let probed = timeout(reply_within, mine.client.check_connection()).await;
             if !matches!(probed, Ok(Ok(()))) {
                 self.drop_broken(&mine);
             }

@@ -48,7 +48,7 @@ use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 
 use address::Address;
 use append::Job;
-use connection::{STATEMENT_WITHIN, SharedConnection};
+use connection::SharedConnection;
 use shared::Shared;
 use sse_broadcaster::event::{EventId, Selector};
 use sse_broadcaster::history::{
@@ -98,15 +98,16 @@ impl Postgres {
             retention,
             window,
             max_event_bytes,
+            timeout,
         } = options;
-        let address = Address::parse(&url, &schema, max_event_bytes)?;
+        let address = Address::parse(&url, &schema, max_event_bytes, timeout)?;
         // Of no log yet: a stream that begins now receives a gap when there is one.
         let window = Window::new(window, 0, EventId::new(0, 0)).aged_elsewhere();
         let shared = Arc::new(Shared::new(address, retention, window));
         let (queue, jobs) = mpsc::channel(append::MAX_WAITING);
         let keep = |connection: &Arc<SharedConnection>| {
             let connection = Arc::clone(connection);
-            tokio::spawn(connection.keep(shared.address.clone(), STATEMENT_WITHIN))
+            tokio::spawn(connection.keep(shared.address.clone()))
         };
         let mut tasks = vec![keep(&shared.appends), keep(&shared.reads)];
         tasks.push(tokio::spawn(Arc::clone(&shared).watch_address()));

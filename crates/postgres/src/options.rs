@@ -1,6 +1,6 @@
 //! Where the log is, and what is kept.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use sse_broadcaster::history::Retention;
 
@@ -8,6 +8,8 @@ use sse_broadcaster::history::Retention;
 const SCHEMA: &str = "sse_broadcaster";
 /// Longest data that `publish()` accepts, by default.
 const MAX_EVENT_BYTES: usize = 1 << 20;
+/// How long PostgreSQL may take to respond, by default.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Where the log is, and what is kept. Built by [`PostgresOptions::new`] and the methods that change it.
 #[derive(Clone)]
@@ -23,6 +25,9 @@ pub struct PostgresOptions {
     pub window: Retention,
     /// Longest data that the SQL function `publish()` accepts; 1 MiB by default.
     pub max_event_bytes: usize,
+    /// How long PostgreSQL may take to respond, or to accept a connection, until this node takes it for unreachable; two
+    /// seconds by default. A statement may run for three quarters of it.
+    pub timeout: Duration,
 }
 
 impl PostgresOptions {
@@ -34,6 +39,7 @@ impl PostgresOptions {
             retention: Retention::default(),
             window: Retention::default(),
             max_event_bytes: MAX_EVENT_BYTES,
+            timeout: TIMEOUT,
         }
     }
 
@@ -64,6 +70,13 @@ impl PostgresOptions {
         self.max_event_bytes = max;
         self
     }
+
+    /// Sets [`timeout`](Self::timeout).
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
 }
 
 impl fmt::Debug for PostgresOptions {
@@ -73,6 +86,7 @@ impl fmt::Debug for PostgresOptions {
             .field("schema", &self.schema)
             .field("retention", &self.retention)
             .field("window", &self.window)
+            .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
 }

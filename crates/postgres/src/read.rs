@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use tokio_postgres::{Row, Statement, types::ToSql};
 
 use super::{
-    connection::{Connection, REPLY_WITHIN},
+    connection::Connection,
     error::{PgError, within},
     rows::{Entry, entries, get, get_id, get_optional_id, id, signed},
     shared::Shared,
@@ -119,7 +119,7 @@ pub(super) async fn ask(
         let asked = connection
             .client
             .query(statement(&connection.statements), parameters);
-        let error = match within(REPLY_WITHIN, asked).await {
+        let error = match within(shared.address.timeout, asked).await {
             Ok(rows) => return Ok(rows),
             Err(error) => error,
         };

@@ -13,21 +13,22 @@ use super::{
 };
 use sse_broadcaster::{history::Unavailable, internal::Followed};
 
-/// How long something waits for a connection while another one is there.
-const CONNECTION_WITHIN: Duration = Duration::from_millis(900);
 /// How often it is checked whether the address leads to another server.
 const CHECK_ADDRESS_EVERY: Duration = Duration::from_secs(5);
 
 impl Shared {
-    /// This connection, to the server that the tail follows; waits for it while the tail has one.
+    /// This connection, to the server that the tail follows. While the tail has one, waits for it, less than a publisher
+    /// waits for its response.
     pub(super) async fn connection(
         &self,
         shared: &SharedConnection,
     ) -> Result<Connection, Unavailable> {
         let found = match self.usable(shared) {
-            None if self.follows() => timeout(CONNECTION_WITHIN, self.come_to_usable(shared))
-                .await
-                .ok(),
+            None if self.follows() => {
+                timeout(self.address.timeout * 9 / 10, self.come_to_usable(shared))
+                    .await
+                    .ok()
+            }
             found => found,
         };
         found.ok_or_else(|| self.unavailable())

@@ -10,7 +10,7 @@ use std::{
 use tokio::time::sleep;
 
 use super::{
-    connection::{Connection, REPLY_WITHIN, STATEMENT_WITHIN},
+    connection::Connection,
     error::{PgError, within},
     fill,
     poll::{Poll, TailPosition, Verdict},
@@ -66,7 +66,7 @@ impl Tail {
     ) -> Result<std::convert::Infallible, PgError> {
         let listener = Some(Arc::downgrade(&self.shared));
         let address = &self.shared.address;
-        let connection = address.connect(listener, STATEMENT_WITHIN).await?;
+        let connection = address.connect(listener).await?;
         let schema = &address.schema;
         let (log, outbox) = (schema.channel(LOG), schema.channel(OUTBOX));
         let listen = format!("LISTEN {log}; LISTEN {outbox}");
@@ -96,7 +96,7 @@ impl Tail {
                 .position
                 .and_then(|position| self.shared.reservations.newest_acknowledged(position.epoch));
             let asked = Poll::ask(connection, self.id(), MAX_ENTRIES, POLL_BYTES);
-            if let Some(poll) = within(REPLY_WITHIN, asked).await? {
+            if let Some(poll) = within(self.shared.address.timeout, asked).await? {
                 return Ok(poll);
             }
             self.begin(connection, None).await?;

@@ -10,7 +10,7 @@ use tokio_postgres::types::ToSql;
 
 use super::{
     call::limits,
-    connection::{Connection, REPLY_WITHIN},
+    connection::Connection,
     error::{PgError, within},
     rows::signed,
     shared::Shared,
@@ -86,7 +86,7 @@ async fn move_some(shared: &Shared, connection: &Connection) -> Result<i32, PgEr
     ];
     let statement = &connection.statements.move_outbox;
     let asked = connection.client.query_one(statement, &parameters);
-    let row = within(REPLY_WITHIN, asked).await?;
+    let row = within(shared.address.timeout, asked).await?;
     Ok(row.try_get(0)?)
 }
 
@@ -98,7 +98,7 @@ async fn trim(shared: &Shared, connection: &Connection, is_check: bool) -> Resul
     let asked = connection
         .client
         .query(&connection.statements.trim, &parameters);
-    within(REPLY_WITHIN, asked).await?;
+    within(shared.address.timeout, asked).await?;
     Ok(())
 }
 

@@ -26,8 +26,6 @@ use sse_broadcaster::{
     internal::Followed,
 };
 
-/// How long an append may take, whatever becomes of it.
-pub(super) const RESPONSE_WITHIN: Duration = Duration::from_secs(1);
 /// Most appends that wait to be sent.
 pub(super) const MAX_WAITING: usize = 8_192;
 /// Calls that are under way at once.
@@ -38,8 +36,6 @@ const MAX_CALL_EVENTS: usize = 256;
 const MAX_CALL_BYTES: usize = 1 << 20;
 /// Most arguments of one call. Redis takes a million, and then hangs up.
 const MAX_CALL_ARGUMENTS: usize = 1_000_000;
-/// How long the tail may take to come to the epoch, or the server, that took an append.
-const CONFIRM_WITHIN: Duration = Duration::from_secs(1);
 /// How often the log is asked to drop what has grown too old, and whether it takes events again.
 const TRIM_EVERY: Duration = Duration::from_secs(1);
 
@@ -108,6 +104,7 @@ impl Publisher {
 struct Landed {
     epoch: u64,
     server: Server,
+    /// By then the tail has come to this epoch and server.
     deadline: tokio::time::Instant,
 }
 
@@ -130,7 +127,7 @@ impl Job {
     }
 }
 
-/// Queues a batch and waits for its response, at most [`RESPONSE_WITHIN`].
+/// Queues a batch and waits for its response, at most the timeout of the options.
 pub(super) async fn append(
     shared: &Shared,
     queue: &mpsc::Sender<Job>,
@@ -140,7 +137,7 @@ pub(super) async fn append(
     if batch.events.is_empty() {
         return Err(AppendError::NoEvents);
     }
-    let deadline = tokio::time::Instant::now() + RESPONSE_WITHIN;
+    let deadline = tokio::time::Instant::now() + shared.address.timeout;
     if !shared.follows() {
         return Err(AppendError::Unavailable(shared.unavailable()));
     }
@@ -162,7 +159,7 @@ pub(super) async fn append(
     }
     match stage.compare_exchange(WAITING, WITHDRAWN, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => {
-            let why = format!("it has not responded for {RESPONSE_WITHIN:?}");
+            let why = format!("it has not responded for {:?}", shared.address.timeout);
             Err(AppendError::Unavailable(shared.unavailable_for(why)))
         }
         Err(_) => Err(outcome_unknown(shared, "the reply is late")),
@@ -246,7 +243,7 @@ async fn send(shared: Arc<Shared>, jobs: Vec<Job>, permit: OwnedSemaphorePermit)
             let at = Landed {
                 epoch,
                 server: connection.server,
-                deadline: tokio::time::Instant::now() + CONFIRM_WITHIN,
+                deadline: tokio::time::Instant::now() + shared.address.timeout,
             };
             let mut replies = replies.into_iter();
             for publisher in publishers {

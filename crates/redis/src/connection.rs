@@ -21,10 +21,6 @@ use super::{refusal, script};
 use parking_lot::Mutex;
 use sse_broadcaster::internal::Backoff;
 
-/// How long a connection may take to be made, with its authentication.
-const CONNECT_WITHIN: Duration = Duration::from_secs(1);
-/// How long a reply may take on a connection that nothing blocks.
-pub(super) const REPLY_WITHIN: Duration = Duration::from_secs(1);
 /// How often an idle connection is checked for a response.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
@@ -39,6 +35,8 @@ pub(crate) struct Address {
     client: Client,
     text: String,
     made: Arc<AtomicU64>,
+    /// How long a connection may take to be made, with its authentication, and a reply on one that nothing blocks.
+    pub(super) timeout: Duration,
 }
 
 /// The run id of a server process; 0 where it may not be asked for.
@@ -72,7 +70,7 @@ pub(super) fn line_of<'a>(info: &'a str, name: &str) -> Option<&'a str> {
 }
 
 impl Address {
-    pub(super) fn parse(url: &str) -> Result<Self, BadUrl> {
+    pub(super) fn parse(url: &str, timeout: Duration) -> Result<Self, BadUrl> {
         // What the library says of a URL may repeat it, with the password.
         let client = Client::open(url).map_err(|_| BadUrl("this is no URL of Redis".into()))?;
         let info = client.get_connection_info();
@@ -89,6 +87,7 @@ impl Address {
             client,
             text,
             made: Arc::default(),
+            timeout,
         })
     }
 
@@ -98,14 +97,14 @@ impl Address {
             script::load_all(&mut connected.multiplexed).await?;
             Ok(connected)
         };
-        timeout(CONNECT_WITHIN, connecting)
+        timeout(self.timeout, connecting)
             .await
             .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
     }
 
     async fn open(&self, reply_within: Duration) -> Result<Connection, RedisError> {
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_WITHIN))
+            .set_connection_timeout(Some(self.timeout))
             .set_response_timeout(Some(reply_within));
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         let mut multiplexed = self
@@ -122,7 +121,7 @@ impl Address {
 
     /// The primary that a new connection leads to, if there is one.
     pub(super) async fn leads_to(&self) -> Option<Server> {
-        let opened = timeout(CONNECT_WITHIN, self.open(REPLY_WITHIN)).await;
+        let opened = timeout(self.timeout, self.open(self.timeout)).await;
         Some(opened.ok()?.ok()?.server)
     }
 }
@@ -192,7 +191,7 @@ impl SharedConnection {
         let mut backoff = Backoff::default();
         loop {
             let connected = tokio::select! {
-                connected = address.connect(REPLY_WITHIN) => connected,
+                connected = address.connect(address.timeout) => connected,
                 // What is under way may be waiting for a reply that was lost.
                 () = self.hint.notified() => continue,
             };

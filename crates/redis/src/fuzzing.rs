@@ -2,6 +2,8 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a panic is a finding")]
 
+use std::time::Duration;
+
 use ::redis::{Arg, Cmd, Value};
 
 use crate::{connection::Address, entry};
@@ -35,5 +37,5 @@ pub fn url(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else {
         return;
     };
-    let _ = Address::parse(text);
+    let _ = Address::parse(text, Duration::from_secs(1));
 }

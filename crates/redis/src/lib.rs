@@ -101,8 +101,9 @@ impl Redis {
             prefix,
             retention,
             window,
+            timeout,
         } = options;
-        let address = Address::parse(&url)?;
+        let address = Address::parse(&url, timeout)?;
         if prefix.is_empty() || prefix.contains(['{', '}']) {
             return Err(BadUrl(
                 "the prefix of the keys is some text without braces".into(),

@@ -1,11 +1,13 @@
 //! Where the log is, and what is kept.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use sse_broadcaster::history::Retention;
 
 /// What [`RedisOptions::new`] begins the log's keys with.
 const PREFIX: &str = "sse-broadcaster";
+/// How long Redis may take to respond, by default.
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Where the log is, and what is kept. Built by [`RedisOptions::new`] and the methods that change it.
 #[derive(Clone)]
@@ -19,6 +21,9 @@ pub struct RedisOptions {
     pub retention: Retention,
     /// What this node's memory holds of it; its bytes are those of memory.
     pub window: Retention,
+    /// How long Redis may take to respond, or to accept a connection, until this node takes it for unreachable; one
+    /// second by default.
+    pub timeout: Duration,
 }
 
 impl RedisOptions {
@@ -29,6 +34,7 @@ impl RedisOptions {
             prefix: PREFIX.to_owned(),
             retention: Retention::default(),
             window: Retention::default(),
+            timeout: TIMEOUT,
         }
     }
 
@@ -52,6 +58,13 @@ impl RedisOptions {
         self.window = window;
         self
     }
+
+    /// Sets [`timeout`](Self::timeout).
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
 }
 
 impl fmt::Debug for RedisOptions {
@@ -61,6 +74,7 @@ impl fmt::Debug for RedisOptions {
             .field("prefix", &self.prefix)
             .field("retention", &self.retention)
             .field("window", &self.window)
+            .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
 }

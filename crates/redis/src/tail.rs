@@ -16,7 +16,7 @@ use super::{
     script, settings,
     shared::Shared,
 };
-use polling::{FIRST_ENTRIES, REPLY_WITHIN};
+use polling::{BLOCK, FIRST_ENTRIES};
 use sse_broadcaster::event::EventId;
 use sse_broadcaster::internal::{Backoff, Followed, first_sequence};
 
@@ -70,7 +70,8 @@ impl Tail {
         &mut self,
         backoff: &mut Backoff,
     ) -> Result<std::convert::Infallible, RedisError> {
-        let connected = self.shared.address.connect(REPLY_WITHIN).await?;
+        let address = &self.shared.address;
+        let connected = address.connect(BLOCK + address.timeout).await?;
         let mut connection = connected.multiplexed;
         (self.server, self.number) = (connected.server, connected.number);
         self.step = FIRST_ENTRIES;

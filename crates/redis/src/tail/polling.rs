@@ -8,9 +8,7 @@ use super::Tail;
 use crate::{entry::Entry, poll::Poll};
 
 /// How long the tail waits for an entry: the log itself is polled as often.
-const BLOCK: Duration = Duration::from_secs(1);
-/// How long its reply may take; longer than it waits.
-pub(super) const REPLY_WITHIN: Duration = Duration::from_secs(2);
+pub(super) const BLOCK: Duration = Duration::from_secs(1);
 /// Most entries of one poll; fewer while they are large, so that a poll is about [`POLL_BYTES`].
 const MAX_ENTRIES: usize = 256;
 pub(super) const FIRST_ENTRIES: usize = 16;

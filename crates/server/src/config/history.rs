@@ -1,6 +1,7 @@
 //! The settings of history: what it keeps, and where.
 
 use std::{
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -86,6 +87,11 @@ pub struct HistoryConfig {
     )]
     pub postgres_schema: String,
 
+    /// How long Redis or PostgreSQL may take to respond until the node takes it for unreachable and refuses publishes
+    /// [default: 1s for Redis, 2s for PostgreSQL]
+    #[arg(long, env = "SSE_BROADCASTER_HISTORY_TIMEOUT", value_name = "DURATION", value_parser = history_timeout)]
+    pub history_timeout: Option<Duration>,
+
     /// Most events that history keeps [default: 100000 in memory, 1000000 in a log]
     #[arg(long, env = "SSE_BROADCASTER_HISTORY_EVENTS", value_name = "N")]
     pub history_events: Option<usize>,
@@ -126,6 +132,20 @@ pub struct HistoryConfig {
 
 /// At lower rates the pings of a stream would be late.
 const MIN_REPLAY_BYTES_PER_SECOND: u64 = 100_000;
+
+/// Shorter, and every collection of the database's garbage would be an outage; longer, and publishers would wait for what
+/// is gone.
+const HISTORY_TIMEOUTS: RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(60);
+
+fn history_timeout(text: &str) -> Result<Duration, String> {
+    let timeout = duration(text)?;
+    if HISTORY_TIMEOUTS.contains(&timeout) {
+        return Ok(timeout);
+    }
+    let (min, max) = HISTORY_TIMEOUTS.into_inner();
+    Err(format!("the timeout is between {min:?} and {max:?}"))
+}
 
 fn replay_rate(text: &str) -> Result<u64, String> {
     match size::parse(text)? {

@@ -39,6 +39,11 @@ impl Config {
                 !is_disk,
                 "without --data-dir",
             ),
+            Rule::new(
+                &["history-timeout"],
+                !is_redis && !is_postgres,
+                "without --redis-url or --postgres-url",
+            ),
             Rule::new(&["redis-prefix"], !is_redis, "without --redis-url"),
             Rule::new(&["postgres-schema"], !is_postgres, "without --postgres-url"),
             Rule::new(

@@ -114,10 +114,13 @@ async fn open_postgres(config: &Config, url: &Secret) -> Result<Opened, ServeErr
 /// # Errors
 /// For a URL that is not one of Redis.
 pub(super) fn connect_to_redis(config: &Config, url: &Secret) -> Result<Redis, BadSetting> {
-    let options = RedisOptions::new(url.expose())
+    let mut options = RedisOptions::new(url.expose())
         .prefix(config.history.redis_prefix.clone())
         .retention(config.history.retention())
         .window(config.history.window());
+    if let Some(timeout) = config.history.history_timeout {
+        options = options.timeout(timeout);
+    }
     Redis::connect(options).map_err(|bad| BadSetting(format!("--redis-url: {bad}")))
 }
 
@@ -127,11 +130,14 @@ pub(super) fn connect_to_redis(config: &Config, url: &Secret) -> Result<Redis, B
 /// For a URL that is not one of PostgreSQL, a name that cannot be a schema, and a setting that needs another history.
 pub(super) fn connect_to_postgres(config: &Config, url: &Secret) -> Result<Postgres, BadSetting> {
     refuse_what_is_not_shared(config)?;
-    let options = PostgresOptions::new(url.expose())
+    let mut options = PostgresOptions::new(url.expose())
         .schema(config.history.postgres_schema.clone())
         .retention(config.history.retention())
         .window(config.history.window())
         .max_event_bytes(config.max_event_bytes);
+    if let Some(timeout) = config.history.history_timeout {
+        options = options.timeout(timeout);
+    }
     Postgres::connect(options).map_err(|bad| BadSetting(format!("--postgres-url: {bad}")))
 }
 
