@@ -19,6 +19,7 @@ mod inner;
 #[cfg(all(test, shuttle))]
 mod interleavings;
 mod item;
+mod observer;
 mod options;
 mod peer;
 mod ping;
@@ -66,6 +67,7 @@ pub use encoded_stream::{Disconnected, EncodedStream, MAX_PIECE_BYTES, Part};
 pub use error::{PublishError, StartError, SubscribeError};
 pub use history_reader::{HistoryReader, Missing};
 pub use item::{Events, Item};
+pub use observer::{Append, Delivery, TraceObserver};
 pub use options::{MIN_WINDOW_EVENTS, MIN_WINDOW_LARGEST, Options};
 pub use replay::buffers::ReplayBuffers;
 pub use snapshot::{Snapshot, Snapshots};
@@ -123,8 +125,7 @@ impl Broadcaster {
         let window = history.tail();
         options.check_window(window.retention())?;
         let stats = Arc::new(Stats::default());
-        let keeps_connections = options.connections;
-        let new_shard = |_| Arc::new(Shard::new(&window, Arc::clone(&stats), keeps_connections));
+        let new_shard = |_| Arc::new(Shard::new(&window, Arc::clone(&stats), &options));
         let shards: Arc<[Arc<Shard>]> = (0..options.shards.max(1)).map(new_shard).collect();
         let quota = Arc::new(PublishQuota::new(Arc::clone(&window), Arc::clone(&shards)));
         let is_first = window.follow(Following {

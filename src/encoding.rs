@@ -10,7 +10,10 @@ use std::{any::Any, any::TypeId, fmt, sync::Arc};
 
 use bytes::Bytes;
 
-pub use self::{json::Json, sse::Sse};
+pub use self::{
+    json::{Json, TracedJson},
+    sse::Sse,
+};
 use crate::{
     event::{EventId, Fields, Stored},
     sse::{Frame, Notice},

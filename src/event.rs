@@ -14,6 +14,7 @@ mod packed;
 mod selector;
 mod stored;
 mod topics;
+mod traceparent;
 
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ pub use packed::Fetched;
 pub use selector::{SelectedTopics, Selector};
 pub use stored::Stored;
 pub use topics::MAX_TOPICS;
+pub use traceparent::{InvalidTraceparent, Traceparent};
 
 /// What is published. Built by [`Event::builder`]; it never changes.
 ///
@@ -65,8 +67,11 @@ pub struct Event {
     data: Box<str>,
     idempotency_key: Option<IdempotencyKey>,
     alias: Option<Alias>,
-    retry_ms: Option<u64>,
+    /// `u32`, so that an event without a trace is as small as before there were any.
+    retry_ms: Option<u32>,
     private: bool,
+    /// Most events have none.
+    traceparent: Option<Box<Traceparent>>,
 }
 
 impl Event {
@@ -103,19 +108,35 @@ impl Event {
     /// The reconnection time that the event sets, in whole milliseconds; at most [`MAX_RETRY`].
     #[must_use]
     pub fn retry(&self) -> Option<Duration> {
-        self.retry_ms.map(Duration::from_millis)
+        self.retry_ms().map(Duration::from_millis)
     }
 
     /// The same in milliseconds; at most [`MAX_RETRY`].
     #[must_use]
     pub fn retry_ms(&self) -> Option<u64> {
-        self.retry_ms
+        self.retry_ms.map(u64::from)
     }
 
     /// Given only to subscribers whose [`Selector`] admits private events.
     #[must_use]
     pub fn is_private(&self) -> bool {
         self.private
+    }
+
+    /// The trace that it was published in, if that was sampled.
+    #[must_use]
+    pub fn traceparent(&self) -> Option<&Traceparent> {
+        self.traceparent.as_deref()
+    }
+
+    /// The same event in this trace, unless it is in one already or this one is not sampled.
+    #[must_use]
+    pub fn in_trace(mut self, traceparent: Option<Traceparent>) -> Self {
+        if self.traceparent.is_none() {
+            let sampled = traceparent.filter(Traceparent::is_sampled);
+            self.traceparent = sampled.map(Box::new);
+        }
+        self
     }
 
     /// Whether it finishes its topics: see [`EventBuilder::finish`].

@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use super::error::StartError;
+use super::{error::StartError, observer::TraceObserver};
 use crate::{event::Event, history::Retention, sse::PositionCipher};
 
 /// Fewest events that the window must have room for.
@@ -46,6 +46,8 @@ pub struct Options {
     /// Whether it is kept who is at the other end of each stream, for
     /// [`Broadcaster::connections`](super::Broadcaster::connections): some 90 bytes for each; not unless set.
     pub connections: bool,
+    /// Is told what happens to traced events; nobody unless set.
+    pub observer: Option<Arc<dyn TraceObserver>>,
 }
 
 impl Default for Options {
@@ -60,6 +62,7 @@ impl Default for Options {
             replay_buffer_bytes: 64 << 20,
             position_cipher: None,
             connections: false,
+            observer: None,
         }
     }
 }
@@ -139,6 +142,15 @@ impl Options {
     pub fn connections(self, connections: bool) -> Self {
         Self {
             connections,
+            ..self
+        }
+    }
+
+    /// Sets [`observer`](Self::observer).
+    #[must_use]
+    pub fn observer(self, observer: Arc<dyn TraceObserver>) -> Self {
+        Self {
+            observer: Some(observer),
             ..self
         }
     }

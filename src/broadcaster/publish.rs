@@ -1,8 +1,8 @@
 use std::time::Instant;
 
-use super::{Broadcaster, PublishError, replay::origin::find_event, size::Size};
+use super::{Broadcaster, PublishError, observer::Append, replay::origin::find_event, size::Size};
 use crate::{
-    event::{Event, EventId, IdempotencyKey, Topic},
+    event::{Event, EventId, IdempotencyKey, Topic, Traceparent},
     history::{AppendError, Appended, Batch, ReservationGuard},
 };
 
@@ -35,14 +35,38 @@ impl Broadcaster {
             Vec::new()
         };
         let head = inner.window.head().id;
+        let (traceparent, events) = (batch.traceparent, batch.events.len());
+        let started = Instant::now();
         let appended = inner
             .history
             .append(batch, ReservationGuard::new(reservation))
-            .await?;
+            .await
+            .map_err(PublishError::from);
+        if let Some(traceparent) = traceparent {
+            self.report_append(&traceparent, started, events, &appended);
+        }
+        let appended = appended?;
         self.check_repeats(&keyed, &appended.ids, head).await?;
         inner.stats.published.add(appended.ids.len() as u64);
         inner.stats.publish_latency.observe(called.elapsed());
         Ok(appended)
+    }
+
+    fn report_append(
+        &self,
+        traceparent: &Traceparent,
+        started: Instant,
+        events: usize,
+        appended: &Result<Appended, PublishError>,
+    ) {
+        if let Some(observer) = &self.inner.options.observer {
+            observer.appended(&Append {
+                traceparent,
+                started,
+                events,
+                result: appended.as_ref().map_err(Clone::clone),
+            });
+        }
     }
 
     /// Keys are common to all publishers. Where not all may read everything, one that used the key of another's event must

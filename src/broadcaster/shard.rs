@@ -34,7 +34,7 @@ use self::{
     connections::Connections, index::TopicIndex, positions::Positions, sender_indexes::SenderIndex,
     slice::WindowSlice,
 };
-use super::{size::Size, stats::Stats};
+use super::{observer::TraceObserver, options::Options, size::Size, stats::Stats};
 use crate::{
     event::Selector,
     history::{LogPosition, Window},
@@ -63,6 +63,8 @@ pub(super) struct Shard {
     stats: Arc<Stats>,
     /// Whether `ShardState::connections` is there.
     keeps_connections: bool,
+    /// Is told of traced events that walks have passed.
+    observer: Option<Arc<dyn TraceObserver>>,
 }
 
 /// What walks, joins and polls share beside the senders.
@@ -85,8 +87,9 @@ struct ShardState {
 }
 
 impl Shard {
-    pub(super) fn new(window: &Window, stats: Arc<Stats>, keeps_connections: bool) -> Self {
+    pub(super) fn new(window: &Window, stats: Arc<Stats>, options: &Options) -> Self {
         let position = window.head();
+        let keeps_connections = options.connections;
         Self {
             senders: Mutex::new(Vec::new()),
             state: Mutex::new(ShardState {
@@ -108,6 +111,7 @@ impl Shard {
             walked_bytes: AtomicU64::new(position.bytes),
             stats,
             keeps_connections,
+            observer: options.observer.clone(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Alias, Event, EventName, IdempotencyKey, Invalid, Topic,
+    Alias, Event, EventName, IdempotencyKey, Invalid, Topic, Traceparent,
     topics::{Topics, parse_topics},
 };
 
@@ -32,6 +32,7 @@ pub struct EventBuilder {
     retry: Option<Duration>,
     private: bool,
     finishes: bool,
+    traceparent: Option<Traceparent>,
 }
 
 impl EventBuilder {
@@ -91,6 +92,13 @@ impl EventBuilder {
     #[must_use]
     pub fn private(mut self) -> Self {
         self.private = true;
+        self
+    }
+
+    /// Sets the trace that the event is published in. It is kept only if it is sampled: nobody has the spans of another.
+    #[must_use]
+    pub fn traceparent(mut self, traceparent: Traceparent) -> Self {
+        self.traceparent = Some(traceparent).filter(Traceparent::is_sampled);
         self
     }
 
@@ -166,8 +174,9 @@ impl EventBuilder {
             alias: self.alias.as_deref().map(Alias::new).transpose()?,
             retry_ms: self
                 .retry
-                .map(|r| u64::try_from(r.as_millis()).unwrap_or(u64::MAX)),
+                .map(|r| u32::try_from(r.as_millis()).unwrap_or(u32::MAX)),
             private: self.private,
+            traceparent: self.traceparent.map(Box::new),
         })
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::{Alias, Event, EventName, FINISHED, IdempotencyKey, Topic};
+use super::{Alias, Event, EventName, FINISHED, IdempotencyKey, Topic, Traceparent};
 
 /// What an event counts in a log beside its text: ids, pointers, entries in indexes.
 const EVENT_OVERHEAD_BYTES: usize = 256;
@@ -35,6 +35,7 @@ pub struct Fields<'a> {
     pub(crate) alias: Option<&'a str>,
     pub(crate) retry_ms: Option<u64>,
     pub(crate) private: bool,
+    pub(crate) traceparent: Option<Traceparent>,
 }
 
 impl<'a> Fields<'a> {
@@ -47,6 +48,7 @@ impl<'a> Fields<'a> {
             alias: event.alias().map(Alias::as_str),
             retry_ms: event.retry_ms(),
             private: event.is_private(),
+            traceparent: event.traceparent().copied(),
         }
     }
 
@@ -90,6 +92,12 @@ impl<'a> Fields<'a> {
     #[must_use]
     pub fn is_private(&self) -> bool {
         self.private
+    }
+
+    /// See [`Event::traceparent`].
+    #[must_use]
+    pub fn traceparent(&self) -> Option<Traceparent> {
+        self.traceparent
     }
 
     pub(crate) fn finishes(&self) -> bool {

@@ -3,7 +3,7 @@
 //! An event's share is estimated from the sizes of what it is kept in, as the allocator rounds them up, with room for
 //! collections that grow by doubling.
 
-use super::{Alias, Event, EventName, MAX_NAME_BYTES, Stored, Topic};
+use super::{Alias, Event, EventName, MAX_NAME_BYTES, Stored, Topic, Traceparent};
 
 /// An event's entry in the window, and what it is kept in beside its text.
 const STORED_BYTES: usize = 9 * (size_of::<Stored>() + 16) / 8 + 16 + 64;
@@ -17,6 +17,8 @@ pub(crate) const NEW_TOPIC_BYTES: usize = 160;
 const KEY_OVERHEAD_BYTES: usize = 96;
 /// An alias's entry among all.
 const ALIAS_OVERHEAD_BYTES: usize = 64;
+/// The trace of an event that has one, as the allocator rounds it up.
+const TRACEPARENT_BYTES: usize = size_of::<Traceparent>().next_multiple_of(16);
 /// What an encoding takes beside the text, and its entry among those that are kept.
 const ENCODED_OVERHEAD_BYTES: usize = 64 + 64 + 64;
 
@@ -32,6 +34,7 @@ impl Event {
         });
         let alias = self.alias.as_ref().map(Alias::as_str);
         let alias = alias.map_or(0, |alias| ALIAS_OVERHEAD_BYTES + text(alias));
+        let traceparent = self.traceparent.as_ref().map_or(0, |_| TRACEPARENT_BYTES);
         STORED_BYTES
             + topics
                 .map(|topic| TOPIC_OVERHEAD_BYTES + text(topic.as_str()))
@@ -39,6 +42,7 @@ impl Event {
             + name
             + idempotency_key
             + alias
+            + traceparent
             + self.data.len()
             + self.data.len() / 8
             + self.encoded_bytes()
@@ -62,6 +66,6 @@ impl Event {
         let names = TOPIC_OVERHEAD_BYTES + NEW_TOPIC_BYTES + KEY_OVERHEAD_BYTES;
         let texts = 3 * TEXT_OVERHEAD_BYTES + 4 * MAX_NAME_BYTES;
         let data = data_bytes + data_bytes / 8;
-        STORED_BYTES + names + texts + 2 * data + ENCODED_OVERHEAD_BYTES
+        STORED_BYTES + names + texts + TRACEPARENT_BYTES + 2 * data + ENCODED_OVERHEAD_BYTES
     }
 }

@@ -1,20 +1,24 @@
 //! Events as bytes, as a log keeps them. Fields are read in place, so that a replay builds no event
 //! that it does not need.
 //!
-//! Flags, the reconnection time (u64) where there is one, the number of topics, each topic, the name, the
+//! Flags, the reconnection time (u64) and the trace where there are such, the number of topics, each topic, the name, the
 //! idempotency key and the alias where there are such, each after its length (u16), and the data; big-endian.
 
 use std::sync::OnceLock;
 
 use bytes::Bytes;
 
-use super::{Alias, Event, EventId, EventName, Fields, IdempotencyKey, Topic};
+use super::{
+    Alias, Event, EventId, EventName, Fields, IdempotencyKey, Topic, Traceparent,
+    traceparent::PACKED_BYTES,
+};
 
 const PRIVATE: u8 = 1;
 const NAMED: u8 = 2;
 const KEYED: u8 = 4;
 const RETRY: u8 = 8;
 const ALIASED: u8 = 16;
+const TRACED: u8 = 32;
 
 impl Event {
     /// Appends the event to `out`; [`Fields::checked`] reads it back.
@@ -25,10 +29,14 @@ impl Event {
                 | flag(self.name.is_some(), NAMED)
                 | flag(self.idempotency_key.is_some(), KEYED)
                 | flag(self.retry_ms.is_some(), RETRY)
-                | flag(self.alias.is_some(), ALIASED),
+                | flag(self.alias.is_some(), ALIASED)
+                | flag(self.traceparent.is_some(), TRACED),
         );
-        if let Some(retry) = self.retry_ms {
+        if let Some(retry) = self.retry_ms() {
             out.extend_from_slice(&retry.to_be_bytes());
+        }
+        if let Some(traceparent) = &self.traceparent {
+            out.extend_from_slice(&traceparent.pack());
         }
         out.push(u8::try_from(self.topics.len()).unwrap_or(u8::MAX));
         for text in self.names() {
@@ -48,8 +56,9 @@ impl Event {
             data: fields.data().into(),
             idempotency_key: fields.idempotency_key.map(IdempotencyKey::unchecked),
             alias: fields.alias.map(Alias::unchecked),
-            retry_ms: fields.retry_ms,
+            retry_ms: fields.retry_ms.and_then(|ms| u32::try_from(ms).ok()),
             private: fields.private,
+            traceparent: fields.traceparent.map(Box::new),
         }
     }
 }
@@ -81,6 +90,9 @@ impl<'a> Fields<'a> {
         };
         if has(RETRY) {
             fields.retry_ms = Some(u64::from_be_bytes(take(&mut rest, 8)?.try_into().ok()?));
+        }
+        if has(TRACED) {
+            fields.traceparent = Some(Traceparent::unpack(take(&mut rest, PACKED_BYTES)?)?);
         }
         for _ in 0..take(&mut rest, 1)?[0] {
             fields.topics.push(text(&mut rest)?);
@@ -180,6 +192,7 @@ mod tests {
             .idempotency_key("own")
             .alias("urn:x")
             .retry(Duration::from_secs(3))
+            .traceparent(Traceparent::new([1; 16], [2; 8], true).unwrap())
             .private()
             .build()
             .unwrap();

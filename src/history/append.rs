@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::event::{Event, EventId};
+use crate::event::{Event, EventId, Traceparent};
 
 /// What is appended in one step: events, and values to retain with them.
 ///
@@ -48,6 +48,8 @@ pub struct Batch {
     pub retain: Vec<Retain>,
     /// What has to hold, or nothing is written.
     pub preconditions: Vec<Precondition>,
+    /// The span that publishes, which [`Options::observer`](crate::Options::observer) is told of. Histories ignore it.
+    pub traceparent: Option<Traceparent>,
 }
 
 impl Batch {
@@ -62,6 +64,13 @@ impl Batch {
     #[must_use]
     pub fn precondition(mut self, precondition: Precondition) -> Self {
         self.preconditions.push(precondition);
+        self
+    }
+
+    /// Sets the span that publishes.
+    #[must_use]
+    pub fn traceparent(mut self, traceparent: Option<Traceparent>) -> Self {
+        self.traceparent = traceparent;
         self
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use ::redis::{Cmd, ErrorKind, RedisError, Value};
 
-use sse_broadcaster::event::{Event, EventId, Stored};
+use sse_broadcaster::event::{Alias, Event, EventId, Stored};
 
 /// Between a field's parts; no name or topic holds it.
 const SEPARATOR: char = '\n';
@@ -41,10 +41,11 @@ pub(super) fn add(call: &mut Cmd, event: &Event) {
     call.arg(more(event));
 }
 
-/// Name, retry, whether it is private, and the alias, as far as they are there.
+/// Name, retry, whether it is private, the alias, and the trace, as far as they are there.
 fn more(event: &Event) -> String {
     let is_plain = event.name().is_none() && event.retry_ms().is_none();
-    if is_plain && !event.is_private() && event.alias().is_none() {
+    let has_further = event.alias().is_some() || event.traceparent().is_some();
+    if is_plain && !event.is_private() && !has_further {
         return String::new();
     }
     let name = event
@@ -55,10 +56,16 @@ fn more(event: &Event) -> String {
         .map(|ms| ms.to_string())
         .unwrap_or_default();
     let private = if event.is_private() { "p" } else { "" };
-    match event.alias() {
-        None => [name, &retry, private].join("\n"),
-        Some(alias) => [name, &retry, private, alias.as_str()].join("\n"),
+    let mut more = [name, &retry, private].join("\n");
+    if has_further {
+        more.push(SEPARATOR);
+        more.push_str(event.alias().map_or("", Alias::as_str));
     }
+    if let Some(traceparent) = event.traceparent() {
+        more.push(SEPARATOR);
+        more.push_str(&traceparent.to_string());
+    }
+    more
 }
 
 /// One entry, as Redis gives it: topics, data and, where there are any, idempotency key, further fields, time and
@@ -101,8 +108,11 @@ impl Entry {
         if more.next() == Some("p") {
             event = event.private();
         }
-        if let Some(alias) = more.next() {
+        if let Some(alias) = more.next().filter(|alias| !alias.is_empty()) {
             event = event.alias(alias);
+        }
+        if let Some(traceparent) = more.next() {
+            event = event.traceparent(traceparent.parse().ok()?);
         }
         // Where the clock was behind the ids.
         let time_ms = match fields.next() {

@@ -5,6 +5,7 @@ use std::{sync::Arc, task::Waker};
 
 use super::{Shard, VISITS_PER_LOCK, sender_indexes::SenderIndex, slice::WindowSlice};
 use crate::{
+    broadcaster::observer::Delivery,
     event::EventId,
     history::{Limit, LogPosition, Window},
     sse::{Cursor, Sender},
@@ -30,6 +31,7 @@ struct Walk<'a> {
     is_done: bool,
     slice: Arc<WindowSlice>,
     before: LogPosition,
+    woken: usize,
 }
 
 impl Shard {
@@ -75,6 +77,7 @@ impl Shard {
             is_done: false,
             slice: Arc::clone(&state.slice),
             before,
+            woken: 0,
         })
     }
 
@@ -100,6 +103,7 @@ impl Shard {
             }
         }
         drop(senders);
+        walk.woken += wakers.len();
         wakers.into_iter().for_each(Waker::wake);
         walk.is_done = walk.next == end;
         !walk.is_done
@@ -156,6 +160,26 @@ impl Shard {
         }
         if let Some(overdue) = overdue {
             self.wake_overdue(overdue);
+        }
+        self.report_deliveries(walk);
+    }
+
+    fn report_deliveries(&self, walk: &Walk<'_>) {
+        let Some(observer) = self.observer.as_ref().filter(|_| walk.woken > 0) else {
+            return;
+        };
+        let events = &walk.slice.tail.events;
+        for stored in events {
+            if let Some(traceparent) = stored.event().traceparent() {
+                observer.delivered(&Delivery {
+                    traceparent,
+                    id: stored.id(),
+                    event: stored.event(),
+                    appended: stored.appended(),
+                    woken: walk.woken,
+                    events: events.len(),
+                });
+            }
         }
     }
 }
