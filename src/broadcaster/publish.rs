@@ -35,7 +35,8 @@ impl Broadcaster {
             Vec::new()
         };
         let head = inner.window.head().id;
-        let (traceparent, events) = (batch.traceparent, batch.events.len());
+        let traceparent = batch.traceparent.as_deref().copied();
+        let events = batch.events.len();
         let started = Instant::now();
         let appended = inner
             .history

@@ -49,7 +49,7 @@ pub struct Batch {
     /// What has to hold, or nothing is written.
     pub preconditions: Vec<Precondition>,
     /// The span that publishes, which [`Options::observer`](crate::Options::observer) is told of. Histories ignore it.
-    pub traceparent: Option<Traceparent>,
+    pub traceparent: Option<Box<Traceparent>>,
 }
 
 impl Batch {
@@ -69,8 +69,8 @@ impl Batch {
 
     /// Sets the span that publishes.
     #[must_use]
-    pub fn traceparent(mut self, traceparent: Option<Traceparent>) -> Self {
-        self.traceparent = traceparent;
+    pub fn traceparent(mut self, traceparent: Traceparent) -> Self {
+        self.traceparent = Some(traceparent.into());
         self
     }
 }

@@ -13,6 +13,7 @@
 //! - [`select`]: subscriptions by patterns of topics.
 //! - [`PublishRequest`], [`PublishMessage`]: events as a client sends them.
 //! - [`Uploads`]: the bounds that all request bodies share.
+//! - [`PublishTrace`], [`PublishTracer`]: the traces that publishes belong to, and who records them.
 //! - [`respond`]: the routes; [`Joining`]: a stream that is about to join topics with presence.
 
 #![deny(missing_docs)]
@@ -33,6 +34,7 @@ mod request;
 mod response;
 mod routes;
 mod state;
+mod traces;
 mod uploads;
 
 pub use accept::{PageFormat, accepted, accepted_of, accepts_event_stream};
@@ -60,4 +62,5 @@ pub use routes::{
     read_parameters, respond,
 };
 pub use state::AppState;
+pub use traces::{PublishSpan, PublishTrace, PublishTracer, TracedPublish};
 pub use uploads::{PART_TIMEOUT, Upload, UploadLimits, Uploads, Whole, read_whole};

@@ -279,6 +279,7 @@ fn reason(code: &'static str) -> &'static str {
         "invalid_last" => "last takes a number of events",
         "invalid_until" => "until takes head",
         "invalid_limit" => "limit takes a number of events from 1 to 10000",
+        "invalid_traceparent" => "traceparent takes true or false, and true needs format=json",
         "invalid_heartbeat" => "heartbeat takes a time from 1s to 1h, as in 15s",
         "invalid_topic" => "a topic is a text of 1 to 256 bytes without * and {, or * for all",
         "too_many_topics" => "a stream has 100 topics at most; * asks for all",

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use crate::{
-    Access, Authorization, Gate, Permit, Refusal, RefusalCounts, RequestHead, UploadLimits,
-    Uploads, UserAgents, access::publisher,
+    Access, Authorization, Gate, Permit, PublishTracer, Refusal, RefusalCounts, RequestHead,
+    UploadLimits, Uploads, UserAgents, access::publisher,
 };
 use sse_broadcaster::broadcaster::Broadcaster;
 use sse_broadcaster_presence::Presence;
@@ -44,6 +44,8 @@ pub struct AppState {
     pub refusals: Arc<RefusalCounts>,
     /// What clients of open streams say that they are, where connections are kept.
     pub user_agents: Arc<UserAgents>,
+    /// Records spans of publishes; `None` if nobody does.
+    pub tracer: Option<Arc<dyn PublishTracer>>,
 }
 
 impl AppState {
@@ -59,6 +61,7 @@ impl AppState {
             uploads: Uploads::new(UploadLimits::default()),
             refusals: Arc::default(),
             user_agents: Arc::default(),
+            tracer: None,
         }
     }
 
@@ -116,6 +119,14 @@ impl AppState {
         Self { uploads, ..self }
     }
 
+    /// Sets who records spans of publishes. Beside it, [`Options::observer`](sse_broadcaster::Options::observer) is told
+    /// what follows.
+    #[must_use]
+    pub fn tracer(self, tracer: Arc<dyn PublishTracer>) -> Self {
+        let tracer = Some(tracer);
+        Self { tracer, ..self }
+    }
+
     /// The same state for the routes of one listener: `loopback_port` is its port if it listens on a loopback
     /// address. Counts and bounds are shared.
     #[must_use]
@@ -129,6 +140,7 @@ impl AppState {
             uploads: Arc::clone(&self.uploads),
             refusals: Arc::clone(&self.refusals),
             user_agents: Arc::clone(&self.user_agents),
+            tracer: self.tracer.clone(),
         }
     }
 }

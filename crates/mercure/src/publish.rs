@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use futures_util::Stream;
 use sse_broadcaster_access::issuer::Purpose;
-use sse_broadcaster_http::{AppState, Body, Refusal, RequestHead, Response, read_whole};
+use sse_broadcaster_http::{
+    AppState, Body, PublishTrace, Refusal, RequestHead, Response, read_whole,
+};
 
 use crate::{
     Hub, Version,
@@ -28,6 +30,7 @@ pub(crate) async fn respond<B, E>(
     address: &Address,
     request: &impl RequestHead,
     body: B,
+    trace: &mut PublishTrace,
 ) -> Result<Response, Failure>
 where
     B: Stream<Item = Result<Bytes, E>> + Unpin,
@@ -61,10 +64,11 @@ where
         let event = form.into_event()?;
         let alias = event.alias().map(|alias| alias.as_str().to_owned());
         request.set_committing(true);
-        let published = state.broadcaster.publish_one(event).await;
+        let published = state.broadcaster.publish(trace.batch(vec![event])).await;
         request.set_committing(false);
-        let position = published?;
-        Ok(alias.unwrap_or_else(|| id::encode(position)))
+        let ids = published?.ids;
+        trace.published(&ids);
+        Ok(alias.unwrap_or_else(|| ids.first().copied().map(id::encode).unwrap_or_default()))
     };
     let id = published
         .await

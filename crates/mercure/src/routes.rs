@@ -7,7 +7,7 @@ use http::{
     header::{self, HeaderValue},
 };
 use sse_broadcaster_http::{
-    AppState, OpenedStream, Refusal, RequestHead, Response, query, read_whole,
+    AppState, OpenedStream, PublishTrace, Refusal, RequestHead, Response, query, read_whole,
 };
 
 use crate::{
@@ -100,7 +100,14 @@ where
             let pairs = pairs_with_body(state, request, body).await?;
             subscribe::respond(hub, state, address, request, &pairs).await
         }
-        ("POST", Some("")) => publish::respond(hub, state, address, request, body).await,
+        ("POST", Some("")) => {
+            let mut trace = PublishTrace::begin(state, request, HUB_PATH);
+            let response = publish::respond(hub, state, address, request, body, &mut trace).await;
+            let response = response
+                .unwrap_or_else(|failure| failure.into_response(hub.default_version, address));
+            trace.end(&response);
+            Ok(response)
+        }
         ("OPTIONS", Some("")) => Ok(cors::options(state, request, HUB_METHODS)),
         (_, Some("")) => Err(Refusal::method_not_allowed(HUB_METHODS).into()),
         ("GET" | "HEAD", Some(below)) if is_subscriptions(below) => {

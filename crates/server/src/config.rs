@@ -14,6 +14,7 @@ mod secret_files;
 mod setting;
 pub(crate) mod similar;
 mod tokens;
+mod traces;
 mod without_effect;
 
 use std::{path::PathBuf, time::Duration};
@@ -34,6 +35,7 @@ pub(crate) use setting::{Kind, Setting};
 pub(crate) use sse_broadcaster_cli::{BadSetting, Secret};
 pub use tokens::TokenConfig;
 pub(crate) use tokens::{KeyLocation, TrustedIssuer};
+pub use traces::TraceConfig;
 
 /// Most worker threads.
 const MAX_WORKERS: i64 = 512;
@@ -208,6 +210,9 @@ pub struct Config {
 
     #[command(flatten)]
     pub mercure: MercureConfig,
+
+    #[command(flatten)]
+    pub traces: TraceConfig,
 
     /// After SIGTERM: how long to keep serving, while load balancers notice that the server is not ready
     #[arg(long, env = "SSE_BROADCASTER_DRAIN_DELAY", value_name = "DURATION", value_parser = duration,

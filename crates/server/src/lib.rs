@@ -7,6 +7,7 @@
 //! process    starts the server from its settings, and ends it
 //! http       connections: listeners, workers, routes, WebSockets
 //! metrics    GET /metrics
+//! traces     OpenTelemetry's spans of publishes and deliveries
 //! ```
 //!
 //! # How a request is served
@@ -32,5 +33,6 @@ mod config;
 mod http;
 mod metrics;
 mod process;
+mod traces;
 
 pub use commands::{Cli, parse};

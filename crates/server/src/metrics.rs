@@ -21,6 +21,7 @@ use prometheus_client::{
 
 use self::core::Core;
 pub(crate) use self::samples::{MAX_SAMPLES, Sample, Samples};
+use crate::traces::TraceStats;
 use sse_broadcaster::broadcaster::Broadcaster;
 use sse_broadcaster_http::AppState;
 
@@ -37,6 +38,7 @@ impl Metrics {
         broadcaster: &Broadcaster,
         direct: &Arc<AtomicUsize>,
         state: &AppState,
+        traces: Option<Arc<TraceStats>>,
     ) -> Self {
         let mut registry = Registry::with_prefix("sse_broadcaster");
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
@@ -47,6 +49,7 @@ impl Metrics {
             refusals: Arc::clone(&state.refusals),
             uploads: Arc::clone(&state.uploads),
             presence: state.presence.clone(),
+            traces,
         }));
         let mut process = Registry::default();
         process.register_collector(Box::new(process::Process::new()));

@@ -25,6 +25,8 @@ pub struct PageRequest {
     pub start: Start,
     /// Most events of the page: 1 to 10,000, 1,000 by default.
     pub limit: usize,
+    /// Whether events have the member `traceparent`.
+    pub traceparent: bool,
 }
 
 impl PageRequest {
@@ -63,6 +65,7 @@ impl PageRequest {
             selector: stream.selector,
             start,
             limit,
+            traceparent: stream.traceparent,
         })
     }
 }

@@ -11,12 +11,12 @@ use crate::{Client, Refusal};
 use sse_broadcaster::{
     Format,
     broadcaster::{Broadcaster, EncodedStream, Start, SubscribeError},
-    encoding::Encoder,
+    encoding::{Encoder, TracedJson},
     event::{Invalid, Selector},
 };
 
 /// The names of the parameters of a stream and of a page of history.
-pub const PARAMETERS: [&str; 11] = [
+pub const PARAMETERS: [&str; 12] = [
     "topic",
     "since",
     "last",
@@ -24,6 +24,7 @@ pub const PARAMETERS: [&str; 11] = [
     "until",
     "limit",
     "heartbeat",
+    "traceparent",
     LAST_ID_NAMES[0],
     LAST_ID_NAMES[1],
     LAST_ID_NAMES[2],
@@ -48,6 +49,8 @@ pub struct StreamRequest {
     pub(super) start: Start,
     until_head: bool,
     heartbeat: Option<Duration>,
+    /// Whether events have the member `traceparent`.
+    pub(super) traceparent: bool,
 }
 
 impl StreamRequest {
@@ -89,6 +92,12 @@ impl StreamRequest {
         })
     }
 
+    /// Whether each event is to have the trace that it was published in, as the member `traceparent`.
+    #[must_use]
+    pub fn wants_traceparent(&self) -> bool {
+        self.traceparent
+    }
+
     /// See [`Broadcaster::is_finished`].
     pub(crate) fn is_finished(&self, broadcaster: &Broadcaster) -> bool {
         broadcaster.is_finished(&self.selector, &self.start)
@@ -99,7 +108,11 @@ impl StreamRequest {
     /// # Errors
     /// See [`SubscribeError`].
     pub fn grant(self, broadcaster: &Broadcaster) -> Result<EncodedStream, SubscribeError> {
-        let encoder = self.format.unwrap_or_default().encoder();
+        let encoder = if self.traceparent {
+            &TracedJson
+        } else {
+            self.format.unwrap_or_default().encoder()
+        };
         self.grant_to(broadcaster, encoder)
     }
 
@@ -126,12 +139,13 @@ impl StreamRequest {
     /// ignored. An id has precedence over `since`, and that over `last`.
     ///
     /// # Errors
-    /// `invalid_since`, `invalid_last`, `invalid_format`, `invalid_until`, `invalid_heartbeat`, `invalid_topic` or
-    /// `too_many_topics`, with what would be right.
+    /// `invalid_since`, `invalid_last`, `invalid_format`, `invalid_until`, `invalid_heartbeat`, `invalid_traceparent`,
+    /// `invalid_topic` or `too_many_topics`, with what would be right.
     pub fn read(query: &str, header_id: Option<&[u8]>) -> Result<Self, Invalid> {
         let mut topics = Vec::new();
         let (mut since, mut last) = (None, None);
         let (mut format, mut until_head, mut heartbeat) = (None, false, None);
+        let mut traceparent = false;
         for (name, value) in
             query::lossy_pairs(query.as_bytes()).filter(|(_, value)| !value.is_empty())
         {
@@ -141,9 +155,13 @@ impl StreamRequest {
                 "last" => last = Some(value),
                 "format" => format = Some(read_format(&value)?),
                 "heartbeat" => heartbeat = Some(heartbeat::read(&value)?),
+                "traceparent" => traceparent = read_traceparent(&value)?,
                 "until" => until_head = read_until(&value)?,
                 _ => {}
             }
+        }
+        if traceparent && format == Some(Format::Sse) {
+            return Err(invalid_traceparent());
         }
         let id = last_event_id(query, header_id);
         let mut start = match (id, since, last) {
@@ -162,6 +180,7 @@ impl StreamRequest {
             start,
             until_head,
             heartbeat,
+            traceparent,
         })
     }
 }
@@ -172,6 +191,21 @@ fn read_format(text: &str) -> Result<Format, Invalid> {
         "json" => Ok(Format::Json),
         _ => Err(Invalid::new("invalid_format", "format is json or sse")),
     }
+}
+
+fn read_traceparent(text: &str) -> Result<bool, Invalid> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(invalid_traceparent()),
+    }
+}
+
+fn invalid_traceparent() -> Invalid {
+    Invalid::new(
+        "invalid_traceparent",
+        "traceparent is true or false, and true only with format=json, where it is a member of each event",
+    )
 }
 
 fn read_until(text: &str) -> Result<bool, Invalid> {
@@ -259,6 +293,8 @@ mod tests {
             ("last=some", "invalid_last"),
             ("format=xml", "invalid_format"),
             ("heartbeat=5ms", "invalid_heartbeat"),
+            ("traceparent=yes", "invalid_traceparent"),
+            ("traceparent=true&format=sse", "invalid_traceparent"),
         ] {
             let refused = StreamRequest::read(query, None).unwrap_err();
             assert_eq!(refused.code(), code);

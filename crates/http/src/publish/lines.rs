@@ -8,7 +8,7 @@ use super::{
     request::PublishRequest,
 };
 use crate::{
-    AppState, Permit, Progress, Refusal,
+    AppState, Permit, Progress, PublishTrace, Refusal,
     uploads::{Await, Upload},
 };
 use sse_broadcaster::{
@@ -26,11 +26,12 @@ pub(crate) async fn publish<B, E>(
     query: &PublishRequest,
     state: &AppState,
     permit: &Permit,
+    trace: &mut PublishTrace,
 ) -> Result<(u64, Option<String>), Refusal>
 where
     B: Stream<Item = Result<Bytes, E>> + Unpin,
 {
-    let mut lines = Lines::new(query, state, permit);
+    let mut lines = Lines::new(query, state, permit, trace);
     let mut rest = BytesMut::new();
     let max = max_object(state.broadcaster.options().max_event_bytes);
     let mut upload = Upload::begin(&state.uploads);
@@ -70,17 +71,24 @@ struct Lines<'a> {
     query: &'a PublishRequest,
     state: &'a AppState,
     permit: &'a Permit,
+    trace: &'a mut PublishTrace,
     line: u64,
     count: u64,
     last: Option<EventId>,
 }
 
 impl<'a> Lines<'a> {
-    fn new(query: &'a PublishRequest, state: &'a AppState, permit: &'a Permit) -> Self {
+    fn new(
+        query: &'a PublishRequest,
+        state: &'a AppState,
+        permit: &'a Permit,
+        trace: &'a mut PublishTrace,
+    ) -> Self {
         Self {
             query,
             state,
             permit,
+            trace,
             line: 0,
             count: 0,
             last: None,
@@ -136,7 +144,7 @@ impl<'a> Lines<'a> {
             return Err(PublishError::EventTooLarge { bytes, max }.into());
         }
         self.permit.check_event(&event)?;
-        Ok(Some(event))
+        Ok(Some(self.trace.adopt(event)))
     }
 
     async fn append(&mut self, events: Vec<Event>) -> Result<(), Refusal> {
@@ -144,8 +152,10 @@ impl<'a> Lines<'a> {
             return Ok(());
         }
         self.permit.check().map_err(|problem| self.stop(problem))?;
-        let appended = self.state.broadcaster.publish(events).await;
+        let batch = self.trace.batch(events);
+        let appended = self.state.broadcaster.publish(batch).await;
         let ids = appended.map_err(|error| self.stop(error.into()))?.ids;
+        self.trace.published(&ids);
         self.count += ids.len() as u64;
         self.last = ids.last().copied().or(self.last);
         Ok(())

@@ -10,7 +10,7 @@ use super::json::{JSON_LINE, twice};
 use crate::Refusal;
 use fields::{Field, FieldSet};
 use sse_broadcaster::{
-    event::{Event, FINISHED},
+    event::{Event, FINISHED, Traceparent},
     internal::Shown,
 };
 
@@ -35,6 +35,7 @@ pub struct PublishRequest {
     data: Option<String>,
     private: bool,
     finishes: bool,
+    traceparent: Option<Traceparent>,
 }
 
 impl PublishRequest {
@@ -151,6 +152,9 @@ impl PublishRequest {
         }
         if self.finishes {
             event = event.finish();
+        }
+        if let Some(traceparent) = self.traceparent {
+            event = event.traceparent(traceparent);
         }
         Ok(event.build()?)
     }

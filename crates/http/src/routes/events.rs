@@ -6,13 +6,14 @@ use http::StatusCode;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
-use super::finish::{TEXT, committing, finish_write};
+use super::finish::{TEXT, committing, finish_publish};
 use crate::{
     AppState, Permit, PublishRequest, Refusal, RequestHead,
     accept::{accepted, accepts_event_stream},
     json_line::json_line,
     publish::{BodyKind, form, max_json, objects, publish_lines, text},
     response::{self, EVENT_ID, JSON, Response, insert_id},
+    traces::PublishTrace,
     uploads::{Whole, read_whole},
 };
 use sse_broadcaster::{
@@ -28,25 +29,29 @@ pub(super) async fn post<B, E>(request: &impl RequestHead, body: B, state: &AppS
 where
     B: Stream<Item = Result<Bytes, E>> + Unpin,
 {
+    let mut trace = PublishTrace::begin(state, request, "/events");
     let response = async {
         let permit = state.may_publish(request).await?;
         check_accepted(request)?;
         let query = PublishRequest::from_query(request.query())?;
         match BodyKind::of(request)? {
             BodyKind::Lines => {
-                let (count, last_id) = publish_lines(body, &query, state, &permit).await?;
+                let (count, last_id) =
+                    publish_lines(body, &query, state, &permit, &mut trace).await?;
                 Ok(json(
                     &serde_json::json!({ "count": count, "last_id": last_id }),
                 ))
             }
-            kind => post_whole(request, body, &query, kind, state, &permit).await,
+            kind => post_whole(request, body, &query, kind, state, &permit, &mut trace).await,
         }
     };
-    finish_write(request, state, response.await)
+    let response = response.await;
+    finish_publish(request, state, trace, response)
 }
 
 /// Publishes the rest of the path. The response is that of the actix-web tutorial.
 pub(super) async fn get(request: &impl RequestHead, message: &str, state: &AppState) -> Response {
+    let mut trace = PublishTrace::begin(state, request, "/events/{message}");
     let response = async {
         let permit = state.may_publish(request).await?;
         if !state.gate.access().get_publishes {
@@ -62,14 +67,15 @@ pub(super) async fn get(request: &impl RequestHead, message: &str, state: &AppSt
             .with_query(&query)?
             .build()?;
         permit.check_event(&event)?;
-        let ids = commit(request, state, vec![event]).await?;
+        let ids = commit(request, state, &mut trace, vec![event]).await?;
         let mut response = response::with_body(TEXT, "msg sent".to_owned());
         if let Some(id) = ids.first() {
             insert_id(response.headers_mut(), EVENT_ID, &id.to_string());
         }
         Ok(response)
     };
-    finish_write(request, state, response.await)
+    let response = response.await;
+    finish_publish(request, state, trace, response)
 }
 
 /// Refuses a `POST` that asks for a stream: a client that subscribes by the wrong method would publish an empty
@@ -103,10 +109,13 @@ fn check_accepted(request: &impl RequestHead) -> Result<(), Refusal> {
 pub(super) async fn commit(
     request: &impl RequestHead,
     state: &AppState,
+    trace: &mut PublishTrace,
     events: Vec<Event>,
 ) -> Result<Vec<EventId>, PublishError> {
-    let appended = committing(request, state.broadcaster.publish(events));
-    Ok(appended.await?.ids)
+    let appended = committing(request, state.broadcaster.publish(trace.batch(events)));
+    let ids = appended.await?.ids;
+    trace.published(&ids);
+    Ok(ids)
 }
 
 fn json(body: &impl Serialize) -> Response {
@@ -160,6 +169,7 @@ async fn post_whole<B, E>(
     kind: BodyKind,
     state: &AppState,
     permit: &Permit,
+    trace: &mut PublishTrace,
 ) -> Result<Response, Refusal>
 where
     B: Stream<Item = Result<Bytes, E>> + Unpin,
@@ -182,7 +192,7 @@ where
     events
         .iter()
         .try_for_each(|event| permit.check_event(event))?;
-    let ids = commit(request, state, events).await?;
+    let ids = commit(request, state, trace, events).await?;
     if many {
         let ids: Vec<String> = ids.iter().map(EventId::to_string).collect();
         return Ok(json(&serde_json::json!({ "ids": ids })));

@@ -3,7 +3,7 @@
 use http::HeaderValue;
 
 use super::cors;
-use crate::{AppState, Refusal, RequestHead, response::Response};
+use crate::{AppState, Refusal, RequestHead, response::Response, traces::PublishTrace};
 
 /// The content type of text.
 pub(super) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -35,5 +35,17 @@ pub(super) fn finish_write(
 ) -> Response {
     let mut response = response.unwrap_or_else(Response::from);
     cors::admit_publisher(response.headers_mut(), &state.gate, request);
+    response
+}
+
+/// The same for a publish, whose span ends with it.
+pub(super) fn finish_publish(
+    request: &impl RequestHead,
+    state: &AppState,
+    trace: PublishTrace,
+    response: Result<Response, Refusal>,
+) -> Response {
+    let response = finish_write(request, state, response);
+    trace.end(&response);
     response
 }

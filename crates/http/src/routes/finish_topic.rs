@@ -6,11 +6,11 @@ use percent_encoding::percent_decode_str;
 
 use super::{
     events::{commit, one, read_body, requests},
-    finish::finish_write,
+    finish::finish_publish,
 };
 use crate::{
     AppState, PublishRequest, Refusal, RequestHead, publish::BodyKind, response::Response,
-    uploads::Whole,
+    traces::PublishTrace, uploads::Whole,
 };
 
 pub(super) const METHODS: &str = "POST, OPTIONS";
@@ -31,6 +31,7 @@ pub(super) async fn post<B, E>(
 where
     B: Stream<Item = Result<Bytes, E>> + Unpin,
 {
+    let mut trace = PublishTrace::begin(state, request, "/topics/{topic}/finish");
     let response = async {
         let permit = state.may_publish(request).await?;
         let topic = percent_decode_str(topic).decode_utf8();
@@ -54,7 +55,8 @@ where
         let sent = sent.unwrap_or_default().with_query(&query)?;
         let event = sent.finishing(topic.into_owned())?.build()?;
         permit.check_event(&event)?;
-        Ok(one(&commit(request, state, vec![event]).await?))
+        Ok(one(&commit(request, state, &mut trace, vec![event]).await?))
     };
-    finish_write(request, state, response.await)
+    let response = response.await;
+    finish_publish(request, state, trace, response)
 }

@@ -17,7 +17,8 @@ use crate::{
 };
 use sse_broadcaster::{
     broadcaster::{HistoryReader, PublishError},
-    encoding::Json,
+    encoding::{Json, TracedJson},
+    event::{EventId, Fields},
     history::{Found, Unavailable},
     sse::Frame,
 };
@@ -45,6 +46,7 @@ async fn page(
         selector,
         start,
         limit,
+        traceparent,
     } = read_parameters(request, PageRequest::read)?;
     let client = state
         .authorization
@@ -57,7 +59,12 @@ async fn page(
     let body = if request.method() == "HEAD" {
         Body::Empty
     } else {
-        Body::Page(Box::pin(write(reader, format)))
+        let text = if traceparent {
+            TracedJson::text
+        } else {
+            Json::text
+        };
+        Body::Page(Box::pin(write(reader, format, text)))
     };
     let mut response = response::of(StatusCode::OK, body);
     let headers = response.headers_mut();
@@ -71,6 +78,7 @@ async fn page(
 fn write(
     reader: HistoryReader,
     format: PageFormat,
+    text: EventText,
 ) -> impl Stream<Item = Result<Bytes, Unavailable>> {
     stream::try_unfold(
         (reader, Next::Beginning),
@@ -78,7 +86,10 @@ fn write(
             let (piece, next) = match next {
                 Next::Beginning => (begin(format, &reader), Next::Events { first: true }),
                 Next::Events { first } => match reader.next().await? {
-                    Some(events) => (lines(format, &events, first), Next::Events { first: false }),
+                    Some(events) => {
+                        let lines = lines(format, text, &events, first);
+                        (lines, Next::Events { first: false })
+                    }
                     None => (end(format, &reader), Next::Nothing),
                 },
                 Next::Nothing => return Ok(None),
@@ -87,6 +98,9 @@ fn write(
         },
     )
 }
+
+/// How an event is written.
+type EventText = fn(EventId, u64, &Fields<'_>) -> String;
 
 /// The part of a page that is next.
 enum Next {
@@ -109,7 +123,7 @@ fn begin(format: PageFormat, reader: &HistoryReader) -> String {
     }
 }
 
-fn lines(format: PageFormat, events: &[Found], mut first: bool) -> String {
+fn lines(format: PageFormat, text: EventText, events: &[Found], mut first: bool) -> String {
     let mut lines = String::new();
     for found in events {
         let separator = match format {
@@ -118,7 +132,7 @@ fn lines(format: PageFormat, events: &[Found], mut first: bool) -> String {
             PageFormat::Json => ",\n",
         };
         lines.push_str(separator);
-        let json = Json::text(found.id(), found.time_ms(), &found.fields());
+        let json = text(found.id(), found.time_ms(), &found.fields());
         lines.push_str(&json);
         if format == PageFormat::Lines {
             lines.push('\n');

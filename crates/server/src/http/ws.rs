@@ -33,9 +33,13 @@ use actix_web::{
 };
 
 use crate::http::ws::{
-    handler::Client, incoming::Incoming, messages::Messages, publish::Publisher, socket::Socket,
+    handler::Client,
+    incoming::Incoming,
+    messages::{Messages, TracedMessages},
+    publish::Publisher,
+    socket::Socket,
 };
-use sse_broadcaster::broadcaster::Transport;
+use sse_broadcaster::{broadcaster::Transport, encoding::Encoder};
 use sse_broadcaster_access::issuer::Purpose;
 use sse_broadcaster_actix::{
     AppState, Problem, Refusal,
@@ -45,8 +49,10 @@ use sse_broadcaster_http::{
     Joining, OpenedStream, Opening, StreamKind, StreamRequest, grant, read_parameters,
 };
 
+const PATH: &str = "/ws";
+
 pub(super) fn configure(config: &mut ServiceConfig, state: &Arc<AppState>) {
-    let socket = web::resource("/ws")
+    let socket = web::resource(PATH)
         .app_data(web::Data::from(Arc::clone(state)))
         .route(web::get().to(respond))
         .default_service(web::to(|| async {
@@ -92,8 +98,13 @@ async fn open(
         transport: Transport::WebSocket,
         joining: Joining::new(state, stream_request.selector(), &client),
     };
+    let encoder: &'static dyn Encoder = if stream_request.wants_traceparent() {
+        &TracedMessages
+    } else {
+        &Messages
+    };
     let opened = grant(&head, state, opening, || {
-        Ok(stream_request.grant_to(&state.broadcaster, &Messages)?)
+        Ok(stream_request.grant_to(&state.broadcaster, encoder)?)
     });
     let OpenedStream {
         stream,

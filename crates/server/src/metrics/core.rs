@@ -15,6 +15,7 @@ use prometheus_client::{
 };
 
 use super::{history, memory_limit::memory_limit, output::Out, presence};
+use crate::traces::TraceStats;
 use sse_broadcaster::broadcaster::{Broadcaster, Ended};
 use sse_broadcaster_http::{RefusalCounts, Uploads};
 use sse_broadcaster_presence::Presence;
@@ -26,6 +27,8 @@ pub(super) struct Core {
     pub(super) refusals: Arc<RefusalCounts>,
     pub(super) uploads: Arc<Uploads>,
     pub(super) presence: Option<Presence>,
+    /// `None` if no spans are sent.
+    pub(super) traces: Option<Arc<TraceStats>>,
 }
 
 impl Collector for Core {
@@ -38,12 +41,28 @@ impl Collector for Core {
         if let Some(presence) = &self.presence {
             presence::encode(&mut out, presence)?;
         }
+        if let Some(traces) = &self.traces {
+            encode_traces(&mut out, traces)?;
+        }
         if let Some(bytes) = memory_limit() {
             let help = "Memory that the process may take: that of the machine, or less by its control group";
             out.gauge("memory_limit_bytes", help, bytes)?;
         }
         history::encode(&mut out, &self.broadcaster)
     }
+}
+
+fn encode_traces(out: &mut Out<'_, '_>, traces: &TraceStats) -> fmt::Result {
+    out.counter(
+        "trace_spans",
+        "Spans that the collector has accepted",
+        traces.sent.load(Ordering::Relaxed),
+    )?;
+    out.counter(
+        "trace_spans_dropped",
+        "Spans that were dropped, since too many waited or the collector did not accept them",
+        traces.dropped.load(Ordering::Relaxed),
+    )
 }
 
 impl Core {

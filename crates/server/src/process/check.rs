@@ -6,7 +6,10 @@ use super::{
     admission::Admission, broadcaster_options::options, error::ServeError, history, logging,
     presence,
 };
-use crate::config::{Config, LogLocation};
+use crate::{
+    config::{Config, LogLocation},
+    traces,
+};
 
 /// Checks what the start would, but for what other programs decide: ports, the log, key sets by URL. Files with keys
 /// are read.
@@ -16,6 +19,7 @@ use crate::config::{Config, LogLocation};
 pub(crate) fn check(config: &mut Config) -> Result<(), ServeError> {
     logging::start(config)?;
     config.read_secret_files()?;
+    traces::check(config)?;
     let (mut addresses, admin) = config.addresses()?;
     addresses.extend(admin);
     actix_web::rt::System::new().block_on(async {

@@ -36,6 +36,7 @@ use crate::{
         workers::{self, Workers},
     },
     metrics::{Metrics, Samples},
+    traces::Traces,
 };
 use sse_broadcaster::broadcaster::Broadcaster;
 use sse_broadcaster_actix::{AppState, UploadLimits};
@@ -90,6 +91,7 @@ async fn run(
     report_unreachable(config, max_connections);
     let addresses = listeners.addresses();
     let (admission, files) = Admission::read(config, &addresses)?;
+    let traces = Traces::start(config)?;
     let opening = notifier.opening(OPEN_WITHIN);
     let opened = history::open(config).await?;
     let announcement = announcement(&opened.description, &listeners, &admission, config);
@@ -97,7 +99,7 @@ async fn run(
     let subscriptions = Arc::clone(&opened.subscriptions);
     let (nodes, kind) = (opened.nodes.clone(), opened.kind);
     let (broadcaster, revocations) =
-        start_broadcaster(config, opened, &admission, max_connections).await?;
+        start_broadcaster(config, opened, &admission, max_connections, traces.as_ref()).await?;
     drop(opening);
     if let Some(hub) = &admission.hub
         && config.mercure.mercure_subscriptions
@@ -106,15 +108,12 @@ async fn run(
     }
     let ready = Arc::new(AtomicBool::new(true));
     let direct = Arc::<AtomicUsize>::default();
-    let uploads = UploadLimits::default()
-        .bytes(config.upload_buffer_bytes)
-        .slow(connections.slow_uploads())
-        .idle_timeout(config.upload_idle_timeout);
     let state = AppState::new(&broadcaster)
         .access(admission.access)
         .authorization(admission.authorization)
-        .upload_limits(uploads);
+        .upload_limits(upload_limits(config, &connections));
     let state = presence::start(config, state, members)?;
+    let state = traced(state, traces.as_ref());
     let has_operators = state.authorization.has_operators();
     let history = HistorySettings {
         kind,
@@ -123,7 +122,12 @@ async fn run(
     let admin = has_operators.then(|| start_admin(&state, revocations, history, nodes));
     let status = Arc::new(Status {
         ready: Arc::clone(&ready),
-        metrics: Metrics::new(&broadcaster, &direct, &state),
+        metrics: Metrics::new(
+            &broadcaster,
+            &direct,
+            &state,
+            traces.as_ref().map(Traces::stats),
+        ),
         direct,
         broadcaster: broadcaster.clone(),
         admin,
@@ -169,6 +173,9 @@ async fn run(
     drop(supervision);
     workers.stop().await;
     presence::end(&state).await;
+    if let Some(traces) = traces {
+        traces.end().await;
+    }
     Ok(())
 }
 
@@ -191,6 +198,20 @@ fn report_unreachable(config: &Config, max_connections: usize) {
             "--max-subscribers {streams} cannot be reached: the limit of open files (ulimit -n) allows \
              {max_connections} connections"
         );
+    }
+}
+
+fn upload_limits(config: &Config, connections: &Connections) -> UploadLimits {
+    UploadLimits::default()
+        .bytes(config.upload_buffer_bytes)
+        .slow(connections.slow_uploads())
+        .idle_timeout(config.upload_idle_timeout)
+}
+
+fn traced(state: AppState, traces: Option<&Traces>) -> AppState {
+    match traces {
+        Some(traces) => traces.trace(state),
+        None => state,
     }
 }
 
@@ -259,12 +280,16 @@ async fn start_broadcaster(
     opened: history::Opened,
     admission: &Admission,
     max_connections: usize,
+    traces: Option<&Traces>,
 ) -> Result<(Broadcaster, Option<Arc<KeptRevocations>>), ServeError> {
     // Who only has tokens may never ask for them, and they take memory for each stream.
     let keeps_connections = admission.authorization.has_operator_keys();
     let mut options = options(config, max_connections).connections(keeps_connections);
     if admission.has_private_events(config) {
         options = options.position_cipher(opened.key_store.cipher().await?);
+    }
+    if let Some(traces) = traces {
+        options = traces.observe(options, opened.kind);
     }
     let broadcaster = Broadcaster::on(Arc::clone(&opened.history), options)?;
     let revocations = match &admission.revocations {

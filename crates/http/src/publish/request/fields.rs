@@ -11,10 +11,11 @@ pub(super) enum Field {
     Retry,
     Private,
     Finish,
+    Traceparent,
 }
 
 impl Field {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Topic,
         Self::Topics,
         Self::Event,
@@ -23,6 +24,7 @@ impl Field {
         Self::Retry,
         Self::Private,
         Self::Finish,
+        Self::Traceparent,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -35,13 +37,14 @@ impl Field {
             Self::Retry => "retry",
             Self::Private => "private",
             Self::Finish => "finish",
+            Self::Traceparent => "traceparent",
         }
     }
 }
 
 /// A set of fields. Each is a bit, since one is built for every event that is published.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct FieldSet(u8);
+pub(super) struct FieldSet(u16);
 
 impl FieldSet {
     pub(super) fn contains(self, field: Field) -> bool {
@@ -61,6 +64,6 @@ impl FieldSet {
     }
 }
 
-fn bit(field: Field) -> u8 {
+fn bit(field: Field) -> u16 {
     1 << field as u8
 }

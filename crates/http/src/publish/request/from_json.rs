@@ -37,7 +37,14 @@ impl PublishRequest {
         if json == "null"
             && matches!(
                 name,
-                "topic" | "topics" | "event" | "id" | "retry" | "private" | "finish"
+                "topic"
+                    | "topics"
+                    | "event"
+                    | "id"
+                    | "retry"
+                    | "private"
+                    | "finish"
+                    | "traceparent"
             )
         {
             return Ok(());
@@ -76,11 +83,16 @@ impl PublishRequest {
                 self.once(Field::Finish)?;
                 self.finishes = switch("finish", json)?;
             }
+            "traceparent" => {
+                self.once(Field::Traceparent)?;
+                // One that is not valid is ignored, as in a header.
+                self.traceparent = string("traceparent", json)?.parse().ok();
+            }
             _ => {
                 return Err(unknown(
                     name,
                     "the object",
-                    "topic, topics, event, data, id, retry, private, finish",
+                    "topic, topics, event, data, id, retry, private, finish, traceparent",
                 ));
             }
         }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use actix_web::web::Bytes;
 use serde::Serialize;
 use sse_broadcaster::{
-    encoding::{Encoder, Json},
+    encoding::{Encoder, Json, TracedJson},
     event::{EventId, Fields},
     sse::{Notice, Position, json},
 };
@@ -22,12 +22,22 @@ impl Encoder for Messages {
     }
 
     fn notice(&self, notice: &Notice) -> Bytes {
-        let Some(message) = Message::of(notice) else {
-            return Bytes::new();
-        };
-        let mut line = json(&message);
-        line.push('\n');
-        line.into()
+        Message::line(notice)
+    }
+}
+
+/// The same with the member `traceparent` in events.
+#[derive(Debug)]
+pub(super) struct TracedMessages;
+
+impl Encoder for TracedMessages {
+    fn event(&self, id: EventId, time_ms: u64, fields: &Fields<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(TracedJson::text(id, time_ms, fields).as_bytes());
+        out.push(b'\n');
+    }
+
+    fn notice(&self, notice: &Notice) -> Bytes {
+        Message::line(notice)
     }
 }
 
@@ -58,6 +68,16 @@ enum Detail<'a> {
 }
 
 impl<'a> Message<'a> {
+    /// The notice as a message; empty for one that is none.
+    fn line(notice: &'a Notice) -> Bytes {
+        let Some(message) = Self::of(notice) else {
+            return Bytes::new();
+        };
+        let mut line = json(&message);
+        line.push('\n');
+        line.into()
+    }
+
     fn of(notice: &'a Notice) -> Option<Self> {
         match notice {
             Notice::Connected(at) => Some(Self::new("connected", Some(*at), None)),

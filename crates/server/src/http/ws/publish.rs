@@ -1,10 +1,12 @@
 //! Publishes a message as `POST /events` does. The response is a message as well.
 
-use actix_web::web;
+use actix_web::{http::StatusCode, web};
 use serde::Serialize;
 
 use sse_broadcaster::event::{Event, EventId};
-use sse_broadcaster_http::{AppState, Permit, PublishMessage, Refusal, RequestHead, max_json};
+use sse_broadcaster_http::{
+    AppState, Permit, PublishMessage, PublishTrace, Refusal, RequestHead, max_json,
+};
 
 /// Longest message of a client that may not publish. It is read so that the refusal can be sent.
 const MAX_REFUSED_BYTES: usize = 64 << 10;
@@ -52,6 +54,7 @@ impl Publisher {
 
     /// Publishes a message, and returns the response as JSON.
     pub(super) async fn respond(&self, message: &[u8]) -> String {
+        let mut trace = PublishTrace::begin_message(&self.state, super::PATH);
         let (reference, ids) = match self.check() {
             Err(refused) => (PublishMessage::reference_of(message), Err(refused)),
             Ok(permit) => {
@@ -60,7 +63,7 @@ impl Publisher {
                     reference, events, ..
                 } = PublishMessage::parse(message, max_events);
                 let ids = match events {
-                    Ok(events) => self.publish(permit, events).await,
+                    Ok(events) => self.publish(permit, &mut trace, events).await,
                     Err(problem) => Err(problem),
                 };
                 (reference, ids.map_err(|problem| refusal(&problem)))
@@ -68,8 +71,12 @@ impl Publisher {
         };
         let reference = reference.as_deref();
         let response = match ids {
-            Ok(ids) => Response::Published { reference, ids },
+            Ok(ids) => {
+                trace.end_as(StatusCode::OK.as_u16(), None);
+                Response::Published { reference, ids }
+            }
             Err((status, code, detail)) => {
+                trace.end_as(status, Some(code));
                 self.state.refusals.count(status, code);
                 Response::Refused {
                     reference,
@@ -89,11 +96,17 @@ impl Publisher {
         Ok(permit)
     }
 
-    async fn publish(&self, permit: &Permit, events: Vec<Event>) -> Result<Vec<String>, Refusal> {
+    async fn publish(
+        &self,
+        permit: &Permit,
+        trace: &mut PublishTrace,
+        events: Vec<Event>,
+    ) -> Result<Vec<String>, Refusal> {
         events
             .iter()
             .try_for_each(|event| permit.check_event(event))?;
-        let appended = self.state.broadcaster.publish(events).await?;
+        let appended = self.state.broadcaster.publish(trace.batch(events)).await?;
+        trace.published(&appended.ids);
         Ok(appended.ids.iter().map(EventId::to_string).collect())
     }
 }
