@@ -21,4 +21,5 @@ mod redis;
 mod signals;
 mod start;
 mod streams;
+mod traces;
 mod ws;

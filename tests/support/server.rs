@@ -17,7 +17,8 @@ use super::PATIENCE;
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sse-broadcaster"));
     for (name, _) in std::env::vars() {
-        if name.starts_with("SSE_BROADCASTER_") || name == "RUST_LOG" {
+        let is_setting = name.starts_with("SSE_BROADCASTER_") || name.starts_with("OTEL_");
+        if is_setting || name == "RUST_LOG" {
             command.env_remove(name);
         }
     }
