@@ -242,7 +242,7 @@ class NetworkPolicies(unittest.TestCase):
         _, policy = self.rules(values="everything")
         self.assertEqual(policy["policyTypes"], ["Ingress", "Egress"])
         ports = [[port["port"] for port in rule["ports"]] for rule in policy["egress"]]
-        self.assertEqual(ports, [[53, 53], [6379, 6380], [443], [4317]])
+        self.assertEqual(ports, [[53, 53], [6379, 6380], [443], [4318], [4317]])
         self.assertTrue(all(rule["to"] for rule in policy["egress"]))
 
     def test_open_the_port_of_postgresql_where_history_is_there(self):

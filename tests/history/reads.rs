@@ -7,7 +7,7 @@ use std::{
 
 use sse_broadcaster::{
     Event, EventId, Selector,
-    event::TopicMatcher,
+    event::{TopicMatcher, Traceparent},
     history::{From, ReservationGuard},
 };
 
@@ -238,24 +238,31 @@ pub fn a_read_goes_no_further_than_the_window(log: fn(Size) -> Log) {
 
 pub fn fields_come_back_as_they_were(log: fn(Size) -> Log) {
     let log = log(BEHIND);
+    let traceparent = Traceparent::new([1; 16], [2; 8], true).unwrap();
     let full = Event::builder("two\nlines, \u{1f980} and \0")
         .topic("a")
         .topic("b c")
         .name("named")
         .idempotency_key("own id")
         .retry(Duration::from_millis(1_234))
+        .alias("urn:x")
+        .traceparent(traceparent)
         .build()
         .unwrap();
+    let traced = Event::builder("").traceparent(traceparent).build().unwrap();
     let empty = Event::builder("").build().unwrap();
-    let appended = log.append(vec![full.clone(), empty.clone()]).unwrap();
+    let appended = log
+        .append(vec![full.clone(), empty.clone(), traced.clone()])
+        .unwrap();
     for _ in 0..2 {
-        let chunk = log.read(From::Earliest, &Selector::all(), ALL.events(2));
+        let chunk = log.read(From::Earliest, &Selector::all(), ALL.events(3));
         if ids(&chunk) != appended.ids {
             // In memory alone they are gone by now.
             return;
         }
         assert_eq!(*chunk.events[0].event(), full);
         assert_eq!(*chunk.events[1].event(), empty);
+        assert_eq!(*chunk.events[2].event(), traced);
         assert!(chunk.events[0].time_ms() <= chunk.events[1].time_ms());
         fill(&log, 100);
     }

@@ -19,3 +19,4 @@ mod shared;
 mod signals;
 mod staggered;
 mod tls;
+mod traces;

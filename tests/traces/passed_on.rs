@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Collector, publish_in, server, traceparent};
-use crate::support::{Server, socket::Socket};
+use crate::support::{Server, socket::Socket, tokens::Application};
 
 fn member(json: &str) -> Value {
     let event: Value = serde_json::from_str(json).unwrap();
@@ -81,4 +81,32 @@ fn a_traceparent_parameter_that_cannot_work_is_refused() {
             (400, Some("invalid_traceparent"))
         );
     }
+}
+
+#[test]
+fn the_application_is_sent_the_traceparent_of_the_request_that_it_is_asked_for() {
+    let grants = serde_json::json!({ "user": "u", "ttl": 600, "subscribe": ["a"] });
+    let application = Application::start(move |_| (200, grants.to_string()));
+    let url = application.url("/access");
+    let server = Server::start(&[
+        "--subscribe-access",
+        "closed",
+        "--authorize-url",
+        &url,
+        "--authorize-header",
+        "traceparent",
+    ]);
+    for number in 1..=3 {
+        let lines = format!("Cookie: sid=1\ntraceparent: {}", traceparent(number, false));
+        let mut stream = server.subscribe_with("/events?topic=a", &lines);
+        stream.until("connected");
+    }
+    // The trace is no part of the session, which is asked for once.
+    let heads = application.heads();
+    let sent: Vec<_> = heads
+        .iter()
+        .map(|head| head.matches("traceparent").count())
+        .collect();
+    assert_eq!(sent, [1], "{heads:?}");
+    assert!(heads[0].contains(&traceparent(1, false)), "{heads:?}");
 }

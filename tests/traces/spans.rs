@@ -1,7 +1,10 @@
 //! The spans of publishes.
 
 use super::{Collector, PARENT, Span, publish, publish_in, server, trace_id, traceparent};
-use crate::support::tokens::{SECRET, bearer, token};
+use crate::support::{
+    socket::Socket,
+    tokens::{SECRET, bearer, token},
+};
 
 const JSON: &str = "Content-Type: application/json";
 
@@ -185,6 +188,14 @@ fn every_way_to_publish_has_a_span_and_a_batch_says_how_many_events_it_has() {
         finish.attribute("messaging.destination.name").as_deref(),
         Some("room-7")
     );
+    let mut socket = Socket::open(&server, "/ws?topic=a");
+    socket.publish(&serde_json::json!({ "topic": "room-8", "data": 1 }));
+    let message = collector.span("message /ws");
+    assert_eq!(
+        message.attribute("messaging.destination.name").as_deref(),
+        Some("room-8")
+    );
+    assert_eq!(message.attribute("http.response.status_code"), None);
     publish(&server, "/.well-known/mercure", "X-A: 1", "topic=a");
     let refused = collector.span("POST /.well-known/mercure");
     assert_eq!(

@@ -29,6 +29,8 @@ pub(crate) struct EventJson<'a> {
     pub(crate) private: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) finish: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) traceparent: Option<&'a str>,
 }
 
 impl<'a> EventJson<'a> {
@@ -43,6 +45,7 @@ impl<'a> EventJson<'a> {
             retry: None,
             private: fields.private,
             finish: false,
+            traceparent: None,
         }
     }
 }

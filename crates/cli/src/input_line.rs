@@ -40,6 +40,7 @@ struct IncomingEvent {
     private: bool,
     #[serde(default)]
     finish: bool,
+    traceparent: Option<String>,
     #[serde(rename = "time")]
     _time: Option<IgnoredAny>,
 }
@@ -83,6 +84,7 @@ impl InputLine {
             retry: incoming.retry,
             private: incoming.private,
             finish: incoming.finish,
+            traceparent: incoming.traceparent.as_deref(),
         })
     }
 

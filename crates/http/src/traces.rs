@@ -137,7 +137,7 @@ impl PublishTrace {
 }
 
 /// What the client sent, if it did once and it is valid.
-fn traceparent(request: &impl RequestHead) -> Option<Traceparent> {
+pub(crate) fn traceparent(request: &impl RequestHead) -> Option<Traceparent> {
     let mut values = request.header_values(TRACEPARENT);
     let value = values.next().filter(|_| values.next().is_none())?;
     visible_text(value).trim().parse().ok()

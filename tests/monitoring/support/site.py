@@ -13,7 +13,7 @@ LOST_POSITION = "1-1"
 
 
 class Application(ThreadingHTTPServer):
-    """Receives webhooks. It refuses the first."""
+    """Receives webhooks, and spans of traces. It refuses the first webhook."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Receiver)
@@ -24,8 +24,11 @@ class Application(ThreadingHTTPServer):
 class Receiver(BaseHTTPRequestHandler):
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.received += 1
-        self.send_response(503 if self.server.received == 1 else 204)
+        if self.path == "/v1/traces":
+            self.send_response(200)
+        else:
+            self.server.received += 1
+            self.send_response(503 if self.server.received == 1 else 204)
         self.end_headers()
 
     def log_message(self, *_):
@@ -45,7 +48,7 @@ class Site:
             raise
 
     def start(self, folder):
-        self.memory = self.start_server(*self.webhooks(folder), "--presence", "rooms/{id}")
+        self.memory = self.start_server(*self.receivers(folder), "--presence", "rooms/{id}")
         self.disk = self.start_server("--data-dir", folder / "log")
         redis = self.start_redis()
         self.nodes = [self.start_server("--redis-url", redis) for _ in range(2)]
@@ -56,18 +59,21 @@ class Site:
         self.stream(self.memory, "/events?topic=rooms/1").expect("event: connected")
         webhooks = "sse_broadcaster_webhook_events_total 0\n"
         wait_until("webhooks are accepted", lambda: webhooks not in self.memory.metrics())
+        spans = "sse_broadcaster_trace_spans_total 0\n"
+        wait_until("spans are accepted", lambda: spans not in self.memory.metrics())
         publisher = threading.Thread(target=self.publish_on)
         publisher.start()
         self.closing.callback(publisher.join)
 
-    def webhooks(self, folder):
+    def receivers(self, folder):
         application = Application()
         self.closing.callback(application.server_close)
         self.closing.callback(application.shutdown)
         secret = folder / "webhook-secret"
         secret.touch(mode=0o600)
         secret.write_text("a secret of the test of monitoring")
-        return "--webhook-url", f"http://127.0.0.1:{application.server_port}/", "--webhook-secret-file", secret
+        url = f"http://127.0.0.1:{application.server_port}"
+        return "--webhook-url", f"{url}/", "--webhook-secret-file", secret, "--otlp-endpoint", url
 
     def start_redis(self):
         port = free_port()

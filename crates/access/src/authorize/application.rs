@@ -48,6 +48,10 @@ const OWN_HEADERS: [&str; 7] = [
     "upgrade",
 ];
 
+/// Sent with the request that a client was the first to cause. Were it one of the headers that identify the session,
+/// each request would be a session of its own.
+const TRACEPARENT: &str = "traceparent";
+
 /// How the application is asked.
 #[derive(Debug, Clone)]
 pub struct ApplicationOptions {
@@ -130,7 +134,8 @@ impl Application {
         for name in &mut options.headers {
             name.make_ascii_lowercase();
         }
-        options.headers.retain(|name| Self::may_send(name));
+        let is_sent = |name: &String| Self::may_send(name) && name != TRACEPARENT;
+        options.headers.retain(is_sent);
         options.headers.sort();
         options.headers.dedup();
         Self(Arc::new(Inner {
@@ -176,6 +181,9 @@ impl Application {
                 return Some(std::future::ready(known).boxed());
             }
             let (inner, address) = (inner.clone(), credentials.sent_from());
+            let trace = credentials.trace();
+            let trace = trace.map(|trace| (TRACEPARENT.to_owned(), trace.to_owned()));
+            let headers = headers.into_iter().chain(trace).collect();
             Some(async move { inner.ask(key, headers, address).await }.boxed())
         };
         if inner.flights.len() >= MAX_WAITING {

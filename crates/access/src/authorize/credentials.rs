@@ -18,6 +18,7 @@ pub struct Credentials<'a> {
     cookies: Vec<&'a str>,
     headers: Vec<(&'a str, &'a str)>,
     address: Option<IpAddr>,
+    traceparent: Option<&'a str>,
 }
 
 /// Where a token was found.
@@ -44,6 +45,7 @@ impl<'a> Credentials<'a> {
             cookies: Vec::new(),
             headers: Vec::new(),
             address: None,
+            traceparent: None,
         }
     }
 
@@ -88,6 +90,17 @@ impl<'a> Credentials<'a> {
     pub fn address(mut self, address: Option<IpAddr>) -> Self {
         self.address = address;
         self
+    }
+
+    /// The trace that the request belongs to, by W3C Trace Context, for a request that has to be made for it. It is no
+    /// part of what identifies the client.
+    pub fn traceparent(mut self, traceparent: Option<&'a str>) -> Self {
+        self.traceparent = traceparent;
+        self
+    }
+
+    pub(super) fn trace(&self) -> Option<&'a str> {
+        self.traceparent
     }
 
     pub(super) fn sent_from(&self) -> Option<IpAddr> {

@@ -5,7 +5,7 @@ use std::{borrow::Cow, net::IpAddr};
 use sse_broadcaster_access::{Credentials, authorize::cookie_value, issuer::Purpose};
 
 use super::address_limit::network_of;
-use crate::RequestHead;
+use crate::{RequestHead, traces::traceparent};
 
 /// The headers of a request that may identify its client, for every protocol. Which cookie or parameter may have a token
 /// is a matter of the protocol.
@@ -15,6 +15,7 @@ pub struct SentCredentials<'a> {
     cookies: Vec<&'a str>,
     wanted: Vec<(&'a str, Cow<'a, str>)>,
     network: Option<IpAddr>,
+    traceparent: Option<String>,
 }
 
 impl<'a> SentCredentials<'a> {
@@ -31,6 +32,7 @@ impl<'a> SentCredentials<'a> {
             cookies: request.header_values("cookie").filter_map(text).collect(),
             wanted: wanted.collect(),
             network: request.peer_ip().map(network_of),
+            traceparent: traceparent(request).map(|parent| parent.to_string()),
         }
     }
 
@@ -52,7 +54,9 @@ impl<'a> SentCredentials<'a> {
 
     /// The same without any cookie.
     pub fn credentials_of_headers(&self, purpose: Purpose) -> Credentials<'_> {
-        let mut credentials = Credentials::new(purpose).address(self.network);
+        let mut credentials = Credentials::new(purpose)
+            .address(self.network)
+            .traceparent(self.traceparent.as_deref());
         for value in &self.authorizations {
             credentials = credentials.authorization(value);
         }
