@@ -49,10 +49,8 @@ use sse_broadcaster_http::{
     Joining, OpenedStream, Opening, StreamKind, StreamRequest, grant, read_parameters,
 };
 
-const PATH: &str = "/ws";
-
 pub(super) fn configure(config: &mut ServiceConfig, state: &Arc<AppState>) {
-    let socket = web::resource(PATH)
+    let socket = web::resource("/ws")
         .app_data(web::Data::from(Arc::clone(state)))
         .route(web::get().to(respond))
         .default_service(web::to(|| async {

@@ -11,6 +11,9 @@ use sse_broadcaster_http::{
 /// Longest message of a client that may not publish. It is read so that the refusal can be sent.
 const MAX_REFUSED_BYTES: usize = 64 << 10;
 
+/// As spans name it.
+const ROUTE: &str = "/ws";
+
 /// The client of one socket as a publisher, by the permission of its handshake.
 pub(super) struct Publisher {
     state: web::Data<AppState>,
@@ -54,7 +57,7 @@ impl Publisher {
 
     /// Publishes a message, and returns the response as JSON.
     pub(super) async fn respond(&self, message: &[u8]) -> String {
-        let mut trace = PublishTrace::begin_message(&self.state, super::PATH);
+        let mut trace = PublishTrace::begin_message(&self.state, ROUTE);
         let (reference, ids) = match self.check() {
             Err(refused) => (PublishMessage::reference_of(message), Err(refused)),
             Ok(permit) => {
