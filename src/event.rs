@@ -67,7 +67,7 @@ pub struct Event {
     data: Box<str>,
     idempotency_key: Option<IdempotencyKey>,
     alias: Option<Alias>,
-    /// `u32`, so that an event without a trace is as small as before there were any.
+    /// In 32 bits, which leaves room for `traceparent`.
     retry_ms: Option<u32>,
     private: bool,
     /// Most events have none.

@@ -69,3 +69,19 @@ impl Event {
         STORED_BYTES + names + texts + TRACEPARENT_BYTES + 2 * data + ENCODED_OVERHEAD_BYTES
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_takes_memory_only_in_an_event_that_has_one() {
+        let event = Event::builder("x").build().unwrap();
+        let sampled = Traceparent::new([1; 16], [2; 8], true);
+        let unsampled = Traceparent::new([1; 16], [2; 8], false);
+        let memory = |traceparent| event.clone().in_trace(traceparent).memory();
+        assert_eq!(memory(unsampled), event.memory());
+        assert_eq!(memory(sampled), event.memory() + TRACEPARENT_BYTES);
+        assert!(size_of::<Event>() <= 112);
+    }
+}

@@ -1,15 +1,15 @@
 //! OpenTelemetry traces: the spans of publishes, of their appends to history, and of their deliveries.
 //!
 //! ```text
-//! traces/settings.rs   where spans are sent, by the settings and the variables OTEL_*
-//! traces/enabled.rs    the provider of spans: sampler, resource, queue, and the end
-//! traces/publishes.rs  the span of one publish
-//! traces/observer.rs   the spans of appends and deliveries
-//! traces/attributes.rs the attributes of spans
-//! traces/queue.rs      the bound of what waits to be sent
-//! traces/exporter.rs   sends batches of spans, and repeats what failed
-//! traces/otlp.rs       spans as the JSON of OTLP
-//! traces/disabled.rs   a program that was built without the feature `opentelemetry`
+//! traces/enabled.rs             the provider of spans: sampler, resource, queue, and the end
+//! traces/enabled/settings.rs    where spans are sent, by the settings and the variables OTEL_*
+//! traces/enabled/publishes.rs   the span of one publish
+//! traces/enabled/observer.rs    the spans of appends and deliveries
+//! traces/enabled/attributes.rs  the attributes of spans
+//! traces/enabled/queue.rs       the bound of what waits to be sent
+//! traces/enabled/exporter.rs    sends batches of spans, and repeats what failed
+//! traces/enabled/otlp.rs        spans as the JSON of OTLP
+//! traces/disabled.rs            a program that was built without the feature `opentelemetry`
 //! ```
 //!
 //! Neither the core nor the routes know OpenTelemetry: they call [`TraceObserver`] and [`PublishTracer`], and only for
@@ -18,24 +18,10 @@
 //! [`TraceObserver`]: sse_broadcaster::broadcaster::TraceObserver
 //! [`PublishTracer`]: sse_broadcaster_http::PublishTracer
 
-#[cfg(feature = "opentelemetry")]
-mod attributes;
 #[cfg(not(feature = "opentelemetry"))]
 mod disabled;
 #[cfg(feature = "opentelemetry")]
 mod enabled;
-#[cfg(feature = "opentelemetry")]
-mod exporter;
-#[cfg(feature = "opentelemetry")]
-mod observer;
-#[cfg(feature = "opentelemetry")]
-mod otlp;
-#[cfg(feature = "opentelemetry")]
-mod publishes;
-#[cfg(feature = "opentelemetry")]
-mod queue;
-#[cfg(feature = "opentelemetry")]
-mod settings;
 
 use std::sync::atomic::AtomicU64;
 

@@ -45,3 +45,19 @@ impl Traces {
         match self.0 {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::commands::Cli;
+
+    #[test]
+    fn an_endpoint_is_refused_with_how_to_build_a_program_that_has_traces() {
+        let config = |args: &[&str]| Cli::parse_from(["sse-broadcaster"].iter().chain(args)).config;
+        assert!(check(&config(&[])).is_ok());
+        let refused = check(&config(&["--otlp-endpoint", "http://collector:4318"])).unwrap_err();
+        assert!(refused.to_string().contains("--features opentelemetry"));
+    }
+}

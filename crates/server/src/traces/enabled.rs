@@ -1,5 +1,13 @@
 //! The provider of spans: sampler, resource, queue, and the end.
 
+mod attributes;
+mod exporter;
+mod observer;
+mod otlp;
+mod publishes;
+mod queue;
+mod settings;
+
 use std::{
     env,
     sync::{Arc, atomic::AtomicBool},
@@ -15,14 +23,14 @@ use sse_broadcaster::Options;
 use sse_broadcaster_access::transport::HttpTransport;
 use sse_broadcaster_actix::AppState;
 
-use super::{
-    TraceStats,
+use self::{
     exporter::{Ending, Exporter},
     observer::Observer,
     publishes::Publishes,
     queue::Queue,
-    settings::{self, Settings},
+    settings::Settings,
 };
+use super::TraceStats;
 use crate::config::{BadSetting, Config};
 
 const NAME: &str = "sse-broadcaster";

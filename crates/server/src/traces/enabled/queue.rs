@@ -1,4 +1,4 @@
-//! The bound of spans that wait to be sent. The SDK drops what is beyond it as well, but does not count aloud.
+//! The bound of spans that wait to be sent. The SDK has the same bound, but reports what it drops to `tracing` alone.
 
 use std::{
     sync::{
@@ -15,7 +15,7 @@ use opentelemetry_sdk::{
     trace::{BatchConfigBuilder, BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor},
 };
 
-use super::TraceStats;
+use crate::traces::TraceStats;
 
 /// How many spans wait.
 pub(super) type Waiting = Arc<AtomicUsize>;

@@ -1,7 +1,6 @@
 //! Spans as the JSON of OTLP 1.0: the mapping of Protocol Buffers, but ids are hexadecimal and enums are numbers.
 //!
-//! JSON needs no crate that the program does not have, and is a third of a page to read. The mapping to Protocol Buffers
-//! of `opentelemetry-otlp` is 20 s of CPU to build.
+//! JSON needs no crate that the program does not have: see `docs/decisions/24-traces.md`.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

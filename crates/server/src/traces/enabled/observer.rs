@@ -35,11 +35,13 @@ impl Observer {
         let builder = SpanBuilder::from_name(name)
             .with_kind(SpanKind::Internal)
             .with_start_time(SystemTime::now() - started.elapsed());
-        let mut span = self
-            .tracer
-            .build_with_context(builder, &context(parent, None));
+        let parent = context(parent, None);
+        let mut span = self.tracer.build_with_context(builder, &parent);
+        if !span.span_context().is_sampled() {
+            return None;
+        }
         span.set_attribute(system());
-        Some(span).filter(|span| span.span_context().is_sampled())
+        Some(span)
     }
 }
 

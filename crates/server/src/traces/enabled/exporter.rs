@@ -17,7 +17,8 @@ use opentelemetry_sdk::{
 use parking_lot::{Condvar, Mutex};
 use sse_broadcaster_access::transport::{Request, Transport};
 
-use super::{TraceStats, otlp, queue::Waiting, settings::Settings};
+use super::{otlp, queue::Waiting, settings::Settings};
+use crate::traces::TraceStats;
 
 /// How long to wait before a batch is sent again, after each attempt that failed. Then it is dropped.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
