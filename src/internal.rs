@@ -8,7 +8,7 @@ pub use crate::{
         backoff::Backoff,
         ids::{Ids, first_sequence},
         reservations::{Followed, Reservations},
-        retained::Retained,
+        retained::{Retained, drop_repeats},
         times::{Step, Steps},
     },
     shown::Shown,

@@ -44,7 +44,8 @@ use crate::event::{Event, EventId, Traceparent};
 pub struct Batch {
     /// In the order in which they get their ids; at least one.
     pub events: Vec<Event>,
-    /// Values to retain, written at the position of the batch's last event.
+    /// Values to retain, each written at the position of the batch's last event, or of the one that it
+    /// [belongs to](Retain::of_event).
     pub retain: Vec<Retain>,
     /// What has to hold, or nothing is written.
     pub preconditions: Vec<Precondition>,
@@ -53,7 +54,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Adds a value to retain, or to remove. Of several for one key the last counts.
+    /// Adds a value to retain, or to remove. Of several for one key the last that is written counts.
     #[must_use]
     pub fn retain(mut self, retain: Retain) -> Self {
         self.retain.push(retain);
@@ -116,15 +117,37 @@ pub struct Retain {
     pub key: String,
     /// `None` removes what is there.
     pub value: Option<Bytes>,
+    /// The index of the event in its batch that this belongs to; `None`, the default, for the whole batch.
+    pub of_event: Option<usize>,
 }
 
 impl Retain {
-    /// Writes this value under the key; `None` removes what is there.
+    /// Writes this value under the key; `None` removes what is there. It is written at the position of the batch's last
+    /// event, if any event of the batch is appended.
     pub fn new(key: impl Into<String>, value: Option<Bytes>) -> Self {
         Self {
             key: key.into(),
             value,
+            of_event: None,
         }
+    }
+
+    /// Has it belong to the event at this index of the batch: it is written at that event's position, and not at all
+    /// where that event is a repeat, which is not appended again, or where the batch has no such event.
+    ///
+    /// ```
+    /// use sse_broadcaster::{Event, history::{Batch, Retain}};
+    ///
+    /// let price = |data: &str| Event::builder(data).topic("price").idempotency_key(data).build();
+    /// let batch = Batch::from(vec![price("11")?, price("12")?])
+    ///     .retain(Retain::new("last price", Some("12".into())).of_event(1));
+    /// assert_eq!(batch.retain[0].of_event, Some(1));
+    /// # Ok::<_, sse_broadcaster::event::Invalid>(())
+    /// ```
+    #[must_use]
+    pub fn of_event(mut self, index: usize) -> Self {
+        self.of_event = Some(index);
+        self
     }
 }
 

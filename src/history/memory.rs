@@ -2,14 +2,19 @@
 
 mod dropped_keys;
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::Arc,
+};
 
 use futures_util::future::{BoxFuture, FutureExt, ready};
 
 use super::{
     AppendError, Appended, Batch, Bounds, Chunk, From, History, Limit, NameKind, NameRange, Names,
-    Precondition, ReservationGuard, Retain, RetainedAt, Retention, Unavailable, Window, ids::Ids,
-    retained::Retained,
+    Precondition, ReservationGuard, Retain, RetainedAt, Retention, Unavailable, Window,
+    ids::Ids,
+    retained::{Retained, drop_repeats},
 };
 use crate::{
     clock::now_ms,
@@ -74,11 +79,11 @@ impl Memory {
         if batch.events.is_empty() {
             return Err(AppendError::NoEvents);
         }
-        let (stored, ids) = state.assign(batch.events, &batch.preconditions, &batch.retain)?;
+        let mut retain = batch.retain;
+        drop_repeats(&mut retain, || state.new_events(&batch.events));
+        let (stored, ids) = state.assign(batch.events, &batch.preconditions, &retain)?;
         if let Some(last) = stored.last() {
-            for retain in batch.retain {
-                state.retained.write(retain, last.id());
-            }
+            state.retained.write_batch(retain, &ids, last.id());
         }
         let dropped = self.window.push(stored);
         state.forget(&dropped);
@@ -96,6 +101,16 @@ impl Memory {
 }
 
 impl State {
+    /// Whether each of these events will be appended, and is no repeat.
+    fn new_events<'a>(&self, events: &'a [Event]) -> Vec<bool> {
+        let mut keys = HashSet::new();
+        let is_new = |event: &'a Event| {
+            let key = event.idempotency_key();
+            key.is_none_or(|key| !self.keys.contains_key(key) && keys.insert(key))
+        };
+        events.iter().map(is_new).collect()
+    }
+
     /// Gives ids to the events that are not repeats, once nothing of the batch can be refused any more. Returns
     /// these events, and one id for each event of the batch.
     fn assign(

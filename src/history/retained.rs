@@ -21,6 +21,19 @@ pub struct RetainedAt {
     pub values: Vec<Option<(Bytes, EventId)>>,
 }
 
+/// Leaves out what belongs to events that are not appended. `is_new` finds out which events of the batch are, where
+/// that matters.
+pub fn drop_repeats(retain: &mut Vec<Retain>, is_new: impl FnOnce() -> Vec<bool>) {
+    if retain.iter().all(|retain| retain.of_event.is_none()) {
+        return;
+    }
+    let is_new = is_new();
+    retain.retain(|retain| {
+        let is_appended = |index: usize| is_new.get(index).copied().unwrap_or_default();
+        retain.of_event.is_none_or(is_appended)
+    });
+}
+
 /// All values that are retained.
 #[derive(Debug, Clone, Default)]
 pub struct Retained {
@@ -88,8 +101,25 @@ impl Retained {
         Ok(())
     }
 
+    /// Writes or removes the values of a batch that was appended at these positions, of which `last` is the last new
+    /// one. Returns the keys.
+    pub fn write_batch(
+        &mut self,
+        retain: Vec<Retain>,
+        ids: &[EventId],
+        last: EventId,
+    ) -> Vec<String> {
+        let write = |retain: Retain| {
+            let of_event = retain.of_event.and_then(|index| ids.get(index));
+            let (key, at) = (retain.key.clone(), of_event.copied().unwrap_or(last));
+            self.write(retain, at);
+            key
+        };
+        retain.into_iter().map(write).collect()
+    }
+
     /// Writes or removes a value, at this id.
-    pub fn write(&mut self, Retain { key, value }: Retain, at: EventId) {
+    pub fn write(&mut self, Retain { key, value, .. }: Retain, at: EventId) {
         if let Some((old, _)) = self.values.remove(&key) {
             self.bytes -= key.len() + old.len();
         }

@@ -54,6 +54,8 @@ promises! {
         idempotency_keys_are_found_again_after_a_restart;
     retained:
         a_value_is_kept_with_the_position_of_its_batch,
+        a_value_of_one_event_of_a_batch_has_the_position_of_that_event,
+        a_value_of_an_event_that_is_a_repeat_is_not_written,
         what_was_not_expected_is_a_conflict_and_nothing_is_written,
         of_two_that_expect_the_same_one_wins,
         values_outlive_the_events_they_came_with,

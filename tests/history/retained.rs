@@ -5,12 +5,13 @@ use std::sync::Arc;
 use sse_broadcaster::{
     EventId,
     history::{
-        AppendError, Appended, Batch, MAX_RETAINED_BYTES, Precondition, ReservationGuard, Retain,
+        AppendError, Appended, Batch, MAX_RETAINED_BYTES, MAX_RETAINED_VALUES, Precondition,
+        ReservationGuard, Retain,
     },
 };
 
 use crate::{
-    history::log::{LARGE, Log, Size, event},
+    history::log::{LARGE, Log, Size, event, named},
     support::wait_until,
 };
 
@@ -112,6 +113,64 @@ pub fn values_outlive_the_events_they_came_with(log: fn(Size) -> Log) {
         log.publish("a", "x");
     }
     assert_eq!(get(&log, "k"), Some(("kept".into(), written.ids[1])));
+}
+
+pub fn a_value_of_one_event_of_a_batch_has_the_position_of_that_event(log: fn(Size) -> Log) {
+    let log = log(LARGE);
+    let of = |index: usize| {
+        let retain = vec![
+            value("first", "one").of_event(0),
+            value("both", "one").of_event(0),
+            value("both", "two").of_event(1),
+            value("batch", "x"),
+        ];
+        log.append(batch(retain, vec![])).unwrap().ids[index]
+    };
+    let second = of(1);
+    assert_eq!(get(&log, "batch"), Some(("x".into(), second)));
+    assert_eq!(get(&log, "both"), Some(("two".into(), second)));
+    let first = of(0);
+    assert_eq!(get(&log, "first"), Some(("one".into(), first)));
+    // A batch has no third event, and a removal belongs to an event as well.
+    let retain = vec![
+        value("none", "x").of_event(2),
+        removal("first").of_event(0),
+        value("first", "again").of_event(usize::MAX),
+    ];
+    log.append(batch(retain, vec![])).unwrap();
+    assert_eq!((get(&log, "none"), get(&log, "first")), (None, None));
+}
+
+pub fn a_value_of_an_event_that_is_a_repeat_is_not_written(log: fn(Size) -> Log) {
+    let log = log(LARGE);
+    let write = |keys: &[&str], retain: Vec<Retain>| {
+        let mut batch = Batch::from(keys.iter().map(|key| named(key)).collect::<Vec<_>>());
+        batch.retain = retain;
+        log.append(batch).unwrap().ids
+    };
+    let old = write(&["a"], vec![value("k", "old").of_event(0)])[0];
+    let new = write(&["b"], vec![value("k", "new").of_event(0)])[0];
+    assert!(new > old);
+    // Alone, beside a new event, and behind the same key in one batch.
+    write(&["a"], vec![value("k", "repeated").of_event(0)]);
+    assert_eq!(get(&log, "k"), Some(("new".into(), new)));
+    let retain = vec![
+        value("k", "first of the two").of_event(1),
+        value("k", "repeated").of_event(0),
+        value("k", "second of the two").of_event(2),
+        value("whole", "x"),
+    ];
+    let ids = write(&["a", "c", "c", "d"], retain);
+    assert_eq!(
+        get(&log, "k"),
+        Some(("first of the two".into(), ids[1])),
+        "{ids:?}"
+    );
+    assert_eq!(get(&log, "whole"), Some(("x".into(), ids[3])));
+    // What is not written needs no room.
+    let many = (0..=MAX_RETAINED_VALUES).map(|n| value(&n.to_string(), "").of_event(0));
+    write(&["a", "e"], many.collect());
+    assert_eq!(get(&log, "0"), None);
 }
 
 /// Its outcome once that is known: a value of 16 MiB may take a busy machine longer than Redis is waited for,

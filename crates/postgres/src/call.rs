@@ -133,6 +133,8 @@ struct Arguments<'a> {
     expect_ms: Vec<Option<i64>>,
     expect_seq: Vec<Option<i64>>,
     retain_batch: Vec<i32>,
+    /// Counted through all batches from 1.
+    retain_event: Vec<Option<i32>>,
     retain_key: Vec<&'a [u8]>,
     retain_value: Vec<Option<&'a [u8]>>,
 }
@@ -154,6 +156,7 @@ impl<'a> Arguments<'a> {
     }
 
     fn add(&mut self, number: i32, batch: &'a Batch) {
+        let first = self.packed.len() + 1;
         for event in &batch.events {
             let mut packed = Vec::new();
             event.pack(&mut packed);
@@ -172,7 +175,13 @@ impl<'a> Arguments<'a> {
             self.expect_seq.push(at.map(|id| signed(id.seq())));
         }
         for retain in &batch.retain {
+            // One that the batch does not have is none that is appended.
+            let of_event = |index: usize| {
+                let is_there = index < batch.events.len();
+                i32::try_from(if is_there { first + index } else { 0 }).unwrap_or_default()
+            };
             self.retain_batch.push(number);
+            self.retain_event.push(retain.of_event.map(of_event));
             self.retain_key.push(retain.key.as_bytes());
             self.retain_value.push(retain.value.as_deref());
         }
@@ -206,6 +215,7 @@ impl<'a> Arguments<'a> {
                     &self.expect_ms,
                     &self.expect_seq,
                     &self.retain_batch,
+                    &self.retain_event,
                     &self.retain_key,
                     &self.retain_value,
                     &signed(MAX_RETAINED_VALUES as u64),

@@ -6,8 +6,9 @@ use tokio_postgres::{Client, Transaction, error::SqlState};
 
 use super::error::PgError;
 
-/// Of the tables and functions; each change of `sql/` increases it, with a step in [`upgrade`].
-const VERSION: i32 = 1;
+/// Of the tables and functions; each change of `sql/` increases it, with a step in [`upgrade`]. Functions with other
+/// parameters than before are added: nodes of the version before, which still run, call the old ones.
+const VERSION: i32 = 2;
 /// The oldest version of PostgreSQL that is known to work.
 const OLDEST_SERVER: i32 = 130_000;
 const MAX_NAME_BYTES: usize = 50;

@@ -26,7 +26,7 @@ pub(super) struct Statements {
 
 const APPEND: &str = "SELECT status, current_epoch, ms, first_seq, repeat_at, repeat_ms, repeat_seq, \
     refused_batch, refused_key, refused_ms, refused_seq \
-    FROM @schema@.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
+    FROM @schema@.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
 const POLL: &str = "SELECT (p.state).epoch, (p.state).birth_ms, (p.state).birth_seq, (p.state).floor_ms, \
     (p.state).floor_seq, (p.state).floor_number, (p.state).floor_bytes, (p.state).oldest_ms, (p.state).oldest_seq, \
     (p.state).number, (p.state).bytes, (p.state).server, (p.state).seen, p.here_tag, p.last_number, \

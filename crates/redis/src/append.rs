@@ -121,7 +121,7 @@ impl Job {
 
     fn arguments(&self) -> usize {
         4 * self.batch.events.len()
-            + 3 * self.batch.retain.len()
+            + 4 * self.batch.retain.len()
             + 2 * self.batch.preconditions.len()
             + 3
     }

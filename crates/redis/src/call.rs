@@ -192,9 +192,12 @@ fn command(shared: &Shared, epoch: u64, server: Server, batches: &[Batch]) -> Cm
         }
         for retain in &batch.retain {
             let value = retain.value.as_deref();
+            // Counted from 1; 0 for the whole batch.
+            let of_event = retain.of_event.map(|index| index.saturating_add(1));
             call.arg(&retain.key)
                 .arg(u8::from(value.is_some()))
-                .arg(value.unwrap_or_default());
+                .arg(value.unwrap_or_default())
+                .arg(of_event.unwrap_or_default());
         }
         for event in &batch.events {
             entry::add(&mut call, event);

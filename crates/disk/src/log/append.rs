@@ -1,13 +1,13 @@
 //! Assigns ids to a batch, and finds those of events that the log holds already.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{Group, Log};
 use crate::{
     engine::{Commit, Fault},
     record::Own,
 };
-use sse_broadcaster::internal::now_ms;
+use sse_broadcaster::internal::{drop_repeats, now_ms};
 use sse_broadcaster::{
     event::{Event, EventId, Stored},
     history::{AppendError, Appended, Batch},
@@ -25,9 +25,10 @@ impl Log {
         &mut self,
         commit: &mut Commit<'_>,
         group: &mut Group,
-        batch: Batch,
+        mut batch: Batch,
         owns: Vec<Option<Own>>,
     ) {
+        drop_repeats(&mut batch.retain, || new_events(&batch.events, &owns));
         let is_repeat = |own: &Option<Own>| matches!(own, Some(Own::Held { .. }));
         let checked = if batch.events.is_empty() {
             Err(AppendError::NoEvents)
@@ -56,10 +57,8 @@ impl Log {
             });
         }
         if let Some(last) = group.stored[begun..].last().map(|stored| stored.id()) {
-            for retain in batch.retain {
-                group.retained.insert(retain.key.clone());
-                self.retained.write(retain, last);
-            }
+            let written = self.retained.write_batch(batch.retain, &ids, last);
+            group.retained.extend(written);
         }
         group.responses.push(Ok(Appended { ids }));
     }
@@ -104,4 +103,14 @@ impl Log {
         group.stored.push(stored);
         id
     }
+}
+
+/// Whether each event of the batch will be appended, and is no repeat.
+fn new_events<'a>(events: &'a [Event], owns: &[Option<Own>]) -> Vec<bool> {
+    let mut keys = HashSet::new();
+    let is_new = |(event, own): (&'a Event, &Option<Own>)| {
+        let is_held = matches!(own, Some(Own::Held { .. }));
+        !is_held && event.idempotency_key().is_none_or(|key| keys.insert(key))
+    };
+    events.iter().zip(owns).map(is_new).collect()
 }

@@ -104,7 +104,9 @@ $$;
 
 -- Appends batches, each whole or not at all, and drops what retention no longer keeps. Events are counted through all
 -- batches from 1. _counts is how many events each batch has; NULL where there are no idempotency keys, preconditions
--- and values. A precondition with a NULL id: there must be no value; a value that is NULL is removed.
+-- and values. A precondition with a NULL id: there must be no value; a value that is NULL is removed. _retain_event is the
+-- event that a value belongs to: it is written at that event's id, and not at all where that event is a repeat; NULL: at
+-- the id of the batch's last event.
 -- status: 'ok'; 'epoch' where the log is of another, current_epoch (NULL: there is none); 'server' where another one
 -- goes on with the log. New events have, in their order, the ids (ms, first_seq), (ms, first_seq + 1), …; those at
 -- repeat_at have the id that they had before. A batch at refused_batch was not appended: its value under refused_key
@@ -113,7 +115,8 @@ CREATE OR REPLACE FUNCTION @schema@.append(
     _epoch bigint, _server text, _max_events bigint, _max_bytes bigint, _max_age_ms bigint, _tag bigint,
     _packed bytea[], _topics text[], _costs bigint[], _keys text[], _counts integer[],
     _expect_batch integer[], _expect_key bytea[], _expect_ms bigint[], _expect_seq bigint[],
-    _retain_batch integer[], _retain_key bytea[], _retain_value bytea[], _max_values bigint, _max_value_bytes bigint,
+    _retain_batch integer[], _retain_event integer[], _retain_key bytea[], _retain_value bytea[],
+    _max_values bigint, _max_value_bytes bigint,
     OUT status text, OUT current_epoch bigint, OUT ms bigint, OUT first_seq bigint,
     OUT repeat_at integer[], OUT repeat_ms bigint[], OUT repeat_seq bigint[],
     OUT refused_batch integer[], OUT refused_key bytea[], OUT refused_ms bigint[], OUT refused_seq bigint[]
@@ -131,6 +134,7 @@ DECLARE
     known record;
     bad record;
     growth record;
+    new_events integer[];
     new_bytes bigint;
 BEGIN
     SELECT * INTO h FROM @schema@.head FOR NO KEY UPDATE;
@@ -185,14 +189,21 @@ BEGIN
                     CONTINUE;
                 END IF;
                 IF b = ANY (_retain_batch) THEN
+                    SELECT array_agg(e.i) INTO new_events FROM (
+                        SELECT e.key, e.i, row_number() OVER (PARTITION BY e.key ORDER BY e.i) AS nth
+                        FROM unnest(_keys) WITH ORDINALITY AS e(key, i) WHERE e.i BETWEEN first AND last
+                    ) AS e WHERE e.key IS NULL OR e.nth = 1 AND NOT EXISTS (SELECT FROM @schema@.keys AS k
+                        WHERE k.key = e.key AND (k.ms, k.seq) > (h.floor_ms, h.floor_seq));
                     SELECT count(w.value) - count(r.key) AS new_values,
                         coalesce(sum(length(w.key) + length(w.value)), 0)
                             - coalesce(sum(length(r.key) + length(r.value)), 0) AS new_bytes
                     INTO growth
                     FROM (
                         SELECT DISTINCT ON (w.key) w.key, w.value
-                        FROM unnest(_retain_batch, _retain_key, _retain_value) WITH ORDINALITY AS w(batch, key, value, i)
-                        WHERE w.batch = b ORDER BY w.key, w.i DESC
+                        FROM unnest(_retain_batch, _retain_event, _retain_key, _retain_value) WITH ORDINALITY
+                            AS w(batch, event, key, value, i)
+                        WHERE w.batch = b AND (w.event IS NULL OR w.event = ANY (new_events))
+                        ORDER BY w.key, w.i DESC
                     ) AS w LEFT JOIN @schema@.retained AS r ON r.key = w.key;
                     IF h.value_count + growth.new_values > _max_values
                         OR h.value_bytes + growth.new_bytes > _max_value_bytes THEN
@@ -222,13 +233,15 @@ BEGIN
                 accepted := accepted || i;
             END LOOP;
             IF count > count_before AND b = ANY (_retain_batch) THEN
-                DELETE FROM @schema@.retained AS r USING unnest(_retain_batch, _retain_key) AS w(batch, key)
-                WHERE w.batch = b AND r.key = w.key;
+                DELETE FROM @schema@.retained AS r USING unnest(_retain_batch, _retain_event, _retain_key) AS w(batch, event, key)
+                WHERE w.batch = b AND (w.event IS NULL OR w.event = ANY (new_events)) AND r.key = w.key;
                 INSERT INTO @schema@.retained (key, value, ms, seq)
-                SELECT w.key, w.value, ms, first_seq + count - 1 FROM (
-                    SELECT DISTINCT ON (w.key) w.key, w.value
-                    FROM unnest(_retain_batch, _retain_key, _retain_value) WITH ORDINALITY AS w(batch, key, value, i)
-                    WHERE w.batch = b ORDER BY w.key, w.i DESC
+                SELECT w.key, w.value, ms, first_seq + coalesce(array_position(accepted, w.event), count) - 1 FROM (
+                    SELECT DISTINCT ON (w.key) w.key, w.value, w.event
+                    FROM unnest(_retain_batch, _retain_event, _retain_key, _retain_value) WITH ORDINALITY
+                        AS w(batch, event, key, value, i)
+                    WHERE w.batch = b AND (w.event IS NULL OR w.event = ANY (new_events))
+                    ORDER BY w.key, w.i DESC
                 ) AS w WHERE w.value IS NOT NULL;
                 h.value_count := h.value_count + growth.new_values;
                 h.value_bytes := h.value_bytes + growth.new_bytes;
@@ -309,7 +322,7 @@ BEGIN
         PERFORM @schema@.append(_epoch, _server, _max_events, _max_bytes, _max_age_ms, _tag,
             moved.packed, moved.topics, moved.costs, moved.keys,
             CASE WHEN moved.has_keys THEN array_fill(1, ARRAY[moved.count]) END,
-            NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+            NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
     END IF;
     RETURN moved.count;
 END

@@ -3,8 +3,9 @@
 -- ARGV: epoch; the server's run id; '1' where there are idempotency keys; '1' where there are preconditions or
 -- values to retain; most events, bytes and milliseconds of age (0: any); most retained values and bytes; the
 -- beginning of the topics' keys; how many batches. Per batch: how many preconditions, values and events; each
--- precondition: key and id ('': not there); each value: key, '1' or '0' (removed), value; each event: topics,
--- data, idempotency key, further fields.
+-- precondition: key and id ('': not there); each value: key, '1' or '0' (removed), value, the number of the event in
+-- the batch that it belongs to ('0': it is written at the last one); each event: topics, data, idempotency key, further
+-- fields.
 -- Returns {'epoch', the current one}, {'server'} where another server than the one that the log names was
 -- reached, {'lost'} where retained values are gone, {'keys'} where the index of idempotency keys is; or per batch
 -- its id or ids ('=' before one that was there already), {'conflict', key, id} or {'full'}.
@@ -101,21 +102,29 @@ if has_values then
     return found:sub(1, space - 1), #found - space
   end
 
-  local function is_repeated(first_event, last_argument)
+  -- By their numbers the events of a batch that will be appended, and are no repeats.
+  local function new_events(first_event, last_argument)
+    local seen, found = {}, {}
     for i = first_event + 2, last_argument, 4 do
-      if argv[i] == '' or not call('HGET', ids_by_key, argv[i]) then return false end
+      local key = argv[i]
+      if key == '' or not (seen[key] or call('HGET', ids_by_key, key)) then found[(i - first_event + 2) / 4] = true end
+      seen[key] = true
     end
-    return true
+    return found
   end
 
   function refusal(first_precondition, first_value, first_event, last_argument)
-    if first_precondition == first_event or is_repeated(first_event, last_argument) then return nil end
+    if first_precondition == first_event then return nil end
+    local is_new = new_events(first_event, last_argument)
+    if not next(is_new) then return nil end
     for i = first_precondition, first_value - 1, 2 do
       local id = value_of(argv[i]) or ''
       if id ~= argv[i + 1] then return {'conflict', argv[i], id} end
     end
     local latest, count, size = {}, call('HLEN', retained), retained_bytes
-    for i = first_value, first_event - 1, 3 do latest[argv[i]] = i end
+    for i = first_value, first_event - 1, 4 do
+      if argv[i + 3] == '0' or is_new[tonumber(argv[i + 3])] then latest[argv[i]] = i end
+    end
     for key, i in pairs(latest) do
       local id, length = value_of(key)
       if id then count, size = count - 1, size - #key - length end
@@ -124,16 +133,20 @@ if has_values then
     if next(latest) and (count > max_values or size > max_retained_bytes) then return {'full'} end
   end
 
-  function retain(first_value, first_event)
-    for i = first_value, first_event - 1, 3 do
-      local key, value = argv[i], argv[i + 2]
-      local before, length = value_of(key)
-      if before then retained_bytes = retained_bytes - #key - length end
-      if argv[i + 1] == '1' then
-        value_count = value_count + call('HSET', retained, key, last .. ' ' .. value)
-        retained_bytes = retained_bytes + #key + #value
-      elseif before then
-        value_count = value_count - call('HDEL', retained, key)
+  -- Writes the values of a batch; `ids` as it is responded to with.
+  function retain(first_value, first_event, ids)
+    for i = first_value, first_event - 1, 4 do
+      local key, value, id = argv[i], argv[i + 2], last
+      if argv[i + 3] ~= '0' then id = ids[tonumber(argv[i + 3])] end
+      if id and id:sub(1, 1) ~= '=' then
+        local before, length = value_of(key)
+        if before then retained_bytes = retained_bytes - #key - length end
+        if argv[i + 1] == '1' then
+          value_count = value_count + call('HSET', retained, key, id .. ' ' .. value)
+          retained_bytes = retained_bytes + #key + #value
+        elseif before then
+          value_count = value_count - call('HDEL', retained, key)
+        end
       end
     end
     set('retained_bytes', retained_bytes)
@@ -198,7 +211,7 @@ local replies, at = {}, 11
 for number = 1, tonumber(argv[11]) do
   local first_precondition = at + 4
   local first_value = first_precondition + 2 * argv[at + 1]
-  local first_event = first_value + 3 * argv[at + 2]
+  local first_event = first_value + 4 * argv[at + 2]
   local count, last_before = tonumber(argv[at + 3]), last
   at = first_event + 4 * count - 1
   local reply = has_values and refusal(first_precondition, first_value, first_event, at)
@@ -214,7 +227,9 @@ for number = 1, tonumber(argv[11]) do
       end
     end
     if failure then return failure end
-    if has_values and first_value < first_event and last ~= last_before then retain(first_value, first_event) end
+    if has_values and first_value < first_event and last ~= last_before then
+      retain(first_value, first_event, count == 1 and {reply} or reply)
+    end
   end
   replies[number] = reply
 end
