@@ -26,6 +26,7 @@ mod retention;
 mod stats;
 mod sync_policy;
 pub(crate) mod times;
+pub(crate) mod topic_rules;
 mod window;
 
 use std::sync::{Arc, LazyLock};
@@ -45,6 +46,9 @@ pub use retained::{MAX_RETAINED_BYTES, MAX_RETAINED_VALUES, RetainedAt};
 pub use retention::Retention;
 pub use stats::Stats;
 pub use sync_policy::{InvalidSyncPolicy, SyncPolicy};
+pub use topic_rules::{
+    MAX_LATEST_TOPIC_BYTES, MAX_TOPIC_RULES, TooManyTopicRules, TopicRule, TopicRules, latest_key,
+};
 pub use window::Window;
 pub(crate) use window::{Follower, Tail};
 

@@ -1,7 +1,11 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{error::StartError, observer::TraceObserver};
-use crate::{event::Event, history::Retention, sse::PositionCipher};
+use crate::{
+    event::Event,
+    history::{Retention, TopicRules},
+    sse::PositionCipher,
+};
 
 /// Fewest events that the window must have room for.
 pub const MIN_WINDOW_EVENTS: usize = 16;
@@ -48,6 +52,8 @@ pub struct Options {
     pub connections: bool,
     /// Is told what happens to traced events; nobody unless set.
     pub observer: Option<Arc<dyn TraceObserver>>,
+    /// What is kept of which topics; no rules unless set. All nodes that share a log have to be given the same.
+    pub topic_rules: TopicRules,
 }
 
 impl Default for Options {
@@ -63,6 +69,7 @@ impl Default for Options {
             position_cipher: None,
             connections: false,
             observer: None,
+            topic_rules: TopicRules::default(),
         }
     }
 }
@@ -151,6 +158,15 @@ impl Options {
     pub fn observer(self, observer: Arc<dyn TraceObserver>) -> Self {
         Self {
             observer: Some(observer),
+            ..self
+        }
+    }
+
+    /// Sets [`topic_rules`](Self::topic_rules).
+    #[must_use]
+    pub fn topic_rules(self, topic_rules: TopicRules) -> Self {
+        Self {
+            topic_rules,
             ..self
         }
     }

@@ -11,13 +11,14 @@ const BATCH_SHARE: usize = 4;
 
 impl Broadcaster {
     /// Publishes a batch in one step: all of it or nothing. Returns when it is in history; it is
-    /// delivered also when this future is dropped after that.
+    /// delivered also when this future is dropped after that. The last event of each topic of which
+    /// [a rule](super::Options::topic_rules) keeps it is retained in the same step.
     ///
     /// # Errors
     /// See [`PublishError`]. While the server lags it waits, at most `publish_wait`.
     pub async fn publish(&self, batch: impl Into<Batch>) -> Result<Appended, PublishError> {
         let called = Instant::now();
-        let batch = batch.into();
+        let mut batch = batch.into();
         let size = self.size_of(&batch)?;
         let inner = &*self.inner;
         let reservation = inner
@@ -29,6 +30,7 @@ impl Broadcaster {
         if self.is_draining() {
             return Err(PublishError::Draining);
         }
+        inner.options.topic_rules.retain_latest(&mut batch);
         let keyed = if inner.positions.are_hidden() {
             keyed(&batch)
         } else {

@@ -2,6 +2,7 @@
 
 pub(super) mod buffers;
 pub(super) mod found;
+pub(super) mod latest;
 pub(super) mod origin;
 pub(super) mod rate_limiter;
 pub(super) mod read_ahead;
@@ -78,7 +79,11 @@ impl ReplayReader {
     }
 
     /// The same, not before this time.
-    pub(super) fn delayed(&self, until: Instant, reading: Reading) -> Reading {
+    pub(super) fn delayed<T>(
+        &self,
+        until: Instant,
+        reading: impl Future<Output = T> + Send + 'static,
+    ) -> BoxFuture<'static, T> {
         let _timers = self.runtime.enter();
         let delay = tokio::time::sleep_until(until.into());
         delay.then(|()| reading).boxed()

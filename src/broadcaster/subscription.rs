@@ -1,5 +1,6 @@
 //! One subscriber's stream. Its shard decides what is next (`shard/poll.rs`); here that becomes items.
 
+mod latest;
 mod next;
 mod opening;
 mod replay;
@@ -16,7 +17,10 @@ use std::{
 
 use futures_util::{FutureExt, stream::Stream};
 
-use self::state::{Snapshotting, StateParts};
+use self::{
+    latest::ReadingLatest,
+    state::{Snapshotting, StateParts},
+};
 use super::{
     inner::Inner,
     item::Item,
@@ -100,6 +104,8 @@ enum Stage {
     Snapshotting(Snapshotting),
     /// It is being sent, or, without a position, a part of it.
     SendingState(Box<state::SendingState>),
+    /// The last events of topics are being read.
+    Latest(Box<ReadingLatest>),
     /// Where its events begin is being read. The start is as the client asked for it.
     Locating(Start, Locating),
     Open,
@@ -242,6 +248,10 @@ impl Subscription {
                 Stage::SendingState(sending) => match sending.next_block() {
                     Ok(block) => Step::Send(Item::State(block)),
                     Err(at) => self.has_sent_state(at),
+                },
+                Stage::Latest(latest) => match latest.reading.poll_unpin(cx) {
+                    Poll::Ready(read) => self.has_read_latest(read),
+                    Poll::Pending => self.wait_for_history(cx),
                 },
                 Stage::Locating(_, locating) => match locating.poll_unpin(cx) {
                     Poll::Ready(found) => self.has_located(found),

@@ -36,7 +36,7 @@ impl Frame {
             // neither repeats the gap nor loses what follows.
             Notice::Gap(gap) => {
                 let data = Self::gap_data(&gap.requested, gap.oldest);
-                block("gap", Some(gap.position), &data)
+                block("gap", gap.position, &data)
             }
             Notice::Position(at) => position(*at),
             Notice::Ping => Bytes::from_static(PING),
@@ -172,14 +172,18 @@ mod tests {
 
     #[test]
     fn a_gap_carries_the_position_that_it_goes_on_from() {
-        let gap = Frame::notice(&Notice::Gap(Box::new(Gap {
-            requested: "\"x\n".to_owned(),
-            position: EventId::new(4, 0).into(),
-            oldest: None,
-        })));
+        let gap = |position| {
+            Frame::notice(&Notice::Gap(Box::new(Gap {
+                requested: "\"x\n".to_owned(),
+                position,
+                oldest: None,
+            })))
+        };
+        let without = "event: gap\ndata: {\"requested\":\"\\\"x\\n\",\"oldest\":null}\n";
         assert_eq!(
-            gap,
-            "event: gap\ndata: {\"requested\":\"\\\"x\\n\",\"oldest\":null}\nid: 4-0\n\n"
+            gap(Some(EventId::new(4, 0).into())),
+            format!("{without}id: 4-0\n\n")
         );
+        assert_eq!(gap(None), format!("{without}\n"));
     }
 }

@@ -36,13 +36,14 @@ pub enum Notice {
     },
 }
 
-/// Events are lost between what the client has and `position`, where the stream goes on.
+/// Events are lost between what the client has and the position where the stream goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gap {
     /// What the client asked to go on after, or the last id that it was sent.
     pub requested: String,
-    /// Where the stream goes on: after this position.
-    pub position: Position,
+    /// Where the stream goes on: after this position. `None` where the last events of topics are sent first, so that a
+    /// client which is cut before it has them all gets the gap again; the position follows behind them.
+    pub position: Option<Position>,
     /// The oldest event that history holds, of any topic.
     pub oldest: Option<Position>,
 }

@@ -7,6 +7,7 @@ mod away;
 mod document;
 mod failover;
 mod faults;
+mod latest;
 mod nodes;
 mod outbox;
 mod retention;

@@ -9,6 +9,7 @@ mod failover;
 mod faults;
 mod follower;
 mod keys;
+mod latest;
 mod losing;
 pub mod nodes;
 pub mod pair;

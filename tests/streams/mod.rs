@@ -6,6 +6,7 @@ mod cuts;
 mod finish;
 mod heartbeats;
 mod history_page;
+mod latest;
 mod lists;
 mod requests;
 mod resume;

@@ -26,7 +26,7 @@ pub use self::{
     requests::BLOCKED_DRAIN,
     response::Response,
     server::{Server, command, has_ordinary_streams},
-    stream::{End, Stream},
+    stream::{End, Message, Stream},
 };
 
 /// Longer than anything here takes, on the slowest machine.

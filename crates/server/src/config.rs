@@ -14,6 +14,7 @@ mod secret_files;
 mod setting;
 pub(crate) mod similar;
 mod tokens;
+mod topic_rules;
 mod traces;
 mod without_effect;
 
@@ -35,6 +36,7 @@ pub(crate) use setting::{Kind, Setting};
 pub(crate) use sse_broadcaster_cli::{BadSetting, Secret};
 pub use tokens::TokenConfig;
 pub(crate) use tokens::{KeyLocation, TrustedIssuer};
+pub use topic_rules::TopicRulesConfig;
 pub use traces::TraceConfig;
 
 /// Most worker threads.
@@ -88,6 +90,9 @@ pub struct Config {
 
     #[command(flatten)]
     pub history: HistoryConfig,
+
+    #[command(flatten)]
+    pub topic_rules: TopicRulesConfig,
 
     #[command(flatten)]
     pub presence: PresenceConfig,

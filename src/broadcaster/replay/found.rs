@@ -25,6 +25,15 @@ impl Replay {
         }
     }
 
+    /// The same without its events, which are read again later.
+    pub(in crate::broadcaster) fn without_events(&self) -> Self {
+        Self {
+            read_to: self.after,
+            events: None,
+            ..*self
+        }
+    }
+
     pub(in crate::broadcaster) fn read_to(&self) -> ReadTo {
         ReadTo {
             epoch: self.epoch,

@@ -59,6 +59,10 @@ impl Subscription {
     fn pass_gap(&mut self, last_sent: EventId, at: EventId) -> Step {
         if self.state.is_none() && !std::mem::replace(&mut self.connected, true) {
             self.shard.begins_after(self.index, at);
+            if self.has_latest() {
+                self.begin_with_latest(at);
+                return Step::Again;
+            }
             return send(Notice::Connected(self.shown(at)));
         }
         self.head = self.head.min(at);
@@ -66,7 +70,12 @@ impl Subscription {
         self.read_state_behind_gap();
         let requested = self.shown(last_sent).to_string();
         self.shard.has_sent_gap(self.index, last_sent, at);
-        send(self.gap(requested, at, oldest))
+        let gap = self.gap(requested, at, oldest);
+        if self.has_latest() {
+            let then = vec![Item::Notice(Notice::Position(Some(self.shown(at))))];
+            return self.send_latest_behind_gap(gap, (last_sent, at), then);
+        }
+        send(gap)
     }
 
     pub(super) fn gap(
@@ -78,7 +87,8 @@ impl Subscription {
         self.inner.stats.gaps.add(1);
         Notice::Gap(Box::new(Gap {
             requested,
-            position: self.shown(position),
+            // The last events of topics come before it.
+            position: (!self.has_latest()).then(|| self.shown(position)),
             oldest: oldest.map(|id| self.shown(id)),
         }))
     }

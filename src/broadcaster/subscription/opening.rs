@@ -39,6 +39,10 @@ impl Subscription {
         if at == EventId::new(0, 0) {
             return send(retry);
         }
+        if self.has_latest() {
+            self.begin_with_latest(at);
+            return send(retry);
+        }
         self.connected = true;
         let connected = Notice::Connected(self.shown(at));
         self.send_all([retry, connected].map(Item::Notice))
@@ -58,6 +62,10 @@ impl Subscription {
         match found {
             // The position of the state is lost already: it is sent anew instead.
             Ok(replay) if replay.gap && self.read_state() => Step::Again,
+            // To hold on to what was read while the last events wait for room could make others wait for each other.
+            Ok(replay) if replay.gap && self.has_latest() => {
+                self.begin(&start, &replay.without_events())
+            }
             Ok(replay) => self.begin(&start, &replay),
             Err(_) => self.refuse(),
         }
@@ -67,8 +75,8 @@ impl Subscription {
         if let Some(state) = &mut self.state {
             state.are_complete();
         }
+        let after = self.inner.positions.id_before(start);
         let gap = replay.gap.then(|| {
-            let after = self.inner.positions.id_before(start);
             self.shard.has_sent_gap(self.index, after, replay.after);
             self.gap(start.requested(), replay.after, replay.oldest)
         });
@@ -89,12 +97,17 @@ impl Subscription {
             .shard
             .has_begun(window, self.index, replay.after, replay.read_to(), sent)
             .map(|after| Notice::Expiring { after });
-        let notices = [gap, connected, expiring].into_iter().flatten();
-        let items: Vec<_> = notices
-            .map(Item::Notice)
-            .chain(self.found(replay))
-            .collect();
-        self.send_all(items)
+        let begun = [connected, expiring].into_iter().flatten();
+        let begun: Vec<_> = begun.map(Item::Notice).chain(self.found(replay)).collect();
+        match gap {
+            Some(gap) if self.has_latest() => {
+                self.send_latest_behind_gap(gap, (after, replay.after), begun)
+            }
+            gap => {
+                let gap = gap.map(Item::Notice).into_iter();
+                self.send_all(gap.chain(begun).collect::<Vec<_>>())
+            }
+        }
     }
 
     /// Sends these one behind the other.

@@ -35,8 +35,12 @@ impl Subscription {
         let Ok((chunk, lease)) = read else {
             return self.refuse();
         };
-        self.read_ahead(chunk.read_to, cx);
-        if let Some(step) = self.replay(&Replay::of(chunk, lease)) {
+        let mut replay = Replay::of(chunk, lease);
+        if replay.gap && self.has_latest() {
+            replay = replay.without_events();
+        }
+        self.read_ahead(replay.read_to, cx);
+        if let Some(step) = self.replay(&replay) {
             return step;
         }
         // A read that found nothing lets others go on: the shard may first have to be walked by this very thread.
@@ -63,6 +67,12 @@ impl Subscription {
             let notice = self.gap(requested, replay.after, replay.oldest);
             if self.read_state_behind_gap() {
                 return Some(send(notice));
+            }
+            if self.has_latest() {
+                let then = vec![Item::Notice(Notice::Position(Some(
+                    self.shown(replay.after),
+                )))];
+                return Some(self.send_latest_behind_gap(notice, (last_sent, replay.after), then));
             }
             gap = Some(Item::Notice(notice));
         }

@@ -217,7 +217,7 @@ pub(super) fn topic_patterns(
 ///
 /// # Errors
 /// Why it is no pattern.
-fn topic_pattern(text: &str) -> Result<Pattern, String> {
+pub(super) fn topic_pattern(text: &str) -> Result<Pattern, String> {
     let json = topic_json(text)?;
     Pattern::from_json(&json, None).map_err(|why| why.to_string())
 }
@@ -233,7 +233,7 @@ pub(crate) fn topic_json(text: &str) -> Result<Value, String> {
     Ok(Value::from(text))
 }
 
-fn split_outside_braces(text: &str) -> Vec<&str> {
+pub(super) fn split_outside_braces(text: &str) -> Vec<&str> {
     let mut depth = 0_usize;
     let parts = text.split(|char| {
         match char {

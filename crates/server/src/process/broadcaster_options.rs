@@ -3,20 +3,25 @@
 use sse_broadcaster::broadcaster::Options;
 
 use crate::{
-    config::Config,
+    config::{BadSetting, Config},
     http::{connection::limits, workers},
 };
 
 /// The options for a server that accepts so many connections.
-pub(super) fn options(config: &Config, max_connections: usize) -> Options {
-    Options::default()
+///
+/// # Errors
+/// For a rule by topic that is not valid.
+pub(super) fn options(config: &Config, max_connections: usize) -> Result<Options, BadSetting> {
+    let rules = config.topic_rules.rules(&config.given)?;
+    Ok(Options::default()
+        .topic_rules(rules)
         .shards(workers::count(config))
         .ping_interval(config.ping_interval)
         .publish_wait(config.publish_wait)
         .max_event_bytes(config.max_event_bytes)
         .max_subscribers(max_subscribers(config, max_connections))
         .replay_bytes_per_second(config.history.replay_bytes_per_second)
-        .replay_buffer_bytes(config.history.replay_buffer_bytes)
+        .replay_buffer_bytes(config.history.replay_buffer_bytes))
 }
 
 /// How many streams there may be, of so many connections.

@@ -30,7 +30,7 @@ pub(crate) fn check(config: &mut Config) -> Result<(), ServeError> {
             LogLocation::Memory | LogLocation::Disk(_) => {}
         }
         let window = Memory::new(config.history.window());
-        Broadcaster::start(window, options(config, usize::MAX))?;
+        Broadcaster::start(window, options(config, usize::MAX)?)?;
         Ok(presence::options(config).map(drop)?)
     })
 }

@@ -284,7 +284,7 @@ async fn start_broadcaster(
 ) -> Result<(Broadcaster, Option<Arc<KeptRevocations>>), ServeError> {
     // Who only has tokens may never ask for them, and they take memory for each stream.
     let keeps_connections = admission.authorization.has_operator_keys();
-    let mut options = options(config, max_connections).connections(keeps_connections);
+    let mut options = options(config, max_connections)?.connections(keeps_connections);
     if admission.has_private_events(config) {
         options = options.position_cipher(opened.key_store.cipher().await?);
     }

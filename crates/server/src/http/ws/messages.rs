@@ -87,7 +87,7 @@ impl<'a> Message<'a> {
                     requested: &gap.requested,
                     oldest: gap.oldest.map(|id| id.to_string()),
                 };
-                Some(Self::new("gap", Some(gap.position), Some(detail)))
+                Some(Self::new("gap", gap.position, Some(detail)))
             }
             Notice::Heartbeat(now) => {
                 let time = rfc3339(*now);
@@ -136,7 +136,7 @@ mod tests {
         let gap = |requested: &str, oldest| {
             Notice::Gap(Box::new(Gap {
                 requested: requested.to_owned(),
-                position: at,
+                position: Some(at),
                 oldest,
             }))
         };

@@ -1,0 +1,57 @@
+//! The last events of topics in PostgreSQL.
+
+use crate::{postgres::nodes::Database, support::wait_until};
+
+const RULES: [&str; 4] = [
+    "--topic-rule",
+    "prices/{symbol}=latest",
+    "--history-events",
+    "16",
+];
+
+#[test]
+fn what_one_node_takes_last_every_node_sends_first() {
+    let database = Database::new();
+    let nodes = [0, 1].map(|_| database.node(&RULES));
+    for n in 0..12 {
+        let data = ["old", "new"].map(|age| format!("{age} {n}"));
+        nodes[0].publish(&format!("prices/{n}"), &data[0]);
+        nodes[1].publish(&format!("prices/{n}"), &data[1]);
+    }
+    for n in 0..20 {
+        nodes[n % 2].publish("other", "x");
+    }
+    let head = nodes[1].publish("other", "head");
+    let expected: Vec<_> = (0..12).map(|n| format!("new {n}")).collect();
+    for node in &nodes {
+        wait_until("the node has everything", || {
+            let mut stream = node.subscribe("/events?topic=none");
+            stream.until("connected").id == head
+        });
+        let mut stream = node.subscribe("/events?topic=*");
+        assert_eq!(stream.data(12), expected);
+        assert_eq!(stream.until("connected").id, head);
+        let mut resumed = node.subscribe("/events?topic=prices/3&last_event_id=1-1");
+        assert_eq!(resumed.next().unwrap().name, "gap");
+        assert_eq!(resumed.data(1), ["new 3"]);
+        resumed.until("connected");
+    }
+}
+
+#[test]
+fn a_schema_of_the_version_before_is_upgraded_and_keeps_what_it_has() {
+    let database = Database::new();
+    let node = database.node(&RULES);
+    let id = node.publish("prices/a", "before");
+    drop(node);
+    // As version 1 was, as far as a node notices.
+    database.ask("DROP FUNCTION @.append; UPDATE @.settings SET version = 1");
+    let node = database.node(&RULES);
+    let mut stream = node.subscribe("/events?topic=prices/a&since=earliest");
+    assert_eq!(stream.event().unwrap().id, id);
+    node.publish("prices/a", "after");
+    assert_eq!(stream.data(1), ["after"]);
+    assert!(database.number("SELECT version FROM @.settings") > 1);
+    let mut stream = node.subscribe("/events?topic=prices/a");
+    assert_eq!(stream.next().unwrap().data, "after");
+}
