@@ -21,7 +21,8 @@ pub enum AppendError {
     },
     /// The retained values would outgrow [`MAX_RETAINED_VALUES`] or [`MAX_RETAINED_BYTES`].
     #[error(
-        "at most {MAX_RETAINED_VALUES} values of {MAX_RETAINED_BYTES} bytes in all are retained"
+        "signals and the last events of topics with a rule latest would be more than {MAX_RETAINED_VALUES}, or \
+         more than {MAX_RETAINED_BYTES} bytes, of which nothing is dropped by itself; remove some first"
     )]
     RetainedFull,
     /// A batch without events cannot retain anything.

@@ -162,17 +162,18 @@ impl TopicRules {
     /// The rule that applies to this topic.
     #[must_use]
     pub fn find(&self, topic: &str) -> Option<&TopicRule> {
-        self.iter().find(|rule| rule.matches(topic))
+        self.0.iter().find(|rule| rule.matches(topic))
     }
 
     /// The rules, in their order.
-    pub fn iter(&self) -> std::slice::Iter<'_, TopicRule> {
-        self.0.iter()
+    #[must_use]
+    pub fn rules(&self) -> &[TopicRule] {
+        &self.0
     }
 
     /// Whether the last event of some topics is kept.
     pub(crate) fn have_latest(&self) -> bool {
-        self.iter().any(|rule| rule.latest)
+        self.0.iter().any(|rule| rule.latest)
     }
 
     /// Whether the last event of this topic is kept. None is of a topic longer than [`MAX_LATEST_TOPIC_BYTES`].
@@ -281,7 +282,7 @@ mod tests {
     #[test]
     fn rules_have_a_limit() {
         let of = |count| TopicRules::new((0..count).map(|_| rule("")));
-        assert_eq!(of(MAX_TOPIC_RULES).unwrap().iter().count(), MAX_TOPIC_RULES);
+        assert_eq!(of(MAX_TOPIC_RULES).unwrap().rules().len(), MAX_TOPIC_RULES);
         assert_eq!(of(MAX_TOPIC_RULES + 1).unwrap_err(), TooManyTopicRules);
     }
 

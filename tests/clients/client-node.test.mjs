@@ -148,6 +148,27 @@ describe('the client in Node.js', SUITE, () => {
     for (const [found, expected] of [[live, []], ...starts]) await has(found, ...expected, 'd');
   });
 
+  it('gets the last event of its topics first where a rule keeps it, also when it shares a stream', TEST, async (t) => {
+    const server = await Server.start(t, { args: ['--topic-rule', 'news=latest', '--history-events', '16'] });
+    await news(server, 'old');
+    await news(server, 'kept');
+    for (let number = 0; number < 16; number++) await server.publish({ topic: 'sport', data: 'x' });
+    const proxy = await Proxy.start(t, server.port);
+    const first = follow(t, proxy.url);
+    await has(first, 'kept');
+    await first.isOpen();
+    const second = follow(t, proxy.url);
+    await has(second, 'kept');
+    await second.isOpen();
+    await news(server, 'live');
+    await has(first, 'kept', 'live');
+    await has(second, 'kept', 'live');
+    proxy.reset();
+    await news(server, 'later');
+    for (const found of [first, second]) await has(found, 'kept', 'live', 'later');
+    assert.deepEqual([first.gaps, second.gaps], [[], []]);
+  });
+
   it('reads history where each response is cut after 400 kB, with fewer events at a time', TEST, async (t) => {
     const server = await Server.start(t);
     const first = await news(server, 'first');

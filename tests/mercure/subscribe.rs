@@ -37,6 +37,23 @@ fn a_stream_begins_with_a_comment_and_has_the_events_in_mercures_order_of_fields
 }
 
 #[test]
+fn a_stream_without_a_position_begins_with_the_last_event_of_a_topic_that_keeps_it() {
+    let server = hub(&["--topic-rule", "https://example.com/books/{id}=latest"]);
+    let topic = "topic=https%3A%2F%2Fexample.com%2Fbooks%2F1";
+    publish(&server, &format!("{topic}&data=old"));
+    let id = publish(&server, &format!("{topic}&data=kept"));
+    for query in [
+        topic,
+        "topic=https%3A%2F%2Fexample.com%2Fbooks%2F%7Bid%7D",
+        "topic=*",
+    ] {
+        let mut stream = subscribe(&server, query);
+        let expected = format!(":\nid: {id}\ndata: kept\n\n");
+        assert_eq!(stream.text_until("\n\n"), expected, "{query}");
+    }
+}
+
+#[test]
 fn a_topic_is_compared_byte_for_byte_and_a_star_is_all_topics() {
     let server = hub(&[]);
     let mut exact = subscribe(&server, "topic=a&topic=b");

@@ -34,6 +34,8 @@ export function createLink(
     else documents.delete(document);
     onBlock(link, name, value, id);
     const isFresh = !link._last;
+    // A stream that is cut before it has begun begins anew.
+    if (isFresh && name !== 'connected') return;
     link._last = id;
     if (name === 'connected') {
       link._isOpen = true;
