@@ -12,6 +12,7 @@ mod blocking;
 mod connections;
 mod drain;
 mod encoded_stream;
+mod erase;
 mod error;
 mod follower;
 mod history_reader;

@@ -72,6 +72,7 @@ pub struct Event {
     private: bool,
     /// Most events have none.
     traceparent: Option<Box<Traceparent>>,
+    erased: bool,
 }
 
 impl Event {
@@ -137,6 +138,28 @@ impl Event {
             self.traceparent = sampled.map(Box::new);
         }
         self
+    }
+
+    /// Whether it was [erased](crate::history::History::erase): its topics are left of it, and whether it was private.
+    #[must_use]
+    pub fn is_erased(&self) -> bool {
+        self.erased
+    }
+
+    /// What is left of it once it is erased.
+    #[must_use]
+    pub fn erased(&self) -> Self {
+        Self {
+            topics: self.topics.clone(),
+            name: None,
+            data: "".into(),
+            idempotency_key: None,
+            alias: None,
+            retry_ms: None,
+            private: self.private,
+            traceparent: None,
+            erased: true,
+        }
     }
 
     /// Whether it finishes its topics: see [`EventBuilder::finish`].

@@ -14,6 +14,7 @@
 mod append;
 pub(crate) mod backoff;
 mod bounds;
+mod erasure;
 mod error;
 pub(crate) mod ids;
 mod memory;
@@ -37,6 +38,7 @@ use crate::event::Selector;
 
 pub use append::{Appended, Batch, Precondition, ReservationGuard, Retain};
 pub use bounds::Bounds;
+pub use erasure::{EraseScope, Erased, Erasure, MAX_ERASED_AT_ONCE};
 pub use error::{AppendError, Unavailable};
 pub use memory::Memory;
 pub use names::{NameKind, NameRange, Names};
@@ -174,7 +176,7 @@ pub trait History: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<Appended, AppendError>>;
 
     /// The events after a position that `selector` admits, in the order of their ids: at most `limit`, and at
-    /// least one if there is one. [`Chunk::read_to`] is the position up to which there are no others; it may be
+    /// least one if there is one, without those that were erased ([`Chunk::erased`]). [`Chunk::read_to`] is the position up to which there are no others; it may be
     /// one that has no event.
     ///
     /// # Errors
@@ -209,6 +211,25 @@ pub trait History: Send + Sync + 'static {
         kind: NameKind,
         range: NameRange<'a>,
     ) -> BoxFuture<'a, Result<Names, Unavailable>>;
+
+    /// Erases some events, the oldest first, before retention drops them: at most [`MAX_ERASED_AT_ONCE`], in one atomic
+    /// step with the event that tells of it ([`Erasure::event`]), which names the last of them. Where there is
+    /// nothing to erase, nothing is appended. What [is left](crate::Event::erased) of an erased event keeps its place and
+    /// its id, so that a reader from before it finds a gap, and nobody else does; its idempotency key is forgotten.
+    /// `reserved` is as for [`append`](Self::append). By default a history cannot erase.
+    ///
+    /// # Errors
+    /// [`AppendError::OutcomeUnknown`] where they may have been erased; with any other error none was.
+    fn erase(
+        &self,
+        erasure: Erasure,
+        reserved: ReservationGuard,
+    ) -> BoxFuture<'_, Result<Erased, AppendError>> {
+        drop((erasure, reserved));
+        let why =
+            Unavailable::new("this history cannot erase events before its retention drops them");
+        ready(Err(AppendError::Unavailable(why))).boxed()
+    }
 
     /// What the log holds now, as far as this node knows.
     fn bounds(&self) -> Bounds;

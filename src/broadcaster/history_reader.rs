@@ -41,6 +41,8 @@ pub struct HistoryReader {
     last: Option<EventId>,
     salt: Salt,
     missing: Option<Missing>,
+    /// It begins at a position of the client: what was erased behind that is missing.
+    lacks_erased: bool,
     /// What was read and not given yet.
     events: Vec<Found>,
     remaining: usize,
@@ -103,6 +105,7 @@ impl Broadcaster {
             after: bounds.head,
             salt: self.inner.positions.salt(),
             missing: None,
+            lacks_erased: false,
             events: Vec::new(),
             remaining: max_events.max(1),
             ended: false,
@@ -111,6 +114,7 @@ impl Broadcaster {
         };
         let origin = self.inner.positions.brought(reader.start.clone());
         let chunk = reader.read(Some(&origin)).await?;
+        reader.lacks_erased = origin.is_position() && !chunk.gap;
         if chunk.epoch != bounds.epoch {
             reader.epoch = chunk.epoch;
             reader.head = chunk.read_to;
@@ -139,7 +143,8 @@ impl HistoryReader {
                 tokio::time::sleep_until(until.into()).await;
             }
             let chunk = self.read(None).await?;
-            if chunk.gap || chunk.epoch != self.epoch {
+            let lacks_erased = self.lacks_erased && chunk.erased.is_some();
+            if chunk.gap || lacks_erased || chunk.epoch != self.epoch {
                 self.ended = true;
             } else {
                 self.take(chunk);

@@ -95,6 +95,8 @@ pub struct Subscription {
     state: Option<StateParts>,
     /// The client was sent a position.
     connected: bool,
+    /// What was erased before `head` is a gap to it: it came with a position, and none was announced yet.
+    lacks_erased: bool,
     salt: Salt,
 }
 
@@ -134,6 +136,7 @@ impl Subscription {
     ) -> Self {
         let selector = Arc::new(selector);
         let head = inner.window.head().id;
+        let lacks_erased = matches!(start, Start::After(_));
         let live = start == Start::Live && snapshots.is_none();
         let index = shard.join(&inner.window, &selector, live);
         Self {
@@ -153,6 +156,7 @@ impl Subscription {
             ahead: ReadAhead::default(),
             state: snapshots.map(StateParts::new),
             connected: false,
+            lacks_erased,
         }
     }
 

@@ -20,6 +20,23 @@ impl Event {
     }
 }
 
+impl Event {
+    /// An event of the broadcaster itself.
+    pub(crate) fn internal(topic: &'static str, data: String) -> Self {
+        Self {
+            topics: Topics::from_iter([Topic::unchecked(topic)]),
+            name: None,
+            data: data.into(),
+            idempotency_key: None,
+            alias: None,
+            retry_ms: None,
+            private: false,
+            traceparent: None,
+            erased: false,
+        }
+    }
+}
+
 /// Collects an event's fields as text; [`build`](Self::build) is where all of them are checked.
 #[derive(Debug, Clone, Default)]
 pub struct EventBuilder {
@@ -177,6 +194,7 @@ impl EventBuilder {
                 .map(|r| u32::try_from(r.as_millis()).unwrap_or(u32::MAX)),
             private: self.private,
             traceparent: self.traceparent.map(Box::new),
+            erased: false,
         })
     }
 }

@@ -8,6 +8,8 @@ use super::{Alias, Event, EventName, FINISHED, IdempotencyKey, Topic, Traceparen
 
 /// What an event counts in a log beside its text: ids, pointers, entries in indexes.
 const EVENT_OVERHEAD_BYTES: usize = 256;
+/// The same of one that was erased.
+const ERASED_OVERHEAD_BYTES: usize = 64;
 
 impl Event {
     /// Its fields as text.
@@ -17,10 +19,10 @@ impl Event {
     }
 
     /// What the event counts against the bounds in bytes of a log, and of a read: its text twice, and a fixed
-    /// overhead.
+    /// overhead of 256 bytes, or 64 once it is erased.
     #[must_use]
     pub fn cost(&self) -> usize {
-        cost(self.names(), self.data.len())
+        cost(self.erased, self.names(), self.data.len())
     }
 }
 
@@ -36,6 +38,7 @@ pub struct Fields<'a> {
     pub(crate) retry_ms: Option<u64>,
     pub(crate) private: bool,
     pub(crate) traceparent: Option<Traceparent>,
+    pub(crate) erased: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -49,6 +52,7 @@ impl<'a> Fields<'a> {
             retry_ms: event.retry_ms(),
             private: event.is_private(),
             traceparent: event.traceparent().copied(),
+            erased: event.is_erased(),
         }
     }
 
@@ -100,6 +104,12 @@ impl<'a> Fields<'a> {
         self.traceparent
     }
 
+    /// See [`Event::is_erased`].
+    #[must_use]
+    pub fn is_erased(&self) -> bool {
+        self.erased
+    }
+
     pub(crate) fn finishes(&self) -> bool {
         self.name == Some(FINISHED)
     }
@@ -109,6 +119,7 @@ impl<'a> Fields<'a> {
     pub fn cost(&self) -> usize {
         let topics = self.topics.iter().copied();
         cost(
+            self.erased,
             topics
                 .chain(self.name)
                 .chain(self.idempotency_key)
@@ -119,6 +130,15 @@ impl<'a> Fields<'a> {
 }
 
 /// See [`Event::cost`]; of the texts beside the data, and its bytes.
-pub(super) fn cost<'a>(texts: impl Iterator<Item = &'a str>, data_bytes: usize) -> usize {
-    EVENT_OVERHEAD_BYTES + 2 * (texts.map(str::len).sum::<usize>() + data_bytes)
+pub(super) fn cost<'a>(
+    is_erased: bool,
+    texts: impl Iterator<Item = &'a str>,
+    data_bytes: usize,
+) -> usize {
+    let overhead = if is_erased {
+        ERASED_OVERHEAD_BYTES
+    } else {
+        EVENT_OVERHEAD_BYTES
+    };
+    overhead + 2 * (texts.map(str::len).sum::<usize>() + data_bytes)
 }

@@ -19,6 +19,7 @@ const KEYED: u8 = 4;
 const RETRY: u8 = 8;
 const ALIASED: u8 = 16;
 const TRACED: u8 = 32;
+const ERASED: u8 = 64;
 
 impl Event {
     /// Appends the event to `out`; [`Fields::checked`] reads it back.
@@ -30,7 +31,8 @@ impl Event {
                 | flag(self.idempotency_key.is_some(), KEYED)
                 | flag(self.retry_ms.is_some(), RETRY)
                 | flag(self.alias.is_some(), ALIASED)
-                | flag(self.traceparent.is_some(), TRACED),
+                | flag(self.traceparent.is_some(), TRACED)
+                | flag(self.erased, ERASED),
         );
         if let Some(retry) = self.retry_ms() {
             out.extend_from_slice(&retry.to_be_bytes());
@@ -59,6 +61,7 @@ impl Event {
             retry_ms: fields.retry_ms.and_then(|ms| u32::try_from(ms).ok()),
             private: fields.private,
             traceparent: fields.traceparent.map(Box::new),
+            erased: fields.erased,
         }
     }
 }
@@ -86,6 +89,7 @@ impl<'a> Fields<'a> {
         let has = |flag| flags & flag != 0;
         let mut fields = Self {
             private: has(PRIVATE),
+            erased: has(ERASED),
             ..Self::default()
         };
         if has(RETRY) {
@@ -196,7 +200,8 @@ mod tests {
             .private()
             .build()
             .unwrap();
-        for event in [plain, full] {
+        let erased = full.erased();
+        for event in [plain, full, erased] {
             let packed = packed(&event);
             let fields = Fields::checked(&packed).unwrap();
             assert_eq!(fields, Fields::of(&event));

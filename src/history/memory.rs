@@ -11,8 +11,9 @@ use std::{
 use futures_util::future::{BoxFuture, FutureExt, ready};
 
 use super::{
-    AppendError, Appended, Batch, Bounds, Chunk, From, History, Limit, NameKind, NameRange, Names,
-    Precondition, ReservationGuard, Retain, RetainedAt, Retention, Unavailable, Window,
+    AppendError, Appended, Batch, Bounds, Chunk, Erased, Erasure, From, History, Limit, NameKind,
+    NameRange, Names, Precondition, ReservationGuard, Retain, RetainedAt, Retention, Unavailable,
+    Window,
     ids::Ids,
     retained::{Retained, drop_repeats},
 };
@@ -88,6 +89,17 @@ impl Memory {
         let dropped = self.window.push(stored);
         state.forget(&dropped);
         Ok(Appended { ids })
+    }
+
+    fn erase_now(&self, erasure: &Erasure) -> Result<Erased, AppendError> {
+        let mut state = self.state.lock();
+        let Some((event, erased)) = self.window.next_erasure(erasure) else {
+            return Ok(Erased::default());
+        };
+        let (stored, _) = state.assign(vec![event], &[], &[])?;
+        let dropped = self.window.push(stored);
+        state.forget(&dropped);
+        Ok(erased)
     }
 
     fn expire(&self) {
@@ -196,6 +208,14 @@ impl History for Memory {
             _ => from,
         };
         ready(Ok(self.window.read(from, selector, limit))).boxed()
+    }
+
+    fn erase(
+        &self,
+        erasure: Erasure,
+        _reserved: ReservationGuard,
+    ) -> BoxFuture<'_, Result<Erased, AppendError>> {
+        ready(self.erase_now(&erasure)).boxed()
     }
 
     fn tail(&self) -> Arc<Window> {

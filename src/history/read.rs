@@ -123,6 +123,13 @@ impl Found {
         }
     }
 
+    pub(crate) fn is_erased(&self) -> bool {
+        match self {
+            Self::Shared(stored) => stored.event().is_erased(),
+            Self::Fetched(fetched) => fetched.fields().is_erased(),
+        }
+    }
+
     /// See [`Event::finishes`](crate::Event::finishes).
     pub(crate) fn finishes(&self) -> bool {
         match self {
@@ -158,10 +165,25 @@ pub struct Chunk {
     pub after: EventId,
     /// Something between the requested position and `after` is lost, or that position was never known.
     pub gap: bool,
+    /// The newest event between `after` and `read_to` that the selector admits, and that was erased.
+    pub erased: Option<EventId>,
     /// In the order of their ids.
     pub events: Vec<Found>,
     /// Every event up to here that the selector admits is in `events`.
     pub read_to: EventId,
     /// The oldest event of the log, of any topic.
     pub oldest: Option<EventId>,
+}
+
+impl Chunk {
+    /// The same without erased events among `events`, of which the newest becomes [`erased`](Self::erased).
+    #[must_use]
+    pub fn without_erased(mut self) -> Self {
+        let is_erased = |found: &&Found| found.is_erased();
+        if let Some(newest) = self.events.iter().rfind(is_erased) {
+            self.erased = Some(newest.id());
+            self.events.retain(|found| !found.is_erased());
+        }
+        self
+    }
 }

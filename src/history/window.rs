@@ -3,6 +3,7 @@
 //! [`Log`] is what the lock of a [`Window`] guards; reads of it are in `read` and `tail`.
 
 mod aliases;
+mod erase;
 #[cfg(test)]
 mod fixtures;
 mod log;
@@ -18,10 +19,12 @@ use std::{
 
 use futures_util::future::BoxFuture;
 
-use super::{Bounds, Chunk, From, Limit, LogPosition, NameRange, Names, Retention};
+use super::{
+    Bounds, Chunk, Erased, Erasure, From, Limit, LogPosition, NameRange, Names, Retention,
+};
 use crate::{
     clock::now_ms,
-    event::{EventId, Selector, Stored},
+    event::{Event, EventId, Selector, Stored},
     sync::{
         RwLock,
         atomic::{AtomicU64, Ordering},
@@ -106,19 +109,32 @@ impl Window {
         self.follower.get().is_some()
     }
 
-    /// Takes in what was appended, ids increasing, and returns what retention dropped for it.
+    /// Takes in what was appended, ids increasing, and erases what it tells to erase. Returns what was erased or dropped
+    /// by retention, as it was.
     pub fn push(&self, appended: Vec<Arc<Stored>>) -> Vec<Arc<Stored>> {
         let dropped = {
             let mut log = self.log.write();
+            let mut dropped = Vec::new();
             for stored in appended {
+                let erasure = Erasure::of(stored.event());
                 log.push(stored);
+                if let Some(erasure) = erasure {
+                    dropped.extend(log.erase(&erasure));
+                }
             }
-            let dropped = log.trim(self.own_retention(), now_ms());
+            dropped.extend(log.trim(self.own_retention(), now_ms()));
             self.set_pushed(log.head());
             dropped
         };
         self.call_follower();
         dropped
+    }
+
+    /// The event of the next step of an erasure of what the window holds, and what that erases; `None` where there is
+    /// nothing to erase.
+    #[must_use]
+    pub fn next_erasure(&self, erasure: &Erasure) -> Option<(Event, Erased)> {
+        self.log.read().next_erasure(erasure)
     }
 
     /// Waits until these events can be pushed without dropping any that this process's subscribers have not

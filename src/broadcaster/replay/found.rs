@@ -8,6 +8,8 @@ pub(in crate::broadcaster) struct Replay {
     pub(in crate::broadcaster) epoch: u64,
     pub(in crate::broadcaster) after: EventId,
     pub(in crate::broadcaster) gap: bool,
+    /// See [`Chunk::erased`].
+    pub(in crate::broadcaster) erased: Option<EventId>,
     pub(in crate::broadcaster) oldest: Option<EventId>,
     pub(in crate::broadcaster) read_to: EventId,
     pub(in crate::broadcaster) events: Option<Events>,
@@ -19,6 +21,7 @@ impl Replay {
             epoch: chunk.epoch,
             after: chunk.after,
             gap: chunk.gap,
+            erased: chunk.erased,
             oldest: chunk.oldest,
             read_to: chunk.read_to,
             events: Events::read(chunk.events, lease),

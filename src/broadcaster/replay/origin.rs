@@ -31,6 +31,11 @@ impl Origin {
         }
     }
 
+    /// A client that brought a position lacks what was erased behind it. Others ask for what there is.
+    pub(in crate::broadcaster) fn is_position(&self) -> bool {
+        matches!(self.start, Start::After(_))
+    }
+
     /// The first read from here; [`Start::Live`] begins at `live`.
     pub(in crate::broadcaster) async fn read(
         &self,
@@ -39,7 +44,7 @@ impl Origin {
         limit: Limit,
         live: From<'_>,
     ) -> Result<Chunk, Unavailable> {
-        match &self.start {
+        let mut chunk = match &self.start {
             Start::After(text) if self.may_be_guessed && !selector.admits_everything() => {
                 read_after(history, text, selector, limit).await
             }
@@ -47,7 +52,9 @@ impl Origin {
                 let from = start.from().unwrap_or(live);
                 history.read(from, selector, limit).await
             }
-        }
+        }?;
+        chunk.gap |= self.is_position() && chunk.erased.is_some();
+        Ok(chunk)
     }
 }
 

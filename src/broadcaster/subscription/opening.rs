@@ -75,6 +75,7 @@ impl Subscription {
         if let Some(state) = &mut self.state {
             state.are_complete();
         }
+        self.lacks_erased &= !replay.gap;
         let after = self.inner.positions.id_before(start);
         let gap = replay.gap.then(|| {
             self.shard.has_sent_gap(self.index, after, replay.after);

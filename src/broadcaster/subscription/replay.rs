@@ -57,11 +57,13 @@ impl Subscription {
     }
 
     fn replay(&mut self, replay: &Replay) -> Option<Step> {
-        let behind_gap = replay.gap.then_some(replay.after);
+        let is_gap = replay.gap || self.lacks(replay);
+        let behind_gap = is_gap.then_some(replay.after);
         let sent = replay.last_id().or(behind_gap);
         let last_sent = self.shard.has_read(self.index, replay.read_to(), sent)?;
         let mut gap = None;
-        if replay.gap {
+        if is_gap {
+            self.lacks_erased = false;
             let requested = self.shown(last_sent).to_string();
             self.shard.has_sent_gap(self.index, last_sent, replay.after);
             let notice = self.gap(requested, replay.after, replay.oldest);
@@ -78,6 +80,13 @@ impl Subscription {
         }
         let items: Vec<_> = gap.into_iter().chain(self.found(replay)).collect();
         (!items.is_empty()).then(|| self.send_all(items))
+    }
+
+    /// Whether something that was erased meanwhile is lost for it. What was erased before it began is not, unless it came
+    /// with a position.
+    fn lacks(&self, replay: &Replay) -> bool {
+        let erased = replay.erased;
+        erased.is_some_and(|erased| self.lacks_erased || erased > self.head)
     }
 
     /// The events that were read, and the position of the head that a replay has come to.

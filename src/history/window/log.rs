@@ -17,7 +17,11 @@ use crate::{
 pub(super) struct Log {
     pub(super) events: VecDeque<Arc<Stored>>,
     pub(super) topics: TopicIndex,
-    aliases: AliasIndex,
+    /// Of the events that were erased, which are not in `topics`.
+    pub(super) erased_topics: TopicIndex,
+    /// How many of the events were erased.
+    pub(super) erased: usize,
+    pub(super) aliases: AliasIndex,
     /// The position before the first of `events`.
     floor: LogPosition,
     /// The position after the last of `events`.
@@ -28,10 +32,10 @@ pub(super) struct Log {
     clock_ms: u64,
     steps: Steps,
     /// Bytes of memory that the events take.
-    held_bytes: usize,
+    pub(super) held_bytes: usize,
     /// Bytes of these that are reserved for encodings.
     reserved_bytes: usize,
-    encodings: Arc<Encodings>,
+    pub(super) encodings: Arc<Encodings>,
 }
 
 impl Log {
@@ -40,6 +44,8 @@ impl Log {
         Self {
             events: VecDeque::new(),
             topics: TopicIndex::default(),
+            erased_topics: TopicIndex::default(),
+            erased: 0,
             aliases: AliasIndex::default(),
             floor: start,
             head: start,
@@ -66,7 +72,7 @@ impl Log {
             trim_floor: self.floor.id,
             oldest: self.events.front().map(|stored| stored.id()),
             head: self.head.id,
-            events: self.events.len(),
+            events: self.events.len() - self.erased,
             bytes: self.held_bytes,
         }
     }
@@ -117,17 +123,32 @@ impl Log {
     pub(super) fn push(&mut self, stored: Arc<Stored>) {
         debug_assert!(stored.id() > self.head.id, "ids increase");
         self.see_clock(stored.time_ms());
+        let topics = if stored.event().is_erased() {
+            self.erased += 1;
+            &mut self.erased_topics
+        } else {
+            &mut self.topics
+        };
         for topic in stored.event().topics() {
-            if self.topics.push(topic, self.head.number) {
+            if topics.push(topic, self.head.number) {
                 self.held_bytes += NEW_TOPIC_BYTES;
             }
         }
         self.aliases.push(&stored);
-        self.held_bytes += stored.event().memory();
-        self.reserved_bytes += stored.event().encoded_bytes();
+        self.count(&stored);
         stored.keep_encodings(&self.encodings);
         self.head.pass(&stored);
         self.events.push_back(stored);
+    }
+
+    pub(super) fn count(&mut self, stored: &Stored) {
+        self.held_bytes += stored.event().memory();
+        self.reserved_bytes += stored.event().encoded_bytes();
+    }
+
+    pub(super) fn uncount(&mut self, stored: &Stored) {
+        self.held_bytes -= stored.event().memory();
+        self.reserved_bytes -= stored.event().encoded_bytes();
     }
 
     /// The clock shows this time, after all events that are held.
@@ -157,7 +178,7 @@ impl Log {
         if retention.age.is_some() {
             self.see_clock(now_ms);
         }
-        while self.events.len() > retention.events
+        while self.events.len() - self.erased > retention.events
             || self.held_bytes > retention.bytes
             || self.has_expired(retention, now_ms)
         {
@@ -186,14 +207,19 @@ impl Log {
     fn drop_oldest(&mut self) -> Option<Arc<Stored>> {
         let time_ms = self.events.front().map(|_| self.time_ms(0));
         let stored = self.events.pop_front()?;
+        let topics = if stored.event().is_erased() {
+            self.erased -= 1;
+            &mut self.erased_topics
+        } else {
+            &mut self.topics
+        };
         for topic in stored.event().topics() {
-            if self.topics.pop(topic) {
+            if topics.pop(topic) {
                 self.held_bytes -= NEW_TOPIC_BYTES;
             }
         }
         self.aliases.pop(&stored);
-        self.held_bytes -= stored.event().memory();
-        self.reserved_bytes -= stored.event().encoded_bytes();
+        self.uncount(&stored);
         self.steps.drop_to(self.floor.number);
         self.floor.pass(&stored);
         self.trimmed_ms = time_ms;
@@ -220,6 +246,8 @@ impl Log {
     fn clear(&mut self) {
         self.events.clear();
         self.topics.clear();
+        self.erased_topics.clear();
+        self.erased = 0;
         self.aliases.clear();
         self.trimmed_ms = None;
         self.clock_ms = 0;

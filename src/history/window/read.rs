@@ -21,6 +21,13 @@ struct Candidates {
 
 impl Log {
     pub(super) fn read(&self, from: From<'_>, selector: &Selector, limit: Limit) -> Chunk {
+        let (start, mut chunk) = self.read_whole(from, selector, limit);
+        chunk.erased = self.newest_erased(start, chunk.read_to, selector);
+        chunk
+    }
+
+    /// Also returns the index where it begins.
+    fn read_whole(&self, from: From<'_>, selector: &Selector, limit: Limit) -> (usize, Chunk) {
         let (start, gap) = self.locate(from, selector);
         let candidates = self.candidates(start, selector, limit);
         let after = match from {
@@ -32,6 +39,7 @@ impl Log {
             epoch: self.head().epoch,
             after,
             gap,
+            erased: None,
             events: Vec::new(),
             read_to: self.head().id.max(after),
             oldest: self.events.front().map(|stored| stored.id()),
@@ -39,21 +47,21 @@ impl Log {
         let mut bytes = 0;
         for index in &candidates.indexes {
             let stored = &self.events[*index];
-            if !selector.admits(stored.event()) {
+            if stored.event().is_erased() || !selector.admits(stored.event()) {
                 continue;
             }
             bytes += stored.event().cost();
             let full = chunk.events.len() >= limit.events || bytes > limit.bytes;
             if full && !chunk.events.is_empty() {
                 chunk.read_to = self.id_before(*index);
-                return chunk;
+                return (start, chunk);
             }
             chunk.events.push(Found::Shared(Arc::clone(stored)));
         }
         if let (false, Some(last)) = (candidates.complete, candidates.indexes.last()) {
             chunk.read_to = self.events[*last].id();
         }
-        chunk
+        (start, chunk)
     }
 
     /// Whether [`read`](Self::read) finds all that the log has.
@@ -123,7 +131,7 @@ impl Log {
         (self.events.len() - self.index_after(id)) as u64
     }
 
-    fn index_after(&self, id: EventId) -> usize {
+    pub(super) fn index_after(&self, id: EventId) -> usize {
         self.events.partition_point(|stored| stored.id() <= id)
     }
 
@@ -143,7 +151,10 @@ impl Log {
 
     /// The last but so many of the events that the selector admits; `None` where the window holds fewer.
     fn find_last(&self, count: usize, selector: &Selector) -> Option<usize> {
-        let is_admitted = |index: usize| selector.admits(self.events[index].event());
+        let is_admitted = |index: usize| {
+            let event = self.events[index].event();
+            !event.is_erased() && selector.admits(event)
+        };
         let Some(nth) = count.checked_sub(1) else {
             return Some(self.events.len());
         };

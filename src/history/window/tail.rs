@@ -15,14 +15,14 @@ pub(crate) struct Tail {
     pub(crate) to: LogPosition,
     pub(crate) events: Vec<Arc<Stored>>,
     /// The position that was asked for is before the trim floor or of another epoch; `from` is where the
-    /// events begin instead.
+    /// events begin instead; or something behind it was erased, and they begin behind that.
     pub(crate) lost: bool,
 }
 
 impl Log {
     /// The events after `position`: as many as fit the limit, and at least one if there is one.
     pub(super) fn after(&self, position: LogPosition, limit: Limit) -> Tail {
-        let (from, lost) = if position.epoch != self.head().epoch {
+        let (mut from, mut lost) = if position.epoch != self.head().epoch {
             (self.head(), true)
         } else if position.number < self.floor().number {
             (self.floor(), true)
@@ -33,6 +33,12 @@ impl Log {
         let (mut events, mut bytes) = (Vec::new(), 0);
         let mut to = from;
         for stored in self.events.range(skip..).take(limit.events) {
+            if stored.event().is_erased() {
+                to.pass(stored);
+                (from, lost) = (to, true);
+                (events, bytes) = (Vec::new(), 0);
+                continue;
+            }
             bytes += stored.event().cost();
             if bytes > limit.bytes && !events.is_empty() {
                 break;

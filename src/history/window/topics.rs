@@ -32,6 +32,50 @@ impl TopicIndex {
         is_last
     }
 
+    /// Removes an event; true where it was the last one, and the topic is gone.
+    pub(super) fn remove(&mut self, topic: &Topic, number: u64) -> bool {
+        let Some(numbers) = self.0.get_mut(topic) else {
+            return false;
+        };
+        if let Ok(at) = numbers.binary_search(&number) {
+            numbers.remove(at);
+        }
+        let is_last = numbers.is_empty();
+        if is_last {
+            self.0.remove(topic);
+        }
+        is_last
+    }
+
+    /// Adds an event in its place; true where the topic is new.
+    pub(super) fn insert(&mut self, topic: &Topic, number: u64) -> bool {
+        let Some(numbers) = self.0.get_mut(topic) else {
+            return self.push(topic, number);
+        };
+        let at = numbers.partition_point(|other| *other < number);
+        numbers.insert(at, number);
+        false
+    }
+
+    /// The topic's events before this number, in order.
+    pub(super) fn before(&self, topic: &Topic, number: u64) -> impl Iterator<Item = u64> {
+        let numbers = self.numbers(topic).copied();
+        numbers.take_while(move |other| *other < number)
+    }
+
+    /// The topic's events from the first of these numbers on and before the second, the newest first.
+    pub(super) fn newest_between(
+        &self,
+        topic: &Topic,
+        from: u64,
+        to: u64,
+    ) -> impl Iterator<Item = u64> {
+        let numbers = self.numbers(topic).rev().copied();
+        numbers
+            .skip_while(move |number| *number >= to)
+            .take_while(move |number| *number >= from)
+    }
+
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }
