@@ -1,6 +1,7 @@
 //! What every history promises: the same tests for each of them.
 
 mod appends;
+mod erasing;
 mod idempotency_keys;
 mod identity;
 mod log;
@@ -84,4 +85,14 @@ promises! {
         ids_of_another_log_are_not_known,
         ids_go_on_increasing_after_a_restart,
         a_restart_loses_nothing_and_repeats_nothing;
+    erasing:
+        erased_events_are_gone_and_who_lacks_them_is_told,
+        nothing_to_erase_appends_nothing,
+        erased_events_do_not_count_and_their_topic_is_listed_no_more,
+        what_is_older_than_the_window_is_erased_in_steps,
+        an_erasure_ends_at_its_position_and_may_leave_events_of_other_topics,
+        the_last_so_many_are_counted_without_those_that_were_erased,
+        only_those_who_may_read_them_lack_private_events_that_were_erased,
+        the_idempotency_key_of_an_erased_event_is_free_again,
+        retention_passes_over_erased_events;
 }
