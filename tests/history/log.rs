@@ -93,7 +93,7 @@ impl Log {
         let retention = |events| Retention::new().events(events).bytes(self.size.bytes);
         let (whole, window) = (retention(self.size.log), retention(self.size.window));
         let history: Arc<dyn History> = match &self.place {
-            Place::Memory => Arc::new(Memory::new(window)),
+            Place::Memory => Arc::new(Memory::new(whole)),
             Place::Disk(directory) => {
                 let opened = Disk::open(
                     disk::Options::new(directory.path().join("log"))

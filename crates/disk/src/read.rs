@@ -49,6 +49,7 @@ pub(super) fn read(
         epoch: reading.standing.epoch,
         after,
         gap,
+        erased: None,
         events: Vec::new(),
         read_to: end.max(after),
         oldest: known.oldest,

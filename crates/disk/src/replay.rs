@@ -109,6 +109,7 @@ impl Disk {
             epoch: bounds.epoch,
             after,
             gap: true,
+            erased: None,
             events: Vec::new(),
             read_to: after,
             oldest: bounds.oldest,

@@ -171,6 +171,7 @@ impl Page {
             epoch,
             after: self.after,
             gap: self.gap,
+            erased: None,
             events: Vec::new(),
             read_to: self.read_to,
             oldest: self.oldest,
