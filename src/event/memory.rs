@@ -50,6 +50,9 @@ impl Event {
 
     /// What is reserved in memory for its encodings.
     pub(crate) fn encoded_bytes(&self) -> usize {
+        if self.erased {
+            return 0;
+        }
         let name = self.name.as_ref().map_or(0, |name| name.as_str().len());
         ENCODED_OVERHEAD_BYTES + name + self.data.len() + self.data.len() / 8
     }

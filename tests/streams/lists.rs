@@ -40,7 +40,7 @@ fn get_topics_lists_the_topics_of_the_events_that_history_holds() {
         );
     }
     assert_eq!(server.post("/topics", "text/plain", "x").status, 405);
-    assert_eq!(server.get("/topics/news").status, 404);
+    assert_eq!(server.get("/topics/news").status, 405);
 }
 
 #[test]

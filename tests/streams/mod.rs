@@ -3,6 +3,7 @@
 mod connection_paths;
 mod connections;
 mod cuts;
+mod erase;
 mod finish;
 mod heartbeats;
 mod history_page;

@@ -2,6 +2,7 @@
 
 pub(crate) mod conditions;
 mod cors;
+mod erase_topic;
 mod events;
 mod finish;
 mod finish_topic;
@@ -149,7 +150,11 @@ where
         };
     }
     match (request.method(), subpath) {
-        (_, subpath) if !subpath.is_empty() => Refusal::not_found().into(),
+        ("DELETE", topic) if !topic.is_empty() => erase_topic::delete(request, topic, state).await,
+        ("OPTIONS", topic) if !topic.is_empty() => {
+            cors::options(&state.gate, request, erase_topic::METHODS)
+        }
+        (_, topic) if !topic.is_empty() => Refusal::method_not_allowed(erase_topic::METHODS).into(),
         ("GET" | "HEAD", _) => names::topics(request, state).await,
         ("OPTIONS", _) => cors::options(&state.gate, request, names::METHODS),
         _ => Refusal::method_not_allowed(names::METHODS).into(),

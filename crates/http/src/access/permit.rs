@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use sse_broadcaster::event::{Event, Topic};
+use sse_broadcaster::{
+    event::{Event, Topic},
+    internal::Shown,
+};
 
 use super::{client::Client, key_ring::Key};
 use crate::Refusal;
@@ -109,6 +112,28 @@ impl Permit {
                 Err(client.not_granted("writing to", topic))
             }
             _ => self.check(),
+        }
+    }
+}
+
+impl Permit {
+    /// Checks that the events of this topic may be erased: by whoever may publish without a grant, and by a grant to
+    /// publish to every topic. A user that may publish to a topic must not erase what others have published.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check); 403 `erase_not_granted`.
+    pub fn check_erasing(&self, topic: &str) -> Result<(), Refusal> {
+        self.check()?;
+        match &self.basis {
+            Basis::Grants(client) if !client.grants().publish().is_all() => {
+                let topic = Shown(topic);
+                let detail = format!(
+                    "erasing the events of the topic {topic} is not granted; use the publish key, a key of operators, \
+                     or a token or a session that grants publishing to every topic (\"*\")"
+                );
+                Err(Refusal::forbidden("erase_not_granted", detail).of_client(client.grants()))
+            }
+            _ => Ok(()),
         }
     }
 }
