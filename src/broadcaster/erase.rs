@@ -67,3 +67,78 @@ impl Broadcaster {
         Ok(inner.history.erase(erasure, reserved).await?)
     }
 }
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use futures_util::{FutureExt as _, StreamExt as _};
+
+    use crate::{
+        Event, Memory, Options, Selector,
+        broadcaster::{Broadcaster, Item, Start, Subscription},
+        history::Retention,
+        sse::Notice,
+    };
+
+    async fn publish(broadcaster: &Broadcaster, topic: &str, data: String) -> String {
+        let event = Event::builder(data).topic(topic).build().unwrap();
+        broadcaster.publish_one(event).await.unwrap().to_string()
+    }
+
+    fn broadcaster() -> Broadcaster {
+        Broadcaster::start(Memory::new(Retention::default()), Options::default()).unwrap()
+    }
+
+    /// What a stream yields until it waits: the data of events, and gaps.
+    async fn seen(subscription: &mut Subscription) -> Vec<String> {
+        let mut seen = Vec::new();
+        // Replays and walks are tasks of this thread, which need a turn each.
+        for _ in 0..1_000 {
+            match subscription.next().now_or_never() {
+                Some(Some(Item::Events(events))) => {
+                    seen.extend(events.iter().map(|found| found.event().data().to_owned()));
+                }
+                Some(Some(Item::Notice(Notice::Gap(_)))) => seen.push("gap".to_owned()),
+                Some(_) => {}
+                None => tokio::task::yield_now().await,
+            }
+        }
+        seen
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_is_told_of_what_was_erased_before_it_came_there() {
+        let broadcaster = broadcaster();
+        let mut all = broadcaster.subscribe(Selector::all(), Start::Live).unwrap();
+        let b = Selector::topics(&["b"]).unwrap();
+        let mut other = broadcaster.subscribe(b, Start::Live).unwrap();
+        assert_eq!(seen(&mut all).await, [""; 0]);
+        assert_eq!(seen(&mut other).await, [""; 0]);
+        publish(&broadcaster, "a", "1".to_owned()).await;
+        publish(&broadcaster, "b", "2".to_owned()).await;
+        // The shard has not walked yet, so that both streams read history.
+        assert_eq!(broadcaster.erase(&"a".parse().unwrap()).await.unwrap(), 1);
+        publish(&broadcaster, "b", "3".to_owned()).await;
+        assert_eq!(seen(&mut all).await, ["gap", "2", "3"]);
+        assert_eq!(seen(&mut other).await, ["2", "3"]);
+        publish(&broadcaster, "a", "4".to_owned()).await;
+        assert_eq!(seen(&mut all).await, ["4"]);
+    }
+
+    #[tokio::test]
+    async fn of_many_chunks_with_erased_events_one_is_a_gap_and_only_to_a_client_with_a_position() {
+        let broadcaster = broadcaster();
+        let first = publish(&broadcaster, "a", "first".to_owned()).await;
+        let large = "x".repeat(50_000);
+        for _ in 0..20 {
+            publish(&broadcaster, "a", large.clone()).await;
+            publish(&broadcaster, "b", large.clone()).await;
+        }
+        assert_eq!(broadcaster.erase(&"a".parse().unwrap()).await.unwrap(), 21);
+        for (start, gaps) in [(Start::Earliest, 0), (Start::After(first), 1)] {
+            let mut subscription = broadcaster.subscribe(Selector::all(), start).unwrap();
+            let seen = seen(&mut subscription).await;
+            let found = seen.iter().filter(|seen| *seen == "gap").count();
+            assert_eq!((found, seen.len()), (gaps, 20 + gaps));
+        }
+    }
+}
