@@ -38,6 +38,7 @@ mod subscriber_count;
 mod subscription;
 mod thread_shards;
 mod topic_figures;
+mod topic_retention;
 mod visible_positions;
 mod walks;
 
@@ -154,6 +155,11 @@ impl Broadcaster {
         inner
             .runtime
             .spawn(ping::ping(Arc::downgrade(&inner), polls));
+        let rules = &inner.options.topic_rules;
+        if rules.have_limits() {
+            let keeping = topic_retention::keep(Arc::downgrade(&inner), rules.clone());
+            inner.runtime.spawn(keeping);
+        }
         Ok(Self { inner })
     }
 

@@ -2,13 +2,15 @@
 
 use super::{Broadcaster, PublishError, size::Size};
 use crate::{
-    event::Topic,
-    history::{EraseScope, Erased, Erasure, ReservationGuard},
+    event::{EventId, Topic},
+    history::{
+        Batch, EraseScope, Erased, Erasure, Precondition, ReservationGuard, Retain, latest_key,
+    },
 };
 
 impl Broadcaster {
     /// Erases the events of a topic that history holds, also those that have other topics, and returns how many. What is
-    /// left of each keeps its place: a subscriber that resumes from before one gets a
+    /// left of each keeps its place, and the last one is not kept outside of retention any more: a subscriber that resumes from before one gets a
     /// [`Notice::Gap`](crate::sse::Notice::Gap). Subscribers that were sent them are not told. On other nodes that share
     /// history they are gone once these have come to the same position. When it returns, the erasure is as durable as a
     /// publish. Dropping the future may leave a part of them.
@@ -37,6 +39,7 @@ impl Broadcaster {
             up_to: None,
             scope: EraseScope::Every,
         };
+        self.forget_latest(topic).await?;
         let mut events = 0;
         loop {
             let erased = self.erase_some(erasure.clone()).await?;
@@ -49,7 +52,32 @@ impl Broadcaster {
         }
     }
 
-    async fn erase_some(&self, erasure: Erasure) -> Result<Erased, PublishError> {
+    /// Removes the last event of a topic, which a [rule](super::Options::topic_rules) has kept outside of retention.
+    async fn forget_latest(&self, topic: &Topic) -> Result<(), PublishError> {
+        let key = latest_key(topic.as_str());
+        let retained = self.inner.history.retained(&[&key]).await;
+        let retained = retained.map_err(PublishError::Unavailable)?;
+        let Some((_, at)) = retained.values.into_iter().flatten().next() else {
+            return Ok(());
+        };
+        // A value is written with an event. This one erases nothing itself.
+        let erasure = Erasure {
+            topic: topic.clone(),
+            up_to: None,
+            scope: EraseScope::Every,
+        };
+        let batch = Batch::from(erasure.event(EventId::new(0, 0)))
+            .retain(Retain::new(key.as_str(), None))
+            .precondition(Precondition::new(key, Some(at)));
+        match self.publish(batch).await {
+            // Another one has been published meanwhile.
+            Ok(_) | Err(PublishError::Conflict(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// One step, with its room in the window.
+    pub(super) async fn erase_some(&self, erasure: Erasure) -> Result<Erased, PublishError> {
         let inner = &*self.inner;
         let size = Size {
             events: 1,

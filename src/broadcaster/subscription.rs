@@ -95,8 +95,8 @@ pub struct Subscription {
     state: Option<StateParts>,
     /// The client was sent a position.
     connected: bool,
-    /// What was erased before `head` is a gap to it: it came with a position, and none was announced yet.
-    lacks_erased: bool,
+    /// What was erased up to here is no gap to it: a gap has told it, or it began behind that, without a position.
+    told_to: EventId,
     salt: Salt,
 }
 
@@ -136,7 +136,10 @@ impl Subscription {
     ) -> Self {
         let selector = Arc::new(selector);
         let head = inner.window.head().id;
-        let lacks_erased = matches!(start, Start::After(_));
+        let told_to = match start {
+            Start::After(_) => EventId::new(0, 0),
+            _ => head,
+        };
         let live = start == Start::Live && snapshots.is_none();
         let index = shard.join(&inner.window, &selector, live);
         Self {
@@ -156,7 +159,7 @@ impl Subscription {
             ahead: ReadAhead::default(),
             state: snapshots.map(StateParts::new),
             connected: false,
-            lacks_erased,
+            told_to,
         }
     }
 

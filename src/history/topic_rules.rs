@@ -109,6 +109,12 @@ impl TopicRule {
         self
     }
 
+    /// Whether it drops events before the retention of the whole log does.
+    #[must_use]
+    pub fn has_limit(&self) -> bool {
+        self.events.is_some() || self.bytes.is_some() || self.age.is_some()
+    }
+
     /// Whether it applies to this topic, unless a rule before it does.
     #[must_use]
     pub fn matches(&self, topic: &str) -> bool {
@@ -169,6 +175,16 @@ impl TopicRules {
     #[must_use]
     pub fn rules(&self) -> &[TopicRule] {
         &self.0
+    }
+
+    /// Whether some rule drops events.
+    pub(crate) fn have_limits(&self) -> bool {
+        self.0.iter().any(TopicRule::has_limit)
+    }
+
+    /// The rule that drops events of this topic, if there is one.
+    pub(crate) fn limit(&self, topic: &str) -> Option<&TopicRule> {
+        self.find(topic).filter(|rule| rule.has_limit())
     }
 
     /// Whether the last event of some topics is kept.

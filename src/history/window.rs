@@ -219,6 +219,11 @@ impl Window {
         self.log.read().after(position, limit)
     }
 
+    /// The events after `position`, at most so many, with those that were erased.
+    pub(crate) fn newer(&self, position: LogPosition, max: usize) -> Tail {
+        self.log.read().newer(position, max)
+    }
+
     /// Reads as [`History::read`](super::History::read) does, from memory alone. Idempotency keys are not known
     /// here, so that a read after one has a gap.
     #[must_use]

@@ -14,3 +14,4 @@ mod retention;
 mod roles;
 mod schema;
 mod tls;
+mod topic_rules;

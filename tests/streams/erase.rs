@@ -128,3 +128,35 @@ fn what_cannot_be_a_topic_is_refused_and_other_methods_are_not_allowed() {
     server.publish("a/finish", "x");
     assert_eq!(erased(&server, "a%2Ffinish"), 1);
 }
+
+#[test]
+fn the_last_event_that_a_rule_keeps_is_erased_with_its_topic() {
+    let rule = [
+        "--topic-rule",
+        "prices/{symbol}=latest",
+        "--history-events",
+        "16",
+    ];
+    let server = Server::start(&rule);
+    server.publish("prices/a", "1");
+    server.publish("prices/b", "2");
+    // History has dropped it.
+    for number in 0..20 {
+        server.publish("other", &number.to_string());
+    }
+    assert_eq!(
+        server
+            .subscribe("/events?topic=prices/a")
+            .next()
+            .unwrap()
+            .data,
+        "1"
+    );
+    erased(&server, "prices/a");
+    let first = |topic: &str| {
+        let mut stream = server.subscribe(&format!("/events?topic={topic}"));
+        stream.next().unwrap().name
+    };
+    assert_eq!(first("prices/a"), "connected");
+    assert_eq!(first("prices/b"), "");
+}

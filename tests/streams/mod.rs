@@ -11,4 +11,5 @@ mod latest;
 mod lists;
 mod requests;
 mod resume;
+pub mod topic_rules;
 mod wire;

@@ -134,7 +134,9 @@ impl LatestReading {
         if !self.selector.admits_fields(&fields) {
             return None;
         }
-        let shared = self.history.tail().find(id).map(Found::Shared);
+        let held = self.history.tail().find(id);
+        let whole = held.filter(|stored| !stored.event().is_erased());
+        let shared = whole.map(Found::Shared);
         Some(shared.unwrap_or_else(|| Found::Fetched(Fetched::new(id, id.ms(), value.clone()))))
     }
 

@@ -75,7 +75,9 @@ impl Subscription {
         if let Some(state) = &mut self.state {
             state.are_complete();
         }
-        self.lacks_erased &= !replay.gap;
+        if replay.gap {
+            self.told_to = self.inner.window.head().id;
+        }
         let after = self.inner.positions.id_before(start);
         let gap = replay.gap.then(|| {
             self.shard.has_sent_gap(self.index, after, replay.after);

@@ -63,7 +63,7 @@ impl Subscription {
         let last_sent = self.shard.has_read(self.index, replay.read_to(), sent)?;
         let mut gap = None;
         if is_gap {
-            self.lacks_erased = false;
+            self.told_to = self.inner.window.head().id;
             let requested = self.shown(last_sent).to_string();
             self.shard.has_sent_gap(self.index, last_sent, replay.after);
             let notice = self.gap(requested, replay.after, replay.oldest);
@@ -82,11 +82,9 @@ impl Subscription {
         (!items.is_empty()).then(|| self.send_all(items))
     }
 
-    /// Whether something that was erased meanwhile is lost for it. What was erased before it began is not, unless it came
-    /// with a position.
+    /// Whether something that was erased is lost for it.
     fn lacks(&self, replay: &Replay) -> bool {
-        let erased = replay.erased;
-        erased.is_some_and(|erased| self.lacks_erased || erased > self.head)
+        replay.erased.is_some_and(|erased| erased > self.told_to)
     }
 
     /// The events that were read, and the position of the head that a replay has come to.

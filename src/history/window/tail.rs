@@ -22,13 +22,7 @@ pub(crate) struct Tail {
 impl Log {
     /// The events after `position`: as many as fit the limit, and at least one if there is one.
     pub(super) fn after(&self, position: LogPosition, limit: Limit) -> Tail {
-        let (mut from, mut lost) = if position.epoch != self.head().epoch {
-            (self.head(), true)
-        } else if position.number < self.floor().number {
-            (self.floor(), true)
-        } else {
-            (position, false)
-        };
+        let (mut from, mut lost) = self.begin(position);
         let skip = self.index(from.number);
         let (mut events, mut bytes) = (Vec::new(), 0);
         let mut to = from;
@@ -51,6 +45,32 @@ impl Log {
             to,
             events,
             lost,
+        }
+    }
+
+    /// The same, at most so many, with those that were erased.
+    pub(super) fn newer(&self, position: LogPosition, max: usize) -> Tail {
+        let (from, lost) = self.begin(position);
+        let events = self.events.range(self.index(from.number)..).take(max);
+        let events: Vec<_> = events.cloned().collect();
+        let mut to = from;
+        events.iter().for_each(|stored| to.pass(stored));
+        Tail {
+            from,
+            to,
+            events,
+            lost,
+        }
+    }
+
+    /// Where the events after a position begin, and whether some before that are lost.
+    fn begin(&self, position: LogPosition) -> (LogPosition, bool) {
+        if position.epoch != self.head().epoch {
+            (self.head(), true)
+        } else if position.number < self.floor().number {
+            (self.floor(), true)
+        } else {
+            (position, false)
         }
     }
 }

@@ -71,7 +71,6 @@ fn rule(text: &str) -> Result<TopicRule, String> {
     if pattern.text().starts_with('$') {
         return Err("no rule applies to topics that begin with $; name others".to_owned());
     }
-    what.refuse_unevaluated()?;
     Ok(what.rule(TopicRule::new(Arc::new(RulePattern(pattern)))))
 }
 
@@ -138,22 +137,6 @@ impl What {
             return Err("stands there twice; write it once".to_owned());
         }
         Ok(())
-    }
-
-    /// Until retention is evaluated by topic.
-    fn refuse_unevaluated(&self) -> Result<(), String> {
-        if *self
-            == (Self {
-                latest: true,
-                ..Self::default()
-            })
-        {
-            return Ok(());
-        }
-        Err(
-            "this version keeps the last event of topics only; write latest and nothing else"
-                .to_owned(),
-        )
     }
 
     fn rule(self, rule: TopicRule) -> TopicRule {
