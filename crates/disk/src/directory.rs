@@ -14,8 +14,10 @@ use super::{
     private,
 };
 
-/// The format that this version writes. It reads format 1 too, which has no time beside an id.
+/// The format of a log of which nothing was erased. Format 1 is read too, which has no time beside an id.
 const FORMAT: u32 = 2;
+/// The format from the first erasure on. Versions that do not know it would send what is left of erased events.
+const FORMAT_WITH_ERASED: u32 = 3;
 const FORMAT_NAME: &str = "sse-broadcaster log";
 /// How often the lock is tried while another process holds it.
 const TRY_AGAIN: Duration = Duration::from_millis(50);
@@ -47,6 +49,7 @@ impl OpenError {
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
+    format: u32,
     /// Held as long as the log is: the engine's own lock is let go of when it is reopened.
     _lock: File,
 }
@@ -61,8 +64,9 @@ impl Directory {
         let lock = private::open(&file, &mut options);
         let lock = lock.map_err(|error| cannot_write(&file, error))?;
         acquire(&lock, path, wait)?;
-        let directory = Self {
+        let mut directory = Self {
             path: path.to_owned(),
+            format: FORMAT,
             _lock: lock,
         };
         directory.check_format()?;
@@ -91,18 +95,27 @@ impl Directory {
         })
     }
 
-    fn check_format(&self) -> Result<(), OpenError> {
-        let file = self.path.join("format");
+    fn format_file(&self) -> PathBuf {
+        self.path.join("format")
+    }
+
+    fn check_format(&mut self) -> Result<(), OpenError> {
+        let file = self.format_file();
         match fs::read(&file) {
             Ok(bytes) => {
                 let text = String::from_utf8_lossy(&bytes);
                 let number = text.trim().strip_prefix(FORMAT_NAME).map(str::trim);
                 match number.and_then(|number| number.parse::<u32>().ok()) {
-                    Some(FORMAT) => Ok(()),
-                    Some(1) => self.upgrade(&file),
-                    Some(newer) if newer > FORMAT => Err(OpenError::new(format!(
+                    Some(known @ (FORMAT | FORMAT_WITH_ERASED)) => {
+                        self.format = known;
+                        Ok(())
+                    }
+                    Some(1) => self
+                        .upgrade(FORMAT)
+                        .map_err(|error| cannot_write(&file, error)),
+                    Some(newer) if newer > FORMAT_WITH_ERASED => Err(OpenError::new(format!(
                         "--data-dir {} was written by a newer version (format {newer}; this one \
-                         knows {FORMAT}): run that version, or give another directory",
+                         knows {FORMAT_WITH_ERASED}): run that version, or give another directory",
                         self.path.display()
                     ))),
                     _ => Err(OpenError::new(format!(
@@ -130,22 +143,29 @@ impl Directory {
                 )));
             }
         }
-        let written = write_format(format).and_then(|()| self.sync());
+        let written = write_format(format, FORMAT).and_then(|()| self.sync());
         written.map_err(|error| cannot_write(format, error))
     }
 
+    /// Before the first event is erased.
+    pub(super) fn allow_erased(&mut self) -> io::Result<()> {
+        if self.format < FORMAT_WITH_ERASED {
+            self.upgrade(FORMAT_WITH_ERASED)?;
+        }
+        Ok(())
+    }
+
     /// From here on older versions do not take the log, which could not read what is written.
-    fn upgrade(&self, format: &Path) -> Result<(), OpenError> {
+    fn upgrade(&mut self, format: u32) -> io::Result<()> {
         let new = self.path.join("format.new");
-        let replace = || {
-            match fs::remove_file(&new) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => write_format(&new)?,
-            }
-            fs::rename(&new, format)?;
-            self.sync()
-        };
-        replace().map_err(|error| cannot_write(format, error))
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => write_format(&new, format)?,
+        }
+        fs::rename(&new, self.format_file())?;
+        self.sync()?;
+        self.format = format;
+        Ok(())
     }
 
     /// Makes the names of its files safe from a power loss.
@@ -160,10 +180,10 @@ impl Directory {
     }
 }
 
-fn write_format(path: &Path) -> io::Result<()> {
+fn write_format(path: &Path, format: u32) -> io::Result<()> {
     let mut options = OpenOptions::new();
     let mut file = private::open(path, options.write(true).create_new(true))?;
-    writeln!(file, "{FORMAT_NAME} {FORMAT}")?;
+    writeln!(file, "{FORMAT_NAME} {format}")?;
     file.sync_all()
 }
 
@@ -201,4 +221,24 @@ pub(super) fn cannot_write(path: &Path, error: io::Error) -> OpenError {
         path.display()
     ))
     .caused_by(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn older_versions_take_a_log_until_something_is_erased_of_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        let open = || Directory::open(&path, Duration::ZERO).unwrap();
+        let format = || fs::read_to_string(path.join("format")).unwrap();
+        drop(open());
+        assert_eq!(format(), "sse-broadcaster log 2\n");
+        open().allow_erased().unwrap();
+        assert_eq!(format(), "sse-broadcaster log 3\n");
+        let mut again = open();
+        again.allow_erased().unwrap();
+        assert_eq!(format(), "sse-broadcaster log 3\n");
+    }
 }

@@ -57,7 +57,7 @@ pub(crate) use journal::check as check_journal;
 pub(crate) use manifest::check as check_manifests;
 pub(crate) use store::Store;
 pub(crate) use tables::{Damaged, DamagedBlocks};
-pub(crate) use view::View;
+pub(crate) use view::{Record, View};
 
 #[cfg(test)]
 mod tests {

@@ -10,6 +10,7 @@
 
 mod directory;
 mod engine;
+mod erase;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -38,21 +39,21 @@ use std::{
     time::SystemTime,
 };
 
-use futures_util::future::{BoxFuture, FutureExt, ready};
+use futures_util::future::{BoxFuture, FutureExt, TryFutureExt, ready};
 use parking_lot::Mutex;
 
 use crate::{
     directory::Directory,
     opening::Opened,
-    queue::{Pending, Queue},
+    queue::{Job, Pending, Queue, Written},
     readers::Readers,
     shared::Shared,
     writer::Writer,
 };
 use sse_broadcaster::event::Selector;
 use sse_broadcaster::history::{
-    AppendError, Appended, Batch, Bounds, Chunk, From, History, Limit, NameKind, NameRange, Names,
-    ReservationGuard, RetainedAt, Stats, Unavailable, Window,
+    AppendError, Appended, Batch, Bounds, Chunk, Erased, Erasure, From, History, Limit, NameKind,
+    NameRange, Names, ReservationGuard, RetainedAt, Stats, Unavailable, Window,
 };
 
 pub use directory::OpenError;
@@ -152,6 +153,33 @@ impl Disk {
         })
     }
 
+    /// Has the writer do it from now on, also while nobody polls.
+    fn write(
+        &self,
+        job: Job,
+        reserved: ReservationGuard,
+    ) -> impl Future<Output = Result<Written, AppendError>> + Send + '_ {
+        let (pending, answer) = Pending::new(job, reserved);
+        let pushed = self.queue.push(pending);
+        let unavailable = move || AppendError::Unavailable(self.shared.why());
+        async move {
+            pushed.map_err(|_| unavailable())?;
+            answer.await.unwrap_or_else(|_| Err(unavailable()))
+        }
+    }
+
+    async fn erase_some(
+        &self,
+        erasure: Erasure,
+        reserved: ReservationGuard,
+    ) -> Result<Erased, AppendError> {
+        let step = self.find_erasable(erasure).await;
+        let Some(step) = step.map_err(AppendError::Unavailable)? else {
+            return Ok(Erased::default());
+        };
+        Ok(self.write(Job::Erase(step), reserved).await?.erased)
+    }
+
     fn end(&self) -> Option<JoinHandle<()>> {
         self.queue.close();
         self.writer.lock().take()
@@ -164,14 +192,17 @@ impl History for Disk {
         batch: Batch,
         reserved: ReservationGuard,
     ) -> BoxFuture<'_, Result<Appended, AppendError>> {
-        let (pending, answer) = Pending::new(batch, reserved);
-        let pushed = self.queue.push(pending);
-        let unavailable = move || AppendError::Unavailable(self.shared.why());
-        async move {
-            pushed.map_err(|_| unavailable())?;
-            answer.await.unwrap_or_else(|_| Err(unavailable()))
-        }
-        .boxed()
+        let appended = |written: Written| Appended { ids: written.ids };
+        let written = self.write(Job::Append(batch), reserved);
+        written.map_ok(appended).boxed()
+    }
+
+    fn erase(
+        &self,
+        erasure: Erasure,
+        reserved: ReservationGuard,
+    ) -> BoxFuture<'_, Result<Erased, AppendError>> {
+        self.erase_some(erasure, reserved).boxed()
     }
 
     fn read<'a>(

@@ -1,7 +1,8 @@
-//! The log as its only writer sees it: assigns ids and knows repeats (`append.rs`), drops the oldest
-//! (`retention.rs`).
+//! The log as its only writer sees it: assigns ids and knows repeats (`append.rs`), erases events (`erase.rs`),
+//! drops the oldest (`retention.rs`).
 
 mod append;
+mod erase;
 mod retention;
 
 use std::{
@@ -14,12 +15,13 @@ use crate::{
     engine::{Commit, Fault, Store},
     high_water_mark::HighWater,
     lost::LostRanges,
+    queue::{Job, Response},
     record::Standing,
 };
 use sse_broadcaster::internal::{Ids, Retained, Step, Steps, now_ms};
 use sse_broadcaster::{
     event::{EventId, IdempotencyKey, Stored},
-    history::{AppendError, Appended, Batch, Retention},
+    history::Retention,
 };
 
 pub(super) struct Log {
@@ -38,17 +40,18 @@ pub(super) struct Log {
     oldest: VecDeque<(u64, Stored)>,
 }
 
-/// What one commit is to write, and how its batches are to be answered.
+/// What one commit is to write, and the responses to its jobs.
 #[derive(Default)]
 pub(super) struct Group {
     pub(super) stored: Vec<Arc<Stored>>,
-    pub(super) responses: Vec<Result<Appended, AppendError>>,
-    /// Batches whose idempotency keys cannot be read, in their places among the responses; nothing is written of them.
-    pub(super) unread: Vec<(usize, Batch)>,
+    pub(super) responses: Vec<Response>,
+    /// Jobs for which something cannot be read, in their places among the responses; nothing is written of them.
+    pub(super) unread: Vec<(usize, Job)>,
     /// The engine was asked to write it.
     pub(super) attempted: bool,
     idempotency_keys: HashMap<IdempotencyKey, EventId>,
     pub(super) retained: HashSet<String>,
+    pub(super) erased: HashSet<EventId>,
 }
 
 impl Log {
@@ -66,6 +69,7 @@ impl Log {
             bytes: 0,
             spent: 0,
             spent_overflowed: false,
+            erased: 0,
         };
         store.begin().finish(&standing, true)?;
         Ok(Self {
@@ -99,6 +103,26 @@ impl Log {
             newest_ms,
             oldest: VecDeque::new(),
         }))
+    }
+
+    /// Puts a job into a commit. Returns it where something cannot be read for it: nothing is written of it then.
+    pub(crate) fn place(
+        &mut self,
+        commit: &mut Commit<'_>,
+        group: &mut Group,
+        job: Job,
+    ) -> Option<(Job, Fault)> {
+        match job {
+            Job::Append(batch) => match self.owns(&batch, group) {
+                Ok(owns) => self.append(commit, group, batch, owns),
+                Err(fault) => return Some((Job::Append(batch), fault)),
+            },
+            Job::Erase(step) => match self.erasable(&step, group) {
+                Ok(found) => self.erase(commit, group, &step, found),
+                Err(fault) => return Some((Job::Erase(step), fault)),
+            },
+        }
+        None
     }
 
     /// The clock shows this time, behind all events that were taken.

@@ -2,7 +2,7 @@
 
 use super::{
     engine::{Fault, Store},
-    record::{Damaged, id_of_topic_key, topic_keys_from, topic_of_key},
+    record::{Damaged, Listed, id_of_topic_key, topic_keys_from, topic_of_key},
 };
 use sse_broadcaster::{
     event::{EventId, Topic},
@@ -39,7 +39,8 @@ pub(super) fn topics(store: &Store, range: NameRange<'_>) -> Result<Names, Fault
         }
         let topic = Topic::new(topic).map_err(|_| Damaged)?;
         let before = id_of_topic_key(&key)?.before();
-        let mut ids = view.of_topic(&topic, before, EventId::new(u64::MAX, u64::MAX));
+        let end = EventId::new(u64::MAX, u64::MAX);
+        let mut ids = view.of_topic(Listed::Whole, &topic, before, end);
         if let Some(newest) = ids.next_back() {
             names.found.push((topic.as_str().to_owned(), newest?));
         }

@@ -9,46 +9,62 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
-use sse_broadcaster::history::{AppendError, Appended, Batch, ReservationGuard};
+use super::erase::ErasureStep;
+use sse_broadcaster::{
+    event::EventId,
+    history::{AppendError, Batch, Erased, ReservationGuard},
+};
 
 pub(super) struct Pending {
-    batch: Batch,
-    /// Of its events, by [`Event::cost`].
+    job: Job,
+    /// What it writes, by [`Event::cost`](sse_broadcaster::Event::cost).
     pub(super) bytes: u64,
     waiting: Waiting,
 }
 
-/// The publisher that waits for the response.
+/// What the writer is to do, in one commit.
+pub(super) enum Job {
+    Append(Batch),
+    Erase(ErasureStep),
+}
+
+/// What became of a job.
+#[derive(Default)]
+pub(super) struct Written {
+    /// Of the events of a batch.
+    pub(super) ids: Vec<EventId>,
+    pub(super) erased: Erased,
+}
+
+/// Whoever waits for the response.
 pub(super) struct Waiting {
     reserved: ReservationGuard,
     response: oneshot::Sender<Response>,
 }
 
-pub(super) type Response = Result<Appended, AppendError>;
+pub(super) type Response = Result<Written, AppendError>;
 
 impl Pending {
-    pub(super) fn new(
-        batch: Batch,
-        reserved: ReservationGuard,
-    ) -> (Self, oneshot::Receiver<Response>) {
+    pub(super) fn new(job: Job, reserved: ReservationGuard) -> (Self, oneshot::Receiver<Response>) {
         let (response, receiver) = oneshot::channel();
-        (
-            Self::again((batch, Waiting { reserved, response })),
-            receiver,
-        )
+        (Self::again((job, Waiting { reserved, response })), receiver)
     }
 
     /// One that was taken from the queue before.
-    pub(super) fn again((batch, waiting): (Batch, Waiting)) -> Self {
+    pub(super) fn again((job, waiting): (Job, Waiting)) -> Self {
         Self {
-            bytes: bytes_of(&batch),
-            batch,
+            bytes: job.bytes(),
+            job,
             waiting,
         }
     }
 
-    pub(super) fn split(self) -> (Batch, Waiting) {
-        (self.batch, self.waiting)
+    pub(super) fn erases(&self) -> bool {
+        self.job.erases()
+    }
+
+    pub(super) fn split(self) -> (Job, Waiting) {
+        (self.job, self.waiting)
     }
 
     pub(super) fn respond(self, response: Response) {
@@ -56,8 +72,32 @@ impl Pending {
     }
 }
 
-fn bytes_of(batch: &Batch) -> u64 {
-    batch.events.iter().map(|event| event.cost() as u64).sum()
+impl Job {
+    pub(super) fn erases(&self) -> bool {
+        matches!(self, Self::Erase(_))
+    }
+
+    /// Why it is refused where what it needs of the log is damaged.
+    pub(super) fn cannot_be_read(&self) -> &'static str {
+        match self {
+            Self::Append(_) => "the idempotency keys cannot be read",
+            Self::Erase(_) => "the events to erase cannot be read",
+        }
+    }
+
+    fn events(&self) -> usize {
+        match self {
+            Self::Append(batch) => batch.events.len(),
+            Self::Erase(step) => step.ids.len() + 1,
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Append(batch) => batch.events.iter().map(|event| event.cost() as u64).sum(),
+            Self::Erase(step) => step.bytes,
+        }
+    }
 }
 
 impl Waiting {
@@ -149,7 +189,7 @@ impl State {
     fn take(&mut self, bound: GroupBound) -> Vec<Pending> {
         let (mut taken, mut events, mut bytes) = (Vec::new(), 0, 0);
         while let Some(pending) = self.waiting.front() {
-            events += pending.batch.events.len();
+            events += pending.job.events();
             bytes += pending.bytes;
             if !taken.is_empty() && (events > bound.events || bytes > bound.bytes) {
                 break;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::{
     engine::{Fault, Store, View},
-    record::{Kept, Standing},
+    record::{Kept, Listed, Standing},
     shared::Known,
 };
 use sse_broadcaster::{
@@ -86,7 +86,7 @@ impl Reading<'_> {
                 return Err(Fault::Damaged(what.into()));
             }
             before = Some(number);
-            if self.selector.admits_fields(&kept.fields) {
+            if self.is_found(record.id, &kept, chunk) {
                 if !gathered.take(record.id, &kept) {
                     chunk.read_to = record.id.before();
                     break;
@@ -101,11 +101,35 @@ impl Reading<'_> {
         Ok(())
     }
 
+    /// Whether this event is admitted and whole; notes the newest that was erased.
+    fn is_found(&self, id: EventId, kept: &Kept<'_>, chunk: &mut Chunk) -> bool {
+        let is_admitted = self.selector.admits_fields(&kept.fields);
+        let is_erased = kept.fields.is_erased();
+        if is_admitted && is_erased {
+            chunk.erased = Some(id);
+        }
+        is_admitted && !is_erased
+    }
+
+    /// The ids of these topics' events, list by list: those that were erased have lists of their own.
+    fn lists(
+        &self,
+        topics: &[Topic],
+        after: EventId,
+    ) -> Vec<impl Iterator<Item = Result<EventId, Fault>>> {
+        let listed: &[Listed] = match self.standing.erased {
+            0 => &[Listed::Whole],
+            _ => &[Listed::Whole, Listed::Erased],
+        };
+        let lists = topics.iter().flat_map(|topic| {
+            let list = |listed: &Listed| self.view.of_topic(*listed, topic, after, self.end);
+            listed.iter().map(list)
+        });
+        lists.collect()
+    }
+
     fn of_topics(&self, topics: &[Topic], chunk: &mut Chunk, limit: Limit) -> Result<(), Fault> {
-        let mut ids = topics
-            .iter()
-            .map(|topic| self.view.of_topic(topic, chunk.after, self.end))
-            .collect::<Vec<_>>();
+        let mut ids = self.lists(topics, chunk.after);
         let mut earliest = BinaryHeap::new();
         for (index, ids) in ids.iter_mut().enumerate() {
             earliest.extend(ids.next().transpose()?.map(|id| Reverse((id, index))));
@@ -119,7 +143,7 @@ impl Reading<'_> {
             }
             let record = self.view.event(id)?;
             let kept = record.decode()?;
-            if self.selector.admits_fields(&kept.fields) {
+            if self.is_found(id, &kept, chunk) {
                 if !gathered.take(id, &kept) {
                     // Right before it: events of other topics that are dropped in between are no
                     // loss then.

@@ -11,7 +11,7 @@ use sse_broadcaster::event::{Event, EventId, Fields};
 use sse_broadcaster::internal::{Step, Steps};
 
 pub(super) use keys::{
-    REPAIR_KEY, STANDING_KEY, STEPS_KEY, TOPIC_KEYS_END, id_key, id_of, id_of_topic_key,
+    Listed, REPAIR_KEY, STANDING_KEY, STEPS_KEY, TOPIC_KEYS_END, id_key, id_of, id_of_topic_key,
     idempotency_index_key, lost_key, topic_key, topic_keys_from, topic_of_key,
 };
 
@@ -83,11 +83,14 @@ pub(super) struct Standing {
     pub(super) spent: u64,
     /// No more of these are kept, so nobody can say of a new one that it is.
     pub(super) spent_overflowed: bool,
+    /// How many of the events were erased.
+    pub(super) erased: u64,
 }
 
 impl Standing {
+    /// How many events there are, without those that were erased.
     pub(super) fn events(&self) -> u64 {
-        self.head_number - self.floor_number
+        (self.head_number - self.floor_number).saturating_sub(self.erased)
     }
 
     pub(super) fn has_dropped(&self) -> bool {
@@ -108,7 +111,10 @@ impl Standing {
             u64::from(self.spent_overflowed),
             self.floor_ms,
         ];
-        numbers.iter().flat_map(|n| n.to_be_bytes()).collect()
+        // Formats before 3 have no number of erased events.
+        let erased = Some(self.erased).filter(|erased| *erased > 0);
+        let numbers = numbers.into_iter().chain(erased);
+        numbers.flat_map(u64::to_be_bytes).collect()
     }
 
     pub(super) fn decode(value: &[u8]) -> Result<Self, Damaged> {
@@ -123,12 +129,16 @@ impl Standing {
             spent: reader.number()?,
             spent_overflowed: reader.number()? == 1,
             floor_ms: 0,
+            erased: 0,
         };
         // Format 1 has no time beside an id.
         standing.floor_ms = match reader.0 {
             [] => standing.floor.ms(),
             _ => reader.number()?,
         };
+        if !reader.0.is_empty() {
+            standing.erased = reader.number()?;
+        }
         let in_order = standing.floor <= standing.head
             && standing.floor_number <= standing.head_number
             && reader.0.is_empty();
@@ -228,7 +238,7 @@ mod tests {
         assert_eq!(id_of_topic_key(b"t"), Err(Damaged));
     }
     #[test]
-    fn records_of_format_1_have_the_time_of_their_id() {
+    fn records_of_older_formats_are_read() {
         let event = Event::builder("x").topic("a").build().unwrap();
         let mut old = 3u64.to_be_bytes().to_vec();
         event.pack(&mut old);
@@ -245,11 +255,18 @@ mod tests {
             bytes: 5,
             spent: 0,
             spent_overflowed: true,
+            erased: 1,
         };
         let new = standing.encode();
         assert_eq!(Standing::decode(&new), Ok(standing));
-        let old = Standing::decode(&new[..80]).unwrap();
-        assert_eq!(old.floor_ms, 4);
+        let of_format_2 = Standing {
+            erased: 0,
+            ..standing
+        };
+        assert_eq!(Standing::decode(&new[..88]), Ok(of_format_2));
+        assert_eq!(of_format_2.encode(), new[..88]);
+        let of_format_1 = Standing::decode(&new[..80]).unwrap();
+        assert_eq!(of_format_1.floor_ms, 4);
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Makes a damaged log one that goes on: what cannot be read is lost, and reads meet it as a gap.
 //!
-//! The damaged blocks are replaced ([`DamagedBlocks`]), the index is made whole from the events, and
-//! every event that is missing falls into a lost range. The engine runs without its background threads
+//! The damaged blocks are replaced ([`DamagedBlocks`]), the index is made whole from the events, events whose erasure
+//! was lost are erased again, and every event that is missing falls into a lost range. The engine runs without its background threads
 //! meanwhile, which would meet the damage. A repair that was interrupted is repeated.
+
+mod erased;
 
 use std::path::Path;
 
@@ -11,7 +13,7 @@ use fjall::{AbstractTree as _, Keyspace};
 use super::{
     engine::{Commit, Damaged, DamagedBlocks, Fault, Store, View, check_manifests},
     lost::{Lost, LostRanges},
-    record::{Kept, Own, Standing, id_key, idempotency_index_key, topic_key},
+    record::{Listed, Own, Standing, id_key, idempotency_index_key, topic_key},
 };
 use sse_broadcaster::event::{EventId, Fields, IdempotencyKey};
 use sse_broadcaster::internal::Retained;
@@ -130,14 +132,20 @@ impl Repair<'_> {
     fn find_lost(&mut self, mut standing: Standing) -> Result<bool, Fault> {
         let (view, known) = (self.store.view(), self.store.lost()?);
         let (mut commit, mut found) = (self.store.begin(), Scan::new(&standing));
+        let has_erased = standing.erased > 0;
         for record in view.events(standing.floor, standing.head) {
             let record = record?;
-            let Ok(Kept { number, fields, .. }) = record.decode() else {
+            let Ok(kept) = record.decode() else {
                 commit.delete(&self.store.events, &id_key(record.id));
                 continue;
             };
-            found.see(record.id, number, &fields, &known);
-            self.restore_index(&view, &mut commit, record.id, &fields)?;
+            if has_erased && erased::was_erased(&view, record.id, &kept.fields)? {
+                let left = erased::erase_again(&view, &mut commit, record.id, &kept)?;
+                found.see(record.id, kept.number, &left.event().fields(), &known);
+            } else {
+                found.see(record.id, kept.number, &kept.fields, &known);
+                self.restore_index(&view, &mut commit, record.id, &kept.fields)?;
+            }
             if commit.bytes() >= STEP_BYTES {
                 let full = std::mem::replace(&mut commit, self.store.begin());
                 full.finish_idle(None)?;
@@ -145,7 +153,7 @@ impl Repair<'_> {
         }
         found.end(&standing, &known);
         found.tell();
-        standing.bytes = found.bytes;
+        (standing.bytes, standing.erased) = (found.bytes, found.erased);
         // Which idempotency keys were used before is not known for sure any more.
         standing.spent_overflowed |= self.is_repeated || !self.holes.is_empty();
         let has_lost = !found.lost.is_empty();
@@ -170,10 +178,16 @@ impl Repair<'_> {
         id: EventId,
         fields: &Fields<'_>,
     ) -> Result<(), Fault> {
+        let listed = Listed::of(fields.is_erased());
         for topic in fields.topics() {
-            let key = topic_key(topic, id);
-            if self.may_lack(&key) && !view.has_topic(topic, id)? {
+            let key = topic_key(listed, topic, id);
+            if self.may_lack(&key) && !view.has_topic(listed, topic, id)? {
                 commit.put(&self.store.index, &key, &[]);
+            }
+            let key = topic_key(Listed::Whole, topic, id);
+            if fields.is_erased() && self.may_lack(&key) {
+                // That it was removed may be among what was lost.
+                commit.delete(&self.store.index, &key);
             }
         }
         let Some(idempotency_key) = fields
@@ -202,6 +216,7 @@ struct Scan {
     /// The id and number of the last.
     last: (EventId, u64),
     bytes: u64,
+    erased: u64,
     lost: Vec<Lost>,
     missing: u64,
 }
@@ -211,6 +226,7 @@ impl Scan {
         Self {
             last: (standing.floor, standing.floor_number),
             bytes: 0,
+            erased: 0,
             lost: Vec::new(),
             missing: 0,
         }
@@ -220,6 +236,7 @@ impl Scan {
         self.pass(id.before(), number.saturating_sub(1), known);
         self.last = (id, number);
         self.bytes += fields.cost() as u64;
+        self.erased += u64::from(fields.is_erased());
     }
 
     fn end(&mut self, standing: &Standing, known: &LostRanges) {

@@ -12,11 +12,12 @@ use tokio::time::timeout;
 use crate::{
     Disk,
     engine::{Fault, Store},
+    erase::ErasureStep,
     names, read,
     shared::Shared,
 };
 use sse_broadcaster::event::{EventId, Selector};
-use sse_broadcaster::history::{Chunk, From, Limit, NameRange, Names, Unavailable};
+use sse_broadcaster::history::{Chunk, Erasure, From, Limit, NameRange, Names, Unavailable};
 
 /// How long a read waits for what it met to be repaired, and how often it is tried.
 const REPAIRED_WITHIN: Duration = Duration::from_secs(30);
@@ -40,6 +41,18 @@ impl Disk {
             Err(fault @ Fault::Io(_)) => Err(fault.into()),
             Err(fault) => Ok(self.pass_over(&fault.to_string(), floor)),
         }
+    }
+
+    /// The next step of an erasure, as of what the window has come to.
+    pub(super) async fn find_erasable(
+        &self,
+        erasure: Erasure,
+    ) -> Result<Option<ErasureStep>, Unavailable> {
+        let find = move |shared: &Shared, store: &Store| {
+            let end = shared.window.bounds().head;
+            ErasureStep::find(store, erasure.clone(), end, &shared.known().lost)
+        };
+        self.read_store(find).await.map_err(Unavailable::from)
     }
 
     pub(super) async fn topics(&self, range: NameRange<'_>) -> Result<Names, Unavailable> {

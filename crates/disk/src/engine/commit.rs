@@ -7,8 +7,8 @@ use super::{fault::Fault, store::Store};
 use crate::{
     lost::Lost,
     record::{
-        self, Own, REPAIR_KEY, STANDING_KEY, STEPS_KEY, Standing, encode_event, encode_steps,
-        id_key, idempotency_index_key, lost_key, topic_key,
+        self, Listed, Own, REPAIR_KEY, STANDING_KEY, STEPS_KEY, Standing, encode_event,
+        encode_steps, id_key, idempotency_index_key, lost_key, topic_key,
     },
 };
 use sse_broadcaster::event::{EventId, IdempotencyKey, Stored};
@@ -39,17 +39,30 @@ impl Commit<'_> {
         let (id, event) = (stored.id(), stored.event());
         let value = encode_event(number, stored.time_ms(), event);
         self.put(&self.store.events, &id_key(id), &value);
+        let listed = Listed::of(event.is_erased());
         for topic in event.topics() {
-            self.put(&self.store.index, &topic_key(topic.as_str(), id), &[]);
+            let key = topic_key(listed, topic.as_str(), id);
+            self.put(&self.store.index, &key, &[]);
         }
+    }
+
+    /// Puts what is left of an event in its place. Its idempotency key is left to [`own`](Self::own) and
+    /// [`forget`](Self::forget).
+    pub(crate) fn erase(&mut self, number: u64, left: &Stored) {
+        self.insert(number, left);
+        self.unlist(Listed::Whole, left);
     }
 
     /// Its idempotency key is left to [`own`](Self::own) and [`forget`](Self::forget).
     pub(crate) fn remove(&mut self, stored: &Stored) {
-        let id = stored.id();
-        self.delete(&self.store.events, &id_key(id));
+        self.delete(&self.store.events, &id_key(stored.id()));
+        self.unlist(Listed::of(stored.event().is_erased()), stored);
+    }
+
+    fn unlist(&mut self, listed: Listed, stored: &Stored) {
         for topic in stored.event().topics() {
-            self.delete(&self.store.index, &topic_key(topic.as_str(), id));
+            let key = topic_key(listed, topic.as_str(), stored.id());
+            self.delete(&self.store.index, &key);
         }
     }
 

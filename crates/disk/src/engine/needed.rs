@@ -11,7 +11,10 @@ use std::{
 use sse_broadcaster::event::{Event, EventId, Stored};
 
 use super::{Fault, Store, check_journal, check_manifests};
-use crate::{high_water_mark::HighWater, record::Standing};
+use crate::{
+    high_water_mark::HighWater,
+    record::{Listed, Standing},
+};
 
 const CACHE_BYTES: u64 = 1 << 20;
 const EPOCH: u64 = 7;
@@ -27,6 +30,7 @@ fn standing(events: u64) -> Standing {
         bytes: 0,
         spent: 0,
         spent_overflowed: false,
+        erased: 0,
     }
 }
 
@@ -121,7 +125,12 @@ fn hides_topics(engine: &Path, events: u64) -> bool {
     let store = Store::open_idle(engine, CACHE_BYTES).unwrap();
     assert_eq!(store.standing().unwrap(), Some(standing(events)));
     let view = store.view();
-    (1..=events).any(|number| matches!(view.has_topic("a", EventId::new(number, 1)), Ok(false)))
+    (1..=events).any(|number| {
+        matches!(
+            view.has_topic(Listed::Whole, "a", EventId::new(number, 1)),
+            Ok(false)
+        )
+    })
 }
 
 /// Past a journal's 64 MiB, so that the first events are in tables alone.

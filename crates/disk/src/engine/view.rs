@@ -6,7 +6,7 @@ use fjall::{Iter, Keyspace, Readable as _, Slice, Snapshot};
 
 use super::{fault::Fault, store::Store};
 use crate::record::{
-    Kept, Own, STANDING_KEY, Standing, TOPIC_KEYS_END, decode_event, id_key, id_of,
+    Kept, Listed, Own, STANDING_KEY, Standing, TOPIC_KEYS_END, decode_event, id_key, id_of,
     id_of_topic_key, idempotency_index_key, topic_key,
 };
 use sse_broadcaster::event::{Event, EventId, Stored, Topic};
@@ -63,8 +63,13 @@ impl View<'_> {
         Ok(value.map(|value| Own::decode(&value)).transpose()?)
     }
 
-    pub(crate) fn has_topic(&self, topic: &str, id: EventId) -> Result<bool, Fault> {
-        let key = topic_key(topic, id);
+    pub(crate) fn has_topic(
+        &self,
+        listed: Listed,
+        topic: &str,
+        id: EventId,
+    ) -> Result<bool, Fault> {
+        let key = topic_key(listed, topic, id);
         Ok(self.snapshot.contains_key(&self.store.index, key)?)
     }
 
@@ -101,17 +106,18 @@ impl View<'_> {
     /// The same of one topic, as ids alone.
     pub(crate) fn of_topic(
         &self,
+        listed: Listed,
         topic: &Topic,
         after: EventId,
         to: EventId,
     ) -> impl DoubleEndedIterator<Item = Result<EventId, Fault>> + use<> {
-        let topic = topic.as_str();
-        let (after, to) = (topic_key(topic, after), topic_key(topic, to));
+        let key = |id| topic_key(listed, topic.as_str(), id);
+        let (after, to) = (key(after), key(to));
         let iter = self.ids(&self.store.index, after, to);
         iter.map(|item| Ok(id_of_topic_key(&item.key()?)?))
     }
 
-    /// The key of the first event of the first topic whose keys begin here or later.
+    /// The key of the first whole event of the first topic whose keys begin here or later.
     pub(crate) fn topic_key_from(&self, from: Vec<u8>) -> Result<Option<Slice>, Fault> {
         let mut keys = self
             .snapshot

@@ -5,23 +5,24 @@ use std::{collections::HashSet, sync::Arc};
 use super::{Group, Log};
 use crate::{
     engine::{Commit, Fault},
+    queue::Written,
     record::Own,
 };
 use sse_broadcaster::internal::{drop_repeats, now_ms};
 use sse_broadcaster::{
     event::{Event, EventId, Stored},
-    history::{AppendError, Appended, Batch},
+    history::{AppendError, Batch},
 };
 
 impl Log {
     /// What the idempotency keys of a batch stand for.
-    pub(crate) fn owns(&self, batch: &Batch, group: &Group) -> Result<Vec<Option<Own>>, Fault> {
+    pub(super) fn owns(&self, batch: &Batch, group: &Group) -> Result<Vec<Option<Own>>, Fault> {
         let owns = batch.events.iter().map(|event| self.own_of(event, group));
         owns.collect()
     }
 
     /// Gives the positions of a batch, or says why not; nothing is written yet.
-    pub(crate) fn place(
+    pub(super) fn append(
         &mut self,
         commit: &mut Commit<'_>,
         group: &mut Group,
@@ -60,7 +61,10 @@ impl Log {
             let written = self.retained.write_batch(batch.retain, &ids, last);
             group.retained.extend(written);
         }
-        group.responses.push(Ok(Appended { ids }));
+        group.responses.push(Ok(Written {
+            ids,
+            ..Written::default()
+        }));
     }
 
     fn own_of(&self, event: &Event, group: &Group) -> Result<Option<Own>, Fault> {
@@ -79,7 +83,7 @@ impl Log {
         }
     }
 
-    fn take(
+    pub(super) fn take(
         &mut self,
         commit: &mut Commit<'_>,
         group: &mut Group,

@@ -9,7 +9,7 @@ use crate::{
 };
 use sse_broadcaster::internal::now_ms;
 use sse_broadcaster::{
-    event::{EventId, Stored},
+    event::{EventId, IdempotencyKey, Stored},
     history::Retention,
 };
 
@@ -103,9 +103,17 @@ impl Log {
         standing.floor = stored.id();
         standing.floor_number = number;
         standing.bytes = standing.bytes.saturating_sub(stored.event().cost() as u64);
-        let Some(idempotency_key) = stored.event().idempotency_key() else {
-            return;
-        };
+        if stored.event().is_erased() {
+            standing.erased = standing.erased.saturating_sub(1);
+        }
+        if let Some(idempotency_key) = stored.event().idempotency_key() {
+            self.spend(commit, idempotency_key);
+        }
+    }
+
+    /// The event of an idempotency key is gone.
+    pub(super) fn spend(&mut self, commit: &mut Commit<'_>, idempotency_key: &IdempotencyKey) {
+        let standing = &mut self.standing;
         if standing.spent < MAX_SPENT_KEYS {
             standing.spent += 1;
             commit.own(idempotency_key, Own::Spent);

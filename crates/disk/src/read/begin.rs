@@ -3,7 +3,10 @@
 use std::{collections::BinaryHeap, time::SystemTime};
 
 use super::Reading;
-use crate::{engine::Fault, record::Own};
+use crate::{
+    engine::{Fault, Record},
+    record::{Listed, Own},
+};
 use sse_broadcaster::{
     event::{EventId, SelectedTopics, Topic},
     history::From,
@@ -107,7 +110,7 @@ impl Reading<'_> {
         let mut left = nth;
         for found in self.view.events(self.standing.floor, self.end).rev() {
             let record = found?;
-            if !self.selector.admits_fields(&record.decode()?.fields) {
+            if !self.counts(&record)? {
                 continue;
             }
             if left == 0 {
@@ -118,10 +121,19 @@ impl Reading<'_> {
         Ok(None)
     }
 
+    /// Whether an event is one of the last so many.
+    fn counts(&self, record: &Record) -> Result<bool, Fault> {
+        let fields = record.decode()?.fields;
+        Ok(!fields.is_erased() && self.selector.admits_fields(&fields))
+    }
+
     fn nth_last_of(&self, topics: &[Topic], nth: usize) -> Result<Option<EventId>, Fault> {
         let mut ids = topics
             .iter()
-            .map(|topic| self.view.of_topic(topic, self.standing.floor, self.end))
+            .map(|topic| {
+                let floor = self.standing.floor;
+                self.view.of_topic(Listed::Whole, topic, floor, self.end)
+            })
             .collect::<Vec<_>>();
         let mut latest = BinaryHeap::new();
         for (index, ids) in ids.iter_mut().enumerate() {
@@ -135,7 +147,7 @@ impl Reading<'_> {
                 continue;
             }
             let record = self.view.event(id)?;
-            if !self.selector.admits_fields(&record.decode()?.fields) {
+            if !self.counts(&record)? {
                 continue;
             }
             if left == 0 {

@@ -28,23 +28,43 @@ pub(crate) fn id_of(key: &[u8]) -> Result<EventId, Damaged> {
     reader.0.is_empty().then_some(id).ok_or(Damaged)
 }
 
+/// Which events of a topic: those that are whole, or what is left of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Listed {
+    Whole,
+    Erased,
+}
+
+impl Listed {
+    pub(crate) fn of(is_erased: bool) -> Self {
+        if is_erased { Self::Erased } else { Self::Whole }
+    }
+
+    fn prefix(self) -> u8 {
+        match self {
+            Self::Whole => b't',
+            Self::Erased => b'e',
+        }
+    }
+}
+
 /// Topics hold no control character, so zero ends one.
-pub(crate) fn topic_key(topic: &str, id: EventId) -> Vec<u8> {
+pub(crate) fn topic_key(listed: Listed, topic: &str, id: EventId) -> Vec<u8> {
     let topic = topic.as_bytes();
     let mut key = Vec::with_capacity(topic.len() + 2 + ID_BYTES);
-    key.push(b't');
+    key.push(listed.prefix());
     key.extend_from_slice(topic);
     key.push(0);
     key.extend_from_slice(&id_key(id));
     key
 }
 
-/// Where the keys of topics begin that come behind this text, and all keys of topics that begin with it.
+/// Where the keys of whole events begin whose topics come behind this text or begin with it.
 pub(crate) fn topic_keys_from(text: &str) -> Vec<u8> {
     [b"t", text.as_bytes()].concat()
 }
 
-/// Behind every key of topics.
+/// Behind every key of whole events.
 pub(crate) const TOPIC_KEYS_END: [u8; 1] = [b't' + 1];
 
 pub(crate) fn topic_of_key(key: &[u8]) -> Result<&str, Damaged> {

@@ -1,4 +1,4 @@
-//! One commit: what waiting publishers have appended, and what retention drops for it.
+//! One commit: what waiting publishers have appended, what retention drops for it, and what is erased.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -8,17 +8,19 @@ use std::{
 
 use super::{State, Writer};
 use crate::{
-    engine::Fault,
+    engine::{Commit, Fault},
     high_water_mark::HighWater,
-    log::Group,
-    queue::{Pending, Response, Waiting},
+    log::{Group, Log},
+    queue::{Job, Pending, Response, Waiting},
 };
-use sse_broadcaster::history::{AppendError, Batch, SyncPolicy, Unavailable};
+use sse_broadcaster::history::{AppendError, Retention, SyncPolicy, Unavailable};
 
 impl Writer {
     /// One commit of all these, and of what retention drops.
-    pub(super) fn append(&mut self, group: Vec<Pending>) {
+    pub(super) fn append(&mut self, mut group: Vec<Pending>) {
         self.check_engine();
+        // A stable sort: batches stay in their order.
+        group.sort_by_key(Pending::erases);
         let bytes = group.iter().map(|pending| pending.bytes).sum();
         if let Err(why) = self.check_room(bytes) {
             for pending in group {
@@ -26,10 +28,10 @@ impl Writer {
             }
             return;
         }
-        let (batches, waiting): (Vec<_>, Vec<_>) = group.into_iter().map(Pending::split).unzip();
+        let (jobs, waiting): (Vec<_>, Vec<_>) = group.into_iter().map(Pending::split).unzip();
         let began = Instant::now();
         let mut group = Group::default();
-        let written = catch_unwind(AssertUnwindSafe(|| self.write(batches, &mut group)));
+        let written = catch_unwind(AssertUnwindSafe(|| self.write(jobs, &mut group)));
         match written.unwrap_or_else(|_| Err(Fault::Damaged("it makes no sense".into()))) {
             Ok(()) => {
                 if !group.stored.is_empty() {
@@ -53,8 +55,8 @@ impl Writer {
         }
     }
 
-    /// Batches whose idempotency keys could not be looked up before, which nothing was written of.
-    fn append_repaired(&mut self, unread: Vec<(Batch, Waiting)>) {
+    /// Jobs for which something could not be read before, which nothing was written of.
+    fn append_repaired(&mut self, unread: Vec<(Job, Waiting)>) {
         if unread.is_empty() {
             return;
         }
@@ -69,36 +71,24 @@ impl Writer {
         self.append(pending.collect());
     }
 
-    fn write(&mut self, batches: Vec<Batch>, group: &mut Group) -> Result<(), Fault> {
+    fn write(&mut self, jobs: Vec<Job>, group: &mut Group) -> Result<(), Fault> {
         let State::Open(log) = &mut self.state else {
             return Err(Fault::Io("it is closed".into()));
         };
-        let (retention, committed) = (self.options.retention, log.standing.head);
+        let retention = self.options.retention;
         let before = log.standing;
         let store = Arc::clone(&log.store);
         let mut commit = store.begin();
-        for (index, batch) in batches.into_iter().enumerate() {
-            match log.owns(&batch, group) {
-                Ok(owns) => log.place(&mut commit, group, batch, owns),
-                Err(fault) => {
-                    let why = Unavailable::new("the idempotency keys cannot be read");
-                    let why = why.with_source(fault.clone());
-                    note(&mut self.damage, fault)?;
-                    group.unread.push((index, batch));
-                    group.responses.push(Err(AppendError::Unavailable(why)));
-                }
-            }
-        }
-        // What was dropped before damage was met stays dropped.
-        if let Err(fault) = log.trim(&mut commit, retention, committed) {
-            note(&mut self.damage, fault)?;
-        }
+        place(log, &mut commit, group, jobs, retention, &mut self.damage)?;
         if log.standing == before {
             self.is_over = false;
             return Ok(());
         }
         log.write_values(&mut commit, group);
         let always = self.options.sync == SyncPolicy::Always;
+        if log.standing.erased > 0 {
+            self.directory.allow_erased()?;
+        }
         group.attempted = true;
         commit.finish(&log.standing, always)?;
         let synced = if always {
@@ -128,17 +118,56 @@ impl Writer {
     }
 }
 
+/// What a commit writes: batches, then what retention drops for them, then what is erased, so that no event is
+/// erased and dropped in one commit.
+fn place(
+    log: &mut Log,
+    commit: &mut Commit<'_>,
+    group: &mut Group,
+    mut batches: Vec<Job>,
+    retention: Retention,
+    damage: &mut Option<Fault>,
+) -> Result<(), Fault> {
+    let committed = log.standing.head;
+    let erasures = batches.split_off(batches.partition_point(|job| !job.erases()));
+    place_all(log, commit, group, batches, damage)?;
+    // What was dropped before damage was met stays dropped.
+    if let Err(fault) = log.trim(commit, retention, committed) {
+        note(damage, fault)?;
+    }
+    place_all(log, commit, group, erasures, damage)
+}
+
+fn place_all(
+    log: &mut Log,
+    commit: &mut Commit<'_>,
+    group: &mut Group,
+    jobs: Vec<Job>,
+    damage: &mut Option<Fault>,
+) -> Result<(), Fault> {
+    for job in jobs {
+        if let Some((job, fault)) = log.place(commit, group, job) {
+            let why = Unavailable::new(job.cannot_be_read()).with_source(fault.clone());
+            note(damage, fault)?;
+            group.unread.push((group.responses.len(), job));
+            let refused = AppendError::Unavailable(why);
+            group.responses.push(Err(refused));
+        }
+    }
+    Ok(())
+}
+
 /// Responds to those that were written; returns the others.
 fn respond(
     waiting: Vec<Waiting>,
     responses: Vec<Response>,
-    unread: Vec<(usize, Batch)>,
-) -> Vec<(Batch, Waiting)> {
+    unread: Vec<(usize, Job)>,
+) -> Vec<(Job, Waiting)> {
     let mut unread = unread.into_iter().peekable();
     let mut left = Vec::new();
     for (index, (waiting, response)) in waiting.into_iter().zip(responses).enumerate() {
         match unread.next_if(|(unread, _)| *unread == index) {
-            Some((_, batch)) => left.push((batch, waiting)),
+            Some((_, job)) => left.push((job, waiting)),
             None => waiting.respond(response),
         }
     }

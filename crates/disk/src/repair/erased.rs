@@ -1,0 +1,141 @@
+//! Events whose erasure was lost.
+
+use std::time::Instant;
+
+use crate::{
+    engine::{Commit, Fault, View},
+    record::{Kept, Listed, Own},
+};
+use sse_broadcaster::event::{Event, EventId, Fields, Stored};
+
+/// Whether the index says so of an event that is whole: what was written last of it is among what was lost, and what was
+/// written before has come to light.
+pub(super) fn was_erased(view: &View<'_>, id: EventId, fields: &Fields<'_>) -> Result<bool, Fault> {
+    if fields.is_erased() {
+        return Ok(false);
+    }
+    for topic in fields.topics() {
+        if view.has_topic(Listed::Erased, topic, id)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Returns what is left of the event.
+pub(super) fn erase_again(
+    view: &View<'_>,
+    commit: &mut Commit<'_>,
+    id: EventId,
+    kept: &Kept<'_>,
+) -> Result<Stored, Fault> {
+    let event = Event::unpack(&kept.fields);
+    let left = Stored::appended_at(id, kept.time_ms, event.erased(), Instant::now());
+    commit.erase(kept.number, &left);
+    if let Some(key) = event.idempotency_key() {
+        let own = view.own(key.as_str())?;
+        if matches!(own, Some(Own::Held { id: held, .. }) if held == id) {
+            commit.own(key, Own::Spent);
+        }
+    }
+    Ok(left)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::OpenOptions, os::unix::fs::FileExt as _, path::Path};
+
+    use super::*;
+    use crate::{engine::Store, record::Standing, repair::repair};
+
+    const CACHE_BYTES: u64 = 1 << 20;
+    const EVENTS: u64 = 200;
+
+    fn id(number: u64) -> EventId {
+        EventId::new(number, 1)
+    }
+
+    fn stored(number: u64, event: Event) -> Stored {
+        Stored::new(id(number), number, event)
+    }
+
+    /// One of those that fill several blocks of a table, whole and erased alike.
+    fn event(number: u64) -> Event {
+        let event = Event::builder(format!("text {number}")).topic("t".repeat(200));
+        let event = event.idempotency_key(format!("key {number}"));
+        event.build().unwrap()
+    }
+
+    fn standing(erased: u64) -> Standing {
+        Standing {
+            epoch: 1,
+            head: id(EVENTS),
+            head_number: EVENTS,
+            floor: id(0),
+            floor_number: 0,
+            floor_ms: 0,
+            bytes: 0,
+            spent: 0,
+            spent_overflowed: false,
+            erased,
+        }
+    }
+
+    /// Each event in one table, and what is left of it in a newer one.
+    fn erase_all(engine: &Path) {
+        let store = Store::open(engine, CACHE_BYTES).unwrap();
+        let write_tables = || {
+            for keyspace in store.all() {
+                keyspace.rotate_memtable_and_wait().unwrap();
+            }
+        };
+        let mut commit = store.begin();
+        for number in 1..=EVENTS {
+            commit.insert(number, &stored(number, event(number)));
+        }
+        commit.finish(&standing(0), false).unwrap();
+        write_tables();
+        let mut commit = store.begin();
+        for number in 1..=EVENTS {
+            commit.erase(number, &stored(number, event(number).erased()));
+        }
+        commit.finish(&standing(EVENTS), false).unwrap();
+        write_tables();
+        store.begin().finish(&standing(EVENTS), false).unwrap();
+    }
+
+    /// Flips a bit in the first block of the newest table of events.
+    fn damage(engine: &Path) {
+        let tables = Store::open_idle(engine, CACHE_BYTES).unwrap();
+        let tables = tables.events.path().join("tables");
+        let number = |path: &Path| path.file_name()?.to_str()?.parse::<u64>().ok();
+        let tables = std::fs::read_dir(tables).unwrap();
+        let tables = tables.map(|entry| entry.unwrap().path());
+        let newest = tables.max_by_key(|path| number(path)).unwrap();
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).open(newest).unwrap();
+        let (mut byte, at) = ([0], 300);
+        file.read_exact_at(&mut byte, at).unwrap();
+        file.write_all_at(&[byte[0] ^ 1], at).unwrap();
+    }
+
+    #[test]
+    fn damage_to_what_is_left_of_events_brings_no_erased_event_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let engine = directory.path();
+        erase_all(engine);
+        damage(engine);
+        let fault = Fault::Damaged("a block".into());
+        assert!(repair(engine, CACHE_BYTES, None, &fault).unwrap());
+        let store = Store::open(engine, CACHE_BYTES).unwrap();
+        let events: Vec<_> = store.view().events(id(0), id(EVENTS)).collect();
+        for found in &events {
+            let record = found.as_ref().unwrap();
+            assert!(record.decode().unwrap().fields.is_erased(), "{}", record.id);
+        }
+        // One is lost: what stands in for the block has its last key.
+        assert_eq!(events.len() as u64, EVENTS - 1);
+        let standing = store.standing().unwrap().unwrap();
+        assert_eq!(standing.erased, EVENTS - 1);
+    }
+}
