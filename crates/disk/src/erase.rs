@@ -4,11 +4,10 @@
 use super::{
     engine::{Fault, Store},
     lost::LostRanges,
-    record::Listed,
 };
 use sse_broadcaster::{
     event::{Event, EventId},
-    history::{Erasure, MAX_ERASED_AT_ONCE},
+    history::{EraseScope, Erasure, MAX_ERASED_AT_ONCE},
 };
 
 /// Most that one step writes, by [`Event::cost`]; one event alone may be more. Topics may be long.
@@ -43,9 +42,10 @@ impl ErasureStep {
             more: false,
             erasure,
         };
-        for id in view.of_topic(Listed::Whole, &step.erasure.topic, floor, to) {
-            let id = id?;
-            if lost.hold(id) && !view.holds(id)? {
+        for listed in view.whole_of_topic(&step.erasure.topic, floor, to) {
+            let (id, has_others) = listed?;
+            let is_passed_over = has_others && step.erasure.scope == EraseScope::Alone;
+            if is_passed_over || (lost.hold(id) && !view.holds(id)?) {
                 continue;
             }
             let record = view.event(id)?;

@@ -12,7 +12,7 @@ use sse_broadcaster::internal::{Step, Steps};
 
 pub(super) use keys::{
     Listed, REPAIR_KEY, STANDING_KEY, STEPS_KEY, TOPIC_KEYS_END, id_key, id_of, id_of_topic_key,
-    idempotency_index_key, lost_key, topic_key, topic_keys_from, topic_of_key,
+    idempotency_index_key, lost_key, topic_key, topic_keys_from, topic_of_key, topic_value,
 };
 
 /// What was read cannot have been written by us.

@@ -13,7 +13,7 @@ use fjall::{AbstractTree as _, Keyspace};
 use super::{
     engine::{Commit, Damaged, DamagedBlocks, Fault, Store, View, check_manifests},
     lost::{Lost, LostRanges},
-    record::{Listed, Own, Standing, id_key, idempotency_index_key, topic_key},
+    record::{Listed, Own, Standing, id_key, idempotency_index_key, topic_key, topic_value},
 };
 use sse_broadcaster::event::{EventId, Fields, IdempotencyKey};
 use sse_broadcaster::internal::Retained;
@@ -131,8 +131,13 @@ impl Repair<'_> {
     /// Looks through all events: notes which are missing, and makes good what the index lost.
     fn find_lost(&mut self, mut standing: Standing) -> Result<bool, Fault> {
         let (view, known) = (self.store.view(), self.store.lost()?);
-        let (mut commit, mut found) = (self.store.begin(), Scan::new(&standing));
         let has_erased = standing.erased > 0;
+        if has_erased {
+            let mut commit = self.store.begin();
+            erased::spend_again(&view, &mut commit, |key| self.may_lack(key))?;
+            commit.finish_idle(None)?;
+        }
+        let (mut commit, mut found) = (self.store.begin(), Scan::new(&standing));
         for record in view.events(standing.floor, standing.head) {
             let record = record?;
             let Ok(kept) = record.decode() else {
@@ -182,7 +187,8 @@ impl Repair<'_> {
         for topic in fields.topics() {
             let key = topic_key(listed, topic, id);
             if self.may_lack(&key) && !view.has_topic(listed, topic, id)? {
-                commit.put(&self.store.index, &key, &[]);
+                let value = topic_value(fields.topics().len());
+                commit.put(&self.store.index, &key, value);
             }
             let key = topic_key(Listed::Whole, topic, id);
             if fields.is_erased() && self.may_lack(&key) {

@@ -8,7 +8,7 @@ use crate::{
     lost::Lost,
     record::{
         self, Listed, Own, REPAIR_KEY, STANDING_KEY, STEPS_KEY, Standing, encode_event,
-        encode_steps, id_key, idempotency_index_key, lost_key, topic_key,
+        encode_steps, id_key, idempotency_index_key, lost_key, topic_key, topic_value,
     },
 };
 use sse_broadcaster::event::{EventId, IdempotencyKey, Stored};
@@ -42,7 +42,8 @@ impl Commit<'_> {
         let listed = Listed::of(event.is_erased());
         for topic in event.topics() {
             let key = topic_key(listed, topic.as_str(), id);
-            self.put(&self.store.index, &key, &[]);
+            let value = topic_value(event.topics().len());
+            self.put(&self.store.index, &key, value);
         }
     }
 
@@ -67,8 +68,12 @@ impl Commit<'_> {
     }
 
     pub(crate) fn own(&mut self, idempotency_key: &IdempotencyKey, own: Own) {
-        let key = idempotency_index_key(idempotency_key.as_str());
-        self.put(&self.store.index, &key, &own.encode());
+        self.put_own(&idempotency_index_key(idempotency_key.as_str()), own);
+    }
+
+    /// The same under the key of the index.
+    pub(crate) fn put_own(&mut self, key: &[u8], own: Own) {
+        self.put(&self.store.index, key, &own.encode());
     }
 
     pub(crate) fn forget(&mut self, idempotency_key: &IdempotencyKey) {

@@ -63,6 +63,15 @@ impl View<'_> {
         Ok(value.map(|value| Own::decode(&value)).transpose()?)
     }
 
+    /// All idempotency keys, as the keys of the index that they have.
+    pub(crate) fn owns(&self) -> impl Iterator<Item = Result<(Slice, Own), Fault>> + use<> {
+        let owns = self.snapshot.prefix(&self.store.index, b"o");
+        owns.map(|item| {
+            let (key, value) = item.into_inner()?;
+            Ok((key, Own::decode(&value)?))
+        })
+    }
+
     pub(crate) fn has_topic(
         &self,
         listed: Listed,
@@ -111,10 +120,27 @@ impl View<'_> {
         after: EventId,
         to: EventId,
     ) -> impl DoubleEndedIterator<Item = Result<EventId, Fault>> + use<> {
+        let list = self.list(listed, topic, after, to);
+        list.map(|item| Ok(id_of_topic_key(&item.key()?)?))
+    }
+
+    /// The whole events of one topic, and whether each is known to have others.
+    pub(crate) fn whole_of_topic(
+        &self,
+        topic: &Topic,
+        after: EventId,
+        to: EventId,
+    ) -> impl Iterator<Item = Result<(EventId, bool), Fault>> + use<> {
+        let list = self.list(Listed::Whole, topic, after, to);
+        list.map(|item| {
+            let (key, value) = item.into_inner()?;
+            Ok((id_of_topic_key(&key)?, !value.is_empty()))
+        })
+    }
+
+    fn list(&self, listed: Listed, topic: &Topic, after: EventId, to: EventId) -> Iter {
         let key = |id| topic_key(listed, topic.as_str(), id);
-        let (after, to) = (key(after), key(to));
-        let iter = self.ids(&self.store.index, after, to);
-        iter.map(|item| Ok(id_of_topic_key(&item.key()?)?))
+        self.ids(&self.store.index, key(after), key(to))
     }
 
     /// The key of the first whole event of the first topic whose keys begin here or later.

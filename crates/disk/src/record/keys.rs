@@ -59,6 +59,12 @@ pub(crate) fn topic_key(listed: Listed, topic: &str, id: EventId) -> Vec<u8> {
     key
 }
 
+/// What is kept under such a key: whether the event has other topics, which spares a read of it. Entries of older versions
+/// do not say.
+pub(crate) fn topic_value(topics: usize) -> &'static [u8] {
+    if topics > 1 { b"+" } else { b"" }
+}
+
 /// Where the keys of whole events begin whose topics come behind this text or begin with it.
 pub(crate) fn topic_keys_from(text: &str) -> Vec<u8> {
     [b"t", text.as_bytes()].concat()

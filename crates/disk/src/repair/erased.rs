@@ -41,9 +41,31 @@ pub(super) fn erase_again(
     Ok(left)
 }
 
+/// The idempotency keys of erased events that have come to light again, among those that `may_lack` what was written last.
+/// Before the index is made whole: an event that was published later with such a key has it.
+pub(super) fn spend_again(
+    view: &View<'_>,
+    commit: &mut Commit<'_>,
+    may_lack: impl Fn(&[u8]) -> bool,
+) -> Result<(), Fault> {
+    for found in view.owns() {
+        let (key, own) = found?;
+        let Own::Held { id, .. } = own else { continue };
+        if may_lack(&key) && view.holds(id)? {
+            let record = view.event(id)?;
+            if record.decode().is_ok_and(|kept| kept.fields.is_erased()) {
+                commit.put_own(&key, Own::Spent);
+            }
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
-    use std::{fs::OpenOptions, os::unix::fs::FileExt as _, path::Path};
+    use std::{fs, path::Path};
+
+    use fjall::Keyspace;
 
     use super::*;
     use crate::{engine::Store, record::Standing, repair::repair};
@@ -91,32 +113,42 @@ mod tests {
         };
         let mut commit = store.begin();
         for number in 1..=EVENTS {
-            commit.insert(number, &stored(number, event(number)));
+            let (id, event) = (id(number), event(number));
+            let once = true;
+            commit.own(event.idempotency_key().unwrap(), Own::Held { id, once });
+            commit.insert(number, &stored(number, event));
         }
         commit.finish(&standing(0), false).unwrap();
         write_tables();
         let mut commit = store.begin();
         for number in 1..=EVENTS {
-            commit.erase(number, &stored(number, event(number).erased()));
+            let event = event(number);
+            commit.own(event.idempotency_key().unwrap(), Own::Spent);
+            commit.erase(number, &stored(number, event.erased()));
         }
         commit.finish(&standing(EVENTS), false).unwrap();
         write_tables();
         store.begin().finish(&standing(EVENTS), false).unwrap();
     }
 
-    /// Flips a bit in the first block of the newest table of events.
-    fn damage(engine: &Path) {
-        let tables = Store::open_idle(engine, CACHE_BYTES).unwrap();
-        let tables = tables.events.path().join("tables");
+    /// Flips a bit behind the first place where the newest table of a keyspace has this text.
+    fn damage(engine: &Path, keyspace: fn(&Store) -> &Keyspace, text: &[u8]) {
+        let store = Store::open_idle(engine, CACHE_BYTES).unwrap();
+        let tables = keyspace(&store).path().join("tables");
         let number = |path: &Path| path.file_name()?.to_str()?.parse::<u64>().ok();
-        let tables = std::fs::read_dir(tables).unwrap();
+        let tables = fs::read_dir(tables).unwrap();
         let tables = tables.map(|entry| entry.unwrap().path());
         let newest = tables.max_by_key(|path| number(path)).unwrap();
-        let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).open(newest).unwrap();
-        let (mut byte, at) = ([0], 300);
-        file.read_exact_at(&mut byte, at).unwrap();
-        file.write_all_at(&[byte[0] ^ 1], at).unwrap();
+        let mut bytes = fs::read(&newest).unwrap();
+        let found = bytes.windows(text.len()).position(|part| part == text);
+        bytes[found.unwrap() + text.len()] ^= 1;
+        fs::write(newest, bytes).unwrap();
+    }
+
+    fn repaired(engine: &Path) -> Store {
+        let fault = Fault::Damaged("a block".into());
+        assert!(repair(engine, CACHE_BYTES, None, &fault).unwrap());
+        Store::open(engine, CACHE_BYTES).unwrap()
     }
 
     #[test]
@@ -124,10 +156,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let engine = directory.path();
         erase_all(engine);
-        damage(engine);
-        let fault = Fault::Damaged("a block".into());
-        assert!(repair(engine, CACHE_BYTES, None, &fault).unwrap());
-        let store = Store::open(engine, CACHE_BYTES).unwrap();
+        damage(engine, |store| &store.events, b"tttt");
+        let store = repaired(engine);
         let events: Vec<_> = store.view().events(id(0), id(EVENTS)).collect();
         for found in &events {
             let record = found.as_ref().unwrap();
@@ -137,5 +167,33 @@ mod tests {
         assert_eq!(events.len() as u64, EVENTS - 1);
         let standing = store.standing().unwrap().unwrap();
         assert_eq!(standing.erased, EVENTS - 1);
+    }
+
+    #[test]
+    fn damage_to_the_index_brings_no_key_of_an_erased_event_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let engine = directory.path();
+        erase_all(engine);
+        damage(engine, |store| &store.index, b"okey ");
+        let store = repaired(engine);
+        for found in store.view().owns() {
+            let (key, own) = found.unwrap();
+            assert_eq!(own, Own::Spent, "{key:?}");
+        }
+    }
+
+    #[test]
+    fn damage_to_the_index_lists_no_erased_event_as_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let engine = directory.path();
+        erase_all(engine);
+        damage(engine, |store| &store.index, b"ettt");
+        // Behind the prefix of its list, the topic.
+        damage(engine, |store| &store.index, &[b't'; 201]);
+        let store = repaired(engine);
+        let topic = "t".repeat(200).parse().unwrap();
+        let listed = |listed| store.view().of_topic(listed, &topic, id(0), id(EVENTS));
+        assert_eq!(listed(Listed::Whole).count(), 0);
+        assert_eq!(listed(Listed::Erased).count() as u64, EVENTS);
     }
 }
