@@ -15,15 +15,14 @@ use tokio::{
 };
 
 use super::{
-    call::{Outcome, call, decode},
-    connection::Server,
+    acknowledge::{Landed, acknowledge, outcome_unknown},
+    call::{self, Outcome, call, decode},
     entry::Unexpected,
     shared::Shared,
 };
 use sse_broadcaster::{
     event::Event,
     history::{AppendError, Appended, Batch, ReservationGuard},
-    internal::Followed,
 };
 
 /// Most appends that wait to be sent.
@@ -64,48 +63,20 @@ impl Publisher {
         let _ = self.response.send(response);
     }
 
-    /// Acknowledges what was stored, if the tail follows where; where it does not yet, waits for it until
-    /// the deadline.
+    /// Acknowledges what was stored.
     async fn settle(self, shared: &Shared, at: Landed, outcome: Result<Outcome, Unexpected>) {
-        let (mut reserved, unsent) = (self.reserved, self.response);
         let (ids, last, stored) = match outcome {
             Ok(Outcome::Kept(ids, last, stored)) => (ids, last, stored),
-            Ok(Outcome::Refused(why)) => return drop(unsent.send(Err(why))),
+            Ok(Outcome::Refused(why)) => return self.respond(Err(why)),
             Err(error) => {
                 let why = AppendError::OutcomeUnknown(shared.unavailable_by(error));
-                return drop(unsent.send(Err(why)));
+                return self.respond(Err(why));
             }
         };
         shared.stats.committed.add(stored);
-        loop {
-            let polled = shared.polled.notified();
-            tokio::pin!(polled);
-            polled.as_mut().enable();
-            match shared
-                .reservations
-                .acknowledge(at.epoch, at.server, last, reserved)
-            {
-                Ok(()) => return drop(unsent.send(Ok(Appended { ids }))),
-                Err(again) => reserved = again,
-            }
-            let is_elsewhere = |followed: Followed<Server>| followed.server != at.server;
-            if shared.reservations.followed().is_some_and(is_elsewhere)
-                || timeout_at(at.deadline, polled).await.is_err()
-            {
-                let why = outcome_unknown(shared, "another server has taken over meanwhile");
-                return drop(unsent.send(Err(why)));
-            }
-        }
+        let acknowledged = acknowledge(shared, at, last, self.reserved).await;
+        let _ = self.response.send(acknowledged.map(|()| Appended { ids }));
     }
-}
-
-/// Where a call was carried out.
-#[derive(Clone, Copy)]
-struct Landed {
-    epoch: u64,
-    server: Server,
-    /// By then the tail has come to this epoch and server.
-    deadline: tokio::time::Instant,
 }
 
 impl Job {
@@ -164,10 +135,6 @@ pub(super) async fn append(
         }
         Err(_) => Err(outcome_unknown(shared, "the reply is late")),
     }
-}
-
-fn outcome_unknown(shared: &Shared, why: &str) -> AppendError {
-    AppendError::OutcomeUnknown(shared.unavailable_for(why))
 }
 
 /// Sends what is queued until the queue is closed.
@@ -230,7 +197,10 @@ async fn send(shared: Arc<Shared>, jobs: Vec<Job>, permit: OwnedSemaphorePermit)
         return;
     }
     let began = Instant::now();
-    let called = call(&shared, &mut connection, &batches).await;
+    let called = call(&shared, &mut connection, |epoch, server| {
+        call::append(&shared, epoch, server, &batches)
+    })
+    .await;
     // What follows waits for the tail, and not for Redis.
     drop((batches, permit));
     if !is_trim && called.is_ok() {
@@ -240,11 +210,7 @@ async fn send(shared: Arc<Shared>, jobs: Vec<Job>, permit: OwnedSemaphorePermit)
     shared.failed(called.as_ref().err().map(|failure| failure.why().clone()));
     match called {
         Ok((epoch, replies)) => {
-            let at = Landed {
-                epoch,
-                server: connection.server,
-                deadline: tokio::time::Instant::now() + shared.address.timeout,
-            };
+            let at = Landed::now(&shared, epoch, connection.server);
             let mut replies = replies.into_iter();
             for publisher in publishers {
                 let outcome = replies.next().ok_or(Unexpected).and_then(decode);

@@ -1,4 +1,4 @@
-//! One call of the script that appends, and what stands in its way: another epoch, or something that was
+//! One call of a script that writes to the log, and what stands in its way: another epoch, or something that was
 //! lost.
 
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use super::{
     connection::{Connection, Server},
     entry::{self, Unexpected},
     refusal::{is_demoted, is_lost, is_refusal},
-    script,
+    script::{self, Script},
     shared::Shared,
 };
 use sse_broadcaster::{
@@ -62,11 +62,11 @@ impl From<Failure> for AppendError {
 pub(super) async fn call(
     shared: &Shared,
     connection: &mut Connection,
-    batches: &[Batch],
+    command: impl Fn(u64, Server) -> Cmd,
 ) -> Result<(u64, Vec<Value>), Failure> {
     for _ in 0..MAX_EPOCHS {
         let epoch = shared.epoch();
-        let call = command(shared, epoch, connection.server, batches);
+        let call = command(epoch, connection.server);
         let reply = script::run(&call, &mut connection.multiplexed).await;
         let mut replies = match reply.and_then(|reply| Ok(entry::list(reply)?)) {
             Ok(replies) => replies,
@@ -160,9 +160,23 @@ async fn restore_idempotency_keys(
     }
 }
 
-fn command(shared: &Shared, epoch: u64, server: Server, batches: &[Batch]) -> Cmd {
+/// A call of such a script with the arguments that all of them have.
+pub(super) fn command(shared: &Shared, script: &Script, epoch: u64, server: Server) -> Cmd {
     let keys = &shared.keys;
-    let mut call = script::APPEND.call(&keys.all());
+    let mut call = script.call(&keys.all());
+    let age = shared.retention.age.map_or(0, |age| age.as_millis().max(1));
+    call.arg(epoch)
+        .arg(server.to_string())
+        .arg(shared.retention.events)
+        .arg(shared.retention.bytes)
+        .arg(u64::try_from(age).unwrap_or(u64::MAX))
+        .arg(&keys.topic);
+    call
+}
+
+/// The call that appends these.
+pub(super) fn append(shared: &Shared, epoch: u64, server: Server, batches: &[Batch]) -> Cmd {
+    let mut call = command(shared, &script::APPEND, epoch, server);
     let has_idempotency_keys = batches
         .iter()
         .flat_map(|batch| &batch.events)
@@ -170,17 +184,10 @@ fn command(shared: &Shared, epoch: u64, server: Server, batches: &[Batch]) -> Cm
     let has_values = batches
         .iter()
         .any(|batch| !batch.preconditions.is_empty() || !batch.retain.is_empty());
-    let age = shared.retention.age.map_or(0, |age| age.as_millis().max(1));
-    call.arg(epoch)
-        .arg(server.to_string())
-        .arg(u8::from(has_idempotency_keys))
+    call.arg(u8::from(has_idempotency_keys))
         .arg(u8::from(has_values))
-        .arg(shared.retention.events)
-        .arg(shared.retention.bytes)
-        .arg(u64::try_from(age).unwrap_or(u64::MAX))
         .arg(MAX_RETAINED_VALUES)
         .arg(MAX_RETAINED_BYTES)
-        .arg(&keys.topic)
         .arg(batches.len());
     for batch in batches {
         call.arg(batch.preconditions.len())

@@ -73,6 +73,8 @@ fn more(event: &Event) -> String {
 pub(super) struct Entry {
     pub(super) id: EventId,
     fields: Vec<Value>,
+    /// It is what is left of an erased event, which the stream does not hold any more.
+    pub(super) is_erased: bool,
 }
 
 impl Entry {
@@ -121,6 +123,11 @@ impl Entry {
         };
         let is_whole = fields.nth(1).is_none();
         let event = event.build_internal().ok().filter(|_| is_whole)?;
+        let event = if self.is_erased {
+            event.erased()
+        } else {
+            event
+        };
         Some(Stored::new(self.id, time_ms, event))
     }
 
@@ -196,9 +203,52 @@ pub(super) fn entry(value: Value) -> Result<Entry, Unexpected> {
     Ok(Entry {
         id: id(at)?,
         fields: list(fields)?,
+        is_erased: false,
+    })
+}
+
+/// A member of the set of erased events, see `scripts/erased.lua`.
+fn erased(value: Value) -> Result<Entry, Unexpected> {
+    let Value::BulkString(member) = value else {
+        return Err(Unexpected);
+    };
+    let end = member.iter().position(|byte| *byte == b'\n');
+    let (head, topics) = member.split_at(end.ok_or(Unexpected)?);
+    let head = std::str::from_utf8(head).ok().and_then(|head| {
+        let (id, rest) = head.strip_prefix('*')?.split_once(' ')?;
+        Some((position(id.as_bytes())?, rest.strip_prefix('p'), rest))
+    });
+    let (id, private, rest) = head.ok_or(Unexpected)?;
+    let time = private.or(rest.strip_prefix('-')).ok_or(Unexpected)?;
+    let more = if private.is_some() { "\n\np" } else { "" };
+    let mut fields: Vec<_> = [&topics[1..], b"", b"", more.as_bytes()]
+        .map(|field| Value::BulkString(field.to_vec()))
+        .into();
+    if !time.is_empty() {
+        fields.push(Value::BulkString(time.as_bytes().to_vec()));
+    }
+    Ok(Entry {
+        id,
+        fields,
+        is_erased: true,
     })
 }
 
 pub(super) fn entries(value: Value) -> Result<Vec<Entry>, Unexpected> {
     list(value)?.into_iter().map(entry).collect()
+}
+
+/// What is left of erased events.
+pub(super) fn erased_entries(value: Value) -> Result<Vec<Entry>, Unexpected> {
+    list(value)?.into_iter().map(erased).collect()
+}
+
+/// All of these, in order. One that was erased between two looks is erased.
+pub(super) fn merged(mut entries: Vec<Entry>, erased: Vec<Entry>) -> Vec<Entry> {
+    if !erased.is_empty() {
+        entries.extend(erased);
+        entries.sort_by_key(|entry| (entry.id, !entry.is_erased));
+        entries.dedup_by_key(|entry| entry.id);
+    }
+    entries
 }

@@ -7,6 +7,7 @@ use ::redis::{RedisError, Value, aio::MultiplexedConnection};
 use super::{
     connection::Server,
     entry::{self, Entry},
+    newest::newest,
     poll::{Poll, TailPosition},
     script,
     shared::Shared,
@@ -19,8 +20,10 @@ const PIECE: (usize, usize) = (1_000, 1 << 20);
 /// What was found at the end of the log.
 #[derive(Default)]
 struct Newest {
-    /// Newest first.
+    /// Newest first, with what is left of erased ones.
     events: Vec<Arc<Stored>>,
+    /// How many of them were erased.
+    erased: usize,
     bytes: usize,
     /// The newest entry.
     last: Option<(EventId, u64)>,
@@ -40,28 +43,29 @@ pub(super) async fn fill(
     } else {
         shared.window.retention().events
     };
-    let mut newest = Newest::default();
+    let mut found = Newest::default();
     let mut from = "+".to_owned();
     loop {
-        let reply = script::run(&call(shared, poll.epoch, &from), connection).await?;
+        let reply =
+            script::run(&newest(shared, poll.epoch, PIECE, &from, true), connection).await?;
         let Piece { entries, is_all } = decode(reply)?;
         let end = entries.last().map(|entry| entry.id);
         let birth = poll.birth;
-        if !newest.take(entries, birth, max_events, shared.window.retention().bytes) || is_all {
+        if !found.take(entries, birth, max_events, shared.window.retention().bytes) || is_all {
             break;
         }
         let Some(end) = end else { break };
         from = format!("({end}");
     }
-    let (id, fingerprint) = newest
+    let (id, fingerprint) = found
         .last
         .map_or((poll.start(), None), |(id, print)| (id, Some(print)));
     let events = if shared.window.is_followed() {
         Vec::new()
     } else {
-        newest.events
+        found.events
     };
-    let floor = match newest.before {
+    let floor = match found.before {
         _ if events.is_empty() => id,
         Some(before) => before,
         None => poll.bounds.floor,
@@ -81,20 +85,12 @@ struct Piece {
     is_all: bool,
 }
 
-fn call(shared: &Shared, epoch: u64, from: &str) -> ::redis::Cmd {
-    let mut call = script::NEWEST.call(&[&shared.keys.log, &shared.keys.meta, &shared.keys.topics]);
-    call.arg(epoch)
-        .arg(PIECE.0)
-        .arg(PIECE.1)
-        .arg(&shared.keys.topic)
-        .arg(from);
-    call
-}
-
 fn decode(reply: Value) -> Result<Piece, RedisError> {
-    let [_birth, _floor, is_all, entries] = entry::parts(reply)?;
+    let [is_all, entries, erased] = entry::parts(reply)?;
+    let mut entries = entry::merged(entry::entries(entries)?, entry::erased_entries(erased)?);
+    entries.sort_by_key(|entry| std::cmp::Reverse(entry.id));
     Ok(Piece {
-        entries: entry::entries(entries)?,
+        entries,
         is_all: entry::number(is_all)? == 1,
     })
 }
@@ -120,10 +116,11 @@ impl Newest {
                 continue;
             };
             self.bytes += stored.event().most_memory();
-            if self.events.len() >= max_events || self.bytes > max_bytes {
+            if self.events.len() - self.erased >= max_events || self.bytes > max_bytes {
                 self.before = Some(id);
                 return false;
             }
+            self.erased += usize::from(stored.event().is_erased());
             self.events.push(Arc::new(stored));
         }
         true

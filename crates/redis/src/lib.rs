@@ -18,17 +18,20 @@
 
 #![deny(missing_docs)]
 
+mod acknowledge;
 mod append;
 mod call;
 mod connection;
 mod entry;
 mod epoch;
+mod erase;
 mod fill;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod live;
 mod names;
+mod newest;
 mod nodes;
 mod options;
 mod poll;
@@ -46,7 +49,11 @@ mod tail;
 use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::future::{BoxFuture, FutureExt};
-use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinHandle,
+    time::timeout,
+};
 
 use append::Job;
 use connection::Address;
@@ -55,8 +62,8 @@ use script::Keys;
 use shared::Shared;
 use sse_broadcaster::event::{EventId, Selector};
 use sse_broadcaster::history::{
-    AppendError, Appended, Batch, Bounds, Chunk, From, History, Limit, NameKind, NameRange, Names,
-    ReservationGuard, RetainedAt, Stats, Unavailable, Window,
+    AppendError, Appended, Batch, Bounds, Chunk, Erased, Erasure, From, History, Limit, NameKind,
+    NameRange, Names, ReservationGuard, RetainedAt, Stats, Unavailable, Window,
 };
 use tail::Tail;
 
@@ -84,6 +91,8 @@ pub struct Redis {
     shared: Arc<Shared>,
     queue: Mutex<Option<mpsc::Sender<Job>>>,
     sender: tokio::sync::Mutex<Option<JoinHandle<()>>>,
+    /// One for who erases.
+    erasing: Semaphore,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -124,6 +133,7 @@ impl Redis {
         Ok(Self {
             queue: Mutex::new(Some(queue)),
             sender: tokio::sync::Mutex::new(Some(sender)),
+            erasing: Semaphore::new(1),
             shared,
             tasks,
         })
@@ -232,6 +242,14 @@ impl History for Redis {
         names::names(&self.shared, kind, range).boxed()
     }
 
+    fn erase(
+        &self,
+        erasure: Erasure,
+        reserved: ReservationGuard,
+    ) -> BoxFuture<'_, Result<Erased, AppendError>> {
+        async move { erase::erase(&self.shared, &self.erasing, &erasure, reserved).await }.boxed()
+    }
+
     fn bounds(&self) -> Bounds {
         self.shared.bounds()
     }
@@ -251,6 +269,8 @@ impl History for Redis {
             if let Some(sender) = self.sender.lock().await.take() {
                 let _ = sender.await;
             }
+            drop(self.erasing.acquire().await);
+            self.erasing.close();
             self.end();
         }
         .boxed()

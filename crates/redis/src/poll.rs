@@ -11,9 +11,11 @@ use super::{
 use sse_broadcaster::event::EventId;
 
 /// What is known of the log beside its entries, as the scripts keep it.
-const FIELDS: [&str; 8] = [
-    "epoch", "birth", "floor", "bytes", "added", "oldest", "server", "seen",
+const FIELDS: [&str; 9] = [
+    "epoch", "birth", "floor", "bytes", "added", "oldest", "server", "seen", "erased",
 ];
+/// Most bytes of what is left of erased events in one poll.
+const MAX_ERASED_BYTES: usize = 256 << 10;
 
 /// How far the tail has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,12 +39,14 @@ pub(super) struct Poll {
     pub(super) server: Option<String>,
     /// Per server the newest id of it that a node had seen when an epoch was begun.
     seen: Vec<(Server, EventId)>,
-    /// Retained values are gone.
-    has_lost_values: bool,
+    /// Retained values, or what is left of erased events, are gone.
+    pub(super) has_lost_keys: bool,
     /// The entry at the tail's position, if it is there.
     here: Option<Entry>,
-    /// What comes after it.
+    /// What comes after it, with what is left of erased events.
     pub(super) entries: Vec<Entry>,
+    /// These are all.
+    pub(super) is_all: bool,
 }
 
 /// What became of the log since the poll before.
@@ -74,23 +78,48 @@ impl Poll {
             .arg("COUNT")
             .arg(max_entries);
         calls.cmd("XRANGE").arg(&keys.log).arg(&here).arg(&here);
-        let mut known = script::POLL.call(&[&keys.log, &keys.meta, &keys.retained]);
-        known.arg(&FIELDS);
+        let mut known = script::POLL.call(&[&keys.log, &keys.meta, &keys.retained, &keys.erased]);
+        known.arg(&here).arg(MAX_ERASED_BYTES).arg(&FIELDS);
         calls.add_command(known);
     }
 
-    /// `None`: there is no log.
-    pub(super) fn decode(reply: Value) -> Result<Option<Self>, Unexpected> {
+    /// The reply to a poll from this position, for so many entries. `None`: there is no log.
+    pub(super) fn decode(
+        reply: Value,
+        position: EventId,
+        max_entries: usize,
+    ) -> Result<Option<Self>, Unexpected> {
         let [entries, here, known] = entry::parts(reply)?;
-        let [state, length, has_lost_values] = entry::parts(known)?;
-        let [epoch, birth, floor, bytes, added, oldest, server, seen] = entry::parts(state)?;
+        let [state, length, has_lost_keys, erased, erased_to] = entry::parts(known)?;
+        let [
+            epoch,
+            birth,
+            floor,
+            bytes,
+            added,
+            oldest,
+            server,
+            seen,
+            erased_size,
+        ] = entry::parts(state)?;
         if entry::optional(epoch.clone()).is_none() {
             return Ok(None);
         }
         let floor = entry::id(floor)?;
-        let mut entries = entry::entries(entries)?;
+        let entries = Behind::merge(
+            entry::entries(entries)?,
+            entry::erased_entries(erased)?,
+            (position, max_entries),
+            entry::optional_id(erased_to)?,
+        );
+        let Behind {
+            here: erased_here,
+            mut entries,
+            is_all,
+        } = entries;
         entries.retain(|entry| entry.id > floor);
         let text = |value| entry::optional(value).map(entry::text).transpose();
+        let bytes = entry::number(bytes)? + erased_bytes(text(erased_size)?.as_deref())?;
         Ok(Some(Self {
             epoch: entry::number(epoch)?,
             birth: entry::id(birth)?,
@@ -98,14 +127,15 @@ impl Poll {
                 floor,
                 oldest: entry::optional_id(oldest)?,
                 events: usize::try_from(entry::number(length)?).unwrap_or(usize::MAX),
-                bytes: usize::try_from(entry::number(bytes)?).unwrap_or(usize::MAX),
+                bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
             },
             added: entry::number(added)?,
             server: text(server)?,
             seen: seen_of(&text(seen)?.unwrap_or_default()),
-            has_lost_values: entry::number(has_lost_values)? == 1,
-            here: entry::entries(here)?.pop(),
+            has_lost_keys: entry::number(has_lost_keys)? == 1,
+            here: erased_here.or(entry::entries(here)?.pop()),
             entries,
+            is_all,
         }))
     }
 
@@ -125,8 +155,10 @@ impl Poll {
     }
 
     fn is_reached(&self, position: &TailPosition) -> bool {
-        let here = self.here.as_ref().map(Entry::fingerprint);
-        here.is_some_and(|here| position.fingerprint.is_none_or(|known| known == here))
+        self.here.as_ref().is_some_and(|here| {
+            let is_same = |known| here.is_erased || known == here.fingerprint();
+            position.fingerprint.is_none_or(is_same)
+        })
     }
 
     /// What became of the log since this position, as it is found on this server.
@@ -134,7 +166,7 @@ impl Poll {
         if self.epoch != position.epoch {
             return Verdict::Replaced;
         }
-        if self.has_lost_values {
+        if self.has_lost_keys {
             return Verdict::Lost;
         }
         if self.here.is_some() {
@@ -162,6 +194,48 @@ impl Poll {
     pub(super) fn start(&self) -> EventId {
         self.birth.max(self.bounds.floor)
     }
+}
+
+/// What comes behind the tail's position, and what is left there of an erased event.
+struct Behind {
+    here: Option<Entry>,
+    entries: Vec<Entry>,
+    is_all: bool,
+}
+
+impl Behind {
+    /// Of the entries behind a position, at most so many, and what is left of erased events from the position on, up
+    /// to an id where there is more.
+    fn merge(
+        mut entries: Vec<Entry>,
+        mut erased: Vec<Entry>,
+        (position, max_entries): (EventId, usize),
+        erased_to: Option<EventId>,
+    ) -> Self {
+        let last = entries.last().map(|entry| entry.id);
+        let entries_to = last.filter(|_| entries.len() >= max_entries);
+        let to = entries_to.into_iter().chain(erased_to).min();
+        if let Some(to) = to {
+            entries.retain(|entry| entry.id <= to);
+            erased.retain(|entry| entry.id <= to);
+        }
+        let is_here = erased.first().is_some_and(|entry| entry.id == position);
+        let here = is_here.then(|| erased.remove(0));
+        Self {
+            here,
+            entries: entry::merged(entries, erased),
+            is_all: to.is_none(),
+        }
+    }
+}
+
+/// What is left of erased events counts so much.
+fn erased_bytes(text: Option<&str>) -> Result<u64, Unexpected> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else {
+        return Ok(0);
+    };
+    let bytes = text.split(' ').nth(1).and_then(|bytes| bytes.parse().ok());
+    bytes.ok_or(Unexpected)
 }
 
 fn seen_of(text: &str) -> Vec<(Server, EventId)> {

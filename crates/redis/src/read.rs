@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use super::{
     entry::{self, Entry, Unexpected},
+    newest::find_last,
     refusal::is_lost,
     script,
     shared::Shared,
@@ -25,11 +26,9 @@ const MOST: Limit = Limit::new(65_536, 16 << 20);
 const EPOCH_WITHIN: Duration = Duration::from_secs(2);
 /// How often it may have to.
 const MAX_EPOCHS: usize = 3;
-/// Most entries that are looked at in one step back from the head, and their bytes.
-const STEP_BACK: (usize, usize) = (512, 1 << 20);
 
 /// Where a read begins, as the script takes it.
-enum Begin {
+pub(super) enum Begin {
     After(EventId),
     /// A position or an idempotency key, or the empty text for what can be neither.
     LastEventId(String),
@@ -102,7 +101,7 @@ pub(super) async fn ask(shared: &Shared, call: &Cmd) -> Result<Value, Unavailabl
     }
 }
 
-fn add_topics(call: &mut Cmd, selector: &Selector) {
+pub(super) fn add_topics(call: &mut Cmd, selector: &Selector) {
     if let SelectedTopics::Topics(topics) = selector.selected() {
         for topic in topics {
             call.arg(topic.as_str());
@@ -127,7 +126,13 @@ async fn read_from(
         Begin::Before(id) => ("before", id.to_string()),
         Begin::Earliest => ("earliest", String::new()),
     };
-    let mut call = script::READ.call(&[&keys.log, &keys.meta, &keys.topics, &keys.ids_by_key]);
+    let mut call = script::READ.call(&[
+        &keys.log,
+        &keys.meta,
+        &keys.topics,
+        &keys.erased,
+        &keys.ids_by_key,
+    ]);
     call.arg(epoch)
         .arg(limit.events.clamp(1, MOST.events))
         .arg(limit.bytes.clamp(1, MOST.bytes))
@@ -154,14 +159,14 @@ fn decode(reply: Value) -> Result<Option<Page>, Unexpected> {
     if reply.len() == 1 {
         return Ok(None);
     }
-    let [after, gap, oldest, read_to, entries]: [Value; 5] =
+    let [after, gap, oldest, read_to, entries, erased]: [Value; 6] =
         reply.try_into().map_err(|_| Unexpected)?;
     Ok(Some(Page {
         after: entry::id(after)?,
         gap: entry::text(gap)? == "1",
         oldest: entry::text(oldest)?.parse().ok(),
         read_to: entry::id(read_to)?,
-        entries: entry::entries(entries)?,
+        entries: entry::merged(entry::entries(entries)?, entry::erased_entries(erased)?),
     }))
 }
 
@@ -185,58 +190,18 @@ impl Page {
             {
                 bytes += stored.event().cost();
                 let is_full = chunk.events.len() >= limit.events || bytes > limit.bytes;
-                if is_full && !chunk.events.is_empty() {
+                if stored.event().is_erased() {
+                    chunk.erased = Some(id);
+                } else if is_full && !chunk.events.is_empty() {
                     chunk.read_to = looked_to;
                     break;
+                } else {
+                    chunk.events.push(Found::Shared(Arc::new(stored)));
                 }
-                chunk.events.push(Found::Shared(Arc::new(stored)));
             }
             looked_to = id;
         }
         chunk
-    }
-}
-
-/// Where the last so many begin that the selector admits; `None`: the log is of another epoch.
-async fn find_last(
-    shared: &Shared,
-    (epoch, head): (u64, EventId),
-    selector: &Selector,
-    count: usize,
-) -> Result<Option<Begin>, Unavailable> {
-    let (mut from, mut left) = (head.to_string(), count);
-    loop {
-        let mut call =
-            script::NEWEST.call(&[&shared.keys.log, &shared.keys.meta, &shared.keys.topics]);
-        let step = STEP_BACK.0.min(left.max(1));
-        call.arg(epoch)
-            .arg(step)
-            .arg(STEP_BACK.1)
-            .arg(&shared.keys.topic)
-            .arg(&from);
-        add_topics(&mut call, selector);
-        let reply = ask(shared, &call).await?;
-        let reply = entry::list(reply).map_err(|error| shared.unavailable_by(error))?;
-        let Ok([_, _, is_all, entries]) = <[Value; 4]>::try_from(reply) else {
-            return Ok(None);
-        };
-        let entries = entry::entries(entries).map_err(|error| shared.unavailable_by(error))?;
-        for entry in entries {
-            let id = entry.id;
-            from = format!("({id}");
-            if entry
-                .event()
-                .is_some_and(|stored| selector.admits(stored.event()))
-            {
-                left = left.saturating_sub(1);
-                if left == 0 {
-                    return Ok(Some(Begin::Before(id)));
-                }
-            }
-        }
-        if matches!(is_all, Value::Int(1)) {
-            return Ok(Some(Begin::Earliest));
-        }
     }
 }
 

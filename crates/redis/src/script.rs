@@ -17,12 +17,13 @@ macro_rules! script {
     };
 }
 
-pub(super) static APPEND: Script = script!("common", "append");
+pub(super) static APPEND: Script = script!("common", "erased", "log", "append", "trim");
+pub(super) static ERASE: Script = script!("common", "erased", "log", "indexed", "erase", "trim");
 pub(super) static ADOPT: Script = script!("common", "adopt");
 pub(super) static EPOCH: Script = script!("common", "epoch");
-pub(super) static POLL: Script = script!("poll");
-pub(super) static READ: Script = script!("common", "entries", "read");
-pub(super) static NEWEST: Script = script!("common", "entries", "newest");
+pub(super) static POLL: Script = script!("erased", "poll");
+pub(super) static READ: Script = script!("common", "erased", "entries", "indexed", "read");
+pub(super) static NEWEST: Script = script!("common", "erased", "entries", "indexed", "newest");
 pub(super) static RESTORE_KEYS: Script = script!("restore_keys");
 pub(super) static RETAINED: Script = script!("common", "retained");
 pub(super) static NAMES: Script = script!("names");
@@ -68,6 +69,7 @@ impl Script {
 pub(super) async fn load_all(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
     let scripts = [
         &APPEND,
+        &ERASE,
         &ADOPT,
         &EPOCH,
         &POLL,
@@ -131,6 +133,8 @@ pub(super) struct Keys {
     pub(super) topics: String,
     /// Followed by the topic.
     pub(super) topic: String,
+    /// What is left of erased events.
+    pub(super) erased: String,
 }
 
 impl Keys {
@@ -149,11 +153,12 @@ impl Keys {
             subscriptions: key("subscriptions:"),
             topics: key("topics"),
             topic: key("topic:"),
+            erased: key("erased"),
         }
     }
 
     /// What the scripts that write to the log work on, in their order.
-    pub(super) fn all(&self) -> [&str; 6] {
+    pub(super) fn all(&self) -> [&str; 7] {
         [
             &self.log,
             &self.meta,
@@ -161,6 +166,7 @@ impl Keys {
             &self.used_filter,
             &self.retained,
             &self.topics,
+            &self.erased,
         ]
     }
 }

@@ -32,8 +32,6 @@ pub(super) struct Tail {
     added: u64,
     /// Entries of the next poll at most.
     step: usize,
-    /// Entries of the last poll at most.
-    asked: usize,
     /// The newest that had been acknowledged before the last poll.
     acknowledged: Option<EventId>,
     has_warned: bool,
@@ -48,7 +46,6 @@ impl Tail {
             number: 0,
             added: 0,
             step: FIRST_ENTRIES,
-            asked: 0,
             acknowledged: None,
             has_warned: false,
         }
@@ -98,8 +95,8 @@ impl Tail {
         &self,
         connection: &mut MultiplexedConnection,
         ended: Option<u64>,
+        is_lossy: bool,
     ) -> Result<(), RedisError> {
-        let is_lossy = self.position.is_some();
         let (shared, server) = (&self.shared, self.server);
         shared
             .begin_epoch(connection, server, ended, is_lossy)
@@ -144,6 +141,10 @@ impl Tail {
             if self.adopt(&poll, connection).await? {
                 return Ok(false);
             }
+            if poll.has_lost_keys {
+                self.begin(connection, Some(poll.epoch), true).await?;
+                return Ok(false);
+            }
             self.position = Some(fill::fill(&self.shared, &poll, self.server, connection).await?);
             self.report_position(poll.epoch, &poll);
             return Ok(true);
@@ -154,7 +155,7 @@ impl Tail {
                 let acknowledged = self.shared.reservations.newest_acknowledged(position.epoch);
                 let has_moved = position.server != self.server;
                 if has_moved && poll.has_lost_of(&position, acknowledged) {
-                    self.begin(connection, Some(poll.epoch)).await?;
+                    self.begin(connection, Some(poll.epoch), true).await?;
                 } else if !self.adopt(&poll, connection).await? {
                     self.restart(&poll);
                 }
@@ -169,12 +170,12 @@ impl Tail {
                 self.skip_to(floor);
             }
             Verdict::Lost => {
-                self.begin(connection, Some(position.epoch)).await?;
+                self.begin(connection, Some(position.epoch), true).await?;
                 return Ok(false);
             }
         }
         if self.misses(&position, &poll) {
-            self.begin(connection, Some(position.epoch)).await?;
+            self.begin(connection, Some(position.epoch), true).await?;
             return Ok(false);
         }
         if self.adopt(&poll, connection).await? {
@@ -191,8 +192,7 @@ impl Tail {
     fn misses(&self, position: &TailPosition, poll: &Poll) -> bool {
         let ids: Vec<_> = poll.entries.iter().map(|entry| entry.id).collect();
         let last = ids.last().copied().unwrap_or(position.id);
-        let is_all = ids.len() < self.asked;
-        let read_to = if is_all {
+        let read_to = if poll.is_all {
             last.max(self.acknowledged.unwrap_or(last))
         } else {
             last

@@ -1,6 +1,6 @@
 -- Has this server go on with the epoch that it holds, after it was promoted or restarted: its ids differ from
 -- those that another server may go on giving in the same epoch.
--- KEYS: log, meta, own, spent, retained, topics. ARGV: the epoch; the run id that the log names ('': none); the
+-- KEYS: log, meta, own, spent, retained, topics, erased. ARGV: the epoch; the run id that the log names ('': none); the
 -- server's own; where sequences begin.
 -- Returns {1}, or {0} where the log has changed meanwhile.
 local log, meta, ids_by_key, used_keys, retained, topic_counts = unpack(KEYS)

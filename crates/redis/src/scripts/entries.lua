@@ -1,5 +1,6 @@
--- What the scripts that read entries share. They begin with common.lua, these lines, and have in common:
--- KEYS: log, meta, topics. ARGV: epoch; most events; most bytes; the beginning of the topics' keys.
+-- What the scripts that read entries share. They begin with common.lua, erased.lua, these lines and indexed.lua, and have
+-- in common:
+-- KEYS: log, meta, topics, erased. ARGV: epoch; most events; most bytes; the beginning of the topics' keys.
 local log, meta, topic_counts = KEYS[1], KEYS[2], KEYS[3]
 local max_events, max_bytes, topic_keys = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 
@@ -10,14 +11,15 @@ local function add(entry)
   for _, field in ipairs(entry[2]) do size = size + #field end
 end
 
--- Whether the indexes of the topics from this argument on hold all that the log holds of them after an id, by how
--- many topics there should be, and by the id up to which an index may have lost entries ('': none has).
-local function is_indexed(first_topic, topic_count, incomplete_to, after)
-  if tonumber(topic_count) ~= call('HLEN', topic_counts) then return false end
-  if incomplete_to and incomplete_to ~= '' and is_before(after, incomplete_to) then return false end
-  for i = first_topic, #ARGV do
-    local count = call('HGET', topic_counts, ARGV[i]) or '0'
-    if tonumber(count) ~= call('XLEN', topic_keys .. ARGV[i]) then return false end
-  end
-  return true
+-- By what meta has of erased events: whether that is whole, functions on it where there are any, and the id of the
+-- event that tells of the last.
+local function erased_by(text)
+  if not text or text == '' then return true end
+  local members, last = text:match('^(%d+) %d+ (%S+)$')
+  return tonumber(members) == call('ZCARD', KEYS[4]), erased_in(KEYS[4]), last
+end
+
+-- Leaves out the entries at the end of the list that an order puts after an id.
+local function cut(to, is_ordered)
+  while #entries > 0 and is_ordered(to, entries[#entries][1]) do entries[#entries] = nil end
 end

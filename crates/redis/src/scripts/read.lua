@@ -1,13 +1,16 @@
 -- What the log holds after a position, of all topics or of some, up to the last id that the node knows.
--- KEYS: see entries.lua, and ids of idempotency keys. ARGV: see there, and behind these where to begin ('after',
+-- KEYS: see entries.lua, and further own. ARGV: see there, and behind these where to begin ('after',
 -- 'last_event_id', 'since', 'ago', 'before' or 'earliest') and its value; the last id; the topics, none for all.
 -- An index that was lost, or does not go back so far, is not used: then entries of all topics are returned.
--- Returns {'epoch'}, or {after, '1' for a gap, the oldest or '', read to, entries}.
-local ids_by_key, kind, value, last, FIRST_TOPIC = KEYS[4], ARGV[5], ARGV[6], ARGV[7], 8
-local epoch, birth, floor, lossy, oldest, term, topic_count, incomplete_to, dropped_at, step =
+-- Returns {'epoch'}, also where what is left of erased events is lost, which begins another; or {after, '1' for a gap,
+-- the oldest or '', read to, entries, members of erased events}.
+local ids_by_key, kind, value, last, FIRST_TOPIC = KEYS[5], ARGV[5], ARGV[6], ARGV[7], 8
+local epoch, birth, floor, lossy, oldest, term, topic_count, incomplete_to, dropped_at, step, has_erased =
   unpack(call('HMGET', meta, 'epoch', 'birth', 'floor', 'lossy', 'oldest', 'term', 'topics', 'whole', 'floor_time',
-    'step'))
+    'step', 'erased'))
 if epoch ~= ARGV[1] then return {'epoch'} end
+local is_whole, erased, erased_at = erased_by(has_erased)
+if not is_whole then return {'epoch'} end
 term = term or birth
 
 -- The clock went back; up to this entry none was taken later than at this time.
@@ -21,13 +24,15 @@ end
 
 local function id_before(id)
   local found = call('XREVRANGE', log, '(' .. id, '-', 'COUNT', 1)[1]
-  return found and found[1] or floor
+  local before, erased_before = found and found[1] or floor, erased and erased.newest_before(id)
+  return erased_before and is_before(before, erased_before) and erased_before or before
 end
 
 local function is_known(id)
   if is_before(id, birth) then return false end
   -- What came after the birth may be dropped since.
   return id == floor or id == birth and not is_before(birth, floor) or #call('XRANGE', log, id, id) > 0
+    or erased and is_before(floor, id) and erased.has(id)
 end
 
 -- What has come into the log since a time is all there, unless that is older than what was lost.
@@ -129,8 +134,14 @@ local function read_topics(after)
   return complete_to
 end
 
+-- What is left of the erased events after an id and up to another, and up to where that is all (nil: to the end).
+local function read_erased(after, to)
+  if #ARGV < FIRST_TOPIC then return erased.between(after, to, max_bytes) end
+  return erased.of_topics({unpack(ARGV, FIRST_TOPIC)}, after, to, max_bytes)
+end
+
 local after, gap = begin()
-local read_to = nil
+local read_to, members = nil, {}
 if is_before(after, last) then
   local has_topics = #ARGV >= FIRST_TOPIC
   if has_topics and is_indexed(FIRST_TOPIC, topic_count, incomplete_to, after) then
@@ -142,4 +153,12 @@ if is_before(after, last) then
 else
   read_to = after
 end
-return {after, gap and '1' or '0', oldest, read_to, entries}
+if erased and is_before(after, erased_at) then
+  local complete_to = nil
+  members, complete_to = read_erased(after, read_to)
+  if complete_to then
+    read_to = complete_to
+    cut(read_to, is_before)
+  end
+end
+return {after, gap and '1' or '0', oldest, read_to, entries, members}

@@ -24,7 +24,8 @@ impl Tail {
             if let Some(poll) = self.ask(::redis::pipe(), connection).await? {
                 return Ok(poll);
             }
-            self.begin(connection, None).await?;
+            self.begin(connection, None, self.position.is_some())
+                .await?;
         }
     }
 
@@ -65,17 +66,16 @@ impl Tail {
         mut calls: Pipeline,
         connection: &mut MultiplexedConnection,
     ) -> Result<Option<Poll>, RedisError> {
-        self.asked = self.step;
         self.acknowledged = self
             .position
             .and_then(|position| self.shared.reservations.newest_acknowledged(position.epoch));
-        Poll::add(&mut calls, &self.shared, self.id(), self.asked);
-        let poll = Poll::decode(calls.query_async(connection).await?)?;
+        Poll::add(&mut calls, &self.shared, self.id(), self.step);
+        let poll = Poll::decode(calls.query_async(connection).await?, self.id(), self.step)?;
         if let Some(poll) = &poll {
             let bytes: usize = poll.entries.iter().map(Entry::bytes).sum();
             if bytes > POLL_BYTES {
                 self.step = (self.step / 2).max(1);
-            } else if poll.entries.len() == self.step && bytes <= POLL_BYTES / 4 {
+            } else if !poll.is_all && bytes <= POLL_BYTES / 4 {
                 self.step = (2 * self.step).min(MAX_ENTRIES);
             }
         }
