@@ -238,7 +238,7 @@ fn retention_leaves_nothing_behind_of_erased_events() {
     assert_eq!(redis.ask("HLEN {sse-broadcaster}:topics"), ":1");
     // Each counts its text twice, and 256 bytes.
     let bytes = (0..50).map(|number: usize| 256 + 2 * ("b".len() + number.to_string().len()));
-    let bytes = bytes.sum();
+    let bytes: usize = bytes.sum();
     wait_until("they count no more", || {
         node.history.bounds().bytes == bytes
     });

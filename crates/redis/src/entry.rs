@@ -212,24 +212,21 @@ fn erased(value: Value) -> Result<Entry, Unexpected> {
     let Value::BulkString(member) = value else {
         return Err(Unexpected);
     };
-    let end = member.iter().position(|byte| *byte == b'\n');
-    let (head, topics) = member.split_at(end.ok_or(Unexpected)?);
-    let head = std::str::from_utf8(head).ok().and_then(|head| {
-        let (id, rest) = head.strip_prefix('*')?.split_once(' ')?;
-        Some((position(id.as_bytes())?, rest.strip_prefix('p'), rest))
+    let member = String::from_utf8_lossy(&member);
+    let parts = member.split_once('\n').and_then(|(head, topics)| {
+        let (at, rest) = head.strip_prefix('*')?.split_once(' ')?;
+        let more = match rest.get(..1)? {
+            "p" => "\n\np",
+            _ => "",
+        };
+        Some((position(at.as_bytes())?, [topics, "", "", more], &rest[1..]))
     });
-    let (id, private, rest) = head.ok_or(Unexpected)?;
-    let time = private.or(rest.strip_prefix('-')).ok_or(Unexpected)?;
-    let more = if private.is_some() { "\n\np" } else { "" };
-    let mut fields: Vec<_> = [&topics[1..], b"", b"", more.as_bytes()]
-        .map(|field| Value::BulkString(field.to_vec()))
-        .into();
-    if !time.is_empty() {
-        fields.push(Value::BulkString(time.as_bytes().to_vec()));
-    }
+    let (id, event, time) = parts.ok_or(Unexpected)?;
+    let time = Some(time).filter(|time| !time.is_empty());
+    let field = |field: &str| Value::BulkString(field.as_bytes().to_vec());
     Ok(Entry {
         id,
-        fields,
+        fields: event.into_iter().chain(time).map(field).collect(),
         is_erased: true,
     })
 }

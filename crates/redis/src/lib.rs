@@ -20,6 +20,7 @@
 
 mod acknowledge;
 mod append;
+mod behind;
 mod call;
 mod connection;
 mod entry;

@@ -3,6 +3,7 @@
 use ::redis::{Pipeline, Value};
 
 use super::{
+    behind::Behind,
     connection::Server,
     entry::{self, Entry, Unexpected},
     script,
@@ -193,39 +194,6 @@ impl Poll {
     /// Where reading begins in a log that holds nothing.
     pub(super) fn start(&self) -> EventId {
         self.birth.max(self.bounds.floor)
-    }
-}
-
-/// What comes behind the tail's position, and what is left there of an erased event.
-struct Behind {
-    here: Option<Entry>,
-    entries: Vec<Entry>,
-    is_all: bool,
-}
-
-impl Behind {
-    /// Of the entries behind a position, at most so many, and what is left of erased events from the position on, up
-    /// to an id where there is more.
-    fn merge(
-        mut entries: Vec<Entry>,
-        mut erased: Vec<Entry>,
-        (position, max_entries): (EventId, usize),
-        erased_to: Option<EventId>,
-    ) -> Self {
-        let last = entries.last().map(|entry| entry.id);
-        let entries_to = last.filter(|_| entries.len() >= max_entries);
-        let to = entries_to.into_iter().chain(erased_to).min();
-        if let Some(to) = to {
-            entries.retain(|entry| entry.id <= to);
-            erased.retain(|entry| entry.id <= to);
-        }
-        let is_here = erased.first().is_some_and(|entry| entry.id == position);
-        let here = is_here.then(|| erased.remove(0));
-        Self {
-            here,
-            entries: entry::merged(entries, erased),
-            is_all: to.is_none(),
-        }
     }
 }
 
