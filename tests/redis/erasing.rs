@@ -1,106 +1,16 @@
 //! Erased events where several nodes share them, where nodes or Redis are away, and where keys are lost.
 
-use std::{future::Future, net::SocketAddr};
-
 use sse_broadcaster::{
-    Event, EventId, Selector,
-    history::{
-        AppendError, Appended, Chunk, EraseScope, Erased, Erasure, Found, From, History, Limit,
-        ReservationGuard, Retention,
-    },
+    Selector,
+    history::{Chunk, Found, From, History as _},
 };
-use sse_broadcaster_redis::{Redis, RedisOptions};
-use tokio::runtime::Runtime;
 
 use crate::{
+    redis::histories::{ALL, Node, data},
     redis::proxy::{Proxy, Way},
     support::redis::RedisServer,
     support::wait_until,
 };
-
-const ALL: Limit = Limit::new(usize::MAX, usize::MAX);
-
-/// A node without a server of its own.
-struct Node {
-    runtime: Runtime,
-    history: Redis,
-}
-
-impl Node {
-    fn start(redis: SocketAddr, log: usize, window: usize) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        let options = RedisOptions::new(format!("redis://{redis}"))
-            .retention(Retention::new().events(log))
-            .window(Retention::new().events(window));
-        let history = {
-            let _entered = runtime.enter();
-            Redis::connect(options).unwrap()
-        };
-        let node = Self { runtime, history };
-        node.wait_for_health();
-        node
-    }
-
-    fn wait_for_health(&self) {
-        wait_until("history is there", || {
-            self.history.health().is_ok() && self.history.bounds().epoch != 0
-        });
-    }
-
-    fn run<T>(&self, task: impl Future<Output = T>) -> T {
-        self.runtime.block_on(task)
-    }
-
-    fn try_publish(&self, topic: &str, data: &str) -> Result<Appended, AppendError> {
-        let event = Event::builder(data).topic(topic).build().unwrap();
-        let append = self
-            .history
-            .append(event.into(), ReservationGuard::default());
-        self.run(append)
-    }
-
-    fn publish(&self, topic: &str, data: &str) -> EventId {
-        self.try_publish(topic, data).unwrap().ids[0]
-    }
-
-    fn try_erase(&self, topic: &str) -> Result<Erased, AppendError> {
-        let erasure = Erasure {
-            topic: topic.parse().unwrap(),
-            up_to: None,
-            scope: EraseScope::Every,
-        };
-        self.run(self.history.erase(erasure, ReservationGuard::default()))
-    }
-
-    fn erase(&self, topic: &str) -> usize {
-        self.try_erase(topic).unwrap().events
-    }
-
-    fn head(&self) -> EventId {
-        self.history.bounds().head
-    }
-
-    /// Waits until its window has come as far as another's, which has come to this.
-    fn wait_for(&self, other: &Self, least: EventId) {
-        wait_until("the windows are as far", || {
-            other.head() > least && self.head() == other.head()
-        });
-    }
-
-    fn read(&self, from: From<'_>) -> Chunk {
-        self.run(self.history.read(from, &Selector::all(), ALL))
-            .unwrap()
-    }
-}
-
-fn data(chunk: &Chunk) -> Vec<&str> {
-    let data = chunk.events.iter().map(|found| found.event().data());
-    data.collect()
-}
 
 #[test]
 fn a_node_that_was_away_while_events_were_erased_has_their_places_in_its_window_and_no_gap() {
@@ -260,8 +170,8 @@ fn what_was_erased_stays_erased_when_redis_is_killed() {
             erased_before = number;
         }
         redis.kill();
-        let refused = node.try_erase("a").unwrap_err();
-        assert!(!matches!(refused, AppendError::NoEvents), "{refused:?}");
+        assert!(node.try_erase("a").is_err());
+        wait_until("history is away", || node.history.health().is_err());
         redis.run();
         node.wait_for_health();
         let started = Node::start(redis.address(), 10_000, 64);
@@ -313,4 +223,53 @@ fn nodes_that_publish_and_erase_at_the_same_time_end_with_the_same_events() {
             whole
         );
     }
+}
+
+#[test]
+fn what_was_erased_stays_erased_on_a_promoted_replica_that_has_it_all() {
+    let mut redis = RedisServer::start();
+    let replica = redis.replica();
+    let proxy = Proxy::start(redis.address());
+    let node = Node::start(proxy.address, 1000, 8);
+    let (birth, epoch) = (node.head(), node.history.bounds().epoch);
+    for _ in 0..20 {
+        node.publish("a", "erased");
+        node.publish("b", "kept");
+    }
+    assert_eq!(node.erase("a"), 20);
+    redis.wait_for(&replica);
+    proxy.redirect(replica.address());
+    redis.kill();
+    replica.promote();
+    wait_until("it takes events again", || {
+        node.try_publish("b", "kept").is_ok()
+    });
+    let last = node.publish("b", "kept");
+    wait_until("its tail has come there", || node.head() == last);
+    assert_eq!(node.history.bounds().epoch, epoch);
+    let chunk = node.read(From::After(birth));
+    assert!(!chunk.gap && chunk.erased.is_some());
+    assert_eq!(data(&chunk), ["kept"; 22]);
+}
+
+#[test]
+fn an_erasure_that_a_promoted_replica_lacks_is_a_gap() {
+    let mut redis = RedisServer::start();
+    let replica = redis.replica();
+    let proxy = Proxy::start(redis.address());
+    let node = Node::start(proxy.address, 1000, 100);
+    let epoch = node.history.bounds().epoch;
+    let last = node.publish("a", "erased");
+    redis.wait_for(&replica);
+    replica.promote();
+    assert_eq!(node.erase("a"), 1);
+    wait_until("its tail has come to the erasure", || node.head() > last);
+    proxy.redirect(replica.address());
+    redis.kill();
+    wait_until("another epoch has begun", || {
+        node.history.bounds().epoch != epoch
+    });
+    assert!(node.read(From::LastEventId(&last.to_string())).gap);
+    wait_until("it can be erased again", || node.try_erase("a").is_ok());
+    assert_eq!(data(&node.read(From::Earliest)), [""; 0]);
 }

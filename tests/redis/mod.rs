@@ -9,6 +9,7 @@ mod erasing;
 mod failover;
 mod faults;
 mod follower;
+mod histories;
 mod keys;
 mod latest;
 mod losing;
