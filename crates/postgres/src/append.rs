@@ -16,12 +16,12 @@ use tokio::{
 
 use super::{
     call::{MAX_KEY_BYTES, Outcome, call},
-    connection::Server,
+    connection::{Connection, Server},
     shared::Shared,
     upkeep,
 };
 use sse_broadcaster::{
-    event::Event,
+    event::{Event, EventId},
     history::{AppendError, Appended, Batch, ReservationGuard},
     internal::Followed,
 };
@@ -63,43 +63,63 @@ impl Publisher {
         let _ = self.response.send(response);
     }
 
-    /// Acknowledges what was stored, if the tail follows where; where it does not yet, waits for it until
-    /// the deadline.
+    /// Acknowledges what was stored.
     async fn settle(self, shared: &Shared, at: Landed, outcome: Outcome) {
-        let (mut reserved, unsent) = (self.reserved, self.response);
         let (ids, last, stored) = match outcome {
             Outcome::Kept { ids, last, stored } => (ids, last, stored),
-            Outcome::Refused(why) => return drop(unsent.send(Err(why))),
+            Outcome::Refused(why) => return drop(self.response.send(Err(why))),
         };
         shared.stats.committed.add(stored);
+        let acknowledged = at.acknowledge(shared, last, self.reserved).await;
+        let _ = self.response.send(acknowledged.map(|()| Appended { ids }));
+    }
+}
+
+/// Where a call was carried out.
+#[derive(Clone, Copy)]
+pub(super) struct Landed {
+    epoch: u64,
+    server: Server,
+    deadline: tokio::time::Instant,
+}
+
+impl Landed {
+    pub(super) fn now(shared: &Shared, epoch: u64, connection: &Connection) -> Self {
+        Self {
+            epoch,
+            server: connection.server,
+            deadline: tokio::time::Instant::now() + shared.address.timeout / 2,
+        }
+    }
+
+    /// Acknowledges what was stored up to this id, if the tail follows where; where it does not yet, waits for it until
+    /// the deadline.
+    pub(super) async fn acknowledge(
+        self,
+        shared: &Shared,
+        last: Option<EventId>,
+        mut reserved: ReservationGuard,
+    ) -> Result<(), AppendError> {
         loop {
             let polled = shared.polled.notified();
             tokio::pin!(polled);
             polled.as_mut().enable();
             match shared
                 .reservations
-                .acknowledge(at.epoch, at.server, last, reserved)
+                .acknowledge(self.epoch, self.server, last, reserved)
             {
-                Ok(()) => return drop(unsent.send(Ok(Appended { ids }))),
+                Ok(()) => return Ok(()),
                 Err(again) => reserved = again,
             }
-            let is_elsewhere = |followed: Followed<Server>| followed.server != at.server;
+            let is_elsewhere = |followed: Followed<Server>| followed.server != self.server;
             if shared.reservations.followed().is_some_and(is_elsewhere)
-                || timeout_at(at.deadline, polled).await.is_err()
+                || timeout_at(self.deadline, polled).await.is_err()
             {
-                let why = outcome_unknown(shared, "another server has taken over meanwhile");
-                return drop(unsent.send(Err(why)));
+                let why = "another server has taken over meanwhile";
+                return Err(outcome_unknown(shared, why));
             }
         }
     }
-}
-
-/// Where a call was carried out.
-#[derive(Clone, Copy)]
-struct Landed {
-    epoch: u64,
-    server: Server,
-    deadline: tokio::time::Instant,
 }
 
 impl Job {
@@ -238,11 +258,7 @@ async fn send(shared: Arc<Shared>, jobs: Vec<Job>, permit: OwnedSemaphorePermit)
     shared.failed(called.as_ref().err().map(|failure| failure.why().clone()));
     match called {
         Ok((epoch, outcomes)) => {
-            let at = Landed {
-                epoch,
-                server: connection.server,
-                deadline: tokio::time::Instant::now() + shared.address.timeout / 2,
-            };
+            let at = Landed::now(&shared, epoch, &connection);
             for (publisher, outcome) in publishers.into_iter().zip(outcomes) {
                 publisher.settle(&shared, at, outcome).await;
             }

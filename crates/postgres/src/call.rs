@@ -65,28 +65,39 @@ pub(super) fn limits(shared: &Shared) -> (i64, i64, Option<i64>) {
     (signed(events), signed(bytes), age)
 }
 
-/// Appends in the epoch that there is; where nothing was done because that is another than was known, again in that
-/// one.
+/// Appends, and returns the epoch and what became of each batch.
 pub(super) async fn call(
     shared: &Shared,
     connection: &Connection,
     batches: &[Batch],
 ) -> Result<(u64, Vec<Outcome>), Failure> {
     let arguments = Arguments::of(batches);
+    let send = |epoch| arguments.send(shared, connection, epoch);
+    let (epoch, done) = in_epoch(shared, connection, send, Done::decode).await?;
+    Ok((epoch, done.outcomes(batches)))
+}
+
+/// Calls a function that changes the log in the epoch that there is; where nothing was done because that is another than
+/// was known, again in that one. Returns the epoch, and what the function did.
+pub(super) async fn in_epoch<T, F>(
+    shared: &Shared,
+    connection: &Connection,
+    send: impl Fn(u64) -> F,
+    decode: fn(&Row) -> Result<T, PgError>,
+) -> Result<(u64, T), Failure>
+where
+    F: Future<Output = Result<Row, PgError>>,
+{
     for _ in 0..MAX_EPOCHS {
         let epoch = shared.epoch();
-        let asked = within(
-            shared.address.timeout,
-            arguments.send(shared, connection, epoch),
-        )
-        .await;
-        let replied = asked.and_then(|row| Reply::decode(&row));
+        let asked = within(shared.address.timeout, send(epoch)).await;
+        let replied = asked.and_then(|row| Reply::decode(&row, decode));
         match replied.map_err(|error| failed(shared, connection, error))? {
-            Reply::Done(done) => return Ok((epoch, done.outcomes(batches))),
+            Reply::Done(done) => return Ok((epoch, done)),
             Reply::Epoch(Some(current)) => shared.set_epoch(current),
             Reply::Epoch(None) => {
                 let begun = shared.begin_epoch(connection, None, epoch != 0).await;
-                // Nothing of these batches was kept, whatever becomes of the epoch.
+                // Nothing was done, whatever becomes of the epoch.
                 let begun =
                     begun.map_err(|error| Failure::Refused(shared.unavailable_by(error)))?;
                 shared.set_epoch(begun);
@@ -227,8 +238,8 @@ impl<'a> Arguments<'a> {
     }
 }
 
-enum Reply {
-    Done(Done),
+enum Reply<T> {
+    Done(T),
     Epoch(Option<u64>),
     Server,
 }
@@ -243,16 +254,16 @@ struct Done {
     refused: Vec<(usize, AppendError)>,
 }
 
-impl Reply {
-    fn decode(row: &Row) -> Result<Self, PgError> {
+impl<T> Reply<T> {
+    fn decode(row: &Row, decode: fn(&Row) -> Result<T, PgError>) -> Result<Self, PgError> {
         match get(row, 0)? {
-            "ok" => Ok(Self::Done(Done::decode(row)?)),
+            "ok" => Ok(Self::Done(decode(row)?)),
             "epoch" => {
                 let current: Option<i64> = get(row, 1)?;
                 Ok(Self::Epoch(current.map(i64::unsigned_abs)))
             }
             "server" => Ok(Self::Server),
-            other => Err(PgError::own(format!("append has returned {other}"))),
+            other => Err(PgError::own(format!("a function has returned {other}"))),
         }
     }
 }

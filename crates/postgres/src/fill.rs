@@ -50,7 +50,7 @@ pub(super) async fn fill(
         };
         before = end;
     }
-    let start = (poll.start(), None, poll.number_before());
+    let start = (poll.start(), None, poll.number_before);
     let (id, tag, number) = found
         .last
         .map_or(start, |(id, tag, number)| (id, Some(tag), number));

@@ -25,6 +25,7 @@ mod beside;
 mod call;
 mod connection;
 mod epoch;
+mod erase;
 mod error;
 mod fill;
 mod options;
@@ -44,7 +45,11 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::future::{BoxFuture, FutureExt};
 use parking_lot::Mutex;
-use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinHandle,
+    time::timeout,
+};
 
 use address::Address;
 use append::Job;
@@ -52,8 +57,8 @@ use connection::SharedConnection;
 use shared::Shared;
 use sse_broadcaster::event::{EventId, Selector};
 use sse_broadcaster::history::{
-    AppendError, Appended, Batch, Bounds, Chunk, From, History, Limit, NameKind, NameRange, Names,
-    ReservationGuard, RetainedAt, Stats, Unavailable, Window,
+    AppendError, Appended, Batch, Bounds, Chunk, Erased, Erasure, From, History, Limit, NameKind,
+    NameRange, Names, ReservationGuard, RetainedAt, Stats, Unavailable, Window,
 };
 use tail::Tail;
 
@@ -79,6 +84,8 @@ pub use options::PostgresOptions;
 pub struct Postgres {
     shared: Arc<Shared>,
     queue: Mutex<Option<mpsc::Sender<Job>>>,
+    /// One step of an erasure at a time.
+    erasures: Arc<Semaphore>,
     sender: tokio::sync::Mutex<Option<JoinHandle<()>>>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -115,6 +122,7 @@ impl Postgres {
         let sender = tokio::spawn(append::send_all(Arc::clone(&shared), jobs));
         Ok(Self {
             queue: Mutex::new(Some(queue)),
+            erasures: Arc::new(Semaphore::new(1)),
             sender: tokio::sync::Mutex::new(Some(sender)),
             shared,
             tasks,
@@ -200,6 +208,14 @@ impl History for Postgres {
         read::read(&self.shared, from, selector, limit).boxed()
     }
 
+    fn erase(
+        &self,
+        erasure: Erasure,
+        reserved: ReservationGuard,
+    ) -> BoxFuture<'_, Result<Erased, AppendError>> {
+        erase::erase(&self.shared, &self.erasures, erasure, reserved).boxed()
+    }
+
     fn tail(&self) -> Arc<Window> {
         Arc::clone(&self.shared.window)
     }
@@ -231,12 +247,15 @@ impl History for Postgres {
         self.shared.health()
     }
 
-    /// What is queued is sent, and gets its response; then the connections end.
+    /// What is queued is sent, and gets its response, and an erasure that is under way ends; then the connections end.
     fn close(&self) -> BoxFuture<'_, ()> {
         async move {
             self.queue.lock().take();
             if let Some(sender) = self.sender.lock().await.take() {
                 let _ = sender.await;
+            }
+            if self.erasures.acquire().await.is_ok() {
+                self.erasures.close();
             }
             self.end();
         }

@@ -31,6 +31,8 @@ pub(super) struct Poll {
     pub(super) bounds: LogBounds,
     /// Events that were ever added to it.
     pub(super) number: i64,
+    /// Of these, up to its birth, or its floor: those that it holds are after them.
+    pub(super) number_before: i64,
     /// Of these, the last of the entries.
     pub(super) last_number: Option<i64>,
     /// The server that the log goes on at, as it names it.
@@ -87,7 +89,8 @@ impl Poll {
         };
         let (floor_number, floor_bytes): (i64, i64) = (get(row, 5)?, get(row, 6)?);
         let (number, bytes): (i64, i64) = (get(row, 9)?, get(row, 10)?);
-        let held = |all: i64, dropped: i64| usize::try_from(all - dropped).unwrap_or(0);
+        let (erased_events, erased_bytes): (i64, i64) = (get(row, 20)?, get(row, 21)?);
+        let held = |all: i64, gone: i64| usize::try_from(all - gone).unwrap_or(0);
         let tags: Vec<i64> = get(row, 18)?;
         let entries = entries(row, [15, 16, 17, 19])?;
         Ok(Some(Self {
@@ -96,10 +99,11 @@ impl Poll {
             bounds: LogBounds {
                 floor: id(get(row, 3)?, get(row, 4)?),
                 oldest: get_optional_id(row, 7)?,
-                events: held(number, floor_number),
-                bytes: held(bytes, floor_bytes),
+                events: held(number, floor_number + erased_events),
+                bytes: held(bytes, floor_bytes + erased_bytes),
             },
             number,
+            number_before: floor_number,
             last_number: get(row, 14)?,
             server: get(row, 11)?,
             seen: seen_of(get(row, 12)?),
@@ -154,10 +158,5 @@ impl Poll {
     /// Where reading begins in a log that holds nothing.
     pub(super) fn start(&self) -> EventId {
         self.birth.max(self.bounds.floor)
-    }
-
-    /// How many events were added up to its birth, or its floor: those that it holds are after these.
-    pub(super) fn number_before(&self) -> i64 {
-        self.number - i64::try_from(self.bounds.events).unwrap_or(0)
     }
 }

@@ -14,7 +14,7 @@ use super::{
     statements::Statements,
 };
 use sse_broadcaster::{
-    event::{EventId, IdempotencyKey, SelectedTopics, Selector},
+    event::{EventId, Fields, IdempotencyKey, SelectedTopics, Selector},
     history::{Chunk, Found, From, Limit, RetainedAt, Unavailable},
     internal::{unix_ms, whole_ms},
 };
@@ -224,16 +224,19 @@ impl Page {
         for entry in self.entries {
             let id = entry.id;
             let fetched = entry.fetched();
-            if let Some(fetched) =
-                fetched.filter(|fetched| selector.admits_fields(&fetched.fields()))
-            {
-                bytes += fetched.fields().cost();
-                let is_full = chunk.events.len() >= limit.events || bytes > limit.bytes;
-                if is_full && !chunk.events.is_empty() {
-                    chunk.read_to = looked_to;
-                    break;
+            let admitted = fetched.filter(|fetched| selector.admits_fields(&fetched.fields()));
+            match admitted {
+                Some(fetched) if fetched.fields().is_erased() => chunk.erased = Some(id),
+                Some(fetched) => {
+                    bytes += fetched.fields().cost();
+                    let is_full = chunk.events.len() >= limit.events || bytes > limit.bytes;
+                    if is_full && !chunk.events.is_empty() {
+                        chunk.read_to = looked_to;
+                        break;
+                    }
+                    chunk.events.push(Found::Fetched(fetched));
                 }
-                chunk.events.push(Found::Fetched(fetched));
+                None => {}
             }
             looked_to = id;
         }
@@ -306,8 +309,8 @@ async fn find_last(
     let topics = topics(selector);
     let mut before = EventId::new(head.ms(), head.seq() + 1);
     let mut left = count;
+    let mut step = STEP_BACK.0.min(left.max(1));
     loop {
-        let step = STEP_BACK.0.min(left.max(1));
         let row = ask_one(
             shared,
             |statements| &statements.newest,
@@ -325,8 +328,10 @@ async fn find_last(
         let Some(page) = page else { return Ok(None) };
         for (entry, ..) in page.entries {
             before = entry.id;
+            let counts =
+                |fields: &Fields<'_>| !fields.is_erased() && selector.admits_fields(fields);
             let fetched = entry.fetched();
-            if fetched.is_some_and(|fetched| selector.admits_fields(&fetched.fields())) {
+            if fetched.is_some_and(|fetched| counts(&fetched.fields())) {
                 left = left.saturating_sub(1);
                 if left == 0 {
                     return Ok(Some(Begin::Before(before)));
@@ -336,6 +341,8 @@ async fn find_last(
         if page.is_all {
             return Ok(Some(Begin::Earliest));
         }
+        // Many of these did not count.
+        step = STEP_BACK.0;
     }
 }
 

@@ -6,16 +6,23 @@ use tokio_postgres::{Client, Transaction, error::SqlState};
 
 use super::error::PgError;
 
-/// Of the tables and functions; each change of `sql/` increases it, with a step in [`upgrade`]. Functions with other
-/// parameters than before are added: nodes of the version before, which still run, call the old ones.
+/// Of the tables and functions; each change of `sql/` increases it. Nodes of the version before go on running: what they
+/// call keeps its parameters and what it returns.
 const VERSION: i32 = 2;
 /// The oldest version of PostgreSQL that is known to work.
 const OLDEST_SERVER: i32 = 130_000;
 const MAX_NAME_BYTES: usize = 50;
 
-const TABLES: &str = include_str!("sql/tables.sql");
-const FUNCTIONS: [&str; 4] = [
+/// How long an upgrade waits for the transactions of others, while which nobody appends; then it is tried again later.
+const LOCKED_WITHIN: &str = "SET LOCAL lock_timeout = '1s'";
+/// What takes the tables from each version to the next, the first from none.
+const UPGRADES: [&str; 2] = [
+    include_str!("sql/tables.sql"),
+    include_str!("sql/version_2.sql"),
+];
+const FUNCTIONS: [&str; 5] = [
     include_str!("sql/append.sql"),
+    include_str!("sql/erase.sql"),
     include_str!("sql/read.sql"),
     include_str!("sql/epoch.sql"),
     include_str!("sql/publish.sql"),
@@ -155,24 +162,13 @@ async fn make(transaction: &Transaction<'_>, schema: &Schema) -> Result<(), PgEr
         // Another node was faster.
         return Ok(());
     }
-    upgrade(transaction, schema, known).await?;
-    for functions in FUNCTIONS {
-        transaction.batch_execute(&schema.apply(functions)).await?;
+    transaction.batch_execute(LOCKED_WITHIN).await?;
+    let known = usize::try_from(known).unwrap_or(0);
+    for sql in UPGRADES.iter().skip(known).chain(&FUNCTIONS) {
+        transaction.batch_execute(&schema.apply(sql)).await?;
     }
     let set = "INSERT INTO @schema@.settings (version) VALUES ($1) ON CONFLICT (is_only) DO UPDATE SET version = $1";
     transaction.execute(&schema.apply(set), &[&VERSION]).await?;
-    Ok(())
-}
-
-/// Takes the tables from one version to the next.
-async fn upgrade(
-    transaction: &Transaction<'_>,
-    schema: &Schema,
-    known: i32,
-) -> Result<(), PgError> {
-    if known == 0 {
-        transaction.batch_execute(&schema.apply(TABLES)).await?;
-    }
     Ok(())
 }
 

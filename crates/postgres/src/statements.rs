@@ -7,6 +7,7 @@ use super::{error::PgError, schema::Schema};
 /// See the functions of the same names in `sql/`.
 pub(super) struct Statements {
     pub(super) append: Statement,
+    pub(super) erase: Statement,
     pub(super) move_outbox: Statement,
     pub(super) trim: Statement,
     pub(super) empty_slot: Statement,
@@ -27,10 +28,13 @@ pub(super) struct Statements {
 const APPEND: &str = "SELECT status, current_epoch, ms, first_seq, repeat_at, repeat_ms, repeat_seq, \
     refused_batch, refused_key, refused_ms, refused_seq \
     FROM @schema@.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
+const ERASE: &str = "SELECT status, current_epoch, ms, seq, count, more, looked_ms, looked_seq \
+    FROM @schema@.erase($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
 const POLL: &str = "SELECT (p.state).epoch, (p.state).birth_ms, (p.state).birth_seq, (p.state).floor_ms, \
     (p.state).floor_seq, (p.state).floor_number, (p.state).floor_bytes, (p.state).oldest_ms, (p.state).oldest_seq, \
     (p.state).number, (p.state).bytes, (p.state).server, (p.state).seen, p.here_tag, p.last_number, \
-    p.ms, p.seq, p.time_ms, p.tags, p.packed FROM @schema@.poll($1, $2, $3, $4) AS p";
+    p.ms, p.seq, p.time_ms, p.tags, p.packed, (p.state).erased_events, (p.state).erased_bytes \
+    FROM @schema@.poll($1, $2, $3, $4) AS p";
 const READ: &str = "SELECT is_current, after_ms, after_seq, gap, oldest_ms, oldest_seq, read_ms, read_seq, \
     ms, seq, time_ms, packed FROM @schema@.read($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 const NEWEST: &str = "SELECT is_current, is_all, ms, seq, time_ms, tags, numbers, packed \
@@ -41,6 +45,7 @@ impl Statements {
         let prepare = async |sql: &str| client.prepare(&schema.apply(sql)).await;
         Ok(Self {
             append: prepare(APPEND).await?,
+            erase: prepare(ERASE).await?,
             move_outbox: prepare("SELECT @schema@.move_outbox($1, $2, $3, $4, $5, $6, $7, $8)")
                 .await?,
             trim: prepare("SELECT @schema@.trim($1, $2, $3, $4, $5, $6)").await?,

@@ -176,7 +176,7 @@ impl Tail {
                      that stood before it receive a gap",
                     self.shared.address
                 );
-                self.skip_to(floor, poll.number_before());
+                self.skip_to(floor, poll.number_before);
             }
             Verdict::Lost => {
                 self.begin(connection, Some(position.epoch)).await?;
@@ -233,7 +233,7 @@ impl Tail {
         self.position = Some(TailPosition {
             epoch,
             id,
-            number: poll.number_before(),
+            number: poll.number_before,
             server: connection.server,
             tag: None,
         });

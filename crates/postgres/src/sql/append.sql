@@ -28,11 +28,16 @@ BEGIN
         SELECT ev.ms, ev.seq, ev.number, ev.bytes, ev.cost, ev.time_ms FROM @schema@.events AS ev
         WHERE (ev.ms, ev.seq) > (h.floor_ms, h.floor_seq) ORDER BY ev.ms, ev.seq LIMIT most + 1
     LOOP
-        is_kept := dropped = most OR NOT (e.number <= h.number - _max_events
-            OR h.bytes - (e.bytes - e.cost) > _max_bytes
+        is_kept := dropped = most OR NOT (h.number - h.floor_number - h.erased_events > _max_events
+            OR h.bytes - h.floor_bytes - h.erased_bytes > _max_bytes
             OR @schema@.time_of(h, e.ms, e.seq, e.time_ms) < _since_ms);
         EXIT WHEN is_kept;
         dropped := dropped + 1;
+        -- What counts less than it did when it was appended was erased.
+        IF h.erased_events > 0 AND e.cost < e.bytes - h.floor_bytes THEN
+            h.erased_events := h.erased_events - 1;
+            h.erased_bytes := h.erased_bytes - (e.bytes - h.floor_bytes - e.cost);
+        END IF;
         h.floor_ms := e.ms;
         h.floor_seq := e.seq;
         h.floor_number := e.number;
@@ -86,7 +91,8 @@ CREATE OR REPLACE FUNCTION @schema@.write_head(
 DECLARE
     since bigint := coalesce(_now_ms - _max_age_ms, 0);
 BEGIN
-    IF h.oldest_ms IS NOT NULL AND (h.number - h.floor_number > _max_events OR h.bytes - h.floor_bytes > _max_bytes
+    IF h.oldest_ms IS NOT NULL AND (h.number - h.floor_number - h.erased_events > _max_events
+        OR h.bytes - h.floor_bytes - h.erased_bytes > _max_bytes
         -- Only where the clock went back an event may be older than its id.
         OR (_max_age_ms IS NOT NULL AND (h.oldest_ms < since OR h.step_ms IS NOT NULL OR _now_ms < h.ms))) THEN
         h := @schema@.drop_oldest(h, _max_events, _max_bytes, since);
@@ -96,6 +102,7 @@ BEGIN
         ms = h.ms, seq = h.seq, number = h.number, bytes = h.bytes, time_ms = h.time_ms,
         floor_ms = h.floor_ms, floor_seq = h.floor_seq, floor_number = h.floor_number, floor_bytes = h.floor_bytes,
         floor_time_ms = h.floor_time_ms, oldest_ms = h.oldest_ms, oldest_seq = h.oldest_seq,
+        erased_events = h.erased_events, erased_bytes = h.erased_bytes,
         step_ms = h.step_ms, step_seq = h.step_seq, step_time_ms = h.step_time_ms,
         slot = h.slot, slot_number = h.slot_number, slot_bytes = h.slot_bytes, slot_time_ms = h.slot_time_ms,
         value_count = h.value_count, value_bytes = h.value_bytes;
@@ -226,7 +233,8 @@ BEGIN
                         CONTINUE;
                     END IF;
                     INSERT INTO @schema@.keys AS k (key, ms, seq, is_first)
-                    VALUES (_keys[i], ms, first_seq + count, NOT h.keys_forgotten)
+                    VALUES (_keys[i], ms, first_seq + count, NOT (h.keys_forgotten OR (h.keys_erased
+                        AND EXISTS (SELECT FROM @schema@.keys AS u WHERE u.key = @schema@.used_key(_keys[i])))))
                     ON CONFLICT (key) DO UPDATE SET ms = excluded.ms, seq = excluded.seq, is_first = false;
                 END IF;
                 count := count + 1;
@@ -338,7 +346,8 @@ DECLARE
     now_ms bigint := @schema@.now_ms();
 BEGIN
     SELECT * INTO h FROM @schema@.head;
-    IF NOT _always AND (h.oldest_ms IS NULL OR NOT (h.number - h.floor_number > _max_events OR h.bytes - h.floor_bytes > _max_bytes
+    IF NOT _always AND (h.oldest_ms IS NULL OR NOT (h.number - h.floor_number - h.erased_events > _max_events
+        OR h.bytes - h.floor_bytes - h.erased_bytes > _max_bytes
         OR h.step_ms IS NOT NULL OR now_ms < h.ms OR coalesce(h.oldest_ms < now_ms - _max_age_ms, false))) THEN
         RETURN;
     END IF;

@@ -1,7 +1,8 @@
 -- What reads. Each statement of a function sees what was committed before it, and so no more than the head that was
 -- read before.
 
--- How often partitions were emptied, which a statement may see although it began before.
+-- Increases where a read that goes on meanwhile has to be repeated: a statement may see that a partition was emptied
+-- although it began before.
 CREATE OR REPLACE FUNCTION @schema@.emptied() RETURNS bigint LANGUAGE sql VOLATILE AS $$
     SELECT sum(s.emptied)::bigint FROM @schema@.slots AS s
 $$;
@@ -169,7 +170,7 @@ $$;
 
 -- What the log holds after a position, of all topics (NULL) or of some, up to the last id that the node knows.
 -- is_current is false, and nothing else is there, where the log is of another epoch. All events up to
--- (read_ms, read_seq) are among those that are returned.
+-- (read_ms, read_seq) are among those that are returned, also what is left of those that were erased.
 CREATE OR REPLACE FUNCTION @schema@.read(
     _epoch bigint, _kind text, _ms bigint, _seq bigint, _text text, _last_ms bigint, _last_seq bigint, _topics text[],
     _most_events integer, _most_bytes bigint,
@@ -181,6 +182,7 @@ CREATE OR REPLACE FUNCTION @schema@.read(
 DECLARE
     h @schema@.head;
     before bigint;
+    named text[] := _topics;
     entries refcursor;
     e record;
     size bigint;
@@ -216,9 +218,12 @@ BEGIN
                 WHERE (ev.ms, ev.seq) > (after_ms, after_seq) AND (ev.ms, ev.seq) <= (_last_ms, _last_seq)
                 ORDER BY ev.ms, ev.seq LIMIT _most_events;
         ELSE
+            IF h.erased_events > 0 THEN
+                named := _topics || ARRAY(SELECT @schema@.erased_topic(t.topic) FROM unnest(_topics) AS t(topic));
+            END IF;
             OPEN entries FOR
                 SELECT ev.ms, ev.seq, ev.time_ms, ev.packed
-                FROM @schema@.ids_of_topics(_topics, after_ms, after_seq, _last_ms, _last_seq, _most_events) AS i
+                FROM @schema@.ids_of_topics(named, after_ms, after_seq, _last_ms, _last_seq, _most_events) AS i
                 CROSS JOIN LATERAL (SELECT * FROM @schema@.events AS x WHERE x.ms = i.ms AND x.seq = i.seq LIMIT 1) AS ev;
         END IF;
         LOOP
@@ -242,7 +247,8 @@ BEGIN
 END
 $$;
 
--- The newest events before a position, the newest first, of all topics (NULL) or of some. is_all: the log has no others.
+-- The newest events before a position, the newest first, of all topics (NULL), also what is left of those that were
+-- erased, or of some topics. is_all: the log has no others.
 CREATE OR REPLACE FUNCTION @schema@.newest(
     _epoch bigint, _ms bigint, _seq bigint, _topics text[], _most_events integer, _most_bytes bigint,
     OUT is_current boolean, OUT is_all boolean,
