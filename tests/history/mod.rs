@@ -2,6 +2,7 @@
 
 mod appends;
 mod erasing;
+mod erasing_in_postgres;
 mod erasing_on_disk;
 mod idempotency_keys;
 mod identity;

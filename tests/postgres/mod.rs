@@ -5,6 +5,7 @@
 mod appends;
 mod away;
 mod document;
+mod erasing;
 mod failover;
 mod faults;
 mod latest;
