@@ -172,7 +172,7 @@ fn fill(server: &PostgresServer, topics: &[&str], count: usize, bytes: usize) {
         "SELECT sse_broadcaster.append(h.epoch, h.server, 100000, 1 << 30, NULL, 1, \
          array_agg(sse_broadcaster.pack(ARRAY['{array}'], repeat('x', {bytes}), NULL, false, NULL)), \
          array_agg('{lines}'::text), array_agg(256 + 2 * {bytes}::bigint), array_agg(NULL::text), \
-         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL) \
+         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL) \
          FROM sse_broadcaster.head AS h, generate_series(1, {count}) GROUP BY h.epoch, h.server"
     ));
 }

@@ -12,7 +12,7 @@ use crate::{
 fn append(session: &mut Session, data: &str) {
     session.run(&format!(
         "SELECT @.append(h.epoch, h.server, 1000000, 1 << 30, NULL, 1, ARRAY[@.pack(ARRAY['t'], '{data}', NULL, false, NULL)], \
-         ARRAY['t'], ARRAY[300]::bigint[], ARRAY[NULL]::text[], NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL) \
+         ARRAY['t'], ARRAY[300]::bigint[], ARRAY[NULL]::text[], NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL) \
          FROM (SELECT * FROM @.head FOR NO KEY UPDATE) AS h"
     ));
 }

@@ -27,7 +27,7 @@ fn append(keep: usize) -> String {
         "SELECT @.append(h.epoch, h.server, {keep}, 1 << 30, NULL, 1, \
          array_agg(@.pack(ARRAY['topic ' || n % 100], n::text, NULL, false, NULL)), \
          array_agg('topic ' || n % 100), array_agg(300 + n), array_agg(NULL::text), \
-         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL) \
+         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL) \
          FROM @.head AS h, generate_series(1, 1000::bigint) AS n GROUP BY h.epoch, h.server"
     )
 }

@@ -8,7 +8,7 @@ fn fill(database: &Database, thousands: usize, keep: usize) {
         "SELECT @.append(h.epoch, h.server, {keep}, 1 << 30, NULL, 1, \
          array_agg(@.pack(ARRAY['topic ' || n % 100], n::text, NULL, false, NULL)), \
          array_agg('topic ' || n % 100), array_agg(300::bigint), array_agg(NULL::text), \
-         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL) \
+         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL) \
          FROM @.head AS h, generate_series(1, 1000) AS n GROUP BY h.epoch, h.server;"
     );
     for _ in 0..thousands.div_ceil(50) {

@@ -4,7 +4,7 @@ import type { Group, Link, Sub } from './model.js';
 import { after, AFTER, type Config, type Post, spread, ToTab } from './protocol.js';
 import { createSend, isPermanent, queryOf } from './request.js';
 import { isReady } from './sub.js';
-import type { Problem, SseEvent, State, TokenReason } from './types.js';
+import type { Problem, State, TokenReason } from './types.js';
 
 /** Tabs that come together are one change of the stream. */
 const GATHER_MS = 30;
@@ -25,8 +25,6 @@ export function createGroup(groups: Set<Group>, questions: Map<number, Post>, ke
   let main: Link | undefined;
   /** Is to replace the main one. */
   let next: Link | undefined;
-  /** What that one has brought before `connected`: last events of topics. */
-  let opening: SseEvent[] = [];
   /** Something of what is wanted is refused: subscriptions are added one after the other, to find out which. */
   let batch = Infinity;
 
@@ -43,7 +41,7 @@ export function createGroup(groups: Set<Group>, questions: Map<number, Post>, ke
   };
 
   /** Has those read this stream that wait, and whose names it has. */
-  const attachAll = (link: Link, latest?: SseEvent[]) => {
+  const attachAll = (link: Link) => {
     const starts = new Map<string, Sub[]>();
     for (const sub of waiting()) {
       if (!isSubset(sub._names, link._names)) continue;
@@ -56,7 +54,7 @@ export function createGroup(groups: Set<Group>, questions: Map<number, Post>, ke
           });
         }
       } else if (!sub._start) {
-        latest?.forEach((event) => sub._wants(event) && sub._send(event));
+        link._latest.forEach((event) => sub._wants(event) && sub._send(event));
       } else if (sub._start !== after(link._last)) {
         sub._lose();
         starts.set(sub._start, [...(starts.get(sub._start) ?? []), sub]);
@@ -102,14 +100,10 @@ export function createGroup(groups: Set<Group>, questions: Map<number, Post>, ke
   const report = (link: Link, state: State, problem?: Problem) => {
     for (const sub of subs) if (sub._link ? sub._link === link : state !== 'open') sub._postState(state, problem);
   };
-  const onConnecting = (link: Link) => {
-    if (link === next) opening = [];
-    report(link, 'connecting');
-  };
+  const onConnecting = (link: Link) => report(link, 'connecting');
 
   const onBlock = (link: Link, name: string, value: any, id: string) => {
     const isData = !name || name === 'deleted';
-    if (isOfEvents && isData && link === next) opening.push(value);
     for (const sub of subs) {
       if (sub._link !== link) continue;
       if (name === 'gap' && isOfEvents) {
@@ -130,21 +124,16 @@ export function createGroup(groups: Set<Group>, questions: Map<number, Post>, ke
   };
 
   const onConnected = (link: Link) => {
-    const latest = opening;
     if (link === next) {
       if (main) leave(main);
       main = link;
       next = undefined;
-      opening = [];
     }
-    // Documents are sent whole each time.
-    link._isFresh ||= !isOfEvents;
     report(link, 'open');
-    if (link._isFresh) {
-      attachAll(link, latest);
-      // A stream that begins later brings them to whoever comes later.
-      link._isFresh = !latest.length;
-    }
+    // Documents are sent whole each time.
+    if (link._isFresh ||= !isOfEvents) attachAll(link);
+    // A stream that begins later brings last events to whoever comes later.
+    if (isOfEvents && link._latest[0]) link._isFresh = false;
   };
 
   const onFailure = (link: Link, problem: Problem) => {

@@ -34,10 +34,12 @@ export function createLink(
     else documents.delete(document);
     onBlock(link, name, value, id);
     const isFresh = !link._last;
-    // A stream that is cut before it has begun begins anew.
-    if (isFresh && name !== 'connected') return;
-    link._last = id;
-    if (name === 'connected') {
+    if (name !== 'connected') {
+      // A stream that is cut before it has begun begins anew.
+      if (isFresh) link._latest.push(value);
+      else link._last = id;
+    } else {
+      link._last = id;
       link._isOpen = true;
       link._isFresh = isFresh;
       attempts = 0;
@@ -57,11 +59,13 @@ export function createLink(
     _names: names,
     _documents: documents,
     _last: '',
+    _latest: [],
     async _connect(reason) {
       link._close();
       const { signal } = (connection = new AbortController());
       let retry = FIRST_RETRY_MS;
       heard = Date.now();
+      link._latest = [];
       onConnecting(link);
       try {
         const response = await open(link, signal, reason);

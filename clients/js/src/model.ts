@@ -67,6 +67,8 @@ export interface Link {
   /** Of signals: the documents. */
   readonly _documents: Map<string, unknown>;
   _last: string;
+  /** What came before `connected`: last events of topics. */
+  _latest: SseEvent[];
   /** `connected` has come on this connection. */
   _isOpen?: boolean;
   /** And nothing is replayed, since it began with what was published from then on. */

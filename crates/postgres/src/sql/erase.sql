@@ -73,7 +73,7 @@ BEGIN
         _epoch, _server, _max_events, _max_bytes, _max_age_ms, _tag,
         ARRAY[@schema@.pack(ARRAY[topic], data, NULL, false, NULL)], ARRAY[topic],
         ARRAY[256 + 2 * (octet_length(topic) + octet_length(data))]::bigint[], ARRAY[NULL]::text[],
-        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     ) AS a;
 END
 $$;
