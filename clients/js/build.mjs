@@ -32,7 +32,7 @@ async function embedded() {
     ecma: 2022,
     // Without `conditionals` and `side_effects` it is longer, and shorter when it is gzipped.
     compress: {
-      passes: 2, ecma: 2022, unsafe: true, unsafe_arrows: true, unsafe_comps: true, booleans_as_integers: true,
+      passes: 3, ecma: 2022, unsafe: true, unsafe_arrows: true, unsafe_comps: true, booleans_as_integers: true,
       pure_getters: true, keep_fargs: false, hoist_funs: true, conditionals: false, side_effects: false,
     },
   });

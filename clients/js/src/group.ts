@@ -54,7 +54,7 @@ export function createGroup(groups: Set<Group>, questions: Map<number, Post>, ke
           });
         }
       } else if (!sub._start) {
-        link._latest.forEach((event) => sub._wants(event) && sub._send(event));
+        link._latest!.forEach((event) => sub._wants(event) && sub._send(event));
       } else if (sub._start !== after(link._last)) {
         sub._lose();
         starts.set(sub._start, [...(starts.get(sub._start) ?? []), sub]);
@@ -133,7 +133,7 @@ export function createGroup(groups: Set<Group>, questions: Map<number, Post>, ke
     // Documents are sent whole each time.
     if (link._isFresh ||= !isOfEvents) attachAll(link);
     // A stream that begins later brings last events to whoever comes later.
-    if (isOfEvents && link._latest[0]) link._isFresh = false;
+    if (isOfEvents && link._latest![0]) link._isFresh = false;
   };
 
   const onFailure = (link: Link, problem: Problem) => {

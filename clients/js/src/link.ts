@@ -36,7 +36,7 @@ export function createLink(
     const isFresh = !link._last;
     if (name !== 'connected') {
       // A stream that is cut before it has begun begins anew.
-      if (isFresh) link._latest.push(value);
+      if (isFresh) link._latest!.push(value);
       else link._last = id;
     } else {
       link._last = id;
@@ -59,7 +59,6 @@ export function createLink(
     _names: names,
     _documents: documents,
     _last: '',
-    _latest: [],
     async _connect(reason) {
       link._close();
       const { signal } = (connection = new AbortController());

@@ -68,7 +68,7 @@ export interface Link {
   readonly _documents: Map<string, unknown>;
   _last: string;
   /** What came before `connected`: last events of topics. */
-  _latest: SseEvent[];
+  _latest?: SseEvent[];
   /** `connected` has come on this connection. */
   _isOpen?: boolean;
   /** And nothing is replayed, since it began with what was published from then on. */
