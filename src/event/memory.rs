@@ -85,6 +85,6 @@ mod tests {
         let memory = |traceparent| event.clone().in_trace(traceparent).memory();
         assert_eq!(memory(unsampled), event.memory());
         assert_eq!(memory(sampled), event.memory() + TRACEPARENT_BYTES);
-        assert!(size_of::<Event>() <= 112);
+        assert!(size_of::<Event>() <= 120);
     }
 }
