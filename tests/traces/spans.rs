@@ -214,8 +214,8 @@ fn an_event_that_names_its_own_trace_is_delivered_in_it_and_the_request_links_to
         r#"[{{"topic":"a","data":1,"traceparent":"{}"}},{{"topic":"a","data":2,"traceparent":"junk"}}]"#,
         traceparent(8, true)
     );
-    let lines = format!("traceparent: {}\n{JSON}", traceparent(7, true));
-    assert_eq!(publish(&server, "/events", &lines, &body).status, 200);
+    let head = format!("traceparent: {}\n{JSON}", traceparent(7, true));
+    assert_eq!(publish(&server, "/events", &head, &body).status, 200);
     assert_eq!(stream.data(2), ["1", "2"]);
     let request = collector.span("POST /events");
     assert_eq!(request.text("traceId"), trace_id(7));
