@@ -45,7 +45,10 @@ fn a_schema_of_the_version_before_is_upgraded_and_keeps_what_it_has() {
     let id = node.publish("prices/a", "before");
     drop(node);
     // As version 1 was, as far as a node notices.
-    database.ask("DROP FUNCTION @.append; UPDATE @.settings SET version = 1");
+    database.ask(
+        "ALTER TABLE @.head DROP COLUMN erased_events, DROP COLUMN erased_bytes, DROP COLUMN keys_erased; \
+         DROP FUNCTION @.append, @.erase; UPDATE @.settings SET version = 1",
+    );
     let node = database.node(&RULES);
     let mut stream = node.subscribe("/events?topic=prices/a&since=earliest");
     assert_eq!(stream.event().unwrap().id, id);
