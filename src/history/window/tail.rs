@@ -54,7 +54,9 @@ impl Log {
         let events = self.events.range(self.index(from.number)..).take(max);
         let events: Vec<_> = events.cloned().collect();
         let mut to = from;
-        events.iter().for_each(|stored| to.pass(stored));
+        for stored in &events {
+            to.pass(stored);
+        }
         Tail {
             from,
             to,
