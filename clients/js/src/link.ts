@@ -34,12 +34,10 @@ export function createLink(
     else documents.delete(document);
     onBlock(link, name, value, id);
     const isFresh = !link._last;
-    if (name !== 'connected') {
-      // A stream that is cut before it has begun begins anew.
-      if (isFresh) link._latest!.push(value);
-      else link._last = id;
-    } else {
-      link._last = id;
+    // Last events of topics. A stream that is cut before it has begun begins anew.
+    if (isFresh && name !== 'connected') return void link._latest!.push(value);
+    link._last = id;
+    if (name === 'connected') {
       link._isOpen = true;
       link._isFresh = isFresh;
       attempts = 0;

@@ -14,17 +14,15 @@ export function parser(id: string, onRetry: (ms: number) => void, onBlock: OnBlo
   let chars = 0;
 
   const take = (line: string) => {
-    const [, field, value = ''] = /^([^:]*)(?:: ?(.*))?$/s.exec(line)!;
+    const [, field, value] = /([^:]*):? ?(.*)/s.exec(line) as unknown as [string, string, string];
     if (field === 'data') data.push(value);
     else if (field === 'event') name = value;
     else if (field === 'id' && !value.includes('\0')) id = value;
     else if (field === 'retry' && /^\d+$/.test(value)) onRetry(+value);
     else if (!line) {
-      const event = name;
-      const lines = data;
+      if (data.length) onBlock(name, data.join('\n'), id);
       name = '';
       data = [];
-      if (lines.length) onBlock(event, lines.join('\n'), id);
     }
     // What is kept is what belongs to an event.
     if (!data.length) chars = 0;

@@ -19,7 +19,7 @@ const later = (receive: Post) => (message: Message) => queueMicrotask(() => rece
 export const connectAlone: Connect = (receive, ready) => {
   const hub = createHub();
   queueMicrotask(ready);
-  return { _post: hub._join(later(receive)), _close: () => hub._close() };
+  return { _post: hub._join(later(receive)), _close: hub._close };
 };
 
 export const connectToWorker = (url: string | URL | false | undefined): Connect => (receive, ready, lost) => {

@@ -44,7 +44,7 @@ export function createSend(config: Config, subs: Set<Sub>, questions: Map<number
         headers: { accept, ...(token && { authorization: `Bearer ${token}` }) },
         signal, credentials: credentials!, cache: 'no-store',
       });
-      if (response.status === 200 && response.headers.get('content-type')?.startsWith(accept)) return response;
+      if (response.ok && response.headers.get('content-type')?.startsWith(accept)) return response;
       if (hasToken && reason !== 'refused' && /40[13]/.test(response.status as any)) continue;
       throw {
         code: `http_${response.status}`,

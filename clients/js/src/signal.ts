@@ -23,7 +23,7 @@ export function signal<T = unknown>(name: string, options: ConnectionOptions = {
       const read = () => run(reader, source.value);
       readers.add(read);
       read();
-      return () => void readers.delete(read);
+      return () => readers.delete(read);
     },
   }) as Handle & { -readonly [Member in keyof Signal<T>]: Signal<T>[Member] };
   return source;

@@ -4,13 +4,13 @@ import type { Subscription, SubscribeOptions } from './types.js';
 
 /** Calls `onEvent` with each event of the topics, exactly once and in order, until it is closed. */
 export function subscribe(options: SubscribeOptions): Subscription {
-  const { topics, onEvent, onGap, lastEventId = '', since, last, resume } = options;
+  const { topics, onEvent, onGap, lastEventId, since, last, resume } = options;
   const names = [topics].flat() as string[];
-  const start = after(lastEventId)
+  const start = after(lastEventId!)
     || (since != null ? `since=${encodeURIComponent(since)}` : last != null ? `last=${last}` : '');
   return open(
-    'topic', 'events', names, start, resume == null ? !start : !!resume, options,
-    // Alone, whatever else comes with it.
-    (event) => onEvent(event), (gap) => onGap?.(gap),
+    'topic', 'events', names, start, resume ?? !start, options,
+    // Without the size that comes with it.
+    (event) => onEvent(event), onGap,
   );
 }

@@ -176,7 +176,7 @@ let own: Open | undefined;
 export const place: { _address?: string } = {};
 
 export function open(
-  kind: Config[0], path: string, names: readonly string[], start: string, resumes: boolean, options: ConnectionOptions,
+  kind: Config[0], path: string, names: readonly string[], start: string, resumes: unknown, options: ConnectionOptions,
   onData: (value: any) => void, onGap?: (gap: any) => void,
 ): Handle {
   const {

@@ -249,7 +249,6 @@ mod tests {
                 "$signal/{id}=latest",
                 "no rule applies to topics that begin with $",
             ),
-            ("a=events:1,latest", "write latest and nothing else"),
         ] {
             let why = rule(text).expect_err(text);
             assert!(why.contains(reason), "{text}: {why}");
