@@ -7,6 +7,7 @@
 //!
 //! ```text
 //! log/                      the directory of the engine
+//!   version                 is written last when the engine is created (unfinished.rs)
 //!   <number>.jnl            a journal; the one with the greatest number is written to
 //!   keyspaces/<number>/     one keyspace
 //!     current               which manifest is valid
@@ -46,6 +47,7 @@ mod journal;
 mod manifest;
 mod store;
 mod tables;
+mod unfinished;
 mod view;
 
 #[cfg(test)]
@@ -57,6 +59,7 @@ pub(crate) use journal::check as check_journal;
 pub(crate) use manifest::check as check_manifests;
 pub(crate) use store::Store;
 pub(crate) use tables::{Damaged, DamagedBlocks};
+pub(crate) use unfinished::remove_unfinished;
 pub(crate) use view::{Record, View};
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::{
 use super::{
     Options,
     directory::{Directory, OpenError},
-    engine::{Fault, Store, check_journal, check_manifests},
+    engine::{Fault, Store, check_journal, check_manifests, remove_unfinished},
     high_water_mark::{HighWater, HighWaterMark},
     log::Log,
     repair::repair,
@@ -76,6 +76,9 @@ pub(super) fn open_engine(
     options: &Options,
     high_water: Option<HighWater>,
 ) -> Result<Log, Fault> {
+    if high_water.is_none() {
+        remove_unfinished(&directory.engine())?;
+    }
     check_manifests(&directory.engine())?;
     check_journal(&directory.engine(), high_water)?;
     // The engine meets some damage with a panic.
