@@ -202,7 +202,7 @@ fn finishing_needs_the_right_to_publish_and_takes_one_event_without_topic_or_nam
         (get.status, get.header("allow")),
         (405, Some("POST, OPTIONS"))
     );
-    assert_eq!(request("POST /topics//finish HTTP/1.1", "").status, 404);
+    assert_eq!(request("POST /topics//finish HTTP/1.1", "").status, 405);
     assert_eq!(request("POST /topics/a HTTP/1.1", "").status, 405);
     let named = request("POST /events?event=finished HTTP/1.1", "x");
     assert_eq!(named.code(), "reserved_event");
