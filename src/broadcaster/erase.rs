@@ -3,17 +3,15 @@
 use super::{Broadcaster, PublishError, size::Size};
 use crate::{
     event::{EventId, Topic},
-    history::{
-        Batch, EraseScope, Erased, Erasure, Precondition, ReservationGuard, Retain, latest_key,
-    },
+    history::{Batch, EraseScope, Erased, Erasure, Precondition, Retain, latest_key},
 };
 
 impl Broadcaster {
-    /// Erases the events of a topic that history holds, also those that have other topics, and returns how many. What is
-    /// left of each keeps its place, and the last one is not kept outside of retention any more: a subscriber that resumes from before one gets a
-    /// [`Notice::Gap`](crate::sse::Notice::Gap). Subscribers that were sent them are not told. On other nodes that share
-    /// history they are gone once these have come to the same position. When it returns, the erasure is as durable as a
-    /// publish. Dropping the future may leave a part of them.
+    /// Erases the events of a topic that history holds, also those that have other topics, and returns how many. The last
+    /// event is not kept outside of retention any more. What is left of each event keeps its place: a subscriber that
+    /// resumes from before it gets a [`Notice::Gap`](crate::sse::Notice::Gap). Subscribers that were sent the events are
+    /// not told. On other nodes that share history they are gone once these nodes have come to the same position. When it
+    /// returns, the erasure is as durable as a publish. Dropping the future may leave a part of the events.
     ///
     /// ```
     /// # use sse_broadcaster::{Broadcaster, Event, Memory, Options, Selector, Start, history::Retention};
@@ -78,21 +76,13 @@ impl Broadcaster {
 
     /// One step, with its room in the window.
     pub(super) async fn erase_some(&self, erasure: Erasure) -> Result<Erased, PublishError> {
-        let inner = &*self.inner;
+        let head = self.inner.window.head().id;
         let size = Size {
             events: 1,
-            bytes: erasure.event(inner.window.head().id).most_memory() as u64,
+            bytes: erasure.event(head).most_memory() as u64,
         };
-        let reservation = inner
-            .quota
-            .reserve(size, inner.options.publish_wait)
-            .await
-            .ok_or(PublishError::Overloaded)?;
-        if self.is_draining() {
-            return Err(PublishError::Draining);
-        }
-        let reserved = ReservationGuard::new(reservation);
-        Ok(inner.history.erase(erasure, reserved).await?)
+        let reserved = self.reserve(size).await?;
+        Ok(self.inner.history.erase(erasure, reserved).await?)
     }
 }
 

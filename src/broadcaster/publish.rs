@@ -21,15 +21,7 @@ impl Broadcaster {
         let mut batch = batch.into();
         let size = self.size_of(&batch)?;
         let inner = &*self.inner;
-        let reservation = inner
-            .quota
-            .reserve(size, inner.options.publish_wait)
-            .await
-            .ok_or(PublishError::Overloaded)?;
-        // Checked behind the reservation, which a drain waits for.
-        if self.is_draining() {
-            return Err(PublishError::Draining);
-        }
+        let reserved = self.reserve(size).await?;
         inner.options.topic_rules.retain_latest(&mut batch);
         let keyed = if inner.positions.are_hidden() {
             keyed(&batch)
@@ -42,7 +34,7 @@ impl Broadcaster {
         let started = Instant::now();
         let appended = inner
             .history
-            .append(batch, ReservationGuard::new(reservation))
+            .append(batch, reserved)
             .await
             .map_err(PublishError::from);
         if let Some(traceparent) = traceparent {
@@ -53,6 +45,18 @@ impl Broadcaster {
         inner.stats.published.add(appended.ids.len() as u64);
         inner.stats.publish_latency.observe(called.elapsed());
         Ok(appended)
+    }
+
+    /// Room in the window for what is about to be appended. While the server lags it waits, at most `publish_wait`.
+    pub(super) async fn reserve(&self, size: Size) -> Result<ReservationGuard, PublishError> {
+        let wait = self.inner.options.publish_wait;
+        let reservation = self.inner.quota.reserve(size, wait).await;
+        let reservation = reservation.ok_or(PublishError::Overloaded)?;
+        // Checked behind the reservation, which a drain waits for.
+        if self.is_draining() {
+            return Err(PublishError::Draining);
+        }
+        Ok(ReservationGuard::new(reservation))
     }
 
     fn report_append(

@@ -21,25 +21,25 @@ impl TopicIndex {
 
     /// Removes the topic's oldest event; true where it was the last one, and the topic is gone.
     pub(super) fn pop(&mut self, topic: &Topic) -> bool {
-        let Some(numbers) = self.0.get_mut(topic) else {
-            return false;
-        };
-        numbers.pop_front();
-        let is_last = numbers.is_empty();
-        if is_last {
-            self.0.remove(topic);
-        }
-        is_last
+        self.take(topic, |numbers| {
+            numbers.pop_front();
+        })
     }
 
     /// Removes an event; true where it was the last one, and the topic is gone.
     pub(super) fn remove(&mut self, topic: &Topic, number: u64) -> bool {
+        self.take(topic, |numbers| {
+            if let Ok(at) = numbers.binary_search(&number) {
+                numbers.remove(at);
+            }
+        })
+    }
+
+    fn take(&mut self, topic: &Topic, take: impl FnOnce(&mut VecDeque<u64>)) -> bool {
         let Some(numbers) = self.0.get_mut(topic) else {
             return false;
         };
-        if let Ok(at) = numbers.binary_search(&number) {
-            numbers.remove(at);
-        }
+        take(numbers);
         let is_last = numbers.is_empty();
         if is_last {
             self.0.remove(topic);
