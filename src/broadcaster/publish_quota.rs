@@ -6,7 +6,7 @@ use tokio::{sync::Notify, time::timeout_at};
 
 use super::{shard::Shard, size::Size};
 use crate::{
-    history::Window,
+    history::{LogPosition, Window},
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -101,6 +101,12 @@ impl PublishQuota {
             events: most.events.max(events.saturating_sub(walked.events)),
             bytes: most.bytes.max(bytes.saturating_sub(walked.bytes)),
         })
+    }
+
+    /// Whether all shards have walked up to this position.
+    pub(crate) fn have_walked_to(&self, position: LogPosition) -> bool {
+        let (pushed, _) = self.window.pushed();
+        position.number + self.lag().events <= pushed
     }
 
     pub(crate) fn is_free(&self) -> bool {

@@ -2,7 +2,8 @@
 //!
 //! What a rule lets go is found by reads of history, and [erased](crate::history::History::erase), so that every history
 //! keeps the rules alike. This is done in rounds, by each node for the topics of what it sees: publishers do not wait for
-//! it, and what two nodes find is erased once. An event stays until all shards of this node have walked it.
+//! it, and what two nodes find is erased once. An event stays for a round at least, in which the nodes offer it to their
+//! subscribers, and until all shards of this node have walked it.
 
 mod limits;
 #[cfg(all(test, not(shuttle)))]
@@ -57,8 +58,6 @@ struct Keeper {
     rules: TopicRules,
     waiting: Waiting,
     totals: Totals,
-    /// What came up to here in the round before may be dropped: subscribers have been sent it.
-    settled: EventId,
     scan: Scan,
 }
 
@@ -80,7 +79,6 @@ impl Keeper {
         Self {
             waiting: Waiting::new(inner.window.head()),
             totals: Totals::default(),
-            settled: EventId::new(0, 0),
             scan: Scan {
                 after: Some(String::new()),
                 next: None,
@@ -92,20 +90,18 @@ impl Keeper {
 
     async fn round(&mut self, broadcaster: Broadcaster) -> Result<(), Interrupted> {
         let inner = &broadcaster.inner;
+        // What was seen in the round before.
+        let settled = self.waiting.position();
+        if inner.quota.have_walked_to(settled) {
+            self.look(&broadcaster, settled.id).await?;
+        }
         if self
             .waiting
             .see(&inner.window, &self.rules, &mut self.totals)
         {
             self.scan.restart();
         }
-        self.scan(inner).await?;
-        let head = inner.window.head().id;
-        // Not what a shard has yet to walk.
-        if inner.quota.lag().events == 0 {
-            self.settled = head;
-            self.look(&broadcaster).await?;
-        }
-        Ok(())
+        self.scan(inner).await
     }
 
     /// Has the next page of all topics looked at, if a scan is under way or due.
@@ -127,14 +123,18 @@ impl Keeper {
         Ok(())
     }
 
-    /// Looks at the topics that wait the longest.
-    async fn look(&mut self, broadcaster: &Broadcaster) -> Result<(), Interrupted> {
+    /// Looks at the topics that wait the longest, and drops events up to this position.
+    async fn look(
+        &mut self,
+        broadcaster: &Broadcaster,
+        settled: EventId,
+    ) -> Result<(), Interrupted> {
         for _ in 0..TOPICS_PER_ROUND {
             let Some(topic) = self.waiting.first().cloned() else {
                 return Ok(());
             };
             if let Some(rule) = self.rules.limit(topic.as_str()).cloned() {
-                self.apply(broadcaster, &topic, &rule).await?;
+                self.apply(broadcaster, (&topic, &rule), settled).await?;
             }
             self.waiting.remove_first();
         }
@@ -144,17 +144,17 @@ impl Keeper {
     async fn apply(
         &mut self,
         broadcaster: &Broadcaster,
-        topic: &Topic,
-        rule: &TopicRule,
+        (topic, rule): (&Topic, &TopicRule),
+        settled: EventId,
     ) -> Result<(), Interrupted> {
         let history = &*broadcaster.inner.history;
-        let dropped = self.totals.dropped(history, topic, rule, self.settled);
+        let dropped = self.totals.dropped(history, topic, rule, settled);
         let Some(up_to) = dropped.await? else {
             return Ok(());
         };
         let erasure = Erasure {
             topic: topic.clone(),
-            up_to: Some(up_to.min(self.settled)),
+            up_to: Some(up_to.min(settled)),
             scope: EraseScope::Alone,
         };
         for _ in 0..STEPS_PER_TOPIC {

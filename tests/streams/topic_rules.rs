@@ -113,7 +113,15 @@ fn rules_hold_for_what_a_log_on_disk_has_from_before_a_restart() {
 }
 
 pub fn rules_hold_on_every_node(nodes: &[Server]) {
+    let mut live = nodes[1].subscribe("/events?topic=cursors/a");
+    live.until("connected");
     publish(&nodes[0]);
+    // Also of a topic of which nothing is kept, and without a gap.
+    for number in 0..10 {
+        let message = live.next().unwrap();
+        let expected = number.to_string();
+        assert_eq!((&message.name[..], message.data), ("", expected));
+    }
     for node in nodes {
         wait_for_rules(node);
         check_latest(node);

@@ -58,6 +58,26 @@ async fn round(broadcaster: &Broadcaster, keeper: &mut Keeper) {
     assert!(kept.is_ok());
 }
 
+/// Two rounds: what the first one sees, the second one looks at.
+async fn keep_rules(broadcaster: &Broadcaster, keeper: &mut Keeper) {
+    for _ in 0..2 {
+        round(broadcaster, keeper).await;
+    }
+}
+
+#[tokio::test]
+async fn an_event_stays_for_a_round_so_that_every_node_can_offer_it_to_its_subscribers() {
+    let (broadcaster, mut keeper) = start([below("cursors/").events(0)]);
+    publish(&broadcaster, &["cursors/a"], "old").await;
+    round(&broadcaster, &mut keeper).await;
+    publish(&broadcaster, &["cursors/a"], "new").await;
+    assert_eq!(left(&broadcaster).await, ["old", "new"]);
+    round(&broadcaster, &mut keeper).await;
+    assert_eq!(left(&broadcaster).await, ["new"]);
+    round(&broadcaster, &mut keeper).await;
+    assert_eq!(left(&broadcaster).await, [""; 0]);
+}
+
 #[tokio::test]
 async fn of_each_topic_the_newest_events_stay_and_other_topics_keep_theirs() {
     let (broadcaster, mut keeper) =
@@ -67,7 +87,7 @@ async fn of_each_topic_the_newest_events_stay_and_other_topics_keep_theirs() {
             publish(&broadcaster, &[topic], &format!("{topic} {number}")).await;
         }
     }
-    round(&broadcaster, &mut keeper).await;
+    keep_rules(&broadcaster, &mut keeper).await;
     let expected = [
         "orders 0",
         "orders 1",
@@ -82,7 +102,7 @@ async fn of_each_topic_the_newest_events_stay_and_other_topics_keep_theirs() {
     // What changes nothing appends nothing.
     publish(&broadcaster, &["prices/c"], "new").await;
     let head = broadcaster.bounds().head;
-    round(&broadcaster, &mut keeper).await;
+    keep_rules(&broadcaster, &mut keeper).await;
     assert_eq!(broadcaster.bounds().head, head);
     assert_eq!(left(&broadcaster).await.len(), expected.len() + 1);
 }
@@ -92,7 +112,7 @@ async fn an_event_with_another_topic_stays() {
     let (broadcaster, mut keeper) = start([below("a").events(0)]);
     publish(&broadcaster, &["a", "orders"], "both").await;
     publish(&broadcaster, &["a"], "alone").await;
-    round(&broadcaster, &mut keeper).await;
+    keep_rules(&broadcaster, &mut keeper).await;
     assert_eq!(left(&broadcaster).await, ["both"]);
 }
 
@@ -101,12 +121,12 @@ async fn events_that_have_grown_too_old_go_though_nothing_is_published() {
     let (broadcaster, mut keeper) = start([below("a").age(Duration::from_millis(20))]);
     publish(&broadcaster, &["a"], "old").await;
     publish(&broadcaster, &["b"], "other").await;
-    round(&broadcaster, &mut keeper).await;
+    keep_rules(&broadcaster, &mut keeper).await;
     tokio::time::sleep(Duration::from_millis(30)).await;
     publish(&broadcaster, &["a"], "new").await;
     // As if a scan were due.
     keeper.scan.restart();
-    round(&broadcaster, &mut keeper).await;
+    keep_rules(&broadcaster, &mut keeper).await;
     let left = left(&broadcaster).await;
     assert!(!left.contains(&"old".to_owned()), "{left:?}");
     assert!(left.contains(&"other".to_owned()), "{left:?}");
@@ -121,7 +141,7 @@ async fn bytes_bound_each_topic() {
     for _ in 0..40 {
         publish(&broadcaster, &["a"], &data).await;
         publish(&broadcaster, &["b"], &data).await;
-        round(&broadcaster, &mut keeper).await;
+        keep_rules(&broadcaster, &mut keeper).await;
     }
     let a = Selector::topics(&["a"]).unwrap();
     let mut reader = broadcaster
@@ -142,7 +162,7 @@ async fn what_was_there_at_the_start_is_looked_at_too() {
     }
     let rules = TopicRules::new([below("a").events(1)]).unwrap();
     let mut keeper = Keeper::new(&broadcaster.inner, rules);
-    round(&broadcaster, &mut keeper).await;
+    keep_rules(&broadcaster, &mut keeper).await;
     assert_eq!(left(&broadcaster).await, ["2"]);
 }
 
@@ -157,8 +177,8 @@ async fn more_topics_than_one_round_looks_at_follow_in_the_next() {
             publish(&broadcaster, &[topic], "x").await;
         }
     }
-    round(&broadcaster, &mut keeper).await;
+    keep_rules(&broadcaster, &mut keeper).await;
     assert_eq!(left(&broadcaster).await.len(), topics.len() + 1);
-    round(&broadcaster, &mut keeper).await;
+    keep_rules(&broadcaster, &mut keeper).await;
     assert_eq!(left(&broadcaster).await.len(), topics.len());
 }

@@ -15,7 +15,6 @@ const EVENTS_AT_ONCE: usize = 1_024;
 
 /// Topics with new events, in the order in which these came.
 pub(super) struct Waiting {
-    /// Up to where the window was looked at.
     position: LogPosition,
     order: VecDeque<Topic>,
     all: HashSet<Topic>,
@@ -28,6 +27,11 @@ impl Waiting {
             order: VecDeque::new(),
             all: HashSet::new(),
         }
+    }
+
+    /// Up to where the window was looked at.
+    pub(super) fn position(&self) -> LogPosition {
+        self.position
     }
 
     /// Adds the topics of what has come into the window. True if some may be missing.
