@@ -1,4 +1,4 @@
-//! What traced events went through, for whoever records spans.
+//! What happens to traced events: for code that records spans.
 
 use std::{fmt, time::Instant};
 
@@ -8,7 +8,7 @@ use crate::{
     history::Appended,
 };
 
-/// Is told what happens to batches and events that have a [`Traceparent`], and of nothing else. The broadcaster calls
+/// Receives what happens to batches and events that have a [`Traceparent`], and nothing else. The broadcaster calls
 /// it on the threads that publish and walk: it must not wait.
 pub trait TraceObserver: fmt::Debug + Send + Sync {
     /// History has appended a batch, or refused it.
@@ -22,7 +22,7 @@ pub trait TraceObserver: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Append<'a> {
-    /// The span that publishes.
+    /// The span of the publish.
     pub traceparent: &'a Traceparent,
     /// When history was called; it has returned just now.
     pub started: Instant,

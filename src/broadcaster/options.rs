@@ -50,7 +50,7 @@ pub struct Options {
     /// Whether it is kept who is at the other end of each stream, for
     /// [`Broadcaster::connections`](super::Broadcaster::connections): some 90 bytes for each; not unless set.
     pub connections: bool,
-    /// Is told what happens to traced events; nobody unless set.
+    /// Receives what happens to traced events; none unless set.
     pub observer: Option<Arc<dyn TraceObserver>>,
     /// What is kept of which topics; no rules unless set. All nodes that share a log have to be given the same.
     pub topic_rules: TopicRules,

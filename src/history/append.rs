@@ -49,7 +49,7 @@ pub struct Batch {
     pub retain: Vec<Retain>,
     /// What has to hold, or nothing is written.
     pub preconditions: Vec<Precondition>,
-    /// The span that publishes, which [`Options::observer`](crate::Options::observer) is told of. Histories ignore it.
+    /// The span of the publish, which is passed to [`Options::observer`](crate::Options::observer). Histories ignore it.
     pub traceparent: Option<Box<Traceparent>>,
 }
 

@@ -153,7 +153,7 @@ impl Said {
                 up_to.get(topic).is_some_and(|up_to| id <= up_to)
             };
             if is_up_to(&self.erased) {
-                assert!(!left.contains_key(id), "{id} of {topic} is there again");
+                assert!(!left.contains_key(id), "{id} of {topic} has come back");
             } else if !is_up_to(&self.erasing) && *id > floor {
                 assert!(left.contains_key(id), "{id} of {topic} is lost");
             }

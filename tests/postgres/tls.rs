@@ -50,7 +50,7 @@ fn postgres_is_reached_over_tls_where_its_certificate_is_trusted_and_nowhere_els
         });
         assert_eq!(history_of(&distrusting), "unavailable");
     }
-    // As with other clients: encrypted where it can be, whoever the server is.
+    // As with other clients: encrypted if the server can, without a check of its certificate.
     let preferring = node(&server, "", None);
     wait_until("it is reached", || history_of(&preferring) == "ok");
 }

@@ -22,7 +22,9 @@ fn a_node_that_was_away_while_events_were_erased_has_their_places_in_its_window_
     let seen = here.publish("a", "seen");
     wait_until("it has seen one", || far.head() == seen);
     proxy.set(Way::Cut);
-    wait_until("it is away", || far.history.health().is_err());
+    wait_until("its history is unavailable", || {
+        far.history.health().is_err()
+    });
     here.publish("b", "kept");
     let last = here.publish("a", "not seen");
     assert_eq!(here.erase("a"), 2);
@@ -171,7 +173,7 @@ fn what_was_erased_stays_erased_when_redis_is_killed() {
         }
         redis.kill();
         assert!(node.try_erase("a").is_err());
-        wait_until("history is away", || node.history.health().is_err());
+        wait_until("history is unavailable", || node.history.health().is_err());
         redis.run();
         node.wait_for_health();
         let started = Node::start(redis.address(), 10_000, 64);

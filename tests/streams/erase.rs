@@ -1,4 +1,4 @@
-//! Erased topics: their events are gone, and only who lacks them is told.
+//! Erased topics: their events are gone, and a client gets a gap only if it lacks some of them.
 
 use serde_json::json;
 

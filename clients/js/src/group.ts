@@ -132,7 +132,7 @@ export function createGroup(groups: Set<Group>, questions: Map<number, Post>, ke
     report(link, 'open');
     // Documents are sent whole each time.
     if (link._isFresh ||= !isOfEvents) attachAll(link);
-    // A stream that begins later brings last events to whoever comes later.
+    // Subscriptions that are added later get the last events from a new stream.
     if (isOfEvents && link._latest![0]) link._isFresh = false;
   };
 

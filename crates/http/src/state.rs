@@ -119,8 +119,8 @@ impl AppState {
         Self { uploads, ..self }
     }
 
-    /// Sets who records spans of publishes. Beside it, [`Options::observer`](sse_broadcaster::Options::observer) is told
-    /// what follows.
+    /// Sets what records the span of each publish. [`Options::observer`](sse_broadcaster::Options::observer) receives what
+    /// follows.
     #[must_use]
     pub fn tracer(self, tracer: Arc<dyn PublishTracer>) -> Self {
         let tracer = Some(tracer);

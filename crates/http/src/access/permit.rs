@@ -117,8 +117,9 @@ impl Permit {
 }
 
 impl Permit {
-    /// Checks that the events of this topic may be erased: by whoever may publish without a grant, and by a grant to
-    /// publish to every topic. A user that may publish to a topic must not erase what others have published.
+    /// Checks that the client may erase the events of this topic: clients that may publish without a grant may, and
+    /// clients whose grant is to publish to every topic. A user that may publish to one topic must not erase what others
+    /// have published there.
     ///
     /// # Errors
     /// As [`check`](Self::check); 403 `erase_not_granted`.
