@@ -19,6 +19,7 @@ COPY crates/postgres/Cargo.toml crates/postgres/
 COPY crates/presence/Cargo.toml crates/presence/
 COPY crates/mercure/Cargo.toml crates/mercure/
 COPY crates/redis/Cargo.toml crates/redis/
+COPY crates/remote/Cargo.toml crates/remote/
 COPY crates/server/Cargo.toml crates/server/
 COPY crates/signals/Cargo.toml crates/signals/
 RUN mkdir -p src examples/support \

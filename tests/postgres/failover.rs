@@ -152,7 +152,7 @@ fn moves_first(is_tail: bool) {
             );
         }
     }
-    assert_eq!(history_of(&node), "ok");
+    wait_until("it is connected", || history_of(&node) == "ok");
 }
 
 #[test]

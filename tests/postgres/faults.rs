@@ -156,7 +156,7 @@ fn a_limit_of_connections_is_reported_and_lasts_no_longer_than_it_is_reached() {
         Server::spawn(command)
     };
     let first = start();
-    assert_eq!(history_of(&first), "ok");
+    wait_until("it is connected", || history_of(&first) == "ok");
     let mut others: Vec<_> = (0..2).map(|_| start()).collect();
     let is_short = |node: &mut Server| node.log().contains("53300");
     wait_until("one says that there are no more", || {

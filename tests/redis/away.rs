@@ -119,7 +119,7 @@ fn a_password_is_used_and_never_shown() {
         .arg("--redis-url")
         .arg(format!("redis://:secret@{}/3", redis.address()));
     let mut node = crate::support::Server::spawn(command);
-    assert_eq!(history_of(&node), "ok");
+    wait_until("it is connected", || history_of(&node) == "ok");
     node.publish("t", "x");
     assert!(node.log().contains("/3 (prefix"), "{}", node.log());
     let mut wrong = crate::redis::nodes::node(redis.address(), &[]);

@@ -49,7 +49,7 @@ fn where_only_the_tail_moves_to_a_promoted_replica_appends_move_with_it() {
             );
         }
     }
-    assert_eq!(history_of(&node), "ok");
+    wait_until("it is connected", || history_of(&node) == "ok");
 }
 
 #[test]

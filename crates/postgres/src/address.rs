@@ -90,7 +90,10 @@ impl Address {
     }
 
     /// A connection to a primary, with the tables there and the statements prepared. Notifications go to `listener`.
-    pub(super) async fn connect(&self, listener: Option<Listener>) -> Result<Connection, PgError> {
+    pub(super) async fn connect_with(
+        &self,
+        listener: Option<Listener>,
+    ) -> Result<Connection, PgError> {
         let mut client = within(self.timeout, self.open(listener)).await?;
         let prepared = async {
             // So much less than a reply may take that the end of each statement is known.
@@ -114,7 +117,10 @@ impl Address {
         })
     }
 
-    async fn open(&self, listener: Option<Listener>) -> Result<tokio_postgres::Client, PgError> {
+    pub(super) async fn open(
+        &self,
+        listener: Option<Listener>,
+    ) -> Result<tokio_postgres::Client, PgError> {
         if let Some(tls) = &self.tls {
             let (client, connection) = self.config.connect(tls.clone()).await?;
             tokio::spawn(drive(connection, listener));
@@ -123,15 +129,6 @@ impl Address {
         let (client, connection) = self.config.connect(NoTls).await?;
         tokio::spawn(drive(connection, listener));
         Ok(client)
-    }
-
-    /// The primary that a new connection leads to, if there is one.
-    pub(super) async fn leads_to(&self) -> Option<Server> {
-        let opened = async {
-            let client = self.open(None).await?;
-            Server::of(&client).await
-        };
-        within(self.timeout, opened).await.ok()
     }
 }
 

@@ -16,15 +16,15 @@ use tokio::{
 
 use super::{
     call::{MAX_KEY_BYTES, Outcome, call},
-    connection::{Connection, Server},
+    connection::Server,
     shared::Shared,
     upkeep,
 };
 use sse_broadcaster::{
-    event::{Event, EventId},
+    event::Event,
     history::{AppendError, Appended, Batch, ReservationGuard},
-    internal::Followed,
 };
+use sse_broadcaster_remote::Landed;
 
 /// How long an append may take, whatever becomes of it.
 /// Most appends that wait to be sent.
@@ -64,61 +64,14 @@ impl Publisher {
     }
 
     /// Acknowledges what was stored.
-    async fn settle(self, shared: &Shared, at: Landed, outcome: Outcome) {
+    async fn settle(self, shared: &Shared, at: Landed<Server>, outcome: Outcome) {
         let (ids, last, stored) = match outcome {
             Outcome::Kept { ids, last, stored } => (ids, last, stored),
             Outcome::Refused(why) => return drop(self.response.send(Err(why))),
         };
         shared.stats.committed.add(stored);
-        let acknowledged = at.acknowledge(shared, last, self.reserved).await;
+        let acknowledged = shared.acknowledge(at, last, self.reserved).await;
         let _ = self.response.send(acknowledged.map(|()| Appended { ids }));
-    }
-}
-
-/// Where a call was carried out.
-#[derive(Clone, Copy)]
-pub(super) struct Landed {
-    epoch: u64,
-    server: Server,
-    deadline: tokio::time::Instant,
-}
-
-impl Landed {
-    pub(super) fn now(shared: &Shared, epoch: u64, connection: &Connection) -> Self {
-        Self {
-            epoch,
-            server: connection.server,
-            deadline: tokio::time::Instant::now() + shared.address.timeout / 2,
-        }
-    }
-
-    /// Acknowledges what was stored up to this id, if the tail follows where; where it does not yet, waits for it until
-    /// the deadline.
-    pub(super) async fn acknowledge(
-        self,
-        shared: &Shared,
-        last: Option<EventId>,
-        mut reserved: ReservationGuard,
-    ) -> Result<(), AppendError> {
-        loop {
-            let polled = shared.polled.notified();
-            tokio::pin!(polled);
-            polled.as_mut().enable();
-            match shared
-                .reservations
-                .acknowledge(self.epoch, self.server, last, reserved)
-            {
-                Ok(()) => return Ok(()),
-                Err(again) => reserved = again,
-            }
-            let is_elsewhere = |followed: Followed<Server>| followed.server != self.server;
-            if shared.reservations.followed().is_some_and(is_elsewhere)
-                || timeout_at(self.deadline, polled).await.is_err()
-            {
-                let why = "another server has taken over meanwhile";
-                return Err(outcome_unknown(shared, why));
-            }
-        }
     }
 }
 
@@ -173,7 +126,7 @@ pub(super) async fn append(
             let why = format!("it has not responded for {:?}", shared.address.timeout);
             Err(AppendError::Unavailable(shared.unavailable_for(why)))
         }
-        Err(_) => Err(outcome_unknown(shared, "the reply is late")),
+        Err(_) => Err(shared.outcome_unknown("the reply is late")),
     }
 }
 
@@ -181,10 +134,6 @@ pub(super) async fn append(
 fn long_key(batch: &Batch) -> Option<usize> {
     let lengths = batch.retain.iter().map(|retain| retain.key.len());
     lengths.max().filter(|length| *length > MAX_KEY_BYTES)
-}
-
-fn outcome_unknown(shared: &Shared, why: &str) -> AppendError {
-    AppendError::OutcomeUnknown(shared.unavailable_for(why))
 }
 
 /// Sends what is queued until the queue is closed, and keeps up the log in between.
@@ -258,7 +207,7 @@ async fn send(shared: Arc<Shared>, jobs: Vec<Job>, permit: OwnedSemaphorePermit)
     shared.failed(called.as_ref().err().map(|failure| failure.why().clone()));
     match called {
         Ok((epoch, outcomes)) => {
-            let at = Landed::now(&shared, epoch, &connection);
+            let at = Landed::now(epoch, connection.server, shared.address.timeout / 2);
             for (publisher, outcome) in publishers.into_iter().zip(outcomes) {
                 publisher.settle(&shared, at, outcome).await;
             }

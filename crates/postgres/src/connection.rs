@@ -1,4 +1,4 @@
-//! Connections that are made anew where they break, and the server that each leads to.
+//! Connections, and the server that each leads to.
 
 use std::{
     fmt,
@@ -6,19 +6,21 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::Mutex;
-use sse_broadcaster::internal::Backoff;
+use futures_util::future::{BoxFuture, FutureExt as _};
+use sse_broadcaster_remote::{Connected, Database};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::Notify,
-    time::{sleep, timeout},
+    time::timeout,
 };
 use tokio_postgres::{AsyncMessage, Client, Socket};
 
-use super::{address::Address, error::PgError, shared::Shared, statements::Statements};
+use super::{
+    address::Address,
+    error::{PgError, within},
+    shared::Shared,
+    statements::Statements,
+};
 
-/// How often an idle connection is checked for a response.
-const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// How many handles of its client an idle connection has: the shared one, and that of the task that watches it.
 const IDLE_HANDLES: usize = 2;
 
@@ -103,70 +105,51 @@ pub(super) struct Connection {
     pub(super) server: Server,
 }
 
-/// A connection that many share, kept up by [`SharedConnection::keep`]. Whoever finds it down does not wait.
-#[derive(Default)]
-pub(super) struct SharedConnection {
-    connection: Mutex<Option<Connection>>,
-    broken: Notify,
-    pub(super) up: Notify,
-    /// Somebody else has reached PostgreSQL, so that it is worth a try at once.
-    hint: Notify,
+impl Connected for Connection {
+    type Server = Server;
+
+    fn number(&self) -> u64 {
+        self.number
+    }
+
+    fn server(&self) -> Server {
+        self.server
+    }
 }
 
-impl SharedConnection {
-    pub(super) fn get(&self) -> Option<Connection> {
-        self.connection.lock().clone()
+impl Database for Address {
+    type Connection = Connection;
+    type Error = PgError;
+
+    fn timeout(&self) -> Duration {
+        self.timeout
     }
 
-    /// This one is of no use any more; a later one stays.
-    pub(super) fn drop_broken(&self, broken: &Connection) {
-        let mut connection = self.connection.lock();
-        let is_this = |c: &Connection| c.number == broken.number;
-        if connection.as_ref().is_some_and(is_this) {
-            *connection = None;
-            self.broken.notify_one();
-        }
+    fn connect(&self) -> BoxFuture<'_, Result<Connection, PgError>> {
+        self.connect_with(None).boxed()
     }
 
-    pub(super) fn try_now(&self) {
-        // Also for who is about to wait.
-        self.hint.notify_one();
-    }
-
-    /// Never ends.
-    pub(super) async fn keep(self: Arc<Self>, address: Address) {
-        let mut backoff = Backoff::default();
-        loop {
-            let connected = tokio::select! {
-                connected = address.connect(None) => connected,
-                // What is under way may be waiting for a reply that was lost.
-                () = self.hint.notified() => continue,
-            };
-            if let Ok(mine) = connected {
-                backoff.reset();
-                *self.connection.lock() = Some(mine.clone());
-                self.up.notify_waiters();
-                self.watch(mine, address.timeout).await;
-            }
-            let _ = timeout(backoff.next_wait(), self.hint.notified()).await;
-        }
-    }
-
-    /// Until it is broken.
-    async fn watch(&self, mine: Connection, reply_within: Duration) {
-        loop {
-            tokio::select! {
-                () = self.broken.notified() => return,
-                () = sleep(PROBE_EVERY) => {}
-            }
+    fn probe<'a>(&'a self, connection: &'a Connection) -> BoxFuture<'a, bool> {
+        async {
+            let client = &connection.client;
             // A statement that runs is bounded itself, and so is the wait for its reply.
-            if Arc::strong_count(&mine.client) > IDLE_HANDLES && !mine.client.is_closed() {
-                continue;
+            if Arc::strong_count(client) > IDLE_HANDLES && !client.is_closed() {
+                return true;
             }
-            let probed = timeout(reply_within, mine.client.check_connection()).await;
-            if !matches!(probed, Ok(Ok(()))) {
-                self.drop_broken(&mine);
-            }
+            let probed = timeout(self.timeout, client.check_connection()).await;
+            matches!(probed, Ok(Ok(())))
         }
+        .boxed()
+    }
+
+    fn leads_to(&self) -> BoxFuture<'_, Option<Server>> {
+        async {
+            let opened = async {
+                let client = self.open(None).await?;
+                Server::of(&client).await
+            };
+            within(self.timeout, opened).await.ok()
+        }
+        .boxed()
     }
 }

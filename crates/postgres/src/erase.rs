@@ -12,7 +12,6 @@ use tokio::{
 use tokio_postgres::Row;
 
 use super::{
-    append::Landed,
     call::{in_epoch, limits},
     connection::Connection,
     error::PgError,
@@ -25,6 +24,7 @@ use sse_broadcaster::{
         AppendError, EraseScope, Erased, Erasure, MAX_ERASED_AT_ONCE, ReservationGuard, Unavailable,
     },
 };
+use sse_broadcaster_remote::Landed;
 
 /// About how many bytes, by their cost, one transaction erases, while which nobody appends.
 const MOST_BYTES: i64 = 32 << 20;
@@ -87,8 +87,8 @@ async fn run(
             shared.stats.commit_latency.observe(began.elapsed());
             shared.stats.commits.add(1);
             shared.stats.committed.add(1);
-            let landed = Landed::now(shared, epoch, &connection);
-            landed.acknowledge(shared, Some(id), reserved).await?;
+            let landed = Landed::now(epoch, connection.server, shared.address.timeout / 2);
+            shared.acknowledge(landed, Some(id), reserved).await?;
             return Ok(step.erased);
         }
         match step.looked_to {

@@ -31,7 +31,6 @@ mod fill;
 mod options;
 mod poll;
 mod read;
-mod routing;
 mod rows;
 mod schema;
 mod settings;
@@ -48,18 +47,17 @@ use parking_lot::Mutex;
 use tokio::{
     sync::{Semaphore, mpsc},
     task::JoinHandle,
-    time::timeout,
 };
 
 use address::Address;
 use append::Job;
-use connection::SharedConnection;
 use shared::Shared;
 use sse_broadcaster::event::{EventId, Selector};
 use sse_broadcaster::history::{
     AppendError, Appended, Batch, Bounds, Chunk, Erased, Erasure, From, History, Limit, NameKind,
     NameRange, Names, ReservationGuard, RetainedAt, Stats, Unavailable, Window,
 };
+use sse_broadcaster_remote::SharedConnection;
 use tail::Tail;
 
 pub use address::BadUrl;
@@ -112,12 +110,13 @@ impl Postgres {
         let window = Window::new(window, 0, EventId::new(0, 0)).aged_elsewhere();
         let shared = Arc::new(Shared::new(address, retention, window));
         let (queue, jobs) = mpsc::channel(append::MAX_WAITING);
-        let keep = |connection: &Arc<SharedConnection>| {
+        let keep = |connection: &Arc<SharedConnection<Address>>| {
             let connection = Arc::clone(connection);
             tokio::spawn(connection.keep(shared.address.clone()))
         };
         let mut tasks = vec![keep(&shared.appends), keep(&shared.reads)];
-        tasks.push(tokio::spawn(Arc::clone(&shared).watch_address()));
+        let watched = Arc::clone(&shared);
+        tasks.push(tokio::spawn(async move { watched.watch_address().await }));
         tasks.push(tokio::spawn(Tail::new(Arc::clone(&shared)).follow()));
         let sender = tokio::spawn(append::send_all(Arc::clone(&shared), jobs));
         Ok(Self {
@@ -132,18 +131,7 @@ impl Postgres {
     /// Waits until the log was reached or a first try has failed, but no longer than this. What is
     /// served from then on begins with a full window.
     pub async fn tried(&self, within: Duration) {
-        let tried = async {
-            loop {
-                let polled = self.shared.polled.notified();
-                tokio::pin!(polled);
-                polled.as_mut().enable();
-                if self.shared.has_tried() {
-                    return;
-                }
-                polled.await;
-            }
-        };
-        let _ = timeout(within, tried).await;
+        self.shared.tried(within).await;
     }
 
     /// A key that all nodes share, beside the log: the one that is kept, or `new`, which is kept then. Dropping the

@@ -7,9 +7,9 @@ use super::{
     epoch::seen_of,
     error::PgError,
     rows::{Entry, entries, get, get_id, get_optional_id, id, signed},
-    shared::LogBounds,
 };
 use sse_broadcaster::event::EventId;
+use sse_broadcaster_remote::LogBounds;
 
 /// How far the tail has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -66,7 +66,7 @@ impl Tail {
     ) -> Result<std::convert::Infallible, PgError> {
         let listener = Some(Arc::downgrade(&self.shared));
         let address = &self.shared.address;
-        let connection = address.connect(listener).await?;
+        let connection = address.connect_with(listener).await?;
         let schema = &address.schema;
         let (log, outbox) = (schema.channel(LOG), schema.channel(OUTBOX));
         let listen = format!("LISTEN {log}; LISTEN {outbox}");

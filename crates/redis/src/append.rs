@@ -15,8 +15,8 @@ use tokio::{
 };
 
 use super::{
-    acknowledge::{Landed, acknowledge, outcome_unknown},
     call::{self, Outcome, call, decode},
+    connection::Server,
     entry::Unexpected,
     shared::Shared,
 };
@@ -24,6 +24,7 @@ use sse_broadcaster::{
     event::Event,
     history::{AppendError, Appended, Batch, ReservationGuard},
 };
+use sse_broadcaster_remote::Landed;
 
 /// Most appends that wait to be sent.
 pub(super) const MAX_WAITING: usize = 8_192;
@@ -64,7 +65,12 @@ impl Publisher {
     }
 
     /// Acknowledges what was stored.
-    async fn settle(self, shared: &Shared, at: Landed, outcome: Result<Outcome, Unexpected>) {
+    async fn settle(
+        self,
+        shared: &Shared,
+        at: Landed<Server>,
+        outcome: Result<Outcome, Unexpected>,
+    ) {
         let (ids, last, stored) = match outcome {
             Ok(Outcome::Kept(ids, last, stored)) => (ids, last, stored),
             Ok(Outcome::Refused(why)) => return self.respond(Err(why)),
@@ -74,7 +80,7 @@ impl Publisher {
             }
         };
         shared.stats.committed.add(stored);
-        let acknowledged = acknowledge(shared, at, last, self.reserved).await;
+        let acknowledged = shared.acknowledge(at, last, self.reserved).await;
         let _ = self.response.send(acknowledged.map(|()| Appended { ids }));
     }
 }
@@ -133,7 +139,7 @@ pub(super) async fn append(
             let why = format!("it has not responded for {:?}", shared.address.timeout);
             Err(AppendError::Unavailable(shared.unavailable_for(why)))
         }
-        Err(_) => Err(outcome_unknown(shared, "the reply is late")),
+        Err(_) => Err(shared.outcome_unknown("the reply is late")),
     }
 }
 
@@ -210,7 +216,7 @@ async fn send(shared: Arc<Shared>, jobs: Vec<Job>, permit: OwnedSemaphorePermit)
     shared.failed(called.as_ref().err().map(|failure| failure.why().clone()));
     match called {
         Ok((epoch, replies)) => {
-            let at = Landed::now(&shared, epoch, connection.server);
+            let at = Landed::now(epoch, connection.server, shared.address.timeout);
             let mut replies = replies.into_iter();
             for publisher in publishers {
                 let outcome = replies.next().ok_or(Unexpected).and_then(decode);

@@ -1,4 +1,4 @@
-//! Where Redis is, and connections to it that are made anew where they break.
+//! Where Redis is, and connections to it.
 
 use std::{
     fmt,
@@ -12,17 +12,11 @@ use std::{
 use ::redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, RedisError, aio::MultiplexedConnection,
 };
-use tokio::{
-    sync::Notify,
-    time::{sleep, timeout},
-};
+use futures_util::future::{BoxFuture, FutureExt as _};
+use tokio::time::timeout;
 
 use super::{refusal, script};
-use parking_lot::Mutex;
-use sse_broadcaster::internal::Backoff;
-
-/// How often an idle connection is checked for a response.
-const PROBE_EVERY: Duration = Duration::from_secs(1);
+use sse_broadcaster_remote::{Connected, Database};
 
 /// The URL or the prefix of Redis cannot be used. It has no source, since that may repeat the password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -91,7 +85,10 @@ impl Address {
         })
     }
 
-    pub(super) async fn connect(&self, reply_within: Duration) -> Result<Connection, RedisError> {
+    pub(super) async fn connect_with(
+        &self,
+        reply_within: Duration,
+    ) -> Result<Connection, RedisError> {
         let connecting = async {
             let mut connected = self.open(reply_within).await?;
             script::load_all(&mut connected.multiplexed).await?;
@@ -118,12 +115,6 @@ impl Address {
             server,
         })
     }
-
-    /// The primary that a new connection leads to, if there is one.
-    pub(super) async fn leads_to(&self) -> Option<Server> {
-        let opened = timeout(self.timeout, self.open(self.timeout)).await;
-        Some(opened.ok()?.ok()?.server)
-    }
 }
 
 /// Which server this is. A replica is refused: it takes no events, and those that it has may lag.
@@ -146,16 +137,6 @@ impl fmt::Display for Address {
     }
 }
 
-/// A connection that many share, kept up by [`SharedConnection::keep`]. Whoever finds it down does not wait.
-#[derive(Default)]
-pub(super) struct SharedConnection {
-    connection: Mutex<Option<Connection>>,
-    broken: Notify,
-    pub(super) up: Notify,
-    /// Somebody else has reached Redis, so that it is worth a try at once.
-    hint: Notify,
-}
-
 #[derive(Clone)]
 pub(super) struct Connection {
     pub(super) multiplexed: MultiplexedConnection,
@@ -164,62 +145,44 @@ pub(super) struct Connection {
     pub(super) server: Server,
 }
 
-impl SharedConnection {
-    pub(super) fn get(&self) -> Option<Connection> {
-        self.connection.lock().clone()
+impl Connected for Connection {
+    type Server = Server;
+
+    fn number(&self) -> u64 {
+        self.number
     }
 
-    /// This one is of no use any more; a later one stays.
-    pub(super) fn drop_broken(&self, broken: &Connection) {
-        let mut connection = self.connection.lock();
-        if connection
-            .as_ref()
-            .is_some_and(|c| c.number == broken.number)
-        {
-            *connection = None;
-            self.broken.notify_one();
-        }
+    fn server(&self) -> Server {
+        self.server
+    }
+}
+
+impl Database for Address {
+    type Connection = Connection;
+    type Error = RedisError;
+
+    fn timeout(&self) -> Duration {
+        self.timeout
     }
 
-    pub(super) fn try_now(&self) {
-        // Also for who is about to wait.
-        self.hint.notify_one();
+    fn connect(&self) -> BoxFuture<'_, Result<Connection, RedisError>> {
+        self.connect_with(self.timeout).boxed()
     }
 
-    /// Never ends.
-    pub async fn keep(self: Arc<Self>, address: Address) {
-        let mut backoff = Backoff::default();
-        loop {
-            let connected = tokio::select! {
-                connected = address.connect(address.timeout) => connected,
-                // What is under way may be waiting for a reply that was lost.
-                () = self.hint.notified() => continue,
-            };
-            if let Ok(mine) = connected {
-                backoff.reset();
-                *self.connection.lock() = Some(mine.clone());
-                self.up.notify_waiters();
-                self.watch(mine).await;
-            }
-            let _ = timeout(backoff.next_wait(), self.hint.notified()).await;
-        }
-    }
-
-    /// Until it is broken.
-    async fn watch(&self, mut mine: Connection) {
-        loop {
-            tokio::select! {
-                () = self.broken.notified() => return,
-                () = sleep(PROBE_EVERY) => {}
-            }
+    fn probe<'a>(&'a self, connection: &'a Connection) -> BoxFuture<'a, bool> {
+        let mut multiplexed = connection.multiplexed.clone();
+        async move {
             let probe = ::redis::cmd("PING");
-            if probe
-                .query_async::<()>(&mut mine.multiplexed)
-                .await
-                .is_err()
-            {
-                self.drop_broken(&mine);
-            }
+            probe.query_async::<()>(&mut multiplexed).await.is_ok()
         }
+        .boxed()
+    }
+
+    fn leads_to(&self) -> BoxFuture<'_, Option<Server>> {
+        async {
+            let opened = timeout(self.timeout, self.open(self.timeout)).await;
+            Some(opened.ok()?.ok()?.server)
+        }
+        .boxed()
     }
 }

@@ -5,7 +5,6 @@ use ::redis::{Cmd, Value};
 use tokio::{sync::Semaphore, time::timeout};
 
 use super::{
-    acknowledge::{Landed, acknowledge},
     call::{call, command},
     connection::Server,
     entry::{self, Unexpected},
@@ -18,6 +17,7 @@ use sse_broadcaster::{
         AppendError, EraseScope, Erased, Erasure, MAX_ERASED_AT_ONCE, ReservationGuard, Unavailable,
     },
 };
+use sse_broadcaster_remote::Landed;
 
 /// Stands for the id that the script finds, in the event that tells of an erasure.
 const LAST: EventId = EventId::new(0, 0);
@@ -57,14 +57,14 @@ pub(super) async fn erase(
         let called = called.await;
         shared.failed(called.as_ref().err().map(|failure| failure.why().clone()));
         let (epoch, reply) = called?;
-        let at = Landed::now(shared, epoch, connection.server);
+        let at = Landed::now(epoch, connection.server, shared.address.timeout);
         let step = decode(reply);
         match step.map_err(|error| AppendError::OutcomeUnknown(shared.unavailable_by(error)))? {
             Step::Looked(to) => from = format!("({to}"),
             Step::Erased(erased, None) => return Ok(erased),
             Step::Erased(erased, last) => {
                 shared.stats.committed.add(1);
-                acknowledge(shared, at, last, reserved).await?;
+                shared.acknowledge(at, last, reserved).await?;
                 return Ok(erased);
             }
         }

@@ -18,7 +18,6 @@
 
 #![deny(missing_docs)]
 
-mod acknowledge;
 mod append;
 mod behind;
 mod call;
@@ -40,7 +39,6 @@ mod position_key;
 mod presence;
 mod read;
 mod refusal;
-mod routing;
 mod script;
 mod settings;
 mod shared;
@@ -53,7 +51,6 @@ use futures_util::future::{BoxFuture, FutureExt};
 use tokio::{
     sync::{Semaphore, mpsc},
     task::JoinHandle,
-    time::timeout,
 };
 
 use append::Job;
@@ -66,6 +63,7 @@ use sse_broadcaster::history::{
     AppendError, Appended, Batch, Bounds, Chunk, Erased, Erasure, From, History, Limit, NameKind,
     NameRange, Names, ReservationGuard, RetainedAt, Stats, Unavailable, Window,
 };
+use sse_broadcaster_remote::SharedConnection;
 use tail::Tail;
 
 pub use connection::BadUrl;
@@ -124,11 +122,12 @@ impl Redis {
         let keys = Keys::new(&prefix);
         let shared = Arc::new(Shared::new(address, keys, retention, window));
         let (queue, jobs) = mpsc::channel(append::MAX_WAITING);
-        let keep = |connection: &Arc<connection::SharedConnection>| {
+        let keep = |connection: &Arc<SharedConnection<Address>>| {
             tokio::spawn(Arc::clone(connection).keep(shared.address.clone()))
         };
         let mut tasks = vec![keep(&shared.appends), keep(&shared.reads)];
-        tasks.push(tokio::spawn(Arc::clone(&shared).watch_address()));
+        let watched = Arc::clone(&shared);
+        tasks.push(tokio::spawn(async move { watched.watch_address().await }));
         tasks.push(tokio::spawn(Tail::new(Arc::clone(&shared)).follow()));
         let sender = tokio::spawn(append::send_all(Arc::clone(&shared), jobs));
         Ok(Self {
@@ -143,18 +142,7 @@ impl Redis {
     /// Waits until the log was reached or a first try has failed, but no longer than this. What is
     /// served from then on begins with a full window.
     pub async fn tried(&self, within: Duration) {
-        let tried = async {
-            loop {
-                let polled = self.shared.polled.notified();
-                tokio::pin!(polled);
-                polled.as_mut().enable();
-                if self.shared.has_tried() {
-                    return;
-                }
-                polled.await;
-            }
-        };
-        let _ = timeout(within, tried).await;
+        self.shared.tried(within).await;
     }
 
     /// A key that all nodes share, beside the log: the one in Redis, or `new`, which is kept then. It is lost with the

@@ -7,9 +7,10 @@ use super::{
     connection::Server,
     entry::{self, Entry, Unexpected},
     script,
-    shared::{LogBounds, Shared},
+    shared::Shared,
 };
 use sse_broadcaster::event::EventId;
+use sse_broadcaster_remote::LogBounds;
 
 /// What is known of the log beside its entries, as the scripts keep it.
 const FIELDS: [&str; 9] = [

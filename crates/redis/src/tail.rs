@@ -68,7 +68,7 @@ impl Tail {
         backoff: &mut Backoff,
     ) -> Result<std::convert::Infallible, RedisError> {
         let address = &self.shared.address;
-        let connected = address.connect(BLOCK + address.timeout).await?;
+        let connected = address.connect_with(BLOCK + address.timeout).await?;
         let mut connection = connected.multiplexed;
         (self.server, self.number) = (connected.server, connected.number);
         self.step = FIRST_ENTRIES;

@@ -1,31 +1,28 @@
 //! Which connection is used: one that leads to the server that the tail follows.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use tokio::time::{sleep, timeout};
 
-use super::{
-    connection::{Connection, Server, SharedConnection},
-    shared::Shared,
-};
+use super::{Connected, Database, RemoteLog, ServerOf, SharedConnection};
 use sse_broadcaster::{history::Unavailable, internal::Followed};
 
 /// How often it is checked whether the address leads to another server.
 const CHECK_ADDRESS_EVERY: Duration = Duration::from_secs(5);
 
-impl Shared {
+impl<D: Database> RemoteLog<D> {
     /// This connection, to the server that the tail follows. While the tail has one, waits for it, less than a publisher
     /// waits for its response.
-    pub(super) async fn connection(
+    ///
+    /// # Errors
+    /// That no such connection came up by then, or why the database cannot be reached.
+    pub async fn connection(
         &self,
-        shared: &SharedConnection,
-    ) -> Result<Connection, Unavailable> {
+        shared: &SharedConnection<D>,
+    ) -> Result<D::Connection, Unavailable> {
         let found = match self.usable(shared) {
             None if self.follows() => {
-                timeout(self.address.timeout * 9 / 10, self.come_to_usable(shared))
+                timeout(self.address.timeout() * 9 / 10, self.come_to_usable(shared))
                     .await
                     .ok()
             }
@@ -34,7 +31,7 @@ impl Shared {
         found.ok_or_else(|| self.unavailable())
     }
 
-    async fn come_to_usable(&self, shared: &SharedConnection) -> Connection {
+    async fn come_to_usable(&self, shared: &SharedConnection<D>) -> D::Connection {
         loop {
             let (up, polled) = (shared.up.notified(), self.polled.notified());
             tokio::pin!(up, polled);
@@ -52,13 +49,13 @@ impl Shared {
 
     /// This connection, if it leads to the server that the tail follows. Where it does not, the
     /// older of the two connections is dropped: the address has led elsewhere since.
-    pub(super) fn usable(&self, shared: &SharedConnection) -> Option<Connection> {
+    pub fn usable(&self, shared: &SharedConnection<D>) -> Option<D::Connection> {
         let connection = shared.get()?;
         let followed = self.reservations.last_followed()?;
-        if connection.server == followed.server {
+        if connection.server() == followed.server {
             return Some(connection);
         }
-        if connection.number < followed.connection {
+        if connection.number() < followed.connection {
             shared.drop_broken(&connection);
         } else {
             self.leave(followed);
@@ -67,7 +64,7 @@ impl Shared {
     }
 
     /// Has the tail follow what the address leads to now.
-    pub(super) fn leave(&self, followed: Followed<Server>) {
+    pub fn leave(&self, followed: Followed<ServerOf<D>>) {
         let left = self
             .left
             .fetch_max(followed.connection + 1, Ordering::AcqRel);
@@ -78,7 +75,7 @@ impl Shared {
 
     /// Leaves a server that its open connections go on being served by, though the address leads to
     /// another one. Never ends.
-    pub(super) async fn watch_address(self: Arc<Self>) {
+    pub async fn watch_address(&self) {
         loop {
             sleep(CHECK_ADDRESS_EVERY).await;
             let Some(followed) = self.reservations.followed() else {
@@ -92,7 +89,7 @@ impl Shared {
     }
 
     /// Until the tail is to leave the connection of this number.
-    pub(super) async fn has_left(&self, connection: u64) {
+    pub async fn has_left(&self, connection: u64) {
         while self.left.load(Ordering::Acquire) <= connection {
             self.leave.notified().await;
         }
