@@ -54,7 +54,8 @@ if (process.argv.includes('--check')) {
   });
   execFileSync(here('node_modules/.bin/tsc'), ['--project', here('tsconfig.json')], { stdio: 'inherit' });
   const text = await embedded();
-  await writeFile(EMBEDDED, text);
+  // Written anew it would have Cargo build the server again.
+  if (text !== await readFile(EMBEDDED, 'utf8')) await writeFile(EMBEDDED, text);
   await writeFile(here('dist/client.js'), text);
   for (const licence of ['LICENSE-MIT', 'LICENSE-APACHE']) await copyFile(here(`../../${licence}`), here(licence));
 }
