@@ -35,7 +35,7 @@ function keepsItsPromises(way) {
     outlivesCuts(t, open, way));
 
   it('sees the end that the server makes of a stream as a cut, after a new retry', TEST, async (t) => {
-    const server = await Server.start(t, { args: ['--drain-delay', '0s', '--drain-time', '1s'] });
+    const server = await Server.start(t, { args: ['--drain-delay', '0s', '--drain-time', '20s'] });
     const { url } = await way(t, server);
     const child = await start(t, 'curl', ['-sN', '--noproxy', '*', `${url}/events`], {
       stdio: ['ignore', 'pipe', 'ignore'],

@@ -133,9 +133,18 @@ describe('the page', { ...SUITE, concurrency: 4 }, () => {
     await server.publish({ data: 'before' });
     await row(page, 'before').waitFor();
 
+    // On a busy machine it would be back before that is published.
+    let isPublished;
+    const published = new Promise((resolve) => {
+      isPublished = resolve;
+    });
+    await page.route('**/events?*', async (route) => {
+      await published;
+      await route.continue();
+    });
     await page.click('#resume');
-    await state(page, 'dropped');
     await server.publish({ data: 'meanwhile' });
+    isPublished();
     await state(page, 'open');
     await row(page, 'meanwhile').waitFor();
 
