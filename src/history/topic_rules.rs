@@ -188,7 +188,8 @@ impl TopicRules {
     }
 
     /// Whether the last event of some topics is kept.
-    pub(crate) fn have_latest(&self) -> bool {
+    #[must_use]
+    pub fn have_latest(&self) -> bool {
         self.0.iter().any(|rule| rule.latest)
     }
 
@@ -198,8 +199,9 @@ impl TopicRules {
         topic.len() <= MAX_LATEST_TOPIC_BYTES && self.find(topic).is_some_and(|rule| rule.latest)
     }
 
-    /// Has the batch retain the last event of each of its topics of which it is kept.
-    pub(crate) fn retain_latest(&self, batch: &mut Batch) {
+    /// Has the batch retain the last event of each of its topics of which it is kept. A
+    /// [`Broadcaster`](crate::Broadcaster) does so with what is published; for histories that take events by other ways.
+    pub fn retain_latest(&self, batch: &mut Batch) {
         if !self.have_latest() {
             return;
         }

@@ -9,6 +9,8 @@ const RULES: [&str; 4] = [
     "16",
 ];
 
+const LAST_PRICE: [&str; 2] = ["--topic-rule", "prices/{symbol}=events:1,latest"];
+
 #[test]
 fn what_one_node_takes_last_every_node_sends_first() {
     let database = Database::new();
@@ -57,4 +59,44 @@ fn a_schema_of_the_version_before_is_upgraded_and_keeps_what_it_has() {
     assert!(database.number("SELECT version FROM @.settings") > 1);
     let mut stream = node.subscribe("/events?topic=prices/a");
     assert_eq!(stream.next().unwrap().data, "after");
+}
+
+#[test]
+fn events_of_the_outbox_become_last_events_of_their_topics() {
+    let database = Database::new();
+    let nodes = [0, 1].map(|_| database.node(&LAST_PRICE));
+    database.ask(
+        "BEGIN; SELECT @.publish('prices/a', '1'), @.publish(ARRAY['prices/a', 'prices/b'], '2', 'changed'); \
+         SELECT @.publish('prices/a', '3'), @.publish('prices/a', '3 again', idempotency_key => 'three'); \
+         SELECT @.publish('prices/a', 'a repeat', idempotency_key => 'three'), @.publish('other', '4'); COMMIT",
+    );
+    let values = "SELECT count(*) FROM @.retained WHERE encode(key, 'escape') LIKE '$latest/%'";
+    wait_until("they are moved", || database.number(values) == 2);
+    for number in 0..100 {
+        database.ask(&format!("SELECT @.publish('prices/c', '{number}')"));
+    }
+    wait_until("the rule has dropped what it does not keep", || {
+        database.number("SELECT count(*) FROM @.events WHERE get_byte(packed, 0) & 64 <> 0") > 100
+    });
+    for node in &nodes {
+        for (topic, last) in [("a", "3 again"), ("b", "2"), ("c", "99")] {
+            let mut stream = node.subscribe(&format!("/events?topic=prices/{topic}"));
+            assert_eq!(stream.data(1), [last]);
+        }
+    }
+}
+
+#[test]
+fn events_of_the_outbox_come_though_there_is_no_room_for_last_events() {
+    let database = Database::new();
+    let mut node = database.node(&LAST_PRICE);
+    let mut stream = node.subscribe("/events?topic=prices/a");
+    stream.until("connected");
+    database.ask("UPDATE @.head SET value_count = 10000");
+    database.ask("SELECT @.publish('prices/a', '1'), @.publish('prices/a', '2')");
+    assert_eq!(stream.data(2), ["1", "2"]);
+    wait_until("it is reported", || {
+        node.log().contains("has no room for more last events")
+    });
+    assert_eq!(database.number("SELECT count(*) FROM @.retained"), 0);
 }

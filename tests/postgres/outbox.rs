@@ -132,6 +132,36 @@ fn a_lost_notification_delays_an_event_and_loses_none() {
 }
 
 #[test]
+fn an_event_has_the_trace_that_its_transaction_has_set_if_that_is_there_and_sampled() {
+    let database = Database::new();
+    let node = database.node(&[]);
+    let mut stream = node.subscribe("/events?topic=t&format=json&traceparent=true");
+    stream.until("connected");
+    let (id, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+    let mut application = database.session();
+    for (text, is_there) in [
+        (format!("00-{id}-{span}-01"), true),
+        (format!("00-{id}-{span}-00"), false),
+        (format!("00-{}-{span}-01", "0".repeat(32)), false),
+        (format!("00-{id}-{}-01", "0".repeat(16)), false),
+        (format!("00-{}-{span}-01", id.to_uppercase()), false),
+        (format!("00-{id}-{span}-01-more"), false),
+        (String::new(), false),
+    ] {
+        application.run(&format!(
+            "BEGIN; SET LOCAL sse_broadcaster.traceparent = '{text}'; SELECT @.publish('t', 'x'); COMMIT"
+        ));
+        let event = stream.data(1).remove(0);
+        let expected = format!("\"traceparent\":\"{text}\"");
+        assert_eq!(event.contains(&expected), is_there, "{text}: {event}");
+        assert_eq!(event.contains("traceparent"), is_there, "{text}: {event}");
+        application.run("SELECT @.publish('t', 'behind it')");
+        let event = stream.data(1).remove(0);
+        assert!(!event.contains("traceparent"), "{event}");
+    }
+}
+
+#[test]
 fn every_field_of_an_event_comes_through() {
     let database = Database::new();
     let node = database.node(&[]);

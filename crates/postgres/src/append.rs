@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     call::{MAX_KEY_BYTES, Outcome, call},
     connection::Server,
+    outbox,
     shared::Shared,
     upkeep,
 };
@@ -26,7 +27,6 @@ use sse_broadcaster::{
 };
 use sse_broadcaster_remote::Landed;
 
-/// How long an append may take, whatever becomes of it.
 /// Most appends that wait to be sent.
 pub(super) const MAX_WAITING: usize = 8_192;
 /// Calls that are under way at once, one of which the server works on.
@@ -35,7 +35,8 @@ const PIPELINED: usize = 2;
 /// runs no other node appends.
 const MAX_CALL_EVENTS: usize = 512;
 const MAX_CALL_BYTES: usize = 2 << 20;
-/// How often the log is asked to drop what has grown too old, and the outbox is emptied, whether a notification asked for it or not.
+/// How often the log is asked to drop what has grown too old, and the outbox is emptied, whether a notification asked for
+/// it or not.
 const UPKEEP_EVERY: Duration = Duration::from_millis(500);
 
 const WAITING: u8 = 0;
@@ -154,7 +155,7 @@ pub(super) async fn send_all(shared: Arc<Shared>, mut queue: mpsc::Receiver<Job>
                 None => break,
             },
             () = shared.move_now.notified() => {
-                sending.spawn(upkeep::move_outbox(Arc::clone(&shared), permit));
+                sending.spawn(outbox::move_all(Arc::clone(&shared), permit));
             }
             _ = upkeep.tick() => {
                 sending.spawn(upkeep::run(Arc::clone(&shared), permit));

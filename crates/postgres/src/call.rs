@@ -1,18 +1,22 @@
 //! One call of the function that appends, and what stands in its way: another epoch, or another server.
 
+mod arguments;
+mod outcome;
+
 use tokio_postgres::Row;
 
 use super::{
     connection::Connection,
     error::{PgError, within},
-    rows::{get, id, signed},
+    rows::{get, signed},
     shared::Shared,
 };
-use sse_broadcaster::{
-    Topic,
-    event::{EventId, IdempotencyKey},
-    history::{AppendError, Batch, MAX_RETAINED_BYTES, MAX_RETAINED_VALUES, Unavailable},
-};
+use sse_broadcaster::history::{AppendError, Batch, Unavailable};
+
+use arguments::Arguments;
+use outcome::Done;
+
+pub(super) use outcome::Outcome;
 
 /// How often a call is made anew because the epoch is another. It was refused each time.
 const MAX_EPOCHS: usize = 3;
@@ -41,17 +45,6 @@ impl From<Failure> for AppendError {
             Failure::Unknown(why) => Self::OutcomeUnknown(why),
         }
     }
-}
-
-/// What became of one batch.
-pub(super) enum Outcome {
-    Kept {
-        ids: Vec<EventId>,
-        /// The last of those that were stored now, and their number.
-        last: Option<EventId>,
-        stored: u64,
-    },
-    Refused(AppendError),
 }
 
 /// What the log keeps: events, bytes and milliseconds of age.
@@ -130,128 +123,10 @@ fn failed(shared: &Shared, connection: &Connection, error: PgError) -> Failure {
     }
 }
 
-/// The batches as the arrays that the function takes.
-#[derive(Default)]
-struct Arguments<'a> {
-    packed: Vec<Vec<u8>>,
-    topics: Vec<String>,
-    costs: Vec<i64>,
-    keys: Vec<Option<&'a str>>,
-    /// `None` for the way without keys, preconditions and values.
-    counts: Option<Vec<i32>>,
-    expect_batch: Vec<i32>,
-    expect_key: Vec<&'a [u8]>,
-    expect_ms: Vec<Option<i64>>,
-    expect_seq: Vec<Option<i64>>,
-    retain_batch: Vec<i32>,
-    /// Counted through all batches from 1.
-    retain_event: Vec<Option<i32>>,
-    retain_key: Vec<&'a [u8]>,
-    retain_value: Vec<Option<&'a [u8]>>,
-}
-
-impl<'a> Arguments<'a> {
-    fn of(batches: &'a [Batch]) -> Self {
-        let mut arguments = Self::default();
-        for (number, batch) in (1..).zip(batches) {
-            arguments.add(number, batch);
-        }
-        let is_plain = arguments.keys.iter().all(Option::is_none)
-            && arguments.expect_batch.is_empty()
-            && arguments.retain_batch.is_empty();
-        if !is_plain {
-            let count = |batch: &Batch| i32::try_from(batch.events.len()).unwrap_or(i32::MAX);
-            arguments.counts = Some(batches.iter().map(count).collect());
-        }
-        arguments
-    }
-
-    fn add(&mut self, number: i32, batch: &'a Batch) {
-        let first = self.packed.len() + 1;
-        for event in &batch.events {
-            let mut packed = Vec::new();
-            event.pack(&mut packed);
-            self.packed.push(packed);
-            let topics: Vec<_> = event.topics().iter().map(Topic::as_str).collect();
-            self.topics.push(topics.join("\n"));
-            self.costs.push(signed(event.cost() as u64));
-            self.keys
-                .push(event.idempotency_key().map(IdempotencyKey::as_str));
-        }
-        for expected in &batch.preconditions {
-            self.expect_batch.push(number);
-            self.expect_key.push(expected.key.as_bytes());
-            let at = expected.written_at;
-            self.expect_ms.push(at.map(|id| signed(id.ms())));
-            self.expect_seq.push(at.map(|id| signed(id.seq())));
-        }
-        for retain in &batch.retain {
-            // One that the batch does not have is none that is appended.
-            let of_event = |index: usize| {
-                let is_there = index < batch.events.len();
-                i32::try_from(if is_there { first + index } else { 0 }).unwrap_or_default()
-            };
-            self.retain_batch.push(number);
-            self.retain_event.push(retain.of_event.map(of_event));
-            self.retain_key.push(retain.key.as_bytes());
-            self.retain_value.push(retain.value.as_deref());
-        }
-    }
-
-    async fn send(
-        &self,
-        shared: &Shared,
-        connection: &Connection,
-        epoch: u64,
-    ) -> Result<Row, PgError> {
-        let (events, bytes, age) = limits(shared);
-        let row = connection
-            .client
-            .query_one(
-                &connection.statements.append,
-                &[
-                    &signed(epoch),
-                    &connection.server.to_string(),
-                    &events,
-                    &bytes,
-                    &age,
-                    &fastrand::i64(..),
-                    &self.packed,
-                    &self.topics,
-                    &self.costs,
-                    &self.keys,
-                    &self.counts,
-                    &self.expect_batch,
-                    &self.expect_key,
-                    &self.expect_ms,
-                    &self.expect_seq,
-                    &self.retain_batch,
-                    &self.retain_event,
-                    &self.retain_key,
-                    &self.retain_value,
-                    &signed(MAX_RETAINED_VALUES as u64),
-                    &signed(MAX_RETAINED_BYTES as u64),
-                ],
-            )
-            .await?;
-        Ok(row)
-    }
-}
-
 enum Reply<T> {
     Done(T),
     Epoch(Option<u64>),
     Server,
-}
-
-/// What was appended, as the function returns it.
-struct Done {
-    ms: i64,
-    first_seq: i64,
-    /// The event, counted through all batches from 1, and the id that it had before; in order.
-    repeats: Vec<(usize, EventId)>,
-    /// The batch, from 1, and why; in order.
-    refused: Vec<(usize, AppendError)>,
 }
 
 impl<T> Reply<T> {
@@ -266,77 +141,4 @@ impl<T> Reply<T> {
             other => Err(PgError::own(format!("a function has returned {other}"))),
         }
     }
-}
-
-impl Done {
-    fn decode(row: &Row) -> Result<Self, PgError> {
-        let at = list::<i32>(row, 4)?;
-        let ids = list::<i64>(row, 5)?.into_iter().zip(list::<i64>(row, 6)?);
-        let repeats = at.into_iter().zip(ids);
-        let batches = list::<i32>(row, 7)?;
-        let keys = list::<Option<Vec<u8>>>(row, 8)?;
-        let (ms, seq) = (list::<Option<i64>>(row, 9)?, list::<Option<i64>>(row, 10)?);
-        let written_at = ms.into_iter().zip(seq);
-        let refused = batches.into_iter().zip(keys).zip(written_at);
-        Ok(Self {
-            ms: get(row, 2)?,
-            first_seq: get(row, 3)?,
-            repeats: repeats
-                .map(|(at, (ms, seq))| (number(at), id(ms, seq)))
-                .collect(),
-            refused: refused
-                .map(|((batch, key), (ms, seq))| (number(batch), refusal(key, ms.zip(seq))))
-                .collect(),
-        })
-    }
-
-    /// What became of each of the batches that were sent.
-    fn outcomes(self, batches: &[Batch]) -> Vec<Outcome> {
-        let mut repeats = self.repeats.into_iter().peekable();
-        let mut refused = self.refused.into_iter().peekable();
-        let (mut event, mut seq) = (0, self.first_seq);
-        let outcome = |(number, batch): (usize, &Batch)| {
-            if let Some((_, why)) = refused.next_if(|(batch, _)| *batch == number) {
-                event += batch.events.len();
-                return Outcome::Refused(why);
-            }
-            let (mut ids, mut last, mut stored) = (Vec::new(), None, 0);
-            for _ in &batch.events {
-                event += 1;
-                if let Some((_, repeated)) = repeats.next_if(|(at, _)| *at == event) {
-                    ids.push(repeated);
-                    continue;
-                }
-                let new = id(self.ms, seq);
-                seq += 1;
-                stored += 1;
-                last = Some(new);
-                ids.push(new);
-            }
-            Outcome::Kept { ids, last, stored }
-        };
-        (1..).zip(batches).map(outcome).collect()
-    }
-}
-
-fn refusal(key: Option<Vec<u8>>, written_at: Option<(i64, i64)>) -> AppendError {
-    match key {
-        None => AppendError::RetainedFull,
-        Some(key) => AppendError::Conflict {
-            key: String::from_utf8_lossy(&key).into_owned(),
-            written_at: written_at.map(|(ms, seq)| id(ms, seq)),
-        },
-    }
-}
-
-fn number(number: i32) -> usize {
-    usize::try_from(number).unwrap_or(0)
-}
-
-/// An array, or nothing for NULL.
-fn list<'a, T>(row: &'a Row, column: usize) -> Result<Vec<T>, PgError>
-where
-    T: tokio_postgres::types::FromSql<'a>,
-{
-    Ok(get::<Option<Vec<T>>>(row, column)?.unwrap_or_default())
 }

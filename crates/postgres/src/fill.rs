@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::{
     connection::Connection,
     error::PgError,
+    newest::Newest,
     poll::{Poll, TailPosition},
-    read::Newest,
     shared::Shared,
 };
 use sse_broadcaster::event::{EventId, Stored};
@@ -79,7 +79,7 @@ impl Found {
     /// Whether there is room for more.
     fn take(
         &mut self,
-        entries: Vec<super::read::Numbered>,
+        entries: Vec<super::newest::Numbered>,
         birth: EventId,
         max_events: usize,
         max_bytes: usize,

@@ -6,7 +6,7 @@
 //! lock of the one row of `head` until its commit, so that positions come in the order of commits and no reader passes
 //! one that is still to come. `tail.rs` follows the log on a connection of its own and brings what comes into this
 //! node's window, whichever node published it: a notification tells that there is something, and a poll reads it.
-//! `read.rs` reads what is older than the window. `upkeep.rs` moves the outbox into the log. What runs inside of
+//! `read.rs` reads what is older than the window. `outbox.rs` moves into the log what waits in the outbox. What runs inside of
 //! PostgreSQL lies in `sql/`.
 //!
 //! # Lost events
@@ -28,7 +28,9 @@ mod epoch;
 mod erase;
 mod error;
 mod fill;
+mod newest;
 mod options;
+mod outbox;
 mod poll;
 mod read;
 mod rows;
@@ -104,11 +106,12 @@ impl Postgres {
             window,
             max_event_bytes,
             timeout,
+            topic_rules,
         } = options;
         let address = Address::parse(&url, &schema, max_event_bytes, timeout)?;
         // Of no log yet: a stream that begins now receives a gap when there is one.
         let window = Window::new(window, 0, EventId::new(0, 0)).aged_elsewhere();
-        let shared = Arc::new(Shared::new(address, retention, window));
+        let shared = Arc::new(Shared::new(address, retention, window, topic_rules));
         let (queue, jobs) = mpsc::channel(append::MAX_WAITING);
         let keep = |connection: &Arc<SharedConnection<Address>>| {
             let connection = Arc::clone(connection);

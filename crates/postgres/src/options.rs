@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use sse_broadcaster::history::Retention;
+use sse_broadcaster::history::{Retention, TopicRules};
 
 /// What [`PostgresOptions::new`] names the schema.
 const SCHEMA: &str = "sse_broadcaster";
@@ -28,6 +28,9 @@ pub struct PostgresOptions {
     /// How long PostgreSQL may take to respond, or to accept a connection, until this node takes it for unreachable; two
     /// seconds by default. A statement may run for three quarters of it.
     pub timeout: Duration,
+    /// The rules by topic, as those in the [options](sse_broadcaster::Options::topic_rules) of the broadcaster: by them
+    /// events of the outbox become the last events of their topics. None by default.
+    pub topic_rules: TopicRules,
 }
 
 impl PostgresOptions {
@@ -40,6 +43,7 @@ impl PostgresOptions {
             window: Retention::default(),
             max_event_bytes: MAX_EVENT_BYTES,
             timeout: TIMEOUT,
+            topic_rules: TopicRules::default(),
         }
     }
 
@@ -75,6 +79,13 @@ impl PostgresOptions {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Sets [`topic_rules`](Self::topic_rules).
+    #[must_use]
+    pub fn topic_rules(mut self, rules: TopicRules) -> Self {
+        self.topic_rules = rules;
         self
     }
 }

@@ -7,14 +7,14 @@ use tokio::time::timeout;
 use tokio_postgres::{Row, Statement, types::ToSql};
 
 use super::{
-    connection::Connection,
     error::{PgError, within},
+    newest::find_last,
     rows::{Entry, entries, get, get_id, get_optional_id, id, signed},
     shared::Shared,
     statements::Statements,
 };
 use sse_broadcaster::{
-    event::{EventId, Fields, IdempotencyKey, SelectedTopics, Selector},
+    event::{EventId, IdempotencyKey, SelectedTopics, Selector},
     history::{Chunk, Found, From, Limit, RetainedAt, Unavailable},
     internal::{unix_ms, whole_ms},
 };
@@ -25,11 +25,9 @@ const MOST: Limit = Limit::new(65_536, 16 << 20);
 const EPOCH_WITHIN: Duration = Duration::from_secs(2);
 /// How often it may have to.
 const MAX_EPOCHS: usize = 3;
-/// Most events that are looked at in one step back from the head, and their bytes.
-const STEP_BACK: (usize, usize) = (512, 1 << 20);
 
 /// Where a read begins, as the function `read` takes it.
-enum Begin {
+pub(super) enum Begin {
     After(EventId),
     /// A position or an idempotency key; `None` for what can be neither.
     Position(EventId),
@@ -134,7 +132,7 @@ pub(super) async fn ask(
 }
 
 /// The one row of a statement that returns one.
-async fn ask_one(
+pub(super) async fn ask_one(
     shared: &Shared,
     statement: impl Fn(&Statements) -> &Statement,
     parameters: &[&(dyn ToSql + Sync)],
@@ -145,7 +143,7 @@ async fn ask_one(
 }
 
 /// `None` for all topics.
-fn topics(selector: &Selector) -> Option<Vec<&str>> {
+pub(super) fn topics(selector: &Selector) -> Option<Vec<&str>> {
     match selector.selected() {
         SelectedTopics::Topics(topics) => {
             let topics = topics.iter().map(sse_broadcaster::Topic::as_str);
@@ -241,108 +239,6 @@ impl Page {
             looked_to = id;
         }
         chunk
-    }
-}
-
-/// An event with its tag and its number.
-pub(super) type Numbered = (Entry, i64, i64);
-
-/// Some events before a position, newest first.
-pub(super) struct Newest {
-    /// The log has no others.
-    pub(super) is_all: bool,
-    pub(super) entries: Vec<Numbered>,
-}
-
-impl Newest {
-    /// `None`: the log is of another epoch.
-    pub(super) async fn ask(
-        connection: &Connection,
-        epoch: u64,
-        before: EventId,
-        topics: Option<&[&str]>,
-        most: (usize, usize),
-    ) -> Result<Option<Self>, PgError> {
-        let (events, bytes) = most;
-        let row = connection
-            .client
-            .query_one(
-                &connection.statements.newest,
-                &[
-                    &signed(epoch),
-                    &signed(before.ms()),
-                    &signed(before.seq()),
-                    &topics,
-                    &i32::try_from(events).unwrap_or(i32::MAX),
-                    &signed(bytes as u64),
-                ],
-            )
-            .await?;
-        Self::decode(&row)
-    }
-
-    fn decode(row: &Row) -> Result<Option<Self>, PgError> {
-        if !get::<bool>(row, 0)? {
-            return Ok(None);
-        }
-        let (tags, numbers): (Vec<i64>, Vec<i64>) = (get(row, 5)?, get(row, 6)?);
-        let entries = entries(row, [2, 3, 4, 7])?
-            .into_iter()
-            .zip(tags)
-            .zip(numbers);
-        Ok(Some(Self {
-            is_all: get(row, 1)?,
-            entries: entries
-                .map(|((entry, tag), number)| (entry, tag, number))
-                .collect(),
-        }))
-    }
-}
-
-/// Where the last so many begin that the selector admits; `None`: the log is of another epoch.
-async fn find_last(
-    shared: &Shared,
-    (epoch, head): (u64, EventId),
-    selector: &Selector,
-    count: usize,
-) -> Result<Option<Begin>, Unavailable> {
-    let topics = topics(selector);
-    let mut before = EventId::new(head.ms(), head.seq() + 1);
-    let mut left = count;
-    let mut step = STEP_BACK.0.min(left.max(1));
-    loop {
-        let row = ask_one(
-            shared,
-            |statements| &statements.newest,
-            &[
-                &signed(epoch),
-                &signed(before.ms()),
-                &signed(before.seq()),
-                &topics,
-                &i32::try_from(step).unwrap_or(i32::MAX),
-                &signed(STEP_BACK.1 as u64),
-            ],
-        )
-        .await?;
-        let page = Newest::decode(&row).map_err(|error| shared.unavailable_by(error))?;
-        let Some(page) = page else { return Ok(None) };
-        for (entry, ..) in page.entries {
-            before = entry.id;
-            let counts =
-                |fields: &Fields<'_>| !fields.is_erased() && selector.admits_fields(fields);
-            let fetched = entry.fetched();
-            if fetched.is_some_and(|fetched| counts(&fetched.fields())) {
-                left = left.saturating_sub(1);
-                if left == 0 {
-                    return Ok(Some(Begin::Before(before)));
-                }
-            }
-        }
-        if page.is_all {
-            return Ok(Some(Begin::Earliest));
-        }
-        // Many of these did not count.
-        step = STEP_BACK.0;
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::address::Address;
-use sse_broadcaster::history::{Retention, Window};
+use sse_broadcaster::history::{Retention, TopicRules, Window};
 use sse_broadcaster_remote::RemoteLog;
 
 /// The channels that notify nodes of events in the log and in the outbox.
@@ -17,6 +17,8 @@ pub(super) const OUTBOX: &str = "outbox";
 
 pub(super) struct Shared {
     remote: RemoteLog<Address>,
+    /// By which events of the outbox become last events.
+    pub(super) topic_rules: TopicRules,
     /// How many events were appended in all, by the last notification.
     appended: AtomicI64,
     /// The tail is to poll: something was appended.
@@ -28,9 +30,15 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(address: Address, retention: Retention, window: Window) -> Self {
+    pub(super) fn new(
+        address: Address,
+        retention: Retention,
+        window: Window,
+        topic_rules: TopicRules,
+    ) -> Self {
         Self {
             remote: RemoteLog::new(address, retention, window),
+            topic_rules,
             appended: AtomicI64::new(0),
             poll_now: Notify::new(),
             move_now: Notify::new(),

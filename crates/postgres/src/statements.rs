@@ -8,6 +8,7 @@ use super::{error::PgError, schema::Schema};
 pub(super) struct Statements {
     pub(super) append: Statement,
     pub(super) erase: Statement,
+    pub(super) waiting: Statement,
     pub(super) move_outbox: Statement,
     pub(super) trim: Statement,
     pub(super) empty_slot: Statement,
@@ -30,6 +31,8 @@ const APPEND: &str = "SELECT status, current_epoch, ms, first_seq, repeat_at, re
     FROM @schema@.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
 const ERASE: &str = "SELECT status, current_epoch, ms, seq, count, more, looked_ms, looked_seq \
     FROM @schema@.erase($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+const MOVE_OUTBOX: &str = "SELECT count, are_full \
+    FROM @schema@.move_outbox($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
 const POLL: &str = "SELECT (p.state).epoch, (p.state).birth_ms, (p.state).birth_seq, (p.state).floor_ms, \
     (p.state).floor_seq, (p.state).floor_number, (p.state).floor_bytes, (p.state).oldest_ms, (p.state).oldest_seq, \
     (p.state).number, (p.state).bytes, (p.state).server, (p.state).seen, p.here_tag, p.last_number, \
@@ -46,8 +49,8 @@ impl Statements {
         Ok(Self {
             append: prepare(APPEND).await?,
             erase: prepare(ERASE).await?,
-            move_outbox: prepare("SELECT @schema@.move_outbox($1, $2, $3, $4, $5, $6, $7, $8)")
-                .await?,
+            waiting: prepare("SELECT id, packed FROM @schema@.waiting($1, $2)").await?,
+            move_outbox: prepare(MOVE_OUTBOX).await?,
             trim: prepare("SELECT @schema@.trim($1, $2, $3, $4, $5, $6)").await?,
             empty_slot: prepare("SELECT @schema@.empty_slot()").await?,
             forget_topics: prepare("SELECT @schema@.forget_topics($1)").await?,

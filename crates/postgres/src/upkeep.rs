@@ -12,13 +12,11 @@ use super::{
     call::limits,
     connection::Connection,
     error::{PgError, within},
+    outbox,
     rows::signed,
     shared::Shared,
 };
 
-/// Most events, and bytes by their cost, that are moved in one transaction, and most transactions in a row.
-const MOVED_AT_ONCE: (i32, i64) = (1_000, 4 << 20);
-const MAX_MOVES: usize = 1_000;
 /// Most topics that are forgotten in one transaction, while which nobody appends, and most transactions in a row.
 const FORGOTTEN_AT_ONCE: i32 = 1_000;
 const MAX_FORGETS: usize = 100;
@@ -40,7 +38,7 @@ pub(super) async fn run(shared: Arc<Shared>, permit: OwnedSemaphorePermit) {
         shared.failed(None);
     }
     report(&shared, &connection, trimmed);
-    move_outbox(Arc::clone(&shared), permit).await;
+    outbox::move_all(Arc::clone(&shared), permit).await;
     let reads = shared.usable(&shared.reads);
     if let Some(reads) = reads {
         // A later time does as well.
@@ -48,46 +46,9 @@ pub(super) async fn run(shared: Arc<Shared>, permit: OwnedSemaphorePermit) {
     }
 }
 
-/// Moves what waits in the outbox into the log.
-pub(super) async fn move_outbox(shared: Arc<Shared>, permit: OwnedSemaphorePermit) {
-    for _ in 0..MAX_MOVES {
-        let Some(connection) = usable(&shared) else {
-            break;
-        };
-        let moved = move_some(&shared, &connection).await;
-        let is_over = !matches!(moved, Ok(moved) if moved > 0);
-        report(&shared, &connection, moved.map(|_| ()));
-        if is_over {
-            break;
-        }
-    }
-    drop(permit);
-}
-
-fn usable(shared: &Shared) -> Option<Connection> {
+pub(super) fn usable(shared: &Shared) -> Option<Connection> {
     let connection = shared.usable(&shared.appends)?;
     (shared.follows() && shared.epoch() != 0).then_some(connection)
-}
-
-async fn move_some(shared: &Shared, connection: &Connection) -> Result<i32, PgError> {
-    let (epoch, server) = (signed(shared.epoch()), connection.server.to_string());
-    let (events, bytes, age) = limits(shared);
-    let tag = fastrand::i64(..);
-    let (most_events, most_bytes) = MOVED_AT_ONCE;
-    let parameters: [&(dyn ToSql + Sync); 8] = [
-        &epoch,
-        &server,
-        &events,
-        &bytes,
-        &age,
-        &tag,
-        &most_events,
-        &most_bytes,
-    ];
-    let statement = &connection.statements.move_outbox;
-    let asked = connection.client.query_one(statement, &parameters);
-    let row = within(shared.address.timeout, asked).await?;
-    Ok(row.try_get(0)?)
 }
 
 /// `is_check`: writes in any case.
@@ -103,7 +64,7 @@ async fn trim(shared: &Shared, connection: &Connection, is_check: bool) -> Resul
 }
 
 /// Leaves a connection that is of no use any more, and says once that upkeep fails.
-fn report(shared: &Shared, connection: &Connection, done: Result<(), PgError>) {
+pub(super) fn report(shared: &Shared, connection: &Connection, done: Result<(), PgError>) {
     let Err(error) = done else {
         shared.is_upkeep_failing.store(false, Ordering::Relaxed);
         return;

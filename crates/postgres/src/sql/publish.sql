@@ -55,17 +55,25 @@ CREATE OR REPLACE FUNCTION @schema@.pack_text(_text text) RETURNS bytea LANGUAGE
     SELECT substring(int4send(octet_length(_text)) FROM 3) || convert_to(_text, 'UTF8')
 $$;
 
--- An event as nodes read it: flags, the number of topics, each topic, the name and the key, each after its length, and
--- the data.
+-- A sampled trace of W3C Trace Context, without its version; nothing where it is none.
+CREATE OR REPLACE FUNCTION @schema@.pack_trace(_traceparent text) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN _traceparent ~ '^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f][13579bdf]$'
+        THEN decode(replace(substring(_traceparent FROM 4), '-', ''), 'hex') ELSE '' END
+$$;
+
+-- An event as nodes read it: flags, the trace, the number of topics, each topic, the name and the key, each after its
+-- length, and the data.
 CREATE OR REPLACE FUNCTION @schema@.pack(_topics text[], _data text, _event text, _private boolean, _key text)
-RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
+RETURNS bytea LANGUAGE sql STABLE AS $$
     SELECT set_byte('\x00', 0, CASE WHEN _private THEN 1 ELSE 0 END + CASE WHEN _event IS NULL THEN 0 ELSE 2 END
-            + CASE WHEN _key IS NULL THEN 0 ELSE 4 END)
+            + CASE WHEN _key IS NULL THEN 0 ELSE 4 END + CASE WHEN t.trace = '' THEN 0 ELSE 32 END)
+        || t.trace
         || set_byte('\x00', 0, cardinality(_topics))
         || (SELECT string_agg(@schema@.pack_text(t.topic), ''::bytea ORDER BY t.i)
             FROM unnest(_topics) WITH ORDINALITY AS t(topic, i))
         || coalesce(@schema@.pack_text(_event), '') || coalesce(@schema@.pack_text(_key), '')
         || convert_to(_data, 'UTF8')
+    FROM @schema@.pack_trace(current_setting('sse_broadcaster.traceparent', true)) AS t(trace)
 $$;
 
 -- Publishes an event to some topics when the transaction commits, and not otherwise.

@@ -134,7 +134,8 @@ pub(super) fn connect_to_postgres(config: &Config, url: &Secret) -> Result<Postg
         .schema(config.history.postgres_schema.clone())
         .retention(config.history.retention())
         .window(config.history.window())
-        .max_event_bytes(config.max_event_bytes);
+        .max_event_bytes(config.max_event_bytes)
+        .topic_rules(config.topic_rules.rules(&config.given)?);
     if let Some(timeout) = config.history.history_timeout {
         options = options.timeout(timeout);
     }

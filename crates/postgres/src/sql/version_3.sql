@@ -1,0 +1,2 @@
+-- Version 3 of the schema: events from the outbox become last events of their topics, and have a trace. Only functions
+-- are others.
