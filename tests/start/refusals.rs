@@ -113,6 +113,21 @@ fn an_empty_setting_is_rejected_on_loopback_too() {
     }
 }
 
+#[test]
+fn a_pattern_of_topics_that_can_match_none_is_rejected() {
+    let key = "HS256 a-key-of-some-application-with-32-bytes";
+    let access = ["--subscribe-access", "private-events", "--token-key", key];
+    for args in [
+        ["--protected-topic", "users/*"],
+        ["--presence", "users/*"],
+        ["--topic-rule", "users/*=latest"],
+    ] {
+        let line = refused(&[&args[..], &access].concat());
+        assert!(line.contains(args[0]), "{line}");
+        assert!(line.contains("users/* matches nothing"), "{line}");
+    }
+}
+
 fn variable(flag: &str) -> String {
     let name = flag.trim_start_matches('-').replace('-', "_");
     format!("SSE_BROADCASTER_{}", name.to_uppercase())

@@ -14,6 +14,7 @@ mod secret_files;
 mod setting;
 pub(crate) mod similar;
 mod tokens;
+mod topic_patterns;
 mod topic_rules;
 mod traces;
 mod without_effect;
@@ -23,7 +24,6 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum, builder::BoolishValueParser};
 use sse_broadcaster_cli::{Defaults, size};
 
-pub(crate) use access::topic_json;
 pub use access::{AccessConfig, SubscribeAccess};
 pub(crate) use fallback::{CREDENTIALS_DIRECTORY, Fallbacks, Source};
 pub use given::Given;
@@ -36,6 +36,7 @@ pub(crate) use setting::{Kind, Setting};
 pub(crate) use sse_broadcaster_cli::{BadSetting, Secret};
 pub use tokens::TokenConfig;
 pub(crate) use tokens::{KeyLocation, TrustedIssuer};
+pub(crate) use topic_patterns::topic_json;
 pub use topic_rules::TopicRulesConfig;
 pub use traces::TraceConfig;
 

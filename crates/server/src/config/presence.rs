@@ -8,7 +8,7 @@ use std::{
 use clap::Args;
 
 use super::{
-    BadSetting, Given, access::topic_patterns, duration, some_time, tokens::url,
+    BadSetting, Given, duration, some_time, tokens::url, topic_patterns::topic_patterns,
     without_effect::Rule,
 };
 use sse_broadcaster_access::transport::HttpUrl;

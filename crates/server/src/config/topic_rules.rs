@@ -5,9 +5,8 @@ use std::{sync::Arc, time::Duration};
 use clap::Args;
 
 use super::{
-    BadSetting, Given,
-    access::{split_outside_braces, topic_pattern},
-    some_time,
+    BadSetting, Given, some_time,
+    topic_patterns::{split_outside_braces, topic_pattern},
 };
 use sse_broadcaster::{
     event::TopicMatcher,
