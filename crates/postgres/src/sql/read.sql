@@ -2,9 +2,11 @@
 -- read before.
 
 -- Increases where a read that goes on meanwhile has to be repeated: a statement may see that a partition was emptied
--- although it began before.
-CREATE OR REPLACE FUNCTION @schema@.emptied() RETURNS bigint LANGUAGE sql VOLATILE AS $$
-    SELECT sum(s.emptied)::bigint FROM @schema@.slots AS s
+-- although it began before. Not LANGUAGE sql, which parses and plans it at each call.
+CREATE OR REPLACE FUNCTION @schema@.emptied() RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    RETURN (SELECT sum(s.emptied) FROM @schema@.slots AS s);
+END
 $$;
 
 -- The state of the log, and its events after a position, up to some number and bytes. epoch is NULL where there is no
