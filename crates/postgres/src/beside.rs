@@ -5,8 +5,9 @@ use std::time::Duration;
 use tokio_postgres::{Row, Statement, types::ToSql};
 
 use super::{
+    address::Address,
     error::{PgError, within},
-    rows::{get, signed},
+    rows::{get, milliseconds},
     shared::Shared,
     statements::Statements,
 };
@@ -14,6 +15,7 @@ use sse_broadcaster::{
     event::EventId,
     history::{NameKind, NameRange, Names, Unavailable},
 };
+use sse_broadcaster_remote::SharedConnection;
 
 const KEY_BYTES: usize = 16;
 /// Most nodes whose figures are returned, those that reported last.
@@ -26,6 +28,7 @@ pub(super) async fn keep_position_key(
 ) -> Result<[u8; KEY_BYTES], Unavailable> {
     let rows = change(
         shared,
+        &shared.appends,
         |statements| &statements.keep_position_key,
         &[&&new[..]],
     )
@@ -44,21 +47,23 @@ pub(super) async fn report_node(
     figures: &str,
     keep: Duration,
 ) -> Result<Vec<String>, Unavailable> {
-    let keep_ms = signed(u64::try_from(keep.as_millis()).unwrap_or(u64::MAX));
+    let keep_ms = milliseconds(keep);
     let parameters: [&(dyn ToSql + Sync); 4] = [&node, &figures, &keep_ms, &MAX_NODES];
-    let rows = change(shared, |statements| &statements.report_node, &parameters).await?;
+    let statement = |statements: &Statements| &statements.report_node;
+    let rows = change(shared, &shared.appends, statement, &parameters).await?;
     let figures = rows.iter().map(|row| get(row, 0));
     let figures = figures.collect::<Result<_, PgError>>();
     figures.map_err(|error| shared.unavailable_by(error))
 }
 
-/// Runs a statement that changes something, once.
-async fn change(
+/// Runs a statement that changes something, once, by this connection.
+pub(super) async fn change(
     shared: &Shared,
+    by: &SharedConnection<Address>,
     statement: impl Fn(&Statements) -> &Statement,
     parameters: &[&(dyn ToSql + Sync)],
 ) -> Result<Vec<Row>, Unavailable> {
-    let connection = shared.connection(&shared.appends).await?;
+    let connection = shared.connection(by).await?;
     let asked = connection
         .client
         .query(statement(&connection.statements), parameters);
@@ -66,7 +71,7 @@ async fn change(
         .await
         .map_err(|error| {
             if error.is_lost() {
-                shared.appends.drop_broken(&connection);
+                by.drop_broken(&connection);
             }
             shared.unavailable_by(error)
         })

@@ -6,8 +6,8 @@
 //! lock of the one row of `head` until its commit, so that positions come in the order of commits and no reader passes
 //! one that is still to come. `tail.rs` follows the log on a connection of its own and brings what comes into this
 //! node's window, whichever node published it: a notification tells that there is something, and a poll reads it.
-//! `read.rs` reads what is older than the window. `outbox.rs` moves into the log what waits in the outbox. What runs inside of
-//! PostgreSQL lies in `sql/`.
+//! `read.rs` reads what is older than the window. `outbox.rs` moves into the log what waits in the outbox. `presence.rs`
+//! and `subscriptions.rs` keep beside the log who is on which topic. What runs inside of PostgreSQL lies in `sql/`.
 //!
 //! # Lost events
 //! Every poll of the tail says which epoch the log is of, how far it was trimmed, and whether the event that
@@ -28,16 +28,19 @@ mod epoch;
 mod erase;
 mod error;
 mod fill;
+mod live;
 mod newest;
 mod options;
 mod outbox;
 mod poll;
+mod presence;
 mod read;
 mod rows;
 mod schema;
 mod settings;
 mod shared;
 mod statements;
+mod subscriptions;
 mod tail;
 mod tls;
 mod upkeep;
@@ -64,6 +67,8 @@ use tail::Tail;
 
 pub use address::BadUrl;
 pub use options::PostgresOptions;
+pub use presence::PostgresPresence;
+pub use subscriptions::PostgresSubscriptions;
 
 /// A history that any number of nodes share. Each node has its own `Postgres`, with the same options.
 ///
@@ -158,6 +163,18 @@ impl Postgres {
         keep: Duration,
     ) -> Result<Vec<String>, Unavailable> {
         beside::report_node(&self.shared, node, figures, keep).await
+    }
+
+    /// The members of topics on all nodes, beside the log. It opens a connection of its own when it is used first.
+    #[must_use]
+    pub fn presence(&self) -> PostgresPresence {
+        PostgresPresence::new(&self.shared)
+    }
+
+    /// The subscriptions of a hub on all nodes, beside the log. It opens a connection of its own when it is used first.
+    #[must_use]
+    pub fn subscriptions(&self) -> PostgresSubscriptions {
+        PostgresSubscriptions::new(&self.shared)
     }
 
     /// Where it is, without the user and the password.

@@ -1,9 +1,12 @@
 //! Rows and arrays of PostgreSQL as what they stand for.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use sse_broadcaster::event::{Event, EventId, Fetched, Fields, Stored};
+use sse_broadcaster::{
+    event::{Event, EventId, Fetched, Fields, Stored},
+    internal::whole_ms,
+};
 use tokio_postgres::{Row, types::FromSql};
 
 use super::error::PgError;
@@ -11,6 +14,10 @@ use super::error::PgError;
 /// As PostgreSQL has it, which knows no unsigned numbers. Ids that it gives are far below its bound.
 pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub(super) fn milliseconds(duration: Duration) -> i64 {
+    signed(whole_ms(duration))
 }
 
 pub(super) fn id(ms: i64, seq: i64) -> EventId {
@@ -34,6 +41,18 @@ pub(super) fn get_id(row: &Row, column: usize) -> Result<EventId, PgError> {
 pub(super) fn get_optional_id(row: &Row, column: usize) -> Result<Option<EventId>, PgError> {
     let (ms, seq): (Option<i64>, Option<i64>) = (get(row, column)?, get(row, column + 1)?);
     Ok(ms.zip(seq).map(|(ms, seq)| id(ms, seq)))
+}
+
+/// The text in this column, whose bytes may hold what a text of PostgreSQL cannot.
+pub(super) fn get_name(row: &Row, column: usize) -> Result<Arc<str>, PgError> {
+    let bytes: &[u8] = get(row, column)?;
+    Ok(String::from_utf8_lossy(bytes).into())
+}
+
+/// The text in this column, or nothing for NULL.
+pub(super) fn get_text(row: &Row, column: usize) -> Result<Option<Arc<str>>, PgError> {
+    let text: Option<&str> = get(row, column)?;
+    Ok(text.map(Arc::from))
 }
 
 /// An event of the log as it is stored.

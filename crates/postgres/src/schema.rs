@@ -8,7 +8,7 @@ use super::error::PgError;
 
 /// Of the tables and functions; each change of `sql/` increases it. Nodes of the version before go on running: what they
 /// call keeps its parameters and what it returns.
-const VERSION: i32 = 3;
+const VERSION: i32 = 4;
 /// The oldest version of PostgreSQL that is known to work.
 const OLDEST_SERVER: i32 = 130_000;
 const MAX_NAME_BYTES: usize = 50;
@@ -16,18 +16,23 @@ const MAX_NAME_BYTES: usize = 50;
 /// How long an upgrade waits for the transactions of others, while which nobody appends; then it is tried again later.
 const LOCKED_WITHIN: &str = "SET LOCAL lock_timeout = '1s'";
 /// What takes the tables from each version to the next, the first from none.
-const UPGRADES: [&str; 3] = [
+const UPGRADES: [&str; 4] = [
     include_str!("sql/tables.sql"),
     include_str!("sql/version_2.sql"),
     include_str!("sql/version_3.sql"),
+    include_str!("sql/version_4.sql"),
 ];
-const FUNCTIONS: [&str; 7] = [
+/// In their order; the last one takes the rights to all of them from everybody else.
+const FUNCTIONS: [&str; 10] = [
     include_str!("sql/append.sql"),
     include_str!("sql/upkeep.sql"),
     include_str!("sql/erase.sql"),
     include_str!("sql/read.sql"),
     include_str!("sql/newest.sql"),
     include_str!("sql/epoch.sql"),
+    include_str!("sql/live.sql"),
+    include_str!("sql/presence.sql"),
+    include_str!("sql/subscriptions.sql"),
     include_str!("sql/publish.sql"),
 ];
 

@@ -24,6 +24,21 @@ pub(super) struct Statements {
     pub(super) adopt: Statement,
     pub(super) keep_position_key: Statement,
     pub(super) report_node: Statement,
+    pub(super) live: LiveStatements,
+}
+
+/// Those of presence and of a hub's subscriptions.
+pub(super) struct LiveStatements {
+    pub(super) pending: Statement,
+    pub(super) published: Statement,
+    pub(super) presence_write: Statement,
+    pub(super) presence_beat: Statement,
+    pub(super) presence_counts: Statement,
+    pub(super) presence_page: Statement,
+    pub(super) presence_claim: Statement,
+    pub(super) subscriptions_write: Statement,
+    pub(super) subscriptions_beat: Statement,
+    pub(super) subscriptions_read: Statement,
 }
 
 const APPEND: &str = "SELECT status, current_epoch, ms, first_seq, repeat_at, repeat_ms, repeat_seq, \
@@ -42,6 +57,11 @@ const READ: &str = "SELECT is_current, after_ms, after_seq, gap, oldest_ms, olde
     ms, seq, time_ms, packed FROM @schema@.read($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 const NEWEST: &str = "SELECT is_current, is_all, ms, seq, time_ms, tags, numbers, packed \
     FROM @schema@.newest($1, $2, $3, $4, $5, $6)";
+const PENDING: &str =
+    "SELECT key, kind, name, member, data, users FROM @schema@.live_pending($1, $2, $3, $4)";
+/// No topics lose subscriptions.
+const SUBSCRIPTIONS_BEAT: &str = "SELECT is_whole, has_more, '{}'::bytea[] \
+    FROM @schema@.subscriptions_beat($1, $2, $3, $4, $5)";
 
 impl Statements {
     pub(super) async fn prepare(client: &Client, schema: &Schema) -> Result<Self, PgError> {
@@ -70,6 +90,39 @@ impl Statements {
             adopt: prepare("SELECT @schema@.adopt($1, $2, $3, $4)").await?,
             keep_position_key: prepare("SELECT @schema@.keep_position_key($1)").await?,
             report_node: prepare("SELECT * FROM @schema@.report_node($1, $2, $3, $4)").await?,
+            live: LiveStatements::prepare(client, schema).await?,
+        })
+    }
+}
+
+impl LiveStatements {
+    async fn prepare(client: &Client, schema: &Schema) -> Result<Self, PgError> {
+        let prepare = async |sql: &str| client.prepare(&schema.apply(sql)).await;
+        Ok(Self {
+            pending: prepare(PENDING).await?,
+            published: prepare("SELECT @schema@.live_published($1, $2, $3)").await?,
+            presence_write: prepare("SELECT @schema@.presence_write($1, $2, $3, $4, $5, $6)")
+                .await?,
+            presence_beat: prepare(
+                "SELECT is_whole, has_more, swept FROM @schema@.presence_beat($1, $2, $3, $4, $5)",
+            )
+            .await?,
+            presence_counts: prepare(
+                "SELECT users, connections FROM @schema@.presence_topics WHERE topic = $1",
+            )
+            .await?,
+            presence_page: prepare("SELECT name, data FROM @schema@.presence_page($1, $2, $3)")
+                .await?,
+            presence_claim: prepare("SELECT @schema@.presence_claim($1, $2)").await?,
+            subscriptions_write: prepare(
+                "SELECT @schema@.subscriptions_write($1, $2, $3, $4, $5, $6)",
+            )
+            .await?,
+            subscriptions_beat: prepare(SUBSCRIPTIONS_BEAT).await?,
+            subscriptions_read: prepare(
+                "SELECT matcher, subscriber, payload FROM @schema@.subscriptions_read($1, $2, $3, $4)",
+            )
+            .await?,
         })
     }
 }

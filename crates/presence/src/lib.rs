@@ -24,6 +24,7 @@
 mod announcement;
 #[doc(hidden)]
 pub mod internal;
+mod live_node;
 mod local;
 mod memory;
 mod options;

@@ -4,8 +4,10 @@
 use std::{sync::Arc, time::Duration};
 
 use ::redis::{Cmd, Value};
-use parking_lot::Mutex;
 use sse_broadcaster::history::Unavailable;
+use sse_broadcaster_presence::internal::{
+    Beaten, LiveNode, PUBLISHES_FOR, Reported, Written,
+};
 
 use super::{
     entry::{self, Unexpected},
@@ -14,32 +16,11 @@ use super::{
     shared::Shared,
 };
 
-/// For how long one node publishes changes, if it does not say that it is done.
-const PUBLISHES_FOR: Duration = Duration::from_secs(2);
-/// Most steps in which the members of dead nodes are removed, in one beat.
-const MAX_SWEEPS: usize = 1_000;
-
 /// Keys whose members belong to nodes, and the name of this node in them.
 pub(super) struct LiveNodes {
     pub(super) shared: Arc<Shared>,
     keys: Keys,
-    node: Mutex<Node>,
-}
-
-/// By which name this node is known; another one each time that it has to begin again.
-#[derive(Clone)]
-struct Node {
-    id: String,
-    is_known: bool,
-}
-
-impl Node {
-    fn new() -> Self {
-        Self {
-            id: format!("{:032x}", fastrand::u128(..)),
-            is_known: false,
-        }
-    }
+    node: LiveNode,
 }
 
 struct Keys {
@@ -51,24 +32,6 @@ struct Keys {
     publisher: String,
     /// What all of them begin with.
     prefix: String,
-}
-
-/// What this node has written under its name.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Written {
-    /// How many members; `None` if that is not known.
-    pub(super) members: Option<usize>,
-    /// The number of the last batch; 0 if there was none, or they have no numbers.
-    pub(super) batch: u64,
-}
-
-/// What a beat found.
-#[derive(Default)]
-pub(super) struct Beaten {
-    /// The state does not hold what this node has written.
-    pub(super) is_lost: bool,
-    /// What scripts returned for the members of dead nodes.
-    pub(super) swept: Vec<Arc<str>>,
 }
 
 impl LiveNodes {
@@ -85,7 +48,7 @@ impl LiveNodes {
                 prefix: prefix.to_owned(),
             },
             shared: Arc::clone(shared),
-            node: Mutex::new(Node::new()),
+            node: LiveNode::default(),
         }
     }
 
@@ -108,7 +71,7 @@ impl LiveNodes {
         let all = [&keys.nodes, &keys.own, &keys.pending, &keys.last_beat];
         let mut call = script.call(&all.map(String::as_str));
         let random = format!("{:032x}", fastrand::u128(..));
-        call.arg(&keys.prefix).arg(random).arg(self.id());
+        call.arg(&keys.prefix).arg(random).arg(self.node.name());
         call
     }
 
@@ -117,21 +80,6 @@ impl LiveNodes {
         let mut call = script.call(&[&self.keys.own]);
         call.arg(&self.keys.prefix);
         call
-    }
-
-    fn id(&self) -> String {
-        self.node.lock().id.clone()
-    }
-
-    /// Begins again under another name, if this one was known: what is left under it is removed like the members of
-    /// a dead node.
-    fn rename(&self) -> bool {
-        let mut node = self.node.lock();
-        let was_known = node.is_known;
-        if was_known {
-            *node = Node::new();
-        }
-        was_known
     }
 
     async fn report(
@@ -155,27 +103,8 @@ impl LiveNodes {
         heartbeat: Duration,
         written: Written,
     ) -> Result<Beaten, Unavailable> {
-        let (mut beaten, unknown) = (Beaten::default(), Written::default());
-        let mut reported = self.report(script, heartbeat, written).await?;
-        if !reported.is_whole {
-            beaten.is_lost = true;
-            if self.rename() {
-                let swept = self.report(script, heartbeat, unknown).await?.topics;
-                reported.topics.extend(swept);
-            }
-        }
-        self.node.lock().is_known = true;
-        beaten.swept.append(&mut reported.topics);
-        for _ in 0..MAX_SWEEPS {
-            if !reported.has_more {
-                break;
-            }
-            reported = self.report(script, heartbeat, unknown).await?;
-            beaten.swept.append(&mut reported.topics);
-        }
-        beaten.swept.sort_unstable();
-        beaten.swept.dedup();
-        Ok(beaten)
+        let report = |written| self.report(script, heartbeat, written);
+        self.node.beat(written, report).await
     }
 
     /// The oldest changes to be published, as the scripts pushed them.
@@ -187,7 +116,7 @@ impl LiveNodes {
         let keys = [self.keys.pending.as_str(), self.keys.publisher.as_str()];
         let mut call = script::QUEUE_PENDING.call(&keys);
         let within = u64::try_from(PUBLISHES_FOR.as_millis()).unwrap_or(u64::MAX);
-        call.arg(self.id()).arg(limit).arg(within);
+        call.arg(self.node.name()).arg(limit).arg(within);
         let read_all = |reply| {
             let changes = entry::list(reply)?.into_iter();
             changes.map(|change| read(&entry::text(change)?)).collect()
@@ -217,12 +146,6 @@ impl LiveNodes {
 }
 
 /// The reply to a beat.
-struct Reported {
-    is_whole: bool,
-    has_more: bool,
-    topics: Vec<Arc<str>>,
-}
-
 fn reported(reply: Value) -> Result<Reported, Unexpected> {
     let [is_whole, has_more, topics] = entry::parts(reply)?;
     let topics = entry::list(topics)?.into_iter().map(shared_text);

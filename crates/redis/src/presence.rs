@@ -9,12 +9,12 @@ use ::redis::Value;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use sse_broadcaster::history::Unavailable;
 use sse_broadcaster_presence::{
-    Beat, Change, Counts, Member, Members, Pending, PendingKind, Store,
+    Beat, Change, Counts, Member, Members, Pending, PendingKind, Store, internal::Written,
 };
 
 use super::{
     entry::{self, Unexpected},
-    live::{LiveNodes, Written, shared_text, some},
+    live::{LiveNodes, shared_text, some},
     read::ask,
     script,
     shared::Shared,

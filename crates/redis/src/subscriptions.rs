@@ -14,12 +14,12 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use serde_json::from_str;
 use sse_broadcaster::history::Unavailable;
 use sse_broadcaster_presence::{
-    Announcement, HubSubscription, SubscriptionChange, SubscriptionStore,
+    Announcement, HubSubscription, SubscriptionChange, SubscriptionStore, internal::Written,
 };
 
 use super::{
     entry::{self, Unexpected},
-    live::{LiveNodes, Written, some},
+    live::{LiveNodes, some},
     read::ask,
     script,
     shared::Shared,

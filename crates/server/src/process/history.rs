@@ -101,8 +101,8 @@ async fn open_postgres(config: &Config, url: &Secret) -> Result<Opened, ServeErr
     Ok(Opened {
         history: Arc::clone(&postgres) as _,
         description,
-        members: Arc::new(MemoryStore::new()),
-        subscriptions: Arc::new(MemorySubscriptions::new()),
+        members: Arc::new(postgres.presence()),
+        subscriptions: Arc::new(postgres.subscriptions()),
         nodes: Some(Arc::clone(&postgres) as _),
         kind: "postgres",
         key_store: KeyStore::Shared(postgres),
@@ -127,9 +127,8 @@ pub(super) fn connect_to_redis(config: &Config, url: &Secret) -> Result<Redis, B
 /// Begins to connect.
 ///
 /// # Errors
-/// For a URL that is not one of PostgreSQL, a name that cannot be a schema, and a setting that needs another history.
+/// For a URL that is not one of PostgreSQL, and a name that cannot be a schema.
 pub(super) fn connect_to_postgres(config: &Config, url: &Secret) -> Result<Postgres, BadSetting> {
-    refuse_what_is_not_shared(config)?;
     let mut options = PostgresOptions::new(url.expose())
         .schema(config.history.postgres_schema.clone())
         .retention(config.history.retention())
@@ -140,21 +139,4 @@ pub(super) fn connect_to_postgres(config: &Config, url: &Secret) -> Result<Postg
         options = options.timeout(timeout);
     }
     Postgres::connect(options).map_err(|bad| BadSetting(format!("--postgres-url: {bad}")))
-}
-
-/// Lists that other histories share would be those of one node.
-fn refuse_what_is_not_shared(config: &Config) -> Result<(), BadSetting> {
-    let given = [
-        ("--presence", !config.presence.presence.is_empty()),
-        (
-            "--mercure-subscriptions",
-            config.mercure.mercure_subscriptions,
-        ),
-    ];
-    match given.into_iter().find(|(_, is_given)| *is_given) {
-        None => Ok(()),
-        Some((flag, _)) => Err(BadSetting(format!(
-            "{flag} and --postgres-url: nodes do not share this list in PostgreSQL; leave {flag} out, or use --redis-url"
-        ))),
-    }
 }
