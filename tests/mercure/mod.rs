@@ -3,9 +3,9 @@
 mod cursors;
 mod libraries;
 mod model;
-mod nodes;
-mod nodes_faults;
-mod nodes_list;
+pub mod nodes;
+pub mod nodes_faults;
+pub mod nodes_list;
 mod patterns;
 mod publish;
 mod subscribe;

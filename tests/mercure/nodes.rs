@@ -1,32 +1,63 @@
-//! The hub on several nodes, which share their history in Redis.
+//! The hub on several nodes, which share their history.
 
 use std::net::SocketAddr;
 
 use serde_json::Value;
 
 use super::{ARGUMENTS, HUB, publish, subscribe, subscriber};
-use crate::support::{Server, Stream, command, redis::RedisServer};
+use crate::support::{
+    Server, Stream,
+    redis::{RedisServer, ask_at},
+    shared::{SharedHistory, tests_of},
+};
 
-pub fn node(redis: &RedisServer, arguments: &[&str]) -> Server {
-    node_by(redis.address(), arguments)
+/// What tests of the list of subscriptions ask what it is kept in.
+pub trait HubHistory: SharedHistory {
+    /// Whether it has nothing of any subscription any more.
+    fn has_no_subscriptions(&self) -> bool;
+
+    /// Whether all changes that were written are published.
+    fn has_published_all(&self) -> bool;
+
+    /// Another text after each subscription that has begun.
+    fn last_begun(&self) -> String;
 }
 
-/// A node that reaches Redis at this address.
-pub fn node_by(redis: SocketAddr, arguments: &[&str]) -> Server {
-    let mut command = command(&["--listen", "127.0.0.1:0", "--workers", "1"]);
-    command.args(["--redis-url", &format!("redis://{redis}/0")]);
-    command.args(ARGUMENTS).args(arguments);
-    Server::spawn(command)
+impl HubHistory for RedisServer {
+    fn has_no_subscriptions(&self) -> bool {
+        let keys = ["listed", "order", "of:*", "members:*", "pending"];
+        let found = |key: &str| self.ask(&format!("KEYS {{sse-broadcaster}}:subscriptions:{key}"));
+        keys.iter().all(|key| found(key) == "*0")
+    }
+
+    fn has_published_all(&self) -> bool {
+        let keys = ["pending", "publisher"];
+        let keys = keys.map(|key| format!("{{sse-broadcaster}}:subscriptions:{key}"));
+        self.ask(&format!("EXISTS {}", keys.join(" "))) == ":0"
+    }
+
+    fn last_begun(&self) -> String {
+        let number = "GET {sse-broadcaster}:subscriptions:number";
+        ask_at(self.address(), number, 2).unwrap_or_default()
+    }
+}
+
+pub fn node(history: &impl SharedHistory, arguments: &[&str]) -> Server {
+    node_by(history, history.address(), arguments)
+}
+
+/// A node that reaches the history at this address.
+pub fn node_by(history: &impl SharedHistory, address: SocketAddr, arguments: &[&str]) -> Server {
+    history.node_at(address, &[&ARGUMENTS[..], arguments].concat())
 }
 
 fn reply(stream: &Stream) -> Option<&str> {
     stream.header("mercure-last-event-id")
 }
 
-#[test]
-fn events_ids_and_grants_are_the_same_on_every_node() {
-    let redis = RedisServer::start();
-    let nodes = [node(&redis, &[]), node(&redis, &["--mercure-anonymous"])];
+pub fn events_ids_and_grants_are_the_same_on_every_node<H: SharedHistory>() {
+    let history = H::start();
+    let nodes = [node(&history, &[]), node(&history, &["--mercure-anonymous"])];
     let mut on_other = subscribe(&nodes[1], "topic=https%3A%2F%2Fexample.com%2F%7Bid%7D");
     let mut anonymous = nodes[1].subscribe(&format!("{HUB}?topic=*"));
     let topic = "topic=https%3A%2F%2Fexample.com%2F1";
@@ -50,7 +81,7 @@ fn events_ids_and_grants_are_the_same_on_every_node() {
         }
     }
     // A node that starts later finds the id in what it fills its window with.
-    let third = node(&redis, &[]);
+    let third = node(&history, &[]);
     let mut stream = subscribe(&third, &format!("{topic}&lastEventID=own"));
     assert_eq!(reply(&stream), Some("own"));
     assert_eq!(stream.data(1), ["3"]);
@@ -62,10 +93,9 @@ fn events_ids_and_grants_are_the_same_on_every_node() {
     );
 }
 
-#[test]
-fn an_id_that_the_window_has_lost_is_found_in_redis() {
-    let redis = RedisServer::start();
-    let node = node(&redis, &["--window-events", "20"]);
+pub fn an_id_that_the_window_has_lost_is_found_in_the_log<H: SharedHistory>() {
+    let history = H::start();
+    let node = node(&history, &["--window-events", "20"]);
     publish(&node, "topic=a&id=old&data=0");
     for number in 1..=60 {
         publish(&node, &format!("topic=a&data={number}"));
@@ -79,10 +109,9 @@ fn an_id_that_the_window_has_lost_is_found_in_redis() {
     );
 }
 
-#[test]
-fn subscriptions_are_announced_on_every_node() {
-    let redis = RedisServer::start();
-    let nodes = [(); 2].map(|()| node(&redis, &["--mercure-subscriptions"]));
+pub fn subscriptions_are_announced_on_every_node<H: SharedHistory>() {
+    let history = H::start();
+    let nodes = [(); 2].map(|()| node(&history, &["--mercure-subscriptions"]));
     let mut watcher = subscribe(&nodes[1], "topic=*");
     assert!(watcher.event().unwrap().data.contains("\"topic\":\"*\""));
     let mut stream = Some(subscribe(&nodes[0], "match=a"));
@@ -94,4 +123,15 @@ fn subscriptions_are_announced_on_every_node() {
         stream = None;
     }
     assert!(stream.is_none());
+}
+
+mod redis {
+    use super::*;
+    use crate::mercure::nodes;
+
+    tests_of! { nodes, RedisServer:
+        events_ids_and_grants_are_the_same_on_every_node,
+        an_id_that_the_window_has_lost_is_found_in_the_log,
+        subscriptions_are_announced_on_every_node,
+    }
 }

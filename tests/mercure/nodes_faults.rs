@@ -1,9 +1,10 @@
-//! The list of subscriptions where nodes end or are killed, and where Redis is unreachable or has lost something.
+//! The list of subscriptions where nodes end or are killed, and where what they share is
+//! unreachable or has lost something.
 
 use std::time::{Duration, Instant};
 
 use super::{
-    nodes::{node, node_by},
+    nodes::{HubHistory, node, node_by},
     nodes_list::{SETTINGS, changes, next, topics, two, wait_for_topics, watch},
     subscribe,
     subscriptions::{ALL, list, wait_for},
@@ -11,7 +12,8 @@ use super::{
 use crate::{
     redis::proxy::{Proxy, Way},
     support::{
-        redis::{DURABLE, RedisServer, SNAPSHOTS, ask_at},
+        redis::{RedisServer, SNAPSHOTS},
+        shared::{Emptied, Restarted, SharedHistory, tests_of},
         wait_until,
     },
 };
@@ -21,10 +23,9 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// What a busy machine adds to any time at most.
 const BUSY: Duration = Duration::from_secs(20);
 
-#[test]
-fn the_subscriptions_of_a_node_that_was_killed_end_once_each_within_three_heartbeats() {
-    let redis = RedisServer::start();
-    let nodes = two(&redis);
+pub fn the_subscriptions_of_a_node_that_was_killed_end_once_each_within_three_heartbeats<H: SharedHistory>() {
+    let history = H::start();
+    let nodes = two(&history);
     let mut watcher = watch(&nodes[1]);
     let of_killed: Vec<_> = (0..150)
         .map(|number| subscribe(&nodes[0], &format!("topic=t{number}&match=t{number}")))
@@ -50,10 +51,9 @@ fn the_subscriptions_of_a_node_that_was_killed_end_once_each_within_three_heartb
     drop(of_killed);
 }
 
-#[test]
-fn a_node_that_is_terminated_announces_the_end_of_its_subscriptions() {
-    let redis = RedisServer::start();
-    let [mut first, second] = two(&redis);
+pub fn a_node_that_is_terminated_announces_the_end_of_its_subscriptions<H: SharedHistory>() {
+    let history = H::start();
+    let [mut first, second] = two(&history);
     let mut watcher = watch(&second);
     let streams: Vec<_> = (0..20)
         .map(|_| subscribe(&first, "topic=a&match=b"))
@@ -69,17 +69,15 @@ fn a_node_that_is_terminated_announces_the_end_of_its_subscriptions() {
     drop(streams);
 }
 
-#[test]
-fn after_redis_lost_its_data_every_node_writes_its_subscriptions_again() {
-    let mut redis = RedisServer::start_with(&SNAPSHOTS);
-    let nodes = two(&redis);
+pub fn after_all_data_was_lost_every_node_writes_its_subscriptions_again<E: Emptied>() {
+    let mut history = E::start_forgetful();
+    let nodes = two(&history);
     let _streams = [
         subscribe(&nodes[0], "topic=a&match=b"),
         subscribe(&nodes[1], "topic=c"),
     ];
     wait_for(&nodes[1], 3);
-    redis.kill();
-    redis.run();
+    history.lose_all();
     let found = || list(&nodes[0], ALL);
     wait_until("the subscriptions are listed again", || {
         let response = found();
@@ -92,14 +90,13 @@ fn after_redis_lost_its_data_every_node_writes_its_subscriptions_again() {
     assert_eq!(begun, ["a", "b", "c"]);
 }
 
-#[test]
-fn while_redis_is_unreachable_streams_open_at_once_and_are_announced_when_it_has_recovered() {
-    let mut redis = RedisServer::start_with(&DURABLE);
-    let nodes = two(&redis);
+pub fn while_history_is_unreachable_streams_open_at_once_and_are_announced_when_it_has_recovered<R: Restarted>() {
+    let mut history = R::start();
+    let nodes = two(&history);
     let mut watcher = watch(&nodes[1]);
     let ended = subscribe(&nodes[0], "topic=before");
     assert_eq!(next(&mut watcher).1, "before");
-    redis.kill();
+    history.kill();
     let streams: Vec<_> = (0..20)
         .map(|number| subscribe(&nodes[0], &format!("topic=t{number}")))
         .collect();
@@ -107,7 +104,7 @@ fn while_redis_is_unreachable_streams_open_at_once_and_are_announced_when_it_has
     let _open = subscribe(&nodes[0], "topic=open");
     drop(ended);
     wait_until("the list is refused", || list(&nodes[1], ALL).status == 503);
-    redis.run();
+    history.run();
     let mut changes = changes(&mut watcher, 42);
     assert_eq!(changes.remove("before"), Some(vec![false]));
     assert_eq!(changes.remove("open"), Some(vec![true]));
@@ -119,54 +116,21 @@ fn while_redis_is_unreachable_streams_open_at_once_and_are_announced_when_it_has
     assert_eq!(wait_for(&nodes[1], 2).len(), 2);
 }
 
-#[test]
-fn a_redis_that_came_back_with_an_older_state_is_given_what_has_changed_since() {
-    let mut redis = RedisServer::start_with(&SNAPSHOTS);
-    let nodes = two(&redis);
-    let old = subscribe(&nodes[0], "topic=old");
-    let _kept = subscribe(&nodes[0], "topic=kept");
-    wait_for(&nodes[1], 2);
-    assert_eq!(redis.ask("SAVE"), "+OK");
-    drop(old);
-    wait_for(&nodes[1], 1);
-    // As many as the older state has.
-    let _new = subscribe(&nodes[0], "topic=new");
-    wait_for(&nodes[1], 2);
-    redis.kill();
-    redis.run();
-    let is_there = |node| list(node, ALL).status == 200;
-    wait_until("the nodes have reached it", || nodes.iter().all(is_there));
-    wait_for_topics(&nodes, &["kept", "new"].map(str::to_owned));
-    // Nothing else is announced again.
-    let mut reader = subscribe(&nodes[1], "topic=*&lastEventID=earliest");
-    let mut changes = changes(&mut reader, 5);
-    assert_eq!(changes.remove("old"), Some(vec![true, false]));
-    assert_eq!(changes.len(), 3);
-}
-
-#[test]
-fn a_reply_of_redis_that_was_lost_has_nothing_announced_twice() {
-    let redis = RedisServer::start();
-    let proxy = Proxy::start(redis.address());
-    let nodes = [node_by(proxy.address, &SETTINGS), node(&redis, &SETTINGS)];
+pub fn a_reply_that_was_lost_has_nothing_announced_twice<H: HubHistory>() {
+    let history = H::start();
+    let proxy = Proxy::start(history.address());
+    let nodes = [
+        node_by(&history, proxy.address, &SETTINGS),
+        node(&history, &SETTINGS),
+    ];
     let mut watcher = watch(&nodes[1]);
-    let written = || {
-        ask_at(
-            redis.address(),
-            "GET {sse-broadcaster}:subscriptions:number",
-            2,
-        )
-    };
+    let written = || history.last_begun();
     let (mut round, mut repeated) = (0, 0);
     while repeated < 3 {
-        // It has a connection to Redis.
+        // It has a connection.
         drop(subscribe(&nodes[0], "topic=before"));
         assert_eq!(changes(&mut watcher, 2)["before"], [true, false]);
-        wait_until("all is published", || {
-            let keys = ["pending", "publisher"]
-                .map(|key| format!("{{sse-broadcaster}}:subscriptions:{key}"));
-            redis.ask(&format!("EXISTS {}", keys.join(" "))) == ":0"
-        });
+        wait_until("all is published", || history.has_published_all());
         let before = written();
         proxy.set(Way::WithoutReplies);
         for number in 0..10 {
@@ -192,10 +156,9 @@ fn a_reply_of_redis_that_was_lost_has_nothing_announced_twice() {
     assert_eq!(next(&mut watcher).1, "last");
 }
 
-#[test]
-fn a_node_that_was_taken_for_dead_lists_and_announces_its_subscriptions_again() {
-    let redis = RedisServer::start();
-    let nodes = two(&redis);
+pub fn a_node_that_was_taken_for_dead_lists_and_announces_its_subscriptions_again<H: SharedHistory>() {
+    let history = H::start();
+    let nodes = two(&history);
     let mut watcher = watch(&nodes[1]);
     let stream = subscribe(&nodes[0], "topic=a");
     let (id, _, _) = next(&mut watcher);
@@ -208,4 +171,43 @@ fn a_node_that_was_taken_for_dead_lists_and_announces_its_subscriptions_again() 
     wait_for(&nodes[1], 2);
     drop(stream);
     assert_eq!(next(&mut watcher), change(false));
+}
+
+mod redis {
+    use super::*;
+    use crate::mercure::nodes_faults;
+
+    tests_of! { nodes_faults, RedisServer:
+        the_subscriptions_of_a_node_that_was_killed_end_once_each_within_three_heartbeats,
+        a_node_that_is_terminated_announces_the_end_of_its_subscriptions,
+        after_all_data_was_lost_every_node_writes_its_subscriptions_again,
+        while_history_is_unreachable_streams_open_at_once_and_are_announced_when_it_has_recovered,
+        a_reply_that_was_lost_has_nothing_announced_twice,
+        a_node_that_was_taken_for_dead_lists_and_announces_its_subscriptions_again,
+    }
+
+    #[test]
+    fn a_redis_that_came_back_with_an_older_state_is_given_what_has_changed_since() {
+        let mut redis = RedisServer::start_with(&SNAPSHOTS);
+        let nodes = two(&redis);
+        let old = subscribe(&nodes[0], "topic=old");
+        let _kept = subscribe(&nodes[0], "topic=kept");
+        wait_for(&nodes[1], 2);
+        assert_eq!(redis.ask("SAVE"), "+OK");
+        drop(old);
+        wait_for(&nodes[1], 1);
+        // As many as the older state has.
+        let _new = subscribe(&nodes[0], "topic=new");
+        wait_for(&nodes[1], 2);
+        redis.kill();
+        redis.run();
+        let is_there = |node| list(node, ALL).status == 200;
+        wait_until("the nodes have reached it", || nodes.iter().all(is_there));
+        wait_for_topics(&nodes, &["kept", "new"].map(str::to_owned));
+        // Nothing else is announced again.
+        let mut reader = subscribe(&nodes[1], "topic=*&lastEventID=earliest");
+        let mut changes = changes(&mut reader, 5);
+        assert_eq!(changes.remove("old"), Some(vec![true, false]));
+        assert_eq!(changes.len(), 3);
+    }
 }

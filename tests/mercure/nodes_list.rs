@@ -1,4 +1,4 @@
-//! The list of subscriptions on several nodes, which share it in Redis, and the events that announce its changes.
+//! The list of subscriptions on several nodes, which share it, and the events that announce its changes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,11 +11,17 @@ use serde_json::{Value, json};
 
 use super::{
     HUB, get,
-    nodes::node,
+    nodes::{HubHistory, node},
     publish, subscribe, subscriber, subscriber_token,
     subscriptions::{ALL, list, one_token, wait_for},
 };
-use crate::support::{PATIENCE, Server, Stream, redis::RedisServer, tokens::bearer, wait_until};
+use crate::support::{
+    PATIENCE, Server, Stream,
+    redis::RedisServer,
+    shared::{SharedHistory, tests_of},
+    tokens::bearer,
+    wait_until,
+};
 
 /// Subscriptions that begin on each node in the test with a model, how often the list is read meanwhile, and how many
 /// clients follow the events from there.
@@ -24,8 +30,8 @@ const LISTS: usize = 150;
 const READERS: usize = 10;
 pub const SETTINGS: [&str; 3] = ["--mercure-subscriptions", "--drain-time", "1s"];
 
-pub fn two(redis: &RedisServer) -> [Server; 2] {
-    [(); 2].map(|()| node(redis, &SETTINGS))
+pub fn two(history: &impl SharedHistory) -> [Server; 2] {
+    [(); 2].map(|()| node(history, &SETTINGS))
 }
 
 /// A stream of all events, which has begun.
@@ -62,10 +68,9 @@ pub fn topics(listed: &[Value]) -> Vec<&str> {
     topics.collect()
 }
 
-#[test]
-fn the_list_of_every_node_has_the_subscriptions_of_all_until_they_end() {
-    let redis = RedisServer::start();
-    let nodes = two(&redis);
+pub fn the_list_of_every_node_has_the_subscriptions_of_all_until_they_end<H: SharedHistory>() {
+    let history = H::start();
+    let nodes = two(&history);
     let claims = json!({ "mercure": { "subscribe": ["*"], "payload": { "user": "änna \"1\"" } } });
     let lines = bearer(&subscriber_token(&claims));
     let query = format!("{HUB}?topic=a%2F%7Bid%7D&match=a&match=a&match_urlpattern=%2Fa%2F*");
@@ -104,10 +109,9 @@ fn the_list_of_every_node_has_the_subscriptions_of_all_until_they_end() {
     );
 }
 
-#[test]
-fn a_change_on_one_node_changes_the_tag_of_the_list_on_the_others() {
-    let redis = RedisServer::start();
-    let nodes = two(&redis);
+pub fn a_change_on_one_node_changes_the_tag_of_the_list_on_the_others<H: SharedHistory>() {
+    let history = H::start();
+    let nodes = two(&history);
     let mut watcher = watch(&nodes[1]);
     let zero = subscriber(&["*"]);
     let tag = || list(&nodes[1], ALL).header("etag").unwrap().to_owned();
@@ -124,10 +128,9 @@ fn a_change_on_one_node_changes_the_tag_of_the_list_on_the_others() {
     assert!(stream.is_none());
 }
 
-#[test]
-fn short_subscriptions_are_announced_once_when_they_begin_and_once_when_they_end() {
-    let redis = RedisServer::start();
-    let nodes = two(&redis);
+pub fn short_subscriptions_are_announced_once_when_they_begin_and_once_when_they_end<H: HubHistory>() {
+    let history = H::start();
+    let nodes = two(&history);
     let mut watcher = watch(&nodes[1]);
     let count = 200;
     for number in 0..count {
@@ -142,11 +145,7 @@ fn short_subscriptions_are_announced_once_when_they_begin_and_once_when_they_end
     let last = subscribe(&nodes[0], "topic=last");
     assert_eq!(next(&mut watcher).1, "last");
     drop((last, watcher));
-    wait_until("Redis holds none of them", || {
-        let keys = ["listed", "order", "of:*", "members:*", "pending"];
-        let found = |key: &str| redis.ask(&format!("KEYS {{sse-broadcaster}}:subscriptions:{key}"));
-        keys.iter().all(|key| found(key) == "*0")
-    });
+    wait_until("none of them is kept", || history.has_no_subscriptions());
 }
 
 /// What a client knows of subscriptions: their topics, by id.
@@ -238,13 +237,12 @@ fn open_and_close(
     (streams, topics.into_iter().flatten().collect())
 }
 
-#[test]
-fn who_reads_the_list_and_follows_the_events_after_its_id_knows_all_subscriptions() {
+pub fn who_reads_the_list_and_follows_the_events_after_its_id_knows_all_subscriptions<H: SharedHistory>() {
     let seed = fastrand::u64(..u64::MAX / 2);
     println!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
-    let redis = RedisServer::start();
-    let nodes = two(&redis);
+    let history = H::start();
+    let nodes = two(&history);
     let begun = AtomicUsize::new(0);
     let (mut lists, mut readers) = (Vec::new(), Vec::new());
     let open = thread::scope(|scope| {
@@ -278,7 +276,7 @@ fn who_reads_the_list_and_follows_the_events_after_its_id_knows_all_subscription
         view.apply(&event.data);
         log.push((event.id, event.data));
     }
-    check_history(&log);
+    check_changes(&log);
     for (mut view, cursor) in lists {
         let after = log.iter().position(|(id, _)| *id == cursor);
         assert!(after.is_some() || cursor == "earliest", "{cursor}");
@@ -298,7 +296,7 @@ fn who_reads_the_list_and_follows_the_events_after_its_id_knows_all_subscription
 }
 
 /// Checks that each subscription has begun once, and has ended at most once.
-fn check_history(log: &[(String, String)]) {
+fn check_changes(log: &[(String, String)]) {
     let mut history = BTreeMap::<String, Vec<bool>>::new();
     for (_, data) in log {
         let (id, _, is_active) = change(data);
@@ -308,4 +306,16 @@ fn check_history(log: &[(String, String)]) {
     let mut of_each = history.values();
     assert!(of_each.all(|changes| once.contains(changes)), "{history:?}");
     assert!(history.len() >= OF_EACH_NODE * 2);
+}
+
+mod redis {
+    use super::*;
+    use crate::mercure::nodes_list;
+
+    tests_of! { nodes_list, RedisServer:
+        the_list_of_every_node_has_the_subscriptions_of_all_until_they_end,
+        a_change_on_one_node_changes_the_tag_of_the_list_on_the_others,
+        short_subscriptions_are_announced_once_when_they_begin_and_once_when_they_end,
+        who_reads_the_list_and_follows_the_events_after_its_id_knows_all_subscriptions,
+    }
 }

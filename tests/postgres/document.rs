@@ -1,6 +1,6 @@
 //! The statements of `docs/postgresql.md`, as its readers run them.
 
-use crate::{mercure::ARGUMENTS, support::postgres::PostgresServer, support::wait_until};
+use crate::{support::postgres::PostgresServer, support::wait_until};
 
 const PAGE: &str = include_str!("../../docs/postgresql.md");
 
@@ -58,25 +58,4 @@ fn the_statements_of_the_page_set_up_the_roles_and_publish() {
     ));
     let mut orders = node.subscribe("/events?topic=orders&since=earliest");
     assert_eq!(orders.data(1), ["{\"id\": 7}"]);
-}
-
-#[test]
-fn what_nodes_do_not_share_in_postgres_is_refused_with_a_sentence_that_says_so() {
-    let hub = [&ARGUMENTS[..], &["--mercure-subscriptions"]].concat();
-    for settings in [&["--presence", "*"][..], &hub] {
-        let mut command = crate::support::command(&["--listen", "127.0.0.1:0"]);
-        command
-            .args(["--postgres-url", "postgres://127.0.0.1:9/app"])
-            .args(settings);
-        let output = command.output().expect("the binary runs");
-        let said = String::from_utf8_lossy(&output.stderr);
-        let flag = settings[settings.len() - 1];
-        let flag = if flag == "*" { "--presence" } else { flag };
-        let expected =
-            format!("{flag} and --postgres-url: nodes do not share this list in PostgreSQL");
-        assert!(
-            !output.status.success() && said.contains(&expected),
-            "{said}"
-        );
-    }
 }

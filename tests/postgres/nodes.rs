@@ -8,7 +8,9 @@ use std::{
 };
 
 use crate::{
+    mercure::nodes::HubHistory,
     support::postgres::{PostgresServer, interactive, new_schema, url},
+    support::shared::{Emptied, Restarted, SharedHistory},
     support::{Server, command},
 };
 
@@ -50,6 +52,73 @@ impl Database {
 
     fn sql(&self, sql: &str) -> String {
         sql.replace('@', &self.schema)
+    }
+}
+
+impl SharedHistory for Database {
+    fn start() -> Self {
+        Self::new()
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    fn settings(&self, address: SocketAddr) -> Vec<String> {
+        let schema = ["--postgres-schema".to_owned(), self.schema.clone()];
+        [&self.server.settings(address)[..], &schema].concat()
+    }
+}
+
+impl Emptied for Database {
+    fn start_forgetful() -> Self {
+        Self::new()
+    }
+
+    fn lose_all(&mut self) {
+        // Where both wait for each other, it is the node that gives up.
+        self.ask("SET deadlock_timeout = '1min'; DROP SCHEMA @ CASCADE");
+    }
+}
+
+impl HubHistory for Database {
+    fn has_no_subscriptions(&self) -> bool {
+        let listed = self.number("SELECT count(*) FROM @.hub_subscriptions");
+        listed == 0 && self.number("SELECT count(*) FROM @.live_changes") == 0
+    }
+
+    fn has_published_all(&self) -> bool {
+        let waiting = "SELECT count(*) FROM @.live_changes WHERE list = 'subscriptions'";
+        let publisher = "SELECT count(publisher) FROM @.live_lists WHERE list = 'subscriptions'";
+        self.number(waiting) == 0 && self.number(publisher) == 0
+    }
+
+    fn last_begun(&self) -> String {
+        self.ask("SELECT last_value, is_called FROM @.hub_subscriptions_number_seq")
+    }
+}
+
+impl SharedHistory for PostgresServer {
+    fn start() -> Self {
+        Self::start()
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.address()
+    }
+
+    fn settings(&self, address: SocketAddr) -> Vec<String> {
+        vec!["--postgres-url".to_owned(), url(address)]
+    }
+}
+
+impl Restarted for PostgresServer {
+    fn kill(&mut self) {
+        self.kill();
+    }
+
+    fn run(&mut self) {
+        self.run();
     }
 }
 

@@ -62,6 +62,9 @@ fn an_application_that_may_use_the_schema_may_publish_and_nothing_else() {
         "INSERT INTO @.outbox (packed, topics, cost) VALUES ('', '', 1)",
         "SELECT @.trim(1, '', 1, 1, 1, true)",
         "SELECT @.keep_position_key('')",
+        "SELECT * FROM @.presence_users",
+        "SELECT @.presence_write('', 1, '{}', '{}', '{}', '{}')",
+        "SELECT @.live_published('presence', '', 1)",
         "SELECT @.erase(1, '', 1, 1, 1, 1, 't', false, 0, 0, NULL, NULL, 1, 1, 1)",
     ] {
         let denied = database.error(&as_role(forbidden));

@@ -1,6 +1,7 @@
 //! Who is on a topic, by the real binary: counts, lists, events, signals, on every path of a stream.
 
 mod bounds;
+pub mod nodes;
 mod webhooks;
 
 use std::{

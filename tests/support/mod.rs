@@ -14,6 +14,7 @@ pub mod redis;
 mod requests;
 mod response;
 mod server;
+pub mod shared;
 pub mod shim;
 pub mod socket;
 mod stream;
