@@ -11,3 +11,4 @@ mod history;
 mod library;
 mod model;
 mod private;
+mod stores;

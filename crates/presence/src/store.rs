@@ -67,6 +67,26 @@ pub struct Change {
     pub data: Option<Arc<str>>,
 }
 
+impl Change {
+    /// So many connections, without data.
+    #[must_use]
+    pub fn new(topic: impl Into<Arc<str>>, user: Option<Arc<str>>, connections: u32) -> Self {
+        Self {
+            topic: topic.into(),
+            user,
+            connections,
+            data: None,
+        }
+    }
+
+    /// Sets the data of the user for others, as JSON.
+    #[must_use]
+    pub fn data(self, data: impl Into<Arc<str>>) -> Self {
+        let data = Some(data.into());
+        Self { data, ..self }
+    }
+}
+
 /// The result of a node's heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
