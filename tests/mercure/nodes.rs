@@ -57,7 +57,10 @@ fn reply(stream: &Stream) -> Option<&str> {
 
 pub fn events_ids_and_grants_are_the_same_on_every_node<H: SharedHistory>() {
     let history = H::start();
-    let nodes = [node(&history, &[]), node(&history, &["--mercure-anonymous"])];
+    let nodes = [
+        node(&history, &[]),
+        node(&history, &["--mercure-anonymous"]),
+    ];
     let mut on_other = subscribe(&nodes[1], "topic=https%3A%2F%2Fexample.com%2F%7Bid%7D");
     let mut anonymous = nodes[1].subscribe(&format!("{HUB}?topic=*"));
     let topic = "topic=https%3A%2F%2Fexample.com%2F1";

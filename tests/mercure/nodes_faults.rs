@@ -23,7 +23,9 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// What a busy machine adds to any time at most.
 const BUSY: Duration = Duration::from_secs(20);
 
-pub fn the_subscriptions_of_a_node_that_was_killed_end_once_each_within_three_heartbeats<H: SharedHistory>() {
+pub fn the_subscriptions_of_a_node_that_was_killed_end_once_each_within_three_heartbeats<
+    H: SharedHistory,
+>() {
     let history = H::start();
     let nodes = two(&history);
     let mut watcher = watch(&nodes[1]);
@@ -90,7 +92,9 @@ pub fn after_all_data_was_lost_every_node_writes_its_subscriptions_again<E: Empt
     assert_eq!(begun, ["a", "b", "c"]);
 }
 
-pub fn while_history_is_unreachable_streams_open_at_once_and_are_announced_when_it_has_recovered<R: Restarted>() {
+pub fn while_history_is_unreachable_streams_open_at_once_and_are_announced_when_it_has_recovered<
+    R: Restarted,
+>() {
     let mut history = R::start();
     let nodes = two(&history);
     let mut watcher = watch(&nodes[1]);
@@ -156,7 +160,9 @@ pub fn a_reply_that_was_lost_has_nothing_announced_twice<H: HubHistory>() {
     assert_eq!(next(&mut watcher).1, "last");
 }
 
-pub fn a_node_that_was_taken_for_dead_lists_and_announces_its_subscriptions_again<H: SharedHistory>() {
+pub fn a_node_that_was_taken_for_dead_lists_and_announces_its_subscriptions_again<
+    H: SharedHistory,
+>() {
     let history = H::start();
     let nodes = two(&history);
     let mut watcher = watch(&nodes[1]);

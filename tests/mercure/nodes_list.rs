@@ -128,7 +128,9 @@ pub fn a_change_on_one_node_changes_the_tag_of_the_list_on_the_others<H: SharedH
     assert!(stream.is_none());
 }
 
-pub fn short_subscriptions_are_announced_once_when_they_begin_and_once_when_they_end<H: HubHistory>() {
+pub fn short_subscriptions_are_announced_once_when_they_begin_and_once_when_they_end<
+    H: HubHistory,
+>() {
     let history = H::start();
     let nodes = two(&history);
     let mut watcher = watch(&nodes[1]);
@@ -237,7 +239,9 @@ fn open_and_close(
     (streams, topics.into_iter().flatten().collect())
 }
 
-pub fn who_reads_the_list_and_follows_the_events_after_its_id_knows_all_subscriptions<H: SharedHistory>() {
+pub fn who_reads_the_list_and_follows_the_events_after_its_id_knows_all_subscriptions<
+    H: SharedHistory,
+>() {
     let seed = fastrand::u64(..u64::MAX / 2);
     println!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);

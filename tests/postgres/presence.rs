@@ -67,8 +67,7 @@ fn a_schema_of_version_2_is_upgraded_beside_a_node_that_uses_it() {
     assert_eq!(database.number("SELECT version FROM @.settings"), 3);
     old.publish("a", "3");
     for node in [&old, &nodes[0]] {
-        let mut stream =
-            node.subscribe_with("/events?topic=a", &format!("Last-Event-ID: {id}"));
+        let mut stream = node.subscribe_with("/events?topic=a", &format!("Last-Event-ID: {id}"));
         assert_eq!(stream.data(2), ["2", "3"]);
     }
 }

@@ -82,7 +82,9 @@ pub fn change(name: &str, user: &str, users: u64) -> (String, String, u64) {
     (name.to_owned(), user.to_owned(), users)
 }
 
-pub fn a_user_counts_once_over_all_nodes_and_moving_from_one_to_another_shows_nothing<H: SharedHistory>() {
+pub fn a_user_counts_once_over_all_nodes_and_moving_from_one_to_another_shows_nothing<
+    H: SharedHistory,
+>() {
     let history = H::start();
     let nodes = three(&history);
     let mut observers: Vec<Stream> = nodes.iter().map(observe).collect();
@@ -111,7 +113,9 @@ pub fn a_user_counts_once_over_all_nodes_and_moving_from_one_to_another_shows_no
     }
 }
 
-pub fn the_members_of_a_node_that_was_killed_leave_once_within_three_heartbeats<H: SharedHistory>() {
+pub fn the_members_of_a_node_that_was_killed_leave_once_within_three_heartbeats<
+    H: SharedHistory,
+>() {
     let history = H::start();
     let nodes = three(&history);
     let members = 300;
@@ -146,7 +150,9 @@ pub fn the_members_of_a_node_that_was_killed_leave_once_within_three_heartbeats<
     drop(of_killed);
 }
 
-pub fn what_was_killed_and_has_kept_its_data_changes_nothing_and_what_changed_meanwhile_is_told<R: Restarted>() {
+pub fn what_was_killed_and_has_kept_its_data_changes_nothing_and_what_changed_meanwhile_is_told<
+    R: Restarted,
+>() {
     let mut history = R::start();
     let nodes = three(&history);
     let mut observer = observe(&nodes[2]);
@@ -184,7 +190,9 @@ pub fn after_all_data_was_lost_everybody_who_is_there_joins_again<E: Emptied>() 
     wait_for(&nodes[2], 2, 2);
 }
 
-pub fn the_signal_has_the_counts_of_all_nodes_and_of_none_when_all_have_left_or_were_killed<H: SharedHistory>() {
+pub fn the_signal_has_the_counts_of_all_nodes_and_of_none_when_all_have_left_or_were_killed<
+    H: SharedHistory,
+>() {
     let history = H::start();
     let nodes = three(&history);
     let mut page = nodes[2].subscribe("/signals?name=$presence/room&format=event");

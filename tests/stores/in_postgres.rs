@@ -25,7 +25,10 @@ fn ask(place: &Place, sql: &str) -> String {
 
 fn save(place: &Place) {
     for table in TABLES {
-        ask(place, &format!("CREATE TABLE @.saved_{table} AS TABLE @.{table}"));
+        ask(
+            place,
+            &format!("CREATE TABLE @.saved_{table} AS TABLE @.{table}"),
+        );
     }
 }
 

@@ -32,7 +32,10 @@ pub struct Place {
 enum KeptIn {
     /// One node alone.
     Memory(Arc<MemoryStore>, Arc<MemorySubscriptions>),
-    Redis(Redis, #[expect(dead_code, reason = "ends with it")] RedisServer),
+    Redis(
+        Redis,
+        #[expect(dead_code, reason = "ends with it")] RedisServer,
+    ),
     Postgres(Postgres, Arc<PostgresServer>, String),
 }
 
@@ -147,6 +150,6 @@ promises! {
         nothing_is_written_while_too_many_announcements_wait,
         subscriptions_are_listed_in_the_order_in_which_they_began;
     of_several_nodes:
-        the_subscriptions_of_a_node_that_reports_no_more_end_once_in_their_order,
+        the_subscriptions_of_a_node_that_reports_no_more_end_once,
         what_a_node_writes_again_takes_the_place_of_what_it_had_written;
 }

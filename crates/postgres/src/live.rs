@@ -10,9 +10,7 @@ use std::{
 };
 
 use sse_broadcaster::history::Unavailable;
-use sse_broadcaster_presence::internal::{
-    Beaten, LiveNode, PUBLISHES_FOR, Reported, Written,
-};
+use sse_broadcaster_presence::internal::{Beaten, LiveNode, PUBLISHES_FOR, Reported, Written};
 use sse_broadcaster_remote::SharedConnection;
 use tokio::task::JoinHandle;
 use tokio_postgres::{Row, Statement, types::ToSql};

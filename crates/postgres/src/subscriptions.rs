@@ -102,11 +102,12 @@ impl PostgresSubscriptions {
     ) -> Result<Vec<HubSubscription>, Unavailable> {
         let (matcher, subscriber) = (matcher.map(str::as_bytes), subscriber.map(str::as_bytes));
         let most = signed(limit as u64);
-        let parameters: [&(dyn ToSql + Sync); 4] =
-            [&matcher, &subscriber, &most, &MAX_BYTES_READ];
+        let parameters: [&(dyn ToSql + Sync); 4] = [&matcher, &subscriber, &most, &MAX_BYTES_READ];
         let listed = |row: &Row| subscription(row, [0, 1, 2]);
         let nodes = &self.nodes;
-        nodes.ask(|live| &live.subscriptions_read, &parameters, listed).await
+        nodes
+            .ask(|live| &live.subscriptions_read, &parameters, listed)
+            .await
     }
 }
 
@@ -178,7 +179,11 @@ fn announcement(row: &Row) -> Result<Announcement, PgError> {
     let is_active = match get(row, 1)? {
         "begin" => true,
         "end" => false,
-        other => return Err(PgError::own(format!("a change of subscriptions is {other}"))),
+        other => {
+            return Err(PgError::own(format!(
+                "a change of subscriptions is {other}"
+            )));
+        }
     };
     Ok(Announcement {
         key: get::<String>(row, 0)?.into(),

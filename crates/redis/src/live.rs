@@ -5,9 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use ::redis::{Cmd, Value};
 use sse_broadcaster::history::Unavailable;
-use sse_broadcaster_presence::internal::{
-    Beaten, LiveNode, PUBLISHES_FOR, Reported, Written,
-};
+use sse_broadcaster_presence::internal::{Beaten, LiveNode, PUBLISHES_FOR, Reported, Written};
 
 use super::{
     entry::{self, Unexpected},
