@@ -49,8 +49,13 @@ pub(super) async fn report_node(
 ) -> Result<Vec<String>, Unavailable> {
     let keep_ms = milliseconds(keep);
     let parameters: [&(dyn ToSql + Sync); 4] = [&node, &figures, &keep_ms, &MAX_NODES];
-    let statement = |statements: &Statements| &statements.report_node;
-    let rows = change(shared, &shared.appends, statement, &parameters).await?;
+    let rows = change(
+        shared,
+        &shared.appends,
+        |statements| &statements.report_node,
+        &parameters,
+    )
+    .await?;
     let figures = rows.iter().map(|row| get(row, 0));
     let figures = figures.collect::<Result<_, PgError>>();
     figures.map_err(|error| shared.unavailable_by(error))

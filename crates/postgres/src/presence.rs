@@ -70,9 +70,9 @@ impl PostgresPresence {
                 connections: number(row, 1)?,
             })
         };
-        let counted = self
-            .nodes
-            .ask(|live| &live.presence_counts, &[&topic], counts);
+        let parameters: [&(dyn ToSql + Sync); 1] = [&topic];
+        let nodes = &self.nodes;
+        let counted = nodes.ask(|live| &live.presence_counts, &parameters, counts);
         Ok(counted.await?.pop().unwrap_or_default())
     }
 
@@ -86,9 +86,9 @@ impl PostgresPresence {
                 data: get_text(row, 1)?,
             })
         };
-        let found = self
-            .nodes
-            .ask(|live| &live.presence_page, &[&topic, &after, &most], member);
+        let parameters: [&(dyn ToSql + Sync); 3] = [&topic, &after, &most];
+        let nodes = &self.nodes;
+        let found = nodes.ask(|live| &live.presence_page, &parameters, member);
         let mut found = found.await?;
         let more = found.len() > limit;
         found.truncate(limit);

@@ -59,7 +59,7 @@ BEGIN
     IF l.publisher <> _node AND l.publishes_until_ms BETWEEN now_ms + 1 AND now_ms + _within_ms THEN
         RETURN;
     END IF;
-    RETURN QUERY SELECT c.key::text, c.kind, c.name, c.member, c.data, c.users FROM @schema@.live_changes AS c
+    RETURN QUERY SELECT c.key, c.kind, c.name, c.member, c.data, c.users FROM @schema@.live_changes AS c
         WHERE c.list = _list ORDER BY c.number LIMIT _most;
     UPDATE @schema@.live_lists AS x
     SET publisher = CASE WHEN FOUND THEN _node END, publishes_until_ms = now_ms + _within_ms WHERE x.list = _list;
@@ -73,7 +73,7 @@ DECLARE
     oldest record;
 BEGIN
     PERFORM FROM @schema@.live_lists AS l WHERE l.list = _list FOR NO KEY UPDATE;
-    SELECT c.number, c.key::text AS key INTO oldest FROM @schema@.live_changes AS c
+    SELECT c.number, c.key INTO oldest FROM @schema@.live_changes AS c
     WHERE c.list = _list ORDER BY c.number LIMIT 1;
     IF oldest.key = _first THEN
         DELETE FROM @schema@.live_changes AS c WHERE c.list = _list AND c.number < oldest.number + _count;

@@ -2,14 +2,16 @@
 
 -- Sets how many connections a node has for some users of topics (NULL: all connections without one), each as one step,
 -- and queues who has joined or left by that, and which topics have their first connection, or have lost their last. The
--- caller has the lock of the list. Rows are deleted by their ctid, which the lock keeps: a plan that was made while the
--- tables were empty may search all members of the node for each change.
+-- caller has the lock of the list. Rows are found one by one (LIMIT 1) and deleted by their ctid, which the lock keeps:
+-- otherwise a plan that was made while the tables were empty may go through all members of the node for each change.
 CREATE OR REPLACE FUNCTION @schema@.presence_set(
     _node text, _topics bytea[], _users bytea[], _connections bigint[], _data text[]
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     -- Beyond it the oldest are dropped.
     max_waiting CONSTANT bigint := 100000;
+    -- Idempotency keys are hashes of it and of a number: each random one would take as long as the rest of its change.
+    secret CONSTANT text := gen_random_uuid();
 BEGIN
     WITH given AS MATERIALIZED (
         SELECT g.i, g.topic, g.name, CASE WHEN g.name IS NULL THEN ''::bytea ELSE sha256(g.name) END AS key,
@@ -17,28 +19,33 @@ BEGIN
         FROM unnest(_topics, _users, _connections, _data) WITH ORDINALITY AS g(topic, name, connections, data, i)
     ), on_node AS MATERIALIZED (
         -- What the node had before each step.
-        SELECT g.*, m.ctid AS member_at, coalesce(lag(g.connections) OVER same, m.connections, 0) AS old,
+        SELECT g.*, m.at AS member_at, coalesce(lag(g.connections) OVER same, m.connections, 0) AS old,
             lead(g.i) OVER same IS NULL AS is_last
         FROM given AS g
-        LEFT JOIN @schema@.presence_members AS m ON m.node = _node AND m.topic = g.topic AND m.key = g.key
+        LEFT JOIN LATERAL (SELECT x.ctid AS at, x.connections FROM @schema@.presence_members AS x
+            WHERE x.node = _node AND x.topic = g.topic AND x.key = g.key LIMIT 1) AS m ON true
         WINDOW same AS (PARTITION BY g.topic, g.key ORDER BY g.i)
     ), in_all AS MATERIALIZED (
         -- On how many nodes the user is after each step.
-        SELECT s.*, u.ctid AS user_at, CASE WHEN u.key IS NULL THEN s.data ELSE u.data END AS known_data,
+        SELECT s.*, u.at AS user_at, CASE WHEN u.at IS NULL THEN s.data ELSE u.data END AS known_data,
             (s.connections > 0)::integer - (s.old > 0)::integer AS more_nodes,
             coalesce(u.nodes, 0) + sum((s.connections > 0)::integer - (s.old > 0)::integer)
                 OVER (PARTITION BY s.topic, s.key ORDER BY s.i) AS nodes
-        FROM on_node AS s LEFT JOIN @schema@.presence_users AS u ON u.topic = s.topic AND u.key = s.key
+        FROM on_node AS s
+        LEFT JOIN LATERAL (SELECT x.ctid AS at, x.nodes, x.data FROM @schema@.presence_users AS x
+            WHERE x.topic = s.topic AND x.key = s.key LIMIT 1) AS u ON true
     ), named AS MATERIALIZED (
         SELECT s.*, CASE WHEN s.name IS NULL THEN 0 WHEN s.more_nodes > 0 AND s.nodes = 1 THEN 1
             WHEN s.more_nodes < 0 AND s.nodes = 0 THEN -1 ELSE 0 END AS more_users
         FROM in_all AS s
     ), steps AS MATERIALIZED (
         -- What the topic has after each step.
-        SELECT s.*, t.ctid AS topic_at, lead(s.i) OVER of_topic IS NULL AS is_last_of_topic,
+        SELECT s.*, t.at AS topic_at, lead(s.i) OVER of_topic IS NULL AS is_last_of_topic,
             (coalesce(t.connections, 0) + sum(s.connections - s.old) OVER of_topic)::bigint AS total,
             (coalesce(t.users, 0) + sum(s.more_users) OVER of_topic)::bigint AS users
-        FROM named AS s LEFT JOIN @schema@.presence_topics AS t ON t.topic = s.topic
+        FROM named AS s
+        LEFT JOIN LATERAL (SELECT x.ctid AS at, x.connections, x.users FROM @schema@.presence_topics AS x
+            WHERE x.topic = s.topic LIMIT 1) AS t ON true
         WINDOW of_topic AS (PARTITION BY s.topic ORDER BY s.i)
     ), without_member AS (
         DELETE FROM @schema@.presence_members AS m WHERE m.ctid = ANY (ARRAY(
@@ -64,9 +71,9 @@ BEGIN
         SELECT s.topic, s.total, s.users FROM steps AS s WHERE s.is_last_of_topic AND s.total > 0
         ON CONFLICT (topic) DO UPDATE SET connections = excluded.connections, users = excluded.users
     ), queued AS (
-        INSERT INTO @schema@.live_changes AS c (list, number, kind, name, member, data, users)
-        SELECT 'presence', l.last_change + row_number() OVER (ORDER BY s.i, k.nth), k.kind, s.topic,
-            CASE WHEN k.nth = 2 THEN s.name END, CASE WHEN k.nth = 2 THEN s.known_data END, s.users
+        INSERT INTO @schema@.live_changes AS c (list, number, key, kind, name, member, data, users)
+        SELECT 'presence', l.last_change + row_number() OVER following, md5(secret || row_number() OVER following),
+            k.kind, s.topic, CASE WHEN k.nth = 2 THEN s.name END, CASE WHEN k.nth = 2 THEN s.known_data END, s.users
         FROM @schema@.live_lists AS l, steps AS s, LATERAL (VALUES
             (1, 'first', s.total > 0 AND s.total = s.connections - s.old),
             (2, 'join', s.more_users > 0),
@@ -74,6 +81,7 @@ BEGIN
             (3, 'last', s.total = 0 AND s.old > s.connections)
         ) AS k(nth, kind, is_so)
         WHERE l.list = 'presence' AND k.is_so
+        WINDOW following AS (ORDER BY s.i, k.nth)
         RETURNING c.number
     )
     UPDATE @schema@.live_lists AS l SET last_change = greatest(l.last_change, (SELECT max(q.number) FROM queued AS q))
@@ -123,7 +131,9 @@ BEGIN
     FROM (
         SELECT x.topic, x.key FROM @schema@.presence_members AS x
         WHERE x.node = dead_node ORDER BY x.topic, x.key LIMIT _most
-    ) AS m LEFT JOIN @schema@.presence_users AS u ON u.topic = m.topic AND u.key = m.key;
+    ) AS m
+    LEFT JOIN LATERAL (SELECT x.name FROM @schema@.presence_users AS x
+        WHERE x.topic = m.topic AND x.key = m.key LIMIT 1) AS u ON true;
     swept := ARRAY(SELECT DISTINCT t.topic FROM unnest(gone.topics) AS t(topic));
     IF gone.topics IS NOT NULL THEN
         PERFORM @schema@.presence_set(dead_node, gone.topics, gone.users, gone.zeros, NULL);

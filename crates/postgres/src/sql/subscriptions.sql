@@ -18,6 +18,7 @@ CREATE OR REPLACE FUNCTION @schema@.subscriptions_write(
 DECLARE
     last_batch bigint := @schema@.live_batch('subscriptions', _node);
     queued bigint := (SELECT l.last_change FROM @schema@.live_lists AS l WHERE l.list = 'subscriptions');
+    secret CONSTANT text := gen_random_uuid();
     given record;
     ended record;
 BEGIN
@@ -36,8 +37,8 @@ BEGIN
             RETURNING s.matcher, s.subscriber, s.payload INTO ended;
             CONTINUE WHEN NOT FOUND;
             queued := queued + 1;
-            INSERT INTO @schema@.live_changes AS c (list, number, kind, name, member, data)
-            VALUES ('subscriptions', queued, 'end', ended.matcher, ended.subscriber, ended.payload);
+            INSERT INTO @schema@.live_changes AS c (list, number, key, kind, name, member, data)
+            VALUES ('subscriptions', queued, md5(secret || queued), 'end', ended.matcher, ended.subscriber, ended.payload);
             CONTINUE;
         END IF;
         CONTINUE WHEN EXISTS (SELECT FROM @schema@.hub_subscriptions AS s WHERE s.node = _node AND s.name = given.name);
@@ -47,8 +48,8 @@ BEGIN
         -- name.
         IF NOT FOUND THEN
             queued := queued + 1;
-            INSERT INTO @schema@.live_changes AS c (list, number, kind, name, member, data)
-            VALUES ('subscriptions', queued, 'begin', given.matcher, given.subscriber, given.payload);
+            INSERT INTO @schema@.live_changes AS c (list, number, key, kind, name, member, data)
+            VALUES ('subscriptions', queued, md5(secret || queued), 'begin', given.matcher, given.subscriber, given.payload);
         END IF;
         INSERT INTO @schema@.hub_subscriptions AS s (node, name, matcher, subscriber, payload)
         VALUES (_node, given.name, given.matcher, given.subscriber, given.payload);
@@ -68,6 +69,7 @@ CREATE OR REPLACE FUNCTION @schema@.subscriptions_beat(
 ) LANGUAGE plpgsql AS $$
 DECLARE
     dead_node text;
+    secret CONSTANT text := gen_random_uuid();
 BEGIN
     SELECT b.is_known, b.dead INTO is_whole, dead_node
     FROM @schema@.live_beat('subscriptions', _node, _heartbeat_ms, _batch) AS b;
@@ -83,9 +85,9 @@ BEGIN
             SELECT x.ctid FROM @schema@.hub_subscriptions AS x WHERE x.node = dead_node ORDER BY x.name LIMIT _most))
         RETURNING s.name, s.matcher, s.subscriber, s.payload
     ), queued AS (
-        INSERT INTO @schema@.live_changes AS c (list, number, kind, name, member, data)
-        SELECT 'subscriptions', l.last_change + row_number() OVER (ORDER BY g.name), 'end', g.matcher, g.subscriber,
-            g.payload
+        INSERT INTO @schema@.live_changes AS c (list, number, key, kind, name, member, data)
+        SELECT 'subscriptions', l.last_change + row_number() OVER (ORDER BY g.name), md5(secret || g.name), 'end',
+            g.matcher, g.subscriber, g.payload
         FROM gone AS g, @schema@.live_lists AS l WHERE l.list = 'subscriptions'
         RETURNING c.number
     )

@@ -29,8 +29,8 @@ CREATE TABLE @schema@.live_nodes (
 CREATE TABLE @schema@.live_changes (
     list text NOT NULL,
     number bigint NOT NULL,
-    -- The idempotency key.
-    key uuid NOT NULL DEFAULT gen_random_uuid(),
+    -- The idempotency key, which nobody can guess.
+    key text NOT NULL,
     kind text NOT NULL,
     -- A topic, or a matcher.
     name bytea NOT NULL,
