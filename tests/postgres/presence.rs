@@ -6,7 +6,7 @@ use crate::{
     redis::nodes::history_of,
     support::{
         postgres::PostgresServer,
-        shared::{SharedHistory as _, tests_of},
+        shared::tests_of,
         wait_until,
     },
 };

@@ -4,6 +4,7 @@
 #![allow(
     dead_code,
     unused_imports,
+    unused_macros,
     reason = "each test binary uses a part of it"
 )]
 
