@@ -28,7 +28,7 @@ use crate::support::{
 const OF_EACH_NODE: usize = 500;
 const LISTS: usize = 150;
 const READERS: usize = 10;
-pub const SETTINGS: [&str; 3] = ["--mercure-subscriptions", "--drain-time", "1s"];
+pub const SETTINGS: [&str; 1] = ["--mercure-subscriptions"];
 
 pub fn two(history: &impl SharedHistory) -> [Server; 2] {
     [(); 2].map(|()| node(history, &SETTINGS))

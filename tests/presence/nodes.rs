@@ -15,7 +15,7 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// What a busy machine adds to any time at most.
 const BUSY: Duration = Duration::from_secs(20);
 
-pub const SETTINGS: [&str; 10] = [
+pub const SETTINGS: [&str; 8] = [
     "--presence",
     "room",
     "--token-key",
@@ -23,8 +23,6 @@ pub const SETTINGS: [&str; 10] = [
     "--presence-grace",
     "500ms",
     "--presence-heartbeat",
-    "1s",
-    "--drain-time",
     "1s",
 ];
 

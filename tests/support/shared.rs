@@ -17,6 +17,7 @@ pub trait SharedHistory: Sized {
     /// A node that reaches it at this address, which may be a proxy's.
     fn node_at(&self, address: SocketAddr, args: &[&str]) -> Server {
         let mut command = command(&["--listen", "127.0.0.1:0", "--workers", "1"]);
+        command.args(["--drain-time", "1s"]);
         command.args(self.settings(address)).args(args);
         Server::spawn(command)
     }
