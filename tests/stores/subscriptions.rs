@@ -159,9 +159,9 @@ pub fn the_subscriptions_of_a_node_that_reports_no_more_end_once(place: &Place) 
             ended.extend(announced(&nodes[1]).await);
         }
         let mut expected = begun;
-        expected
-            .iter_mut()
-            .for_each(|(_, is_active)| *is_active = false);
+        for (_, is_active) in &mut expected {
+            *is_active = false;
+        }
         ended.sort();
         expected.sort();
         assert_eq!(ended, expected);

@@ -88,7 +88,7 @@ impl LiveNodes {
         read: impl Fn(&Row) -> Result<T, PgError>,
     ) -> Result<T, Unavailable> {
         let rows = self.run(statement, parameters).await?;
-        let read = rows.first().map(read).unwrap_or_else(nothing);
+        let read = rows.first().map_or_else(nothing, read);
         read.map_err(|error| self.shared.unavailable_by(error))
     }
 
