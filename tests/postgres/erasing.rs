@@ -1,7 +1,7 @@
 //! Events that are erased before retention drops them: what the tables keep of them, and how that is counted.
 
 use crate::{
-    postgres::{nodes::Database, presence::WITHOUT_VERSION_3},
+    postgres::{nodes::Database, presence::WITHOUT_VERSION_4},
     redis::nodes::history_of,
     support::{Server, Stream, wait_until},
 };
@@ -190,7 +190,7 @@ fn a_schema_of_version_1_is_upgraded_under_the_sessions_that_use_it() {
     session.run(VERSION_1);
     let run = "EXECUTE poll; EXECUTE trim; EXECUTE newest";
     let before = session.run(run);
-    database.ask(WITHOUT_VERSION_3);
+    database.ask(WITHOUT_VERSION_4);
     database.ask(
         "ALTER TABLE @.head DROP COLUMN erased_events, DROP COLUMN erased_bytes, DROP COLUMN keys_erased; \
          DROP FUNCTION @.erase; UPDATE @.settings SET version = 1",

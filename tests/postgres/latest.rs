@@ -1,6 +1,9 @@
 //! The last events of topics in PostgreSQL.
 
-use crate::{postgres::nodes::Database, support::wait_until};
+use crate::{
+    postgres::{nodes::Database, presence::WITHOUT_VERSION_4},
+    support::wait_until,
+};
 
 const RULES: [&str; 4] = [
     "--topic-rule",
@@ -46,6 +49,7 @@ fn a_schema_of_the_version_before_is_upgraded_and_keeps_what_it_has() {
     let node = database.node(&RULES);
     let id = node.publish("prices/a", "before");
     drop(node);
+    database.ask(WITHOUT_VERSION_4);
     // As version 1 was, as far as a node notices.
     database.ask(
         "ALTER TABLE @.head DROP COLUMN erased_events, DROP COLUMN erased_bytes, DROP COLUMN keys_erased; \

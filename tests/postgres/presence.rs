@@ -18,10 +18,10 @@ tests_of! { nodes, PostgresServer:
     what_was_killed_and_has_kept_its_data_changes_nothing_and_what_changed_meanwhile_is_told,
 }
 
-/// Takes a schema back to version 2. What is left of its functions, an upgrade replaces.
-pub const WITHOUT_VERSION_3: &str = "DROP TABLE @.live_lists, @.live_nodes, @.live_changes, @.presence_topics, \
+/// Takes a schema back to version 3. What is left of its functions, an upgrade replaces.
+pub const WITHOUT_VERSION_4: &str = "DROP TABLE @.live_lists, @.live_nodes, @.live_changes, @.presence_topics, \
     @.presence_users, @.presence_members, @.presence_claims, @.hub_subscriptions; \
-    UPDATE @.settings SET version = 2";
+    UPDATE @.settings SET version = 3";
 
 #[test]
 fn publishes_do_not_wait_for_a_list_that_somebody_else_has_locked() {
@@ -45,13 +45,13 @@ fn publishes_do_not_wait_for_a_list_that_somebody_else_has_locked() {
 }
 
 #[test]
-fn a_schema_of_version_2_is_upgraded_beside_a_node_that_uses_it() {
+fn a_schema_of_version_3_is_upgraded_beside_a_node_that_uses_it() {
     let database = Database::new();
     let old = database.node(&[]);
     wait_until("it has history", || history_of(&old) == "ok");
     let id = old.publish("a", "1");
-    database.ask(WITHOUT_VERSION_3);
-    // It uses nothing of version 3, as a node of version 2.
+    database.ask(WITHOUT_VERSION_4);
+    // It uses nothing of version 4, as a node of version 3.
     old.publish("a", "2");
     let nodes = [database.node(&SETTINGS), database.node(&SETTINGS)];
     let mut observer = observe(&nodes[1]);
@@ -60,7 +60,7 @@ fn a_schema_of_version_2_is_upgraded_beside_a_node_that_uses_it() {
     wait_for(&nodes[1], 1, 1);
     drop(anna);
     assert_eq!(next(&mut observer), change("leave", "anna", 0));
-    assert_eq!(database.number("SELECT version FROM @.settings"), 3);
+    assert_eq!(database.number("SELECT version FROM @.settings"), 4);
     old.publish("a", "3");
     for node in [&old, &nodes[0]] {
         let mut stream = node.subscribe_with("/events?topic=a", &format!("Last-Event-ID: {id}"));
