@@ -2,15 +2,15 @@
 //! ends with it, and one node at a time publishes the queue of what has changed.
 
 use std::{
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use sse_broadcaster::history::Unavailable;
-use sse_broadcaster_presence::internal::{Beaten, LiveNode, PUBLISHES_FOR, Reported, Written};
+use sse_broadcaster_presence::{
+    Beat,
+    internal::{LiveNode, PUBLISHES_FOR, Reported, Written},
+};
 use sse_broadcaster_remote::SharedConnection;
 use tokio::task::JoinHandle;
 use tokio_postgres::{Row, Statement, types::ToSql};
@@ -35,8 +35,6 @@ pub(super) struct LiveNodes {
     pub(super) shared: Arc<Shared>,
     list: &'static str,
     node: LiveNode,
-    /// The number of the last batch that the list surely has under the name of this node.
-    written: AtomicU64,
     /// For what changes the list. Appends and reads have others, and do not wait for it.
     connection: Arc<SharedConnection<Address>>,
     /// What keeps the connection up, once it was needed.
@@ -49,7 +47,6 @@ impl LiveNodes {
             shared: Arc::clone(shared),
             list,
             node: LiveNode::default(),
-            written: AtomicU64::new(0),
             connection: Arc::default(),
             keeper: OnceLock::new(),
         }
@@ -118,7 +115,7 @@ impl LiveNodes {
 
     /// The list has this batch under the name of this node.
     pub(super) fn has_written(&self, batch: u64) {
-        self.written.fetch_max(batch, Ordering::Relaxed);
+        self.node.has_written(batch);
     }
 
     /// Reports by this statement that the node lives, until no dead node has members.
@@ -127,17 +124,9 @@ impl LiveNodes {
         statement: Choice,
         heartbeat: Duration,
         members: Option<usize>,
-    ) -> Result<Beaten, Unavailable> {
-        let written = Written {
-            members,
-            batch: self.written.load(Ordering::Relaxed),
-        };
+    ) -> Result<Beat, Unavailable> {
         let report = |written| self.report(statement, heartbeat, written);
-        let beaten = self.node.beat(written, report).await?;
-        if beaten.is_lost {
-            self.written.store(0, Ordering::Relaxed);
-        }
-        Ok(beaten)
+        self.node.beat(members, report).await
     }
 
     async fn report(

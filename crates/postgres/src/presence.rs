@@ -106,14 +106,10 @@ impl Store for PostgresPresence {
         heartbeat: Duration,
         written: Option<usize>,
     ) -> BoxFuture<'_, Result<Beat, Unavailable>> {
-        async move {
-            let beaten = self
-                .nodes
-                .beat(|live| &live.presence_beat, heartbeat, written);
-            let beaten = beaten.await?;
-            Ok(Beat::new(beaten.is_lost, beaten.swept))
-        }
-        .boxed()
+        let beat = self
+            .nodes
+            .beat(|live| &live.presence_beat, heartbeat, written);
+        beat.boxed()
     }
 
     fn pending(&self, limit: usize) -> BoxFuture<'_, Result<Vec<Pending>, Unavailable>> {

@@ -126,10 +126,10 @@ impl SubscriptionStore for PostgresSubscriptions {
         written: Option<usize>,
     ) -> BoxFuture<'_, Result<bool, Unavailable>> {
         async move {
-            let beaten = self
+            let beat = self
                 .nodes
                 .beat(|live| &live.subscriptions_beat, heartbeat, written);
-            Ok(beaten.await?.is_lost)
+            Ok(beat.await?.is_lost)
         }
         .boxed()
     }

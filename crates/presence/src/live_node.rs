@@ -1,18 +1,30 @@
 //! The name by which a node is known to the others that share its store, and its heartbeats.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use sse_broadcaster::history::Unavailable;
+
+use crate::Beat;
 
 /// For how long one node publishes queued changes, if it does not say that it is done.
 pub const PUBLISHES_FOR: Duration = Duration::from_secs(2);
 /// Most steps in which the members of dead nodes are removed, in one beat.
 const MAX_SWEEPS: usize = 1_000;
 
-/// By which name this node is known; another one each time that it has to begin again.
+/// By which name this node is known, another one each time that it has to begin again; and what it has written under it.
 #[derive(Debug)]
-pub struct LiveNode(Mutex<Node>);
+pub struct LiveNode {
+    node: Mutex<Node>,
+    /// The number of the last batch that the store surely has under that name.
+    batch: AtomicU64,
+}
 
 #[derive(Debug)]
 struct Node {
@@ -40,15 +52,6 @@ pub struct Reported {
     pub topics: Vec<Arc<str>>,
 }
 
-/// What a beat found.
-#[derive(Debug, Default)]
-pub struct Beaten {
-    /// The state does not hold what this node has written.
-    pub is_lost: bool,
-    /// The topics of members of dead nodes, which were removed.
-    pub swept: Vec<Arc<str>>,
-}
-
 impl Node {
     fn new() -> Self {
         Self {
@@ -60,7 +63,10 @@ impl Node {
 
 impl Default for LiveNode {
     fn default() -> Self {
-        Self(Mutex::new(Node::new()))
+        Self {
+            node: Mutex::new(Node::new()),
+            batch: AtomicU64::new(0),
+        }
     }
 }
 
@@ -68,13 +74,18 @@ impl LiveNode {
     /// The name that this node has now.
     #[must_use]
     pub fn name(&self) -> String {
-        self.0.lock().name.clone()
+        self.node.lock().name.clone()
+    }
+
+    /// The store has this batch under the name of this node.
+    pub fn has_written(&self, batch: u64) {
+        self.batch.fetch_max(batch, Ordering::Relaxed);
     }
 
     /// Begins again under another name, if this one was known: what is left under it is removed like the members of
     /// a dead node.
     fn rename(&self) -> bool {
-        let mut node = self.0.lock();
+        let mut node = self.node.lock();
         let was_known = node.is_known;
         if was_known {
             *node = Node::new();
@@ -83,38 +94,42 @@ impl LiveNode {
     }
 
     /// Reports that the node lives, until no dead node has members. `report` does it once, under the name that the node
-    /// has by then.
+    /// has by then. `members` is how many it has written; `None` if that is not known.
     ///
     /// # Errors
     /// Those of `report`.
     pub async fn beat<F>(
         &self,
-        written: Written,
+        members: Option<usize>,
         report: impl Fn(Written) -> F,
-    ) -> Result<Beaten, Unavailable>
+    ) -> Result<Beat, Unavailable>
     where
         F: Future<Output = Result<Reported, Unavailable>>,
     {
-        let (mut beaten, unknown) = (Beaten::default(), Written::default());
-        let mut reported = report(written).await?;
+        let (mut beat, unknown) = (Beat::default(), Written::default());
+        let batch = self.batch.load(Ordering::Relaxed);
+        let mut reported = report(Written { members, batch }).await?;
         if !reported.is_whole {
-            beaten.is_lost = true;
+            beat.is_lost = true;
             if self.rename() {
                 let swept = report(unknown).await?.topics;
                 reported.topics.extend(swept);
             }
         }
-        self.0.lock().is_known = true;
-        beaten.swept.append(&mut reported.topics);
+        self.node.lock().is_known = true;
+        beat.swept.append(&mut reported.topics);
         for _ in 0..MAX_SWEEPS {
             if !reported.has_more {
                 break;
             }
             reported = report(unknown).await?;
-            beaten.swept.append(&mut reported.topics);
+            beat.swept.append(&mut reported.topics);
         }
-        beaten.swept.sort_unstable();
-        beaten.swept.dedup();
-        Ok(beaten)
+        beat.swept.sort_unstable();
+        beat.swept.dedup();
+        if beat.is_lost {
+            self.batch.store(0, Ordering::Relaxed);
+        }
+        Ok(beat)
     }
 }

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 
 use ::redis::{Cmd, Value};
 use sse_broadcaster::history::Unavailable;
-use sse_broadcaster_presence::internal::{Beaten, LiveNode, PUBLISHES_FOR, Reported, Written};
+use sse_broadcaster_presence::{
+    Beat,
+    internal::{LiveNode, PUBLISHES_FOR, Reported, Written},
+};
 
 use super::{
     entry::{self, Unexpected},
@@ -94,15 +97,20 @@ impl LiveNodes {
         self.read_reply(self.run(&call).await?, reported)
     }
 
+    /// The list has this batch under the name of this node.
+    pub(super) fn has_written(&self, batch: u64) {
+        self.node.has_written(batch);
+    }
+
     /// Reports by this script that the node lives, until no dead node has members.
     pub(super) async fn beat(
         &self,
         script: &Script,
         heartbeat: Duration,
-        written: Written,
-    ) -> Result<Beaten, Unavailable> {
+        members: Option<usize>,
+    ) -> Result<Beat, Unavailable> {
         let report = |written| self.report(script, heartbeat, written);
-        self.node.beat(written, report).await
+        self.node.beat(members, report).await
     }
 
     /// The oldest changes to be published, as the scripts pushed them.

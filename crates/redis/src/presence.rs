@@ -9,7 +9,7 @@ use ::redis::Value;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use sse_broadcaster::history::Unavailable;
 use sse_broadcaster_presence::{
-    Beat, Change, Counts, Member, Members, Pending, PendingKind, Store, internal::Written,
+    Beat, Change, Counts, Member, Members, Pending, PendingKind, Store,
 };
 
 use super::{
@@ -71,16 +71,8 @@ impl Store for RedisPresence {
         heartbeat: Duration,
         written: Option<usize>,
     ) -> BoxFuture<'_, Result<Beat, Unavailable>> {
-        async move {
-            let written = Written {
-                members: written,
-                batch: 0,
-            };
-            let script = &script::PRESENCE_BEAT;
-            let beaten = self.nodes.beat(script, heartbeat, written).await?;
-            Ok(Beat::new(beaten.is_lost, beaten.swept))
-        }
-        .boxed()
+        let beat = self.nodes.beat(&script::PRESENCE_BEAT, heartbeat, written);
+        beat.boxed()
     }
 
     fn pending(&self, limit: usize) -> BoxFuture<'_, Result<Vec<Pending>, Unavailable>> {

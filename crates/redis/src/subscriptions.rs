@@ -1,20 +1,13 @@
 //! The subscriptions of a hub on all nodes in Redis, beside the log. What changes them are scripts, each one atomic
 //! step.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 use serde_json::from_str;
 use sse_broadcaster::history::Unavailable;
 use sse_broadcaster_presence::{
-    Announcement, HubSubscription, SubscriptionChange, SubscriptionStore, internal::Written,
+    Announcement, HubSubscription, SubscriptionChange, SubscriptionStore,
 };
 
 use super::{
@@ -31,8 +24,6 @@ const MAX_BYTES_READ: usize = 8 << 20;
 /// The subscriptions of all nodes of a log in Redis: [`Redis::subscriptions`](super::Redis::subscriptions).
 pub struct RedisSubscriptions {
     nodes: LiveNodes,
-    /// The number of the last batch that is in the list under the name of this node.
-    written: AtomicU64,
 }
 
 impl RedisSubscriptions {
@@ -40,7 +31,6 @@ impl RedisSubscriptions {
         let prefix = &shared.keys.subscriptions;
         Self {
             nodes: LiveNodes::new(shared, prefix, "listed"),
-            written: AtomicU64::new(0),
         }
     }
 
@@ -73,7 +63,7 @@ impl RedisSubscriptions {
         }
         let is_written = written == 1;
         if is_written {
-            self.written.store(batch, Ordering::Relaxed);
+            self.nodes.has_written(batch);
         }
         Ok(is_written)
     }
@@ -110,16 +100,9 @@ impl SubscriptionStore for RedisSubscriptions {
         written: Option<usize>,
     ) -> BoxFuture<'_, Result<bool, Unavailable>> {
         async move {
-            let written = Written {
-                members: written,
-                batch: self.written.load(Ordering::Relaxed),
-            };
             let script = &script::SUBSCRIPTIONS_BEAT;
-            let beaten = self.nodes.beat(script, heartbeat, written).await?;
-            if beaten.is_lost {
-                self.written.store(0, Ordering::Relaxed);
-            }
-            Ok(beaten.is_lost)
+            let beat = self.nodes.beat(script, heartbeat, written);
+            Ok(beat.await?.is_lost)
         }
         .boxed()
     }
