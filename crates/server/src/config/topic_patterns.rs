@@ -58,29 +58,25 @@ pub(crate) fn topic_json(text: &str) -> Result<Value, String> {
 
 /// Within braces it is a modifier of RFC 6570.
 fn has_star_outside_braces(text: &str) -> bool {
-    let mut depth = 0_i32;
-    text.chars().any(|c| {
-        match c {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            _ => {}
-        }
-        c == '*' && depth <= 0
-    })
+    text.contains(outside_braces('*'))
 }
 
 pub(super) fn split_outside_braces(text: &str) -> Vec<&str> {
+    let parts = text.split(outside_braces(',')).map(str::trim);
+    parts.filter(|part| !part.is_empty()).collect()
+}
+
+/// Whether a character is this one and not within braces; to be asked for each one in turn.
+fn outside_braces(wanted: char) -> impl FnMut(char) -> bool {
     let mut depth = 0_usize;
-    let parts = text.split(|char| {
+    move |char| {
         match char {
             '{' => depth += 1,
             '}' => depth = depth.saturating_sub(1),
             _ => {}
         }
-        char == ',' && depth == 0
-    });
-    let parts = parts.map(str::trim);
-    parts.filter(|part| !part.is_empty()).collect()
+        char == wanted && depth == 0
+    }
 }
 
 #[cfg(test)]
