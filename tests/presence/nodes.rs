@@ -142,7 +142,7 @@ pub fn the_members_of_a_node_that_was_killed_leave_once_within_three_heartbeats<
     left.dedup();
     assert_eq!(left.len() as u64, members);
     wait_for(&nodes[1], 1, 1);
-    // Nothing else was told.
+    // No other change came in between.
     let _ben = join(&nodes[1], "ben");
     assert_eq!(next(&mut observer), change("join", "ben", 2));
     drop(of_killed);

@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use super::{
     connection::Connection,
     error::{PgError, within},
-    rows::{get, signed},
+    rows::{get, milliseconds, signed},
     shared::Shared,
 };
 use sse_broadcaster::history::{AppendError, Batch, Unavailable};
@@ -50,10 +50,7 @@ impl From<Failure> for AppendError {
 /// What the log keeps: events, bytes and milliseconds of age.
 pub(super) fn limits(shared: &Shared) -> (i64, i64, Option<i64>) {
     let retention = shared.retention;
-    let age = retention.age.map(|age| {
-        let ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-        signed(ms.max(1))
-    });
+    let age = retention.age.map(|age| milliseconds(age).max(1));
     let (events, bytes) = (retention.events as u64, retention.bytes as u64);
     (signed(events), signed(bytes), age)
 }

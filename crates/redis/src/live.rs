@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use ::redis::{Cmd, Value};
-use sse_broadcaster::history::Unavailable;
+use sse_broadcaster::{history::Unavailable, internal::whole_ms};
 use sse_broadcaster_presence::{
     Beat,
     internal::{LiveNode, PUBLISHES_FOR, Reported, Written},
@@ -90,7 +90,7 @@ impl LiveNodes {
         written: Written,
     ) -> Result<Reported, Unavailable> {
         let mut call = self.change(script);
-        call.arg(u64::try_from(heartbeat.as_millis()).unwrap_or(u64::MAX));
+        call.arg(whole_ms(heartbeat));
         let members = written.members;
         call.arg(members.map_or_else(String::new, |members| members.to_string()));
         call.arg(written.batch);
@@ -121,7 +121,7 @@ impl LiveNodes {
     ) -> Result<Vec<T>, Unavailable> {
         let keys = [self.keys.pending.as_str(), self.keys.publisher.as_str()];
         let mut call = script::QUEUE_PENDING.call(&keys);
-        let within = u64::try_from(PUBLISHES_FOR.as_millis()).unwrap_or(u64::MAX);
+        let within = whole_ms(PUBLISHES_FOR);
         call.arg(self.node.name()).arg(limit).arg(within);
         let read_all = |reply| {
             let changes = entry::list(reply)?.into_iter();

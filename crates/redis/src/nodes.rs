@@ -10,7 +10,7 @@ use super::{
     script,
     shared::Shared,
 };
-use sse_broadcaster::history::Unavailable;
+use sse_broadcaster::{history::Unavailable, internal::whole_ms};
 
 /// Most nodes whose figures are returned, those that reported last.
 const MAX_NODES: usize = 200;
@@ -24,7 +24,7 @@ pub(super) async fn report(
 ) -> Result<Vec<String>, Unavailable> {
     let keys = [shared.keys.nodes.as_str(), shared.keys.figures.as_str()];
     let mut call = script::NODES.call(&keys);
-    let keep_ms = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
+    let keep_ms = whole_ms(keep);
     call.arg(node).arg(figures).arg(keep_ms).arg(MAX_NODES);
     let reply = ask(shared, &call).await?;
     texts(reply).map_err(|error| shared.unavailable_by(error))

@@ -7,7 +7,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use ::redis::Value;
 use futures_util::future::{BoxFuture, FutureExt as _};
-use sse_broadcaster::history::Unavailable;
+use sse_broadcaster::{history::Unavailable, internal::whole_ms};
 use sse_broadcaster_presence::{
     Beat, Change, Counts, Member, Members, Pending, PendingKind, Store,
 };
@@ -114,7 +114,7 @@ impl Store for RedisPresence {
         async move {
             let mut call = ::redis::cmd("SET");
             call.arg(format!("{}{topic}", self.signal)).arg("1");
-            let within = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
+            let within = whole_ms(interval);
             call.arg("NX").arg("PX").arg(within);
             Ok(entry::optional(self.nodes.run(&call).await?).is_some())
         }

@@ -6,6 +6,7 @@ use ::redis::{Pipeline, RedisError, aio::MultiplexedConnection};
 
 use super::Tail;
 use crate::{entry::Entry, poll::Poll};
+use sse_broadcaster::internal::whole_ms;
 
 /// How long the tail waits for an entry: the log itself is polled as often.
 pub(super) const BLOCK: Duration = Duration::from_secs(1);
@@ -35,7 +36,7 @@ impl Tail {
         connection: &mut MultiplexedConnection,
     ) -> Result<Poll, RedisError> {
         let mut calls = ::redis::pipe();
-        let block = u64::try_from(BLOCK.as_millis()).unwrap_or(u64::MAX);
+        let block = whole_ms(BLOCK);
         // From an explicit id: `$` would pass over what is added between two calls. What it returns is
         // thrown away, since it tells neither of trimming nor of another log; the poll does.
         calls
