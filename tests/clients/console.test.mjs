@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test';
 
 import { launch } from './support/browser.mjs';
 import { choose, clipboard, goTo, openConsole } from './support/console-page.mjs';
-import { put } from './support/console-states.mjs';
+import { inState, put } from './support/console-states.mjs';
 import { SUITE, TEST } from './support/limits.mjs';
 import { start } from './support/process.mjs';
 import { request } from './support/request.mjs';
@@ -298,6 +298,7 @@ describe('topics', { ...SUITE, concurrency: 4 }, () => {
     await page.press('#topics-prefix', 'Enter');
     await page.locator('#topic-presence:has-text("--presence")').waitFor();
     await page.click('#topic-actions button:text("Listen")');
+    await inState(page, 'open');
     await server.publish({ topic: 'news', data: 'live' });
     await row(page, 'live').waitFor();
   });
