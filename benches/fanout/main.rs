@@ -11,6 +11,8 @@
     reason = "figures for people"
 )]
 
+#[path = "../support/durable_streams.rs"]
+mod durable_streams_program;
 mod kernel;
 mod limits;
 mod paced;
@@ -74,9 +76,10 @@ fn main() -> ExitCode {
 type Measure = fn(&Selection) -> Vec<Row>;
 
 fn measure(selection: &Selection) -> ExitCode {
-    let rows: [(&str, Measure); 9] = [
+    let rows: [(&str, Measure); 10] = [
         ("steady", rows::steady::rows),
         ("flood", rows::flood::rows),
+        ("responses", rows::responses::rows),
         ("idle", rows::idle::rows),
         ("publishers", rows::publishers::rows),
         ("reconnect", rows::reconnect::rows),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    publisher::{Publisher, small},
+    publisher::Publisher,
     servers::{Kind, Server},
     streams::Streams,
     table::median,
@@ -35,7 +35,7 @@ pub struct Paced {
 impl Paced {
     /// Counting starts here.
     pub fn new(kind: Kind, server: Server, streams: Streams) -> Self {
-        Self::with_request(kind, server, streams, small("bench"))
+        Self::with_request(kind, server, streams, kind.publish_request())
     }
 
     /// The same, with events that are published by this request.

@@ -37,6 +37,7 @@ pub fn request_with(query: &str, headers: &str, body: &str) -> String {
 pub struct Publisher {
     socket: TcpStream,
     response: Vec<u8>,
+    sent: Instant,
 }
 
 impl Publisher {
@@ -49,6 +50,7 @@ impl Publisher {
         Self {
             socket,
             response: Vec::new(),
+            sent: Instant::now(),
         }
     }
 
@@ -62,6 +64,7 @@ impl Publisher {
     }
 
     fn send(&mut self, request: &str) {
+        self.sent = Instant::now();
         self.socket.write_all(request.as_bytes()).expect("sent");
     }
 
@@ -93,6 +96,14 @@ fn is_whole(response: &[u8]) -> bool {
 pub struct Load {
     pub published: u64,
     pub took: Duration,
+    responses: Vec<Duration>,
+}
+
+impl Load {
+    pub fn median_response(mut self) -> Duration {
+        self.responses.sort_unstable();
+        self.responses[self.responses.len() / 2]
+    }
 }
 
 /// Publishes from several connections at once, each of which publishes again as soon as it has a response.
@@ -109,7 +120,7 @@ pub fn load(address: SocketAddr, publishers: usize, request: &str, lasting: Dura
     for publisher in &mut all {
         publisher.send(request);
     }
-    let (mut responses, mut waiting) = (0, publishers);
+    let (mut responses, mut waiting) = (Vec::new(), publishers);
     let mut events = Vec::with_capacity(publishers);
     let wait = Timespec::try_from(PATIENCE).expect("a short time");
     while waiting > 0 {
@@ -121,7 +132,7 @@ pub fn load(address: SocketAddr, publishers: usize, request: &str, lasting: Dura
                 continue;
             }
             publisher.response.clear();
-            responses += 1;
+            responses.push(publisher.sent.elapsed());
             if begun.elapsed() < lasting {
                 publisher.send(request);
             } else {
@@ -130,7 +141,8 @@ pub fn load(address: SocketAddr, publishers: usize, request: &str, lasting: Dura
         }
     }
     Load {
-        published: responses,
+        published: responses.len() as u64,
         took: begun.elapsed(),
+        responses,
     }
 }

@@ -7,5 +7,6 @@ pub mod growth;
 pub mod idle;
 pub mod publishers;
 pub mod reconnect;
+pub mod responses;
 pub mod steady;
 pub mod topics;

@@ -1,11 +1,16 @@
 //! Servers as processes of their own, and what they use by `/proc`.
 
+mod durable_streams;
 mod nchan;
 mod process;
 
-use std::sync::OnceLock;
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::OnceLock,
+};
 
 pub use self::process::Server;
+use crate::{publisher, streams};
 
 /// The kinds of servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +21,8 @@ pub enum Kind {
     NoDirect,
     Axum,
     Nchan,
+    /// The server of the crate `durable-streams`.
+    DurableStreams,
 }
 
 impl Kind {
@@ -26,6 +33,7 @@ impl Kind {
             Self::NoDirect => "ours, --no-direct",
             Self::Axum => "axum",
             Self::Nchan => "nchan",
+            Self::DurableStreams => "durable-streams",
         }
     }
 
@@ -39,6 +47,11 @@ impl Kind {
             } else {
                 eprintln!("nchan is left out: it needs nginx and libnginx-mod-nchan");
             }
+            if durable_streams::is_installed() {
+                others.push(Self::DurableStreams);
+            } else {
+                eprintln!("durable-streams is left out: cargo install durable-streams");
+            }
             if process::ours_has_flag("--no-direct") {
                 others.push(Self::NoDirect);
             }
@@ -49,14 +62,14 @@ impl Kind {
     /// Blocks that a stream begins with, before any event.
     pub fn opening_blocks(self) -> usize {
         match self {
-            Self::Yardstick | Self::Axum => 0,
+            Self::Yardstick | Self::Axum | Self::DurableStreams => 0,
             Self::Ours | Self::NoDirect | Self::Nchan => 1,
         }
     }
 
     /// Whether connected subscribers receive every event, however slow the machine is.
     pub fn loses_nothing(self) -> bool {
-        matches!(self, Self::Yardstick | Self::Ours | Self::NoDirect)
+        !matches!(self, Self::Axum | Self::Nchan)
     }
 
     /// Whether it sends pings while nothing is published.
@@ -71,6 +84,37 @@ impl Kind {
             Self::Ours => Server::ours(&[]),
             Self::NoDirect => Server::ours(&["--no-direct"]),
             Self::Nchan => nchan::start(),
+            Self::DurableStreams => durable_streams::start(),
         }
     }
+
+    /// The request that publishes a small event to the topic or stream `bench`.
+    pub fn publish_request(self) -> String {
+        match self {
+            Self::DurableStreams => durable_streams::append_request(),
+            _ => publisher::small("bench"),
+        }
+    }
+
+    /// The request for what is published by the other.
+    pub fn subscribe_request(self) -> String {
+        match self {
+            Self::DurableStreams => durable_streams::subscribe_request(),
+            _ => streams::request("bench", ""),
+        }
+    }
+
+    /// What ends each event, one or two bytes.
+    pub fn event_end(self) -> &'static [u8] {
+        match self {
+            Self::DurableStreams => durable_streams::EVENT_END,
+            _ => b"\n\n",
+        }
+    }
+}
+
+/// For servers that do not print the port that the system chose.
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address")
 }

@@ -134,7 +134,7 @@ fn percentiles(mut waits: Vec<Duration>) -> String {
 
 pub fn rows(_: &Selection) -> Vec<Row> {
     let mut rows = Vec::new();
-    let with_topics = |kind: &&Kind| **kind != Kind::Axum;
+    let with_topics = |kind: &&Kind| ![Kind::Axum, Kind::DurableStreams].contains(kind);
     let others = Kind::others().iter().filter(with_topics);
     for kind in [Kind::Yardstick, Kind::Ours].iter().chain(others) {
         let waits = measure(*kind);

@@ -7,30 +7,41 @@ use std::time::{Duration, Instant};
 
 use crate::{
     Selection,
-    publisher::{load, small},
+    publisher::load,
     servers::Kind,
     streams::{Streams, StreamsConfig},
     table::{Bound, Ratio, Rounds, Row},
 };
 
-const SUBSCRIBERS: usize = 1_000;
+pub const SUBSCRIBERS: usize = 1_000;
 const LASTING: Duration = Duration::from_secs(3);
 /// Where the yardstick takes less than this for an event, sending is cheap and the rest weighs more.
 const CHEAP_MICROS: f64 = 6.5;
 
-struct Flood {
-    cpu_micros: f64,
-    delivered_per_second: f64,
+pub struct Flood {
+    pub cpu_micros: f64,
+    pub delivered_per_second: f64,
+    /// The median time until a publisher has its response.
+    pub response_micros: f64,
     lost: f64,
 }
 
 fn measure(kind: Kind, publishers: usize) -> Flood {
+    measure_with(kind, publishers, |config| config)
+}
+
+/// The same, with other subscribers.
+pub fn measure_with(
+    kind: Kind,
+    publishers: usize,
+    change: impl Fn(StreamsConfig) -> StreamsConfig,
+) -> Flood {
     let server = kind.start();
-    let streams = Streams::open(StreamsConfig::of(kind, &server, SUBSCRIBERS));
+    let streams = Streams::open(change(StreamsConfig::of(kind, &server, SUBSCRIBERS)));
     let cpu = server.cpu_micros();
     let begun = Instant::now();
-    let published = load(server.address, publishers, &small("bench"), LASTING).published;
-    let due = published * SUBSCRIBERS as u64;
+    let load = load(server.address, publishers, &kind.publish_request(), LASTING);
+    let due = load.published * SUBSCRIBERS as u64;
     streams.settle(due, kind.loses_nothing());
     let delivered = streams.blocks() as f64;
     let took = streams.last().expect("something has come") - begun;
@@ -38,6 +49,7 @@ fn measure(kind: Kind, publishers: usize) -> Flood {
     Flood {
         cpu_micros: (server.cpu_micros() - cpu) / delivered,
         delivered_per_second: delivered / took.as_secs_f64(),
+        response_micros: load.median_response().as_secs_f64() * 1e6,
         lost,
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     Selection,
-    publisher::{load, small},
+    publisher::load,
     servers::{Kind, Server},
     table::{Bound, Compared, Row},
 };
@@ -16,6 +16,7 @@ const TURNS: usize = 6;
 
 struct Side {
     server: Server,
+    request: String,
     published: f64,
     seconds: f64,
     cpu_micros: f64,
@@ -23,10 +24,12 @@ struct Side {
 
 impl Side {
     /// The first turn, in which memory grows to its final size, is not counted.
-    fn begin(server: Server) -> Self {
-        load(server.address, PUBLISHERS, &small("bench"), TURN);
+    fn begin(kind: Kind, server: Server) -> Self {
+        let request = kind.publish_request();
+        load(server.address, PUBLISHERS, &request, TURN);
         Self {
             server,
+            request,
             published: 0.0,
             seconds: 0.0,
             cpu_micros: 0.0,
@@ -35,7 +38,7 @@ impl Side {
 
     fn take_turn(&mut self) {
         let cpu = self.server.cpu_micros();
-        let load = load(self.server.address, PUBLISHERS, &small("bench"), TURN);
+        let load = load(self.server.address, PUBLISHERS, &self.request, TURN);
         self.published += load.published as f64;
         self.seconds += load.took.as_secs_f64();
         self.cpu_micros += self.server.cpu_micros() - cpu;
@@ -43,29 +46,43 @@ impl Side {
 }
 
 pub fn rows(_: &Selection) -> Vec<Row> {
+    let mut rows = beside(
+        "the same server answering only",
+        Bound::AtLeast(0.85),
+        || Side::begin(Kind::Ours, Server::of_benchmark(&["response-only"])),
+    );
+    let kind = Kind::DurableStreams;
+    if Kind::others().contains(&kind) {
+        rows.extend(beside(kind.name(), Bound::None, || {
+            Side::begin(kind, kind.start())
+        }));
+    }
+    rows
+}
+
+/// Ours beside another server.
+fn beside(name: &str, least: Bound, other: impl Fn() -> Side) -> Vec<Row> {
     let mut cpu = Vec::new();
     let rate = Compared::pairs(usize::MAX, || {
-        let mut ours = Side::begin(Server::ours(&[]));
-        let mut response_only = Side::begin(Server::of_benchmark(&["response-only"]));
+        let mut sides = [Side::begin(Kind::Ours, Kind::Ours.start()), other()];
         for _ in 0..TURNS {
-            ours.take_turn();
-            response_only.take_turn();
+            sides.iter_mut().for_each(Side::take_turn);
         }
+        let [ours, other] = sides;
         let micros = |side: &Side| side.cpu_micros / side.published;
-        cpu.push((micros(&ours), micros(&response_only)));
+        cpu.push((micros(&ours), micros(&other)));
         let a_second = |side: &Side| side.published / side.seconds;
-        (a_second(&ours), a_second(&response_only))
+        (a_second(&ours), a_second(&other))
     });
     let cpu = Compared::of(&cpu).expect("a pair");
     let row = |what, figures: Compared, digits, unit, bound| {
         let Compared { own, other, ratio } = figures;
         let what = format!("{what}, {PUBLISHERS} publishers, no subscribers");
-        let measured =
-            format!("{own:.digits$}{unit}; the same server answering only {other:.digits$}{unit}");
+        let measured = format!("{own:.digits$}{unit}; {name} {other:.digits$}{unit}");
         Row::ratio(what, Kind::Ours.name(), measured, ratio, bound)
     };
     vec![
-        row("publishes a second", rate, 0, "/s", Bound::AtLeast(0.85)),
+        row("publishes a second", rate, 0, "/s", least),
         row("CPU per publish", cpu, 1, " µs", Bound::None),
     ]
 }

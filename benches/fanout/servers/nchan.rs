@@ -1,14 +1,10 @@
 //! nginx with nchan, as Debian packages it.
 
-use std::{
-    fs,
-    net::{SocketAddr, TcpListener},
-    path::Path,
-};
+use std::{fs, net::SocketAddr, path::Path};
 
 use rustix::process::getuid;
 
-use super::Server;
+use super::{Server, free_address};
 use crate::{limits, serve::THREADS};
 
 const NGINX: &str = "/usr/sbin/nginx";
@@ -31,12 +27,6 @@ pub fn start() -> Server {
     let error_log = format!("{path}/error.log");
     let args = ["-p", &path, "-c", &file, "-e", &error_log];
     Server::other(NGINX, &args, address, directory)
-}
-
-/// nginx does not print the port of `listen 0`.
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address")
 }
 
 fn configuration(path: &str, address: SocketAddr) -> String {

@@ -23,9 +23,6 @@ use super::{PATIENCE, Shared, StreamsConfig};
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Most sockets that one call of epoll reports.
 const MOST_READY: usize = 1024;
-/// The pause after each call of epoll that found something. A server whose `send` wakes a waiting thread on the
-/// same machine pays for that a fifth of its time; with clients on other machines no server does.
-const PAUSE: Duration = Duration::from_micros(500);
 /// Connections that are opened between two calls of epoll.
 const CONNECTS_AT_ONCE: usize = 16;
 
@@ -66,8 +63,9 @@ impl Readers {
     pub(super) fn run(mut self) {
         let served = self.connect_all().and_then(|()| {
             while !self.shared.is_over.load(Ordering::SeqCst) {
-                if (1..MOST_READY).contains(&self.serve(POLL_INTERVAL)?) {
-                    thread::sleep(PAUSE);
+                let pause = self.config.pause;
+                if (1..MOST_READY).contains(&self.serve(POLL_INTERVAL)?) && !pause.is_zero() {
+                    thread::sleep(pause);
                 }
             }
             Ok(())
@@ -152,7 +150,7 @@ impl Readers {
         let opening = self.config.opening_blocks;
         let was_open = reader.has_head && reader.blocks >= opening;
         let before = reader.blocks.max(opening);
-        reader.count(bytes)?;
+        reader.count(bytes, self.config.event_end)?;
         if !was_open && reader.has_head && reader.blocks >= opening {
             self.open += 1;
         }
@@ -170,7 +168,7 @@ impl Readers {
 }
 
 impl Reader {
-    fn count(&mut self, bytes: &[u8]) -> Result<(), String> {
+    fn count(&mut self, bytes: &[u8], end: &[u8]) -> Result<(), String> {
         if !self.has_head {
             if !bytes.starts_with(b"HTTP/1.1 200 ") {
                 return Err(format!("refused: {}", String::from_utf8_lossy(bytes)));
@@ -178,8 +176,8 @@ impl Reader {
             self.has_head = memmem::find(bytes, b"\r\n\r\n").is_some();
         }
         let last = mem::replace(&mut self.last, bytes[bytes.len() - 1]);
-        let in_two = last == b'\n' && bytes[0] == b'\n';
-        self.blocks += usize::from(in_two) + memmem::find_iter(bytes, b"\n\n").count();
+        let in_two = end.len() > 1 && [last, bytes[0]] == *end;
+        self.blocks += usize::from(in_two) + memmem::find_iter(bytes, end).count();
         Ok(())
     }
 }
