@@ -21,8 +21,8 @@ mod matchers;
 mod offers;
 pub(super) mod poll;
 mod positions;
+mod recent;
 pub(super) mod sender_indexes;
-pub(super) mod slice;
 mod timers;
 mod walk;
 
@@ -31,8 +31,8 @@ use std::{sync::Arc, task::Waker, time::Instant};
 use tokio::sync::{Notify, futures::Notified};
 
 use self::{
-    connections::Connections, index::TopicIndex, positions::Positions, sender_indexes::SenderIndex,
-    slice::WindowSlice,
+    connections::Connections, index::TopicIndex, positions::Positions, recent::RecentEvents,
+    sender_indexes::SenderIndex,
 };
 use super::{observer::TraceObserver, options::Options, size::Size, stats::Stats};
 use crate::{
@@ -76,8 +76,7 @@ struct ShardState {
     nothing: Arc<Selector>,
     /// Up to where the walks have come; a live sender is here.
     position: LogPosition,
-    /// What the last walk was about: the shard's own slice of the window.
-    slice: Arc<WindowSlice>,
+    recent: RecentEvents,
     positions: Positions,
     is_walking: bool,
     /// Until when a drain waits for what is due to be sent.
@@ -98,7 +97,7 @@ impl Shard {
                 gone: Vec::new(),
                 nothing: Arc::new(Selector::all()),
                 position,
-                slice: Arc::new(WindowSlice::nothing(position)),
+                recent: RecentEvents::nothing(position),
                 positions: Positions::new(position, window.retention()),
                 is_walking: false,
                 drain_deadline: None,
@@ -153,7 +152,7 @@ impl Shard {
     /// Passes over what nobody here was waiting for.
     fn skip_to(&self, state: &mut ShardState, position: LogPosition) {
         state.position = position;
-        state.slice = Arc::new(WindowSlice::nothing(position));
+        state.recent = RecentEvents::nothing(position);
         state.positions.restart(position);
         self.has_walked_to(position);
     }

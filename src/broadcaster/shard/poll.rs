@@ -1,19 +1,14 @@
 //! What a stream does next when it is polled. Its cursor, and the last id that its client was sent, move here.
 
 use std::{
-    sync::Arc,
     task::Waker,
     time::{Duration, Instant},
 };
 
-use super::{
-    Shard, ShardState,
-    sender_indexes::SenderIndex,
-    slice::{Due, WindowSlice},
-};
+use super::{Shard, ShardState, recent::Due, sender_indexes::SenderIndex};
 use crate::{
     broadcaster::{item::Events, replay::found::ReadTo, stats::Ended},
-    event::{EventId, Selector},
+    event::EventId,
     history::Window,
     sse::{Cursor, Ending, Ping, Sender},
 };
@@ -57,120 +52,65 @@ pub(in crate::broadcaster) enum Next {
     Cut,
 }
 
-enum Decision {
-    Next(Next),
-    /// The sender counts as live. What comes after this id in the slice, several events, is looked at outside of
-    /// the lock.
-    Several(Arc<WindowSlice>, EventId),
-}
-
-impl Decision {
+impl Next {
     /// Nothing else is due, so that the stream is to be woken for what comes.
     fn is_last(&self) -> bool {
-        matches!(
-            self,
-            Self::Next(Next::Wait { .. } | Next::Send { settled: true, .. })
-        )
+        matches!(self, Self::Wait { .. } | Self::Send { settled: true, .. })
     }
 }
 
 impl Shard {
     /// Decides what a stream does next, and keeps its waker when that is nothing. What is returned counts as
     /// sent.
-    pub(in crate::broadcaster) fn next(
-        &self,
-        index: SenderIndex,
-        selector: &Arc<Selector>,
-        waker: &Waker,
-    ) -> Next {
-        loop {
-            let (decision, replaced) = {
-                let mut senders = self.senders.lock();
-                let state = &mut *self.state.lock();
-                let sender = &mut senders[index as usize];
-                let decision = self.decide(sender, state);
-                let replaced = if decision.is_last() {
-                    sender.register(waker)
-                } else {
-                    None
-                };
-                (decision, replaced)
-            };
-            drop(replaced);
-            match decision {
-                Decision::Next(next) => return next,
-                Decision::Several(slice, after) => {
-                    if let Some(due) = slice.due(selector, after) {
-                        let settled = self.has_sent(index, &due, slice.epoch(), waker);
-                        let events = due.events;
-                        return Next::Send { events, settled };
-                    }
-                }
-            }
-        }
+    pub(in crate::broadcaster) fn next(&self, index: SenderIndex, waker: &Waker) -> Next {
+        let (next, replaced) = {
+            let mut senders = self.senders.lock();
+            let state = &mut *self.state.lock();
+            let sender = &mut senders[index as usize];
+            let next = self.decide(sender, state);
+            let replaced = next.is_last().then(|| sender.register(waker));
+            (next, replaced)
+        };
+        drop(replaced);
+        next
     }
 
-    fn decide(&self, sender: &mut Sender, state: &mut ShardState) -> Decision {
+    fn decide(&self, sender: &mut Sender, state: &mut ShardState) -> Next {
         if let Some(end) = state.must_end_now(sender) {
-            return Decision::Next(end);
+            return end;
         }
         if let Some(at) = sender.gap.take() {
             let last_sent = sender.has_been_sent(at);
-            return Decision::Next(Next::Gap { last_sent, at });
+            return Next::Gap { last_sent, at };
         }
         if sender.timers.take_heartbeat() {
-            return Decision::Next(Next::Heartbeat);
+            return Next::Heartbeat;
         }
         if let Some(after) = sender.take_expiring() {
-            return Decision::Next(Next::Expiring { after });
+            return Next::Expiring { after };
         }
         // One of the two is in an older epoch: the walk that announces the other wakes this stream.
         if sender.epoch != state.position.epoch {
-            return Decision::Next(Next::Wait { complete_to: None });
+            return Next::Wait { complete_to: None };
         }
         if let Cursor::Due(id) = sender.cursor {
-            if id < state.slice.from() {
-                return Decision::Next(Next::Read { after: id });
+            if id < state.recent.from() {
+                return Next::Read { after: id };
             }
             self.count_caught_up(sender);
             sender.cursor = Cursor::Live(id.max(state.position.id));
-            match state.slice.after(id) {
-                [] => {}
-                // Live streams are mostly sent one event at a time: that takes one hold of the lock.
-                [stored] => {
-                    if sender.selector.admits(stored.event()) {
-                        sender.has_been_sent(stored.id());
-                        let settled = sender.is_settled();
-                        let events = Events::one(stored);
-                        return Decision::Next(Next::Send { events, settled });
-                    }
+            if let Some(Due { events, more }) = state.recent.due(&sender.selector, id) {
+                let last = events.last_id();
+                sender.has_been_sent(last);
+                if more {
+                    let epoch = sender.epoch;
+                    self.move_cursor(sender, state, ReadTo { epoch, id: last });
                 }
-                _ => return Decision::Several(Arc::clone(&state.slice), id),
+                let settled = sender.is_settled();
+                return Next::Send { events, settled };
             }
         }
-        Decision::Next(state.due_beside_events(sender))
-    }
-
-    /// These events are sent. True where nothing else is due and the waker is registered.
-    fn has_sent(&self, index: SenderIndex, due: &Due, epoch: u64, waker: &Waker) -> bool {
-        let (settled, replaced) = {
-            let mut senders = self.senders.lock();
-            let sender = &mut senders[index as usize];
-            let last = due.events.last_id();
-            sender.has_been_sent(last);
-            if due.more {
-                self.move_cursor(sender, &self.state.lock(), ReadTo { epoch, id: last });
-            }
-            let settled = sender.is_settled();
-            let replaced = if settled {
-                sender.register(waker)
-            } else {
-                None
-            };
-            (settled, replaced)
-        };
-        drop(replaced);
-        settled
+        state.due_beside_events(sender)
     }
 
     /// What is due to a stream by the clock while it waits for history, between two blocks. Otherwise
@@ -253,12 +193,12 @@ impl Shard {
         if sender.gap.is_some() || sender.epoch != epoch {
             return false;
         }
-        if epoch != state.position.epoch || id < state.slice.from() {
+        if epoch != state.position.epoch || id < state.recent.from() {
             sender.cursor = Cursor::Due(id);
             return true;
         }
         self.count_caught_up(sender);
-        let next = state.slice.next(&sender.selector, id);
+        let next = state.recent.next(&sender.selector, id);
         sender.cursor = next.map_or(Cursor::Live(id), Cursor::Due);
         true
     }

@@ -1,13 +1,17 @@
-//! One walk of a shard: it takes a slice of what came since the last, and wakes the senders that match in bounded
+//! One walk of a shard: it takes what came since the last, and wakes the senders that match in bounded
 //! holds of the lock. See `shard.rs` for the lock's rules.
 
-use std::{sync::Arc, task::Waker};
+use std::task::Waker;
 
-use super::{Shard, VISITS_PER_LOCK, sender_indexes::SenderIndex, slice::WindowSlice};
+use super::{
+    Shard, VISITS_PER_LOCK,
+    recent::{LeftOver, position_before},
+    sender_indexes::SenderIndex,
+};
 use crate::{
     broadcaster::observer::Delivery,
-    event::EventId,
-    history::{Limit, LogPosition, Window},
+    event::{EventId, Selector},
+    history::{Limit, LogPosition, Tail, Window},
     sse::{Cursor, Sender},
 };
 
@@ -29,7 +33,7 @@ struct Walk<'a> {
     matches: Option<Vec<(SenderIndex, EventId)>>,
     next: usize,
     is_done: bool,
-    slice: Arc<WindowSlice>,
+    tail: Tail,
     before: LogPosition,
     woken: usize,
 }
@@ -51,6 +55,12 @@ impl Shard {
     }
 
     fn begin<'a>(&'a self, window: &'a Window) -> Option<Walk<'a>> {
+        let (walk, left_over) = self.begin_locked(window)?;
+        drop(left_over);
+        Some(walk)
+    }
+
+    fn begin_locked<'a>(&'a self, window: &'a Window) -> Option<(Walk<'a>, LeftOver)> {
         let _senders = self.senders.lock();
         let state = &mut *self.state.lock();
         if !self.is_occupied() {
@@ -67,18 +77,19 @@ impl Shard {
         }
         let matches = (!tail.lost).then(|| state.index.matches(&tail));
         state.position = tail.to;
-        state.slice = Arc::new(WindowSlice::new(tail));
+        let left_over = state.recent.extend(&tail, PER_WALK);
         state.is_walking = true;
-        Some(Walk {
+        let walk = Walk {
             shard: self,
             window,
             matches,
             next: 0,
             is_done: false,
-            slice: Arc::clone(&state.slice),
+            tail,
             before,
             woken: 0,
-        })
+        };
+        Some((walk, left_over))
     }
 
     /// Visits the next senders; false when there are no more.
@@ -117,12 +128,12 @@ impl Shard {
             // It was sent some of this, or all: by a replay that read further than the walks had come, or
             // by a poll since this walk visited it first.
             Cursor::Live(read) if from < read => {
-                let from = walk.slice.next(&sender.selector, read)?;
+                let from = walk.next(&sender.selector, read)?;
                 sender.offer(from)
             }
             // The index has no grants: a stream that may read none of this is not woken.
             Cursor::Live(_) if sender.selector.admits_by_grants() => {
-                let from = walk.slice.next(&sender.selector, from)?;
+                let from = walk.next(&sender.selector, from)?;
                 sender.offer(from)
             }
             Cursor::Live(_) => sender.offer(from),
@@ -145,15 +156,15 @@ impl Shard {
             let selectors = state.sweep(&mut senders);
             self.has_walked_to(state.position);
             if let Some(connections) = &mut state.connections {
-                connections.has_offered(walk.slice.tail.to.id);
+                connections.has_offered(walk.tail.to.id);
             }
             // Elsewhere the shard was empty meanwhile, and began anew with the next that joined.
-            let is_here = state.position == walk.slice.tail.to;
-            let overdue = is_here.then(|| state.positions.walked(&walk.slice.tail));
+            let is_here = state.position == walk.tail.to;
+            let overdue = is_here.then(|| state.positions.walked(&walk.tail));
             (overdue.flatten(), selectors)
         };
         drop(selectors);
-        if let Some(stored) = walk.slice.tail.events.first() {
+        if let Some(stored) = walk.tail.events.first() {
             self.stats
                 .fan_out_latency
                 .observe(stored.appended().elapsed());
@@ -168,7 +179,7 @@ impl Shard {
         let Some(observer) = self.observer.as_ref().filter(|_| walk.woken > 0) else {
             return;
         };
-        let events = &walk.slice.tail.events;
+        let events = &walk.tail.events;
         for stored in events {
             if let Some(traceparent) = stored.event().traceparent() {
                 observer.delivered(&Delivery {
@@ -191,7 +202,7 @@ fn lose(sender: &mut Sender, walk: &Walk<'_>, current: u64) -> Option<Waker> {
     if sender.is_gone() {
         return None;
     }
-    let from = walk.slice.tail.from;
+    let from = walk.tail.from;
     if ![from.epoch, current].contains(&sender.epoch) {
         sender.gap = Some(from.id);
         sender.epoch = from.epoch;
@@ -210,9 +221,22 @@ fn lose(sender: &mut Sender, walk: &Walk<'_>, current: u64) -> Option<Waker> {
     }
 }
 
+impl Walk<'_> {
+    /// The position right before the first of its events after `after` that the selector admits.
+    fn next(&self, selector: &Selector, after: EventId) -> Option<EventId> {
+        let events = &self.tail.events;
+        let first = events.partition_point(|stored| stored.id() <= after);
+        position_before(
+            events[first..].iter(),
+            selector,
+            self.tail.from.id.max(after),
+        )
+    }
+}
+
 impl Drop for Walk<'_> {
     /// Goes to the end also where the task that walks is dropped in the middle: no other walk visits the rest for
-    /// this slice.
+    /// this.
     fn drop(&mut self) {
         let shard = self.shard;
         while !self.is_done {

@@ -15,7 +15,7 @@ use crate::{
 impl Subscription {
     /// What the shard has next.
     pub(super) fn next_step(&mut self, cx: &mut Context<'_>) -> Step {
-        match self.shard.next(self.index, &self.selector, cx.waker()) {
+        match self.shard.next(self.index, cx.waker()) {
             Next::Send { events, settled } => {
                 self.settled = settled && !self.announces_head;
                 self.inner.stats.delivered.add(events.count() as u64);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::log::Log;
 use crate::{
-    event::Stored,
+    event::{EventId, Stored},
     history::{Limit, LogPosition},
 };
 
@@ -17,6 +17,8 @@ pub(crate) struct Tail {
     /// The position that was asked for is before the trim floor or of another epoch; `from` is where the
     /// events begin instead; or something behind it was erased, and they begin behind that.
     pub(crate) lost: bool,
+    /// The id that the window dropped last.
+    pub(crate) floor: EventId,
 }
 
 impl Log {
@@ -45,6 +47,7 @@ impl Log {
             to,
             events,
             lost,
+            floor: self.floor().id,
         }
     }
 
@@ -62,6 +65,7 @@ impl Log {
             to,
             events,
             lost,
+            floor: self.floor().id,
         }
     }
 
