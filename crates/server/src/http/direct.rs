@@ -11,7 +11,8 @@
 //! direct/stream.rs       one open stream: from its subscription to its socket
 //! direct/stall_watch.rs  whether the peer of a stream acknowledges what was written
 //! direct/outgoing.rs     chunks, and the rest of a write to a full socket
-//! direct/inbox.rs        which streams were woken, and in which order they are served
+//! direct/inbox.rs        which streams were woken
+//! direct/turns.rs        in which order they are served, and for how long before others have their turn
 //! direct/sockets.rs      which sockets are readable or writable
 //! direct/timers.rs       when each connection is checked again
 //! ```
@@ -25,6 +26,7 @@ mod sockets;
 mod stall_watch;
 mod stream;
 mod timers;
+mod turns;
 
 use std::{
     cell::RefCell,
@@ -46,10 +48,7 @@ use tokio::{
 use crate::http::{
     connection::accepted::Accepted,
     direct::{
-        connections::Connections,
-        head::FirstRequest,
-        inbox::{Inbox, Slot, Turns},
-        sockets::Ready,
+        connections::Connections, head::FirstRequest, inbox::Inbox, sockets::Ready, turns::Turns,
     },
 };
 
@@ -61,12 +60,11 @@ pub(super) struct Direct {
     connections: RefCell<Connections>,
 }
 
-/// Buffers that each round of the loop reuses.
+/// What is left for the next round of the loop.
 #[derive(Default)]
 struct Round {
     ready: Vec<Ready>,
     turns: Turns,
-    turn: Vec<Slot>,
 }
 
 impl Direct {
@@ -151,12 +149,14 @@ impl Direct {
             connections.is_ready(ready);
         }
         connections.run_due_timers(Instant::now());
-        round.turns.take_group(&self.inbox);
-        round.turns.next(&mut round.turn);
-        for slot in round.turn.drain(..) {
+        let mut turn = round.turns.begin(&self.inbox);
+        while let Some(slot) = round.turns.next() {
             // A panic ends one stream, not all.
             if catch_unwind(AssertUnwindSafe(|| connections.advance(slot))).is_err() {
                 connections.close(slot);
+            }
+            if turn.is_over() {
+                return;
             }
         }
     }
