@@ -22,6 +22,11 @@ pub fn request(path: &str, kind: &str, body: &str) -> String {
     )
 }
 
+/// The request of one event.
+pub fn event_request() -> String {
+    request("/events", "text/plain", &"x".repeat(DATA_BYTES))
+}
+
 /// One thread for all the clients.
 pub fn runtime() -> tokio::runtime::Runtime {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
@@ -29,10 +34,9 @@ pub fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// Publishes one event after the other on one connection; returns how long each publish took.
-pub async fn publish(address: SocketAddr, until: Instant) -> Vec<Duration> {
+pub async fn publish(address: SocketAddr, request: String, until: Instant) -> Vec<Duration> {
     let mut socket = net::TcpStream::connect(address).await.expect("connected");
     socket.set_nodelay(true).expect("no delay");
-    let request = request("/events", "text/plain", &"x".repeat(DATA_BYTES));
     let mut response = [0; 4096];
     let mut took = Vec::new();
     while Instant::now() < until {
@@ -40,7 +44,7 @@ pub async fn publish(address: SocketAddr, until: Instant) -> Vec<Duration> {
         socket.write_all(request.as_bytes()).await.expect("written");
         // The response is far smaller than a segment.
         let read = socket.read(&mut response).await.expect("a response");
-        assert!(response[..read].starts_with(b"HTTP/1.1 200"), "rejected");
+        assert!(response[..read].starts_with(b"HTTP/1.1 20"), "rejected");
         took.push(begun.elapsed());
     }
     took
@@ -71,11 +75,26 @@ pub fn publish_to(address: SocketAddr, topic: &str, data: &str) {
     post(&mut socket, &request(&path, "text/plain", data));
 }
 
-fn post(socket: &mut TcpStream, request: &str) {
+pub fn post(socket: &mut TcpStream, request: &str) {
     socket.write_all(request.as_bytes()).expect("written");
     let mut response = [0; 4096];
     let read = socket.read(&mut response).expect("a response");
-    assert!(response[..read].starts_with(b"HTTP/1.1 200"), "rejected");
+    assert!(response[..read].starts_with(b"HTTP/1.1 20"), "rejected");
+}
+
+/// Reads a response until so many events have ended; returns its bytes.
+pub fn read_events(socket: &mut TcpStream, end: &[u8], events: usize) -> usize {
+    let (mut buffer, mut bytes, mut ended) = (vec![0; 1 << 20], 0, 0);
+    let mut last = 0;
+    while ended < events {
+        let read = socket.read(&mut buffer).expect("read");
+        assert!(read > 0, "the stream has ended");
+        let in_two = end.len() > 1 && [last, buffer[0]] == *end;
+        ended += usize::from(in_two) + memchr::memmem::find_iter(&buffer[..read], end).count();
+        bytes += read;
+        last = buffer[read - 1];
+    }
+    bytes
 }
 
 /// A stream of events, read without being parsed.

@@ -7,7 +7,13 @@
 #![allow(clippy::cast_precision_loss, reason = "figures for people")]
 
 mod client;
+#[path = "../support/durable_streams.rs"]
+mod durable_streams_program;
+#[path = "../fanout/kernel.rs"]
+#[allow(dead_code, reason = "the other benchmark uses the rest of it")]
+mod kernel;
 mod live;
+mod peer;
 #[path = "../../tests/support/postgres.rs"]
 #[allow(dead_code, reason = "tests use the rest of it")]
 mod postgres;
@@ -42,6 +48,11 @@ fn median(mut samples: Vec<Duration>) -> Duration {
     samples[samples.len() / 2]
 }
 
+fn median_of(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
 fn percentile_99(mut samples: Vec<Duration>) -> Duration {
     samples.sort();
     samples[samples.len() * 99 / 100]
@@ -65,9 +76,10 @@ fn main() {
         .collect();
     let is_selected = |name: &str| parts.is_empty() || parts.iter().any(|part| name.contains(part));
     println!("| what | measured | ratio | bound |\n|---|---|---|---|");
-    let rows: [(&str, Measure); 7] = [
+    let rows: [(&str, Measure); 8] = [
         ("publishers", publish::many),
         ("one publisher", publish::one),
+        ("beside durable-streams", peer::rows),
         ("redis", publish::redis),
         ("postgres", publish::postgres),
         ("topic", replay::one_topic),

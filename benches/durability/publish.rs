@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    Row, client, median,
+    Row, client, median, median_of,
     postgres::PostgresServer,
     redis::RedisServer,
     server::{Server, directory},
@@ -17,28 +17,34 @@ const LASTING: Duration = Duration::from_secs(4);
 /// How often each figure is measured, in turn with those that it is compared with; the median counts.
 const ROUNDS: usize = 3;
 
-/// How long each publish of these publishers took.
-fn publish(server: &Server, publishers: usize) -> Vec<Duration> {
+/// How long each publish took.
+pub struct Published {
+    pub took: Vec<Duration>,
+}
+
+impl Published {
+    pub fn per_second(&self) -> f64 {
+        self.took.len() as f64 / LASTING.as_secs_f64()
+    }
+}
+
+fn publish(server: &Server, publishers: usize) -> Published {
+    with_request(server, &client::event_request(), publishers)
+}
+
+/// Publishes by this request, which each publisher repeats as soon as it has its response.
+pub fn with_request(server: &Server, request: &str, publishers: usize) -> Published {
     let until = Instant::now() + LASTING;
-    client::runtime().block_on(async {
-        let tasks: Vec<_> = (0..publishers)
-            .map(|_| tokio::spawn(client::publish(server.address, until)))
-            .collect();
+    let took = client::runtime().block_on(async {
+        let publish = |_| tokio::spawn(client::publish(server.address, request.to_owned(), until));
+        let tasks: Vec<_> = (0..publishers).map(publish).collect();
         let mut took = Vec::new();
         for task in tasks {
             took.extend(task.await.expect("a publisher"));
         }
         took
-    })
-}
-
-fn per_second(took: &[Duration]) -> f64 {
-    took.len() as f64 / LASTING.as_secs_f64()
-}
-
-fn median_of(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
+    });
+    Published { took }
 }
 
 /// How long an append with its `fdatasync` takes, of as many bytes as an event has in the log.
@@ -63,7 +69,7 @@ pub fn many() -> Vec<Row> {
     let (mut memory, mut disk, mut synced) = (Vec::new(), Vec::new(), Vec::new());
     let (mut often, mut never) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        memory.push(per_second(&publish(&Server::start(&[]), PUBLISHERS)));
+        memory.push(publish(&Server::start(&[]), PUBLISHERS).per_second());
         for (sync, figures) in [
             ("always", &mut disk),
             ("10ms", &mut often),
@@ -71,7 +77,7 @@ pub fn many() -> Vec<Row> {
         ] {
             let directory = directory();
             let server = Server::on(&directory.path().join("log"), &["--sync", sync]);
-            figures.push(per_second(&publish(&server, PUBLISHERS)));
+            figures.push(publish(&server, PUBLISHERS).per_second());
         }
         synced.push(1.0 / median(syncs()).as_secs_f64());
     }
@@ -96,10 +102,10 @@ pub fn many() -> Vec<Row> {
 pub fn one() -> Vec<Row> {
     let (mut memory, mut disk, mut synced) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        memory.push(median(publish(&Server::start(&[]), 1)));
+        memory.push(median(publish(&Server::start(&[]), 1).took));
         let directory = directory();
         let server = Server::on(&directory.path().join("log"), &["--sync", "always"]);
-        disk.push(median(publish(&server, 1)));
+        disk.push(median(publish(&server, 1).took));
         synced.push(median(syncs()));
     }
     let (memory, disk, synced) = (median(memory), median(disk), median(synced));
@@ -115,7 +121,7 @@ pub fn redis() -> Vec<Row> {
     const PUBLISHERS: usize = 64;
     let (mut memory, mut through, mut alone) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        memory.push(per_second(&publish(&Server::start(&[]), PUBLISHERS)));
+        memory.push(publish(&Server::start(&[]), PUBLISHERS).per_second());
         let directory = directory();
         let Some(redis) = RedisServer::start(directory.path()) else {
             return Vec::new();
@@ -123,8 +129,8 @@ pub fn redis() -> Vec<Row> {
         let url = format!("redis://127.0.0.1:{}", redis.port);
         let server = Server::start(&["--redis-url", &url]);
         wait_for_history(&server);
-        through.push(per_second(&publish(&server, PUBLISHERS)));
-        alone.push(median(publish(&server, 1)));
+        through.push(publish(&server, PUBLISHERS).per_second());
+        alone.push(median(publish(&server, 1).took));
     }
     let (memory, through, alone) = (median_of(memory), median_of(through), median(alone));
     vec![Row {
@@ -146,14 +152,14 @@ pub fn postgres() -> Vec<Row> {
     for _ in 0..ROUNDS {
         let directory = directory();
         let server = Server::on(&directory.path().join("log"), &["--sync", "always"]);
-        disk.push(per_second(&publish(&server, PUBLISHERS)));
+        disk.push(publish(&server, PUBLISHERS).per_second());
         drop(server);
         let postgres =
             PostgresServer::start_with(&["-c", "fsync=on", "-c", "shared_buffers=128MB"]);
         let server = Server::start(&["--postgres-url", &postgres.url()]);
         wait_for_history(&server);
-        through.push(per_second(&publish(&server, PUBLISHERS)));
-        alone.push(median(publish(&server, 1)));
+        through.push(publish(&server, PUBLISHERS).per_second());
+        alone.push(median(publish(&server, 1).took));
     }
     let (disk, through, alone) = (median_of(disk), median_of(through), median(alone));
     vec![Row {

@@ -2,13 +2,15 @@
 
 use std::{
     io::{BufRead as _, BufReader},
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
+
+use crate::{client, durable_streams_program as program, wait_until};
 
 pub struct Server {
     child: Child,
@@ -52,6 +54,37 @@ impl Server {
             "100000000000",
         ];
         Self::start(&[&all, args].concat())
+    }
+
+    /// The server of the crate `durable-streams`, with a stream that can be appended to.
+    pub fn durable_streams(directory: &Path) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        drop(listener);
+        let begun = Instant::now();
+        let child = Command::new(program::path().expect("it is installed"))
+            .args(program::arguments(address.port(), directory, "wal"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        let server = Self {
+            child,
+            address,
+            opened_in: begun.elapsed(),
+        };
+        let mut socket = None;
+        wait_until("durable-streams listens", || {
+            socket = TcpStream::connect(address).ok();
+            socket.is_some()
+        });
+        let socket = &mut socket.expect("it listens");
+        client::post(socket, &program::create_request());
+        server
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn resident_bytes(&self) -> usize {

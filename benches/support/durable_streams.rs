@@ -3,7 +3,7 @@
 use std::{env, path::Path, path::PathBuf};
 
 const PROGRAM: &str = "durable-streams-server";
-const DATA_BYTES: usize = 100;
+pub const DATA_BYTES: usize = 100;
 /// Occurs once in each event, and nowhere else in a stream.
 pub const DATA_END: &[u8] = b"~";
 
@@ -37,7 +37,16 @@ pub fn create_request() -> String {
 }
 
 pub fn append_request() -> String {
-    request("POST", &format!("{}~", "x".repeat(DATA_BYTES - 1)))
+    append(&event())
+}
+
+/// Appends one or more events.
+pub fn append(events: &str) -> String {
+    request("POST", events)
+}
+
+pub fn event() -> String {
+    format!("{}~", "x".repeat(DATA_BYTES - 1))
 }
 
 /// A stream of what is appended from this offset on: `-1` for all, or `now`.
