@@ -15,7 +15,7 @@ use sse_broadcaster::{
 };
 use tokio::runtime::Runtime;
 
-use super::history::ReplaceableLog;
+use super::{MAX_EVENT_BYTES, history::ReplaceableLog};
 use crate::{
     model::wire::{Block, Parser},
     model::world::Flag,
@@ -44,7 +44,9 @@ impl World {
             .build()
             .unwrap();
         let history = ReplaceableLog::new();
-        let options = Options::default().shards(1).max_event_bytes(100);
+        let options = Options::default()
+            .shards(1)
+            .max_event_bytes(MAX_EVENT_BYTES);
         let guard = runtime.enter();
         let broadcaster = Broadcaster::start(history.clone(), options).unwrap();
         drop(guard);
@@ -66,8 +68,12 @@ impl World {
     }
 
     pub(super) fn publish(&self, events: usize) -> EventId {
+        self.publish_text("x", events)
+    }
+
+    pub(super) fn publish_text(&self, text: &str, events: usize) -> EventId {
         let _guard = self.runtime.enter();
-        let event = Event::builder("x").topic("a").build().unwrap();
+        let event = Event::builder(text).topic("a").build().unwrap();
         let appended = self.broadcaster.publish(vec![event; events]).now_or_never();
         *appended
             .expect("there is room")
