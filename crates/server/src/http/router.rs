@@ -1,4 +1,5 @@
-//! Routes an accepted connection: to the worker's loop in `http/direct` if it asks for a stream, else to actix.
+//! Routes an accepted connection: to the worker's loop in `http/direct` if it asks for a stream, to `http/publishing` if
+//! it begins by publishing, else to actix.
 
 use std::{
     io,
@@ -14,6 +15,7 @@ use super::{
     connection::{accepted::Accepted, settings::Settings, socket},
     direct::{Direct, WorkerContext},
     dispatcher::Connection,
+    publishing::{Publishing, may_publish},
 };
 
 /// How much of a connection is read before it is routed.
@@ -24,27 +26,37 @@ pub(crate) type HttpConnection = (Connection, Protocol, Option<SocketAddr>);
 
 /// Routes the accepted connections of one worker and listener.
 pub(crate) struct ConnectionRouter<S> {
-    http: Rc<S>,
+    requests: Rc<Requests<S>>,
     settings: Settings,
     direct: Option<Rc<Direct>>,
 }
 
+/// Serves the connections whose first request is not for a stream.
+struct Requests<S> {
+    http: S,
+    settings: Settings,
+    publishing: Option<Rc<Publishing>>,
+}
+
 impl<S: Service<HttpConnection, Response = ()> + 'static> ConnectionRouter<S> {
-    /// With a `context`, starts a loop that serves the streams.
+    /// With a `context`, starts a loop that serves the streams, and serves publishers beside actix.
     pub(crate) fn open(
         http: S,
         settings: Settings,
         context: Option<WorkerContext>,
     ) -> io::Result<Self> {
-        let http = Rc::new(http);
-        let fallback = (Rc::clone(&http), settings.clone());
+        let publishing = context.as_ref().and_then(Publishing::of);
+        let requests = Rc::new(Requests {
+            http,
+            settings: settings.clone(),
+            publishing: publishing.map(Rc::new),
+        });
         let direct = context.map(|context| {
-            Direct::start(context, move |accepted| {
-                serve(accepted, &*fallback.0, &fallback.1);
-            })
+            let requests = Rc::clone(&requests);
+            Direct::start(context, move |accepted| requests.serve(accepted))
         });
         Ok(Self {
-            http,
+            requests,
             settings,
             direct: direct.transpose()?,
         })
@@ -77,20 +89,33 @@ impl<S: Service<HttpConnection, Response = ()> + 'static> ConnectionRouter<S> {
                 Err(returned) => accepted = returned,
             }
         }
-        serve(accepted, &*self.http, &self.settings);
+        self.requests.serve(accepted);
     }
 }
 
-fn serve<S>(accepted: Accepted, http: &S, settings: &Settings)
-where
-    S: Service<HttpConnection, Response = ()> + 'static,
-{
-    // A connection that the runtime cannot poll is closed; its client reconnects.
-    if let Ok(io) = tokio::net::TcpStream::from_std(accepted.socket) {
-        let connection = Connection::new(io, accepted.received.into(), settings, accepted.counted);
-        let served = http.call((connection, Protocol::Http1, accepted.peer));
-        // An error has been logged, or is the client's.
-        actix_web::rt::spawn(async move { drop(served.await) });
+impl<S: Service<HttpConnection, Response = ()> + 'static> Requests<S> {
+    fn serve(self: &Rc<Self>, accepted: Accepted) {
+        match &self.publishing {
+            Some(publishing) if may_publish(&accepted.received) => {
+                let this = Rc::clone(self);
+                let serving =
+                    Rc::clone(publishing).serve(accepted, move |rest| this.serve_http(rest));
+                actix_web::rt::spawn(serving);
+            }
+            _ => self.serve_http(accepted),
+        }
+    }
+
+    fn serve_http(&self, accepted: Accepted) {
+        // A connection that the runtime cannot poll is closed; its client reconnects.
+        if let Ok(io) = tokio::net::TcpStream::from_std(accepted.socket) {
+            let received = accepted.received.into();
+            let connection = Connection::new(io, received, &self.settings, accepted.counted);
+            let connection = (connection, Protocol::Http1, accepted.peer);
+            let served = self.http.call(connection);
+            // An error has been logged, or is the client's.
+            actix_web::rt::spawn(async move { drop(served.await) });
+        }
     }
 }
 

@@ -100,6 +100,7 @@ impl Routing {
             config: ServiceConfigBuilder::new()
                 .keep_alive(self.keep_alive.into())
                 .build(),
+            keep_alive: self.keep_alive,
             streams: Arc::clone(streams),
         })
     }

@@ -1,6 +1,9 @@
 //! What the connections of a worker share.
 
-use std::sync::{Arc, atomic::AtomicUsize};
+use std::{
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
 
 use actix_http::ServiceConfig;
 
@@ -15,6 +18,8 @@ pub(crate) struct WorkerContext {
     pub(crate) hub: Option<Arc<Hub>>,
     pub(crate) settings: Settings,
     pub(crate) config: ServiceConfig,
+    /// How long an idle connection is kept for a further request.
+    pub(crate) keep_alive: Duration,
     /// Counts the streams of all workers.
     pub(crate) streams: Arc<AtomicUsize>,
 }

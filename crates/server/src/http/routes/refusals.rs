@@ -14,14 +14,40 @@ use sse_broadcaster_http::{AppState, RefusalCounts, RefusalNote};
 /// The code of a refusal without a stable code, such as one of actix.
 const OTHER: &str = "other";
 
-fn count(refusals: &RefusalCounts, request: &HttpRequest, status: StatusCode, code: &'static str) {
-    refusals.count(status.as_u16(), code);
+/// A request, as it is logged.
+pub(crate) struct Request<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) peer: Option<SocketAddr>,
+}
+
+impl<'a> From<&'a HttpRequest> for Request<'a> {
+    fn from(request: &'a HttpRequest) -> Self {
+        Self {
+            method: request.method().as_str(),
+            path: request.path(),
+            peer: request.peer_addr(),
+        }
+    }
+}
+
+/// Counts the response to a request if it is a refusal. `code` is its stable code, if it has one.
+pub(crate) fn count(
+    refusals: &RefusalCounts,
+    request: &Request<'_>,
+    status: u16,
+    code: Option<&'static str>,
+) {
+    if !is_refusal(status) {
+        return;
+    }
+    let code = code.unwrap_or(OTHER);
+    refusals.count(status, code);
     log::debug!(
-        "refused {} {} from {}: {} {code}",
-        request.method(),
-        Shown(request.path()),
-        peer(request.peer_addr()),
-        status.as_u16(),
+        "refused {} {} from {}: {status} {code}",
+        request.method,
+        Shown(request.path),
+        peer(request.peer),
     );
 }
 
@@ -32,7 +58,7 @@ pub(crate) fn count_unserved(
     response: &[u8],
     peer_address: impl FnOnce() -> Option<SocketAddr>,
 ) -> bool {
-    let Some(status) = status_of(response).filter(|status| is_refusal(*status)) else {
+    let Some(status) = status_of(response).filter(|status| is_refusal(status.as_u16())) else {
         return false;
     };
     refusals.count(status.as_u16(), OTHER);
@@ -69,14 +95,12 @@ where
     async move {
         let response = response.await;
         match &response {
-            Ok(response) if is_refusal(response.status()) => {
+            Ok(response) => {
                 let extensions = response.response().extensions();
-                let code = extensions
-                    .get::<RefusalNote>()
-                    .map_or(OTHER, |note| note.code);
-                count(&state.refusals, response.request(), response.status(), code);
+                let code = extensions.get::<RefusalNote>().map(|note| note.code);
+                let request = Request::from(response.request());
+                count(&state.refusals, &request, response.status().as_u16(), code);
             }
-            Ok(_) => {}
             Err(error) => state
                 .refusals
                 .count(error.as_response_error().status_code().as_u16(), OTHER),
@@ -85,6 +109,6 @@ where
     }
 }
 
-fn is_refusal(status: StatusCode) -> bool {
-    status.is_client_error() || status.is_server_error()
+fn is_refusal(status: u16) -> bool {
+    (400..600).contains(&status)
 }

@@ -1,0 +1,301 @@
+//! Finds a whole small `POST /events` at the beginning of what a connection has sent.
+//!
+//! Everything that is unusual is left to actix: what is served here is served by the same functions, and the two must
+//! never read one request in two ways.
+
+use std::net::IpAddr;
+
+use bytes::{Bytes, BytesMut};
+use http::Version;
+use memchr::memmem;
+
+use sse_broadcaster_http::RequestHead;
+
+/// Most bytes of a request, with its body. A longer one goes to actix, which reads it part by part.
+pub(super) const MAX_BYTES: usize = 16 << 10;
+/// Most headers of a request that is served here.
+const MAX_HEADERS: usize = 32;
+const BEGIN: &[u8] = b"POST /events";
+
+/// A request to publish, with its body.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Publish {
+    pub(super) head: Head,
+    pub(super) body: Bytes,
+}
+
+/// What a connection has sent so far.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Received {
+    Publish(Publish),
+    /// Nothing, or the beginning of what may be a request to publish.
+    Incomplete,
+    /// Something else.
+    Other,
+}
+
+/// Whether a connection that begins with these bytes may send a request to publish.
+pub(in crate::http) fn may_publish(received: &[u8]) -> bool {
+    received.starts_with(BEGIN)
+}
+
+/// Takes the next request from `received`. Unless that is a whole request to publish, it stays as it is, but for the
+/// letter case of the names of headers.
+pub(super) fn take(received: &mut BytesMut) -> Received {
+    let begun = received.len().min(BEGIN.len());
+    if received[..begun] != BEGIN[..begun] {
+        return Received::Other;
+    }
+    let Some(end) = memmem::find(received, b"\r\n\r\n") else {
+        return or_too_long(received);
+    };
+    let end = end + 4;
+    lower_names(&mut received[..end]);
+    let Some(found) = read(&received[..end]) else {
+        return Received::Other;
+    };
+    let length = end + found.body_bytes;
+    if length > MAX_BYTES {
+        return Received::Other;
+    }
+    if received.len() < length {
+        return Received::Incomplete;
+    }
+    let whole = received.split_to(length).freeze();
+    Received::Publish(Publish {
+        body: whole.slice(end..),
+        head: Head {
+            query: found.query,
+            headers: found.headers,
+            bytes: whole,
+            peer: None,
+        },
+    })
+}
+
+fn or_too_long(received: &[u8]) -> Received {
+    if received.len() < MAX_BYTES {
+        Received::Incomplete
+    } else {
+        Received::Other
+    }
+}
+
+/// The names of headers are compared, and looked for, in lower case.
+fn lower_names(head: &mut [u8]) {
+    for line in head.split_mut(|byte| *byte == b'\n').skip(1) {
+        let name = line.iter().position(|byte| *byte == b':').unwrap_or(0);
+        line[..name].make_ascii_lowercase();
+    }
+}
+
+/// Where something is in the head.
+type Span = (u16, u16);
+
+struct Found {
+    query: Span,
+    headers: Vec<(Span, Span)>,
+    body_bytes: usize,
+}
+
+/// `None` unless it is a request to publish whose body has a length, without anything that changes how it is read.
+fn read(head: &[u8]) -> Option<Found> {
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut request = httparse::Request::new(&mut headers);
+    let status = request.parse(head).ok()?;
+    if !matches!(status, httparse::Status::Complete(end) if end == head.len())
+        || request.method != Some("POST")
+        || request.version != Some(1)
+    {
+        return None;
+    }
+    let target = request.path?;
+    let query = match target.strip_prefix("/events")? {
+        "" => "",
+        rest => rest.strip_prefix('?')?,
+    };
+    if !query.bytes().all(is_query_byte) {
+        return None;
+    }
+    let span = |part: &[u8]| {
+        let begin = (part.as_ptr() as usize).checked_sub(head.as_ptr() as usize)?;
+        let end = u16::try_from(begin + part.len()).ok()?;
+        Some((u16::try_from(begin).ok()?, end))
+    };
+    let spans =
+        |header: &httparse::Header<'_>| Some((span(header.name.as_bytes())?, span(header.value)?));
+    Some(Found {
+        query: span(query.as_bytes())?,
+        headers: request.headers.iter().map(spans).collect::<Option<_>>()?,
+        body_bytes: body_bytes(request.headers)?,
+    })
+}
+
+/// The length of the body. `None` without one, or with a header that could make it another.
+fn body_bytes(headers: &[httparse::Header<'_>]) -> Option<usize> {
+    let (mut length, mut hosts) = (None, 0);
+    for header in headers {
+        match header.name {
+            "content-length" if length.is_none() => length = Some(digits(header.value)?),
+            "host" => hosts += 1,
+            "connection" if header.value.eq_ignore_ascii_case(b"keep-alive") => {}
+            "content-length" | "connection" | "upgrade" | "transfer-encoding" | "te"
+            | "trailer" | "expect" => return None,
+            _ => {}
+        }
+    }
+    length.filter(|_| hosts == 1)
+}
+
+/// A byte of a query, or of an escape in it (RFC 3986, section 3.4).
+fn is_query_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte)
+}
+
+/// A length of at most so many digits as [`MAX_BYTES`] has.
+fn digits(value: &[u8]) -> Option<usize> {
+    let is_number = (1..=5).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
+    let text = std::str::from_utf8(value).ok().filter(|_| is_number)?;
+    text.parse().ok()
+}
+
+/// The head of a request to publish.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) peer: Option<IpAddr>,
+    bytes: Bytes,
+    query: Span,
+    headers: Vec<(Span, Span)>,
+}
+
+impl Head {
+    fn part(&self, (begin, end): Span) -> &[u8] {
+        self.bytes.get(begin.into()..end.into()).unwrap_or_default()
+    }
+
+    fn text(&self, span: Span) -> &str {
+        std::str::from_utf8(self.part(span)).unwrap_or_default()
+    }
+
+    fn values(&self, name: &[u8]) -> impl Iterator<Item = &[u8]> {
+        let headers = self.headers.iter();
+        let named = headers.filter(move |(own, _)| self.part(*own) == name);
+        named.map(|(_, value)| self.part(*value))
+    }
+}
+
+impl RequestHead for Head {
+    fn method(&self) -> &'static str {
+        "POST"
+    }
+
+    fn version(&self) -> Version {
+        Version::HTTP_11
+    }
+
+    fn query(&self) -> &str {
+        self.text(self.query)
+    }
+
+    fn peer_ip(&self) -> Option<IpAddr> {
+        self.peer
+    }
+
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        self.values(name.as_bytes()).next()
+    }
+
+    fn header_values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.values(name.as_bytes())
+    }
+
+    fn header_names(&self) -> impl Iterator<Item = &str> {
+        self.headers.iter().map(|(name, _)| self.text(*name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REQUEST: &str = "POST /events?topic=a%20b HTTP/1.1\r\nHost: localhost\r\n\
+        X-Two:  one \r\nx-two: two\r\nContent-Length: 5\r\n\r\nhello";
+
+    fn taken(text: &str) -> (Received, String) {
+        let mut received = BytesMut::from(text);
+        let taken = take(&mut received);
+        (taken, String::from_utf8(received.into()).unwrap())
+    }
+
+    #[test]
+    fn a_whole_request_to_publish_is_taken_with_its_body_and_what_follows_is_left() {
+        let (taken, left) = taken(&format!("{REQUEST}POST /ev"));
+        let Received::Publish(publish) = taken else {
+            panic!("{taken:?}");
+        };
+        assert_eq!(left, "POST /ev");
+        assert_eq!(&publish.body[..], b"hello");
+        let head = &publish.head;
+        assert_eq!((head.method(), head.query()), ("POST", "topic=a%20b"));
+        assert_eq!(head.header("host"), Some(&b"localhost"[..]));
+        assert_eq!(head.header("accept"), None);
+        let values: Vec<_> = head.header_values("x-two").collect();
+        assert_eq!(values, [b"one", b"two"]);
+        let names: Vec<_> = head.header_names().collect();
+        assert_eq!(names, ["host", "x-two", "x-two", "content-length"]);
+    }
+
+    #[test]
+    fn a_part_of_a_request_to_publish_is_waited_for_and_kept() {
+        for end in 0..REQUEST.len() {
+            let (taken, left) = taken(&REQUEST[..end]);
+            assert_eq!(taken, Received::Incomplete, "{end}");
+            assert!(left.eq_ignore_ascii_case(&REQUEST[..end]));
+        }
+    }
+
+    #[test]
+    fn what_could_be_read_in_another_way_is_left_to_actix() {
+        let with = |header: &str| REQUEST.replace("X-Two:  one ", header);
+        let others = [
+            REQUEST.replace("POST", "PUT"),
+            REQUEST.replace("POST /events", "POST  /events"),
+            REQUEST.replace("/events?", "/events/?"),
+            REQUEST.replace("/events?", "/eventsource?"),
+            REQUEST.replace("/events?", "/events/a?"),
+            REQUEST.replace("topic=a%20b", "topic=a#b"),
+            REQUEST.replace("topic=a%20b", "topic=\u{e9}"),
+            REQUEST.replace("topic=a%20b", "topic=[a]"),
+            REQUEST.replace("HTTP/1.1", "HTTP/1.0"),
+            REQUEST.replace("Host: localhost\r\n", ""),
+            REQUEST.replace("Content-Length: 5\r\n", ""),
+            REQUEST.replace("Content-Length: 5", "Content-Length: +5"),
+            REQUEST.replace("Content-Length: 5", "Content-Length: 5, 5"),
+            REQUEST.replace("Content-Length: 5", "Content-Length: 50000"),
+            REQUEST.replace("Content-Length: 5", "Content-Length: 999999999999999999999"),
+            with("Content-Length: 5"),
+            with("Host: other"),
+            with("Transfer-Encoding: chunked"),
+            with("Expect: 100-continue"),
+            with("Connection: close"),
+            with("Connection: keep-alive, upgrade"),
+            with("Upgrade: h2c"),
+            with("Trailer: x"),
+            with("Transfer-Encoding : chunked"),
+            with(" folded"),
+            with("no colon"),
+            with("a\u{0}b: c"),
+            with(&"x: y\r\n".repeat(MAX_HEADERS)),
+            format!("\r\n{REQUEST}"),
+            format!("POST /events?topic={} HTTP/1.1\r\n", "a".repeat(MAX_BYTES)),
+        ];
+        for other in others {
+            let (taken, left) = taken(&other);
+            assert_eq!(taken, Received::Other, "{other}");
+            assert!(left.eq_ignore_ascii_case(&other));
+        }
+        for usual in [with("Connection: Keep-Alive"), with("Accept: */*")] {
+            assert!(matches!(taken(&usual).0, Received::Publish(_)), "{usual}");
+        }
+    }
+}

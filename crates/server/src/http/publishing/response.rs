@@ -1,0 +1,90 @@
+//! Writes the response to a publish.
+
+use std::{
+    cell::RefCell,
+    io::Write as _,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, StatusCode,
+    header::{self, HeaderMap},
+};
+
+use sse_broadcaster_http::{Body, RefusalNote, Response};
+
+/// The response to a request whose handling failed; the connection is closed behind it.
+pub(super) fn internal_error() -> Response {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
+    response
+}
+
+/// Appends the response to `out`; true if the connection is to be closed behind it. `keep_alive` is how long an idle
+/// connection is kept.
+pub(super) fn encode(response: Response, keep_alive: Duration, out: &mut Vec<u8>) -> bool {
+    let (parts, body) = response.into_parts();
+    let body = match body {
+        Body::Empty => Bytes::new(),
+        Body::Bytes(bytes) => bytes,
+        // A publish has none of these.
+        Body::Page(_) | Body::Stream(_) | Body::Reconnect(_) => {
+            return encode(internal_error(), keep_alive, out);
+        }
+    };
+    let status = parts.status;
+    let reason = parts.extensions.get::<RefusalNote>();
+    let reason = reason.and_then(|refusal| refusal.reason);
+    let reason = reason.or_else(|| status.canonical_reason()).unwrap_or("");
+    let closes = parts.headers.contains_key(header::CONNECTION);
+    append(
+        out,
+        format_args!("HTTP/1.1 {} {reason}\r\n", status.as_u16()),
+    );
+    append(out, format_args!("content-length: {}\r\n", body.len()));
+    append_headers(&parts.headers, out);
+    if !closes {
+        append(
+            out,
+            format_args!("keep-alive: timeout={}\r\n", keep_alive.as_secs()),
+        );
+    }
+    append_date(out);
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(&body);
+    closes
+}
+
+fn append(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    // A vector takes everything.
+    let _ = out.write_fmt(text);
+}
+
+fn append_headers(headers: &HeaderMap, out: &mut Vec<u8>) {
+    for (name, value) in headers {
+        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+            out.extend_from_slice(part);
+        }
+    }
+}
+
+/// It is formatted once a second.
+fn append_date(out: &mut Vec<u8>) {
+    thread_local! {
+        static DATE: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
+    }
+    let now = SystemTime::now();
+    let since = now
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    DATE.with_borrow_mut(|(second, text)| {
+        if *second != since.as_secs() {
+            *second = since.as_secs();
+            *text = format!("date: {}\r\n", httpdate::fmt_http_date(now));
+        }
+        out.extend_from_slice(text.as_bytes());
+    });
+}
