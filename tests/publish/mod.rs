@@ -6,5 +6,6 @@ mod fields;
 mod idempotency_keys;
 mod kinds;
 mod lines;
+mod paths;
 mod refused;
 mod uploads;

@@ -67,7 +67,7 @@ fn others() -> Vec<String> {
     others
 }
 
-fn start_both(settings: &[&str]) -> [Server; 2] {
+pub fn start_both(settings: &[&str]) -> [Server; 2] {
     let ordinary = [settings, &["--no-direct"]].concat();
     [Server::start(settings), Server::start(&ordinary)]
 }
@@ -96,7 +96,7 @@ fn response(server: &Server, request: &str) -> String {
 
 /// Without what differs from one server or moment to another: ids, the date, a stream's reconnection
 /// time, and the order of headers.
-fn comparable(response: &str) -> (Vec<String>, String) {
+pub fn comparable(response: &str) -> (Vec<String>, String) {
     let (head, body) = response.split_once("\r\n\r\n").unwrap_or((response, ""));
     let is_id = |word: &str| {
         word.split_once('-').is_some_and(|(ms, sequence)| {

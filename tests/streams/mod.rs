@@ -1,6 +1,6 @@
 //! Streams over real sockets, from the response head to a resume, and what else their connections may carry.
 
-mod connection_paths;
+pub mod connection_paths;
 mod connections;
 mod cuts;
 mod erase;

@@ -30,6 +30,7 @@ use futures_util::{
     future::{FutureExt as _, poll_fn, ready as at_once},
     stream,
 };
+use rustix::net::{RecvFlags, recv};
 use tokio::{
     io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf},
     net::TcpStream,
@@ -54,6 +55,8 @@ pub(super) use self::request::may_publish;
 /// How long the rest of a request is waited for. A connection that sends no further one for so long is idle.
 const WAIT: Duration = Duration::from_millis(500);
 const READ_BYTES: usize = 4 << 10;
+/// Most reads of what follows the last request of a connection.
+const MAX_DISCARDED_PARTS: usize = 64;
 
 /// What the publishers of a worker and listener share.
 pub(super) struct Publishing {
@@ -152,6 +155,7 @@ impl Publishing {
             let closes = self.publish(publish, connection.peer, &mut out).await;
             self.write(&mut connection.io, &out).await?;
             if closes {
+                connection.discard();
                 return Ok(End::Closed);
             }
             if !connection.received.is_empty() {
@@ -164,7 +168,11 @@ impl Publishing {
     /// Appends the response to `out`; true if the connection is to be closed behind it.
     async fn publish(
         &self,
-        Publish { mut head, body }: Publish,
+        Publish {
+            mut head,
+            body,
+            closes,
+        }: Publish,
         peer: Option<SocketAddr>,
         out: &mut Vec<u8>,
     ) -> bool {
@@ -173,7 +181,10 @@ impl Publishing {
         let responding = respond(&self.state, Route::Events, "", &head, body);
         // A panic ends one request.
         let response = AssertUnwindSafe(responding).catch_unwind().await;
-        let response = response.unwrap_or_else(|_| response::internal_error());
+        let mut response = response.unwrap_or_else(|_| response::internal_error());
+        if closes {
+            response::close(&mut response);
+        }
         let request = refusals::Request {
             method: head.method(),
             path: Route::Events.path(),
@@ -234,6 +245,14 @@ impl Publishing {
 }
 
 impl Connection {
+    /// With unread bytes the close would be a reset, which overtakes the response.
+    fn discard(&self) {
+        let mut space = [0; READ_BYTES];
+        let read = || recv(&self.io, &mut space, RecvFlags::DONTWAIT).map_or(0, |(read, _)| read);
+        let parts = std::iter::repeat_with(read).take_while(|read| *read > 0);
+        parts.take(MAX_DISCARDED_PARTS).for_each(drop);
+    }
+
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Read>> {
         let mut space = [MaybeUninit::uninit(); READ_BYTES];
         let mut space = ReadBuf::uninit(&mut space);

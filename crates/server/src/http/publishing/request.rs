@@ -3,6 +3,9 @@
 //! Everything that is unusual is left to actix: what is served here is served by the same functions, and the two must
 //! never read one request in two ways.
 
+#[cfg(test)]
+mod against_actix;
+
 use std::net::IpAddr;
 
 use bytes::{Bytes, BytesMut};
@@ -22,6 +25,8 @@ const BEGIN: &[u8] = b"POST /events";
 pub(super) struct Publish {
     pub(super) head: Head,
     pub(super) body: Bytes,
+    /// Whether the connection is to be closed behind the response.
+    pub(super) closes: bool,
 }
 
 /// What a connection has sent so far.
@@ -54,7 +59,7 @@ pub(super) fn take(received: &mut BytesMut) -> Received {
     let Some(found) = read(&received[..end]) else {
         return Received::Other;
     };
-    let length = end + found.body_bytes;
+    let length = end + found.framing.body_bytes;
     if length > MAX_BYTES {
         return Received::Other;
     }
@@ -64,6 +69,7 @@ pub(super) fn take(received: &mut BytesMut) -> Received {
     let whole = received.split_to(length).freeze();
     Received::Publish(Publish {
         body: whole.slice(end..),
+        closes: found.framing.closes,
         head: Head {
             query: found.query,
             headers: found.headers,
@@ -95,7 +101,12 @@ type Span = (u16, u16);
 struct Found {
     query: Span,
     headers: Vec<(Span, Span)>,
+    framing: Framing,
+}
+
+struct Framing {
     body_bytes: usize,
+    closes: bool,
 }
 
 /// `None` unless it is a request to publish whose body has a length, without anything that changes how it is read.
@@ -127,24 +138,32 @@ fn read(head: &[u8]) -> Option<Found> {
     Some(Found {
         query: span(query.as_bytes())?,
         headers: request.headers.iter().map(spans).collect::<Option<_>>()?,
-        body_bytes: body_bytes(request.headers)?,
+        framing: framing(request.headers)?,
     })
 }
 
-/// The length of the body. `None` without one, or with a header that could make it another.
-fn body_bytes(headers: &[httparse::Header<'_>]) -> Option<usize> {
-    let (mut length, mut hosts) = (None, 0);
+/// `None` without a length, or with a header that could make the request another.
+fn framing(headers: &[httparse::Header<'_>]) -> Option<Framing> {
+    let (mut length, mut hosts, mut closes) = (None, 0, None);
     for header in headers {
         match header.name {
             "content-length" if length.is_none() => length = Some(digits(header.value)?),
             "host" => hosts += 1,
-            "connection" if header.value.eq_ignore_ascii_case(b"keep-alive") => {}
+            "connection" if closes.is_none() => closes = Some(is_close(header.value)?),
             "content-length" | "connection" | "upgrade" | "transfer-encoding" | "te"
             | "trailer" | "expect" => return None,
             _ => {}
         }
     }
-    length.filter(|_| hosts == 1)
+    Some(Framing {
+        body_bytes: length.filter(|_| hosts == 1)?,
+        closes: closes.unwrap_or(false),
+    })
+}
+
+fn is_close(connection: &[u8]) -> Option<bool> {
+    let is = |word: &[u8]| connection.eq_ignore_ascii_case(word);
+    (is(b"keep-alive") || is(b"close")).then(|| is(b"close"))
 }
 
 /// A byte of a query, or of an escape in it (RFC 3986, section 3.4).
@@ -277,7 +296,8 @@ mod tests {
             with("Host: other"),
             with("Transfer-Encoding: chunked"),
             with("Expect: 100-continue"),
-            with("Connection: close"),
+            with("Connection: close, keep-alive"),
+            with("Connection: close\r\nConnection: close"),
             with("Connection: keep-alive, upgrade"),
             with("Upgrade: h2c"),
             with("Trailer: x"),
@@ -294,8 +314,15 @@ mod tests {
             assert_eq!(taken, Received::Other, "{other}");
             assert!(left.eq_ignore_ascii_case(&other));
         }
-        for usual in [with("Connection: Keep-Alive"), with("Accept: */*")] {
-            assert!(matches!(taken(&usual).0, Received::Publish(_)), "{usual}");
+        for (usual, closes) in [
+            ("Connection: Keep-Alive", false),
+            ("Connection: Close", true),
+            ("Accept: */*", false),
+        ] {
+            let Received::Publish(publish) = taken(&with(usual)).0 else {
+                panic!("{usual}");
+            };
+            assert_eq!(publish.closes, closes, "{usual}");
         }
     }
 }

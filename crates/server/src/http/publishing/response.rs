@@ -18,9 +18,14 @@ use sse_broadcaster_http::{Body, RefusalNote, Response};
 pub(super) fn internal_error() -> Response {
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    close(&mut response);
+    response
+}
+
+/// Has the connection closed behind the response.
+pub(super) fn close(response: &mut Response) {
     let close = HeaderValue::from_static("close");
     response.headers_mut().insert(header::CONNECTION, close);
-    response
 }
 
 /// Appends the response to `out`; true if the connection is to be closed behind it. `keep_alive` is how long an idle
