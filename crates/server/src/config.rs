@@ -85,7 +85,7 @@ pub struct Config {
     #[arg(long, env = "SSE_BROADCASTER_WORKERS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_WORKERS))]
     pub workers: Option<u16>,
 
-    /// Serve streams through actix's dispatcher, which takes 14 times the memory per stream
+    /// Serve streams and small publishes through actix's dispatcher, which takes 14 times the memory per stream
     #[arg(long, env = "SSE_BROADCASTER_NO_DIRECT", value_parser = BoolishValueParser::new())]
     pub no_direct: bool,
 

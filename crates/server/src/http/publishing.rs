@@ -2,6 +2,7 @@
 //! since actix's way from the socket to the route and back costs as much again as the publish.
 //!
 //! ```text
+//! publishing/head.rs      the head of such a request
 //! publishing/request.rs   finds a whole request to publish, and leaves everything unusual to actix
 //! publishing/response.rs  writes the response
 //! ```
@@ -10,6 +11,7 @@
 //! long to send a request, goes to actix's dispatcher with what was read of it, for good: there are larger bodies, and
 //! the timeouts of slow clients.
 
+mod head;
 mod request;
 mod response;
 

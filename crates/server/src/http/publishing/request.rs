@@ -6,13 +6,10 @@
 #[cfg(test)]
 mod against_actix;
 
-use std::net::IpAddr;
-
 use bytes::{Bytes, BytesMut};
-use http::Version;
 use memchr::memmem;
 
-use sse_broadcaster_http::RequestHead;
+use super::head::{Head, Span};
 
 /// Most bytes of a request, with its body. A longer one goes to actix, which reads it part by part.
 pub(super) const MAX_BYTES: usize = 16 << 10;
@@ -70,12 +67,7 @@ pub(super) fn take(received: &mut BytesMut) -> Received {
     Received::Publish(Publish {
         body: whole.slice(end..),
         closes: found.framing.closes,
-        head: Head {
-            query: found.query,
-            headers: found.headers,
-            bytes: whole,
-            peer: None,
-        },
+        head: Head::new(whole, found.query, found.headers),
     })
 }
 
@@ -94,9 +86,6 @@ fn lower_names(head: &mut [u8]) {
         line[..name].make_ascii_lowercase();
     }
 }
-
-/// Where something is in the head.
-type Span = (u16, u16);
 
 struct Found {
     query: Span,
@@ -178,63 +167,10 @@ fn digits(value: &[u8]) -> Option<usize> {
     text.parse().ok()
 }
 
-/// The head of a request to publish.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Head {
-    pub(super) peer: Option<IpAddr>,
-    bytes: Bytes,
-    query: Span,
-    headers: Vec<(Span, Span)>,
-}
-
-impl Head {
-    fn part(&self, (begin, end): Span) -> &[u8] {
-        self.bytes.get(begin.into()..end.into()).unwrap_or_default()
-    }
-
-    fn text(&self, span: Span) -> &str {
-        std::str::from_utf8(self.part(span)).unwrap_or_default()
-    }
-
-    fn values(&self, name: &[u8]) -> impl Iterator<Item = &[u8]> {
-        let headers = self.headers.iter();
-        let named = headers.filter(move |(own, _)| self.part(*own) == name);
-        named.map(|(_, value)| self.part(*value))
-    }
-}
-
-impl RequestHead for Head {
-    fn method(&self) -> &'static str {
-        "POST"
-    }
-
-    fn version(&self) -> Version {
-        Version::HTTP_11
-    }
-
-    fn query(&self) -> &str {
-        self.text(self.query)
-    }
-
-    fn peer_ip(&self) -> Option<IpAddr> {
-        self.peer
-    }
-
-    fn header(&self, name: &str) -> Option<&[u8]> {
-        self.values(name.as_bytes()).next()
-    }
-
-    fn header_values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.values(name.as_bytes())
-    }
-
-    fn header_names(&self) -> impl Iterator<Item = &str> {
-        self.headers.iter().map(|(name, _)| self.text(*name))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use sse_broadcaster_http::RequestHead as _;
+
     use super::*;
 
     const REQUEST: &str = "POST /events?topic=a%20b HTTP/1.1\r\nHost: localhost\r\n\
