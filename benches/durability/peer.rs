@@ -30,6 +30,7 @@ fn measure(server: &Server, request: &str, publishers: usize) -> (Published, f64
     (published, each)
 }
 
+#[derive(Default)]
 struct Figures {
     per_second: Vec<f64>,
     cpu_micros: Vec<f64>,
@@ -37,14 +38,6 @@ struct Figures {
 }
 
 impl Figures {
-    fn new() -> Self {
-        Self {
-            per_second: Vec::new(),
-            cpu_micros: Vec::new(),
-            alone: Vec::new(),
-        }
-    }
-
     fn add(&mut self, server: &Server, request: &str) {
         let (many, cpu) = measure(server, request, 64);
         self.per_second.push(many.per_second());
@@ -54,7 +47,7 @@ impl Figures {
 }
 
 fn publishers() -> Vec<Row> {
-    let (mut ours, mut theirs) = (Figures::new(), Figures::new());
+    let (mut ours, mut theirs) = (Figures::default(), Figures::default());
     for _ in 0..ROUNDS {
         let path = directory();
         let server = Server::on(&path.path().join("log"), &["--sync", "always"]);

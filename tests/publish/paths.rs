@@ -7,7 +7,10 @@ use std::{
 };
 
 use crate::{
-    streams::connection_paths::{comparable, start_both},
+    streams::{
+        connection_paths::{comparable, start_both},
+        requests::response_as_sent,
+    },
     support::Server,
 };
 
@@ -19,27 +22,9 @@ fn post(target: &str, lines: &str, body: &str) -> String {
     format!("POST {target} HTTP/1.1\r\n{HOST}{lines}Content-Length: {length}\r\n\r\n{body}")
 }
 
-/// Reads one response with a length; what follows it stays in the socket.
 fn response(socket: &mut TcpStream) -> String {
-    let mut response = String::new();
-    let mut byte = [0];
-    let length = loop {
-        if let Some(head) = response.strip_suffix("\r\n\r\n") {
-            let length = head
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length: "));
-            break length.map_or(0, |length| length.parse().unwrap());
-        }
-        assert_eq!(
-            socket.read(&mut byte).unwrap(),
-            1,
-            "the end after {response}"
-        );
-        response.push(byte[0].into());
-    };
-    let mut body = vec![0; length];
-    socket.read_exact(&mut body).unwrap();
-    response + &String::from_utf8(body).unwrap()
+    let (head, body) = response_as_sent(socket);
+    head + &body
 }
 
 fn send(server: &Server, request: &str) -> (TcpStream, String) {

@@ -9,7 +9,7 @@ mod heartbeats;
 mod history_page;
 mod latest;
 mod lists;
-mod requests;
+pub mod requests;
 mod resume;
 pub mod topic_rules;
 mod wire;

@@ -34,16 +34,23 @@ fn post(lines: &str, data: &str) -> String {
     )
 }
 
-/// A head and its body, by its length.
+/// A head in lower case, and its body.
 fn response(socket: &mut TcpStream) -> (String, String) {
+    let (head, body) = response_as_sent(socket);
+    (head.to_lowercase(), body)
+}
+
+/// A head and its body, by its length.
+pub fn response_as_sent(socket: &mut TcpStream) -> (String, String) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
         socket.read_exact(&mut byte).expect("a whole head");
         head.push(byte[0]);
     }
-    let head = String::from_utf8(head).unwrap().to_lowercase();
+    let head = String::from_utf8(head).unwrap();
     let length = head
+        .to_lowercase()
         .split("content-length: ")
         .nth(1)
         .map_or(0, |rest| rest.split('\r').next().unwrap().parse().unwrap());

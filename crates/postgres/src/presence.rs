@@ -89,10 +89,7 @@ impl PostgresPresence {
         let parameters: [&(dyn ToSql + Sync); 3] = [&topic, &after, &most];
         let nodes = &self.nodes;
         let found = nodes.ask(|live| &live.presence_page, &parameters, member);
-        let mut found = found.await?;
-        let more = found.len() > limit;
-        found.truncate(limit);
-        Ok(Members { found, more })
+        Ok(Members::page(found.await?, limit))
     }
 }
 

@@ -171,3 +171,13 @@ pub struct Members {
     /// Others come after these.
     pub more: bool,
 }
+
+impl Members {
+    /// The first `limit` of those that were found where one more was asked for.
+    #[must_use]
+    pub fn page(mut found: Vec<Member>, limit: usize) -> Self {
+        let more = found.len() > limit;
+        found.truncate(limit);
+        Self { found, more }
+    }
+}

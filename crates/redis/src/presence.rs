@@ -98,10 +98,8 @@ impl Store for RedisPresence {
         limit: usize,
     ) -> BoxFuture<'a, Result<Members, Unavailable>> {
         async move {
-            let mut found = self.read(topic, limit + 1, after).await?.found;
-            let more = found.len() > limit;
-            found.truncate(limit);
-            Ok(Members { found, more })
+            let found = self.read(topic, limit + 1, after).await?.found;
+            Ok(Members::page(found, limit))
         }
         .boxed()
     }

@@ -27,6 +27,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use actix_web::http::header::HeaderValue;
 use bytes::{Bytes, BytesMut};
 use futures_util::{
     future::{FutureExt as _, poll_fn, ready as at_once},
@@ -48,7 +49,7 @@ use super::{
         settings::Settings,
     },
     direct::WorkerContext,
-    routes::refusals,
+    routes::{refusals, response::keep_alive_header},
 };
 use sse_broadcaster_http::{AppState, RefusalNote, RequestHead as _, Route, respond};
 
@@ -66,6 +67,7 @@ pub(super) struct Publishing {
     settings: Settings,
     /// How long an idle connection is kept for a further request.
     keep_alive: Duration,
+    keep_alive_header: HeaderValue,
 }
 
 /// A connection that is served here.
@@ -96,8 +98,8 @@ enum End {
 impl Publishing {
     /// `None` where no connection is kept for a further request.
     pub(super) fn of(context: &WorkerContext) -> Option<Self> {
-        let is_kept = context.keep_alive.as_secs() > 0;
-        is_kept.then(|| Self {
+        Some(Self {
+            keep_alive_header: keep_alive_header(context.keep_alive)?,
             state: Arc::clone(&context.state),
             settings: context.settings.clone(),
             keep_alive: context.keep_alive,
@@ -195,7 +197,7 @@ impl Publishing {
         let code = response.extensions().get::<RefusalNote>();
         let (status, code) = (response.status().as_u16(), code.map(|note| note.code));
         refusals::count(&self.state.refusals, &request, status, code);
-        response::encode(response, self.keep_alive, out)
+        response::encode(response, self.keep_alive_header.as_bytes(), out)
     }
 
     async fn write(&self, io: &mut TcpStream, bytes: &[u8]) -> io::Result<()> {

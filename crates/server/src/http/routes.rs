@@ -21,7 +21,7 @@ mod exposition;
 mod page;
 mod read_only;
 pub(crate) mod refusals;
-mod response;
+pub(crate) mod response;
 pub(crate) mod status;
 mod tagged;
 

@@ -1,16 +1,9 @@
 //! Writes the response to a publish.
 
-use std::{
-    cell::RefCell,
-    io::Write as _,
-    time::{Duration, SystemTime},
-};
+use std::{cell::RefCell, io::Write as _, time::SystemTime};
 
 use bytes::Bytes;
-use http::{
-    HeaderValue, StatusCode,
-    header::{self, HeaderMap},
-};
+use http::{HeaderValue, StatusCode, header};
 
 use sse_broadcaster_http::{Body, RefusalNote, Response};
 
@@ -28,9 +21,9 @@ pub(super) fn close(response: &mut Response) {
     response.headers_mut().insert(header::CONNECTION, close);
 }
 
-/// Appends the response to `out`; true if the connection is to be closed behind it. `keep_alive` is how long an idle
-/// connection is kept.
-pub(super) fn encode(response: Response, keep_alive: Duration, out: &mut Vec<u8>) -> bool {
+/// Appends the response to `out`; true if the connection is to be closed behind it. `keep_alive` is the value of
+/// `Keep-Alive` if it is not.
+pub(super) fn encode(response: Response, keep_alive: &[u8], out: &mut Vec<u8>) -> bool {
     let (parts, body) = response.into_parts();
     let body = match body {
         Body::Empty => Bytes::new(),
@@ -50,12 +43,11 @@ pub(super) fn encode(response: Response, keep_alive: Duration, out: &mut Vec<u8>
         format_args!("HTTP/1.1 {} {reason}\r\n", status.as_u16()),
     );
     append(out, format_args!("content-length: {}\r\n", body.len()));
-    append_headers(&parts.headers, out);
+    for (name, value) in &parts.headers {
+        append_header(name.as_str(), value.as_bytes(), out);
+    }
     if !closes {
-        append(
-            out,
-            format_args!("keep-alive: timeout={}\r\n", keep_alive.as_secs()),
-        );
+        append_header("keep-alive", keep_alive, out);
     }
     append_date(out);
     out.extend_from_slice(b"\r\n");
@@ -68,11 +60,9 @@ fn append(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(text);
 }
 
-fn append_headers(headers: &HeaderMap, out: &mut Vec<u8>) {
-    for (name, value) in headers {
-        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-            out.extend_from_slice(part);
-        }
+fn append_header(name: &str, value: &[u8], out: &mut Vec<u8>) {
+    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+        out.extend_from_slice(part);
     }
 }
 
