@@ -10,6 +10,7 @@
 
 pub mod certificates;
 pub mod clock;
+mod log;
 pub mod postgres;
 pub mod redis;
 mod requests;

@@ -5,13 +5,12 @@ use std::{
     net::SocketAddr,
     os::fd::OwnedFd,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Mutex, mpsc},
     time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
-use super::PATIENCE;
+use super::{PATIENCE, log::Log};
 
 /// The binary with these arguments, and none of the caller's settings.
 pub fn command(args: &[&str]) -> Command {
@@ -44,8 +43,8 @@ pub fn has_ordinary_streams() -> bool {
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
-    log: Mutex<mpsc::Receiver<String>>,
-    seen: Vec<String>,
+    /// None of a program that was started elsewhere.
+    log: Option<Log>,
     /// Removed with the server.
     #[allow(dead_code, reason = "removed with the server")]
     directory: Option<TempDir>,
@@ -121,19 +120,10 @@ impl Server {
             .spawn()
             .expect("the binary starts");
         let stderr = child.stderr.take().expect("stderr is piped");
-        let (send, log) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if send.send(line).is_err() {
-                    return;
-                }
-            }
-        });
         let mut server = Self {
             child,
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
-            log: Mutex::new(log),
-            seen: Vec::new(),
+            log: Some(Log::of(stderr)),
             directory: None,
         };
         let Some(line) = server.find_in_log("listening on http://") else {
@@ -190,8 +180,7 @@ impl Server {
         Self {
             child,
             address,
-            log: mpsc::channel().1.into(),
-            seen: Vec::new(),
+            log: None,
             directory: None,
         }
     }
@@ -203,25 +192,16 @@ impl Server {
     /// Waits for the next line of the log that holds this text.
     pub fn wait_for_log(&mut self, text: &str) -> String {
         self.find_in_log(text)
-            .unwrap_or_else(|| panic!("no {text:?} in the log:\n{}", self.seen.join("\n")))
+            .unwrap_or_else(|| panic!("no {text:?} in the log:\n{}", self.log()))
     }
 
     fn find_in_log(&mut self, text: &str) -> Option<String> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let line = self.log.get_mut().unwrap().recv_timeout(left).ok()?;
-            self.seen.push(line.clone());
-            if line.contains(text) {
-                return Some(line);
-            }
-        }
+        self.log.as_mut()?.find(text, PATIENCE)
     }
 
-    /// Every line of the log so far.
+    /// Every line of the log that is written by now.
     pub fn log(&mut self) -> String {
-        self.seen.extend(self.log.get_mut().unwrap().try_iter());
-        self.seen.join("\n")
+        self.log.as_mut().map(Log::all).unwrap_or_default()
     }
 
     pub fn signal(&self, name: &str) {
