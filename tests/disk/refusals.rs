@@ -69,7 +69,7 @@ fn a_directory_is_opened_once_another_process_releases_it() {
 fn a_directory_of_a_newer_version_is_rejected() {
     let log = Log::new();
     a_log(&log);
-    fs::write(log.path().join("format"), "sse-broadcaster log 4\n").unwrap();
+    fs::write(log.path().join("format"), "sse-broadcaster log 5\n").unwrap();
     let said = refusal(log.command(&[]));
     assert_says(
         &said,
@@ -79,7 +79,7 @@ fn a_directory_of_a_newer_version_is_rejected() {
             log.path().to_str().unwrap(),
         ],
     );
-    fs::write(log.path().join("format"), "sse-broadcaster log 2\n").unwrap();
+    fs::write(log.path().join("format"), "sse-broadcaster log 4\n").unwrap();
     assert_eq!(replay(&log.start(&[])).len(), 1, "it was not touched");
 }
 

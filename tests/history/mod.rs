@@ -1,6 +1,7 @@
 //! What every history promises: the same tests for each of them.
 
 mod appends;
+mod batches;
 mod erasing;
 mod erasing_in_postgres;
 mod erasing_on_disk;
@@ -48,6 +49,10 @@ promises! {
         a_batch_stands_together,
         what_is_reserved_is_given_back_when_it_is_in_the_window,
         an_append_whose_caller_is_gone_is_kept;
+    batches:
+        each_event_of_a_batch_is_a_place_to_resume_from,
+        retention_drops_a_part_of_a_batch,
+        many_events_of_a_batch_are_erased_at_once;
     idempotency_keys:
         an_idempotency_key_that_is_held_is_answered_with_the_first_position,
         an_idempotency_key_that_stands_twice_in_a_batch_is_stored_once,

@@ -14,10 +14,13 @@ use super::{
     private,
 };
 
-/// The format of a log of which nothing was erased. Format 1 is read too, which has no time beside an id.
+/// Of logs of older versions, of which nothing was erased. Format 1 is read too, which has no time beside an id.
 const FORMAT: u32 = 2;
-/// The format from the first erasure on. Versions that do not know it would send what is left of erased events.
+/// The format of such a log from its first erasure on.
 const FORMAT_WITH_ERASED: u32 = 3;
+/// The format of a new log, and of an older one from its first commit of several events on: they are kept as one
+/// value, which older versions cannot read.
+const FORMAT_WITH_BLOCKS: u32 = 4;
 const FORMAT_NAME: &str = "sse-broadcaster log";
 /// How often the lock is tried while another process holds it.
 const TRY_AGAIN: Duration = Duration::from_millis(50);
@@ -66,7 +69,7 @@ impl Directory {
         acquire(&lock, path, wait)?;
         let mut directory = Self {
             path: path.to_owned(),
-            format: FORMAT,
+            format: FORMAT_WITH_BLOCKS,
             _lock: lock,
         };
         directory.check_format()?;
@@ -106,20 +109,20 @@ impl Directory {
                 let text = String::from_utf8_lossy(&bytes);
                 let number = text.trim().strip_prefix(FORMAT_NAME).map(str::trim);
                 match number.and_then(|number| number.parse::<u32>().ok()) {
-                    Some(known @ (FORMAT | FORMAT_WITH_ERASED)) => {
+                    Some(known @ FORMAT..=FORMAT_WITH_BLOCKS) => {
                         self.format = known;
                         Ok(())
                     }
                     Some(1) => self
                         .upgrade(FORMAT)
                         .map_err(|error| cannot_write(&file, error)),
-                    Some(newer) if newer > FORMAT_WITH_ERASED => Err(OpenError::new(format!(
+                    Some(newer) if newer > FORMAT_WITH_BLOCKS => Err(OpenError::new(format!(
                         "--data-dir {} was written by a newer version (format {newer}; this one \
-                         knows {FORMAT_WITH_ERASED}): run that version, or give another directory",
+                         knows {FORMAT_WITH_BLOCKS}): run that version, or give another directory",
                         self.path.display()
                     ))),
                     _ => Err(OpenError::new(format!(
-                        "{} does not say {FORMAT_NAME} {FORMAT}: restore a copy of the directory, or \
+                        "{} does not say {FORMAT_NAME} {FORMAT_WITH_BLOCKS}: restore a copy of the directory, or \
                          give another one",
                         file.display()
                     ))),
@@ -143,14 +146,23 @@ impl Directory {
                 )));
             }
         }
-        let written = write_format(format, FORMAT).and_then(|()| self.sync());
+        let written = write_format(format, FORMAT_WITH_BLOCKS).and_then(|()| self.sync());
         written.map_err(|error| cannot_write(format, error))
     }
 
     /// Before the first event is erased.
     pub(super) fn allow_erased(&mut self) -> io::Result<()> {
-        if self.format < FORMAT_WITH_ERASED {
-            self.upgrade(FORMAT_WITH_ERASED)?;
+        self.allow(FORMAT_WITH_ERASED)
+    }
+
+    /// Before several events are first committed at once.
+    pub(super) fn allow_blocks(&mut self) -> io::Result<()> {
+        self.allow(FORMAT_WITH_BLOCKS)
+    }
+
+    fn allow(&mut self, format: u32) -> io::Result<()> {
+        if self.format < format {
+            self.upgrade(format)?;
         }
         Ok(())
     }
@@ -228,11 +240,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn older_versions_take_a_log_until_something_is_erased_of_it() {
+    fn older_versions_take_their_log_until_what_they_cannot_read_is_written() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("log");
         let open = || Directory::open(&path, Duration::ZERO).unwrap();
         let format = || fs::read_to_string(path.join("format")).unwrap();
+        drop(open());
+        assert_eq!(format(), "sse-broadcaster log 4\n");
+        fs::write(path.join("format"), "sse-broadcaster log 2\n").unwrap();
         drop(open());
         assert_eq!(format(), "sse-broadcaster log 2\n");
         open().allow_erased().unwrap();
@@ -240,5 +255,10 @@ mod tests {
         let mut again = open();
         again.allow_erased().unwrap();
         assert_eq!(format(), "sse-broadcaster log 3\n");
+        again.allow_blocks().unwrap();
+        again.allow_erased().unwrap();
+        assert_eq!(format(), "sse-broadcaster log 4\n");
+        drop(again);
+        drop(open());
     }
 }

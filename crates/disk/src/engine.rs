@@ -42,6 +42,7 @@
 //! little-endian), how many hash functions (u64), and the bits.
 
 mod commit;
+mod event_block;
 mod fault;
 mod journal;
 mod manifest;
@@ -54,13 +55,14 @@ mod view;
 mod needed;
 
 pub(crate) use commit::Commit;
+pub(crate) use event_block::{EventBlock, Record};
 pub(crate) use fault::Fault;
 pub(crate) use journal::check as check_journal;
 pub(crate) use manifest::check as check_manifests;
 pub(crate) use store::Store;
 pub(crate) use tables::{Damaged, DamagedBlocks};
 pub(crate) use unfinished::remove_unfinished;
-pub(crate) use view::{Record, View};
+pub(crate) use view::View;
 
 #[cfg(test)]
 mod tests {

@@ -2,9 +2,9 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a panic is a finding")]
 
-use std::{fs, path::PathBuf, sync::LazyLock};
+use std::{collections::BTreeMap, fs, path::PathBuf, sync::LazyLock};
 
-use sse_broadcaster::event::{Event, EventId};
+use sse_broadcaster::event::{Event, EventId, Fields};
 
 use crate::{
     engine,
@@ -15,12 +15,23 @@ use crate::{
 /// A value of the log, read as each kind of record.
 pub fn record(input: &[u8]) {
     let at = EventId::new(1, 1);
-    if let Ok(kept) = record::decode_event(at, input) {
-        let event = Event::unpack(&kept.fields);
-        let again = record::encode_event(kept.number, kept.time_ms, &event);
-        let again = record::decode_event(at, &again).expect("it reads back");
-        assert_eq!((again.number, again.time_ms), (kept.number, kept.time_ms));
-        assert_eq!(Event::unpack(&again.fields), event);
+    let key = input.first_chunk::<16>().map(|id| record::id_of(id));
+    let key: EventId = key.and_then(Result::ok).unwrap_or(at);
+    for (key, value) in [(at, input), (key, input.get(16..).unwrap_or_default())] {
+        let Ok(events) = record::block::events(key, value) else {
+            continue;
+        };
+        for event in &events {
+            if let Some(fields) = Fields::checked(&value[event.fields.clone()]) {
+                let (event, mut packed) = (Event::unpack(&fields), Vec::new());
+                event.pack(&mut packed);
+                let again = Fields::checked(&packed).expect("it reads back");
+                assert_eq!(Event::unpack(&again), event);
+            }
+        }
+        let written = record::block::replace(value, &events, &BTreeMap::new());
+        let again = record::block::events(key, &written).expect("it reads back");
+        assert_eq!(again.len(), events.len());
     }
     if let Ok(standing) = Standing::decode(input) {
         assert_eq!(Standing::decode(&standing.encode()), Ok(standing));

@@ -11,6 +11,7 @@ use std::{
     time::Instant,
 };
 
+use self::retention::Oldest;
 use crate::{
     engine::{Commit, Fault, Store},
     high_water_mark::HighWater,
@@ -36,8 +37,8 @@ pub(super) struct Log {
     /// What the clock showed last.
     newest_ms: u64,
     ids: Ids,
-    /// The oldest events: the next to be dropped.
-    oldest: VecDeque<(u64, Stored)>,
+    /// In order.
+    oldest: VecDeque<Oldest>,
 }
 
 /// What one commit is to write, and the responses to its jobs.
@@ -153,7 +154,7 @@ impl Log {
             .last()
             .map_or(self.standing.floor, |lost| lost.to.max(self.standing.floor));
         let (mut newest, mut bytes, began) = (Vec::new(), 0, Instant::now());
-        for found in view.events(floor, self.standing.head).rev() {
+        for found in view.events_back(floor, self.standing.head)? {
             let (_, stored) = found?.stored(began)?;
             bytes += stored.event().most_memory();
             if newest.len() == window.events || bytes > window.bytes {
@@ -188,10 +189,8 @@ impl Log {
 
 /// When the newest event was taken. Where it cannot be read its id says so, or something later.
 fn newest_ms(store: &Store, standing: &Standing) -> u64 {
-    let newest = store
-        .view()
-        .events(standing.floor, standing.head)
-        .next_back();
+    let events = store.view().events_back(standing.floor, standing.head);
+    let newest = events.ok().and_then(|mut events| events.next());
     let record = newest.and_then(Result::ok);
     let time_ms = record.and_then(|record| Some(record.decode().ok()?.time_ms));
     time_ms.unwrap_or(standing.head.ms())

@@ -2,12 +2,12 @@
 
 mod begin;
 
-use std::{cmp::Reverse, collections::BinaryHeap};
+use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
 
 use bytes::Bytes;
 
 use super::{
-    engine::{Fault, Store, View},
+    engine::{EventBlock, Fault, Store, View},
     record::{Kept, Listed, Standing},
     shared::Known,
 };
@@ -77,25 +77,28 @@ impl Reading<'_> {
             _ => 1,
         };
         let (mut gathered, mut looked_at, mut before) = (Gathered::new(limit), 0, None);
-        for found in self.view.events(chunk.after, self.end) {
-            let record = found?;
-            let kept = record.decode()?;
-            let number = kept.number;
-            if before.is_some_and(|before| before + 1 != number) {
-                let what = format!("events before {} are missing", record.id);
-                return Err(Fault::Damaged(what.into()));
-            }
-            before = Some(number);
-            if self.is_found(record.id, &kept, chunk) {
-                if !gathered.take(record.id, &kept) {
-                    chunk.read_to = record.id.before();
-                    break;
+        'blocks: for block in self.view.blocks_from(chunk.after) {
+            for (id, kept) in block?.kept_behind(chunk.after) {
+                if id > self.end {
+                    break 'blocks;
                 }
-            } else if looked_at >= MAX_LOOKED_AT {
-                chunk.read_to = record.id;
-                break;
+                let kept = kept?;
+                if before.is_some_and(|before| before + 1 != kept.number) {
+                    let what = format!("events before {id} are missing");
+                    return Err(Fault::Damaged(what.into()));
+                }
+                before = Some(kept.number);
+                if self.is_found(id, &kept, chunk) {
+                    if !gathered.take(id, &kept) {
+                        chunk.read_to = id.before();
+                        break 'blocks;
+                    }
+                } else if looked_at >= MAX_LOOKED_AT {
+                    chunk.read_to = id;
+                    break 'blocks;
+                }
+                looked_at += rules;
             }
-            looked_at += rules;
         }
         chunk.events = gathered.events();
         Ok(())
@@ -134,14 +137,20 @@ impl Reading<'_> {
         for (index, ids) in ids.iter_mut().enumerate() {
             earliest.extend(ids.next().transpose()?.map(|id| Reverse((id, index))));
         }
-        let (mut gathered, mut looked_at, mut last) = (Gathered::new(limit), 0, None);
+        let (mut gathered, mut looked_at) = (Gathered::new(limit), 0);
+        let (mut last, mut block) = (None, None);
         while let Some(Reverse((id, index))) = earliest.pop() {
             let next = ids[index].next().transpose()?;
             earliest.extend(next.map(|id| Reverse((id, index))));
             if last.replace(id) == Some(id) {
                 continue;
             }
-            let record = self.view.event(id)?;
+            // Events of one topic are often of one block.
+            let known = block
+                .as_ref()
+                .and_then(|block: &Arc<EventBlock>| block.record(id));
+            let record = known.map_or_else(|| self.view.event(id), Ok)?;
+            block = Some(Arc::clone(record.block()));
             let kept = record.decode()?;
             if self.is_found(id, &kept, chunk) {
                 if !gathered.take(id, &kept) {
@@ -161,6 +170,10 @@ impl Reading<'_> {
     }
 }
 
+/// For what room is made at once, so that a chunk is not moved while it grows.
+const USUAL_BYTES: usize = 64 << 10;
+const USUAL_EVENTS: usize = 512;
+
 /// What a chunk will hold, in one piece of memory.
 struct Gathered {
     limit: Limit,
@@ -174,8 +187,8 @@ impl Gathered {
     fn new(limit: Limit) -> Self {
         Self {
             limit,
-            packed: Vec::new(),
-            ends: Vec::new(),
+            packed: Vec::with_capacity(limit.bytes.min(USUAL_BYTES)),
+            ends: Vec::with_capacity(limit.events.min(USUAL_EVENTS)),
             cost: 0,
         }
     }

@@ -1,13 +1,14 @@
-//! What is written in the engine: events under their ids, ids under topics, idempotency keys, retained values,
-//! and where the log stands. This file has the values, `record/keys.rs` the keys.
+//! What is written in the engine: events under their ids (`record/block.rs`), ids under topics, idempotency keys,
+//! retained values, and where the log stands. This file has the other values, `record/keys.rs` the keys.
 //!
 //! Numbers are big-endian, so that keys sort as what they stand for.
 
+pub(super) mod block;
 mod keys;
 
 use bytes::Bytes;
 
-use sse_broadcaster::event::{Event, EventId, Fields};
+use sse_broadcaster::event::{EventId, Fields};
 use sse_broadcaster::internal::{Step, Steps};
 
 pub(super) use keys::{
@@ -149,37 +150,12 @@ impl Standing {
 /// In a number that an event's time follows; format 1 has none, there it is that of the id.
 const IS_TIMED: u64 = 1 << 63;
 
-/// An event behind its number in the log and the time at which it was taken.
-pub(super) fn encode_event(number: u64, time_ms: u64, event: &Event) -> Vec<u8> {
-    let mut out = Vec::with_capacity(72 + event.data().len());
-    out.extend_from_slice(&(number | IS_TIMED).to_be_bytes());
-    out.extend_from_slice(&time_ms.to_be_bytes());
-    event.pack(&mut out);
-    out
-}
-
 /// An event as it is kept.
 pub(super) struct Kept<'a> {
     pub(super) number: u64,
     pub(super) time_ms: u64,
     pub(super) packed: &'a [u8],
     pub(super) fields: Fields<'a>,
-}
-
-pub(super) fn decode_event(id: EventId, value: &[u8]) -> Result<Kept<'_>, Damaged> {
-    let mut reader = Reader(value);
-    let number = reader.number()?;
-    let time_ms = if number & IS_TIMED == 0 {
-        id.ms()
-    } else {
-        reader.number()?
-    };
-    Ok(Kept {
-        number: number & !IS_TIMED,
-        time_ms,
-        packed: reader.0,
-        fields: Fields::checked(reader.0).ok_or(Damaged)?,
-    })
 }
 
 pub(super) fn encode_steps(steps: &Steps) -> Vec<u8> {
@@ -209,6 +185,11 @@ impl<'a> Reader<'a> {
         Ok(self.take(1)?[0])
     }
 
+    fn length(&mut self) -> Result<usize, Damaged> {
+        let bytes = self.take(4)?.try_into().map_err(|_| Damaged)?;
+        Ok(u32::from_be_bytes(bytes) as usize)
+    }
+
     fn number(&mut self) -> Result<u64, Damaged> {
         let bytes = self.take(8)?.try_into().map_err(|_| Damaged)?;
         Ok(u64::from_be_bytes(bytes))
@@ -222,29 +203,25 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sse_broadcaster::event::Event;
 
     #[test]
     fn what_was_cut_short_is_damaged_and_no_panic() {
-        let event = Event::builder("x").topic("a").build().unwrap();
-        let (id, whole) = (EventId::new(9, 1), encode_event(1, 7, &event));
-        let kept = decode_event(id, &whole).unwrap();
-        assert_eq!((kept.number, kept.time_ms), (1, 7));
-        for end in 0..whole.len() - 1 {
-            assert!(decode_event(id, &whole[..end]).is_err(), "{end}");
-        }
         assert_eq!(Standing::decode(&[0; 79]), Err(Damaged));
         assert!(decode_steps(&[0; 24]).is_err());
         assert_eq!(Own::decode(&[1]), Err(Damaged));
         assert_eq!(id_of_topic_key(b"t"), Err(Damaged));
     }
+
     #[test]
     fn records_of_older_formats_are_read() {
         let event = Event::builder("x").topic("a").build().unwrap();
         let mut old = 3u64.to_be_bytes().to_vec();
         event.pack(&mut old);
-        let kept = decode_event(EventId::new(9, 1), &old).unwrap();
+        let kept = block::events(EventId::new(9, 1), &old).unwrap().remove(0);
         assert_eq!((kept.number, kept.time_ms), (3, 9));
-        assert_eq!(Event::unpack(&kept.fields), event);
+        let fields = Fields::checked(&old[kept.fields]).unwrap();
+        assert_eq!(Event::unpack(&fields), event);
         let standing = Standing {
             epoch: 1,
             head: EventId::new(9, 1),

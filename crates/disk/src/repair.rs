@@ -11,9 +11,9 @@ use std::path::Path;
 use fjall::{AbstractTree as _, Keyspace};
 
 use super::{
-    engine::{Commit, Damaged, DamagedBlocks, Fault, Store, View, check_manifests},
+    engine::{Commit, Damaged, DamagedBlocks, EventBlock, Fault, Store, View, check_manifests},
     lost::{Lost, LostRanges},
-    record::{Listed, Own, Standing, id_key, idempotency_index_key, topic_key, topic_value},
+    record::{Listed, Own, Standing, idempotency_index_key, topic_key, topic_value},
 };
 use sse_broadcaster::event::{EventId, Fields, IdempotencyKey};
 use sse_broadcaster::internal::Retained;
@@ -138,18 +138,23 @@ impl Repair<'_> {
             commit.finish_idle(None)?;
         }
         let (mut commit, mut found) = (self.store.begin(), Scan::new(&standing));
-        for record in view.events(standing.floor, standing.head) {
-            let record = record?;
-            let Ok(kept) = record.decode() else {
-                commit.delete(&self.store.events, &id_key(record.id));
+        for value in view.values(standing.floor, standing.head) {
+            let (key, value) = value?;
+            let Ok(block) = EventBlock::read_all(key, value) else {
+                commit.remove_block(key);
                 continue;
             };
-            if has_erased && erased::was_erased(&view, record.id, &kept.fields)? {
-                let left = erased::erase_again(&view, &mut commit, record.id, &kept)?;
-                found.see(record.id, kept.number, &left.event().fields(), &known);
-            } else {
-                found.see(record.id, kept.number, &kept.fields, &known);
-                self.restore_index(&view, &mut commit, record.id, &kept.fields)?;
+            let records = block.records();
+            for record in records.filter(|record| record.id > standing.floor) {
+                let kept = record.decode()?;
+                let (id, number) = (record.id, kept.number);
+                if has_erased && erased::was_erased(&view, id, &kept.fields)? {
+                    let left = erased::erase_again(&view, &mut commit, &record)?;
+                    found.see(id, number, &left.event().fields(), &known);
+                } else {
+                    found.see(id, number, &kept.fields, &known);
+                    self.restore_index(&view, &mut commit, id, &kept.fields)?;
+                }
             }
             if commit.bytes() >= STEP_BYTES {
                 let full = std::mem::replace(&mut commit, self.store.begin());

@@ -1,13 +1,16 @@
 //! One atomic write to all keyspaces.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use bytes::Bytes;
 use fjall::{Keyspace, OwnedWriteBatch, PersistMode};
 
-use super::{fault::Fault, store::Store};
+use super::{event_block::EventBlock, fault::Fault, store::Store};
 use crate::{
     lost::Lost,
     record::{
-        self, Listed, Own, REPAIR_KEY, STANDING_KEY, STEPS_KEY, Standing, encode_event,
+        self, Listed, Own, REPAIR_KEY, STANDING_KEY, STEPS_KEY, Standing,
+        block::{Builder, replace},
         encode_steps, id_key, idempotency_index_key, lost_key, topic_key, topic_value,
     },
 };
@@ -23,6 +26,8 @@ impl Store {
             store: self,
             batch: self.batch(),
             bytes: 0,
+            block: Builder::default(),
+            rewritten: BTreeMap::new(),
         }
     }
 }
@@ -32,32 +37,71 @@ pub(crate) struct Commit<'a> {
     store: &'a Store,
     batch: OwnedWriteBatch,
     bytes: usize,
+    /// The newest events, which are not in the batch yet.
+    block: Builder,
+    /// By their keys.
+    rewritten: BTreeMap<EventId, Rewritten>,
+}
+
+/// A block as it was, and the new fields of some of its events.
+struct Rewritten {
+    block: Arc<EventBlock>,
+    fields: BTreeMap<EventId, Vec<u8>>,
 }
 
 impl Commit<'_> {
     pub(crate) fn insert(&mut self, number: u64, stored: &Stored) {
         let (id, event) = (stored.id(), stored.event());
-        let value = encode_event(number, stored.time_ms(), event);
-        self.put(&self.store.events, &id_key(id), &value);
+        if !self.block.has_room(number, event.data().len()) {
+            self.end_block();
+        }
+        let block = &mut self.block;
+        block.push(id, number, stored.time_ms(), |out| event.pack(out));
+        self.list(stored);
+    }
+
+    fn end_block(&mut self) {
+        if let Some((key, value)) = self.block.finish() {
+            self.put(&self.store.events, &id_key(key), &value);
+        }
+    }
+
+    fn list(&mut self, stored: &Stored) {
+        let event = stored.event();
         let listed = Listed::of(event.is_erased());
         for topic in event.topics() {
-            let key = topic_key(listed, topic.as_str(), id);
+            let key = topic_key(listed, topic.as_str(), stored.id());
             let value = topic_value(event.topics().len());
             self.put(&self.store.index, &key, value);
         }
     }
 
-    /// Puts what is left of an event in its place. Its idempotency key is left to [`own`](Self::own) and
+    /// Puts what is left of an event in its place in this block. Its idempotency key is left to [`own`](Self::own) and
     /// [`forget`](Self::forget).
-    pub(crate) fn erase(&mut self, number: u64, left: &Stored) {
-        self.insert(number, left);
+    pub(crate) fn erase(&mut self, block: &Arc<EventBlock>, left: &Stored) {
+        let mut fields = Vec::new();
+        left.event().pack(&mut fields);
+        let rewritten = self.rewritten.entry(block.key);
+        let rewritten = rewritten.or_insert_with(|| Rewritten {
+            block: Arc::clone(block),
+            fields: BTreeMap::new(),
+        });
+        rewritten.fields.insert(left.id(), fields);
+        self.list(left);
         self.unlist(Listed::Whole, left);
     }
 
-    /// Its idempotency key is left to [`own`](Self::own) and [`forget`](Self::forget).
-    pub(crate) fn remove(&mut self, stored: &Stored) {
-        self.delete(&self.store.events, &id_key(stored.id()));
+    /// With the last event of a block the block is removed. Its idempotency key is left to [`own`](Self::own) and
+    /// [`forget`](Self::forget).
+    pub(crate) fn remove(&mut self, stored: &Stored, ends_block: bool) {
+        if ends_block {
+            self.remove_block(stored.id());
+        }
         self.unlist(Listed::of(stored.event().is_erased()), stored);
+    }
+
+    pub(crate) fn remove_block(&mut self, key: EventId) {
+        self.delete(&self.store.events, &id_key(key));
     }
 
     fn unlist(&mut self, listed: Listed, stored: &Stored) {
@@ -118,6 +162,7 @@ impl Commit<'_> {
 
     /// Writes it all: the kernel has it when this returns, and with `sync` the disk.
     pub(crate) fn finish(mut self, standing: &Standing, sync: bool) -> Result<(), Fault> {
+        self.end_blocks();
         self.stand(standing);
         // Without a mode, what was written would stay in the process.
         let mode = if sync {
@@ -127,6 +172,14 @@ impl Commit<'_> {
         };
         self.batch.durability(Some(mode)).commit()?;
         self.store.collect(self.bytes)
+    }
+
+    fn end_blocks(&mut self) {
+        self.end_block();
+        for (key, Rewritten { block, fields }) in std::mem::take(&mut self.rewritten) {
+            let value = replace(&block.value, &block.events, &fields);
+            self.put(&self.store.events, &id_key(key), &value);
+        }
     }
 
     fn stand(&mut self, standing: &Standing) {
@@ -139,6 +192,7 @@ impl Commit<'_> {
     /// The same in the middle of a repair, where nothing may be written to tables; synced. `None`: the
     /// log stands where it stood.
     pub(crate) fn finish_idle(mut self, standing: Option<&Standing>) -> Result<(), Fault> {
+        self.end_blocks();
         if let Some(standing) = standing {
             self.stand(standing);
         }

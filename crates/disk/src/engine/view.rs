@@ -1,41 +1,23 @@
 //! The log as of one commit, to be read from.
 
-use std::time::Instant;
+use std::sync::Arc;
 
 use fjall::{Iter, Keyspace, Readable as _, Slice, Snapshot};
 
-use super::{fault::Fault, store::Store};
-use crate::record::{
-    Kept, Listed, Own, STANDING_KEY, Standing, TOPIC_KEYS_END, decode_event, id_key, id_of,
-    id_of_topic_key, idempotency_index_key, topic_key,
+use super::{
+    event_block::{EventBlock, Record, records_of},
+    fault::Fault,
+    store::Store,
 };
-use sse_broadcaster::event::{Event, EventId, Stored, Topic};
+use crate::record::{
+    Listed, Own, STANDING_KEY, Standing, TOPIC_KEYS_END, id_key, id_of, id_of_topic_key,
+    idempotency_index_key, topic_key,
+};
+use sse_broadcaster::event::{EventId, Topic};
 
 pub(crate) struct View<'a> {
     store: &'a Store,
     snapshot: Snapshot,
-}
-
-/// An event as it is kept.
-pub(crate) struct Record {
-    pub(crate) id: EventId,
-    value: Slice,
-}
-
-impl Record {
-    pub(crate) fn decode(&self) -> Result<Kept<'_>, Fault> {
-        Ok(decode_event(self.id, &self.value)?)
-    }
-
-    /// Its number and the event, as of when it was read.
-    pub(crate) fn stored(&self, read: Instant) -> Result<(u64, Stored), Fault> {
-        let kept = self.decode()?;
-        let event = Event::unpack(&kept.fields);
-        Ok((
-            kept.number,
-            Stored::appended_at(self.id, kept.time_ms, event, read),
-        ))
-    }
 }
 
 impl Store {
@@ -46,6 +28,18 @@ impl Store {
             snapshot: self.snapshot(),
         }
     }
+}
+
+/// No event has a greater id.
+const LAST: EventId = EventId::new(u64::MAX, u64::MAX);
+
+fn missing(id: EventId) -> Fault {
+    Fault::Damaged(format!("the event {id} is missing").into())
+}
+
+/// What cannot be read is passed on.
+fn keeps(found: &Result<Record, Fault>, is_within: impl FnOnce(EventId) -> bool) -> bool {
+    found.as_ref().map_or(true, |record| is_within(record.id))
 }
 
 impl View<'_> {
@@ -87,15 +81,51 @@ impl View<'_> {
         Ok(self.snapshot.get(keyspace, key)?)
     }
 
+    /// Whether there is an event with this id; it may be one that retention has reached.
     pub(crate) fn holds(&self, id: EventId) -> Result<bool, Fault> {
-        Ok(self.snapshot.contains_key(&self.store.events, id_key(id))?)
+        Ok(self.find(id)?.is_some())
     }
 
     pub(crate) fn event(&self, id: EventId) -> Result<Record, Fault> {
-        let value = self.snapshot.get(&self.store.events, id_key(id))?;
-        let value =
-            value.ok_or_else(|| Fault::Damaged(format!("the event {id} is missing").into()))?;
-        Ok(Record { id, value })
+        self.find(id)?.ok_or_else(|| missing(id))
+    }
+
+    fn find(&self, id: EventId) -> Result<Option<Record>, Fault> {
+        let Some(found) = self.blocks_from(id.before()).next() else {
+            return Ok(None);
+        };
+        Ok(found?.record(id))
+    }
+
+    /// The blocks whose last events come behind one position and not behind another.
+    fn blocks(
+        &self,
+        after: EventId,
+        to: EventId,
+    ) -> impl DoubleEndedIterator<Item = Result<Arc<EventBlock>, Fault>> + use<> {
+        let values = self.values(after, to);
+        values.map(|found| found.and_then(|(key, value)| EventBlock::read(key, value)))
+    }
+
+    /// All blocks that end behind a position.
+    pub(crate) fn blocks_from(
+        &self,
+        after: EventId,
+    ) -> impl Iterator<Item = Result<Arc<EventBlock>, Fault>> + use<> {
+        self.blocks(after, LAST)
+    }
+
+    /// The same blocks as they are kept, with their keys.
+    pub(crate) fn values(
+        &self,
+        after: EventId,
+        to: EventId,
+    ) -> impl DoubleEndedIterator<Item = Result<(EventId, Slice), Fault>> + use<> {
+        let iter = self.ids(&self.store.events, id_key(after).into(), id_key(to).into());
+        iter.map(|item| {
+            let (key, value) = item.into_inner()?;
+            Ok((id_of(&key)?, value))
+        })
     }
 
     /// The events after one position, up to another.
@@ -103,13 +133,25 @@ impl View<'_> {
         &self,
         after: EventId,
         to: EventId,
-    ) -> impl DoubleEndedIterator<Item = Result<Record, Fault>> + use<> {
-        let iter = self.ids(&self.store.events, id_key(after).into(), id_key(to).into());
-        iter.map(|item| {
-            let (key, value) = item.into_inner()?;
-            let id = id_of(&key)?;
-            Ok(Record { id, value })
-        })
+    ) -> impl Iterator<Item = Result<Record, Fault>> + use<> {
+        let records = self.blocks_from(after).flat_map(records_of);
+        let records = records.filter(move |found| keeps(found, |id| id > after));
+        records.take_while(move |found| keeps(found, |id| id <= to))
+    }
+
+    /// The same events, the newest first.
+    pub(crate) fn events_back(
+        &self,
+        after: EventId,
+        to: EventId,
+    ) -> Result<impl Iterator<Item = Result<Record, Fault>> + use<>, Fault> {
+        // The block that holds the last of them may end behind it.
+        let end = self.blocks_from(to.before()).next().transpose()?;
+        let end = end.map_or(to, |block| block.key);
+        let records = self.blocks(after, end).rev();
+        let records = records.flat_map(|found| records_of(found).rev());
+        let records = records.filter(move |found| keeps(found, |id| id <= to));
+        Ok(records.take_while(move |found| keeps(found, |id| id > after)))
     }
 
     /// The same of one topic, as ids alone.

@@ -1,10 +1,10 @@
 //! Erases events: what is left of each keeps its id, its number and its place.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use super::{Group, Log};
 use crate::{
-    engine::{Commit, Fault},
+    engine::{Commit, EventBlock, Fault},
     erase::ErasureStep,
     queue::Written,
 };
@@ -16,7 +16,7 @@ use sse_broadcaster::{
 
 /// An event that is to be erased.
 pub(super) struct Erasable {
-    number: u64,
+    block: Arc<EventBlock>,
     left: Stored,
     /// What it cost before.
     cost: usize,
@@ -37,13 +37,14 @@ impl Log {
             if id <= self.standing.floor || group.erased.contains(&id) || is_lost()? {
                 continue;
             }
-            let (number, whole) = view.event(id)?.stored(began)?;
+            let record = view.event(id)?;
+            let (_, whole) = record.stored(began)?;
             let event = whole.event();
             if event.is_erased() {
                 continue;
             }
             found.push(Erasable {
-                number,
+                block: Arc::clone(record.block()),
                 left: Stored::appended_at(id, whole.time_ms(), event.erased(), began),
                 cost: event.cost(),
                 idempotency_key: event.idempotency_key().cloned(),
@@ -81,12 +82,12 @@ impl Log {
 
     fn erase_event(&mut self, commit: &mut Commit<'_>, erasable: Erasable) {
         let Erasable {
-            number,
+            block,
             left,
             cost,
             idempotency_key,
         } = erasable;
-        commit.erase(number, &left);
+        commit.erase(&block, &left);
         let standing = &mut self.standing;
         standing.erased += 1;
         standing.bytes = standing.bytes.saturating_sub(cost as u64) + left.event().cost() as u64;
@@ -95,16 +96,16 @@ impl Log {
         }
         let at = self
             .oldest
-            .binary_search_by_key(&left.id(), |(_, stored)| stored.id());
+            .binary_search_by_key(&left.id(), |oldest| oldest.stored.id());
         if let Ok(at) = at {
-            self.oldest[at] = (number, left);
+            self.oldest[at].stored = left;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{path::Path, sync::Arc};
+    use std::path::Path;
 
     use super::*;
     use crate::{

@@ -21,6 +21,14 @@ const MAX_DROPPED: usize = 4_096;
 /// Of the oldest events so many are read at once, to be dropped one by one.
 const READ_AHEAD: (usize, usize) = (1_024, 1 << 20);
 
+/// One of the oldest events, which are the next to be dropped.
+pub(super) struct Oldest {
+    pub(super) number: u64,
+    pub(super) stored: Stored,
+    /// The block that holds it is dropped with it.
+    ends_block: bool,
+}
+
 impl Log {
     /// Drops the oldest of what was committed before. A group is smaller than what is kept, so nothing
     /// of its own is ever dropped with it.
@@ -34,10 +42,10 @@ impl Log {
             if !self.is_over(retention, committed)? {
                 return Ok(());
             }
-            let Some((number, stored)) = self.oldest.pop_front() else {
+            let Some(oldest) = self.oldest.pop_front() else {
                 return Ok(());
             };
-            self.drop_oldest(commit, number, &stored);
+            self.drop_oldest(commit, &oldest);
         }
         Ok(())
     }
@@ -61,10 +69,10 @@ impl Log {
         if retention.age.is_some() {
             self.see_time(now);
         }
-        let Some((number, oldest)) = self.oldest.front() else {
+        let Some(Oldest { number, stored, .. }) = self.oldest.front() else {
             return Ok(false);
         };
-        let age = now.saturating_sub(self.steps.time(*number, oldest.time_ms()));
+        let age = now.saturating_sub(self.steps.time(*number, stored.time_ms()));
         let old = retention
             .age
             .is_some_and(|most| u128::from(age) > most.as_millis());
@@ -75,7 +83,8 @@ impl Log {
         let (mut last, mut bytes) = (self.standing.floor_number, 0);
         let (mut before, began) = (self.standing.floor, Instant::now());
         for found in self.store.view().events(before, committed) {
-            let (number, stored) = found?.stored(began)?;
+            let record = found?;
+            let (number, stored) = record.stored(began)?;
             let id = stored.id();
             if number != last + 1 && !self.lost.lies_between(before, id) {
                 let what = format!("events before {id} are missing");
@@ -83,7 +92,11 @@ impl Log {
             }
             (last, before) = (number, id);
             bytes += stored.event().cost();
-            self.oldest.push_back((number, stored));
+            self.oldest.push_back(Oldest {
+                number,
+                stored,
+                ends_block: record.ends_block(),
+            });
             if self.oldest.len() >= READ_AHEAD.0 || bytes >= READ_AHEAD.1 {
                 break;
             }
@@ -91,8 +104,14 @@ impl Log {
         Ok(())
     }
 
-    fn drop_oldest(&mut self, commit: &mut Commit<'_>, number: u64, stored: &Stored) {
-        commit.remove(stored);
+    fn drop_oldest(&mut self, commit: &mut Commit<'_>, oldest: &Oldest) {
+        let Oldest {
+            number,
+            stored,
+            ends_block,
+        } = oldest;
+        let number = *number;
+        commit.remove(stored, *ends_block);
         for lost in self.lost.drop_to(stored.id()) {
             commit.drop_lost(lost);
         }
@@ -128,6 +147,6 @@ impl Log {
         if self.oldest.is_empty() {
             self.read_oldest(self.standing.head)?;
         }
-        Ok(self.oldest.front().map(|(_, stored)| stored.id()))
+        Ok(self.oldest.front().map(|oldest| oldest.stored.id()))
     }
 }

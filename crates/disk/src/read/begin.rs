@@ -34,8 +34,9 @@ impl Reading<'_> {
 
     fn known(&self, text: &str) -> Result<Option<EventId>, Fault> {
         if let Ok(id) = text.parse() {
+            let floor = self.standing.floor;
             let known =
-                id == self.standing.floor || self.known.lost.hold(id) || self.view.holds(id)?;
+                id == floor || self.known.lost.hold(id) || (id > floor && self.view.holds(id)?);
             return Ok(known.then_some(id));
         }
         let own = self.view.own(text)?.map(|own| own.as_of(&self.standing));
@@ -48,8 +49,8 @@ impl Reading<'_> {
     /// The position before the first event that has this id or a later one.
     fn before(&self, id: EventId) -> Result<EventId, Fault> {
         let floor = self.standing.floor;
-        let mut earlier = self.view.events(floor, id.before().min(self.end));
-        Ok(match earlier.next_back() {
+        let end = id.before().min(self.end);
+        Ok(match self.view.events_back(floor, end)?.next() {
             Some(found) => found?.id,
             None => floor,
         })
@@ -108,7 +109,7 @@ impl Reading<'_> {
             return Ok(None);
         }
         let mut left = nth;
-        for found in self.view.events(self.standing.floor, self.end).rev() {
+        for found in self.view.events_back(self.standing.floor, self.end)? {
             let record = found?;
             if !self.counts(&record)? {
                 continue;

@@ -89,6 +89,9 @@ impl Writer {
         if log.standing.erased > 0 {
             self.directory.allow_erased()?;
         }
+        if group.stored.len() > 1 {
+            self.directory.allow_blocks()?;
+        }
         group.attempted = true;
         commit.finish(&log.standing, always)?;
         let synced = if always {
