@@ -19,6 +19,8 @@ pub enum Kind {
     Ours,
     /// Ours without the direct connection path.
     NoDirect,
+    /// Ours with sends in batches.
+    IoUring,
     Axum,
     Nchan,
     /// The server of the crate `durable-streams`.
@@ -31,6 +33,7 @@ impl Kind {
             Self::Yardstick => "the yardstick",
             Self::Ours => "ours",
             Self::NoDirect => "ours, --no-direct",
+            Self::IoUring => "ours, --io-uring",
             Self::Axum => "axum",
             Self::Nchan => "nchan",
             Self::DurableStreams => "durable-streams",
@@ -52,8 +55,13 @@ impl Kind {
             } else {
                 eprintln!("durable-streams is left out: cargo install durable-streams");
             }
-            if process::ours_has_flag("--no-direct") {
-                others.push(Self::NoDirect);
+            for (kind, flag) in [
+                (Self::NoDirect, "--no-direct"),
+                (Self::IoUring, "--io-uring"),
+            ] {
+                if process::ours_has_flag(flag) {
+                    others.push(kind);
+                }
             }
             others
         })
@@ -63,7 +71,7 @@ impl Kind {
     pub fn opening_blocks(self) -> usize {
         match self {
             Self::Yardstick | Self::Axum | Self::DurableStreams => 0,
-            Self::Ours | Self::NoDirect | Self::Nchan => 1,
+            Self::Ours | Self::NoDirect | Self::IoUring | Self::Nchan => 1,
         }
     }
 
@@ -74,7 +82,7 @@ impl Kind {
 
     /// Whether it sends pings while nothing is published.
     pub fn pings(self) -> bool {
-        matches!(self, Self::Ours | Self::NoDirect)
+        matches!(self, Self::Ours | Self::NoDirect | Self::IoUring)
     }
 
     pub fn start(self) -> Server {
@@ -83,6 +91,7 @@ impl Kind {
             Self::Axum => Server::of_benchmark(&["axum"]),
             Self::Ours => Server::ours(&[]),
             Self::NoDirect => Server::ours(&["--no-direct"]),
+            Self::IoUring => Server::ours(&["--io-uring"]),
             Self::Nchan => nchan::start(),
             Self::DurableStreams => durable_streams::start(),
         }

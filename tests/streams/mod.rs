@@ -1,5 +1,6 @@
 //! Streams over real sockets, from the response head to a resume, and what else their connections may carry.
 
+mod batches;
 pub mod connection_paths;
 mod connections;
 mod cuts;

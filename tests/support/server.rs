@@ -39,6 +39,11 @@ pub fn has_ordinary_streams() -> bool {
     std::env::var("TEST_STREAMS").is_ok_and(|streams| streams == "ordinary")
 }
 
+/// Whether servers are started so that streams are sent to in batches.
+pub fn has_batched_streams() -> bool {
+    std::env::var("TEST_STREAMS").is_ok_and(|streams| streams == "batched")
+}
+
 /// A running server on a port of its own.
 pub struct Server {
     child: Child,
@@ -52,13 +57,17 @@ pub struct Server {
 
 impl Server {
     /// Starts with `--listen 127.0.0.1:0` and these arguments, and waits until it listens. With
-    /// `TEST_HISTORY=disk` its history is a log on disk, and with `TEST_STREAMS=ordinary` all its streams go
-    /// through actix, so that the same tests cover these.
+    /// `TEST_HISTORY=disk` its history is a log on disk, with `TEST_STREAMS=ordinary` all its streams go through
+    /// actix, and with `TEST_STREAMS=batched` they are sent to by `--io-uring`, so that the same tests cover these.
     pub fn start(args: &[&str]) -> Self {
         let mut command = command(&["--listen", "127.0.0.1:0"]);
         command.args(args);
-        if has_ordinary_streams() && !args.contains(&"--no-direct") {
+        let chooses = |flag| args.contains(&flag);
+        if has_ordinary_streams() && !chooses("--no-direct") {
             command.arg("--no-direct");
+        }
+        if has_batched_streams() && !chooses("--no-direct") && !chooses("--io-uring") {
+            command.arg("--io-uring");
         }
         let on_disk = std::env::var("TEST_HISTORY").is_ok_and(|history| history == "disk");
         let has_own = args

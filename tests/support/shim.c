@@ -1,4 +1,4 @@
-/* Stands between a process and its disk (LD_PRELOAD).
+/* Stands between a process and its kernel (LD_PRELOAD): above all between it and its disk.
  *
  * SHIM_DIR     the directory it looks after.
  * SHIM_SHADOW  where to keep, by inode, what every file there held when it was last synced: all that
@@ -7,6 +7,7 @@
  *              or no sync ends (HOLD).
  * SHIM_BOOT    a file that is read in place of the kernel's boot id.
  * SHIM_CLOCK   how many seconds the clock is ahead, or a file that says so at each look at the clock.
+ * SHIM_SYSCALL the number of a system call that is forbidden, as in a container.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -319,4 +320,20 @@ int gettimeofday(struct timeval *restrict time, void *restrict zone) {
     int done = REAL(gettimeofday)(time, zone);
     if (!done) time->tv_sec += seconds_ahead();
     return done;
+}
+
+long syscall(long number, ...) {
+    static long (*next)(long, ...);
+    const char *forbidden = getenv("SHIM_SYSCALL");
+    if (forbidden && number == atol(forbidden)) {
+        errno = EPERM;
+        return -1;
+    }
+    if (!next) next = (long (*)(long, ...))real("syscall");
+    va_list list;
+    long given[6];
+    va_start(list, number);
+    for (int i = 0; i < 6; i++) given[i] = va_arg(list, long);
+    va_end(list);
+    return next(number, given[0], given[1], given[2], given[3], given[4], given[5]);
 }

@@ -1,4 +1,4 @@
-//! The library between a server and its disk (see `shim.c`), by which a test lets the disk fail or lose power.
+//! The library between a server and its kernel (see `shim.c`), by which a test lets the disk fail or lose power.
 
 use std::{
     fs,
@@ -47,6 +47,14 @@ pub fn shadowed(mut command: Command, directory: &Path, shadow: &Path) -> Comman
         .env("LD_PRELOAD", library())
         .env("SHIM_DIR", directory)
         .env("SHIM_SHADOW", shadow);
+    command
+}
+
+/// Forbids a system call, as the seccomp profile of a container does.
+pub fn forbidding(mut command: Command, system_call: u32) -> Command {
+    command
+        .env("LD_PRELOAD", library())
+        .env("SHIM_SYSCALL", system_call.to_string());
     command
 }
 

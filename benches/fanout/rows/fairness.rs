@@ -34,7 +34,7 @@ struct Waits {
 fn burst(kind: Kind) -> (String, u64) {
     let data = "x".repeat(BURST_EVENT_BYTES);
     match kind {
-        Kind::Ours | Kind::NoDirect => {
+        Kind::Ours | Kind::NoDirect | Kind::IoUring => {
             let event = format!(r#"{{"data":"{data}"}}"#);
             let events = vec![event; BURST].join(",");
             let body = format!("[{events}]");

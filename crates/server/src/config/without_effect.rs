@@ -22,6 +22,7 @@ impl Config {
         rules.extend(self.access_rules());
         rules.extend(self.grant_rules());
         rules.extend(self.presence.rules());
+        rules.push(Rule::new(&["io-uring"], self.no_direct, "with --no-direct"));
         rules
     }
 
@@ -273,6 +274,8 @@ mod tests {
             (&["--mercure-anonymous"], "--mercure-anonymous"),
             (&["--mercure-anonymous", "--mercure"], ""),
             (&["--admin-key", "k"], ""),
+            (&["--io-uring"], ""),
+            (&["--io-uring", "--no-direct"], "--io-uring"),
         ] {
             let reports = config(args).without_effect();
             assert_eq!(

@@ -10,6 +10,8 @@
 //! direct/connections.rs  the state of each connection, and its next step
 //! direct/stream.rs       one open stream: from its subscription to its socket
 //! direct/stall_watch.rs  whether the peer of a stream acknowledges what was written
+//! direct/{connections,stream}/batch.rs  several streams at once (--io-uring)
+//! direct/ring.rs         many sends by one system call; no_ring.rs: where the system has none
 //! direct/outgoing.rs     chunks, and the rest of a write to a full socket
 //! direct/inbox.rs        which streams were woken
 //! direct/turns.rs        in which order they are served, and for how long before others have their turn
@@ -22,6 +24,8 @@ mod context;
 mod head;
 mod inbox;
 mod outgoing;
+#[cfg_attr(not(target_os = "linux"), path = "direct/no_ring.rs")]
+mod ring;
 mod sockets;
 mod stall_watch;
 mod stream;
@@ -32,7 +36,6 @@ use std::{
     cell::RefCell,
     future::{Future as _, poll_fn},
     io,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
@@ -48,7 +51,12 @@ use tokio::{
 use crate::http::{
     connection::accepted::Accepted,
     direct::{
-        connections::Connections, head::FirstRequest, inbox::Inbox, sockets::Ready, turns::Turns,
+        connections::Connections,
+        head::FirstRequest,
+        inbox::{Inbox, Slot},
+        ring::SendRing,
+        sockets::Ready,
+        turns::Turns,
     },
 };
 
@@ -65,9 +73,28 @@ pub(super) struct Direct {
 struct Round {
     ready: Vec<Ready>,
     turns: Turns,
+    /// The streams that are served at once.
+    batch: Vec<Slot>,
 }
 
 impl Direct {
+    /// Whether streams can be sent to in batches.
+    pub(super) fn can_batch() -> bool {
+        match SendRing::new() {
+            Ok(_) => {
+                log::info!("streams are sent to in batches, by io_uring");
+                true
+            }
+            Err(error) => {
+                log::warn!(
+                    "--io-uring: the kernel has no io_uring for this process ({error}), so each stream is sent to by a \
+                     call of its own; container runtimes allow it by their seccomp profile"
+                );
+                false
+            }
+        }
+    }
+
     /// Starts the loop on this thread. `serve_http` serves the connections whose first request is not for a
     /// stream.
     pub(super) fn start(
@@ -150,12 +177,16 @@ impl Direct {
         }
         connections.run_due_timers(Instant::now());
         let mut turn = round.turns.begin(&self.inbox);
-        while let Some(slot) = round.turns.next() {
-            // A panic ends one stream, not all.
-            if catch_unwind(AssertUnwindSafe(|| connections.advance(slot))).is_err() {
-                connections.close(slot);
+        loop {
+            let most = turn.max_batch().min(connections.max_batch());
+            round.batch.clear();
+            let next = std::iter::from_fn(|| round.turns.next());
+            round.batch.extend(next.take(most));
+            if round.batch.is_empty() {
+                return;
             }
-            if turn.is_over() {
+            connections.advance_all(&round.batch);
+            if turn.is_over(round.batch.len()) {
                 return;
             }
         }

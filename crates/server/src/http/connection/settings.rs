@@ -17,6 +17,8 @@ pub(crate) struct Settings {
     /// timeout.
     pub(crate) head_timeout: Duration,
     pub(crate) socket_buffer_bytes: usize,
+    /// Whether streams are sent to in batches.
+    pub(crate) io_uring: bool,
     pub(crate) capacity: Arc<Capacity>,
     pub(crate) replay_buffers: Arc<ReplayBuffers>,
     pub(crate) refusals: Arc<RefusalCounts>,

@@ -1,6 +1,8 @@
 //! The state of each connection of a worker, and what is done when its socket is ready, a timer is due, or its
 //! stream was woken.
 
+mod batch;
+
 use std::{
     io::{self, Read as _},
     sync::Arc,
@@ -9,11 +11,13 @@ use std::{
 
 use slab::Slab;
 
+use self::batch::Batches;
 use super::{
     context::WorkerContext,
     head::{FirstRequest, GrantedStream, classify},
     inbox::{Inbox, Slot, StreamWaker},
     outgoing::Framer,
+    ring::SendRing,
     sockets::{Ready, Sockets},
     stream::{Progress, Stream},
     timers::Timers,
@@ -61,6 +65,8 @@ pub(super) struct Connections {
     pub(super) timers: Timers,
     all: Slab<Connection>,
     framer: Framer,
+    /// Where streams are sent to by `io_uring`.
+    batches: Option<Batches>,
     inbox: Arc<Inbox>,
     context: WorkerContext,
     serve_http: Box<dyn Fn(Accepted)>,
@@ -72,11 +78,14 @@ impl Connections {
         serve_http: Box<dyn Fn(Accepted)>,
         inbox: Arc<Inbox>,
     ) -> io::Result<Self> {
+        // That it works was found out when the server started.
+        let ring = context.settings.io_uring.then(SendRing::new);
         Ok(Self {
             sockets: Sockets::new()?,
             timers: Timers::default(),
             all: Slab::new(),
             framer: Framer::default(),
+            batches: ring.and_then(Result::ok).map(Batches::new),
             inbox,
             context,
             serve_http,
@@ -121,7 +130,7 @@ impl Connections {
     }
 
     /// A stream was woken.
-    pub(super) fn advance(&mut self, slot: Slot) {
+    fn advance(&mut self, slot: Slot) {
         if let Some(Connection::Streaming(stream)) = self.all.get_mut(slot as usize) {
             let progress = stream.advance(&mut self.framer);
             self.follow_up(slot, progress);

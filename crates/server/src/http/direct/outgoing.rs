@@ -33,6 +33,31 @@ impl Outgoing {
         }
     }
 
+    /// Bytes of which nothing has been written.
+    pub(super) fn of(bytes: Bytes, chunked: bool) -> Self {
+        Self {
+            bytes,
+            chunked,
+            written: 0,
+        }
+    }
+
+    /// After a first write with this result, which began with the frame. Returns what is left if the socket is full.
+    pub(super) fn go_on(
+        mut self,
+        socket: &TcpStream,
+        written: io::Result<usize>,
+    ) -> io::Result<Option<Self>> {
+        match written {
+            Ok(written) => self.written = written,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Some(self)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        let is_done = self.write(socket)?;
+        Ok((!is_done).then_some(self))
+    }
+
     /// How many bytes have been written, with those of the frame.
     pub(super) fn written(&self) -> usize {
         self.written
@@ -76,6 +101,8 @@ fn write_some(mut socket: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usiz
 pub(super) struct Framer {
     chunk: Vec<u8>,
     of: Bytes,
+    /// The same chunk, which a batch of sends shares; empty where there was none.
+    shared: Bytes,
 }
 
 impl Framer {
@@ -86,25 +113,31 @@ impl Framer {
         bytes: Bytes,
         chunked: bool,
     ) -> io::Result<Option<Outgoing>> {
-        let mut outgoing = Outgoing {
-            bytes,
-            chunked,
-            written: 0,
-        };
-        if chunked && outgoing.bytes.len() <= MAX_COPIED {
-            self.frame(&outgoing.bytes);
-            match (&mut &*socket).write(&self.chunk) {
-                Ok(written) if written == self.chunk.len() => return Ok(None),
-                Ok(written) => outgoing.written = written,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Ok(Some(outgoing));
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+        let outgoing = Outgoing::of(bytes, chunked);
+        if !chunked || outgoing.bytes.len() > MAX_COPIED {
+            return outgoing.go_on(socket, Ok(0));
         }
-        let is_done = outgoing.write(socket)?;
-        Ok((!is_done).then_some(outgoing))
+        self.frame(&outgoing.bytes);
+        match (&mut &*socket).write(&self.chunk) {
+            Ok(written) if written == self.chunk.len() => Ok(None),
+            written => outgoing.go_on(socket, written),
+        }
+    }
+
+    /// The bytes with their frame; `None` where they are so long that they are not copied.
+    pub(super) fn framed(&mut self, bytes: &Bytes, chunked: bool) -> Option<Bytes> {
+        if !chunked {
+            return Some(bytes.clone());
+        }
+        if bytes.len() > MAX_COPIED {
+            return None;
+        }
+        let is_same = self.of.as_ptr() == bytes.as_ptr() && self.of.len() == bytes.len();
+        if !is_same || self.shared.is_empty() {
+            self.frame(bytes);
+            self.shared = Bytes::copy_from_slice(&self.chunk);
+        }
+        Some(self.shared.clone())
     }
 
     fn frame(&mut self, bytes: &Bytes) {
@@ -112,6 +145,7 @@ impl Framer {
         if self.of.as_ptr() == bytes.as_ptr() && self.of.len() == bytes.len() {
             return;
         }
+        self.shared = Bytes::new();
         self.chunk.clear();
         append_chunk(&mut self.chunk, bytes);
         self.of = bytes.clone();

@@ -1,5 +1,7 @@
 //! One open stream: writes what is due from its subscription to its socket.
 
+mod batch;
+
 use std::{
     io::{self, Read as _, Write as _},
     net::TcpStream,
@@ -10,6 +12,7 @@ use std::{
 
 use bytes::Bytes;
 
+pub(super) use self::batch::Step;
 use super::{
     head::GrantedStream,
     inbox::StreamWaker,

@@ -28,6 +28,8 @@ const PER_PASS: usize = 256;
 const SHORT_TURN: Duration = Duration::from_micros(10);
 /// How long it takes otherwise. Between turns the worker accepts connections and serves requests.
 const LONG_TURN: Duration = Duration::from_micros(400);
+/// About as long as it takes to send to one stream.
+const PER_STREAM: Duration = Duration::from_micros(6);
 /// How many streams are served before the clock is read.
 const PER_READ_OF_CLOCK: usize = 2;
 
@@ -171,10 +173,17 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    /// Notes that a stream was served; true when the others have their turn.
-    pub(super) fn is_over(&mut self) -> bool {
-        self.served += 1;
-        self.served.is_multiple_of(PER_READ_OF_CLOCK) && self.begun.elapsed() >= self.length
+    /// How many streams may be served before it is asked whether the turn is over.
+    pub(super) fn max_batch(&self) -> usize {
+        let fitting = self.length.as_micros() / PER_STREAM.as_micros();
+        usize::try_from(fitting).unwrap_or(usize::MAX).max(1)
+    }
+
+    /// Notes that streams were served; true when the others have their turn.
+    pub(super) fn is_over(&mut self, streams: usize) -> bool {
+        let before = self.served / PER_READ_OF_CLOCK;
+        self.served += streams;
+        self.served / PER_READ_OF_CLOCK > before && self.begun.elapsed() >= self.length
     }
 }
 

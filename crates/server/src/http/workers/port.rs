@@ -13,6 +13,7 @@ use crate::{
             settings::{HEAD_TIMEOUT, Settings},
             socket,
         },
+        direct::Direct,
         listen::{Listener, Listeners, Turns, UnixSocket, accept},
         router::ConnectionRouter,
         routes::{
@@ -94,12 +95,14 @@ pub(super) fn open(
     (state, hub): (&AppState, Option<Arc<Hub>>),
     status: &Arc<Status>,
 ) -> io::Result<(Vec<Port>, Vec<UnixSocket>)> {
+    let io_uring = config.io_uring && !config.no_direct && Direct::can_batch();
     // Each kind of listener has its own limit, so that health checks on admin listeners do not depend on the others.
     let [public_settings, admin_settings] =
         [connections.public, connections.admin].map(|max| Settings {
             stall_timeout: config.stall_timeout,
             head_timeout: HEAD_TIMEOUT,
             socket_buffer_bytes: config.socket_buffer_bytes,
+            io_uring,
             capacity: Capacity::new(max),
             replay_buffers: Arc::clone(state.broadcaster.replay_buffers()),
             refusals: Arc::clone(&state.refusals),
