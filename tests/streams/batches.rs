@@ -69,6 +69,7 @@ fn a_fan_out_in_batches_reaches_every_stream_in_order_beside_those_that_do_not_r
     wait_until("all have subscribed", || {
         server.metric("subscribers") == (STREAMS + 1 + EVENTS) as u64
     });
+    let mut arriving = Vec::new();
     let reading = std::thread::scope(|scope| {
         let readers = streams.chunks_mut(STREAMS / 3).map(|streams| {
             scope.spawn(|| {
@@ -82,14 +83,27 @@ fn a_fan_out_in_batches_reaches_every_stream_in_order_beside_those_that_do_not_r
         let readers: Vec<_> = readers.collect();
         for number in 0..EVENTS {
             server.publish("t", &data(number));
+            // One connects in the place of one that disconnects.
             leaving.pop();
+            arriving.push(open(number));
         }
         readers.into_iter().all(|reader| reader.join().is_ok())
     });
     assert!(reading);
     wait_until("those that left are gone", || {
-        server.metric("subscribers") == STREAMS as u64 + 1
+        server.metric("subscribers") == (STREAMS + 1 + EVENTS) as u64
     });
+    server.publish("t", &data(EVENTS));
+    for arrived in arriving {
+        let mut arrived = Stream::open(arrived);
+        let next = |stream: &mut Stream| stream.event().unwrap().data;
+        let first = next(&mut arrived);
+        let number: usize = first.trim_end().parse().unwrap();
+        assert_eq!(first, data(number));
+        for number in number + 1..=EVENTS {
+            assert_eq!(next(&mut arrived), data(number));
+        }
+    }
     let mut narrow = Stream::open(narrow);
     for number in 0..EVENTS {
         assert_eq!(narrow.event().unwrap().data, data(number));

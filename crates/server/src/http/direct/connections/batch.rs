@@ -84,6 +84,11 @@ impl Connections {
         let Some(Connection::Streaming(stream)) = self.all.get_mut(slot as usize) else {
             return;
         };
+        if batches.of.iter().any(|(collected, _)| *collected == slot) {
+            // An earlier connection in this slot was woken, too. If the socket takes a part of what was collected, the
+            // rest of that has to come first.
+            return stream.wake();
+        }
         match stream.take_due(&mut self.framer) {
             Step::Send { whole, bytes } => {
                 batches.sends.push(Send::new(stream.socket.as_fd(), whole));

@@ -20,6 +20,12 @@ pub(in crate::http::direct) enum Step {
 }
 
 impl Stream {
+    /// Has it served once more.
+    pub(in crate::http::direct) fn wake(&self) {
+        self.waker.reset();
+        Waker::from(Arc::clone(&self.waker)).wake();
+    }
+
     /// The first of what is due, or what [`advance`](Self::advance) came to where it is too long for a batch.
     pub(in crate::http::direct) fn take_due(&mut self, framer: &mut Framer) -> Step {
         self.waker.reset();
