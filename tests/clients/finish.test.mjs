@@ -7,13 +7,13 @@ import { visitWithFirefox } from './support/firefox.mjs';
 import { Front } from './support/front.mjs';
 import { SUITE } from './support/limits.mjs';
 import { request } from './support/request.mjs';
+import { REPORT } from './support/report.mjs';
 import { Server } from './support/server.mjs';
 import { until } from './support/until.mjs';
 
 /** Firefox starts slowly on a busy machine. */
 const START_MS = 60_000;
 
-const REPORT = "const report = (what) => fetch('/report', { method: 'POST', body: JSON.stringify(what) });";
 const EVENT_SOURCE = `${REPORT}
   const source = new EventSource('/events?topic=job%2F17');
   source.addEventListener('connected', () => report('open'));

@@ -10,6 +10,7 @@ import { visitWithFirefox } from './support/firefox.mjs';
 import { Front } from './support/front.mjs';
 import { SUITE, TEST } from './support/limits.mjs';
 import { documented } from './support/readme.mjs';
+import { REPORT } from './support/report.mjs';
 import { Server } from './support/server.mjs';
 import { until } from './support/until.mjs';
 
@@ -27,11 +28,12 @@ before(async () => {
   ]);
   [snippet] = manual.match(/<div hx-sse:connect=.*<\/div>/);
   fullSnippet = documentedSnippet;
-  const report = `new MutationObserver(() => {
+  const observer = `${REPORT}
+  new MutationObserver(() => {
     const shown = [...document.querySelectorAll('div')].map((element) => element.textContent).join();
-    fetch('/report', { method: 'POST', body: JSON.stringify(shown) });
+    report(shown);
   }).observe(document.body, { childList: true, subtree: true, characterData: true });`;
-  pageOf = (body) => `<!doctype html><link rel=icon href="data:,"><script>${htmx}</script><script>${sse}</script><body>${body}<script>${report}</script>`;
+  pageOf = (body) => `<!doctype html><link rel=icon href="data:,"><script>${htmx}</script><script>${sse}</script><body>${body}<script>${observer}</script>`;
   browser = await launch();
 });
 after(() => browser.close());

@@ -20,7 +20,8 @@ describe('presence', SUITE, () => {
     const lines = await documented('docs/presence.md', 'How many', 'html');
     const body = `<!doctype html><link rel=icon href="data:,">${lines}
       <script>new EventSource('/events?topic=rooms/1')</script>`;
-    const args = ['--presence', 'rooms/{id}', '--presence-grace', '2s'];
+    // A reload may take some seconds on a busy machine.
+    const args = ['--presence', 'rooms/{id}', '--presence-grace', '15s'];
     const server = await Server.start(t, { args });
     const context = await browser.newContext();
     t.after(() => context.close());
@@ -42,6 +43,6 @@ describe('presence', SUITE, () => {
     assert.equal(await version(), before);
     assert.equal(await shown(), '2');
     await other.close();
-    await until(async () => (await shown()) === '1', 'one has left');
+    await until(async () => (await shown()) === '1', 'one has left', 60_000);
   });
 });

@@ -11,6 +11,7 @@ import { TEST } from './support/limits.mjs';
 import { behind } from './support/proxies.mjs';
 import { documented } from './support/readme.mjs';
 import { request } from './support/request.mjs';
+import { REPORT } from './support/report.mjs';
 import { Server } from './support/server.mjs';
 import { published, subscribe } from './support/sse.mjs';
 import { until } from './support/until.mjs';
@@ -116,7 +117,8 @@ describe('behind a proxy with its documented block', { concurrency: 3, timeout: 
     const { url, back } = await behind('lighttpd')(t, server);
     const lines = await documented('docs/subscribing.md', 'From a browser', 'js');
     const front = await Front.start(t, new URL(url).port, `<!doctype html><link rel=icon href="data:,"><script>
-      console.log = (...values) => fetch('/report', { method: 'POST', body: JSON.stringify(values) });
+      ${REPORT}
+      console.log = (...values) => report(values);
       </script><script>{${lines}}</script>`);
     await (await newPage(t, browser)).goto(`${front.url}/page`);
     const shows = (data) => until(() => front.reports.at(-1)?.at(-1) === data, `${data} in the page`, 40_000);

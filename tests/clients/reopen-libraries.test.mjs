@@ -9,12 +9,13 @@ import { launch, newPage } from './support/browser.mjs';
 import { Front } from './support/front.mjs';
 import { SUITE, TEST } from './support/limits.mjs';
 import { documented } from './support/readme.mjs';
+import { REPORT } from './support/report.mjs';
 import { Server } from './support/server.mjs';
 import { until } from './support/until.mjs';
 
 /** Waits of the libraries are cut to a tenth of a second, and the page's server collects what they show. */
 const PRELUDE = `
-const report = (value) => fetch('/report', { method: 'POST', body: JSON.stringify(value) }).catch(() => {});
+${REPORT}
 const show = (name, data) => report(data);
 const wait = setTimeout;
 window.setTimeout = (then, time) => wait(then, Math.min(time, 100));`;

@@ -9,6 +9,7 @@ import { Front } from './support/front.mjs';
 import { SUITE, TEST } from './support/limits.mjs';
 import { freePort } from './support/ports.mjs';
 import { documented } from './support/readme.mjs';
+import { REPORT } from './support/report.mjs';
 import { Server } from './support/server.mjs';
 import { until } from './support/until.mjs';
 
@@ -26,12 +27,12 @@ const visits = {
 
 /** What the page logs, and how long it means to wait, comes to its server. Waits are cut to a tenth of a second. */
 const page = (script) => `<!doctype html><link rel=icon href="data:,"><script>
-const report = (kind, ...values) => fetch('/report', { method: 'POST', body: JSON.stringify([kind, ...values]) }).catch(() => {});
-console.log = (...values) => report('log', ...values);
+${REPORT}
+console.log = (...values) => report(['log', ...values]);
 Math.random = () => 0.5;
 const wait = setTimeout;
 window.setTimeout = (then, time) => {
-  report('wait', time);
+  report(['wait', time]);
   return wait(then, Math.min(time, 100));
 };
 </script><script>{${script}}</script>`;
