@@ -77,6 +77,12 @@ impl Stored {
         &self.event
     }
 
+    /// What is left of it once it is erased, in the same place.
+    #[must_use]
+    pub fn erased(&self) -> Self {
+        Self::appended_at(self.id, self.time_ms, self.event.erased(), self.appended)
+    }
+
     /// Counts its encodings among these, from the first one on.
     pub(crate) fn keep_encodings(&self, encodings: &Arc<Encodings>) {
         let _ = self.encodings.set(Arc::clone(encodings));

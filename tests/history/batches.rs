@@ -49,8 +49,8 @@ pub fn each_event_of_a_batch_is_a_place_to_resume_from(log: fn(Size) -> Log) {
             assert!(!chunk.gap && ids(&chunk) == behind, "after {text}");
             let chunk = log.read(From::Last(behind.len()), &Selector::all(), ALL);
             assert_eq!(ids(&chunk), behind);
-            let odd: Vec<_> = (at + 1..EVENTS).filter(|at| at % 2 == 1).collect();
-            let odd: Vec<_> = odd.into_iter().map(|at| all[at]).collect();
+            let odd = (at + 1..EVENTS).filter(|at| at % 2 == 1);
+            let odd: Vec<_> = odd.map(|at| all[at]).collect();
             assert_eq!(ids(&log.read(From::After(*id), &topic("odd"), ALL)), odd);
         }
         if !log.reopen() {

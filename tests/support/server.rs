@@ -36,12 +36,16 @@ fn be_patient(command: &mut Command) {
 
 /// Whether servers are started so that all streams go through actix.
 pub fn has_ordinary_streams() -> bool {
-    std::env::var("TEST_STREAMS").is_ok_and(|streams| streams == "ordinary")
+    are_streams("ordinary")
 }
 
 /// Whether servers are started so that streams are sent to in batches.
-pub fn has_batched_streams() -> bool {
-    std::env::var("TEST_STREAMS").is_ok_and(|streams| streams == "batched")
+fn has_batched_streams() -> bool {
+    are_streams("batched")
+}
+
+fn are_streams(kind: &str) -> bool {
+    std::env::var("TEST_STREAMS").is_ok_and(|streams| streams == kind)
 }
 
 /// A running server on a port of its own.

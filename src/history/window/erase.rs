@@ -41,12 +41,7 @@ impl Log {
     fn erase_event(&mut self, number: u64) -> Arc<Stored> {
         let index = self.index(number);
         let whole = Arc::clone(&self.events[index]);
-        let left = Stored::appended_at(
-            whole.id(),
-            whole.time_ms(),
-            whole.event().erased(),
-            whole.appended(),
-        );
+        let left = whole.erased();
         for topic in whole.event().topics() {
             if self.topics.remove(topic, number) {
                 self.held_bytes -= NEW_TOPIC_BYTES;

@@ -45,7 +45,7 @@ impl Log {
             }
             found.push(Erasable {
                 block: Arc::clone(record.block()),
-                left: Stored::appended_at(id, whole.time_ms(), event.erased(), began),
+                left: whole.erased(),
                 cost: event.cost(),
                 idempotency_key: event.idempotency_key().cloned(),
             });

@@ -17,7 +17,7 @@ const IS_BLOCK: u64 = 1 << 62;
 const NUMBER_BYTES: usize = 8;
 const LENGTH_BYTES: usize = 4;
 /// A block that has come to this length, or would with the next event's data, takes no further event.
-pub(crate) const FULL_BYTES: usize = 4 << 10;
+const FULL_BYTES: usize = 4 << 10;
 
 /// Where an event lies in the value of its block.
 #[derive(Debug, Clone, PartialEq, Eq)]

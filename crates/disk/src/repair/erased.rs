@@ -30,12 +30,7 @@ pub(super) fn erase_again(
 ) -> Result<Stored, Fault> {
     let (_, whole) = record.stored(Instant::now())?;
     let event = whole.event();
-    let left = Stored::appended_at(
-        whole.id(),
-        whole.time_ms(),
-        event.erased(),
-        whole.appended(),
-    );
+    let left = whole.erased();
     commit.erase(record.block(), &left);
     if let Some(key) = event.idempotency_key() {
         let own = view.own(key.as_str())?;

@@ -26,11 +26,7 @@ pub(super) struct Outgoing {
 impl Outgoing {
     /// Bytes that are framed already or need no frame.
     pub(super) fn plain(bytes: Bytes) -> Self {
-        Self {
-            bytes,
-            chunked: false,
-            written: 0,
-        }
+        Self::of(bytes, false)
     }
 
     /// Bytes of which nothing has been written.
@@ -132,9 +128,8 @@ impl Framer {
         if bytes.len() > MAX_COPIED {
             return None;
         }
-        let is_same = self.of.as_ptr() == bytes.as_ptr() && self.of.len() == bytes.len();
-        if !is_same || self.shared.is_empty() {
-            self.frame(bytes);
+        self.frame(bytes);
+        if self.shared.is_empty() {
             self.shared = Bytes::copy_from_slice(&self.chunk);
         }
         Some(self.shared.clone())

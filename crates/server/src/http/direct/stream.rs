@@ -171,19 +171,29 @@ impl Stream {
             };
             written += bytes.len();
             let length = bytes.len();
-            match framer.write(&self.socket, bytes, self.is_chunked()) {
-                Ok(None) => {
-                    self.stall_watch.add_written(&self.socket, length);
-                    if self.due.is_settled() {
-                        return Progress::Idle;
-                    }
-                }
-                Ok(Some(outgoing)) => return self.wait_for_room(outgoing),
-                Err(error) => return self.gone(&error),
+            let left = framer.write(&self.socket, bytes, self.is_chunked());
+            if let Some(progress) = self.has_written(length, left) {
+                return progress;
             }
         }
         waker.wake();
         Progress::Idle
+    }
+
+    /// After a write of so many bytes, and with what is left of it. `None`: more may be due.
+    fn has_written(
+        &mut self,
+        length: usize,
+        left: io::Result<Option<Outgoing>>,
+    ) -> Option<Progress> {
+        match left {
+            Ok(None) => {
+                self.stall_watch.add_written(&self.socket, length);
+                self.due.is_settled().then_some(Progress::Idle)
+            }
+            Ok(Some(outgoing)) => Some(self.wait_for_room(outgoing)),
+            Err(error) => Some(self.gone(&error)),
+        }
     }
 
     fn is_chunked(&self) -> bool {

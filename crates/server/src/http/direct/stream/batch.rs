@@ -53,16 +53,10 @@ impl Stream {
         framer: &mut Framer,
     ) -> Progress {
         let length = bytes.len();
-        match Outgoing::of(bytes, self.is_chunked()).go_on(&self.socket, sent) {
-            Ok(None) => {
-                self.stall_watch.add_written(&self.socket, length);
-                if self.due.is_settled() {
-                    return Progress::Idle;
-                }
-                self.advance(framer)
-            }
-            Ok(Some(outgoing)) => self.wait_for_room(outgoing),
-            Err(error) => self.gone(&error),
+        let left = Outgoing::of(bytes, self.is_chunked()).go_on(&self.socket, sent);
+        match self.has_written(length, left) {
+            Some(progress) => progress,
+            None => self.advance(framer),
         }
     }
 }
