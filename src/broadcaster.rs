@@ -20,6 +20,7 @@ mod inner;
 #[cfg(all(test, shuttle))]
 mod interleavings;
 mod item;
+mod join;
 mod observer;
 mod options;
 mod peer;

@@ -1,16 +1,21 @@
-//! Writes what a subscriber is due for its client: one [`Encoder`] for each format.
+//! Writes what a subscriber is due for its client: one [`Encoder`] for each format, and a [`ContentCoding`] where it is
+//! compressed.
 //!
 //! An encoder is a type without state. Each event is encoded at most once by each of them, whatever the number
 //! of subscribers, and what many subscribers are due is joined once.
 
+mod coding;
 mod json;
 mod sse;
+mod stream_encoding;
 
-use std::{any::Any, any::TypeId, fmt, sync::Arc};
+use std::{any::Any, fmt, sync::Arc};
 
 use bytes::Bytes;
 
+pub(crate) use self::stream_encoding::StreamEncoding;
 pub use self::{
+    coding::{CodingId, ContentCoding},
     json::{Json, TracedJson},
     sse::Sse,
 };
@@ -67,22 +72,9 @@ pub trait Encoder: Any + fmt::Debug + Send + Sync {
     }
 }
 
-/// Which encoder made an encoding.
-pub(crate) fn id(encoder: &dyn Encoder) -> TypeId {
-    let encoder: &dyn Any = encoder;
-    encoder.type_id()
-}
-
 /// The event by this encoder: encoded at the first call, and shared by later ones.
 pub fn encode(stored: &Arc<Stored>, encoder: &dyn Encoder) -> Bytes {
-    stored.encoded(id(encoder), || {
-        let fields = stored.event().fields();
-        let mut out = Vec::with_capacity(Frame::OVERHEAD_BYTES + fields.data.len());
-        encoder.event(stored.id(), stored.time_ms(), &fields, &mut out);
-        // It may be kept for long.
-        out.shrink_to_fit();
-        out.into()
-    })
+    StreamEncoding::plain(encoder).event(stored)
 }
 
 /// What `?format=` chooses.

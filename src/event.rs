@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use topics::Topics;
 
-pub(crate) use encodings::Encodings;
+pub(crate) use encodings::{EncodingKey, Encodings};
 pub(crate) use matcher::Matcher;
 pub(crate) use memory::NEW_TOPIC_BYTES;
 

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -12,7 +13,7 @@ use futures_util::stream::Stream;
 
 use super::{item::Item, stats::Ended, subscription::Subscription};
 use crate::{
-    encoding::{self, Encoder},
+    encoding::{ContentCoding, Encoder, StreamEncoding},
     sse::{Notice, Position},
 };
 
@@ -69,6 +70,7 @@ impl Part {
 pub struct EncodedStream {
     subscription: Subscription,
     encoder: &'static dyn Encoder,
+    coding: Option<Arc<dyn ContentCoding>>,
     /// What is left of the last that was due.
     remaining: Bytes,
     flushed: bool,
@@ -78,10 +80,11 @@ impl Subscription {
     /// The same as the body of a response, written by this encoder.
     #[must_use]
     pub fn encoded(mut self, encoder: &'static dyn Encoder) -> EncodedStream {
-        self.set_encoder(encoding::id(encoder));
+        self.set_encoding(StreamEncoding::plain(encoder).key());
         EncodedStream {
             subscription: self,
             encoder,
+            coding: None,
             remaining: Bytes::new(),
             flushed: false,
         }
@@ -89,6 +92,28 @@ impl Subscription {
 }
 
 impl EncodedStream {
+    /// The same, compressed by this coding. To be called before the stream is polled.
+    #[must_use]
+    pub fn compressed(mut self, coding: Arc<dyn ContentCoding>) -> Self {
+        self.remaining = coding.opening();
+        self.coding = Some(coding);
+        self.subscription.set_encoding(self.encoding().key());
+        self
+    }
+
+    /// By which coding it is compressed; `None` if it is not.
+    #[must_use]
+    pub fn coding(&self) -> Option<&dyn ContentCoding> {
+        self.coding.as_deref()
+    }
+
+    fn encoding(&self) -> StreamEncoding<'_> {
+        StreamEncoding {
+            encoder: self.encoder,
+            coding: self.coding.as_deref(),
+        }
+    }
+
     /// History's head when the stream was opened: what a replay has to come to.
     #[must_use]
     pub fn head(&self) -> Position {
@@ -144,15 +169,25 @@ impl EncodedStream {
     fn encode(&mut self, item: &Item) -> Bytes {
         let bytes = match item {
             Item::Events(events) => {
-                let bytes = events.encoded(self.encoder);
+                let bytes = events.encoded(self.encoding());
                 self.subscription.has_encoded(bytes.len());
                 bytes
             }
-            Item::Notice(notice) => self.encoder.notice(notice),
-            Item::State(bytes) => bytes.clone(),
+            Item::Notice(notice) => self.encoding().notice(notice),
+            Item::State(text) => self.encode_state(text),
         };
         self.subscription.count_bytes(bytes.len());
         bytes
+    }
+
+    /// A block holds its text, where that counts against the budget of replays.
+    fn encode_state(&self, text: &Bytes) -> Bytes {
+        let block = self.encoding().text(text.clone());
+        if self.coding.is_none() {
+            return block;
+        }
+        let text = text.clone();
+        Bytes::from_owner(Block { block, _text: text })
     }
 
     /// All that is due in one step, never nothing, or `None` when the stream is to be cut.
@@ -210,6 +245,18 @@ impl EncodedStream {
             let behind = std::mem::take(&mut self.remaining);
             self.remaining = [due, behind].concat().into();
         }
+    }
+}
+
+/// A compressed text, and the text.
+struct Block {
+    block: Bytes,
+    _text: Bytes,
+}
+
+impl AsRef<[u8]> for Block {
+    fn as_ref(&self) -> &[u8] {
+        &self.block
     }
 }
 

@@ -1,16 +1,16 @@
 //! What a subscription yields.
 
-use std::{any::TypeId, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::replay::buffers::Lease;
+use super::{join::join, replay::buffers::Lease};
 use crate::{
-    encoding::{self, Encoder},
-    event::{EventId, Stored},
+    encoding::StreamEncoding,
+    event::{EncodingKey, EventId, Stored},
     history::Found,
-    sse::{Frame, Notice},
+    sse::Notice,
     sync::Mutex,
 };
 
@@ -44,10 +44,10 @@ struct Many {
     joined: Mutex<Joined>,
 }
 
-/// What the events are encoded to, one behind the other, by those encoders that asked.
+/// What the events are encoded to, one behind the other, in those encodings that were asked for.
 #[derive(Debug, Default)]
 struct Joined {
-    encoded: SmallVec<[(TypeId, Bytes); 1]>,
+    encoded: SmallVec<[(EncodingKey, Bytes); 1]>,
     /// Room in the budget of replays for the events and for one encoding, where they were read for it.
     lease: Option<Lease>,
 }
@@ -73,8 +73,7 @@ impl Events {
     }
 
     /// Those that were read from history; `None` for no events. They count against the budget of replays, but for
-    /// a single event that others share. All who encode them must do so by one encoder, since there is room for
-    /// one encoding.
+    /// a single event that others share. All who encode them must do so alike, since there is room for one encoding.
     pub(super) fn read(events: Vec<Found>, lease: Lease) -> Option<Self> {
         if let [Found::Shared(stored)] = &events[..] {
             return Some(Self::one(stored));
@@ -132,11 +131,11 @@ impl Events {
         }
     }
 
-    /// One behind the other by this encoder: once for all who ask.
-    pub(super) fn encoded(&self, encoder: &dyn Encoder) -> Bytes {
+    /// One behind the other in this encoding: once for all who ask.
+    pub(super) fn encoded(&self, encoding: StreamEncoding<'_>) -> Bytes {
         match &self.0 {
-            Kind::One(stored) => encoding::encode(stored, encoder),
-            Kind::Many(many) => many.encoded(encoder),
+            Kind::One(stored) => encoding.event(stored),
+            Kind::Many(many) => many.encoded(encoding),
         }
     }
 
@@ -178,19 +177,20 @@ impl<'a> IntoIterator for &'a Events {
 }
 
 impl Many {
-    fn encoded(&self, encoder: &dyn Encoder) -> Bytes {
-        let id = encoding::id(encoder);
+    fn encoded(&self, encoding: StreamEncoding<'_>) -> Bytes {
+        let key = encoding.key();
         let mut joined = self.joined.lock();
-        if let Some((_, bytes)) = joined.encoded.iter().find(|(of, _)| *of == id) {
+        if let Some((_, bytes)) = joined.encoded.iter().find(|(of, _)| *of == key) {
             return bytes.clone();
         }
-        let written = join(&self.events, encoder);
+        let is_past = joined.lease.is_some();
+        let written = join(&self.events, encoding, is_past);
         let bytes = match &mut joined.lease {
             Some(lease) => lease.hold_apart(written),
             None => written.into(),
         };
         self.release(&mut joined);
-        joined.encoded.push((id, bytes.clone()));
+        joined.encoded.push((key, bytes.clone()));
         bytes
     }
 
@@ -200,23 +200,4 @@ impl Many {
             lease.shrink_to(self.events.iter().map(Found::held_bytes).sum());
         }
     }
-}
-
-/// What was fetched for one read is encoded for it alone, and kept for nobody else.
-fn join(events: &[Found], encoder: &dyn Encoder) -> Vec<u8> {
-    let text = events.iter().map(Found::text_bytes).sum::<usize>();
-    let mut out = Vec::with_capacity(text + events.len() * Frame::OVERHEAD_BYTES);
-    for found in events {
-        match found {
-            Found::Shared(stored) => out.extend_from_slice(&encoding::encode(stored, encoder)),
-            Found::Fetched(fetched) => {
-                let (id, time_ms) = (fetched.id(), fetched.time_ms());
-                encoder.event(id, time_ms, &fetched.fields(), &mut out);
-            }
-        }
-    }
-    if out.capacity() / 4 > out.len() / 3 {
-        out.shrink_to_fit();
-    }
-    out
 }

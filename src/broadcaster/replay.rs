@@ -8,7 +8,7 @@ pub(super) mod rate_limiter;
 pub(super) mod read_ahead;
 pub(super) mod single_flight;
 
-use std::{any::TypeId, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 use tokio::runtime::Handle;
@@ -21,7 +21,7 @@ use self::{
 };
 use super::options::Options;
 use crate::{
-    event::{EventId, Selector},
+    event::{EncodingKey, EventId, Selector},
     history::{Chunk, From, History, Limit, Unavailable},
 };
 
@@ -61,15 +61,15 @@ impl ReplayReader {
         RateLimiter::new(self.bytes_per_second)
     }
 
-    /// The first read of a stream, shared with others that begin alike and are written by the same encoder.
+    /// The first read of a stream, shared with others that begin alike and are encoded alike.
     pub(super) fn locate(
         &self,
         selector: &Arc<Selector>,
-        encoder: Option<TypeId>,
+        encoding: Option<EncodingKey>,
         origin: &Origin,
     ) -> Locating {
         let from = (&self.history, &self.buffers);
-        self.single_flight.locate(from, selector, encoder, origin)
+        self.single_flight.locate(from, selector, encoding, origin)
     }
 
     /// What comes after this position, once there is room for it.

@@ -7,7 +7,6 @@ mod replay;
 mod state;
 
 use std::{
-    any::TypeId,
     fmt,
     pin::Pin,
     sync::Arc,
@@ -32,7 +31,7 @@ use super::{
     visible_positions::Salt,
 };
 use crate::{
-    event::{EventId, Selector},
+    event::{EncodingKey, EventId, Selector},
     sse::{Ending, MAX_HEARTBEAT, MIN_HEARTBEAT, Position},
 };
 
@@ -78,8 +77,8 @@ pub struct Subscription {
     shard: Arc<Shard>,
     index: SenderIndex,
     selector: Arc<Selector>,
-    /// Who encodes its items, where an `EncodedStream` does.
-    encoder: Option<TypeId>,
+    /// How its items are encoded, where an `EncodedStream` does.
+    encoding: Option<EncodingKey>,
     stage: Stage,
     ended: Ended,
     /// History's head when the stream was opened.
@@ -149,7 +148,7 @@ impl Subscription {
             shard,
             index,
             selector,
-            encoder: None,
+            encoding: None,
             stage: Stage::Opening(start),
             ended: Ended::Gone,
             head,
@@ -201,9 +200,9 @@ impl Subscription {
         self.ended = ended;
     }
 
-    /// Has its items encoded by this encoder, which shared reads have room for.
-    pub(super) fn set_encoder(&mut self, encoder: TypeId) {
-        self.encoder = Some(encoder);
+    /// Has its items encoded so, which shared reads have room for.
+    pub(super) fn set_encoding(&mut self, encoding: EncodingKey) {
+        self.encoding = Some(encoding);
     }
 
     /// What was yielded last is from history, and counts against the budget of replays.

@@ -14,6 +14,15 @@ use super::Stored;
 /// allocator rounds up.
 const OVERHEAD_BYTES: usize = 128;
 
+/// Tells the encodings of one event apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct EncodingKey {
+    /// The type of the encoder.
+    pub(crate) encoder: TypeId,
+    /// The number of the content coding; 0 for text.
+    pub(crate) coding: u32,
+}
+
 /// Oldest first: what was encoded last is likely to be asked for again.
 #[derive(Debug, Default)]
 pub(crate) struct Encodings(Mutex<State>);
@@ -28,7 +37,7 @@ struct State {
 #[derive(Debug)]
 struct Kept {
     stored: Weak<Stored>,
-    encoder: TypeId,
+    encoding: EncodingKey,
     bytes: usize,
 }
 
@@ -42,13 +51,13 @@ impl Encodings {
 
     /// Counts an encoding that was just made, and drops the oldest past the bound. The new one stays, however large:
     /// it is about to be sent.
-    pub(super) fn keep(&self, stored: &Arc<Stored>, encoder: TypeId, bytes: usize) {
+    pub(super) fn keep(&self, stored: &Arc<Stored>, encoding: EncodingKey, bytes: usize) {
         let bytes = OVERHEAD_BYTES + bytes + bytes / 8;
         let mut state = self.0.lock();
         state.bytes += bytes;
         state.kept.push_back(Kept {
             stored: Arc::downgrade(stored),
-            encoder,
+            encoding,
             bytes,
         });
         state.drop_oldest(1);
@@ -65,12 +74,15 @@ impl State {
             if stored.is_some() && !is_over {
                 return;
             }
-            let Some(Kept { encoder, bytes, .. }) = self.kept.pop_front() else {
+            let Some(Kept {
+                encoding, bytes, ..
+            }) = self.kept.pop_front()
+            else {
                 return;
             };
             self.bytes -= bytes;
             if let Some(stored) = stored {
-                stored.forget(encoder);
+                stored.forget(encoding);
             }
         }
     }
@@ -83,6 +95,15 @@ mod tests {
     use super::*;
     use crate::event::{Event, EventId};
 
+    const KEYS: [EncodingKey; 2] = [key(0), key(1)];
+
+    const fn key(coding: u32) -> EncodingKey {
+        EncodingKey {
+            encoder: TypeId::of::<()>(),
+            coding,
+        }
+    }
+
     #[test]
     fn the_oldest_encodings_go_when_there_are_too_many_bytes_of_them_and_the_newest_stays() {
         let encodings = Arc::new(Encodings::default());
@@ -92,14 +113,14 @@ mod tests {
                 let event = Event::builder("x").build().unwrap();
                 let stored = Arc::new(Stored::new(EventId::new(n, 1), n, event));
                 stored.keep_encodings(&encodings);
-                stored.encoded(TypeId::of::<u8>(), || Bytes::from(vec![0; 300]));
+                stored.encoded(KEYS[0], || Bytes::from(vec![0; 300]));
                 stored
             })
             .collect();
-        let kept = |stored: &Arc<Stored>| stored.is_encoded(TypeId::of::<u8>());
+        let kept = |stored: &Arc<Stored>| stored.is_encoded(KEYS[0]);
         assert_eq!(events.iter().filter(|stored| kept(stored)).count(), 2);
         assert!(kept(&events[9]) && kept(&events[8]));
-        events[0].encoded(TypeId::of::<u16>(), || Bytes::from(vec![0; 100_000]));
-        assert!(events[0].is_encoded(TypeId::of::<u16>()) && !kept(&events[9]));
+        events[0].encoded(KEYS[1], || Bytes::from(vec![0; 100_000]));
+        assert!(events[0].is_encoded(KEYS[1]) && !kept(&events[9]));
     }
 }

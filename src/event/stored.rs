@@ -1,7 +1,6 @@
 //! An event of a history: its id, its time and its encodings.
 
 use std::{
-    any::TypeId,
     sync::{Arc, OnceLock},
     time::{Instant, SystemTime},
 };
@@ -10,7 +9,7 @@ use bytes::Bytes;
 use parking_lot::RwLock;
 use smallvec::SmallVec;
 
-use super::{Encodings, Event, EventId};
+use super::{EncodingKey, Encodings, Event, EventId};
 use crate::clock::from_unix_ms;
 
 /// An event of a history, with its id and time, and the encodings that are kept of it.
@@ -20,8 +19,8 @@ pub struct Stored {
     time_ms: u64,
     appended: Instant,
     event: Event,
-    /// The encodings that are kept, each with its encoder.
-    kept: RwLock<SmallVec<[(TypeId, Bytes); 1]>>,
+    /// The encodings that are kept.
+    kept: RwLock<SmallVec<[(EncodingKey, Bytes); 1]>>,
     /// Counts its encodings against the window's bound; not set for an event that is in no window.
     encodings: OnceLock<Arc<Encodings>>,
 }
@@ -88,45 +87,45 @@ impl Stored {
         let _ = self.encodings.set(Arc::clone(encodings));
     }
 
-    /// Its encoding by this encoder: made at the first call, and shared while it is kept.
+    /// This encoding of it: made at the first call, and shared while it is kept.
     pub(crate) fn encoded(
         self: &Arc<Self>,
-        encoder: TypeId,
+        encoding: EncodingKey,
         encode: impl FnOnce() -> Bytes,
     ) -> Bytes {
-        if let Some(bytes) = find(&self.kept.read(), encoder) {
+        if let Some(bytes) = find(&self.kept.read(), encoding) {
             return bytes.clone();
         }
         let bytes = {
             let mut kept = self.kept.write();
-            if let Some(bytes) = find(&kept, encoder) {
+            if let Some(bytes) = find(&kept, encoding) {
                 return bytes.clone();
             }
             let bytes = encode();
-            kept.push((encoder, bytes.clone()));
+            kept.push((encoding, bytes.clone()));
             bytes
         };
         // Without the lock: to drop other encodings takes the locks of their events.
         if let Some(encodings) = self.encodings.get() {
-            encodings.keep(self, encoder, bytes.len());
+            encodings.keep(self, encoding, bytes.len());
         }
         bytes
     }
 
-    pub(super) fn forget(&self, encoder: TypeId) {
+    pub(super) fn forget(&self, encoding: EncodingKey) {
         let mut kept = self.kept.write();
-        kept.retain(|(of, _)| *of != encoder);
+        kept.retain(|(of, _)| *of != encoding);
         // A list of two has its own allocation, which one does not need.
         kept.shrink_to_fit();
     }
 
     #[cfg(test)]
-    pub(super) fn is_encoded(&self, encoder: TypeId) -> bool {
-        find(&self.kept.read(), encoder).is_some()
+    pub(super) fn is_encoded(&self, encoding: EncodingKey) -> bool {
+        find(&self.kept.read(), encoding).is_some()
     }
 }
 
-fn find(kept: &[(TypeId, Bytes)], encoder: TypeId) -> Option<&Bytes> {
-    let found = kept.iter().find(|(of, _)| *of == encoder);
+fn find(kept: &[(EncodingKey, Bytes)], encoding: EncodingKey) -> Option<&Bytes> {
+    let found = kept.iter().find(|(of, _)| *of == encoding);
     found.map(|(_, bytes)| bytes)
 }

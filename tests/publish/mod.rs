@@ -2,6 +2,7 @@
 
 mod bodies;
 mod bounds;
+mod compressed;
 mod fields;
 mod idempotency_keys;
 mod kinds;

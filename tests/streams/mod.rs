@@ -1,6 +1,7 @@
 //! Streams over real sockets, from the response head to a resume, and what else their connections may carry.
 
 mod batches;
+mod compressed;
 pub mod connection_paths;
 mod connections;
 mod cuts;

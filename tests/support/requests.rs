@@ -7,7 +7,7 @@ use std::{
 
 use socket2::{Domain, Socket, Type};
 
-use super::{PATIENCE, Response, Server, Stream, wait_until};
+use super::{PATIENCE, Response, Server, Stream, server::has_compressed_streams, wait_until};
 
 /// Settings of a server that drains for as long as a client does not read.
 pub const BLOCKED_DRAIN: [&str; 6] = [
@@ -141,7 +141,9 @@ impl Server {
     /// Opens a stream with further lines in the request head, such as `Last-Event-ID: 1-1`.
     pub fn subscribe_with(&self, path: &str, lines: &str) -> Stream {
         let mut socket = self.connect();
-        let lines: Vec<_> = lines.lines().flat_map(|line| [line, "\r\n"]).collect();
+        let accepted = has_compressed_streams().then_some("Accept-Encoding: gzip");
+        let lines = lines.lines().chain(accepted);
+        let lines: Vec<_> = lines.flat_map(|line| [line, "\r\n"]).collect();
         let lines = lines.concat();
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {}\r\n{lines}\r\n",

@@ -44,6 +44,11 @@ fn has_batched_streams() -> bool {
     are_streams("batched")
 }
 
+/// Whether subscriptions of tests ask for compressed streams.
+pub(super) fn has_compressed_streams() -> bool {
+    are_streams("compressed")
+}
+
 fn are_streams(kind: &str) -> bool {
     std::env::var("TEST_STREAMS").is_ok_and(|streams| streams == kind)
 }
@@ -62,7 +67,8 @@ pub struct Server {
 impl Server {
     /// Starts with `--listen 127.0.0.1:0` and these arguments, and waits until it listens. With
     /// `TEST_HISTORY=disk` its history is a log on disk, with `TEST_STREAMS=ordinary` all its streams go through
-    /// actix, and with `TEST_STREAMS=batched` they are sent to by `--io-uring`, so that the same tests cover these.
+    /// actix, with `TEST_STREAMS=batched` they are sent to by `--io-uring`, and with `TEST_STREAMS=compressed` they are
+    /// compressed, so that the same tests cover these.
     pub fn start(args: &[&str]) -> Self {
         let mut command = command(&["--listen", "127.0.0.1:0"]);
         command.args(args);
@@ -72,6 +78,9 @@ impl Server {
         }
         if has_batched_streams() && !chooses("--no-direct") && !chooses("--io-uring") {
             command.arg("--io-uring");
+        }
+        if has_compressed_streams() && !chooses("--compress") {
+            command.args(["--compress", "always"]);
         }
         let on_disk = std::env::var("TEST_HISTORY").is_ok_and(|history| history == "disk");
         let has_own = args

@@ -1,11 +1,12 @@
 //! A client of an event stream: every block as the WHATWG's parser dispatches it.
 
 use std::{
-    io::{self, BufRead as _, BufReader},
+    io::{self, BufRead as _, BufReader, Write as _},
     net::TcpStream,
     time::Instant,
 };
 
+use flate2::write;
 use sse_broadcaster::event::RESERVED_NAMES;
 
 use super::{
@@ -39,6 +40,8 @@ pub struct Stream {
     chunked: bool,
     rest: String,
     bytes: Vec<u8>,
+    /// Decodes a compressed stream.
+    decoder: Option<write::GzDecoder<Vec<u8>>>,
     pub last_id: String,
     /// The last `retry` of the stream, in milliseconds.
     pub retry: Option<u64>,
@@ -58,6 +61,10 @@ impl Stream {
         assert!(head.contains(" 200 "), "{head}");
         Some(Self {
             chunked: header_in(&head, "transfer-encoding").is_some(),
+            decoder: header_in(&head, "content-encoding").map(|coding| {
+                assert_eq!(coding, "gzip");
+                write::GzDecoder::new(Vec::new())
+            }),
             reader,
             head,
             rest: String::new(),
@@ -186,7 +193,14 @@ impl Stream {
         };
         match read {
             Ok(Some(bytes)) => {
-                self.bytes.extend(bytes);
+                match &mut self.decoder {
+                    None => self.bytes.extend(bytes),
+                    Some(decoder) => {
+                        decoder.write_all(&bytes).expect("a stream of gzip");
+                        decoder.flush().expect("a stream of gzip");
+                        self.bytes.append(decoder.get_mut());
+                    }
+                }
                 let whole = match std::str::from_utf8(&self.bytes) {
                     Ok(text) => text.len(),
                     Err(error) => error.valid_up_to(),

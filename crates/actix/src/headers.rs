@@ -4,11 +4,12 @@
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 
 /// The names of request headers; those that most requests have come first.
-static REQUEST_NAMES: [(&str, HeaderName); 19] = [
+static REQUEST_NAMES: [(&str, HeaderName); 20] = [
     ("host", header::HOST),
     ("accept", header::ACCEPT),
     ("content-type", header::CONTENT_TYPE),
     ("content-length", header::CONTENT_LENGTH),
+    ("accept-encoding", header::ACCEPT_ENCODING),
     ("user-agent", header::USER_AGENT),
     ("origin", header::ORIGIN),
     ("sec-fetch-site", HeaderName::from_static("sec-fetch-site")),
@@ -33,7 +34,7 @@ static REQUEST_NAMES: [(&str, HeaderName); 19] = [
 ];
 
 /// The names of response headers; those that most responses have come first.
-static RESPONSE_NAMES: [(&str, HeaderName); 17] = [
+static RESPONSE_NAMES: [(&str, HeaderName); 18] = [
     ("cache-control", header::CACHE_CONTROL),
     ("x-content-type-options", header::X_CONTENT_TYPE_OPTIONS),
     ("content-type", header::CONTENT_TYPE),
@@ -56,6 +57,7 @@ static RESPONSE_NAMES: [(&str, HeaderName); 17] = [
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
     ),
     ("vary", header::VARY),
+    ("content-encoding", header::CONTENT_ENCODING),
     ("etag", header::ETAG),
     ("allow", header::ALLOW),
     ("retry-after", header::RETRY_AFTER),

@@ -12,6 +12,7 @@
 //! - [`StreamRequest`], [`SignalsRequest`], [`PageRequest`]: the parameters of reads.
 //! - [`select`]: subscriptions by patterns of topics.
 //! - [`PublishRequest`], [`PublishMessage`]: events as a client sends them.
+//! - [`ContentCodings`], [`BodyCodings`]: how streams and request bodies are compressed.
 //! - [`Uploads`]: the bounds that all request bodies share.
 //! - [`PublishTrace`], [`PublishTracer`]: the traces that publishes belong to, and who records them.
 //! - [`respond`]: the routes; [`Joining`]: a stream that is about to join topics with presence.
@@ -20,6 +21,7 @@
 
 mod accept;
 mod access;
+mod coding;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -43,6 +45,7 @@ pub use access::{
     KeyRing, POSITION_KEY_BYTES, Permit, PositionKey, Publishers, REVOCATIONS_TOPIC, Replaced,
     SentCredentials, SubscribeAccess, TOKEN_PARAMETER, check_admin,
 };
+pub use coding::{AcceptedCodings, ContentCodings, insert_coding};
 pub use json_line::json_line;
 pub use parameters::{
     PARAMETERS, PageRequest, SIGNALS_PARAMETERS, SignalsRequest, StreamRequest, last_event_id,
@@ -63,4 +66,6 @@ pub use routes::{
 };
 pub use state::AppState;
 pub use traces::{PublishSpan, PublishTrace, PublishTracer, TracedPublish};
-pub use uploads::{PART_TIMEOUT, Upload, UploadLimits, Uploads, Whole, read_whole};
+pub use uploads::{
+    BodyCodings, Decoder, Malformed, PART_TIMEOUT, Upload, UploadLimits, Uploads, Whole, read_whole,
+};

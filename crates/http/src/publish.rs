@@ -7,7 +7,7 @@ mod message;
 mod request;
 
 pub use body::max_json;
-pub(crate) use body::{BodyKind, MediaType, check_coding, form, max_object, objects, text};
+pub(crate) use body::{BodyKind, MediaType, form, max_object, objects, text};
 pub(crate) use lines::publish as publish_lines;
 pub use message::PublishMessage;
 pub use request::PublishRequest;

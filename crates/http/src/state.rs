@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use crate::{
-    Access, Authorization, Gate, Permit, PublishTracer, Refusal, RefusalCounts, RequestHead,
-    UploadLimits, Uploads, UserAgents, access::publisher,
+    Access, Authorization, BodyCodings, ContentCodings, Gate, Permit, PublishTracer, Refusal,
+    RefusalCounts, RequestHead, UploadLimits, Uploads, UserAgents, access::publisher,
 };
 use sse_broadcaster::broadcaster::Broadcaster;
 use sse_broadcaster_presence::Presence;
@@ -44,6 +44,10 @@ pub struct AppState {
     pub refusals: Arc<RefusalCounts>,
     /// What clients of open streams say that they are, where connections are kept.
     pub user_agents: Arc<UserAgents>,
+    /// Compresses streams for clients that accept it; `None` to send all as they are.
+    pub codings: Option<Arc<dyn ContentCodings>>,
+    /// Decompresses request bodies; `None` to refuse those that are compressed.
+    pub body_codings: Option<Arc<dyn BodyCodings>>,
     /// Records spans of publishes; `None` if nobody does.
     pub tracer: Option<Arc<dyn PublishTracer>>,
 }
@@ -61,6 +65,8 @@ impl AppState {
             uploads: Uploads::new(UploadLimits::default()),
             refusals: Arc::default(),
             user_agents: Arc::default(),
+            codings: None,
+            body_codings: None,
             tracer: None,
         }
     }
@@ -119,6 +125,23 @@ impl AppState {
         Self { uploads, ..self }
     }
 
+    /// Sets how streams are compressed for clients that accept it. By default none is.
+    #[must_use]
+    pub fn codings(self, codings: Arc<dyn ContentCodings>) -> Self {
+        let codings = Some(codings);
+        Self { codings, ..self }
+    }
+
+    /// Sets how request bodies are decompressed. By default one that is compressed is refused.
+    #[must_use]
+    pub fn body_codings(self, body_codings: Arc<dyn BodyCodings>) -> Self {
+        let body_codings = Some(body_codings);
+        Self {
+            body_codings,
+            ..self
+        }
+    }
+
     /// Sets what records the span of each publish. [`Options::observer`](sse_broadcaster::Options::observer) receives what
     /// follows.
     #[must_use]
@@ -140,6 +163,8 @@ impl AppState {
             uploads: Arc::clone(&self.uploads),
             refusals: Arc::clone(&self.refusals),
             user_agents: Arc::clone(&self.user_agents),
+            codings: self.codings.clone(),
+            body_codings: self.body_codings.clone(),
             tracer: self.tracer.clone(),
         }
     }

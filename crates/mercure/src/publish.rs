@@ -54,7 +54,7 @@ where
         }
         is_form(request)?;
         let max = FORM_EXPANSION * state.broadcaster.options().max_event_bytes + FORM_ALLOWANCE;
-        let whole = read_whole(request, body, max, &state.uploads).await?;
+        let whole = read_whole(request, body, max, state).await?;
         let form = Form::read(&whole.bytes)?;
         check_grants(&form, &client)?;
         check_reserved(&form, address, version)?;

@@ -7,7 +7,8 @@ use http::{
     header::{self, HeaderValue},
 };
 use sse_broadcaster_http::{
-    AppState, OpenedStream, PublishTrace, Refusal, RequestHead, Response, query, read_whole,
+    AppState, OpenedStream, PublishTrace, Refusal, RequestHead, Response, insert_coding, query,
+    read_whole,
 };
 
 use crate::{
@@ -145,7 +146,7 @@ where
     B: Stream<Item = Result<Bytes, E>> + Unpin,
 {
     is_form(request)?;
-    let whole = read_whole(request, body, MAX_QUERY_BYTES, &state.uploads).await?;
+    let whole = read_whole(request, body, MAX_QUERY_BYTES, state).await?;
     let mut all = pairs(request.query().as_bytes())?;
     all.extend(pairs(&whole.bytes)?);
     Ok(all)
@@ -169,6 +170,7 @@ pub fn open_stream_now(
     let mut response = http::Response::new(());
     *response.headers_mut() = std::mem::take(&mut planned.headers);
     let opened = planned.open(hub, state, request).ok()?;
+    insert_coding(response.headers_mut(), state, opened.stream.coding());
     finish(response.headers_mut(), state, request, b"GET");
     Some((response, opened))
 }

@@ -17,7 +17,7 @@ use sse_broadcaster::{
 use sse_broadcaster_access::{Grants, issuer::Purpose};
 use sse_broadcaster_http::{
     AppState, Body, Client, Joining, OpenedStream, Opening, Refusal, RequestHead, Response,
-    accepts_event_stream, grant,
+    accepts_event_stream, grant, insert_coding,
 };
 
 use crate::{
@@ -186,8 +186,9 @@ pub(crate) async fn respond(
 ) -> Result<Response, Failure> {
     let opened = async {
         let mut planned = plan(hub, state, address, request, pairs).await?;
-        let headers = std::mem::take(&mut planned.headers);
+        let mut headers = std::mem::take(&mut planned.headers);
         if request.method() == "HEAD" {
+            insert_coding(&mut headers, state, None);
             return Ok((StatusCode::OK, headers, Body::Empty));
         }
         if planned.is_finished(state) {
@@ -195,6 +196,7 @@ pub(crate) async fn respond(
             return Ok((StatusCode::NO_CONTENT, HeaderMap::new(), Body::Empty));
         }
         let opened = planned.open(hub, state, request)?;
+        insert_coding(&mut headers, state, opened.stream.coding());
         Ok((StatusCode::OK, headers, Body::Stream(Box::new(opened))))
     };
     let (status, headers, body) = match opened.await {

@@ -23,6 +23,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, builder::BoolishValueParser};
 use sse_broadcaster_cli::{Defaults, size};
+use sse_broadcaster_compression::{Compress, Compression};
 
 pub use access::{AccessConfig, SubscribeAccess};
 pub(crate) use fallback::{CREDENTIALS_DIRECTORY, Fallbacks, Source};
@@ -92,6 +93,16 @@ pub struct Config {
     /// Send to many streams by one system call, where the kernel allows io_uring: a sixth less CPU per delivered event
     #[arg(long, env = "SSE_BROADCASTER_IO_URING", value_parser = BoolishValueParser::new())]
     pub io_uring: bool,
+
+    /// When streams are compressed, for clients that accept gzip or zstd: events of 200 bytes or more (auto), whatever
+    /// becomes shorter (always), or never (off)
+    #[arg(
+        long,
+        env = "SSE_BROADCASTER_COMPRESS",
+        value_name = "WHEN",
+        default_value = "auto"
+    )]
+    pub compress: CompressSetting,
 
     #[command(flatten)]
     pub history: HistoryConfig,
@@ -256,6 +267,25 @@ pub struct Config {
 pub enum LogFormat {
     Text,
     Json,
+}
+
+/// When streams are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CompressSetting {
+    Auto,
+    Always,
+    Off,
+}
+
+impl CompressSetting {
+    /// The codings of streams; `None` for none.
+    pub(crate) fn codings(self) -> Option<Compression> {
+        match self {
+            Self::Auto => Some(Compression::new(Compress::Auto)),
+            Self::Always => Some(Compression::new(Compress::Always)),
+            Self::Off => None,
+        }
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -2,7 +2,6 @@
 //! network many clients come back at once with the same id.
 
 use std::{
-    any::TypeId,
     collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
@@ -13,7 +12,7 @@ use futures_util::future::{BoxFuture, FutureExt as _, Shared};
 use super::{buffers::ReplayBuffers, found::Replay, origin::Origin};
 use crate::{
     broadcaster::{size::CHUNK, start::Start},
-    event::{EventId, Selector},
+    event::{EncodingKey, EventId, Selector},
     history::{From, History, Unavailable},
     sync::Mutex,
 };
@@ -36,7 +35,7 @@ pub(super) struct ReplaySingleFlight {
 struct Kept {
     selector: Arc<Selector>,
     /// There is room for one encoding of what is read.
-    encoder: Option<TypeId>,
+    encoding: Option<EncodingKey>,
     origin: Origin,
     begun: Instant,
     locating: Locating,
@@ -48,7 +47,7 @@ impl ReplaySingleFlight {
         &self,
         (history, buffers): (&Arc<dyn History>, &Arc<ReplayBuffers>),
         selector: &Arc<Selector>,
-        encoder: Option<TypeId>,
+        encoding: Option<EncodingKey>,
         origin: &Origin,
     ) -> Locating {
         let locating = || {
@@ -68,7 +67,7 @@ impl ReplaySingleFlight {
         }
         let mut kept = self.kept.lock();
         let found = kept.iter().find(|kept| {
-            kept.encoder == encoder
+            kept.encoding == encoding
                 && kept.origin == *origin
                 && kept.selector == *selector
                 && kept.is_usable(now, bounds.epoch)
@@ -84,7 +83,7 @@ impl ReplaySingleFlight {
         };
         kept.push_back(Kept {
             selector: Arc::clone(selector),
-            encoder,
+            encoding,
             origin: origin.clone(),
             begun: now,
             locating: locating.clone(),

@@ -50,7 +50,7 @@ impl Subscription {
 
     pub(super) fn locate(&mut self, start: Start, origin: &Origin) -> Step {
         let replays = &self.inner.replays;
-        let locating = replays.locate(&self.selector, self.encoder, origin);
+        let locating = replays.locate(&self.selector, self.encoding, origin);
         self.stage = Stage::Locating(start, locating);
         Step::Again
     }

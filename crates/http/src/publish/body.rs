@@ -30,7 +30,6 @@ pub(crate) enum BodyKind {
 
 impl BodyKind {
     pub(crate) fn of(request: &impl RequestHead) -> Result<Self, Refusal> {
-        check_coding(request)?;
         let Some(media_type) = MediaType::of(request) else {
             return Ok(Self::Text);
         };
@@ -85,16 +84,6 @@ impl MediaType {
             .split_once(';')
             .map_or("", |(_, parameters)| parameters)
     }
-}
-
-pub(crate) fn check_coding(request: &impl RequestHead) -> Result<(), Refusal> {
-    let coding = request.header("content-encoding");
-    if coding.is_some_and(|coding| coding != b"identity") {
-        return Err(Refusal::unsupported_media_type(
-            "a compressed body is not accepted; send it uncompressed, without Content-Encoding",
-        ));
-    }
-    Ok(())
 }
 
 pub(crate) fn max_object(max_event_bytes: usize) -> usize {

@@ -8,8 +8,8 @@ use super::{
     request::PublishRequest,
 };
 use crate::{
-    AppState, Permit, Progress, PublishTrace, Refusal,
-    uploads::{Await, Upload},
+    AppState, Permit, Progress, PublishTrace, Refusal, RequestHead,
+    uploads::{Await, Decoded, Upload},
 };
 use sse_broadcaster::{
     broadcaster::PublishError,
@@ -22,7 +22,8 @@ const LINES_PER_APPEND: usize = 64;
 /// Publishes lines as they arrive, up to the first that is refused. Returns how many events were published, and
 /// the id of the last.
 pub(crate) async fn publish<B, E>(
-    mut body: B,
+    request: &impl RequestHead,
+    body: B,
     query: &PublishRequest,
     state: &AppState,
     permit: &Permit,
@@ -31,6 +32,7 @@ pub(crate) async fn publish<B, E>(
 where
     B: Stream<Item = Result<Bytes, E>> + Unpin,
 {
+    let mut body = Decoded::new(request, body, state)?;
     let mut lines = Lines::new(query, state, permit, trace);
     let mut rest = BytesMut::new();
     let max = max_object(state.broadcaster.options().max_event_bytes);
@@ -42,7 +44,7 @@ where
             break;
         };
         let new = rest.len();
-        let held = upload.hold(new + part.len());
+        let held = upload.hold(new + part.len() + body.memory());
         held.map_err(|problem| lines.stop(problem))?;
         awaited = Await::Rest;
         rest.extend_from_slice(&part);

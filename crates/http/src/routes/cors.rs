@@ -42,7 +42,7 @@ pub(crate) fn admit_publisher(headers: &mut HeaderMap, gate: &Gate, request: &im
     let admitted = gate.access().publisher_origin(request);
     if let Some((_, sent)) = admitted.zip(sent_origin(request)) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, sent);
-        headers.insert(header::VARY, ORIGIN);
+        headers.append(header::VARY, ORIGIN);
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
         headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, TRUE);
     }
@@ -61,7 +61,7 @@ fn admit(headers: &mut HeaderMap, origin: Option<AdmittedOrigin>, request: &impl
         (Some(AdmittedOrigin::Listed), Some(sent)) => {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, sent);
             headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, TRUE);
-            headers.insert(header::VARY, ORIGIN);
+            headers.append(header::VARY, ORIGIN);
         }
         _ => {}
     }

@@ -37,7 +37,7 @@ where
         match BodyKind::of(request)? {
             BodyKind::Lines => {
                 let (count, last_id) =
-                    publish_lines(body, &query, state, &permit, &mut trace).await?;
+                    publish_lines(request, body, &query, state, &permit, &mut trace).await?;
                 Ok(json(
                     &serde_json::json!({ "count": count, "last_id": last_id }),
                 ))
@@ -143,7 +143,7 @@ where
         BodyKind::Text => state.broadcaster.options().max_event_bytes,
         _ => max_json(&state.broadcaster),
     };
-    read_whole(request, body, max, &state.uploads).await
+    read_whole(request, body, max, state).await
 }
 
 /// What a whole body asks for, and whether that is a list.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     AppState, Refusal, RequestHead,
-    publish::{BodyKind, MediaType, check_coding, max_object},
+    publish::{BodyKind, MediaType, max_object},
     response::{self, Body, EVENT_ID, JSON, Response, insert_id},
     uploads::read_whole,
 };
@@ -102,8 +102,7 @@ impl Change {
         B: Stream<Item = Result<Bytes, E>> + Unpin,
     {
         let max = max_object(state.signals.max_document_bytes());
-        let read = |body| read_whole(request, body, max, &state.uploads);
-        check_coding(request)?;
+        let read = |body| read_whole(request, body, max, state);
         match request.method() {
             "DELETE" => Ok(Self::Remove),
             "PUT" => match BodyKind::of(request) {

@@ -11,9 +11,10 @@ use crate::{
     AppState, Client, PARAMETERS, Refusal, RequestHead, SIGNALS_PARAMETERS, SignalsRequest,
     StreamRequest,
     accept::accepts_event_stream,
+    coding::{insert_coding, of_stream},
     parameters::query,
     peer::peer,
-    response::{self, Body, OpenedStream, Response},
+    response::{self, Body, OpenedStream, Response, stream_headers},
 };
 use sse_broadcaster::{
     broadcaster::{Broadcaster, EncodedStream, Transport},
@@ -138,7 +139,12 @@ pub fn grant(
     subscribe: impl FnOnce() -> Result<EncodedStream, Refusal>,
 ) -> Result<OpenedStream, Refusal> {
     let slot = state.gate.admit_address(request.peer_ip())?;
-    let stream = subscribe()?;
+    let mut stream = subscribe()?;
+    if opening.transport != Transport::WebSocket
+        && let Some(coding) = of_stream(request, state)
+    {
+        stream = stream.compressed(coding);
+    }
     if state.broadcaster.options().connections {
         stream.describe(peer(request, state, opening.grants, opening.transport));
     }
@@ -193,7 +199,10 @@ async fn stream(
         Err(refusal) => return reconnect_later(request, refusal),
     };
     if request.method() == "HEAD" {
-        return Ok(response::of_stream(None, Body::Empty));
+        let mut response = response::of_stream(None, Body::Empty);
+        let coding = of_stream(request, state);
+        insert_coding(response.headers_mut(), state, coding.as_deref());
+        return Ok(response);
     }
     if parameters.is_finished(state) {
         // An EventSource does not reconnect after it.
@@ -201,11 +210,11 @@ async fn stream(
     }
     match parameters.grant(request, state, &client) {
         Ok(opened) => {
-            let head = opened.stream.head();
-            Ok(response::of_stream(
-                Some(head),
-                Body::Stream(Box::new(opened)),
-            ))
+            let mut headers = stream_headers(Some(opened.stream.head()));
+            insert_coding(&mut headers, state, opened.stream.coding());
+            let mut response = Response::new(Body::Stream(Box::new(opened)));
+            *response.headers_mut() = headers;
+            Ok(response)
         }
         Err(refusal) => {
             state.broadcaster.count_refused();
@@ -254,6 +263,7 @@ pub fn open_stream_now(
     }
     let opened = parameters.grant(request, state, &client).ok()?;
     let mut response = response::of_stream(Some(opened.stream.head()), Body::Empty);
+    insert_coding(response.headers_mut(), state, opened.stream.coding());
     cors::admit_reader(response.headers_mut(), &state.gate, request);
     Some((response.map(|_| ()), opened))
 }

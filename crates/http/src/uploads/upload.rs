@@ -10,8 +10,11 @@ use futures_util::{Stream, StreamExt as _};
 use http::StatusCode;
 use tokio::time::{Instant, timeout_at};
 
-use super::budget::Uploads;
-use crate::{Refusal, RequestHead};
+use super::{
+    budget::Uploads,
+    decoded::{BodyError, Decoded},
+};
+use crate::{AppState, Refusal, RequestHead};
 
 /// How long a body may take, except one of lines, which may arrive at any time.
 const BODY_TIMEOUT: Duration = Duration::from_secs(300);
@@ -109,13 +112,13 @@ impl Upload {
     }
 
     /// The next part of the body.
-    pub(crate) async fn next<B, E>(
+    pub(crate) async fn next<B>(
         &mut self,
         body: &mut B,
         awaited: Await,
     ) -> Result<Option<Bytes>, Refusal>
     where
-        B: Stream<Item = Result<Bytes, E>> + Unpin,
+        B: Stream<Item = Result<Bytes, BodyError>> + Unpin,
     {
         let timeout = match awaited {
             Await::Rest => PART_TIMEOUT,
@@ -135,7 +138,7 @@ impl Upload {
             part.map_err(|_| too_slow())?
         };
         let Some(part) = part else { return Ok(None) };
-        let part = part.map_err(|_| incomplete())?;
+        let part = part?;
         self.window.1 += part.len();
         if self.window.1 >= LEAST_PART {
             self.window = (Instant::now(), 0);
@@ -186,15 +189,16 @@ pub struct Whole {
     pub upload: Upload,
 }
 
-/// Reads a body of at most `max` bytes. Dropping the future gives the memory back.
+/// Reads a body of at most `max` bytes, decompressed. Dropping the future gives the memory back.
 ///
 /// # Errors
-/// 413 `too_large`; 408 `body_timeout`; 400 `incomplete_body`; 503 at the bounds of all bodies.
+/// 413 `too_large`; 408 `body_timeout`; 400 `incomplete_body`; 415 `unsupported_media_type` and 400
+/// `invalid_compression` for a body that cannot be decompressed; 503 at the bounds of all bodies.
 pub async fn read_whole<B, E>(
     request: &impl RequestHead,
-    mut body: B,
+    body: B,
     max: usize,
-    uploads: &Arc<Uploads>,
+    state: &AppState,
 ) -> Result<Whole, Refusal>
 where
     B: Stream<Item = Result<Bytes, E>> + Unpin,
@@ -205,21 +209,19 @@ where
     if declared.is_some_and(|length: usize| length > max) {
         return Err(too_large());
     }
+    let mut body = Decoded::new(request, body, state)?;
     let mut bytes = BytesMut::new();
-    let mut upload = Upload::begin(uploads);
+    let mut upload = Upload::begin(&state.uploads);
     while let Some(part) = upload.next(&mut body, Await::Rest).await? {
         upload.check_age()?;
         if bytes.len() + part.len() > max {
             return Err(too_large());
         }
-        upload.hold(bytes.len() + part.len())?;
+        upload.hold(bytes.len() + part.len() + body.memory())?;
         bytes.extend_from_slice(&part);
     }
+    upload.hold(bytes.len())?;
     Ok(Whole { bytes, upload })
-}
-
-fn incomplete() -> Refusal {
-    Refusal::bad_request("incomplete_body", "the body ended before it was complete")
 }
 
 fn too_slow() -> Refusal {
@@ -232,8 +234,6 @@ fn too_slow() -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
     use futures_util::stream;
 
     use super::*;
@@ -261,7 +261,7 @@ mod tests {
     async fn a_body_that_arrives_a_byte_at_a_time_is_refused() {
         let byte = || async {
             tokio::time::sleep(Duration::from_secs(5)).await;
-            Some((Ok::<_, Infallible>(Bytes::from_static(b"x")), ()))
+            Some((Ok::<_, BodyError>(Bytes::from_static(b"x")), ()))
         };
         let mut body = Box::pin(stream::unfold((), move |()| byte()));
         let mut received = 0;

@@ -43,6 +43,7 @@ use sse_broadcaster_actix::{AppState, UploadLimits};
 use sse_broadcaster_mercure::Hub;
 
 use sse_broadcaster_cli::open_files;
+use sse_broadcaster_compression::Decompression;
 
 /// How long systemd is asked to wait while the history is opened.
 const OPEN_WITHIN: Duration = Duration::from_secs(3_600);
@@ -113,7 +114,7 @@ async fn run(
         .authorization(admission.authorization)
         .upload_limits(upload_limits(config, &connections));
     let state = presence::start(config, state, members)?;
-    let state = traced(state, traces.as_ref());
+    let state = compressed(traced(state, traces.as_ref()), config);
     let has_operators = state.authorization.has_operators();
     let history = HistorySettings {
         kind,
@@ -206,6 +207,14 @@ fn upload_limits(config: &Config, connections: &Connections) -> UploadLimits {
         .bytes(config.upload_buffer_bytes)
         .slow(connections.slow_uploads())
         .idle_timeout(config.upload_idle_timeout)
+}
+
+fn compressed(state: AppState, config: &Config) -> AppState {
+    let state = state.body_codings(Arc::new(Decompression::default()));
+    match config.compress.codings() {
+        Some(codings) => state.codings(Arc::new(codings)),
+        None => state,
+    }
 }
 
 fn traced(state: AppState, traces: Option<&Traces>) -> AppState {

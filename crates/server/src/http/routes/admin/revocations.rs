@@ -65,7 +65,7 @@ async fn revoke(
 ) -> Result<HttpResponse, Problem> {
     admit(&request, &state).await?;
     let head = Head::from(&request);
-    let whole = read_whole(&head, body, MAX_BODY_BYTES, &state.uploads).await?;
+    let whole = read_whole(&head, body, MAX_BODY_BYTES, &state).await?;
     let rule = kept.revoke(read_rule(&whole.bytes)?).await;
     let rule = rule.map_err(revoke_refused)?;
     log::info!("revoked grants: {}", shown(&rule));
