@@ -66,7 +66,7 @@ impl<'a> Step<'a> {
                 ..,
             ]
             | ["sse-broadcaster", "--config", _, "config", ..]
-            | ["(umask" | "openssl", ..] => Self::Run,
+            | ["(umask" | "echo" | "openssl", ..] => Self::Run,
             ["python3", ..] => Self::Elsewhere(
                 "tests/documents/application.rs",
                 "it runs beside the commands",
