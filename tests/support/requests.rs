@@ -141,7 +141,8 @@ impl Server {
     /// Opens a stream with further lines in the request head, such as `Last-Event-ID: 1-1`.
     pub fn subscribe_with(&self, path: &str, lines: &str) -> Stream {
         let mut socket = self.connect();
-        let accepted = has_compressed_streams().then_some("Accept-Encoding: gzip");
+        let is_open = has_compressed_streams() && !lines.contains("Accept-Encoding");
+        let accepted = is_open.then_some("Accept-Encoding: gzip");
         let lines = lines.lines().chain(accepted);
         let lines: Vec<_> = lines.flat_map(|line| [line, "\r\n"]).collect();
         let lines = lines.concat();
