@@ -21,6 +21,8 @@ pub enum Kind {
     NoDirect,
     /// Ours with sends in batches.
     IoUring,
+    /// Ours with streams that are compressed, also short events.
+    Compressed,
     Axum,
     Nchan,
     /// The server of the crate `durable-streams`.
@@ -34,6 +36,7 @@ impl Kind {
             Self::Ours => "ours",
             Self::NoDirect => "ours, --no-direct",
             Self::IoUring => "ours, --io-uring",
+            Self::Compressed => "ours, compressed",
             Self::Axum => "axum",
             Self::Nchan => "nchan",
             Self::DurableStreams => "durable-streams",
@@ -58,6 +61,7 @@ impl Kind {
             for (kind, flag) in [
                 (Self::NoDirect, "--no-direct"),
                 (Self::IoUring, "--io-uring"),
+                (Self::Compressed, "--compress"),
             ] {
                 if process::ours_has_flag(flag) {
                     others.push(kind);
@@ -72,6 +76,8 @@ impl Kind {
         match self {
             Self::Yardstick | Self::Axum | Self::DurableStreams => 0,
             Self::Ours | Self::NoDirect | Self::IoUring | Self::Nchan => 1,
+            // The time to reconnect has one of its own.
+            Self::Compressed => 2,
         }
     }
 
@@ -92,6 +98,8 @@ impl Kind {
             Self::Ours => Server::ours(&[]),
             Self::NoDirect => Server::ours(&["--no-direct"]),
             Self::IoUring => Server::ours(&["--io-uring"]),
+            // A ping would end as an event does.
+            Self::Compressed => Server::ours(&["--compress", "always", "--ping-interval", "10m"]),
             Self::Nchan => nchan::start(),
             Self::DurableStreams => durable_streams::start(),
         }
@@ -109,6 +117,7 @@ impl Kind {
     pub fn subscribe_request(self) -> String {
         match self {
             Self::DurableStreams => durable_streams::subscribe_request(),
+            Self::Compressed => streams::request("bench", "Accept-Encoding: gzip\r\n"),
             _ => streams::request("bench", ""),
         }
     }
@@ -117,6 +126,8 @@ impl Kind {
     pub fn event_end(self) -> &'static [u8] {
         match self {
             Self::DurableStreams => durable_streams::EVENT_END,
+            // Of the flush.
+            Self::Compressed => &[0xFF, 0xFF],
             _ => b"\n\n",
         }
     }

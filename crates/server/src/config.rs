@@ -2,6 +2,7 @@
 
 mod access;
 mod addresses;
+mod compress;
 mod fallback;
 pub(crate) mod file;
 mod given;
@@ -23,9 +24,9 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, builder::BoolishValueParser};
 use sse_broadcaster_cli::{Defaults, size};
-use sse_broadcaster_compression::{Compress, Compression};
 
 pub use access::{AccessConfig, SubscribeAccess};
+pub use compress::CompressSetting;
 pub(crate) use fallback::{CREDENTIALS_DIRECTORY, Fallbacks, Source};
 pub use given::Given;
 pub(crate) use given::Shown;
@@ -267,25 +268,6 @@ pub struct Config {
 pub enum LogFormat {
     Text,
     Json,
-}
-
-/// When streams are compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum CompressSetting {
-    Auto,
-    Always,
-    Off,
-}
-
-impl CompressSetting {
-    /// The codings of streams; `None` for none.
-    pub(crate) fn codings(self) -> Option<Compression> {
-        match self {
-            Self::Auto => Some(Compression::new(Compress::Auto)),
-            Self::Always => Some(Compression::new(Compress::Always)),
-            Self::Off => None,
-        }
-    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
