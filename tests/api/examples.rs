@@ -8,9 +8,11 @@ use crate::{
     support::Server,
 };
 
-/// Statuses of examples that no client can send as they are: a handshake, ids of connections and of subscriptions.
-const EXPECTED_REFUSALS: [(&str, &str, u16); 5] = [
+/// Statuses of examples that no client can send as they are: a handshake, ids of connections and of subscriptions, and
+/// names of dictionaries.
+const EXPECTED_REFUSALS: [(&str, &str, u16); 6] = [
     ("GET", "/ws", 426),
+    ("GET", "/dictionaries/{name}", 404),
     ("DELETE", "/admin/connections/{id}", 404),
     ("GET", "/admin/explain", 404),
     (

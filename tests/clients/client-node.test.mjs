@@ -34,6 +34,8 @@ class Patching extends Forwarder {
   respond(request, response) {
     this.requests += 1;
     this.#stream = response;
+    // Patches are written as text between what the server sends.
+    delete request.headers['accept-encoding'];
     this.forward(request, response);
   }
 

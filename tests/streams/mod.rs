@@ -5,6 +5,7 @@ mod compressed;
 pub mod connection_paths;
 mod connections;
 mod cuts;
+mod dictionaries;
 mod erase;
 mod finish;
 mod heartbeats;

@@ -23,7 +23,9 @@
 
 #![deny(missing_docs)]
 
+mod dcz;
 mod decoders;
+mod dictionary;
 mod gzip;
 mod pool;
 mod shared_blocks;
@@ -32,11 +34,15 @@ mod tests;
 
 use std::sync::Arc;
 
+use parking_lot::RwLock;
 use sse_broadcaster::encoding::ContentCoding;
 use sse_broadcaster_http::{AcceptedCodings, ContentCodings};
 
-pub use self::decoders::Decompression;
-use self::gzip::Gzip;
+use self::{dcz::Dcz, gzip::Gzip};
+pub use self::{
+    decoders::Decompression,
+    dictionary::{Dictionary, MAX_DICTIONARY_BYTES},
+};
 
 /// From this length on text is compressed at the lowest level.
 const LARGE_TEXT: usize = 16 << 10;
@@ -56,14 +62,19 @@ pub enum Compress {
     Always,
 }
 
-/// The codings of streams.
+/// Most dictionaries that are offered: the newest, and earlier ones that browsers still have.
+const MAX_DICTIONARIES: usize = 4;
+
+/// The codings of streams: `dcz` for browsers that have a dictionary of these, and `gzip`.
 #[derive(Debug)]
 pub struct Compression {
     gzip: Arc<dyn ContentCoding>,
+    /// Newest first.
+    dictionaries: RwLock<Vec<Arc<Dcz>>>,
 }
 
 impl Compression {
-    /// Begins without anything compressed.
+    /// Begins without a dictionary.
     #[must_use]
     pub fn new(compress: Compress) -> Self {
         let min_bytes = match compress {
@@ -72,12 +83,50 @@ impl Compression {
         };
         Self {
             gzip: Arc::new(Gzip::new(min_bytes)),
+            dictionaries: RwLock::default(),
         }
+    }
+
+    /// Offers this dictionary from now on, beside those before it. A stream keeps the one that it began with.
+    pub fn offer(&self, dictionary: Dictionary) {
+        let mut dictionaries = self.dictionaries.write();
+        dictionaries.retain(|known| *known.dictionary() != dictionary);
+        dictionaries.insert(0, Arc::new(Dcz::new(dictionary)));
+        dictionaries.truncate(MAX_DICTIONARIES);
+    }
+
+    /// The newest dictionary.
+    #[must_use]
+    pub fn dictionary(&self) -> Option<Dictionary> {
+        let dictionaries = self.dictionaries.read();
+        dictionaries
+            .first()
+            .map(|newest| newest.dictionary().clone())
+    }
+
+    /// The dictionary of this [name](Dictionary::name), as long as it is offered.
+    #[must_use]
+    pub fn dictionary_of(&self, name: &str) -> Option<Dictionary> {
+        let dictionaries = self.dictionaries.read();
+        let named = dictionaries.iter().map(|known| known.dictionary());
+        named
+            .into_iter()
+            .find(|known| known.name() == name)
+            .cloned()
     }
 }
 
 impl ContentCodings for Compression {
     fn of_stream(&self, accepted: &AcceptedCodings) -> Option<Arc<dyn ContentCoding>> {
+        if let Some(hash) = accepted.dictionary()
+            && accepted.weight("dcz") > 0.0
+        {
+            let dictionaries = self.dictionaries.read();
+            let mut known = dictionaries.iter();
+            if let Some(known) = known.find(|known| known.dictionary().hash() == hash) {
+                return Some(Arc::clone(known) as Arc<dyn ContentCoding>);
+            }
+        }
         let weight = accepted.weight("gzip").max(accepted.weight("x-gzip"));
         (weight > 0.0).then(|| Arc::clone(&self.gzip))
     }

@@ -95,7 +95,7 @@ pub struct Config {
     #[arg(long, env = "SSE_BROADCASTER_IO_URING", value_parser = BoolishValueParser::new())]
     pub io_uring: bool,
 
-    /// When streams are compressed, for clients that accept gzip or zstd: events of 200 bytes or more (auto), whatever
+    /// When streams are compressed, for clients that accept gzip or dcz: events of 200 bytes or more (auto), whatever
     /// becomes shorter (always), or never (off)
     #[arg(
         long,

@@ -11,6 +11,7 @@
 //! process/key_file.rs             files with keys, which are read again when they change
 //! process/reload.rs               SIGHUP: applies what settings change while the server runs
 //! process/revocations.rs          revocations, kept in history
+//! process/dictionary.rs           the dictionary of compressed streams, kept in history
 //! process/position_cipher.rs      the key of encrypted positions, kept where history is
 //! process/mercure.rs              the hub of Mercure's protocol
 //! process/presence.rs             starts presence
@@ -25,6 +26,7 @@ mod admission;
 mod authorization;
 mod broadcaster_options;
 pub(crate) mod check;
+pub(crate) mod dictionary;
 pub(crate) mod error;
 mod history;
 mod key_file;

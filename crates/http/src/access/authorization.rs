@@ -271,7 +271,8 @@ impl Authorization {
     }
 
     /// A client that sent nothing.
-    pub(crate) fn visitor(&self) -> Client {
+    #[must_use]
+    pub fn visitor(&self) -> Client {
         self.client_of(Grants::anonymous(), None)
     }
 

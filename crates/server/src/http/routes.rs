@@ -7,6 +7,7 @@
 //! routes/admin.rs         the routes of administration
 //! routes/page.rs          the page at /
 //! routes/client_js.rs     the client for browsers
+//! routes/dictionaries.rs  what compressed streams refer to
 //! routes/api.rs           the documents of the interface: /openapi.json and /asyncapi.json
 //! routes/tagged.rs        texts that clients keep and revalidate
 //! ```
@@ -17,6 +18,7 @@
 pub(crate) mod admin;
 pub(crate) mod api;
 mod client_js;
+mod dictionaries;
 mod exposition;
 mod page;
 mod read_only;
@@ -47,6 +49,7 @@ use crate::http::{
     router::HttpConnection,
     ws,
 };
+use crate::process::dictionary::Dictionaries;
 use sse_broadcaster_actix::{HubRoutes, Refusal, Routes, internal::refused};
 use sse_broadcaster_mercure::{HUB_PATH, Hub};
 
@@ -60,6 +63,8 @@ pub(crate) struct Routing {
     /// Mercure's protocol, if it is served.
     pub(crate) hub: Option<Arc<Hub>>,
     pub(crate) status: Option<Arc<Status>>,
+    /// What compressed streams refer to; `None` if none is compressed.
+    pub(crate) dictionaries: Option<Arc<Dictionaries>>,
     /// The documents of the interface, beside the page; `None` without a page.
     pub(crate) page: Option<Arc<Documents>>,
     /// How long an idle connection is kept for a further request.
@@ -72,7 +77,10 @@ impl Routing {
     fn configure(&self, config: &mut ServiceConfig) {
         self.routes.configure(config);
         ws::configure(config, self.routes.state());
-        client_js::configure(config, self.routes.state());
+        client_js::configure(config, self.routes.state(), self.dictionaries.clone());
+        if let Some(dictionaries) = &self.dictionaries {
+            dictionaries::configure(config, self.routes.state(), dictionaries);
+        }
         if let Some(hub) = &self.hub {
             HubRoutes::new(Arc::clone(hub), self.routes.state()).configure(config);
         }
@@ -82,7 +90,7 @@ impl Routing {
                 admin::configure(config, admin);
             }
             if let Some(documents) = &self.page {
-                page::configure(config, self.routes.state());
+                page::configure(config, self.routes.state(), self.dictionaries.clone());
                 api::configure(config, self.routes.state(), documents);
             }
         }

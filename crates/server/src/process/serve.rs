@@ -14,6 +14,7 @@ use rustix::fs::Mode;
 use super::{
     admission::Admission,
     broadcaster_options::options,
+    dictionary::{Dictionaries, DictionaryKeeper},
     error::ServeError,
     history, logging,
     nodes::Nodes,
@@ -38,7 +39,7 @@ use crate::{
     metrics::{Metrics, Samples},
     traces::Traces,
 };
-use sse_broadcaster::broadcaster::Broadcaster;
+use sse_broadcaster::{broadcaster::Broadcaster, history::History};
 use sse_broadcaster_actix::{AppState, UploadLimits};
 use sse_broadcaster_mercure::Hub;
 
@@ -99,6 +100,7 @@ async fn run(
     let members = Arc::clone(&opened.members);
     let subscriptions = Arc::clone(&opened.subscriptions);
     let (nodes, kind) = (opened.nodes.clone(), opened.kind);
+    let log = Arc::clone(&opened.history);
     let (broadcaster, revocations) =
         start_broadcaster(config, opened, &admission, max_connections, traces.as_ref()).await?;
     drop(opening);
@@ -114,7 +116,8 @@ async fn run(
         .authorization(admission.authorization)
         .upload_limits(upload_limits(config, &connections));
     let state = presence::start(config, state, members)?;
-    let state = compressed(traced(state, traces.as_ref()), config);
+    let state = traced(state, traces.as_ref()).body_codings(Arc::new(Decompression::default()));
+    let (state, dictionaries) = compressed(state, config, log);
     let has_operators = state.authorization.has_operators();
     let history = HistorySettings {
         kind,
@@ -129,6 +132,7 @@ async fn run(
             &state,
             traces.as_ref().map(Traces::stats),
         ),
+        dictionaries,
         direct,
         broadcaster: broadcaster.clone(),
         admin,
@@ -209,12 +213,24 @@ fn upload_limits(config: &Config, connections: &Connections) -> UploadLimits {
         .idle_timeout(config.upload_idle_timeout)
 }
 
-fn compressed(state: AppState, config: &Config) -> AppState {
-    let state = state.body_codings(Arc::new(Decompression::default()));
-    match config.compress.codings() {
-        Some(codings) => state.codings(Arc::new(codings)),
-        None => state,
-    }
+/// Has streams compressed, and their dictionaries kept in this log.
+fn compressed(
+    state: AppState,
+    config: &Config,
+    history: Arc<dyn History>,
+) -> (AppState, Option<Arc<Dictionaries>>) {
+    let Some(compression) = config.compress.codings().map(Arc::new) else {
+        return (state, None);
+    };
+    let dictionaries = Dictionaries::new(Arc::clone(&compression));
+    let keeper = DictionaryKeeper {
+        dictionaries: Arc::clone(&dictionaries),
+        broadcaster: state.broadcaster.clone(),
+        history,
+        authorization: state.authorization.clone(),
+    };
+    actix_web::rt::spawn(keeper.run());
+    (state.codings(compression), Some(dictionaries))
 }
 
 fn traced(state: AppState, traces: Option<&Traces>) -> AppState {

@@ -8,7 +8,8 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 
-use super::{read_only::read_only, tagged::TaggedText};
+use super::{dictionaries::link, read_only::read_only, tagged::TaggedText};
+use crate::process::dictionary::Dictionaries;
 use sse_broadcaster_actix::{AppState, Problem, internal::Head};
 
 const ANY: HeaderValue = HeaderValue::from_static("*");
@@ -20,19 +21,33 @@ static CLIENT: LazyLock<TaggedText> = LazyLock::new(|| {
     )
 });
 
-pub(super) fn configure(config: &mut ServiceConfig, state: &Arc<AppState>) {
+pub(super) fn configure(
+    config: &mut ServiceConfig,
+    state: &Arc<AppState>,
+    dictionaries: Option<Arc<Dictionaries>>,
+) {
     let shared = web::Data::from(Arc::clone(state));
-    config.service(read_only("/client.js", respond).app_data(shared));
+    config.service(
+        read_only("/client.js", respond)
+            .app_data(shared)
+            .app_data(web::Data::new(dictionaries)),
+    );
 }
 
 async fn respond(
     request: HttpRequest,
     state: web::Data<AppState>,
+    dictionaries: web::Data<Option<Arc<Dictionaries>>>,
 ) -> Result<HttpResponse, Problem> {
     state.gate.admit_host(&Head::from(&request))?;
     let mut response = CLIENT.respond(&request);
     // A module of another origin is loaded with CORS only. It is the same for everybody, and no secret.
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, ANY);
+    if let Some(link) = link((**dictionaries).as_deref())
+        && let Ok(link) = HeaderValue::from_str(&link)
+    {
+        headers.insert(header::LINK, link);
+    }
     Ok(response)
 }

@@ -9,7 +9,8 @@ use actix_web::{
 };
 use serde::Serialize;
 
-use super::read_only::read_only;
+use super::{dictionaries::link, read_only::read_only};
+use crate::process::dictionary::Dictionaries;
 use sse_broadcaster_actix::{
     AppState, Problem, Publishers, Refusal,
     internal::{Head, no_store, refused},
@@ -72,10 +73,16 @@ const FILES: [(&str, &str, &str); 35] = [
 const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; \
     connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-pub(crate) fn configure(config: &mut ServiceConfig, state: &Arc<AppState>) {
+pub(crate) fn configure(
+    config: &mut ServiceConfig,
+    state: &Arc<AppState>,
+    dictionaries: Option<Arc<Dictionaries>>,
+) {
     let shared = web::Data::from(Arc::clone(state));
+    let dictionaries = web::Data::new(dictionaries);
     for (path, ..) in FILES {
-        config.service(read_only(path, file).app_data(shared.clone()));
+        let resource = read_only(path, file).app_data(shared.clone());
+        config.service(resource.app_data(dictionaries.clone()));
     }
     // By POST, since only then does a browser send the same headers about the page as when the page publishes.
     let about = web::resource("/page.json")
@@ -87,12 +94,22 @@ pub(crate) fn configure(config: &mut ServiceConfig, state: &Arc<AppState>) {
     config.service(about);
 }
 
-async fn file(request: HttpRequest, state: web::Data<AppState>) -> Result<HttpResponse, Problem> {
+async fn file(
+    request: HttpRequest,
+    state: web::Data<AppState>,
+    dictionaries: web::Data<Option<Arc<Dictionaries>>>,
+) -> Result<HttpResponse, Problem> {
     state.gate.admit_host(&Head::from(&request))?;
     let Some((_, kind, text)) = FILES.iter().find(|(path, ..)| *path == request.path()) else {
         return Err(Refusal::not_found().into());
     };
-    Ok(HttpResponse::Ok()
+    let mut response = HttpResponse::Ok();
+    if *kind == HTML
+        && let Some(link) = link((**dictionaries).as_deref())
+    {
+        response.insert_header((header::LINK, link));
+    }
+    Ok(response
         .insert_header(no_store())
         .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))

@@ -12,7 +12,7 @@ use actix_web::{
 };
 
 use super::{admin::Admin, exposition::Exposition, read_only::read_only};
-use crate::metrics::Metrics;
+use crate::{metrics::Metrics, process::dictionary::Dictionaries};
 use sse_broadcaster::broadcaster::Broadcaster;
 use sse_broadcaster_actix::{
     AppState, Problem,
@@ -25,6 +25,8 @@ pub(crate) struct Status {
     /// False until the first start is complete, and while draining.
     pub(crate) ready: Arc<AtomicBool>,
     pub(crate) metrics: Metrics,
+    /// What compressed streams refer to; `None` if none is compressed.
+    pub(crate) dictionaries: Option<Arc<Dictionaries>>,
     /// How many streams are on the direct path.
     pub(crate) direct: Arc<AtomicUsize>,
     pub(crate) broadcaster: Broadcaster,

@@ -66,6 +66,7 @@ impl Port {
                 routes: Routes::new(state.with_loopback_port(loopback_port)),
                 hub,
                 status: every_route.then(|| Arc::clone(status)),
+                dictionaries: status.dictionaries.clone(),
                 page: documents.transpose()?.map(Arc::new),
                 keep_alive: config.keep_alive,
                 direct: (!config.no_direct).then(|| Arc::clone(&status.direct)),
