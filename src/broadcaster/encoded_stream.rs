@@ -12,7 +12,7 @@ use futures_util::stream::Stream;
 
 use super::{item::Item, stats::Ended, subscription::Subscription};
 use crate::{
-    encoding::{self, Encoder},
+    encoding::Encoder,
     sse::{Notice, Position},
 };
 
@@ -68,9 +68,8 @@ impl Part {
 #[derive(Debug)]
 pub struct EncodedStream {
     subscription: Subscription,
-    encoder: &'static dyn Encoder,
-    /// What is left of the last that was due.
-    remaining: Bytes,
+    /// What is left of the last that was due, never nothing. Boxed, since it is rare.
+    remaining: Option<Box<Bytes>>,
     flushed: bool,
 }
 
@@ -78,11 +77,10 @@ impl Subscription {
     /// The same as the body of a response, written by this encoder.
     #[must_use]
     pub fn encoded(mut self, encoder: &'static dyn Encoder) -> EncodedStream {
-        self.set_encoder(encoding::id(encoder));
+        self.set_encoder(encoder);
         EncodedStream {
             subscription: self,
-            encoder,
-            remaining: Bytes::new(),
+            remaining: None,
             flushed: false,
         }
     }
@@ -142,13 +140,14 @@ impl EncodedStream {
     }
 
     fn encode(&mut self, item: &Item) -> Bytes {
+        let encoder = self.subscription.encoder();
         let bytes = match item {
             Item::Events(events) => {
-                let bytes = events.encoded(self.encoder);
+                let bytes = events.encoded(encoder);
                 self.subscription.has_encoded(bytes.len());
                 bytes
             }
-            Item::Notice(notice) => self.encoder.notice(notice),
+            Item::Notice(notice) => encoder.notice(notice),
             Item::State(bytes) => bytes.clone(),
         };
         self.subscription.count_bytes(bytes.len());
@@ -157,9 +156,9 @@ impl EncodedStream {
 
     /// All that is due in one step, never nothing, or `None` when the stream is to be cut.
     pub fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if !self.remaining.is_empty() {
+        if let Some(remaining) = self.remaining.take() {
             self.subscription.unsettle();
-            return Poll::Ready(Some(std::mem::take(&mut self.remaining)));
+            return Poll::Ready(Some(*remaining));
         }
         loop {
             let Some(item) = ready!(self.subscription.poll_item(cx)) else {
@@ -185,7 +184,7 @@ impl EncodedStream {
             } else if due.len() + next.len() <= MAX_JOINED_BYTES {
                 due = [due, next].concat().into();
             } else {
-                self.remaining = next;
+                self.put_back(next);
                 break;
             }
         }
@@ -204,12 +203,14 @@ impl EncodedStream {
 
     /// Has what was yielded yielded again, next.
     pub fn put_back(&mut self, due: Bytes) {
-        if self.remaining.is_empty() {
-            self.remaining = due;
-        } else if !due.is_empty() {
-            let behind = std::mem::take(&mut self.remaining);
-            self.remaining = [due, behind].concat().into();
+        if due.is_empty() {
+            return;
         }
+        let due = match self.remaining.take() {
+            Some(behind) => [due, *behind].concat().into(),
+            None => due,
+        };
+        self.remaining = Some(Box::new(due));
     }
 }
 
