@@ -228,3 +228,17 @@ impl Stream for EncodedStream {
         Poll::Pending
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sse::Sender;
+
+    /// There may be a million of them. What is rare belongs into a box.
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn what_is_kept_for_each_idle_stream_stays_small() {
+        assert!(size_of::<EncodedStream>() <= 144);
+        assert!(size_of::<Sender>() <= 112);
+    }
+}

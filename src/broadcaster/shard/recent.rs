@@ -81,8 +81,18 @@ impl RecentEvents {
     }
 
     fn after(&self, after: EventId) -> impl ExactSizeIterator<Item = &Arc<Stored>> {
-        let first = self.events.partition_point(|stored| stored.id() <= after);
-        self.events.range(first..)
+        self.events.range(self.first_after(after)..)
+    }
+
+    fn first_after(&self, after: EventId) -> usize {
+        let is_sent = |stored: &Arc<Stored>| stored.id() <= after;
+        // Most streams lack the newest alone. To search among all reads events that are in no cache any more.
+        match self.events.len().checked_sub(2) {
+            Some(last_but_one) if is_sent(&self.events[last_but_one]) => {
+                last_but_one + 1 + usize::from(self.events.back().is_some_and(is_sent))
+            }
+            _ => self.events.partition_point(is_sent),
+        }
     }
 
     /// The position right before the first of them after `after` that the selector admits.
@@ -208,6 +218,7 @@ mod tests {
         let mut walked = Walked::new(100);
         (1..=3).for_each(|ms| walked.walk(ms..=ms));
         assert_eq!(walked.due(0), [1, 2, 3]);
+        assert_eq!(walked.due(1), [2, 3]);
         assert_eq!(walked.due(2), [3]);
         assert!(walked.due(3).is_empty());
     }

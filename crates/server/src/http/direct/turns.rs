@@ -26,8 +26,10 @@ const PER_PASS: usize = 256;
 
 /// How long a turn takes while streams are woken turn by turn: somebody publishes, and waits for a response.
 const SHORT_TURN: Duration = Duration::from_micros(10);
-/// How long it takes otherwise. Between turns the worker accepts connections and serves requests.
+/// How long it takes at most otherwise. Between turns the worker accepts connections and serves requests.
 const LONG_TURN: Duration = Duration::from_micros(400);
+/// How many times as long the next turn takes, if no stream was woken meanwhile.
+const GROWTH: u32 = 4;
 /// About as long as it takes to send to one stream.
 const PER_STREAM: Duration = Duration::from_micros(6);
 /// How many streams are served before the clock is read.
@@ -65,7 +67,7 @@ impl Turns {
         let spare = std::mem::take(&mut self.spare);
         let mut woken = inbox.take(spare);
         self.length = if woken.is_empty() {
-            (2 * self.length).min(LONG_TURN)
+            (GROWTH * self.length).min(LONG_TURN)
         } else {
             SHORT_TURN
         };
@@ -301,7 +303,8 @@ mod tests {
         let mut worker = Worker::default();
         worker.wake(0..100);
         assert_eq!(worker.turns.begin(&worker.inbox).length, SHORT_TURN);
-        assert_eq!(worker.turns.begin(&worker.inbox).length, 2 * SHORT_TURN);
+        let next = worker.turns.begin(&worker.inbox).length;
+        assert_eq!(next, GROWTH * SHORT_TURN);
         for _ in 0..10 {
             worker.turns.begin(&worker.inbox);
         }
