@@ -242,7 +242,7 @@ impl Shard {
         loop {
             let (selectors, is_done) = {
                 let senders = self.senders.lock();
-                let visited = senders.from(next, VISITS_PER_LOCK);
+                let visited = senders.starting_at(next, VISITS_PER_LOCK);
                 next += visited.len();
                 let there = visited.iter().filter(|sender| !sender.is_gone());
                 let selectors: Vec<_> = there.map(|sender| Arc::clone(&sender.selector)).collect();
@@ -264,7 +264,7 @@ impl Shard {
         loop {
             let mut wakers = Vec::new();
             let mut senders = self.senders.lock();
-            let visited = senders.from_mut(next, VISITS_PER_LOCK);
+            let visited = senders.starting_at_mut(next, VISITS_PER_LOCK);
             next += visited.len();
             for sender in visited {
                 if !sender.is_gone() && change(sender) {

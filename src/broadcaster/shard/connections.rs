@@ -193,7 +193,7 @@ impl Shard {
                 return found;
             };
             let first = next;
-            let visited = senders.from(first, VISITS_PER_LOCK);
+            let visited = senders.starting_at(first, VISITS_PER_LOCK);
             next += visited.len();
             for (index, sender) in (first..).zip(visited) {
                 let index = SenderIndex::try_from(index).expect("an index of a sender");

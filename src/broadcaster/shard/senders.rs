@@ -38,7 +38,7 @@ impl Senders {
     }
 
     /// Some of the senders from this index on, `limit` at most; none only where there are none.
-    pub(super) fn from(&self, first: usize, limit: usize) -> &[Sender] {
+    pub(super) fn starting_at(&self, first: usize, limit: usize) -> &[Sender] {
         let Some(block) = self.blocks.get(first / PER_BLOCK) else {
             return &[];
         };
@@ -47,7 +47,7 @@ impl Senders {
     }
 
     /// The same, to be changed.
-    pub(super) fn from_mut(&mut self, first: usize, limit: usize) -> &mut [Sender] {
+    pub(super) fn starting_at_mut(&mut self, first: usize, limit: usize) -> &mut [Sender] {
         let Some(block) = self.blocks.get_mut(first / PER_BLOCK) else {
             return &mut [];
         };
@@ -91,7 +91,7 @@ mod tests {
     fn senders_are_found_by_their_indexes_and_visited_once_each() {
         let mut senders = Senders::default();
         let selector = Arc::new(Selector::all());
-        assert!(senders.from(0, 10).is_empty() && senders.from(300, 10).is_empty());
+        assert!(senders.starting_at(0, 10).is_empty() && senders.starting_at(300, 10).is_empty());
         for number in 0..3 * PER_BLOCK {
             let selector = Arc::clone(&selector);
             let index = senders.push(Sender::new(selector, 1, Cursor::Opening, id(number)));
@@ -103,14 +103,14 @@ mod tests {
         for limit in [1, 100, PER_BLOCK, usize::MAX] {
             let (mut next, mut visited) = (0, Vec::new());
             while next < senders.len() {
-                let some = senders.from_mut(next, limit);
+                let some = senders.starting_at_mut(next, limit);
                 assert!(!some.is_empty() && some.len() <= limit);
                 next += some.len();
                 visited.extend(some.iter().map(|sender| sender.last_sent));
             }
             visited[300] = id(300);
             assert_eq!(visited, (0..3 * PER_BLOCK).map(id).collect::<Vec<_>>());
-            assert!(senders.from_mut(next, limit).is_empty());
+            assert!(senders.starting_at_mut(next, limit).is_empty());
         }
     }
 }

@@ -109,7 +109,7 @@ impl Shard {
             }
         } else {
             let current = walk.window.head().epoch;
-            let visited = senders.from_mut(first, VISITS_PER_LOCK);
+            let visited = senders.starting_at_mut(first, VISITS_PER_LOCK);
             walk.next = first + visited.len();
             for sender in visited {
                 wakers.extend(lose(sender, walk, current));

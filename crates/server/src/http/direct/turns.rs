@@ -32,7 +32,9 @@ const LONG_TURN: Duration = Duration::from_micros(400);
 const GROWTH: u32 = 4;
 /// About as long as it takes to send to one stream.
 const PER_STREAM: Duration = Duration::from_micros(6);
-/// How many streams are served before the clock is read.
+/// How often the clock is read in a turn.
+const READS_OF_CLOCK: usize = 8;
+/// How many streams are served before it is read, at least.
 const PER_READ_OF_CLOCK: usize = 2;
 
 /// The streams that are to be served.
@@ -183,9 +185,10 @@ impl Turn {
 
     /// Notes that streams were served; true when the others have their turn.
     pub(super) fn is_over(&mut self, streams: usize) -> bool {
-        let before = self.served / PER_READ_OF_CLOCK;
+        let per_read = PER_READ_OF_CLOCK.max(self.max_batch() / READS_OF_CLOCK);
+        let before = self.served / per_read;
         self.served += streams;
-        self.served / PER_READ_OF_CLOCK > before && self.begun.elapsed() >= self.length
+        self.served / per_read > before && self.begun.elapsed() >= self.length
     }
 }
 
