@@ -13,7 +13,7 @@ use futures_util::stream::Stream;
 
 use super::{item::Item, stats::Ended, subscription::Subscription};
 use crate::{
-    encoding::{ContentCoding, Encoder, StreamEncoding},
+    encoding::{ContentCoding, Encoder},
     sse::{Notice, Position},
 };
 
@@ -69,10 +69,8 @@ impl Part {
 #[derive(Debug)]
 pub struct EncodedStream {
     subscription: Subscription,
-    encoder: &'static dyn Encoder,
-    coding: Option<Arc<dyn ContentCoding>>,
-    /// What is left of the last that was due.
-    remaining: Bytes,
+    /// What is left of the last that was due, never nothing. Boxed, since it is rare.
+    remaining: Option<Box<Bytes>>,
     flushed: bool,
 }
 
@@ -80,12 +78,10 @@ impl Subscription {
     /// The same as the body of a response, written by this encoder.
     #[must_use]
     pub fn encoded(mut self, encoder: &'static dyn Encoder) -> EncodedStream {
-        self.set_encoding(StreamEncoding::plain(encoder).key());
+        self.set_encoder(encoder);
         EncodedStream {
             subscription: self,
-            encoder,
-            coding: None,
-            remaining: Bytes::new(),
+            remaining: None,
             flushed: false,
         }
     }
@@ -95,23 +91,15 @@ impl EncodedStream {
     /// The same, compressed by this coding. To be called before the stream is polled.
     #[must_use]
     pub fn compressed(mut self, coding: Arc<dyn ContentCoding>) -> Self {
-        self.remaining = coding.opening();
-        self.coding = Some(coding);
-        self.subscription.set_encoding(self.encoding().key());
+        self.put_back(coding.opening());
+        self.subscription.set_coding(coding);
         self
     }
 
     /// By which coding it is compressed; `None` if it is not.
     #[must_use]
     pub fn coding(&self) -> Option<&dyn ContentCoding> {
-        self.coding.as_deref()
-    }
-
-    fn encoding(&self) -> StreamEncoding<'_> {
-        StreamEncoding {
-            encoder: self.encoder,
-            coding: self.coding.as_deref(),
-        }
+        self.subscription.encoding().coding
     }
 
     /// History's head when the stream was opened: what a replay has to come to.
@@ -169,11 +157,11 @@ impl EncodedStream {
     fn encode(&mut self, item: &Item) -> Bytes {
         let bytes = match item {
             Item::Events(events) => {
-                let bytes = events.encoded(self.encoding());
+                let bytes = events.encoded(self.subscription.encoding());
                 self.subscription.has_encoded(bytes.len());
                 bytes
             }
-            Item::Notice(notice) => self.encoding().notice(notice),
+            Item::Notice(notice) => self.subscription.encoding().notice(notice),
             Item::State(text) => self.encode_state(text),
         };
         self.subscription.count_bytes(bytes.len());
@@ -182,8 +170,9 @@ impl EncodedStream {
 
     /// A block holds its text, where that counts against the budget of replays.
     fn encode_state(&self, text: &Bytes) -> Bytes {
-        let block = self.encoding().text(text.clone());
-        if self.coding.is_none() {
+        let encoding = self.subscription.encoding();
+        let block = encoding.text(text.clone());
+        if encoding.coding.is_none() {
             return block;
         }
         let text = text.clone();
@@ -192,9 +181,9 @@ impl EncodedStream {
 
     /// All that is due in one step, never nothing, or `None` when the stream is to be cut.
     pub fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if !self.remaining.is_empty() {
+        if let Some(remaining) = self.remaining.take() {
             self.subscription.unsettle();
-            return Poll::Ready(Some(std::mem::take(&mut self.remaining)));
+            return Poll::Ready(Some(*remaining));
         }
         loop {
             let Some(item) = ready!(self.subscription.poll_item(cx)) else {
@@ -220,7 +209,7 @@ impl EncodedStream {
             } else if due.len() + next.len() <= MAX_JOINED_BYTES {
                 due = [due, next].concat().into();
             } else {
-                self.remaining = next;
+                self.put_back(next);
                 break;
             }
         }
@@ -239,12 +228,14 @@ impl EncodedStream {
 
     /// Has what was yielded yielded again, next.
     pub fn put_back(&mut self, due: Bytes) {
-        if self.remaining.is_empty() {
-            self.remaining = due;
-        } else if !due.is_empty() {
-            let behind = std::mem::take(&mut self.remaining);
-            self.remaining = [due, behind].concat().into();
+        if due.is_empty() {
+            return;
         }
+        let due = match self.remaining.take() {
+            Some(behind) => [due, *behind].concat().into(),
+            None => due,
+        };
+        self.remaining = Some(Box::new(due));
     }
 }
 
@@ -272,5 +263,19 @@ impl Stream for EncodedStream {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sse::Sender;
+
+    /// There may be a million of them. What is rare belongs into a box.
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn what_is_kept_for_each_idle_stream_stays_small() {
+        assert!(size_of::<EncodedStream>() <= 160);
+        assert!(size_of::<Sender>() <= 112);
     }
 }

@@ -14,6 +14,9 @@ use crate::{
     sync::Mutex,
 };
 
+/// Longest data of an event whose encodings are copied for the streams of one shard.
+const MAX_COPIED: usize = 4 << 10;
+
 /// What a [`Subscription`](super::Subscription) yields.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -79,6 +82,16 @@ impl Events {
             return Some(Self::one(stored));
         }
         (!events.is_empty()).then(|| Self::many(events, Some(lease)))
+    }
+
+    /// Has the copies of these share encodings of their own, where there is one event, and a short one: threads that
+    /// count the references to the same bytes wait for each other.
+    pub(super) fn own_encodings(&mut self) {
+        if let Kind::One(stored) = &self.0
+            && stored.event().data().len() <= MAX_COPIED
+        {
+            *self = Self::many(vec![Found::Shared(Arc::clone(stored))], None);
+        }
     }
 
     fn many(events: Vec<Found>, lease: Option<Lease>) -> Self {

@@ -23,6 +23,8 @@ pub(super) mod poll;
 mod positions;
 mod recent;
 pub(super) mod sender_indexes;
+mod senders;
+mod shared_selectors;
 mod timers;
 mod walk;
 
@@ -32,7 +34,7 @@ use tokio::sync::{Notify, futures::Notified};
 
 use self::{
     connections::Connections, index::TopicIndex, positions::Positions, recent::RecentEvents,
-    sender_indexes::SenderIndex,
+    sender_indexes::SenderIndex, senders::Senders, shared_selectors::SharedSelectors,
 };
 use super::{observer::TraceObserver, options::Options, size::Size, stats::Stats};
 use crate::{
@@ -50,8 +52,10 @@ const VISITS_PER_LOCK: usize = if cfg!(all(test, shuttle)) { 1 } else { 256 };
 
 pub(super) struct Shard {
     /// The subscribers. See the module for the rules of this lock.
-    senders: Mutex<Vec<Sender>>,
+    senders: Mutex<Senders>,
     state: Mutex<ShardState>,
+    /// Its lock is held for no other.
+    selectors: SharedSelectors,
     /// Notified when there may be something to walk.
     wake: Notify,
     /// Senders that are not gone.
@@ -90,7 +94,7 @@ impl Shard {
         let position = window.head();
         let keeps_connections = options.connections;
         Self {
-            senders: Mutex::new(Vec::new()),
+            senders: Mutex::new(Senders::default()),
             state: Mutex::new(ShardState {
                 index: TopicIndex::default(),
                 free: Vec::new(),
@@ -103,6 +107,7 @@ impl Shard {
                 drain_deadline: None,
                 connections: keeps_connections.then(|| Connections::new(position.id)),
             }),
+            selectors: SharedSelectors::new(),
             wake: Notify::new(),
             occupied: AtomicUsize::new(0),
             is_attended: AtomicBool::new(false),
@@ -112,6 +117,11 @@ impl Shard {
             keeps_connections,
             observer: options.observer.clone(),
         }
+    }
+
+    /// The selector as subscribers of this shard share it.
+    pub(super) fn share(&self, selector: Selector) -> Arc<Selector> {
+        self.selectors.share(selector)
     }
 
     /// Adds a sender. With `live` it begins at the shard's position; without, history is read first.
@@ -136,12 +146,10 @@ impl Shard {
         };
         let sender = Sender::new(Arc::clone(selector), state.position.epoch, cursor, at);
         let index = if let Some(index) = state.free.pop() {
-            senders[index as usize] = sender;
+            senders[index] = sender;
             index
         } else {
-            let index = SenderIndex::try_from(senders.len()).expect("fewer than 2^32 subscribers");
-            senders.push(sender);
-            index
+            senders.push(sender)
         };
         state.index.insert(selector, index);
         self.stats.subscribers.add(1);
@@ -162,7 +170,7 @@ impl Shard {
         let (ending, left_over) = {
             let mut senders = self.senders.lock();
             let state = &mut *self.state.lock();
-            let sender = &mut senders[index as usize];
+            let sender = &mut senders[index];
             self.count_caught_up(sender);
             let ending = sender.ending.replace(Ending::Gone);
             let waker = sender.wake();
@@ -234,13 +242,11 @@ impl Shard {
         loop {
             let (selectors, is_done) = {
                 let senders = self.senders.lock();
-                let first = senders.len().min(next);
-                next = senders.len().min(first + VISITS_PER_LOCK);
-                let there = senders[first..next]
-                    .iter()
-                    .filter(|sender| !sender.is_gone());
+                let visited = senders.starting_at(next, VISITS_PER_LOCK);
+                next += visited.len();
+                let there = visited.iter().filter(|sender| !sender.is_gone());
                 let selectors: Vec<_> = there.map(|sender| Arc::clone(&sender.selector)).collect();
-                (selectors, next == senders.len())
+                (selectors, next >= senders.len())
             };
             for selector in &selectors {
                 visit(selector);
@@ -258,16 +264,16 @@ impl Shard {
         loop {
             let mut wakers = Vec::new();
             let mut senders = self.senders.lock();
-            let end = senders.len().min(next + VISITS_PER_LOCK);
-            for sender in &mut senders[next..end] {
+            let visited = senders.starting_at_mut(next, VISITS_PER_LOCK);
+            next += visited.len();
+            for sender in visited {
                 if !sender.is_gone() && change(sender) {
                     wakers.extend(sender.wake());
                 }
             }
-            let done = end == senders.len();
+            let done = next >= senders.len();
             drop(senders);
             wakers.into_iter().for_each(Waker::wake);
-            next = end;
             if done {
                 return;
             }
@@ -278,16 +284,16 @@ impl Shard {
 impl ShardState {
     /// Frees the indexes of those that are gone, and returns their selectors, to be dropped outside of the lock. Never
     /// during a walk.
-    fn sweep(&mut self, senders: &mut [Sender]) -> Vec<Arc<Selector>> {
+    fn sweep(&mut self, senders: &mut Senders) -> Vec<Arc<Selector>> {
         if self.gone.is_empty() {
             return Vec::new();
         }
-        let sender = |index: SenderIndex| &senders[index as usize];
+        let sender = |index: SenderIndex| &senders[index];
         let selectors = self.gone.iter().map(|index| &*sender(*index).selector);
         self.index.sweep(selectors, |index| sender(index).is_gone());
         // An index may not be used again for long, and a selector may hold patterns and grants.
         let mut take = |index: &SenderIndex| {
-            let selector = &mut senders[*index as usize].selector;
+            let selector = &mut senders[*index].selector;
             std::mem::replace(selector, Arc::clone(&self.nothing))
         };
         let selectors = self.gone.iter().map(&mut take).collect();

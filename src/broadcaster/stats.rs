@@ -1,6 +1,6 @@
 //! What a broadcaster counts.
 
-use crate::stats::{Count, Latency};
+use crate::stats::{Count, Latency, StripedCount};
 
 /// Why a stream ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,9 +35,9 @@ pub struct Stats {
     /// Events of publishes that succeeded, repeats included.
     pub published: Count,
     /// Events that subscriptions yielded, live and from history.
-    pub delivered: Count,
+    pub delivered: StripedCount,
     /// Bytes that encoded streams yielded.
-    pub bytes_sent: Count,
+    pub bytes_sent: StripedCount,
     /// Events of `delivered` that were read from history.
     pub replayed: Count,
     /// Gaps that streams were sent.

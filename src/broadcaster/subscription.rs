@@ -3,6 +3,7 @@
 mod latest;
 mod next;
 mod opening;
+mod past;
 mod replay;
 mod state;
 
@@ -11,19 +12,20 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_util::{FutureExt, stream::Stream};
 
 use self::{
     latest::ReadingLatest,
+    past::Past,
     state::{Snapshotting, StateParts},
 };
 use super::{
     inner::Inner,
     item::Item,
-    replay::{Reading, rate_limiter::RateLimiter, read_ahead::ReadAhead, single_flight::Locating},
+    replay::{Reading, single_flight::Locating},
     shard::{Shard, sender_indexes::SenderIndex},
     snapshot::Snapshots,
     start::Start,
@@ -31,7 +33,8 @@ use super::{
     visible_positions::Salt,
 };
 use crate::{
-    event::{EncodingKey, EventId, Selector},
+    encoding::{ContentCoding, Encoder, Sse, StreamEncoding},
+    event::{EventId, Selector},
     sse::{Ending, MAX_HEARTBEAT, MIN_HEARTBEAT, Position},
 };
 
@@ -77,8 +80,10 @@ pub struct Subscription {
     shard: Arc<Shard>,
     index: SenderIndex,
     selector: Arc<Selector>,
-    /// How its items are encoded, where an `EncodedStream` does.
-    encoding: Option<EncodingKey>,
+    /// Who encodes its items, where an `EncodedStream` does.
+    encoder: Option<&'static dyn Encoder>,
+    /// By which coding these are compressed.
+    coding: Option<Arc<dyn ContentCoding>>,
     stage: Stage,
     ended: Ended,
     /// History's head when the stream was opened.
@@ -88,10 +93,10 @@ pub struct Subscription {
     settled: bool,
     /// What was yielded last is from history, and may be held for this stream alone.
     is_past: bool,
-    rate: RateLimiter,
-    ahead: ReadAhead,
+    /// Boxed, since a live stream reads nothing.
+    past: Option<Box<Past>>,
     /// What is sent whole at the beginning and behind every gap, where the stream is of that kind.
-    state: Option<StateParts>,
+    state: Option<Box<StateParts>>,
     /// The client was sent a position.
     connected: bool,
     /// What was erased up to here is no gap to it: a gap has told it, or it began behind that, without a position.
@@ -99,8 +104,9 @@ pub struct Subscription {
     salt: Salt,
 }
 
+/// Most streams are open, and a variant that is larger than the others is boxed.
 enum Stage {
-    Opening(Start),
+    Opening(Box<Start>),
     /// The state is being read.
     Snapshotting(Snapshotting),
     /// It is being sent, or, without a position, a part of it.
@@ -108,10 +114,10 @@ enum Stage {
     /// The last events of topics are being read.
     Latest(Box<ReadingLatest>),
     /// Where its events begin is being read. The start is as the client asked for it.
-    Locating(Start, Locating),
+    Locating(Box<(Start, Locating)>),
     Open,
-    /// Several items are due, one after the other.
-    Sending(std::vec::IntoIter<Item>),
+    /// Several items are due, the last of these first.
+    Sending(Vec<Item>),
     /// Behind what the shard holds, further chunks of history are read.
     Replaying(Reading),
     Disconnected,
@@ -133,7 +139,7 @@ impl Subscription {
         start: Start,
         snapshots: Option<Arc<dyn Snapshots>>,
     ) -> Self {
-        let selector = Arc::new(selector);
+        let selector = shard.share(selector);
         let head = inner.window.head().id;
         let told_to = match start {
             Start::After(_) => EventId::new(0, 0),
@@ -142,21 +148,21 @@ impl Subscription {
         let live = start == Start::Live && snapshots.is_none();
         let index = shard.join(&inner.window, &selector, live);
         Self {
-            rate: inner.replays.rate_limiter(),
             salt: inner.positions.salt(),
             inner,
             shard,
             index,
             selector,
-            encoding: None,
-            stage: Stage::Opening(start),
+            encoder: None,
+            coding: None,
+            stage: Stage::Opening(Box::new(start)),
             ended: Ended::Gone,
             head,
             announces_head: false,
             settled: false,
             is_past: false,
-            ahead: ReadAhead::default(),
-            state: snapshots.map(StateParts::new),
+            past: None,
+            state: snapshots.map(StateParts::new).map(Box::new),
             connected: false,
             told_to,
         }
@@ -200,9 +206,22 @@ impl Subscription {
         self.ended = ended;
     }
 
-    /// Has its items encoded so, which shared reads have room for.
-    pub(super) fn set_encoding(&mut self, encoding: EncodingKey) {
-        self.encoding = Some(encoding);
+    /// Has its items encoded by this encoder, which shared reads have room for.
+    pub(super) fn set_encoder(&mut self, encoder: &'static dyn Encoder) {
+        self.encoder = Some(encoder);
+    }
+
+    /// Has them compressed by this coding.
+    pub(super) fn set_coding(&mut self, coding: Arc<dyn ContentCoding>) {
+        self.coding = Some(coding);
+    }
+
+    /// How its items are encoded.
+    pub(super) fn encoding(&self) -> StreamEncoding<'_> {
+        StreamEncoding {
+            encoder: self.encoder.unwrap_or(&Sse),
+            coding: self.coding.as_deref(),
+        }
     }
 
     /// What was yielded last is from history, and counts against the budget of replays.
@@ -223,13 +242,13 @@ impl Subscription {
 
     /// The next poll yields an item at once, which belongs to the same step.
     pub(super) fn has_items_at_hand(&self) -> bool {
-        matches!(&self.stage, Stage::Sending(items) if items.len() > 0)
+        matches!(&self.stage, Stage::Sending(items) if !items.is_empty())
     }
 
     /// Events that were yielded last were encoded to so many bytes.
     pub(super) fn has_encoded(&mut self, bytes: usize) {
         if self.is_past {
-            self.rate.spend(bytes, Instant::now());
+            self.spend(bytes);
         }
     }
 
@@ -244,7 +263,7 @@ impl Subscription {
             self.is_past = !matches!(self.stage, Stage::Open);
             let step = match &mut self.stage {
                 Stage::Opening(start) => {
-                    let start = std::mem::take(start);
+                    let start = std::mem::take(&mut **start);
                     self.open(start)
                 }
                 Stage::Snapshotting(snapshotting) => match snapshotting.poll_unpin(cx) {
@@ -259,7 +278,7 @@ impl Subscription {
                     Poll::Ready(read) => self.has_read_latest(read),
                     Poll::Pending => self.wait_for_history(cx),
                 },
-                Stage::Locating(_, locating) => match locating.poll_unpin(cx) {
+                Stage::Locating(locating) => match locating.1.poll_unpin(cx) {
                     Poll::Ready(found) => self.has_located(found),
                     Poll::Pending => self.wait_for_history(cx),
                 },
@@ -267,7 +286,7 @@ impl Subscription {
                     Poll::Ready(read) => self.has_replayed(read, cx),
                     Poll::Pending => self.wait_for_history(cx),
                 },
-                Stage::Sending(items) => match items.next() {
+                Stage::Sending(items) => match items.pop() {
                     Some(item) => Step::Send(item),
                     None => self.go_on(),
                 },

@@ -168,6 +168,11 @@ impl Selector {
         self
     }
 
+    /// Whether the other is equal, and its grant ends at the same time.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self == other && self.deadline == other.deadline
+    }
+
     /// The topics that are requested.
     #[must_use]
     pub fn selected(&self) -> &SelectedTopics {

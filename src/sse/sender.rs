@@ -20,7 +20,8 @@ pub struct Sender {
     /// The last id that the client was sent: where it resumes if its stream is cut now.
     pub(crate) last_sent: EventId,
     /// History went on under another epoch: what was sent before is lost, and this is where it goes on.
-    pub(crate) gap: Option<EventId>,
+    /// Boxed, since it is rare.
+    pub(crate) gap: Option<Box<EventId>>,
     pub(crate) ending: Option<Ending>,
     pub(crate) timers: Timers,
     /// When it ends, where its selector has a deadline.
@@ -117,8 +118,8 @@ impl Sender {
     /// Has its stream begin in this epoch, the one that history was read in; but where that had been replaced
     /// before a walk announced another, the gap to that one stands.
     pub(crate) fn begin_in(&mut self, epoch: u64, current: u64) {
-        match self.gap {
-            Some(at) if ![self.epoch, current].contains(&epoch) => self.cursor = Cursor::Due(at),
+        match &self.gap {
+            Some(at) if ![self.epoch, current].contains(&epoch) => self.cursor = Cursor::Due(**at),
             _ => {
                 self.epoch = epoch;
                 self.gap = None;

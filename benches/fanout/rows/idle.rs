@@ -64,7 +64,7 @@ pub fn rows(_: &Selection) -> Vec<Row> {
             let what = format!("resident KiB per idle subscriber, {subscribers} of them");
             Row {
                 figure: Some(c.own),
-                bound: bound(1.5),
+                bound: bound(0.6),
                 ..Row::text(what, kind.name(), format!("the yardstick {:.2}", c.other))
             }
         }));

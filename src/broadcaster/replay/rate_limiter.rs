@@ -36,6 +36,11 @@ impl RateLimiter {
         (next > now).then_some(next)
     }
 
+    /// Whether it is as one that has given nothing yet.
+    pub(in crate::broadcaster) fn is_paid(&self, now: Instant) -> bool {
+        self.paid <= now
+    }
+
     fn time_of(&self, bytes: u64) -> Duration {
         let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(self.bytes_per_second);
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))

@@ -138,7 +138,7 @@ impl Shard {
         let state = &mut *self.state.lock();
         if let Some(connections) = &mut state.connections {
             connections.set(index, described);
-            let sender = &senders[index as usize];
+            let sender = &senders[index];
             if sender.cursor != Cursor::Opening {
                 connections.begins_after(index, sender.last_sent);
             }
@@ -192,9 +192,10 @@ impl Shard {
             let Some(connections) = &state.connections else {
                 return found;
             };
-            let first = next.min(senders.len());
-            let end = senders.len().min(first + VISITS_PER_LOCK);
-            for (index, sender) in (first..end).zip(&senders[first..end]) {
+            let first = next;
+            let visited = senders.starting_at(first, VISITS_PER_LOCK);
+            next += visited.len();
+            for (index, sender) in (first..).zip(visited) {
                 let index = SenderIndex::try_from(index).expect("an index of a sender");
                 if sender.is_gone() {
                     continue;
@@ -205,10 +206,9 @@ impl Shard {
                     return found;
                 }
             }
-            if end == senders.len() {
+            if next >= senders.len() {
                 return found;
             }
-            next = end;
         }
     }
 

@@ -66,7 +66,7 @@ impl Shard {
         let (next, replaced) = {
             let mut senders = self.senders.lock();
             let state = &mut *self.state.lock();
-            let sender = &mut senders[index as usize];
+            let sender = &mut senders[index];
             let next = self.decide(sender, state);
             let replaced = next.is_last().then(|| sender.register(waker));
             (next, replaced)
@@ -79,7 +79,7 @@ impl Shard {
         if let Some(end) = state.must_end_now(sender) {
             return end;
         }
-        if let Some(at) = sender.gap.take() {
+        if let Some(at) = sender.gap.take().map(|at| *at) {
             let last_sent = sender.has_been_sent(at);
             return Next::Gap { last_sent, at };
         }
@@ -124,7 +124,7 @@ impl Shard {
         let (next, replaced) = {
             let mut senders = self.senders.lock();
             let state = self.state.lock();
-            let sender = &mut senders[index as usize];
+            let sender = &mut senders[index];
             let next = state.must_end_now(sender);
             let next = next.or_else(|| sender.timers.take_heartbeat().then_some(Next::Heartbeat));
             let next = next.or_else(|| {
@@ -155,7 +155,7 @@ impl Shard {
         if let Some(connections) = &mut state.connections {
             connections.begins_after(index, after);
         }
-        let sender = &mut senders[index as usize];
+        let sender = &mut senders[index];
         sender.has_been_sent(sent);
         if sender.cursor == Cursor::Opening {
             sender.begin_in(read_to.epoch, window.head().epoch);
@@ -175,7 +175,7 @@ impl Shard {
     ) -> Option<EventId> {
         let mut senders = self.senders.lock();
         let state = self.state.lock();
-        let sender = &mut senders[index as usize];
+        let sender = &mut senders[index];
         if !self.move_cursor(sender, &state, read_to) {
             return None;
         }
@@ -205,12 +205,12 @@ impl Shard {
 
     /// The last id that the client was sent.
     pub(in crate::broadcaster) fn last_sent(&self, index: SenderIndex) -> EventId {
-        self.senders.lock()[index as usize].last_sent
+        self.senders.lock()[index].last_sent
     }
 
     /// Has the client sent this position, unless it was sent it or a later one.
     pub(in crate::broadcaster) fn reach(&self, index: SenderIndex, position: EventId) -> bool {
-        let sender = &mut self.senders.lock()[index as usize];
+        let sender = &mut self.senders.lock()[index];
         let is_new = sender.last_sent < position;
         if is_new {
             sender.has_been_sent(position);

@@ -12,9 +12,7 @@ use crate::{
 impl Shard {
     /// Has the stream sent a visible heartbeat every so often.
     pub(in crate::broadcaster) fn set_heartbeat(&self, index: SenderIndex, every: Duration) {
-        self.senders.lock()[index as usize]
-            .timers
-            .set_heartbeat(every);
+        self.senders.lock()[index].timers.set_heartbeat(every);
     }
 
     /// Wakes those to which a ping or a heartbeat falls due and those whose grant ends, and frees the indexes of

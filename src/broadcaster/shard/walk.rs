@@ -101,22 +101,24 @@ impl Shard {
             Some(matches) => matches.len(),
             None => senders.len(),
         };
-        walk.next = end.min(first + VISITS_PER_LOCK);
         if let Some(matches) = &walk.matches {
+            walk.next = end.min(first + VISITS_PER_LOCK);
             for (index, from) in &matches[first..walk.next] {
-                let sender = &mut senders[*index as usize];
+                let sender = &mut senders[*index];
                 wakers.extend(self.offer(sender, *from, walk));
             }
         } else {
             let current = walk.window.head().epoch;
-            for sender in &mut senders[first..walk.next] {
+            let visited = senders.starting_at_mut(first, VISITS_PER_LOCK);
+            walk.next = first + visited.len();
+            for sender in visited {
                 wakers.extend(lose(sender, walk, current));
             }
         }
         drop(senders);
         walk.woken += wakers.len();
         wakers.into_iter().for_each(Waker::wake);
-        walk.is_done = walk.next == end;
+        walk.is_done = walk.next >= end;
         !walk.is_done
     }
 
@@ -204,7 +206,7 @@ fn lose(sender: &mut Sender, walk: &Walk<'_>, current: u64) -> Option<Waker> {
     }
     let from = walk.tail.from;
     if ![from.epoch, current].contains(&sender.epoch) {
-        sender.gap = Some(from.id);
+        sender.gap = Some(Box::new(from.id));
         sender.epoch = from.epoch;
         if sender.cursor != Cursor::Opening {
             return sender.offer(from.id);

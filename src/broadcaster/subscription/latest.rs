@@ -4,8 +4,6 @@
 //! They come in the order of their ids, each newer than the position of the client, and before any notice with a later
 //! position. A client that is cut between two of them goes on after the first one, and lacks nothing.
 
-use std::time::Instant;
-
 use futures_util::future::{BoxFuture, FutureExt as _};
 
 use super::{Stage, Step, Subscription, next::send};
@@ -66,7 +64,7 @@ impl Subscription {
         let replays = &self.inner.replays;
         let rules = &self.inner.options.topic_rules;
         let reading = replays.read_latest(rules, &self.selector, range);
-        let reading = match self.rate.wait(Instant::now()) {
+        let reading = match self.waits_until() {
             Some(until) => replays.delayed(until, reading),
             None => reading.boxed(),
         };

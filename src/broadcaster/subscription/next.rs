@@ -15,7 +15,11 @@ use crate::{
 impl Subscription {
     /// What the shard has next.
     pub(super) fn next_step(&mut self, cx: &mut Context<'_>) -> Step {
-        match self.shard.next(self.index, cx.waker()) {
+        let next = self.shard.next(self.index, cx.waker());
+        if self.past.is_some() && !matches!(next, Next::Read { .. }) {
+            self.end_past();
+        }
+        match next {
             Next::Send { events, settled } => {
                 self.settled = settled && !self.announces_head;
                 self.inner.stats.delivered.add(events.count() as u64);

@@ -50,15 +50,17 @@ impl Subscription {
 
     pub(super) fn locate(&mut self, start: Start, origin: &Origin) -> Step {
         let replays = &self.inner.replays;
-        let locating = replays.locate(&self.selector, self.encoding, origin);
-        self.stage = Stage::Locating(start, locating);
+        let encoding = self.encoder.map(|_| self.encoding().key());
+        let locating = replays.locate(&self.selector, encoding, origin);
+        self.stage = Stage::Locating(Box::new((start, locating)));
         Step::Again
     }
 
     pub(super) fn has_located(&mut self, found: Result<Arc<Replay>, Unavailable>) -> Step {
-        let Stage::Locating(start, _) = std::mem::replace(&mut self.stage, Stage::Open) else {
+        let Stage::Locating(locating) = std::mem::replace(&mut self.stage, Stage::Open) else {
             return Step::Again;
         };
+        let start = locating.0;
         match found {
             // The position of the state is lost already: it is sent anew instead.
             Ok(replay) if replay.gap && self.read_state() => Step::Again,
@@ -115,7 +117,9 @@ impl Subscription {
 
     /// Sends these one behind the other.
     pub(super) fn send_all(&mut self, items: impl Into<Vec<Item>>) -> Step {
-        self.stage = Stage::Sending(items.into().into_iter());
+        let mut items = items.into();
+        items.reverse();
+        self.stage = Stage::Sending(items);
         Step::Again
     }
 }

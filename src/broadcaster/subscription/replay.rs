@@ -1,8 +1,8 @@
 //! What a stream reads of history behind what its shard holds.
 
-use std::{task::Context, time::Instant};
+use std::task::Context;
 
-use super::{Stage, Step, Subscription, next::send};
+use super::{Stage, Step, Subscription, next::send, past::Past};
 use crate::{
     broadcaster::{
         item::Item,
@@ -17,9 +17,10 @@ use crate::{
 impl Subscription {
     pub(super) fn read_on(&mut self, after: EventId) -> Step {
         let replays = &self.inner.replays;
-        let ahead = self.ahead.take(replays, &self.selector, after);
+        let past = self.past.as_mut();
+        let ahead = past.and_then(|past| past.ahead.take(replays, &self.selector, after));
         let reading = ahead.unwrap_or_else(|| replays.read(&self.selector, after, CHUNK));
-        self.stage = Stage::Replaying(match self.rate.wait(Instant::now()) {
+        self.stage = Stage::Replaying(match self.waits_until() {
             Some(until) => replays.delayed(until, reading),
             None => reading,
         });
@@ -50,9 +51,10 @@ impl Subscription {
 
     /// Lets the next chunk be read while this one is encoded and sent.
     fn read_ahead(&mut self, read_to: EventId, cx: &mut Context<'_>) {
-        if self.rate.wait(Instant::now()).is_none() {
+        if self.waits_until().is_none() {
+            let past = Past::begin(&mut self.past, &self.inner.replays);
             let from = (&self.inner.replays, &*self.inner.window);
-            self.ahead.begin(from, &self.selector, read_to, cx);
+            past.ahead.begin(from, &self.selector, read_to, cx);
         }
     }
 

@@ -14,9 +14,12 @@ use crate::Refusal;
 #[derive(Debug, Clone, Default)]
 pub(super) struct AddressLimit(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
-/// Counts one stream of an address until it is dropped.
+/// Counts one stream of an address until it is dropped. Boxed, since most servers have no such limit.
 #[derive(Debug)]
-pub struct AddressSlot {
+pub struct AddressSlot(#[allow(dead_code, reason = "kept to be dropped")] Box<Counted>);
+
+#[derive(Debug)]
+struct Counted {
     network: IpAddr,
     limit: AddressLimit,
 }
@@ -40,14 +43,12 @@ impl AddressLimit {
             ));
         }
         *count += 1;
-        Ok(AddressSlot {
-            network,
-            limit: self.clone(),
-        })
+        let limit = self.clone();
+        Ok(AddressSlot(Box::new(Counted { network, limit })))
     }
 }
 
-impl Drop for AddressSlot {
+impl Drop for Counted {
     fn drop(&mut self) {
         let mut open = self.limit.0.lock();
         if let Some(count) = open.get_mut(&self.network) {

@@ -51,7 +51,7 @@ impl Shard {
             if !connections.holds(index, serial) {
                 return false;
             }
-            let sender = &mut senders[index as usize];
+            let sender = &mut senders[index];
             let retry_ms = u32::try_from(retry.as_millis()).unwrap_or(u32::MAX);
             sender.ending = Some(Ending::Disconnect { retry_ms });
             [sender.wake(), connections.disconnect_wakers.remove(&index)]
@@ -62,7 +62,7 @@ impl Shard {
 
     /// Whether an operator has ended this stream.
     pub(in crate::broadcaster) fn is_disconnected(&self, index: SenderIndex) -> bool {
-        self.senders.lock()[index as usize].is_disconnected()
+        self.senders.lock()[index].is_disconnected()
     }
 
     /// The serial of the connection of this index, where connections are kept.
@@ -91,7 +91,7 @@ impl Shard {
             let Some(connections) = connections.filter(|all| all.holds(index, serial)) else {
                 return Poll::Pending;
             };
-            if senders[index as usize].is_disconnected() {
+            if senders[index].is_disconnected() {
                 return Poll::Ready(());
             }
             connections.wake_on_disconnect(index, waker)

@@ -26,11 +26,15 @@ const PER_PASS: usize = 256;
 
 /// How long a turn takes while streams are woken turn by turn: somebody publishes, and waits for a response.
 const SHORT_TURN: Duration = Duration::from_micros(10);
-/// How long it takes otherwise. Between turns the worker accepts connections and serves requests.
+/// How long it takes at most otherwise. Between turns the worker accepts connections and serves requests.
 const LONG_TURN: Duration = Duration::from_micros(400);
+/// How many times as long the next turn takes, if no stream was woken meanwhile.
+const GROWTH: u32 = 4;
 /// About as long as it takes to send to one stream.
 const PER_STREAM: Duration = Duration::from_micros(6);
-/// How many streams are served before the clock is read.
+/// How often the clock is read in a turn.
+const READS_OF_CLOCK: usize = 8;
+/// How many streams are served before it is read, at least.
 const PER_READ_OF_CLOCK: usize = 2;
 
 /// The streams that are to be served.
@@ -65,7 +69,7 @@ impl Turns {
         let spare = std::mem::take(&mut self.spare);
         let mut woken = inbox.take(spare);
         self.length = if woken.is_empty() {
-            (2 * self.length).min(LONG_TURN)
+            (GROWTH * self.length).min(LONG_TURN)
         } else {
             SHORT_TURN
         };
@@ -181,9 +185,10 @@ impl Turn {
 
     /// Notes that streams were served; true when the others have their turn.
     pub(super) fn is_over(&mut self, streams: usize) -> bool {
-        let before = self.served / PER_READ_OF_CLOCK;
+        let per_read = PER_READ_OF_CLOCK.max(self.max_batch() / READS_OF_CLOCK);
+        let before = self.served / per_read;
         self.served += streams;
-        self.served / PER_READ_OF_CLOCK > before && self.begun.elapsed() >= self.length
+        self.served / per_read > before && self.begun.elapsed() >= self.length
     }
 }
 
@@ -301,7 +306,8 @@ mod tests {
         let mut worker = Worker::default();
         worker.wake(0..100);
         assert_eq!(worker.turns.begin(&worker.inbox).length, SHORT_TURN);
-        assert_eq!(worker.turns.begin(&worker.inbox).length, 2 * SHORT_TURN);
+        let next = worker.turns.begin(&worker.inbox).length;
+        assert_eq!(next, GROWTH * SHORT_TURN);
         for _ in 0..10 {
             worker.turns.begin(&worker.inbox);
         }
