@@ -51,7 +51,8 @@ impl Dcz {
     /// Appends a frame. False, with something of it, if it is not shorter than the text, or the library fails.
     fn compress(&self, text: &[u8], out: &mut Vec<u8>) -> bool {
         let compressor = self.compressors.take();
-        let Some(mut compressor) = compressor.or_else(|| compressor_of(&self.dictionary)) else {
+        let new = || self::compressor(self.dictionary.bytes());
+        let Some(mut compressor) = compressor.or_else(new) else {
             return false;
         };
         let begin = out.len();
@@ -63,10 +64,6 @@ impl Dcz {
             written < text.len()
         })
     }
-}
-
-fn compressor_of(dictionary: &Dictionary) -> Option<Compressor<'static>> {
-    compressor(dictionary.bytes())
 }
 
 impl ContentCoding for Dcz {
@@ -100,13 +97,12 @@ impl ContentCoding for Dcz {
 /// Appends a frame of raw blocks (RFC 8878, section 3.1.1.2) for at most [`MAX_FRAME_TEXT`].
 fn store(text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&MAGIC);
-    match u8::try_from(text.len()) {
-        Ok(length) => out.extend_from_slice(&[LENGTH_IN_ONE_BYTE, length]),
-        Err(_) => {
-            out.push(LENGTH_IN_FOUR_BYTES);
-            let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
-            out.extend_from_slice(&length.to_le_bytes());
-        }
+    if let Ok(length) = u8::try_from(text.len()) {
+        out.extend_from_slice(&[LENGTH_IN_ONE_BYTE, length]);
+    } else {
+        out.push(LENGTH_IN_FOUR_BYTES);
+        let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        out.extend_from_slice(&length.to_le_bytes());
     }
     let mut parts = text.chunks(MAX_BLOCK).peekable();
     while let Some(part) = parts.next() {

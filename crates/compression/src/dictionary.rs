@@ -1,6 +1,6 @@
 //! A dictionary that browsers share with the server (RFC 9842).
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use bytes::Bytes;
 use ring::digest::{SHA256, digest};
@@ -85,7 +85,12 @@ impl Dictionary {
     /// The hash in hexadecimal, which is part of its address.
     #[must_use]
     pub fn name(&self) -> String {
-        self.hash.iter().map(|byte| format!("{byte:02x}")).collect()
+        let mut name = String::with_capacity(2 * self.hash.len());
+        for byte in &self.hash {
+            // Text takes all that is written to it.
+            let _ = write!(name, "{byte:02x}");
+        }
+        name
     }
 
     /// How many bytes these texts take with it.

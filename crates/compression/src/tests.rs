@@ -172,11 +172,7 @@ fn a_dictionary_has_few_samples_of_each_kind_and_the_newest_last() {
     let row = |n: u32| format!("data: <tr><td>Row {n}</td><td>open</td></tr>\n");
     let fragment = |n| format!("{}\n", (n..n + 20).map(row).collect::<String>());
     let samples: Vec<_> = (0..100).flat_map(|n| [fragment(n), price(n)]).collect();
-    let newest_first: Vec<_> = samples
-        .iter()
-        .rev()
-        .map(|sample| sample.as_bytes())
-        .collect();
+    let newest_first: Vec<_> = samples.iter().rev().map(String::as_bytes).collect();
     let dictionary = Dictionary::of_samples(newest_first.iter().copied()).unwrap();
     let text = String::from_utf8(dictionary.bytes().to_vec()).unwrap();
     assert!(
