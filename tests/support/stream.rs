@@ -61,10 +61,11 @@ impl Stream {
         assert!(head.contains(" 200 "), "{head}");
         Some(Self {
             chunked: header_in(&head, "transfer-encoding").is_some(),
-            decoder: header_in(&head, "content-encoding").map(|coding| {
-                assert_eq!(coding, "gzip");
-                write::GzDecoder::new(Vec::new())
-            }),
+            decoder: match header_in(&head, "content-encoding") {
+                Some("gzip") => Some(write::GzDecoder::new(Vec::new())),
+                Some("identity") | None => None,
+                Some(other) => panic!("a stream of {other}"),
+            },
             reader,
             head,
             rest: String::new(),
