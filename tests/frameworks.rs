@@ -1,5 +1,6 @@
 //! The same requests to the routes of actix-web and of axum get the same responses, over real sockets.
 
+mod compressed;
 mod grants;
 mod hub;
 mod presence;

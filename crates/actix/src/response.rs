@@ -29,13 +29,11 @@ const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 pub(crate) fn respond(request: &HttpRequest, response: Response) -> HttpResponse {
     let (parts, body) = response.into_parts();
     let mut head = head(&parts);
+    if is_plain_stream(&parts) {
+        keep_uncompressed(request, &mut head);
+    }
     match body {
-        Body::Empty => {
-            if is_stream(&parts) {
-                keep_uncompressed(request, &mut head);
-            }
-            head.finish()
-        }
+        Body::Empty => head.finish(),
         Body::Bytes(bytes) => head.body(Pieces::of(bytes)),
         Body::Page(page) => {
             let pieces = page.map_ok(|part| stream::iter(pieces::<Unavailable>(part)));
@@ -89,9 +87,10 @@ pub(crate) fn head(parts: &http::response::Parts) -> HttpResponseBuilder {
     head
 }
 
-fn is_stream(parts: &http::response::Parts) -> bool {
+fn is_plain_stream(parts: &http::response::Parts) -> bool {
     let content_type = parts.headers.get(http::header::CONTENT_TYPE);
     content_type.is_some_and(|content_type| content_type == "text/event-stream")
+        && !parts.headers.contains_key(http::header::CONTENT_ENCODING)
 }
 
 /// The application may compress responses, which would take an encoder for each stream.
@@ -107,7 +106,6 @@ fn begin<B: MessageBody + 'static>(
     head: &mut HttpResponseBuilder,
     body: impl FnOnce(Option<Rc<Link>>) -> B,
 ) -> HttpResponse {
-    keep_uncompressed(request, head);
     let chunked = is_chunked(&Head::from(request));
     let link = request.conn_data::<Rc<Link>>().cloned();
     if let Some(link) = &link {

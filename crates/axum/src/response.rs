@@ -44,9 +44,9 @@ pub(crate) fn respond(response: sse_broadcaster_http::Response) -> Response {
     Response::from_parts(parts, body)
 }
 
-/// A layer that compresses would take an encoder for each stream.
+/// A layer that compresses would take an encoder for each stream. One that is compressed already stays so.
 pub(crate) fn keep_uncompressed(headers: &mut HeaderMap) {
-    headers.insert(header::CONTENT_ENCODING, IDENTITY);
+    headers.entry(header::CONTENT_ENCODING).or_insert(IDENTITY);
 }
 
 /// The reason phrase that hyper writes in place of that of the status.
