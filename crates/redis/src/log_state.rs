@@ -8,8 +8,8 @@ use sse_broadcaster_remote::LogBounds;
 pub(super) struct LogState {
     /// The last id before the call.
     pub(super) before: EventId,
-    /// The log has the entry of that id.
-    pub(super) has_before: bool,
+    /// The entry of that id was the newest: the log had not lost it, and nobody else had added any.
+    pub(super) was_newest: bool,
     /// By the clock of Redis.
     pub(super) time_ms: u64,
     pub(super) bounds: LogBounds,
@@ -23,7 +23,7 @@ impl LogState {
         let mut part = || parts.next();
         let state = Self {
             before: part()?.parse().ok()?,
-            has_before: part()? == "1",
+            was_newest: part()? == "1",
             time_ms: part()?.parse().ok()?,
             bounds: LogBounds {
                 floor: part()?.parse().ok()?,

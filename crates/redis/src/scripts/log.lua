@@ -38,6 +38,10 @@ local value_count, oldest_before, added_before, last_before = tonumber(values), 
 local now, last_ms, last_sequence = now_ms(), parts(last)
 local ms_prefix = format('%.0f-', last_ms)
 
+-- Whether the log holds the entry that was appended last, and nothing behind it, which only somebody else would add.
+local newest = call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
+local was_newest = newest ~= nil and newest[1] == last
+
 local changed = {}
 local function set(name, value, before)
   if value ~= before then

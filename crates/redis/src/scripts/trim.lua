@@ -1,6 +1,6 @@
 -- The end of the scripts that write to the log, see log.lua: drops what retention no longer keeps, and writes what is
--- counted. The state that it returns is, with spaces between: the last id before this call; '1' where its entry is in
--- the log; the time; the trim floor; the oldest id or '-'; how many events the log holds; their bytes; how many were
+-- counted. The state that it returns is, with spaces between: the last id before this call; '1' where its entry was
+-- the newest; the time; the trim floor; the oldest id or '-'; how many events the log holds; their bytes; how many were
 -- ever added.
 local MAX_DROPPED, MAX_DROPPED_BYTES, MAX_DROPPED_ERASED = 512, 8 * 1024 * 1024, 4096
 -- Most topics of one command: `unpack` gives some thousand values at most.
@@ -116,7 +116,6 @@ if erased_at then
 end
 call('HSET', meta, 'bytes', bytes, 'added', added, 'last', last, 'time', now, unpack(changed))
 
-local is_here = call('XRANGE', log, last_before, last_before)[1] and 1 or 0
-table.insert(replies, 1, format('%s %d %.0f %s %s %d %.0f %.0f', last_before, is_here, now, floor,
+table.insert(replies, 1, format('%s %d %.0f %s %s %d %.0f %.0f', last_before, was_newest and 1 or 0, now, floor,
   oldest == '' and '-' or oldest, length - dropped, bytes + erased_bytes, added))
 return replies

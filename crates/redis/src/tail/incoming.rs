@@ -62,8 +62,8 @@ impl Tail {
         let bytes = own.stored.iter().map(|stored| stored.event().most_memory());
         let has_room = own.stored.len() <= window.events / WINDOW_SHARE
             && bytes.sum::<usize>() <= window.bytes / WINDOW_SHARE;
-        // Where the entry before is not there, the log may have lost more, and a poll finds what it is.
-        if own.log.before != position.id || !own.log.has_before || !has_room {
+        // Where the entry before was not the newest, a poll finds what was lost, or added by somebody else.
+        if own.log.before != position.id || !own.log.was_newest || !has_room {
             return false;
         }
         (position.id, position.fingerprint) = (last.id(), Some(fingerprint_of(last)));
