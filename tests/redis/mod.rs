@@ -14,6 +14,7 @@ mod keys;
 mod latest;
 mod losing;
 pub mod nodes;
+mod own;
 pub mod pair;
 mod presence;
 pub mod proxy;

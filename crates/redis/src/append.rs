@@ -10,14 +10,15 @@ use std::{
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
-    task::JoinSet,
-    time::timeout_at,
+    task::{JoinSet, yield_now},
+    time::{timeout, timeout_at},
 };
 
 use super::{
-    call::{self, Outcome, call, decode},
+    batches::{Batches, Outcome, Reply},
+    call::call,
     connection::Server,
-    entry::Unexpected,
+    own::{Own, UnderWay},
     shared::Shared,
 };
 use sse_broadcaster::{
@@ -29,7 +30,10 @@ use sse_broadcaster_remote::Landed;
 /// Most appends that wait to be sent.
 pub(super) const MAX_WAITING: usize = 8_192;
 /// Calls that are under way at once.
-const PIPELINED: usize = 2;
+const PIPELINED: u32 = 2;
+/// How long what comes while a call is under way joins the next one, unless the reply comes before: a call costs Redis and
+/// this node as much as ten events.
+const JOIN_WITHIN: Duration = Duration::from_millis(1);
 /// Most events, and bytes by [`Event::cost`], of the batches in one call, or one batch alone: while it
 /// runs Redis serves nobody else.
 const MAX_CALL_EVENTS: usize = 256;
@@ -65,19 +69,10 @@ impl Publisher {
     }
 
     /// Acknowledges what was stored.
-    async fn settle(
-        self,
-        shared: &Shared,
-        at: Landed<Server>,
-        outcome: Result<Outcome, Unexpected>,
-    ) {
+    async fn settle(self, shared: &Shared, at: Landed<Server>, outcome: Outcome) {
         let (ids, last, stored) = match outcome {
-            Ok(Outcome::Kept(ids, last, stored)) => (ids, last, stored),
-            Ok(Outcome::Refused(why)) => return self.respond(Err(why)),
-            Err(error) => {
-                let why = AppendError::OutcomeUnknown(shared.unavailable_by(error));
-                return self.respond(Err(why));
-            }
+            Outcome::Kept { ids, last, stored } => (ids, last, stored),
+            Outcome::Refused(why) => return self.respond(Err(why)),
         };
         shared.stats.committed.add(stored);
         let acknowledged = shared.acknowledge(at, last, self.reserved).await;
@@ -118,8 +113,10 @@ pub(super) async fn append(
     if !shared.follows() {
         return Err(AppendError::Unavailable(shared.unavailable()));
     }
-    let connection = shared.connection(&shared.appends).await;
-    connection.map_err(AppendError::Unavailable)?;
+    if !shared.is_usable(&shared.appends) {
+        let connection = shared.connection(&shared.appends).await;
+        connection.map_err(AppendError::Unavailable)?;
+    }
     let stage = Arc::new(AtomicU8::new(WAITING));
     let (response, received) = oneshot::channel();
     let job = Job {
@@ -145,18 +142,23 @@ pub(super) async fn append(
 
 /// Sends what is queued until the queue is closed.
 pub async fn send_all(shared: Arc<Shared>, mut queue: mpsc::Receiver<Job>) {
-    let calls = Arc::new(Semaphore::new(PIPELINED));
+    let calls = Arc::new(Semaphore::new(PIPELINED as usize));
     let mut sending = JoinSet::new();
     let mut left = None;
     let mut trims = tokio::time::interval(TRIM_EVERY);
     trims.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while let Ok(permit) = Arc::clone(&calls).acquire_owned().await {
         while sending.try_join_next().is_some() {}
+        let is_full = left.is_some();
         let jobs = tokio::select! {
-            jobs = gather(&mut queue, &mut left) => match jobs {
-                Some(jobs) => jobs,
-                None => break,
-            },
+            job = next(&mut queue, &mut left) => {
+                let Some(job) = job else { break };
+                if !is_full {
+                    let reply = calls.acquire_many(PIPELINED - 1);
+                    let _ = timeout(JOIN_WITHIN, reply).await;
+                }
+                gather(job, &mut queue, &mut left)
+            }
             _ = trims.tick() => {
                 if shared.retention.age.is_none() && !shared.is_failing() {
                     continue;
@@ -169,26 +171,28 @@ pub async fn send_all(shared: Arc<Shared>, mut queue: mpsc::Receiver<Job>) {
     sending.join_all().await;
 }
 
-/// The next batches that go into one call, or `None` when there will be none. Loses nothing when it is
-/// dropped while it waits.
-async fn gather(queue: &mut mpsc::Receiver<Job>, left: &mut Option<Job>) -> Option<Vec<Job>> {
-    let mut jobs: Vec<Job> = Vec::new();
-    let (mut events, mut bytes) = (0, 0);
-    loop {
-        let next = match left.take() {
-            Some(job) => Some(job),
-            None if jobs.is_empty() => Some(queue.recv().await?),
-            None => queue.try_recv().ok(),
-        };
-        let Some(job) = next else { return Some(jobs) };
+/// The next batch, or `None` when there will be none. Loses nothing when it is dropped while it waits.
+async fn next(queue: &mut mpsc::Receiver<Job>, left: &mut Option<Job>) -> Option<Job> {
+    match left.take() {
+        Some(job) => Some(job),
+        None => queue.recv().await,
+    }
+}
+
+/// The batches that go into one call with this one.
+fn gather(first: Job, queue: &mut mpsc::Receiver<Job>, left: &mut Option<Job>) -> Vec<Job> {
+    let (mut events, mut bytes) = (first.batch.events.len(), first.bytes());
+    let mut jobs = vec![first];
+    while let Ok(job) = queue.try_recv() {
         events += job.batch.events.len();
         bytes += job.bytes();
-        if !jobs.is_empty() && (events > MAX_CALL_EVENTS || bytes > MAX_CALL_BYTES) {
+        if events > MAX_CALL_EVENTS || bytes > MAX_CALL_BYTES {
             *left = Some(job);
-            return Some(jobs);
+            break;
         }
         jobs.push(job);
     }
+    jobs
 }
 
 async fn send(shared: Arc<Shared>, jobs: Vec<Job>, permit: OwnedSemaphorePermit) {
@@ -199,35 +203,61 @@ async fn send(shared: Arc<Shared>, jobs: Vec<Job>, permit: OwnedSemaphorePermit)
     };
     let admitted = jobs.into_iter().filter_map(|job| admit(&shared, job));
     let (batches, publishers): (Vec<_>, Vec<_>) = admitted.unzip();
+    let batches = Batches::new(batches);
     if batches.is_empty() && !is_trim {
         return;
     }
-    let began = Instant::now();
+    let (began, under_way) = (Instant::now(), shared.to_tail.call_begins());
     let called = call(&shared, &mut connection, |epoch, server| {
-        call::append(&shared, epoch, server, &batches)
+        batches.call(&shared, epoch, server)
     })
     .await;
     // What follows waits for the tail, and not for Redis.
-    drop((batches, permit));
+    drop(permit);
     if !is_trim && called.is_ok() {
         shared.stats.commit_latency.observe(began.elapsed());
         shared.stats.commits.add(1);
     }
     shared.failed(called.as_ref().err().map(|failure| failure.why().clone()));
-    match called {
-        Ok((epoch, replies)) => {
-            let at = Landed::now(epoch, connection.server, shared.address.timeout);
-            let mut replies = replies.into_iter();
+    let appended = called
+        .map_err(AppendError::from)
+        .and_then(|(epoch, replies)| {
+            let unknown = |error| AppendError::OutcomeUnknown(shared.unavailable_by(error));
+            Ok((epoch, batches.decode(replies).map_err(unknown)?))
+        });
+    match appended {
+        Ok((epoch, appended)) => {
+            let at = (epoch, connection.server);
+            settle_all(&shared, at, appended, under_way, publishers).await;
+        }
+        Err(why) => {
             for publisher in publishers {
-                let outcome = replies.next().ok_or(Unexpected).and_then(decode);
-                publisher.settle(&shared, at, outcome).await;
+                publisher.respond(Err(why.clone()));
             }
         }
-        Err(failure) => {
-            for publisher in publishers {
-                publisher.respond(Err(failure.clone().into()));
-            }
-        }
+    }
+}
+
+/// Hands over what was stored to the tail, and acknowledges it.
+async fn settle_all(
+    shared: &Shared,
+    (epoch, server): (u64, Server),
+    appended: Reply,
+    under_way: UnderWay<'_>,
+    publishers: Vec<Publisher>,
+) {
+    let at = Landed::now(epoch, server, shared.address.timeout);
+    under_way.hand_over(Own {
+        epoch,
+        server,
+        log: appended.log,
+        stored: appended.stored,
+    });
+    drop(under_way);
+    // As a rule the tail takes it now. Then there is nothing to be kept reserved.
+    yield_now().await;
+    for (publisher, outcome) in publishers.into_iter().zip(appended.outcomes) {
+        publisher.settle(shared, at, outcome).await;
     }
 }
 

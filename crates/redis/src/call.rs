@@ -7,15 +7,12 @@ use ::redis::{Cmd, RedisError, Value};
 
 use super::{
     connection::{Connection, Server},
-    entry::{self, Unexpected},
+    entry,
     refusal::{is_demoted, is_lost, is_refusal},
     script::{self, Script},
     shared::Shared,
 };
-use sse_broadcaster::{
-    event::EventId,
-    history::{AppendError, Batch, MAX_RETAINED_BYTES, MAX_RETAINED_VALUES, Unavailable},
-};
+use sse_broadcaster::history::{AppendError, Unavailable};
 
 /// How often a call is made anew because the epoch is another, or because something was lost. It was
 /// refused each time.
@@ -172,87 +169,4 @@ pub(super) fn command(shared: &Shared, script: &Script, epoch: u64, server: Serv
         .arg(u64::try_from(age).unwrap_or(u64::MAX))
         .arg(&keys.topic);
     call
-}
-
-/// The call that appends these.
-pub(super) fn append(shared: &Shared, epoch: u64, server: Server, batches: &[Batch]) -> Cmd {
-    let mut call = command(shared, &script::APPEND, epoch, server);
-    let has_idempotency_keys = batches
-        .iter()
-        .flat_map(|batch| &batch.events)
-        .any(|event| event.idempotency_key().is_some());
-    let has_values = batches
-        .iter()
-        .any(|batch| !batch.preconditions.is_empty() || !batch.retain.is_empty());
-    call.arg(u8::from(has_idempotency_keys))
-        .arg(u8::from(has_values))
-        .arg(MAX_RETAINED_VALUES)
-        .arg(MAX_RETAINED_BYTES)
-        .arg(batches.len());
-    for batch in batches {
-        call.arg(batch.preconditions.len())
-            .arg(batch.retain.len())
-            .arg(batch.events.len());
-        for expect in &batch.preconditions {
-            let at = expect.written_at.map(|id| id.to_string());
-            call.arg(&expect.key).arg(at.unwrap_or_default());
-        }
-        for retain in &batch.retain {
-            let value = retain.value.as_deref();
-            // Counted from 1; 0 for the whole batch.
-            let of_event = retain.of_event.map(|index| index.saturating_add(1));
-            call.arg(&retain.key)
-                .arg(u8::from(value.is_some()))
-                .arg(value.unwrap_or_default())
-                .arg(of_event.unwrap_or_default());
-        }
-        for event in &batch.events {
-            entry::add(&mut call, event);
-        }
-    }
-    call
-}
-
-/// The response to one batch.
-pub(super) enum Outcome {
-    /// The ids, and the last of those that were stored now, with their number.
-    Kept(Vec<EventId>, Option<EventId>, u64),
-    Refused(AppendError),
-}
-
-pub(super) fn decode(reply: Value) -> Result<Outcome, Unexpected> {
-    let replies = match reply {
-        Value::Array(replies) => replies,
-        one => vec![one],
-    };
-    if let Some(Value::BulkString(word)) = replies.first() {
-        match word.as_slice() {
-            b"conflict" => return conflict(replies),
-            b"full" => return Ok(Outcome::Refused(AppendError::RetainedFull)),
-            _ => {}
-        }
-    }
-    let (mut last, mut stored) = (None, 0);
-    let mut ids = Vec::with_capacity(replies.len());
-    for reply in replies {
-        let Value::BulkString(text) = reply else {
-            return Err(Unexpected);
-        };
-        let repeated = text.strip_prefix(b"=");
-        let id = entry::position(repeated.unwrap_or(&text)).ok_or(Unexpected)?;
-        if repeated.is_none() {
-            last = Some(id);
-            stored += 1;
-        }
-        ids.push(id);
-    }
-    Ok(Outcome::Kept(ids, last, stored))
-}
-
-fn conflict(replies: Vec<Value>) -> Result<Outcome, Unexpected> {
-    let [_, key, id]: [Value; 3] = replies.try_into().map_err(|_| Unexpected)?;
-    Ok(Outcome::Refused(AppendError::Conflict {
-        key: entry::text(key)?,
-        written_at: entry::optional_id(id)?,
-    }))
 }

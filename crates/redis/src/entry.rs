@@ -23,8 +23,13 @@ impl std::convert::From<Unexpected> for RedisError {
     }
 }
 
-/// Adds an event's four fields to a call.
-pub(super) fn add(call: &mut Cmd, event: &Event) {
+/// Whether an event has topics and data alone, so that its last two fields are empty.
+pub(super) fn is_plain(event: &Event) -> bool {
+    event.idempotency_key().is_none() && !has_more(event)
+}
+
+/// Adds the two fields of a plain event to a call.
+pub(super) fn add_plain(call: &mut Cmd, event: &Event) {
     match event.topics() {
         [topic] => call.arg(topic.as_str()),
         topics => {
@@ -33,6 +38,11 @@ pub(super) fn add(call: &mut Cmd, event: &Event) {
         }
     };
     call.arg(event.data());
+}
+
+/// Adds an event's four fields to a call.
+pub(super) fn add(call: &mut Cmd, event: &Event) {
+    add_plain(call, event);
     call.arg(
         event
             .idempotency_key()
@@ -41,11 +51,18 @@ pub(super) fn add(call: &mut Cmd, event: &Event) {
     call.arg(more(event));
 }
 
+fn has_further(event: &Event) -> bool {
+    event.alias().is_some() || event.traceparent().is_some()
+}
+
+fn has_more(event: &Event) -> bool {
+    let has_first = event.name().is_some() || event.retry_ms().is_some() || event.is_private();
+    has_first || has_further(event)
+}
+
 /// Name, retry, whether it is private, the alias, and the trace, as far as they are there.
 fn more(event: &Event) -> String {
-    let is_plain = event.name().is_none() && event.retry_ms().is_none();
-    let has_further = event.alias().is_some() || event.traceparent().is_some();
-    if is_plain && !event.is_private() && !has_further {
+    if !has_more(event) {
         return String::new();
     }
     let name = event
@@ -57,7 +74,7 @@ fn more(event: &Event) -> String {
         .unwrap_or_default();
     let private = if event.is_private() { "p" } else { "" };
     let mut more = [name, &retry, private].join("\n");
-    if has_further {
+    if has_further(event) {
         more.push(SEPARATOR);
         more.push_str(event.alias().map_or("", Alias::as_str));
     }
@@ -133,14 +150,18 @@ impl Entry {
 
     /// Tells one entry from another that was given the same id in a log that went back.
     pub(super) fn fingerprint(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        for field in &self.fields {
-            if let Value::BulkString(bytes) = field {
-                bytes.hash(&mut hasher);
-            }
-        }
-        hasher.finish()
+        fingerprint(self.fields.iter().filter_map(|field| match field {
+            Value::BulkString(bytes) => Some(bytes.as_slice()),
+            _ => None,
+        }))
     }
+}
+
+/// The same, of the fields of an entry.
+pub(super) fn fingerprint<'a>(fields: impl Iterator<Item = &'a [u8]>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    fields.for_each(|field| field.hash(&mut hasher));
+    hasher.finish()
 }
 
 pub(super) fn list(value: Value) -> Result<Vec<Value>, Unexpected> {

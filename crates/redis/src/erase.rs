@@ -93,7 +93,8 @@ fn decode(reply: Vec<Value>) -> Result<Step, Unexpected> {
         let [_, to] = reply.try_into().map_err(|_| Unexpected)?;
         return Ok(Step::Looked(entry::id(to)?));
     }
-    let [events, more, last]: [Value; 3] = reply.try_into().map_err(|_| Unexpected)?;
+    // The tail reads the state of the log, and what was erased.
+    let [_, events, more, last]: [Value; 4] = reply.try_into().map_err(|_| Unexpected)?;
     let erased = Erased {
         events: usize::try_from(entry::number(events)?).map_err(|_| Unexpected)?,
         more: entry::number(more)? == 1,

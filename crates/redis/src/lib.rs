@@ -4,7 +4,8 @@
 //! # One event's path
 //! `append.rs` gathers what is published into one call of a script that takes each batch whole or not
 //! at all. `tail.rs` follows the stream on a connection of its own and brings what comes into this
-//! node's window, whichever node published it. `read.rs` reads what is older than the window. What runs inside of
+//! node's window, whichever node published it. What this node has appended right behind the tail's position is not
+//! read again (`own.rs`). `read.rs` reads what is older than the window. What runs inside of
 //! Redis lies in `scripts/`.
 //!
 //! # Lost entries
@@ -19,6 +20,7 @@
 #![deny(missing_docs)]
 
 mod append;
+mod batches;
 mod behind;
 mod call;
 mod connection;
@@ -30,10 +32,12 @@ mod fill;
 #[doc(hidden)]
 pub mod fuzzing;
 mod live;
+mod log_state;
 mod names;
 mod newest;
 mod nodes;
 mod options;
+mod own;
 mod poll;
 mod position_key;
 mod presence;
@@ -55,6 +59,7 @@ use tokio::{
 
 use append::Job;
 use connection::Address;
+use own::ToTail;
 use parking_lot::Mutex;
 use script::Keys;
 use shared::Shared;
@@ -120,7 +125,8 @@ impl Redis {
         // Of no log yet: a stream that begins now receives a gap when there is one.
         let window = Window::new(window, 0, EventId::new(0, 0)).aged_elsewhere();
         let keys = Keys::new(&prefix);
-        let shared = Arc::new(Shared::new(address, keys, retention, window));
+        let (to_tail, own) = ToTail::new();
+        let shared = Arc::new(Shared::new(address, keys, retention, window, to_tail));
         let (queue, jobs) = mpsc::channel(append::MAX_WAITING);
         let keep = |connection: &Arc<SharedConnection<Address>>| {
             tokio::spawn(Arc::clone(connection).keep(shared.address.clone()))
@@ -128,7 +134,7 @@ impl Redis {
         let mut tasks = vec![keep(&shared.appends), keep(&shared.reads)];
         let watched = Arc::clone(&shared);
         tasks.push(tokio::spawn(async move { watched.watch_address().await }));
-        tasks.push(tokio::spawn(Tail::new(Arc::clone(&shared)).follow()));
+        tasks.push(tokio::spawn(Tail::new(Arc::clone(&shared), own).follow()));
         let sender = tokio::spawn(append::send_all(Arc::clone(&shared), jobs));
         Ok(Self {
             queue: Mutex::new(Some(queue)),

@@ -18,6 +18,7 @@ macro_rules! script {
 }
 
 pub(super) static APPEND: Script = script!("common", "erased", "log", "append", "trim");
+pub(super) static PLAIN: Script = script!("common", "erased", "log", "plain", "trim");
 pub(super) static ERASE: Script = script!("common", "erased", "log", "indexed", "erase", "trim");
 pub(super) static ADOPT: Script = script!("common", "adopt");
 pub(super) static EPOCH: Script = script!("common", "epoch");
@@ -69,6 +70,7 @@ impl Script {
 pub(super) async fn load_all(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
     let scripts = [
         &APPEND,
+        &PLAIN,
         &ERASE,
         &ADOPT,
         &EPOCH,

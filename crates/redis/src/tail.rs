@@ -2,23 +2,27 @@
 
 mod incoming;
 mod polling;
+mod waiting;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use ::redis::{RedisError, aio::MultiplexedConnection};
-use tokio::time::sleep;
+use tokio::{sync::mpsc, time::sleep};
 
 use super::{
     connection::Server,
     fill,
+    own::Own,
     poll::{Poll, TailPosition, Verdict},
     refusal::{is_lost, is_refusal},
     script, settings,
     shared::Shared,
 };
-use polling::{BLOCK, FIRST_ENTRIES};
+use polling::FIRST_ENTRIES;
 use sse_broadcaster::event::EventId;
 use sse_broadcaster::internal::{Backoff, Followed, first_sequence};
+use sse_broadcaster_remote::LogBounds;
+use waiting::BLOCK;
 
 /// See the module.
 pub(super) struct Tail {
@@ -34,11 +38,17 @@ pub(super) struct Tail {
     step: usize,
     /// The newest that had been acknowledged before the last poll.
     acknowledged: Option<EventId>,
+    /// When the log was polled last.
+    polled: Instant,
+    /// What this node has appended.
+    own: mpsc::Receiver<Own>,
+    /// When something of that came last.
+    took_own: Option<Instant>,
     has_warned: bool,
 }
 
 impl Tail {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, own: mpsc::Receiver<Own>) -> Self {
         Self {
             shared,
             position: None,
@@ -47,6 +57,9 @@ impl Tail {
             added: 0,
             step: FIRST_ENTRIES,
             acknowledged: None,
+            polled: Instant::now(),
+            own,
+            took_own: None,
             has_warned: false,
         }
     }
@@ -234,24 +247,27 @@ impl Tail {
     }
 
     fn report_position(&mut self, epoch: u64, poll: &Poll) {
+        let position = self.position.map_or(EventId::new(0, 0), |at| at.id);
+        if poll.entries.is_empty() && position >= self.shared.window.bounds().head {
+            self.added = self.added.max(poll.added);
+        }
+        // Appends may know of another epoch already, but not of one before.
+        if self.position.is_some() && self.shared.epoch() == 0 {
+            self.shared.set_epoch(epoch);
+        }
+        self.report(poll.bounds, poll.added);
+    }
+
+    /// Tells the others how far the tail has come, and what is known of the log.
+    fn report(&mut self, bounds: LogBounds, added: u64) {
         let shared = &self.shared;
-        shared.saw(poll.bounds);
+        shared.saw(bounds);
         let Some(position) = &mut self.position else {
             return;
         };
         position.server = self.server;
         let position = *position;
-        if poll.entries.is_empty() && position.id >= self.shared.window.bounds().head {
-            self.added = self.added.max(poll.added);
-        }
-        shared
-            .stats
-            .tail_lag
-            .set(poll.added.saturating_sub(self.added));
-        // Appends may know of another epoch already, but not of one before.
-        if shared.epoch() == 0 {
-            shared.set_epoch(epoch);
-        }
+        shared.stats.tail_lag.set(added.saturating_sub(self.added));
         let followed = Followed {
             epoch: position.epoch,
             server: self.server,

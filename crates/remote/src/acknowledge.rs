@@ -43,14 +43,17 @@ impl<D: Database> RemoteLog<D> {
         last: Option<EventId>,
         mut reserved: ReservationGuard,
     ) -> Result<(), AppendError> {
+        let reservations = &self.reservations;
+        // As a rule the tail follows there, and there is nothing to wait for.
+        match reservations.acknowledge(at.epoch, at.server, last, reserved) {
+            Ok(()) => return Ok(()),
+            Err(again) => reserved = again,
+        }
         loop {
             let polled = self.polled.notified();
             tokio::pin!(polled);
             polled.as_mut().enable();
-            match self
-                .reservations
-                .acknowledge(at.epoch, at.server, last, reserved)
-            {
+            match reservations.acknowledge(at.epoch, at.server, last, reserved) {
                 Ok(()) => return Ok(()),
                 Err(again) => reserved = again,
             }

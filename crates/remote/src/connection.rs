@@ -10,7 +10,7 @@ use tokio::{
 use parking_lot::Mutex;
 use sse_broadcaster::internal::Backoff;
 
-use super::Database;
+use super::{Database, ServerOf};
 
 /// How often an idle connection is checked for a response.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
@@ -57,6 +57,11 @@ impl<D: Database> SharedConnection<D> {
     /// The connection, if it is there, to whichever server it leads.
     pub fn get(&self) -> Option<D::Connection> {
         self.connection.lock().clone()
+    }
+
+    /// The server that the connection leads to, if it is there.
+    pub fn server(&self) -> Option<ServerOf<D>> {
+        self.connection.lock().as_ref().map(Connected::server)
     }
 
     /// This one is of no use any more; a later one stays.

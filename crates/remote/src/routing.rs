@@ -47,6 +47,12 @@ impl<D: Database> RemoteLog<D> {
         }
     }
 
+    /// Whether this connection leads to the server that the tail follows.
+    pub fn is_usable(&self, shared: &SharedConnection<D>) -> bool {
+        let followed = self.reservations.last_followed();
+        followed.is_some_and(|followed| shared.server() == Some(followed.server))
+    }
+
     /// This connection, if it leads to the server that the tail follows. Where it does not, the
     /// older of the two connections is dropped: the address has led elsewhere since.
     pub fn usable(&self, shared: &SharedConnection<D>) -> Option<D::Connection> {

@@ -5,8 +5,8 @@
 -- precondition: key and id ('': not there); each value: key, '1' or '0' (removed), value, the number of the event in
 -- the batch that it belongs to ('0': it is written at the last one); each event: topics, data, idempotency key, further
 -- fields.
--- Returns further {'keys'} where the index of idempotency keys is lost; or per batch its id or ids ('=' before one
--- that was there already), {'conflict', key, id} or {'full'}.
+-- Returns further {'keys'} where the index of idempotency keys is lost. Its replies are per batch its id or ids ('='
+-- before one that was there already), {'conflict', key, id} or {'full'}.
 local has_keys, has_values = argv[7] == '1', argv[8] == '1'
 if has_keys and tonumber(owns) ~= call('HLEN', ids_by_key) then return {'keys'} end
 
@@ -86,11 +86,12 @@ for number = 1, tonumber(argv[11]) do
   if not reply then
     local failure = nil
     if count == 1 then
-      reply, failure = add(argv, first_event)
+      reply, failure = add(argv[first_event], argv[first_event + 1], argv[first_event + 2], argv[first_event + 3])
     else
       reply = {}
       for i = 1, count do
-        reply[i], failure = add(argv, first_event + 4 * (i - 1))
+        local event = first_event + 4 * (i - 1)
+        reply[i], failure = add(argv[event], argv[event + 1], argv[event + 2], argv[event + 3])
         if failure then break end
       end
     end

@@ -3,13 +3,14 @@
 -- ARGV, further: the id up to which they are erased, or '+'; where to look from, '-' or '(' and an id; '1' where those
 -- of other topics, too, stay; most events; of the event that tells of it the topic, and the data before and behind the
 -- id of the last; the topic.
--- Returns further {'looked', id} where there is nothing to erase up to this id, and perhaps after it; or {how many
--- are erased, '1' where there may be more, the id of the event that tells of it or ''}.
+-- Returns further {'looked', id} where there is nothing to erase up to this id, and perhaps after it. Its replies are how
+-- many are erased, '1' where there may be more, the id of the event that tells of it or ''; the state is '' where that is
+-- ''.
 local to, from, is_alone, max_erased = argv[7], argv[8], argv[9] == '1', tonumber(argv[10])
 local event_topic, before_last, behind_last, erased_topic = argv[11], argv[12], argv[13], argv[14]
 local MAX_LOOKED, MAX_LOOKED_BYTES, PAGE = 4096, 8 * 1024 * 1024, 16
 
-local floor, incomplete_to = unpack(call('HMGET', meta, 'floor', 'whole'))
+local incomplete_to = call('HGET', meta, 'whole')
 local has_index = is_indexed(#argv, topics, incomplete_to, floor)
 local found, looked, size = {}, 0, 0
 
@@ -42,12 +43,12 @@ end
 
 local is_end = find()
 if #found == 0 then
-  if is_end then return {0, '0', ''} end
+  if is_end then return {'', 0, '0', ''} end
   return {'looked', from:sub(2)}
 end
 
 -- The first write: what Redis refuses, it refuses here.
-local id, failure = add({event_topic, before_last .. found[#found][1] .. behind_last, '', ''}, 1)
+local id, failure = add(event_topic, before_last .. found[#found][1] .. behind_last, '', '')
 if failure then return failure end
 
 is_trimmed = {}

@@ -4,7 +4,8 @@
 -- ARGV: epoch; the server's run id; most events, bytes and milliseconds of age (0: any); the beginning of the topics'
 -- keys. What follows is each script's own.
 -- They return {'epoch', the current one}, {'server'} where another server than the one that the log names was reached,
--- {'lost'} where retained values or what is left of erased events is gone; or else their `replies`.
+-- {'lost'} where retained values or what is left of erased events is gone; or else the state of the log (see trim.lua),
+-- followed by their `replies`.
 --
 -- An entry is topics, data and, where there are any, idempotency key, further fields; and, where the clock is behind
 -- the ids, the time and nothing: up to three pairs of name and value.
@@ -17,9 +18,9 @@ local topic_keys = argv[6]
 -- Longer numbers are written with an exponent. Only somebody else's entry comes so far.
 local MAX_SEQUENCE = 10 ^ 14 - 1
 
-local epoch, server, bytes, added, oldest, first_sequence, last, values, topics, time, step, owns, spent, erased =
+local epoch, server, bytes, added, oldest, first_sequence, last, values, topics, time, step, owns, spent, erased, floor =
   unpack(call('HMGET', meta, 'epoch', 'server', 'bytes', 'added', 'oldest', 'first', 'last', 'values', 'topics',
-    'time', 'step', 'owns', 'spent', 'erased'))
+    'time', 'step', 'owns', 'spent', 'erased', 'floor'))
 if epoch ~= argv[1] then return {'epoch', epoch or ''} end
 if server ~= argv[2] then return {'server'} end
 -- Keys that were deleted or evicted are found by what they should hold; where that is nothing, nothing is lost.
@@ -33,9 +34,13 @@ end
 
 bytes, added, first_sequence = tonumber(bytes), tonumber(added), tonumber(first_sequence)
 local key_count, filter, topic_count = tonumber(owns), spent, call('HLEN', topic_counts)
-local value_count, oldest_before, added_before = tonumber(values), oldest, added
+local value_count, oldest_before, added_before, last_before = tonumber(values), oldest, added, last
 local now, last_ms, last_sequence = now_ms(), parts(last)
 local ms_prefix = format('%.0f-', last_ms)
+
+-- Whether the log holds the entry that was appended last, and nothing behind it, which only somebody else would add.
+local newest = call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
+local was_newest = newest ~= nil and newest[1] == last
 
 local changed = {}
 local function set(name, value, before)
@@ -54,7 +59,7 @@ local step_id, step_time = nil, nil
 if step and step ~= '' then
   step_id, step_time = step:match('^(%S+) (%d+)$')
   step_time = tonumber(step_time)
-  if step_id and is_before(step_id, call('HGET', meta, 'floor')) then
+  if step_id and is_before(step_id, floor) then
     step_id = nil
     set('step', '')
   end
@@ -101,10 +106,8 @@ local function add_to_index(topic)
   growth[topic] = (growth[topic] or 0) + 1
 end
 
--- Appends the event whose four fields begin there in a list. Returns its id; or nil and an error, before which nothing
--- of it was written.
-local function add(list, at, is_again)
-  local topics, data, key, more = list[at], list[at + 1], list[at + 2], list[at + 3]
+-- Appends an event. Returns its id; or nil and an error, before which nothing of it was written.
+local function add(topics, data, key, more, is_again)
   if key ~= '' then
     local found = call('HGET', ids_by_key, key)
     if found then return '=' .. found:match('^[^!]+') end
@@ -128,7 +131,7 @@ local function add(list, at, is_again)
     -- Somebody else has written to the log.
     last_ms, last_sequence = parts(last_generated_id(log))
     ms_prefix = format('%.0f-', last_ms)
-    return add(list, at, true)
+    return add(topics, data, key, more, true)
   end
   last = id
   if oldest == '' then oldest = id end

@@ -1,12 +1,14 @@
 -- The end of the scripts that write to the log, see log.lua: drops what retention no longer keeps, and writes what is
--- counted.
+-- counted. The state that it returns is, with spaces between: the last id before this call; '1' where its entry was
+-- the newest; the time; the trim floor; the oldest id or '-'; how many events the log holds; their bytes; how many were
+-- ever added.
 local MAX_DROPPED, MAX_DROPPED_BYTES, MAX_DROPPED_ERASED = 512, 8 * 1024 * 1024, 4096
 -- Most topics of one command: `unpack` gives some thousand values at most.
 local MAX_TOPICS = 1000
 
 -- How many of the oldest to look at: a little too many where they are dropped by bytes or age.
 local max_events, max_bytes, max_age = tonumber(argv[3]), tonumber(argv[4]), tonumber(argv[5])
-local length, oldest_ms = call('XLEN', log), max_age == 0 and 0 or now - max_age
+local length, oldest_ms, dropped = call('XLEN', log), max_age == 0 and 0 or now - max_age, 0
 local excess = max(0, length - max_events)
 local excess_bytes = bytes + erased_bytes - max_bytes
 if excess_bytes > 0 then excess = max(excess, math.ceil(excess_bytes * length / (bytes + erased_bytes))) end
@@ -25,7 +27,7 @@ if excess > 0 then
   local average = max(1, bytes / length)
   local count = min(excess, MAX_DROPPED + some, max(8 + some, math.floor(MAX_DROPPED_BYTES / average)))
   -- One more: the first that is kept.
-  local entries, dropped, floor = call('XRANGE', log, '-', '+', 'COUNT', count + 1), 0, nil
+  local entries, last_dropped = call('XRANGE', log, '-', '+', 'COUNT', count + 1), nil
 
   local function is_kept(entry)
     return length - dropped <= max_events and bytes + erased_bytes <= max_bytes
@@ -36,11 +38,11 @@ if excess > 0 then
 
   -- Drops what is left of the erased events before an entry. Returns whether that is all.
   local function drop_erased(entry)
-    local members, events, size, last_dropped = erased_set.drop_before(entry[1], erased_left)
+    local members, events, size, last_erased = erased_set.drop_before(entry[1], erased_left)
     erased_members, erased_bytes = erased_members - members, max(0, erased_bytes - size)
     erased_left = erased_left - events
     -- A node of before this version trims the log alone, so that they may lie before the floor.
-    if last_dropped and is_before(call('HGET', meta, 'floor'), last_dropped[1]) then floor = last_dropped end
+    if last_erased and is_before(floor, last_erased[1]) then last_dropped = last_erased end
     return erased_left > 0
   end
 
@@ -48,11 +50,12 @@ if excess > 0 then
     local entry = entries[i]
     if is_kept(entry) or erased_set and (not drop_erased(entry) or is_kept(entry)) then break end
     forget(entry[2])
-    dropped, floor = i, entry
+    dropped, last_dropped = i, entry
   end
-  if floor then
-    set('floor', floor[1])
-    set('floor_time', format('%s %.0f', floor[1], time_of(floor, step_id, step_time)))
+  if last_dropped then
+    floor = last_dropped[1]
+    set('floor', floor)
+    set('floor_time', format('%s %.0f', floor, time_of(last_dropped, step_id, step_time)))
   end
   if dropped > 0 then
     local kept = entries[dropped + 1]
@@ -112,4 +115,7 @@ if erased_at then
   set('erased', erased_members > 0 and format('%.0f %.0f %s', erased_members, erased_bytes, erased_at) or '')
 end
 call('HSET', meta, 'bytes', bytes, 'added', added, 'last', last, 'time', now, unpack(changed))
+
+table.insert(replies, 1, format('%s %d %.0f %s %s %d %.0f %.0f', last_before, was_newest and 1 or 0, now, floor,
+  oldest == '' and '-' or oldest, length - dropped, bytes + erased_bytes, added))
 return replies

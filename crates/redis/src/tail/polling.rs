@@ -1,15 +1,12 @@
-//! How the tail polls the log: at once, or once something has been added.
+//! How the tail polls the log.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Instant;
 
 use ::redis::{Pipeline, RedisError, aio::MultiplexedConnection};
 
 use super::Tail;
 use crate::{entry::Entry, poll::Poll};
-use sse_broadcaster::internal::whole_ms;
 
-/// How long the tail waits for an entry: the log itself is polled as often.
-pub(super) const BLOCK: Duration = Duration::from_secs(1);
 /// Most entries of one poll; fewer while they are large, so that a poll is about [`POLL_BYTES`].
 const MAX_ENTRIES: usize = 256;
 pub(super) const FIRST_ENTRIES: usize = 16;
@@ -30,39 +27,8 @@ impl Tail {
         }
     }
 
-    /// The same, once something has been added or [`BLOCK`] is over.
-    pub(super) async fn wait(
-        &mut self,
-        connection: &mut MultiplexedConnection,
-    ) -> Result<Poll, RedisError> {
-        let mut calls = ::redis::pipe();
-        let block = whole_ms(BLOCK);
-        // From an explicit id: `$` would pass over what is added between two calls. What it returns is
-        // thrown away, since it tells neither of trimming nor of another log; the poll does.
-        calls
-            .cmd("XREAD")
-            .arg("COUNT")
-            .arg(1)
-            .arg("BLOCK")
-            .arg(block);
-        calls
-            .arg("STREAMS")
-            .arg(&self.shared.keys.log)
-            .arg(self.id().to_string())
-            .ignore();
-        // Nothing was taken yet that would be lost with the wait.
-        let (shared, number) = (Arc::clone(&self.shared), self.number);
-        let asked = tokio::select! {
-            asked = self.ask(calls, connection) => asked?,
-            () = shared.has_left(number) => return Err(moved()),
-        };
-        match asked {
-            Some(poll) => Ok(poll),
-            None => self.poll(connection).await,
-        }
-    }
-
-    async fn ask(
+    /// Adds a poll to these calls, whose replies are ignored. `None`: there is no log.
+    pub(super) async fn ask(
         &mut self,
         mut calls: Pipeline,
         connection: &mut MultiplexedConnection,
@@ -70,6 +36,7 @@ impl Tail {
         self.acknowledged = self
             .position
             .and_then(|position| self.shared.reservations.newest_acknowledged(position.epoch));
+        self.polled = Instant::now();
         Poll::add(&mut calls, &self.shared, self.id(), self.step);
         let poll = Poll::decode(calls.query_async(connection).await?, self.id(), self.step)?;
         if let Some(poll) = &poll {
@@ -82,8 +49,4 @@ impl Tail {
         }
         Ok(poll)
     }
-}
-
-fn moved() -> RedisError {
-    std::io::Error::other("it leads to another server now").into()
 }
