@@ -171,7 +171,7 @@ impl EncodedStream {
     /// A block holds its text, where that counts against the budget of replays.
     fn encode_state(&self, text: &Bytes) -> Bytes {
         let encoding = self.subscription.encoding();
-        let block = encoding.text(text.clone());
+        let block = encoding.state(text);
         if encoding.coding.is_none() {
             return block;
         }

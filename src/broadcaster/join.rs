@@ -15,7 +15,7 @@ const MAX_TEXT: usize = 64 << 10;
 /// for it alone, and kept for nobody else.
 pub(super) fn join(events: &[Found], encoding: StreamEncoding<'_>, is_past: bool) -> Vec<u8> {
     let mut out = match encoding.coding {
-        Some(coding) if is_past || events.len() >= MIN_TOGETHER => {
+        Some(coding) if encoding.is_public && (is_past || events.len() >= MIN_TOGETHER) => {
             join_together(events, encoding, coding)
         }
         _ => join_blocks(events, encoding),
@@ -135,9 +135,19 @@ mod tests {
 
     /// The numbers of the events in each text.
     fn blocks(coding: &Recorder, events: &[Found], is_past: bool) -> Vec<String> {
+        blocks_of(coding, events, is_past, true)
+    }
+
+    fn blocks_of(
+        coding: &Recorder,
+        events: &[Found],
+        is_past: bool,
+        is_public: bool,
+    ) -> Vec<String> {
         let encoding = StreamEncoding {
             encoder: &Sse,
             coding: Some(coding),
+            is_public,
         };
         join(events, encoding, is_past);
         let texts = std::mem::take(&mut *coding.1.lock().unwrap());
@@ -159,6 +169,14 @@ mod tests {
         for is_past in [false, true] {
             let blocks = blocks(&recorder(), &events, is_past);
             assert_eq!(blocks, ["3", "1", "1", "4"], "{is_past}");
+        }
+    }
+
+    #[test]
+    fn events_of_a_stream_that_needs_a_grant_are_each_compressed_alone() {
+        let events = events(&[], 9);
+        for is_past in [false, true] {
+            assert_eq!(blocks_of(&recorder(), &events, is_past, false), ["1"; 9]);
         }
     }
 

@@ -221,6 +221,7 @@ impl Subscription {
         StreamEncoding {
             encoder: self.encoder.unwrap_or(&Sse),
             coding: self.coding.as_deref(),
+            is_public: !self.selector.admits_by_grants(),
         }
     }
 

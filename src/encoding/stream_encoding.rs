@@ -3,6 +3,7 @@
 use std::{any::Any, sync::Arc};
 
 use bytes::Bytes;
+use memchr::memmem;
 
 use super::{ContentCoding, Encoder};
 use crate::{
@@ -15,12 +16,17 @@ use crate::{
 pub(crate) struct StreamEncoding<'a> {
     pub(crate) encoder: &'a dyn Encoder,
     pub(crate) coding: Option<&'a dyn ContentCoding>,
+    /// Whether events may be compressed together: all are for everybody.
+    pub(crate) is_public: bool,
 }
 
 impl<'a> StreamEncoding<'a> {
     pub(crate) fn plain(encoder: &'a dyn Encoder) -> Self {
-        let coding = None;
-        Self { encoder, coding }
+        Self {
+            encoder,
+            coding: None,
+            is_public: true,
+        }
     }
 
     pub(crate) fn key(self) -> EncodingKey {
@@ -49,15 +55,28 @@ impl<'a> StreamEncoding<'a> {
 
     /// A notice; empty where clients have no use for it.
     pub(crate) fn notice(self, notice: &Notice) -> Bytes {
-        self.text(self.encoder.notice(notice))
-    }
-
-    /// Text that is no event of history.
-    pub(crate) fn text(self, text: Bytes) -> Bytes {
+        let text = self.encoder.notice(notice);
         match self.coding {
             Some(coding) if !text.is_empty() => coding.shared_block(&text),
             _ => text,
         }
+    }
+
+    /// A piece of a state. Each block of the event stream in it is compressed by itself: one may be secret, and another
+    /// by somebody who wants to know it.
+    pub(crate) fn state(self, text: &Bytes) -> Bytes {
+        const BLOCK_END: &[u8] = b"\n\n";
+        let Some(coding) = self.coding else {
+            return text.clone();
+        };
+        let (mut rest, mut out) = (&text[..], Vec::new());
+        while !rest.is_empty() {
+            let end = memmem::find(rest, BLOCK_END).map_or(rest.len(), |at| at + BLOCK_END.len());
+            let (block, behind) = rest.split_at(end);
+            out.extend_from_slice(&coding.shared_block(block));
+            rest = behind;
+        }
+        out.into()
     }
 }
 
@@ -65,4 +84,48 @@ fn compress(coding: &dyn ContentCoding, text: &[u8]) -> Vec<u8> {
     let mut block = Vec::with_capacity(text.len() / 2);
     coding.block(text, &mut block);
     block
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoding::{CodingId, Sse};
+
+    /// Writes each text in brackets.
+    #[derive(Debug)]
+    struct Bracketed(CodingId);
+
+    impl ContentCoding for Bracketed {
+        fn id(&self) -> CodingId {
+            self.0
+        }
+
+        fn name(&self) -> &'static str {
+            "bracketed"
+        }
+
+        fn opening(&self) -> Bytes {
+            Bytes::new()
+        }
+
+        fn block(&self, text: &[u8], out: &mut Vec<u8>) {
+            out.extend_from_slice(&[b"[", text, b"]"].concat());
+        }
+    }
+
+    #[test]
+    fn each_document_of_a_state_is_compressed_by_itself() {
+        let coding = Bracketed(CodingId::unique());
+        let encoding = StreamEncoding {
+            coding: Some(&coding),
+            ..StreamEncoding::plain(&Sse)
+        };
+        let state = |text: &'static str| encoding.state(&Bytes::from_static(text.as_bytes()));
+        assert_eq!(
+            state("data: a\n\ndata: b\n\ndata: c"),
+            "[data: a\n\n][data: b\n\n][data: c]"
+        );
+        assert_eq!(state("a piece"), "[a piece]");
+        assert_eq!(state(""), "");
+    }
 }

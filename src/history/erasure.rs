@@ -5,9 +5,6 @@ use crate::event::{Event, EventId, Topic};
 /// Most events that one step erases, so that no step is long.
 pub const MAX_ERASED_AT_ONCE: usize = 512;
 
-/// The topic of the events that tell other nodes, and the window, of an erasure.
-const TOPIC: &str = "$erased";
-
 /// Which events are erased.
 ///
 /// A history that has erased something appends [`event`](Self::event) in the same step: every node whose window takes it
@@ -41,6 +38,9 @@ pub struct Erased {
 }
 
 impl Erasure {
+    /// The topic of the events that tell other nodes, and the window, of an erasure.
+    pub const TOPIC: &'static str = "$erased";
+
     /// Whether it erases this event, which has its topic and comes no later than its last.
     #[must_use]
     pub fn includes(&self, event: &Event) -> bool {
@@ -54,14 +54,14 @@ impl Erasure {
             EraseScope::Every => "every",
             EraseScope::Alone => "alone",
         };
-        Event::internal(TOPIC, format!("{scope} {last} {}", self.topic))
+        Event::internal(Self::TOPIC, format!("{scope} {last} {}", self.topic))
     }
 
     /// The erasure that an event tells of, if it is such an event.
     #[must_use]
     pub fn of(event: &Event) -> Option<Self> {
         let [topic] = event.topics() else { return None };
-        if topic.as_str() != TOPIC {
+        if topic.as_str() != Self::TOPIC {
             return None;
         }
         let mut parts = event.data().splitn(3, ' ');

@@ -3,7 +3,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    net::SocketAddr,
     ops::Range,
     sync::atomic::{AtomicU64, Ordering},
     thread,
@@ -28,9 +27,8 @@ fn data_of(writer: usize, number: usize, bytes: usize) -> String {
 }
 
 /// Publishes until the server is gone.
-fn write(address: SocketAddr, writer: usize, bytes: usize, answers: &AtomicU64) -> Answered {
+fn write(mut connection: Publisher, writer: usize, bytes: usize, answers: &AtomicU64) -> Answered {
     let mut answered = Answered::new();
-    let mut connection = Publisher::connect(address).expect("a connection");
     while let Ok(id) = connection.text("/events", &data_of(writer, answered.len(), bytes)) {
         answered.push(id);
         answers.fetch_add(1, Ordering::Relaxed);
@@ -44,8 +42,16 @@ fn run(log: &Log, sync: &str, bytes: usize, enough: u64) -> Vec<Answered> {
     let server = Server::spawn(shadowed(command, &log.path(), &log.beside("shadow")));
     let (address, answers) = (server.address, &AtomicU64::new(0));
     thread::scope(|scope| {
-        let write = |writer| scope.spawn(move || write(address, writer, bytes, answers));
-        let writers: Vec<_> = (0..WRITERS).map(write).collect();
+        // All before any writes: enough may be answered before the last thread runs.
+        let connect = |_| Publisher::connect(address).expect("a connection");
+        let connections: Vec<_> = (0..WRITERS).map(connect).collect();
+        let writers: Vec<_> = connections
+            .into_iter()
+            .enumerate()
+            .map(|(writer, connection)| {
+                scope.spawn(move || write(connection, writer, bytes, answers))
+            })
+            .collect();
         wait_until("enough is answered", || {
             answers.load(Ordering::Relaxed) >= enough
         });

@@ -5,6 +5,7 @@
 mod away;
 mod clock;
 pub mod crowd;
+mod dictionaries;
 mod erasing;
 mod failover;
 mod faults;

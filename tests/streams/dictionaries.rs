@@ -220,6 +220,36 @@ fn a_dictionary_holds_nothing_that_needs_a_grant() {
 }
 
 #[test]
+fn a_dictionary_with_text_of_erased_events_is_not_offered_any_more() {
+    let server = Server::start(&[]);
+    publish_samples(&server);
+    let before = dictionary(&server);
+    assert!(before.text().contains("SHARE"));
+    let link = server.get("/client.js").header("link").unwrap().to_owned();
+    let address = link
+        .split_once('>')
+        .unwrap()
+        .0
+        .trim_start_matches('<')
+        .to_owned();
+    let erased = server.request("DELETE /topics/prices HTTP/1.1", b"");
+    assert_eq!(erased.status, 200, "{erased:?}");
+    wait_until("it is withdrawn", || {
+        server.get(&format!("/{address}")).status == 404
+    });
+    assert_eq!(server.get(CURRENT).status, 404);
+    server.publish_all(
+        "weather",
+        (0..SAMPLES).map(|n| format!("{n} degrees and a light breeze")),
+    );
+    let text = dictionary(&server).text();
+    assert!(
+        text.contains("degrees") && !text.contains("SHARE"),
+        "{text}"
+    );
+}
+
+#[test]
 fn without_compression_there_are_no_dictionaries() {
     let server = Server::start(&["--compress", "off"]);
     assert_eq!(server.get(CURRENT).status, 404);

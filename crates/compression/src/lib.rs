@@ -95,6 +95,11 @@ impl Compression {
         dictionaries.truncate(MAX_DICTIONARIES);
     }
 
+    /// Offers none any more, for instance because what they were made of is to be forgotten.
+    pub fn withdraw_dictionaries(&self) {
+        self.dictionaries.write().clear();
+    }
+
     /// The newest dictionary.
     #[must_use]
     pub fn dictionary(&self) -> Option<Dictionary> {

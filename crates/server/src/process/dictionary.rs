@@ -17,7 +17,9 @@ use sse_broadcaster::{
     broadcaster::Broadcaster,
     encoding::{Encoder as _, Sse},
     event::{Event, EventId, Selector},
-    history::{Batch, Bounds, Found, From, History, Limit, Precondition, Retain, Unavailable},
+    history::{
+        Batch, Bounds, Erasure, Found, From, History, Limit, Precondition, Retain, Unavailable,
+    },
     internal::from_unix_ms,
 };
 use sse_broadcaster_compression::{Compression, Dictionary};
@@ -27,11 +29,13 @@ use tokio::{sync::Notify, time::timeout};
 /// The key of the value, and the topic of the event that is written with it.
 const DICTIONARY: &str = "$dictionary";
 /// How often a node looks for a new dictionary.
-const INTERVAL: Duration = Duration::from_secs(10);
+const INTERVAL: Duration = Duration::from_secs(1);
 /// Shortest time between two tries to make one: pages may ask often.
 const PAUSE: Duration = Duration::from_millis(500);
 /// A dictionary stays at least so long: browsers that have it keep it for a day.
 const MIN_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+/// And at most so long: what it has of old events is forgotten then.
+const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Fewer events say too little of what is published.
 const MIN_SAMPLES: usize = 16;
 /// The newest events that a dictionary is made of.
@@ -75,10 +79,27 @@ pub(crate) struct DictionaryKeeper {
     pub(crate) authorization: Authorization,
 }
 
-/// A value of the history.
+/// The value of the history.
 struct Kept {
-    dictionary: Option<Dictionary>,
     version: Option<EventId>,
+    /// `None` as well if events were erased after it was made: it may have their text.
+    dictionary: Option<Dictionary>,
+}
+
+impl Kept {
+    /// What is there may stay.
+    fn is_younger_than(&self, age: Duration) -> bool {
+        let version = self.version.filter(|_| self.dictionary.is_some());
+        version.is_some_and(|version| {
+            let own = SystemTime::now().duration_since(from_unix_ms(version.ms()));
+            own.is_ok_and(|own| own < age)
+        })
+    }
+
+    /// There is a value, and nobody may have it.
+    fn is_outdated(&self) -> bool {
+        self.version.is_some() && self.dictionary.is_none()
+    }
 }
 
 impl DictionaryKeeper {
@@ -88,7 +109,10 @@ impl DictionaryKeeper {
         let mut examined = None;
         loop {
             let bounds = self.history.bounds();
-            if self.may_have_changed(read_at, &bounds) && self.read().await.is_ok() {
+            if self.may_have_changed(read_at, &bounds)
+                && let Ok(kept) = self.read().await
+                && (!kept.is_outdated() || self.replace(kept).await.is_ok())
+            {
                 read_at = Some((bounds.epoch, bounds.head));
             }
             // Without new events there is nothing new to learn.
@@ -103,12 +127,12 @@ impl DictionaryKeeper {
         }
     }
 
-    /// Whether a dictionary was written after this position.
+    /// Whether a dictionary was written, or events were erased, after this position.
     fn may_have_changed(&self, read_at: Option<(u64, EventId)>, bounds: &Bounds) -> bool {
         let Some((epoch, id)) = read_at else {
             return true;
         };
-        let Ok(selector) = Selector::topics(&[DICTIONARY]) else {
+        let Ok(selector) = Selector::topics(&[DICTIONARY, Erasure::TOPIC]) else {
             return false;
         };
         let chunk = (self.history.tail()).read(From::After(id), &selector, Limit::new(1, 1));
@@ -118,38 +142,68 @@ impl DictionaryKeeper {
     /// Offers the dictionary that history has.
     async fn read(&self) -> Result<Kept, Unavailable> {
         let mut retained = self.history.retained(&[DICTIONARY]).await?;
-        let value = retained.values.pop().flatten();
-        let version = value.as_ref().map(|(_, version)| *version);
-        let dictionary = value.and_then(|(bytes, _)| Dictionary::new(bytes));
-        if let Some(kept) = &dictionary
-            && self.dictionaries.compression.dictionary().as_ref() != Some(kept)
-        {
-            self.dictionaries.compression.offer(kept.clone());
+        let Some((bytes, version)) = retained.values.pop().flatten() else {
+            let (version, dictionary) = (None, None);
+            return Ok(Kept {
+                version,
+                dictionary,
+            });
+        };
+        let compression = &self.dictionaries.compression;
+        let mut dictionary = Dictionary::new(bytes);
+        if self.was_erased_after(version).await? {
+            compression.withdraw_dictionaries();
+            dictionary = None;
         }
+        if let Some(kept) = &dictionary
+            && compression.dictionary().as_ref() != Some(kept)
+        {
+            compression.offer(kept.clone());
+        }
+        let version = Some(version);
         Ok(Kept {
-            dictionary,
             version,
+            dictionary,
         })
     }
 
-    /// Writes a new dictionary if there is none, or a much better one after [`MIN_AGE`].
+    async fn was_erased_after(&self, version: EventId) -> Result<bool, Unavailable> {
+        let Ok(selector) = Selector::topics(&[Erasure::TOPIC]) else {
+            return Ok(false);
+        };
+        let selector = selector.with_private();
+        let read = (self.history).read(From::After(version), &selector, Limit::new(1, 1));
+        Ok(!read.await?.events.is_empty())
+    }
+
+    /// Writes a new dictionary if there is none, a much better one after [`MIN_AGE`], and any after [`MAX_AGE`].
     async fn renew(&self) -> Result<(), Unavailable> {
         let kept = self.read().await?;
-        let is_young = kept.version.is_some_and(|version| {
-            let age = SystemTime::now().duration_since(from_unix_ms(version.ms()));
-            age.is_ok_and(|age| age < MIN_AGE)
-        });
-        if is_young {
+        if kept.is_younger_than(MIN_AGE) {
             return Ok(());
         }
+        self.replace(kept).await
+    }
+
+    /// Writes a new one in place of this, as soon as there are enough events; if this must go, none meanwhile.
+    async fn replace(&self, kept: Kept) -> Result<(), Unavailable> {
+        let is_outdated = kept.is_outdated();
+        let current = if kept.is_younger_than(MAX_AGE) {
+            kept.dictionary
+        } else {
+            None
+        };
         let samples = self.samples().await?;
-        if samples.len() < MIN_SAMPLES {
-            return Ok(());
-        }
         // Not on this thread, which serves streams.
-        let made = tokio::task::spawn_blocking(move || make(&samples, kept.dictionary.as_ref()));
-        if let Ok(Some(dictionary)) = made.await {
-            self.write(&dictionary, kept.version).await;
+        let making = tokio::task::spawn_blocking(move || {
+            let is_enough = samples.len() >= MIN_SAMPLES;
+            is_enough
+                .then(|| make(&samples, current.as_ref()))
+                .flatten()
+        });
+        let made = making.await.ok().flatten();
+        if made.is_some() || is_outdated {
+            self.write(made.as_ref(), kept.version).await;
         }
         Ok(())
     }
@@ -165,22 +219,21 @@ impl DictionaryKeeper {
         Ok(public.map(text).collect())
     }
 
-    async fn write(&self, dictionary: &Dictionary, version: Option<EventId>) {
-        let Ok(event) = Event::builder(dictionary.name())
-            .topic(DICTIONARY)
-            .build_internal()
-        else {
+    async fn write(&self, dictionary: Option<&Dictionary>, version: Option<EventId>) {
+        let name = dictionary.map(Dictionary::name).unwrap_or_default();
+        let event = Event::builder(name).topic(DICTIONARY);
+        let Ok(event) = event.build_internal() else {
             return;
         };
-        let value: Bytes = dictionary.bytes().clone();
+        let value: Option<Bytes> = dictionary.map(|made| made.bytes().clone());
         let batch = Batch::from(event)
-            .retain(Retain::new(DICTIONARY, Some(value)))
+            .retain(Retain::new(DICTIONARY, value))
             .precondition(Precondition::new(DICTIONARY, version));
-        // On a conflict another node was faster, and otherwise there is a next time.
         if self.broadcaster.publish(batch).await.is_ok() {
-            log::debug!("a new dictionary for compressed streams: {dictionary:?}");
-            let _ = self.read().await;
+            log::debug!("the dictionary for compressed streams is now {dictionary:?}");
         }
+        // On a conflict that of another node, which was faster. On other errors there is a next time.
+        let _ = self.read().await;
     }
 }
 
