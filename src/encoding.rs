@@ -13,6 +13,8 @@ use std::{any::Any, fmt, sync::Arc};
 
 use bytes::Bytes;
 
+#[cfg(test)]
+pub(crate) use self::coding::testing::Recorder;
 pub(crate) use self::stream_encoding::StreamEncoding;
 pub use self::{
     coding::{CodingId, ContentCoding},

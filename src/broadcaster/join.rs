@@ -32,14 +32,10 @@ fn join_blocks(events: &[Found], encoding: StreamEncoding<'_>) -> Vec<u8> {
     for found in events {
         match found {
             Found::Shared(stored) => out.extend_from_slice(&encoding.event(stored)),
-            Found::Fetched(_) => match encoding.coding {
-                None => write(found, encoding, &mut out),
-                Some(coding) => {
-                    let mut text = Vec::with_capacity(found.text_bytes() + Frame::OVERHEAD_BYTES);
-                    write(found, encoding, &mut text);
-                    coding.block(&text, &mut out);
-                }
-            },
+            Found::Fetched(fetched) => {
+                let (id, time_ms) = (fetched.id(), fetched.time_ms());
+                encoding.write(id, time_ms, &fetched.fields(), &mut out);
+            }
         }
     }
     out
@@ -58,7 +54,8 @@ fn join_together(
         if is_private || text.len() + found.text_bytes() > MAX_TEXT {
             finish_block(&mut text, coding, &mut out);
         }
-        write(found, encoding, &mut text);
+        let (id, time_ms) = (found.id(), found.time_ms());
+        (encoding.encoder).event(id, time_ms, &found.fields(), &mut text);
         if is_private {
             finish_block(&mut text, coding, &mut out);
         }
@@ -74,50 +71,15 @@ fn finish_block(text: &mut Vec<u8>, coding: &dyn ContentCoding, out: &mut Vec<u8
     }
 }
 
-fn write(found: &Found, encoding: StreamEncoding<'_>, out: &mut Vec<u8>) {
-    let (id, time_ms) = (found.id(), found.time_ms());
-    encoding.encoder.event(id, time_ms, &found.fields(), out);
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
-    use bytes::Bytes;
+    use std::sync::Arc;
 
     use super::*;
     use crate::{
-        encoding::{CodingId, Sse},
+        encoding::{Recorder, Sse},
         event::{Event, EventId, Stored},
     };
-
-    /// Keeps the texts that it is to compress, and writes them in brackets.
-    #[derive(Debug)]
-    struct Recorder(CodingId, Mutex<Vec<String>>);
-
-    impl ContentCoding for Recorder {
-        fn id(&self) -> CodingId {
-            self.0
-        }
-
-        fn name(&self) -> &'static str {
-            "recorded"
-        }
-
-        fn opening(&self) -> Bytes {
-            Bytes::new()
-        }
-
-        fn block(&self, text: &[u8], out: &mut Vec<u8>) {
-            let text = String::from_utf8_lossy(text).into_owned();
-            out.extend_from_slice(format!("[{text}]").as_bytes());
-            self.1.lock().unwrap().push(text);
-        }
-    }
-
-    fn recorder() -> Recorder {
-        Recorder(CodingId::unique(), Mutex::default())
-    }
 
     fn events(private: &[u64], count: u64) -> Vec<Found> {
         let event = |n| {
@@ -150,24 +112,24 @@ mod tests {
             is_public,
         };
         join(events, encoding, is_past);
-        let texts = std::mem::take(&mut *coding.1.lock().unwrap());
+        let texts = coding.take_texts();
         let numbers = |text: &String| text.matches("data: e").count().to_string();
         texts.iter().map(numbers).collect()
     }
 
     #[test]
     fn an_event_is_compressed_once_for_all_who_are_due_it_live() {
-        let (coding, events) = (recorder(), events(&[], 3));
+        let (coding, events) = (Recorder::default(), events(&[], 3));
         assert_eq!(blocks(&coding, &events, false), ["1", "1", "1"]);
         assert_eq!(blocks(&coding, &events[1..], false), [""; 0]);
-        assert_eq!(blocks(&recorder(), &events[2..], false), ["1"]);
+        assert_eq!(blocks(&Recorder::default(), &events[2..], false), ["1"]);
     }
 
     #[test]
     fn many_events_are_compressed_together_and_private_ones_each_by_itself() {
         let events = events(&[4, 5], 9);
         for is_past in [false, true] {
-            let blocks = blocks(&recorder(), &events, is_past);
+            let blocks = blocks(&Recorder::default(), &events, is_past);
             assert_eq!(blocks, ["3", "1", "1", "4"], "{is_past}");
         }
     }
@@ -176,7 +138,10 @@ mod tests {
     fn events_of_a_stream_that_needs_a_grant_are_each_compressed_alone() {
         let events = events(&[], 9);
         for is_past in [false, true] {
-            assert_eq!(blocks_of(&recorder(), &events, is_past, false), ["1"; 9]);
+            assert_eq!(
+                blocks_of(&Recorder::default(), &events, is_past, false),
+                ["1"; 9]
+            );
         }
     }
 
@@ -188,6 +153,6 @@ mod tests {
             Found::Shared(Arc::new(Stored::new(EventId::new(n, 0), n, event)))
         };
         let events: Vec<_> = (1..=5).map(event).collect();
-        assert_eq!(blocks(&recorder(), &events, true), ["2", "2", "1"]);
+        assert_eq!(blocks(&Recorder::default(), &events, true), ["2", "2", "1"]);
     }
 }

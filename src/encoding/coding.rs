@@ -13,7 +13,7 @@ use bytes::Bytes;
 /// Concatenated, the [opening](Self::opening) and any blocks decode to the texts of the blocks, each of them as soon
 /// as its last byte has arrived.
 pub trait ContentCoding: fmt::Debug + Send + Sync {
-    /// By what blocks of this coding are told from those of others, a [`CodingId::unique`].
+    /// Identifies the coding: an id from [`CodingId::unique`], the same in each call.
     fn id(&self) -> CodingId;
 
     /// The value of `Content-Encoding`, for example `gzip`.
@@ -49,5 +49,54 @@ impl CodingId {
     /// Not 0, which stands for text.
     pub(crate) fn get(self) -> u32 {
         self.0
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use parking_lot::Mutex;
+
+    use super::*;
+
+    /// Keeps the texts that it is to compress, and writes them in brackets.
+    #[derive(Debug)]
+    pub(crate) struct Recorder {
+        id: CodingId,
+        texts: Mutex<Vec<String>>,
+    }
+
+    impl Default for Recorder {
+        fn default() -> Self {
+            Self {
+                id: CodingId::unique(),
+                texts: Mutex::default(),
+            }
+        }
+    }
+
+    impl Recorder {
+        pub(crate) fn take_texts(&self) -> Vec<String> {
+            std::mem::take(&mut *self.texts.lock())
+        }
+    }
+
+    impl ContentCoding for Recorder {
+        fn id(&self) -> CodingId {
+            self.id
+        }
+
+        fn name(&self) -> &'static str {
+            "recorded"
+        }
+
+        fn opening(&self) -> Bytes {
+            Bytes::new()
+        }
+
+        fn block(&self, text: &[u8], out: &mut Vec<u8>) {
+            let text = String::from_utf8_lossy(text).into_owned();
+            out.extend_from_slice(format!("[{text}]").as_bytes());
+            self.texts.lock().push(text);
+        }
     }
 }

@@ -7,7 +7,7 @@ use memchr::memmem;
 
 use super::{ContentCoding, Encoder};
 use crate::{
-    event::{EncodingKey, Stored},
+    event::{EncodingKey, EventId, Fields, Stored},
     sse::{Frame, Notice},
 };
 
@@ -40,17 +40,29 @@ impl<'a> StreamEncoding<'a> {
     /// The event: encoded at the first call, and shared by later ones.
     pub(crate) fn event(self, stored: &Arc<Stored>) -> Bytes {
         stored.encoded(self.key(), || {
+            let mut out = Vec::new();
             let fields = stored.event().fields();
-            let mut text = Vec::with_capacity(Frame::OVERHEAD_BYTES + fields.data.len());
-            (self.encoder).event(stored.id(), stored.time_ms(), &fields, &mut text);
-            let mut out = match self.coding {
-                None => text,
-                Some(coding) => compress(coding, &text),
-            };
+            self.write(stored.id(), stored.time_ms(), &fields, &mut out);
             // It may be kept for long.
             out.shrink_to_fit();
             out.into()
         })
+    }
+
+    /// Appends an event, which is compressed by itself.
+    pub(crate) fn write(self, id: EventId, time_ms: u64, fields: &Fields<'_>, out: &mut Vec<u8>) {
+        let room = Frame::OVERHEAD_BYTES + fields.data.len();
+        match self.coding {
+            None => {
+                out.reserve(room);
+                self.encoder.event(id, time_ms, fields, out);
+            }
+            Some(coding) => {
+                let mut text = Vec::with_capacity(room);
+                self.encoder.event(id, time_ms, fields, &mut text);
+                coding.block(&text, out);
+            }
+        }
     }
 
     /// A notice; empty where clients have no use for it.
@@ -80,42 +92,14 @@ impl<'a> StreamEncoding<'a> {
     }
 }
 
-fn compress(coding: &dyn ContentCoding, text: &[u8]) -> Vec<u8> {
-    let mut block = Vec::with_capacity(text.len() / 2);
-    coding.block(text, &mut block);
-    block
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::encoding::{CodingId, Sse};
-
-    /// Writes each text in brackets.
-    #[derive(Debug)]
-    struct Bracketed(CodingId);
-
-    impl ContentCoding for Bracketed {
-        fn id(&self) -> CodingId {
-            self.0
-        }
-
-        fn name(&self) -> &'static str {
-            "bracketed"
-        }
-
-        fn opening(&self) -> Bytes {
-            Bytes::new()
-        }
-
-        fn block(&self, text: &[u8], out: &mut Vec<u8>) {
-            out.extend_from_slice(&[b"[", text, b"]"].concat());
-        }
-    }
+    use crate::encoding::{Recorder, Sse};
 
     #[test]
     fn each_document_of_a_state_is_compressed_by_itself() {
-        let coding = Bracketed(CodingId::unique());
+        let coding = Recorder::default();
         let encoding = StreamEncoding {
             coding: Some(&coding),
             ..StreamEncoding::plain(&Sse)

@@ -34,6 +34,14 @@ fn dictionary(server: &Server) -> Response {
     server.get(CURRENT)
 }
 
+/// The lasting address of a dictionary, as pages and scripts announce it.
+fn announced(server: &Server) -> String {
+    let script = server.get("/client.js");
+    let link = script.header("link").expect("an announcement");
+    let (address, _) = link.split_once('>').expect("an address");
+    format!("/{}", address.trim_start_matches('<'))
+}
+
 /// Decodes what arrives.
 struct Dcz {
     socket: std::net::TcpStream,
@@ -59,7 +67,7 @@ impl Dcz {
     }
 
     fn until(&mut self, is_there: impl Fn(&[u8], &Self) -> bool) {
-        let mut part = [0; 4096];
+        let mut part = vec![0; 64 << 10];
         while !is_there(&self.received, self) {
             let read = self.socket.read(&mut part).unwrap();
             assert_ne!(read, 0, "the stream ended");
@@ -93,7 +101,7 @@ impl Dcz {
 
 #[test]
 fn a_short_event_takes_a_third_of_its_bytes_with_a_dictionary() {
-    let server = Server::start(&[]);
+    let server = Server::start(&["--max-event-bytes", "2MiB"]);
     publish_samples(&server);
     let dictionary = dictionary(&server);
     assert_eq!(
@@ -123,13 +131,8 @@ fn a_short_event_takes_a_third_of_its_bytes_with_a_dictionary() {
     // Longer than a frame, and nothing that a dictionary knows.
     let noise: String = (0..1_500_000).map(|_| fastrand::alphanumeric()).collect();
     for data in ["x".to_owned(), noise] {
-        let response = server.post("/events?topic=prices", "text/plain", &data);
-        if response.status == 200 {
-            stream.text_until(&format!(
-                "data: {data}\nid: {}",
-                response.json()["id"].as_str().unwrap()
-            ));
-        }
+        let id = server.publish("prices", &data);
+        stream.text_until(&format!("data: {data}\nid: {id}\n\n"));
     }
 }
 
@@ -152,14 +155,8 @@ fn a_dictionary_has_a_lasting_address_and_survives_a_crash() {
     assert_eq!(server.get(CURRENT).status, 404);
     publish_samples(&server);
     let before = dictionary(&server);
-    let link = server.get("/client.js").header("link").unwrap().to_owned();
-    let address = link
-        .split_once('>')
-        .unwrap()
-        .0
-        .trim_start_matches('<')
-        .to_owned();
-    let lasting = server.get(&format!("/{address}"));
+    let address = announced(&server);
+    let lasting = server.get(&address);
     assert_eq!(lasting.body, before.body);
     assert!(
         lasting
@@ -167,7 +164,7 @@ fn a_dictionary_has_a_lasting_address_and_survives_a_crash() {
             .unwrap()
             .contains("immutable")
     );
-    let of_signals = server.get(&format!("/{address}?for=signals"));
+    let of_signals = server.get(&format!("{address}?for=signals"));
     assert_eq!(
         of_signals.header("use-as-dictionary"),
         Some("match=\"/signals*\"")
@@ -225,18 +222,10 @@ fn a_dictionary_with_text_of_erased_events_is_not_offered_any_more() {
     publish_samples(&server);
     let before = dictionary(&server);
     assert!(before.text().contains("SHARE"));
-    let link = server.get("/client.js").header("link").unwrap().to_owned();
-    let address = link
-        .split_once('>')
-        .unwrap()
-        .0
-        .trim_start_matches('<')
-        .to_owned();
+    let address = announced(&server);
     let erased = server.request("DELETE /topics/prices HTTP/1.1", b"");
     assert_eq!(erased.status, 200, "{erased:?}");
-    wait_until("it is withdrawn", || {
-        server.get(&format!("/{address}")).status == 404
-    });
+    wait_until("it is withdrawn", || server.get(&address).status == 404);
     assert_eq!(server.get(CURRENT).status, 404);
     server.publish_all(
         "weather",

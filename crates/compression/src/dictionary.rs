@@ -23,7 +23,7 @@ const COMMON: &str = "event: datastar-patch-elements\ndata: selector #\ndata: mo
     data: {\"name\":\"\",\"patch\":[{\"op\":\"remove\",\"path\":\"/\"},{\"op\":\"add\",\"path\":\"/\
     {\"op\":\"replace\",\"path\":\"/\",\"value\":\"\"}]}\nid: ";
 
-/// Text that frames refer to. It is public: whoever asks for it gets it.
+/// Text that compressed frames refer to. Anyone may read it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Dictionary {
     bytes: Bytes,

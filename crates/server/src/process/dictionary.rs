@@ -1,8 +1,8 @@
 //! The dictionary of compressed streams: made of recent public events, and kept in history, so that all nodes have the
 //! same.
 //!
-//! It is a retained value. A node whose pages ask for one and that finds none, or one that has become much worse than a new one would be, writes a
-//! new one on condition that it is still the one that was read.
+//! It is a retained value. If a page asks for a dictionary, and there is none or a new one would be much better, the node
+//! writes a new one, on condition that the value is still the one that it has read.
 
 use std::{
     sync::{
@@ -80,6 +80,7 @@ pub(crate) struct DictionaryKeeper {
 }
 
 /// The value of the history.
+#[derive(Default)]
 struct Kept {
     version: Option<EventId>,
     /// `None` as well if events were erased after it was made: it may have their text.
@@ -143,11 +144,7 @@ impl DictionaryKeeper {
     async fn read(&self) -> Result<Kept, Unavailable> {
         let mut retained = self.history.retained(&[DICTIONARY]).await?;
         let Some((bytes, version)) = retained.values.pop().flatten() else {
-            let (version, dictionary) = (None, None);
-            return Ok(Kept {
-                version,
-                dictionary,
-            });
+            return Ok(Kept::default());
         };
         let compression = &self.dictionaries.compression;
         let mut dictionary = Dictionary::new(bytes);
