@@ -88,6 +88,14 @@ pub struct FileAccess {
 }
 
 impl FileAccess {
+    /// Who may read the file at this path.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn at(path: &Path) -> io::Result<Self> {
+        Ok(Self::of(&path.metadata()?))
+    }
+
     fn of(metadata: &Metadata) -> Self {
         let is_own = metadata.uid() == rustix::process::geteuid().as_raw();
         let group = metadata.gid();

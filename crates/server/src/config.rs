@@ -14,6 +14,7 @@ mod presence;
 mod secret_files;
 mod setting;
 pub(crate) mod similar;
+mod tls;
 mod tokens;
 mod topic_patterns;
 mod topic_rules;
@@ -36,6 +37,7 @@ pub use mercure::MercureConfig;
 pub use presence::PresenceConfig;
 pub(crate) use setting::{Kind, Setting};
 pub(crate) use sse_broadcaster_cli::{BadSetting, Secret};
+pub use tls::TlsConfig;
 pub use tokens::TokenConfig;
 pub(crate) use tokens::{KeyLocation, TrustedIssuer};
 pub(crate) use topic_patterns::topic_json;
@@ -104,6 +106,9 @@ pub struct Config {
         default_value = "auto"
     )]
     pub compress: CompressSetting,
+
+    #[command(flatten)]
+    pub tls: TlsConfig,
 
     #[command(flatten)]
     pub history: HistoryConfig,

@@ -3,6 +3,7 @@
 //! ```text
 //! http/listen/       binds addresses and Unix sockets, and accepts
 //! http/workers.rs    the worker threads; workers/port.rs is one listener on a worker
+//! http/tls.rs        encrypts connections before they are routed
 //! http/router.rs     reads the first bytes: a stream goes to direct/, a publisher to publishing/, everything else to
 //!                    dispatcher/
 //! http/direct/       streams on sockets of the worker's own, in one loop
@@ -20,5 +21,6 @@ pub(crate) mod listen;
 mod publishing;
 mod router;
 pub(crate) mod routes;
+pub(crate) mod tls;
 pub(crate) mod workers;
 mod ws;

@@ -25,6 +25,7 @@
 mod admission;
 mod authorization;
 mod broadcaster_options;
+mod certificates;
 pub(crate) mod check;
 pub(crate) mod dictionary;
 pub(crate) mod error;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! connection/accepted.rs     an accepted connection, before it is known which kind it becomes
+//! connection/client_socket.rs  its socket, with its encryption; async_socket.rs: for tasks of the runtime
 //! connection/settings.rs     timeouts and buffers
 //! connection/limits.rs       how many connections there may be, by the limit of open files
 //! connection/capacity.rs     how many there are; the one that has been idle longest makes room
@@ -14,7 +15,9 @@
 //! ```
 
 pub(crate) mod accepted;
+pub(crate) mod async_socket;
 pub(crate) mod capacity;
+pub(crate) mod client_socket;
 pub(crate) mod cut;
 pub(crate) mod discarded;
 pub(crate) mod limits;

@@ -33,10 +33,8 @@ use futures_util::{
     future::{FutureExt as _, poll_fn, ready as at_once},
     stream,
 };
-use rustix::net::{RecvFlags, recv};
 use tokio::{
     io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf},
-    net::TcpStream,
     task::yield_now,
     time::{Sleep, sleep, timeout},
 };
@@ -45,6 +43,7 @@ use self::request::{Publish, Received, take};
 use super::{
     connection::{
         accepted::Accepted,
+        async_socket::AsyncSocket,
         capacity::{Counted, Listed},
         settings::Settings,
     },
@@ -72,7 +71,7 @@ pub(super) struct Publishing {
 
 /// A connection that is served here.
 struct Connection {
-    io: TcpStream,
+    io: AsyncSocket,
     peer: Option<SocketAddr>,
     received: BytesMut,
     /// Set while it is idle.
@@ -113,7 +112,7 @@ impl Publishing {
         accepted: Accepted,
         serve_http: impl FnOnce(Accepted),
     ) {
-        let Ok(io) = TcpStream::from_std(accepted.socket) else {
+        let Ok(io) = AsyncSocket::from_socket(accepted.socket) else {
             return;
         };
         let mut connection = Connection {
@@ -128,7 +127,7 @@ impl Publishing {
             // An error of the socket is its client's.
             Ok(End::Closed) | Err(_) => return,
         }
-        if let Ok(socket) = connection.io.into_std() {
+        if let Ok(socket) = connection.io.into_socket() {
             serve_http(Accepted {
                 socket,
                 received: connection.received.into(),
@@ -200,7 +199,7 @@ impl Publishing {
         response::encode(response, self.keep_alive_header.as_bytes(), out)
     }
 
-    async fn write(&self, io: &mut TcpStream, bytes: &[u8]) -> io::Result<()> {
+    async fn write(&self, io: &mut AsyncSocket, bytes: &[u8]) -> io::Result<()> {
         let written = match io.try_write(bytes) {
             Ok(written) if written == bytes.len() => return Ok(()),
             Ok(written) => written,
@@ -250,9 +249,10 @@ impl Publishing {
 
 impl Connection {
     /// With unread bytes the close would be a reset, which overtakes the response.
-    fn discard(&self) {
+    fn discard(&mut self) {
+        self.io.announce_end();
         let mut space = [0; READ_BYTES];
-        let read = || recv(&self.io, &mut space, RecvFlags::DONTWAIT).map_or(0, |(read, _)| read);
+        let read = || self.io.try_read(&mut space).unwrap_or(0);
         let parts = std::iter::repeat_with(read).take_while(|read| *read > 0);
         parts.take(MAX_DISCARDED_PARTS).for_each(drop);
     }

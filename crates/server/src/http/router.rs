@@ -9,13 +9,16 @@ use std::{
 
 use actix_http::Protocol;
 use actix_service::Service;
-use rustix::net::{RecvFlags, recv};
 
 use super::{
-    connection::{accepted::Accepted, settings::Settings, socket},
+    connection::{
+        accepted::Accepted, async_socket::AsyncSocket, capacity::Counted,
+        client_socket::ClientSocket, settings::Settings, socket,
+    },
     direct::{Direct, WorkerContext},
     dispatcher::Connection,
     publishing::{Publishing, may_publish},
+    tls::Encryption,
 };
 
 /// How much of a connection is read before it is routed.
@@ -26,8 +29,14 @@ pub(crate) type HttpConnection = (Connection, Protocol, Option<SocketAddr>);
 
 /// Routes the accepted connections of one worker and listener.
 pub(crate) struct ConnectionRouter<S> {
-    requests: Rc<Requests<S>>,
+    paths: Rc<Paths<S>>,
     settings: Settings,
+    encryption: Option<Rc<Encryption>>,
+}
+
+/// Who serves a connection, by its first request.
+struct Paths<S> {
+    requests: Rc<Requests<S>>,
     direct: Option<Rc<Direct>>,
 }
 
@@ -39,11 +48,13 @@ struct Requests<S> {
 }
 
 impl<S: Service<HttpConnection, Response = ()> + 'static> ConnectionRouter<S> {
-    /// With a `context`, starts a loop that serves the streams, and serves publishers beside actix.
+    /// With a `context`, starts a loop that serves the streams, and serves publishers beside actix. With `encryption`, all
+    /// connections are encrypted.
     pub(crate) fn open(
         http: S,
         settings: Settings,
         context: Option<WorkerContext>,
+        encryption: Option<Encryption>,
     ) -> io::Result<Self> {
         let publishing = context.as_ref().and_then(Publishing::of);
         let requests = Rc::new(Requests {
@@ -55,10 +66,11 @@ impl<S: Service<HttpConnection, Response = ()> + 'static> ConnectionRouter<S> {
             let requests = Rc::clone(&requests);
             Direct::start(context, move |accepted| requests.serve(accepted))
         });
+        let direct = direct.transpose()?;
         Ok(Self {
-            requests,
+            paths: Rc::new(Paths { requests, direct }),
             settings,
-            direct: direct.transpose()?,
+            encryption: encryption.map(Rc::new),
         })
     }
 
@@ -73,6 +85,22 @@ impl<S: Service<HttpConnection, Response = ()> + 'static> ConnectionRouter<S> {
             ..
         } = self.settings;
         socket::configure_accepted(&socket, socket_buffer_bytes, stall_timeout);
+        match &self.encryption {
+            None => (self.paths).serve(ClientSocket::new(socket, None), peer, counted),
+            Some(encryption) => {
+                let (encryption, paths) = (Rc::clone(encryption), Rc::clone(&self.paths));
+                actix_web::rt::spawn(async move {
+                    if let Some(socket) = encryption.accept(socket).await {
+                        paths.serve(socket, peer, counted);
+                    }
+                });
+            }
+        }
+    }
+}
+
+impl<S: Service<HttpConnection, Response = ()> + 'static> Paths<S> {
+    fn serve(&self, socket: ClientSocket, peer: Option<SocketAddr>, counted: Counted) {
         let mut accepted = Accepted {
             socket,
             received: Vec::new(),
@@ -80,7 +108,7 @@ impl<S: Service<HttpConnection, Response = ()> + 'static> ConnectionRouter<S> {
             counted,
         };
         if let Some(direct) = &self.direct {
-            match read_first(&accepted.socket) {
+            match read_first(&mut accepted.socket) {
                 Some(received) => accepted.received = received,
                 None => return,
             }
@@ -108,7 +136,7 @@ impl<S: Service<HttpConnection, Response = ()> + 'static> Requests<S> {
 
     fn serve_http(&self, accepted: Accepted) {
         // A connection that the runtime cannot poll is closed; its client reconnects.
-        if let Ok(io) = tokio::net::TcpStream::from_std(accepted.socket) {
+        if let Ok(io) = AsyncSocket::from_socket(accepted.socket) {
             let received = accepted.received.into();
             let connection = Connection::new(io, received, &self.settings, accepted.counted);
             let connection = (connection, Protocol::Http1, accepted.peer);
@@ -120,12 +148,13 @@ impl<S: Service<HttpConnection, Response = ()> + 'static> Requests<S> {
 }
 
 /// The bytes that have arrived already; `None` if the client has disconnected.
-fn read_first(socket: &TcpStream) -> Option<Vec<u8>> {
+fn read_first(socket: &mut ClientSocket) -> Option<Vec<u8>> {
     let mut space = [0; FIRST_READ_BYTES];
-    match recv(socket, &mut space, RecvFlags::DONTWAIT) {
-        Ok((0, _)) => None,
-        Ok((read, _)) => Some(space[..read].to_vec()),
-        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Some(Vec::new()),
+    match socket.read(&mut space) {
+        Ok(0) => None,
+        Ok(read) => Some(space[..read].to_vec()),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Some(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Some(Vec::new()),
         Err(_) => None,
     }
 }

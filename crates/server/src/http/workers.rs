@@ -22,6 +22,7 @@ use crate::{
         connection::limits::Connections,
         listen::{Listeners, UnixSocket},
         routes::status::Status,
+        tls::Tls,
     },
 };
 use sse_broadcaster_actix::AppState;
@@ -49,8 +50,10 @@ impl Workers {
         connections: Connections,
         (state, hub): (&AppState, Option<Arc<Hub>>),
         status: &Arc<Status>,
+        tls: Option<&Tls>,
     ) -> io::Result<Self> {
-        let (ports, sockets) = port::open(listeners, config, connections, (state, hub), status)?;
+        let served = (state, hub);
+        let (ports, sockets) = port::open(listeners, config, connections, served, status, tls)?;
         let (stop, stopped) = watch::channel(false);
         let (mut threads, mut starting) = (Vec::new(), Vec::new());
         let mut pulses = Pulses::default();

@@ -3,8 +3,8 @@
 use sse_broadcaster::{Broadcaster, Memory};
 
 use super::{
-    admission::Admission, broadcaster_options::options, error::ServeError, history, logging,
-    presence,
+    admission::Admission, broadcaster_options::options, certificates, error::ServeError, history,
+    logging, presence,
 };
 use crate::{
     config::{Config, LogLocation},
@@ -24,6 +24,7 @@ pub(crate) fn check(config: &mut Config) -> Result<(), ServeError> {
     addresses.extend(admin);
     actix_web::rt::System::new().block_on(async {
         Admission::read(config, &addresses)?;
+        certificates::open(&config.tls)?;
         match config.history.location()? {
             LogLocation::Redis(url) => drop(history::connect_to_redis(config, url)?),
             LogLocation::Postgres(url) => drop(history::connect_to_postgres(config, url)?),

@@ -146,7 +146,7 @@ pub(crate) struct WatchedFile {
 
 /// The state of a file, which changes when it is written or replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum FileState {
+pub(crate) enum FileState {
     Missing(io::ErrorKind),
     /// Not a regular file: a pipe, for example, cannot be read twice.
     NotRegular,
@@ -159,7 +159,7 @@ enum FileState {
 }
 
 impl FileState {
-    fn of(path: &Path) -> Self {
+    pub(crate) fn of(path: &Path) -> Self {
         match fs::metadata(path) {
             Err(error) => Self::Missing(error.kind()),
             Ok(file) if !file.is_file() => Self::NotRegular,

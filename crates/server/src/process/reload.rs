@@ -13,6 +13,7 @@ use super::{
     admission::{self, AdmissionFiles, AdmissionKeys},
     authorization,
     broadcaster_options::max_subscribers,
+    certificates::CertificateFiles,
     key_file::POLL_INTERVAL,
     logging,
     signals::Hangups,
@@ -39,6 +40,7 @@ pub(crate) struct Running {
     pub(crate) hub: Option<Arc<Hub>>,
     pub(crate) keys: AdmissionKeys,
     pub(crate) files: AdmissionFiles,
+    pub(crate) certificates: Option<CertificateFiles>,
     pub(crate) notifier: Notifier,
 }
 
@@ -112,7 +114,7 @@ pub(crate) async fn follow(mut running: Running, mut hangups: Hangups) {
     loop {
         let is_requested = tokio::select! {
             () = hangups.requested() => true,
-            _ = polls.tick(), if !running.files.is_empty() => false,
+            _ = polls.tick(), if running.has_files() => false,
         };
         // Not on this thread: a file may be on a disk that hangs.
         let updated = tokio::task::spawn_blocking(move || {
@@ -121,7 +123,7 @@ pub(crate) async fn follow(mut running: Running, mut hangups: Hangups) {
                 running.reload();
                 running.notifier.ready();
             } else {
-                running.files.update(false);
+                running.update_files(false);
             }
             running
         });
@@ -135,7 +137,7 @@ pub(crate) async fn follow(mut running: Running, mut hangups: Hangups) {
 impl Running {
     fn reload(&mut self) {
         log::info!("received SIGHUP");
-        if self.files.is_empty() && self.config.lock().file.is_none() {
+        if !self.has_files() && self.config.lock().file.is_none() {
             log::info!("there is no configuration file and no key file to read again");
             return;
         }
@@ -143,7 +145,19 @@ impl Running {
             Ok(config) => self.apply(config),
             Err(why) => log::error!("the settings stay as they were: {why}"),
         }
-        self.files.update(true);
+        self.update_files(true);
+    }
+
+    fn has_files(&self) -> bool {
+        !self.files.is_empty() || self.certificates.is_some()
+    }
+
+    /// Reads the files again that have changed, or all if that was requested.
+    fn update_files(&mut self, is_requested: bool) {
+        self.files.update(is_requested);
+        if let Some(certificates) = &mut self.certificates {
+            certificates.update(is_requested);
+        }
     }
 
     fn apply(&mut self, mut new: Config) {

@@ -14,6 +14,7 @@ use rustix::fs::Mode;
 use super::{
     admission::Admission,
     broadcaster_options::options,
+    certificates,
     dictionary::{Dictionaries, DictionaryKeeper},
     error::ServeError,
     history, logging,
@@ -93,6 +94,9 @@ async fn run(
     report_unreachable(config, max_connections);
     let addresses = listeners.addresses();
     let (admission, files) = Admission::read(config, &addresses)?;
+    let (tls, certificates) = certificates::open(&config.tls)?
+        .map(|opened| (opened.tls, opened.files))
+        .unzip();
     let traces = Traces::start(config)?;
     let opening = notifier.opening(OPEN_WITHIN);
     let opened = history::open(config).await?;
@@ -151,6 +155,7 @@ async fn run(
         hub: hub.clone(),
         keys: admission.keys,
         files,
+        certificates,
         notifier: notifier.clone(),
     };
     let workers = Workers::start(
@@ -159,6 +164,7 @@ async fn run(
         connections,
         (&state, admission.hub),
         &status,
+        tls.as_ref(),
     )
     .await
     .map_err(ServeError::Run)?;
@@ -334,7 +340,12 @@ fn announcement(
     config: &Config,
 ) -> String {
     let addresses = listeners.addresses().into_iter();
-    let addresses = addresses.map(|address| format!("http://{address}"));
+    let scheme = if config.tls.is_enabled() {
+        "https"
+    } else {
+        "http"
+    };
+    let addresses = addresses.map(|address| format!("{scheme}://{address}"));
     let paths = listeners.paths().into_iter();
     let paths = paths.map(|path| format!("unix:{}", path.display()));
     let addresses: Vec<_> = addresses.chain(paths).collect();

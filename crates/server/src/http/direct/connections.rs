@@ -4,7 +4,7 @@
 mod batch;
 
 use std::{
-    io::{self, Read as _},
+    io,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -116,7 +116,11 @@ impl Connections {
         // A socket that cannot be polled is closed; its client reconnects.
         if self.sockets.add(&accepted.socket, slot).is_ok() {
             self.all.insert(Connection::Moved);
+            let is_more_there = accepted.socket.has_received();
             self.begin_at(slot, accepted, granted);
+            if is_more_there {
+                self.discard(slot);
+            }
         }
     }
 
@@ -163,7 +167,7 @@ impl Connections {
             else {
                 return;
             };
-            let new = match (&awaiting.accepted.socket).read(&mut space) {
+            let new = match awaiting.accepted.socket.read(&mut space) {
                 Ok(0) => return self.close(slot),
                 Ok(new) => new,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -176,8 +180,9 @@ impl Connections {
                 FirstRequest::Other => return self.hand_to_http(slot),
                 FirstRequest::Stream(granted) => {
                     if let Some(accepted) = self.take_awaiting(slot) {
+                        let is_more_there = new == READ_BYTES || accepted.socket.has_received();
                         self.begin_at(slot, accepted, *granted);
-                        if is_closed || new == READ_BYTES {
+                        if is_closed || is_more_there {
                             // The bytes that have arrived already cause no further readiness event.
                             self.discard(slot);
                         }

@@ -1,12 +1,11 @@
 //! Writes to a socket: bytes are framed as a chunk if the response is chunked, and the rest is kept if the
 //! socket is full.
 
-use std::{
-    io::{self, IoSlice, Write as _},
-    net::TcpStream,
-};
+use std::io::{self, IoSlice, Write as _};
 
 use bytes::Bytes;
+
+use crate::http::connection::client_socket::ClientSocket;
 
 /// Chunks up to this size are assembled in the worker's buffer; beyond it, copying costs more than it saves.
 const MAX_COPIED: usize = 16 << 10;
@@ -41,7 +40,7 @@ impl Outgoing {
     /// After a first write with this result, which began with the frame. Returns what is left if the socket is full.
     pub(super) fn go_on(
         mut self,
-        socket: &TcpStream,
+        socket: &mut ClientSocket,
         written: io::Result<usize>,
     ) -> io::Result<Option<Self>> {
         match written {
@@ -60,7 +59,7 @@ impl Outgoing {
     }
 
     /// Writes on. True when everything has been written, false when the socket is full.
-    pub(super) fn write(&mut self, socket: &TcpStream) -> io::Result<bool> {
+    pub(super) fn write(&mut self, socket: &mut ClientSocket) -> io::Result<bool> {
         let mut line = [0; MAX_SIZE_LINE];
         let (line, end) = if self.chunked {
             (size_line(self.bytes.len(), &mut line), CRLF)
@@ -85,7 +84,7 @@ impl Outgoing {
 }
 
 /// Writes a single slice without a vector, which costs the kernel more.
-fn write_some(mut socket: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+fn write_some(socket: &mut ClientSocket, slices: &[IoSlice<'_>]) -> io::Result<usize> {
     match slices {
         [only, rest @ ..] if rest.iter().all(|slice| slice.is_empty()) => socket.write(only),
         _ => socket.write_vectored(slices),
@@ -105,7 +104,7 @@ impl Framer {
     /// Writes bytes to a stream. Returns the rest if the socket is full.
     pub(super) fn write(
         &mut self,
-        socket: &TcpStream,
+        socket: &mut ClientSocket,
         bytes: Bytes,
         chunked: bool,
     ) -> io::Result<Option<Outgoing>> {
@@ -114,7 +113,7 @@ impl Framer {
             return outgoing.go_on(socket, Ok(0));
         }
         self.frame(&outgoing.bytes);
-        match (&mut &*socket).write(&self.chunk) {
+        match socket.write(&self.chunk) {
             Ok(written) if written == self.chunk.len() => Ok(None),
             written => outgoing.go_on(socket, written),
         }

@@ -3,7 +3,6 @@
 
 use std::{
     io,
-    net::TcpStream,
     os::fd::AsRawFd as _,
     task::{Context, Poll, ready},
     time::Duration,
@@ -13,7 +12,7 @@ use mio::{Events, Interest, Token, unix::SourceFd};
 use tokio::io::unix::AsyncFd;
 
 use super::inbox::Slot;
-use crate::http::connection::socket;
+use crate::http::connection::{client_socket::ClientSocket, socket};
 
 /// Most readiness events of one poll.
 const MAX_EVENTS: usize = 256;
@@ -42,7 +41,7 @@ impl Sockets {
     }
 
     /// Polls a socket for bytes to read, until it is closed.
-    pub(super) fn add(&self, socket: &TcpStream, slot: Slot) -> io::Result<()> {
+    pub(super) fn add(&self, socket: &ClientSocket, slot: Slot) -> io::Result<()> {
         let registry = self.poll.get_ref().registry();
         let token = Token(slot as usize);
         registry.register(
@@ -53,14 +52,14 @@ impl Sockets {
     }
 
     /// Polls a socket for room to write as well.
-    pub(super) fn watch_room(&self, socket: &TcpStream, slot: Slot) -> io::Result<()> {
+    pub(super) fn watch_room(&self, socket: &ClientSocket, slot: Slot) -> io::Result<()> {
         let registry = self.poll.get_ref().registry();
         let token = Token(slot as usize);
         let both = Interest::READABLE | Interest::WRITABLE;
         registry.reregister(&mut SourceFd(&socket.as_raw_fd()), token, both)
     }
 
-    pub(super) fn remove(&self, socket: &TcpStream) {
+    pub(super) fn remove(&self, socket: &ClientSocket) {
         let registry = self.poll.get_ref().registry();
         // The socket goes to another poll, or is closed.
         let _ = registry.deregister(&mut SourceFd(&socket.as_raw_fd()));

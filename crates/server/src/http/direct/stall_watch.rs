@@ -1,9 +1,10 @@
 //! Whether the peer of a stream acknowledges what was written. This is checked only while something may not be
 //! acknowledged.
 
-use std::{net::TcpStream, time::Duration};
+use std::time::Duration;
 
 use crate::http::connection::{
+    client_socket::ClientSocket,
     socket,
     stall::{Stall, UncheckedBytes},
 };
@@ -21,7 +22,7 @@ impl StallWatch {
     }
 
     /// Counts bytes of a write that the kernel took whole.
-    pub(super) fn add_written(&mut self, socket: &TcpStream, bytes: usize) {
+    pub(super) fn add_written(&mut self, socket: &ClientSocket, bytes: usize) {
         if let Some(stall) = &mut self.stall {
             stall.has_written(bytes);
         } else if self.unchecked.add(bytes) {
@@ -33,7 +34,7 @@ impl StallWatch {
     }
 
     /// Counts bytes of a write of which the kernel took a part only: something is not acknowledged.
-    pub(super) fn add_partly_written(&mut self, socket: &TcpStream, bytes: usize) {
+    pub(super) fn add_partly_written(&mut self, socket: &ClientSocket, bytes: usize) {
         match &mut self.stall {
             Some(stall) => stall.has_written(bytes),
             None => self.begin(socket, socket::unacknowledged(socket)),
@@ -41,13 +42,13 @@ impl StallWatch {
     }
 
     /// From now on the peer's progress is checked here, and not by the kernel.
-    fn begin(&mut self, socket: &TcpStream, unacknowledged: u64) {
+    fn begin(&mut self, socket: &ClientSocket, unacknowledged: u64) {
         socket::wait_for_peer(socket, None);
         self.stall = Some(Box::new(Stall::begin(unacknowledged)));
     }
 
     /// Everything is acknowledged: the kernel's own timeout is enough.
-    pub(super) fn end(&mut self, socket: &TcpStream, timeout: Duration) {
+    pub(super) fn end(&mut self, socket: &ClientSocket, timeout: Duration) {
         if self.stall.take().is_some() {
             socket::wait_for_peer(socket, Some(timeout));
         }

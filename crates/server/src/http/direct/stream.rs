@@ -3,8 +3,7 @@
 mod batch;
 
 use std::{
-    io::{self, Read as _, Write as _},
-    net::TcpStream,
+    io,
     sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -20,19 +19,22 @@ use super::{
     stall_watch::StallWatch,
 };
 use crate::http::connection::{
-    capacity::Counted, cut::BROKEN_CHUNK, discarded::Discarded, slow_replay::SlowReplay, socket,
+    capacity::Counted, client_socket::ClientSocket, cut::BROKEN_CHUNK, discarded::Discarded,
+    slow_replay::SlowReplay, socket,
 };
 use sse_broadcaster::broadcaster::{DisconnectWatch, EncodedStream, Ended};
 use sse_broadcaster_http::{AddressSlot, StreamGuard};
 
 /// Most bytes that are written for one stream before others have their turn.
 const PER_TURN_BYTES: usize = 256 << 10;
+/// Most bytes that are read at once after the request, and most of an encrypted record.
+const DISCARD_AT_ONCE: usize = 4 << 10;
 /// Most bytes that are collected for the first write of a stream.
 const FIRST_WRITE_BYTES: usize = 32 << 10;
 
 /// A subscription and its socket.
 pub(super) struct Stream {
-    pub(super) socket: TcpStream,
+    pub(super) socket: ClientSocket,
     due: EncodedStream,
     waker: Arc<StreamWaker>,
     framing: Framing,
@@ -97,7 +99,7 @@ pub(super) enum Progress {
 impl Stream {
     /// Also returns the head of the response, for `begin`.
     pub(super) fn new(
-        socket: TcpStream,
+        socket: ClientSocket,
         granted: GrantedStream,
         waker: Arc<StreamWaker>,
         counted: [Counted; 2],
@@ -146,7 +148,7 @@ impl Stream {
             }
         }
         let mut outgoing = Outgoing::plain(head.into());
-        match outgoing.write(&self.socket) {
+        match outgoing.write(&mut self.socket) {
             Ok(true) if is_pending => Progress::Idle,
             Ok(true) => self.advance(framer),
             Ok(false) => self.wait_for_room(outgoing),
@@ -171,7 +173,8 @@ impl Stream {
             };
             written += bytes.len();
             let length = bytes.len();
-            let left = framer.write(&self.socket, bytes, self.is_chunked());
+            let is_chunked = self.is_chunked();
+            let left = framer.write(&mut self.socket, bytes, is_chunked);
             if let Some(progress) = self.has_written(length, left) {
                 return progress;
             }
@@ -188,7 +191,8 @@ impl Stream {
     ) -> Option<Progress> {
         match left {
             Ok(None) => {
-                self.stall_watch.add_written(&self.socket, length);
+                let sent = self.socket.take_sent(length);
+                self.stall_watch.add_written(&self.socket, sent);
                 self.due.is_settled().then_some(Progress::Idle)
             }
             Ok(Some(outgoing)) => Some(self.wait_for_room(outgoing)),
@@ -207,7 +211,7 @@ impl Stream {
         }
         self.framing = Framing::BrokenChunk;
         let mut outgoing = Outgoing::plain(Bytes::from_static(BROKEN_CHUNK));
-        match outgoing.write(&self.socket) {
+        match outgoing.write(&mut self.socket) {
             Ok(true) => Progress::Finished,
             Ok(false) => self.wait_for_room(outgoing),
             Err(error) => self.gone(&error),
@@ -216,7 +220,8 @@ impl Stream {
 
     fn wait_for_room(&mut self, outgoing: Outgoing) -> Progress {
         let written = outgoing.written();
-        self.stall_watch.add_partly_written(&self.socket, written);
+        let sent = self.socket.take_sent(written);
+        self.stall_watch.add_partly_written(&self.socket, sent);
         let full = Full {
             outgoing,
             replay: SlowReplay::begin(written as u64),
@@ -238,9 +243,9 @@ impl Stream {
             return Progress::Idle;
         };
         let before = full.outgoing.written();
-        let written = full.outgoing.write(&self.socket);
-        let bytes = full.outgoing.written() - before;
-        self.stall_watch.add_partly_written(&self.socket, bytes);
+        let written = full.outgoing.write(&mut self.socket);
+        let sent = self.socket.take_sent(full.outgoing.written() - before);
+        self.stall_watch.add_partly_written(&self.socket, sent);
         match written {
             Ok(true) => {
                 self.full = None;
@@ -276,9 +281,8 @@ impl Stream {
 
     /// Reads and discards, to notice that the client disconnects.
     pub(super) fn discard(&mut self) -> Progress {
-        let mut space = [0; 4096];
         loop {
-            let read = match (&self.socket).read(&mut space) {
+            let read = match self.socket.discard::<DISCARD_AT_ONCE>() {
                 Ok(0) => return Progress::Gone,
                 Ok(read) => self.discarded.add(read),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Progress::Idle,
@@ -312,7 +316,7 @@ impl Drop for Stream {
             socket::reset_on_close(&self.socket);
         } else if self.framing == Framing::Chunks && self.full.is_none() {
             // The stream is between two chunks. What the socket does not accept now is lost.
-            let _ = (&self.socket).write(BROKEN_CHUNK);
+            let _ = self.socket.write(BROKEN_CHUNK);
         }
     }
 }

@@ -10,10 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
     ending::Ending,
@@ -22,13 +19,13 @@ use super::{
     output::{Output, Peer, note_timeout},
 };
 use crate::http::{
-    connection::{capacity::Counted, settings::Settings, socket},
+    connection::{async_socket::AsyncSocket, capacity::Counted, settings::Settings, socket},
     routes::refusals,
 };
 use sse_broadcaster_actix::internal::Link;
 
 pub(crate) struct Connection {
-    io: TcpStream,
+    io: AsyncSocket,
     link: Rc<Link>,
     settings: Settings,
     input: Input,
@@ -43,7 +40,7 @@ pub(crate) struct Connection {
 impl Connection {
     /// `received` has been read from the socket already.
     pub(crate) fn new(
-        io: TcpStream,
+        io: AsyncSocket,
         received: Bytes,
         settings: &Settings,
         counted: Counted,
@@ -72,6 +69,21 @@ impl Connection {
             settings: &self.settings,
         };
         (&mut self.output, peer)
+    }
+
+    /// Takes note of a write with this result.
+    fn wrote(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let bytes = match &written {
+            Poll::Ready(Ok(bytes)) => *bytes,
+            _ => 0,
+        };
+        let sent = self.io.take_sent(bytes);
+        let (output, peer) = self.output();
+        output.wrote(written, sent, peer, cx)
     }
 
     /// Takes note if the dispatcher has parsed the head that was handed over.
@@ -133,8 +145,7 @@ impl Connection {
                 break;
             }
             let written = Pin::new(&mut self.io).poll_write(cx, rest);
-            let (output, peer) = self.output();
-            let written = ready!(output.wrote(written, peer, cx))?;
+            let written = ready!(self.wrote(written, cx))?;
             self.ending.has_written(written);
         }
         Poll::Ready(Ok(()))
@@ -196,8 +207,7 @@ impl AsyncWrite for Connection {
         let this = self.get_mut();
         this.count_refusal(bytes);
         let written = Pin::new(&mut this.io).poll_write(cx, bytes);
-        let (output, peer) = this.output();
-        output.wrote(written, peer, cx)
+        this.wrote(written, cx)
     }
 
     fn poll_write_vectored(
@@ -208,8 +218,7 @@ impl AsyncWrite for Connection {
         let this = self.get_mut();
         this.count_refusal(slices.first().map_or(&[], |first| first));
         let written = Pin::new(&mut this.io).poll_write_vectored(cx, slices);
-        let (output, peer) = this.output();
-        output.wrote(written, peer, cx)
+        this.wrote(written, cx)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -5,12 +5,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::{
-    net::TcpStream,
-    time::{Instant, Sleep, sleep},
-};
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::http::connection::{
+    async_socket::AsyncSocket,
     cut::{BROKEN_CHUNK, CHECK_INTERVAL, Reset},
     socket,
 };
@@ -31,7 +29,7 @@ struct PendingReset {
 
 impl Ending {
     /// Ready when the connection may be reset.
-    pub(super) fn poll_reset(&mut self, io: &TcpStream, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_reset(&mut self, io: &AsyncSocket, cx: &mut Context<'_>) -> Poll<()> {
         let pending = self.reset.get_or_insert_with(|| PendingReset {
             timer: Box::pin(sleep(CHECK_INTERVAL)),
             reset: Reset::begin(),

@@ -8,13 +8,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::{
-    io::{AsyncRead as _, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead as _, ReadBuf};
 
 use super::intake::Intake;
-use crate::http::connection::discarded::Discarded;
+use crate::http::connection::{async_socket::AsyncSocket, discarded::Discarded};
 use sse_broadcaster_actix::internal::Link;
 
 /// Most bytes that one poll of the dispatcher reads. It parses them before it is polled again, so that a stream
@@ -51,7 +48,7 @@ impl Input {
     /// Reads for the dispatcher.
     pub(super) fn poll_read(
         &mut self,
-        io: &mut TcpStream,
+        io: &mut AsyncSocket,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<Read>> {
@@ -103,7 +100,7 @@ impl Input {
     /// Reads for the dispatcher, and keeps the bytes after those that it may have.
     fn poll_admitted(
         &mut self,
-        io: &mut TcpStream,
+        io: &mut AsyncSocket,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<usize>> {
@@ -121,7 +118,7 @@ impl Input {
     /// Reads a little ahead while nothing may be handed over. `Ready(Ok)` if the client has closed its side.
     pub(super) fn poll_ahead(
         &mut self,
-        io: &mut TcpStream,
+        io: &mut AsyncSocket,
         link: &Link,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
@@ -147,7 +144,7 @@ impl Input {
     /// Reads and discards, to notice the end: `Ready(Ok)` if the client has closed its side.
     pub(super) fn poll_discard(
         &mut self,
-        io: &mut TcpStream,
+        io: &mut AsyncSocket,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         let received = std::mem::take(&mut self.received);

@@ -6,12 +6,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::{
-    net::TcpStream,
-    time::{Instant, Sleep, sleep},
-};
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::http::connection::{
+    async_socket::AsyncSocket,
     settings::Settings,
     slow_replay::SlowReplay,
     socket,
@@ -22,7 +20,7 @@ use sse_broadcaster_actix::internal::Link;
 /// The connection that is written to.
 #[derive(Clone, Copy)]
 pub(super) struct Peer<'a> {
-    pub(super) io: &'a TcpStream,
+    pub(super) io: &'a AsyncSocket,
     pub(super) link: &'a Link,
     pub(super) settings: &'a Settings,
 }
@@ -74,23 +72,22 @@ impl Output {
         self.stall.is_some()
     }
 
-    /// Takes note of a write, and returns its result. If the socket is full, fails once the peer has acknowledged too
-    /// little for too long, or an operator disconnects it.
+    /// Takes note of a write, for which the kernel was given `sent` bytes, and returns its result. If the socket is full,
+    /// fails once the peer has acknowledged too little for too long, or an operator disconnects it.
     pub(super) fn wrote(
         &mut self,
         written: Poll<io::Result<usize>>,
+        sent: usize,
         peer: Peer<'_>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
+        self.has_sent(sent, peer);
         match written {
             Poll::Pending => self.poll_full(peer, cx),
             Poll::Ready(result) => {
                 if std::mem::take(&mut self.is_full) && !peer.link.ignores_input() {
                     // Reading has been paused.
                     cx.waker().wake_by_ref();
-                }
-                if let Ok(written) = &result {
-                    self.has_written(*written, peer);
                 }
                 Poll::Ready(result.inspect_err(|error| note_timeout(peer.link, error)))
             }
@@ -110,8 +107,8 @@ impl Output {
         Poll::Pending
     }
 
-    /// Counts written bytes.
-    fn has_written(&mut self, bytes: usize, peer: Peer<'_>) {
+    /// Counts bytes that the kernel was given.
+    fn has_sent(&mut self, bytes: usize, peer: Peer<'_>) {
         self.written += bytes as u64;
         if let Some(stall) = &mut self.stall {
             stall.watched.has_written(bytes);

@@ -21,6 +21,7 @@ use crate::{
             api::{Documents, Served},
             status::Status,
         },
+        tls::{Encryption, Tls},
     },
 };
 use sse_broadcaster_actix::{AppState, Routes};
@@ -34,6 +35,8 @@ pub(super) struct Port {
     turns: Arc<Turns>,
     settings: Settings,
     routing: Routing,
+    /// Where its connections are encrypted.
+    tls: Option<Tls>,
 }
 
 impl Port {
@@ -45,6 +48,7 @@ impl Port {
         config: &Config,
         (state, hub): (&AppState, Option<Arc<Hub>>),
         status: &Arc<Status>,
+        tls: Option<&Tls>,
     ) -> io::Result<Self> {
         listener.set_nonblocking()?;
         socket::configure_listener(
@@ -71,6 +75,7 @@ impl Port {
                 keep_alive: config.keep_alive,
                 direct: (!config.no_direct).then(|| Arc::clone(&status.direct)),
             },
+            tls: tls.cloned(),
         })
     }
 
@@ -79,7 +84,8 @@ impl Port {
         let context = self.routing.context(&self.settings);
         let http = routes::http(self.routing).new_service(()).await;
         let http = http.map_err(|_| io::Error::other("the routes cannot be set up"))?;
-        let router = ConnectionRouter::open(http, self.settings, context)?;
+        let encryption = self.tls.map(Encryption::new);
+        let router = ConnectionRouter::open(http, self.settings, context, encryption)?;
         let accepting = accept(listener, self.turns, worker, move |io, peer| {
             router.route(io, peer);
         });
@@ -95,6 +101,7 @@ pub(super) fn open(
     connections: Connections,
     (state, hub): (&AppState, Option<Arc<Hub>>),
     status: &Arc<Status>,
+    tls: Option<&Tls>,
 ) -> io::Result<(Vec<Port>, Vec<UnixSocket>)> {
     let io_uring = config.io_uring && !config.no_direct && Direct::can_batch();
     // Each kind of listener has its own limit, so that health checks on admin listeners do not depend on the others.
@@ -110,18 +117,20 @@ pub(super) fn open(
         });
     let shared = listeners.admin.is_empty() && listeners.admin_sockets.is_empty();
     let public = listeners.public.into_iter().map(Listener::Tcp);
+    let public = public.map(|listener| (listener, tls));
     let admin = listeners.admin.into_iter().map(Listener::Tcp);
     let of_sockets = |sockets: &[UnixSocket]| {
         let listeners = sockets.iter().map(UnixSocket::listener);
         listeners.collect::<io::Result<Vec<_>>>()
     };
-    let public = public.chain(of_sockets(&listeners.public_sockets)?);
-    let public = public.map(|listener| (listener, &public_settings, shared));
+    let of_public_sockets = of_sockets(&listeners.public_sockets)?.into_iter();
+    let public = public.chain(of_public_sockets.map(|listener| (listener, None)));
+    let public = public.map(|(listener, tls)| (listener, &public_settings, shared, tls));
     let admin = admin.chain(of_sockets(&listeners.admin_sockets)?);
-    let admin = admin.map(|listener| (listener, &admin_settings, true));
-    let open = |(listener, settings, every_route)| {
+    let admin = admin.map(|listener| (listener, &admin_settings, true, None));
+    let open = |(listener, settings, every_route, tls)| {
         let served = (state, hub.clone());
-        Port::open(listener, settings, every_route, config, served, status)
+        Port::open(listener, settings, every_route, config, served, status, tls)
     };
     let ports = public.chain(admin).map(open).collect::<io::Result<_>>()?;
     let sockets = listeners.public_sockets.into_iter();

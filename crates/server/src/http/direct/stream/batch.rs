@@ -28,6 +28,9 @@ impl Stream {
 
     /// The first of what is due, or what [`advance`](Self::advance) came to where it is too long for a batch.
     pub(in crate::http::direct) fn take_due(&mut self, framer: &mut Framer) -> Step {
+        if self.socket.is_encrypted() {
+            return Step::Done(self.advance(framer));
+        }
         self.waker.reset();
         if let Some(full) = &self.full {
             return Step::Done(full.wait(&self.waker));
@@ -53,7 +56,8 @@ impl Stream {
         framer: &mut Framer,
     ) -> Progress {
         let length = bytes.len();
-        let left = Outgoing::of(bytes, self.is_chunked()).go_on(&self.socket, sent);
+        let outgoing = Outgoing::of(bytes, self.is_chunked());
+        let left = outgoing.go_on(&mut self.socket, sent);
         match self.has_written(length, left) {
             Some(progress) => progress,
             None => self.advance(framer),

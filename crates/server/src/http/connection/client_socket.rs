@@ -1,0 +1,86 @@
+//! The socket of a client, with its encryption if it has one.
+
+use std::{
+    io::{self, IoSlice, Read as _, Write as _},
+    net::TcpStream,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
+};
+
+use sse_broadcaster_tls::Session;
+
+/// A socket that does not block.
+#[derive(Debug)]
+pub(crate) struct ClientSocket {
+    io: TcpStream,
+    tls: Option<Box<Session>>,
+}
+
+impl ClientSocket {
+    pub(crate) fn new(io: TcpStream, tls: Option<Box<Session>>) -> Self {
+        Self { io, tls }
+    }
+
+    pub(crate) fn into_parts(self) -> (TcpStream, Option<Box<Session>>) {
+        (self.io, self.tls)
+    }
+
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Whether something of the client was received and not read: no readiness of the socket announces it.
+    pub(crate) fn has_received(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.has_received())
+    }
+
+    pub(crate) fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        match &mut self.tls {
+            None => self.io.read(space),
+            Some(tls) => tls.read(&self.io, space),
+        }
+    }
+
+    /// Reads and discards at most `MAX` bytes, or an encrypted record, which may not have more; 0 at the end.
+    pub(crate) fn discard<const MAX: usize>(&mut self) -> io::Result<usize> {
+        match &mut self.tls {
+            None => self.io.read(&mut [0; MAX]),
+            Some(tls) => tls.discard(&self.io, MAX),
+        }
+    }
+
+    /// After `WouldBlock` the next call must begin with the same bytes.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.tls {
+            None => self.io.write(bytes),
+            Some(tls) => tls.write(&self.io, bytes),
+        }
+    }
+
+    /// As [`write`](Self::write), with bytes in several pieces.
+    pub(crate) fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        match &mut self.tls {
+            None => self.io.write_vectored(pieces),
+            Some(tls) => tls.write_vectored(&self.io, pieces),
+        }
+    }
+
+    /// How many bytes the kernel was given, where so many were written: encryption adds to them.
+    pub(crate) fn take_sent(&mut self, written: usize) -> usize {
+        match &mut self.tls {
+            None => written,
+            Some(tls) => tls.take_sent(),
+        }
+    }
+}
+
+impl AsFd for ClientSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io.as_fd()
+    }
+}
+
+impl AsRawFd for ClientSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.io.as_raw_fd()
+    }
+}

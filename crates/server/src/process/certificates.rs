@@ -1,0 +1,185 @@
+//! The certificates of the server: read at the start, when their files change, and on SIGHUP.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use super::key_file::FileState;
+use crate::{
+    config::{BadSetting, TlsConfig},
+    http::tls::Tls,
+};
+use sse_broadcaster_cli::FileAccess;
+use sse_broadcaster_tls::{Certificates, Current, Pair, PairError, pairs_in, server_config};
+
+/// The protocols that clients may choose, the preferred first.
+const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
+
+/// How connections are encrypted, and the files of the certificates.
+pub(crate) struct Opened {
+    pub(crate) tls: Tls,
+    pub(crate) files: CertificateFiles,
+}
+
+/// Reads the certificates; `None` without TLS.
+///
+/// # Errors
+/// For a file that cannot be used.
+pub(crate) fn open(config: &TlsConfig) -> Result<Option<Opened>, BadSetting> {
+    if !config.is_enabled() {
+        return Ok(None);
+    }
+    config.pair()?;
+    let (files, certificates) = CertificateFiles::read(config)?;
+    let current = Current::new(certificates);
+    let config = server_config(&current, &PROTOCOLS)
+        .map_err(|error| BadSetting(format!("TLS cannot be set up: {error}")))?;
+    Ok(Some(Opened {
+        tls: Tls {
+            config: Arc::new(config),
+            counts: Arc::default(),
+            certificates: Arc::clone(&current),
+        },
+        files: CertificateFiles {
+            current: Some(current),
+            ..files
+        },
+    }))
+}
+
+/// Keeps the certificates those of the files.
+pub(crate) struct CertificateFiles {
+    config: TlsConfig,
+    current: Option<Arc<Current>>,
+    /// The files as they were read last.
+    loaded: Vec<(PathBuf, FileState)>,
+    /// The files at the last poll.
+    polled: Vec<(PathBuf, FileState)>,
+}
+
+impl CertificateFiles {
+    fn read(config: &TlsConfig) -> Result<(Self, Certificates), BadSetting> {
+        // Before they are read, so that no change is missed.
+        let states = states(config)?;
+        let pairs = pairs(config)?;
+        let (first, others) = pairs.split_first().ok_or_else(|| no_pair(config))?;
+        let files = Self {
+            config: config.clone(),
+            current: None,
+            loaded: states.clone(),
+            polled: states,
+        };
+        Ok((files, Certificates::new(first, others)))
+    }
+
+    /// Reads them again if they have changed, or if that was requested.
+    pub(crate) fn update(&mut self, is_requested: bool) {
+        let states = match states(&self.config) {
+            Ok(states) => states,
+            Err(bad) if is_requested => {
+                return log::error!("the certificates stay as they were: {bad}");
+            }
+            // It may be replaced at this moment.
+            Err(_) => return,
+        };
+        let is_new = states != self.loaded && states == self.polled;
+        self.polled.clone_from(&states);
+        if !is_requested && !is_new {
+            return;
+        }
+        self.loaded = states;
+        match Self::read(&self.config) {
+            Ok((_, certificates)) => {
+                if let Some(current) = &self.current {
+                    current.replace(certificates);
+                }
+                log::info!("read the certificates again");
+            }
+            Err(bad) => log::error!("the certificates stay as they were: {bad}"),
+        }
+    }
+}
+
+fn no_pair(config: &TlsConfig) -> BadSetting {
+    let directory = config.tls_dir.as_deref().unwrap_or(Path::new(""));
+    BadSetting(format!(
+        "--tls-dir {}: there is no certificate with its key: give NAME.crt and NAME.key, or a directory NAME with \
+         fullchain.pem and privkey.pem",
+        directory.display()
+    ))
+}
+
+/// The files of all pairs, that of `--tls-cert` first.
+fn paths(config: &TlsConfig) -> Result<Vec<(PathBuf, PathBuf)>, BadSetting> {
+    let own = config.pair()?;
+    let own = own.map(|(certificate, key)| (certificate.to_owned(), key.to_owned()));
+    let mut paths: Vec<_> = own.into_iter().collect();
+    if let Some(directory) = &config.tls_dir {
+        let found = pairs_in(directory);
+        paths.extend(
+            found.map_err(|error| {
+                BadSetting(format!("--tls-dir {}: {error}", directory.display()))
+            })?,
+        );
+    }
+    Ok(paths)
+}
+
+fn states(config: &TlsConfig) -> Result<Vec<(PathBuf, FileState)>, BadSetting> {
+    let files = paths(config)?
+        .into_iter()
+        .flat_map(|(chain, key)| [chain, key]);
+    let states = files.map(|file| {
+        let state = FileState::of(&file);
+        (file, state)
+    });
+    Ok(states.collect())
+}
+
+fn pairs(config: &TlsConfig) -> Result<Vec<Pair>, BadSetting> {
+    let pairs = paths(config)?.into_iter().map(|(certificate, key)| {
+        let pair = Pair::read(&certificate, &key).map_err(|error| bad(&error))?;
+        report(&pair, &certificate, &key);
+        Ok(pair)
+    });
+    pairs.collect()
+}
+
+fn bad(error: &PairError) -> BadSetting {
+    match std::error::Error::source(error) {
+        Some(source) => BadSetting(format!("TLS: {error}: {source}")),
+        None => BadSetting(format!("TLS: {error}")),
+    }
+}
+
+/// Warns of what clients will refuse, and of a key that others can read.
+fn report(pair: &Pair, certificate: &Path, key: &Path) {
+    let now = SystemTime::now();
+    let path = certificate.display();
+    let time = |time: SystemTime| humantime::format_rfc3339_seconds(time).to_string();
+    if pair.valid_until() <= now {
+        log::warn!(
+            "the certificate in {path} has expired, on {}",
+            time(pair.valid_until())
+        );
+    } else if pair.valid_from() > now {
+        log::warn!(
+            "the certificate in {path} is not valid before {}",
+            time(pair.valid_from())
+        );
+    }
+    if pair.names().is_empty() {
+        log::warn!(
+            "the certificate in {path} has no DNS name, so that browsers accept it for none"
+        );
+    }
+    let access = FileAccess::at(key);
+    if let Some(exposure) = access
+        .ok()
+        .and_then(|access| access.exposure("the private key", key))
+    {
+        log::warn!("{exposure}");
+    }
+}

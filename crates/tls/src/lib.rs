@@ -1,0 +1,34 @@
+//! TLS for [sse-broadcaster](https://docs.rs/sse-broadcaster): sessions that keep no buffers while they are idle, and
+//! certificates that are read again while the server runs.
+//!
+//! ```text
+//! handshake.rs     from an accepted connection to a session
+//! session.rs       reads and writes on the socket of a session
+//! socket.rs        what a session needs of a socket
+//! scratch.rs       the buffers of the thread
+//! certificates.rs  which certificate a client gets
+//! pair.rs          a certificate and its key, from files
+//! directory.rs     the pairs of a directory
+//! counts.rs        how handshakes ended
+//! ```
+#![deny(missing_docs)]
+
+mod certificates;
+mod counts;
+mod directory;
+mod handshake;
+mod pair;
+mod scratch;
+mod session;
+mod socket;
+#[cfg(test)]
+mod tests;
+
+pub use certificates::{Certificates, Current, server_config};
+pub use counts::{HandshakeCounts, Outcome};
+pub use directory::{MAX_PAIRS, pairs_in};
+pub use handshake::{HandshakeError, Turns, accept};
+pub use pair::{Pair, PairError};
+pub use rustls::ServerConfig;
+pub use session::Session;
+pub use socket::Socket;
