@@ -4,6 +4,7 @@
 //! ```text
 //! handshake.rs     from an accepted connection to a session
 //! session.rs       reads and writes on the socket of a session
+//! records.rs       decrypts and encrypts records
 //! socket.rs        what a session needs of a socket
 //! scratch.rs       the buffers of the thread
 //! certificates.rs  which certificate a client gets
@@ -18,6 +19,7 @@ mod counts;
 mod directory;
 mod handshake;
 mod pair;
+mod records;
 mod scratch;
 mod session;
 mod socket;

@@ -1,0 +1,194 @@
+use rustls::{
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    version::TLS13,
+};
+
+use super::*;
+use crate::{PairError, pairs_in};
+
+#[test]
+fn a_client_gets_the_certificate_of_the_name_that_it_asks_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = make(&directory, "first", &["first.example"]);
+    let other = make(&directory, "other", &["Other.example", "also.example"]);
+    let wildcard = make(&directory, "wildcard", &["*.wild.example"]);
+    let pairs = ["first", "other", "wildcard"].map(|name| pair(&directory, name));
+    let current = Current::new(Certificates::new(&pairs[0], &pairs[1..]));
+    for (name, expected) in [
+        ("first.example", &first),
+        ("OTHER.example", &other),
+        ("also.example", &other),
+        ("a.wild.example", &wildcard),
+        ("a.b.wild.example", &first),
+        ("wild.example", &first),
+        ("unknown.example", &first),
+        ("192.0.2.1", &first),
+    ] {
+        assert_eq!(
+            served(&current, name),
+            expected.cert.der().as_ref(),
+            "{name}"
+        );
+    }
+    current.replace(Certificates::new(&pairs[1], &[]));
+    assert_eq!(served(&current, "first.example"), other.cert.der().as_ref());
+}
+
+/// The certificate that a client gets which asks for this name.
+fn served(current: &Arc<Current>, name: &str) -> Vec<u8> {
+    let provider = Arc::new(default_provider());
+    let client = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13])
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AcceptsAll))
+        .with_no_client_auth();
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let pipe = Pipe::default();
+    pipe.room.set(usize::MAX);
+    pipe.per_read.set(usize::MAX);
+    let config = server_config(current, &[]).unwrap();
+    let mut connected = Connected {
+        pipe,
+        client: ClientConnection::new(Arc::new(client), name).unwrap(),
+        session: Session::new(Arc::new(config)).unwrap(),
+    };
+    connected.shake_hands().unwrap();
+    connected.client.peer_certificates().unwrap()[0].to_vec()
+}
+
+#[derive(Debug)]
+struct AcceptsAll;
+
+impl ServerCertVerifier for AcceptsAll {
+    fn verify_server_cert(
+        &self,
+        _: &rustls::pki_types::CertificateDer<'_>,
+        _: &[rustls::pki_types::CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: rustls::pki_types::UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &rustls::pki_types::CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &rustls::pki_types::CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        let provider = default_provider();
+        provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_refused_with_its_file_and_what_would_be_right() {
+    let directory = tempfile::tempdir().unwrap();
+    make(&directory, "own", &["localhost"]);
+    make(&directory, "other", &["localhost"]);
+    let path = |name: &str| directory.path().join(name);
+    std::fs::write(path("empty"), "").unwrap();
+    let broken = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+    std::fs::write(path("broken"), broken).unwrap();
+    let encrypted =
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    std::fs::write(path("encrypted"), encrypted).unwrap();
+    let unsupported = "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n";
+    std::fs::write(path("unsupported"), unsupported).unwrap();
+    std::fs::write(path("long"), vec![b' '; (1 << 20) + 1]).unwrap();
+    for (certificate, key, expected) in [
+        ("missing", "own.key", "missing cannot be read"),
+        ("own.crt", "missing", "missing cannot be read"),
+        (
+            "empty",
+            "own.key",
+            "empty has no certificate: it must be in PEM",
+        ),
+        ("own.key", "own.key", "own.key has no certificate"),
+        (
+            "broken",
+            "own.key",
+            "broken has a certificate that cannot be used",
+        ),
+        (
+            "own.crt",
+            "own.crt",
+            "own.crt has no private key: it must be in PEM",
+        ),
+        (
+            "own.crt",
+            "encrypted",
+            "encrypted has a password; this removes it: openssl pkey",
+        ),
+        (
+            "own.crt",
+            "unsupported",
+            "unsupported is not supported: use ECDSA",
+        ),
+        (
+            "own.crt",
+            "other.key",
+            "other.key is not that of the first certificate in",
+        ),
+        ("long", "own.key", "long has more than 1 MiB"),
+    ] {
+        let refused: PairError = Pair::read(&path(certificate), &path(key)).unwrap_err();
+        assert!(refused.to_string().contains(expected), "{refused}");
+    }
+    let one = [path("own.crt"), path("own.key")].map(|path| std::fs::read(path).unwrap());
+    std::fs::write(path("both"), one.concat()).unwrap();
+    assert!(Pair::read(&path("both"), &path("both")).is_ok());
+}
+
+#[test]
+fn the_pairs_of_a_directory_are_found_as_certbot_and_kubernetes_have_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    for folder in ["b.example", "c.example", "d.example"] {
+        std::fs::create_dir(path(folder)).unwrap();
+    }
+    let files = [
+        "a.crt",
+        "a.key",
+        "a.txt",
+        "lonely.crt",
+        "lonely2.key",
+        "e.pem",
+        "e.key",
+        "b.example/fullchain.pem",
+        "b.example/privkey.pem",
+        "b.example/cert.pem",
+        "c.example/tls.crt",
+        "c.example/tls.key",
+        "d.example/tls.crt",
+    ];
+    for file in files {
+        std::fs::write(path(file), "").unwrap();
+    }
+    let expected = [
+        ("a.crt", "a.key"),
+        ("b.example/fullchain.pem", "b.example/privkey.pem"),
+        ("c.example/tls.crt", "c.example/tls.key"),
+        ("e.pem", "e.key"),
+    ];
+    let expected = expected.map(|(certificate, key)| (path(certificate), path(key)));
+    assert_eq!(pairs_in(directory.path()).unwrap(), expected);
+    assert!(pairs_in(&path("missing")).is_err());
+}
