@@ -22,6 +22,7 @@ pub mod socket;
 mod stream;
 pub mod terminal;
 pub mod tokens;
+pub mod tunnel;
 
 use std::time::{Duration, Instant};
 

@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
 };
 
 use socket2::{Domain, Socket, Type};
@@ -39,9 +39,16 @@ impl Server {
         socket.into()
     }
 
+    fn host(&self) -> String {
+        match self.address {
+            SocketAddr::V4(address) => address.to_string(),
+            SocketAddr::V6(address) => format!("127.0.0.1:{}", address.port()),
+        }
+    }
+
     /// Sends one request on a connection of its own. `head` is its lines without `Host` and the blank line.
     pub fn request(&self, head: &str, body: &[u8]) -> Response {
-        self.raw(head, &format!("127.0.0.1:{}", self.address.port()), body)
+        self.raw(head, &self.host(), body)
     }
 
     pub fn raw(&self, head: &str, host: &str, body: &[u8]) -> Response {

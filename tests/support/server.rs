@@ -10,7 +10,11 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{PATIENCE, log::Log};
+use super::{
+    PATIENCE,
+    log::Log,
+    tunnel::{Identity, Tunnel},
+};
 
 /// The binary with these arguments, and none of the caller's settings.
 pub fn command(args: &[&str]) -> Command {
@@ -49,6 +53,11 @@ pub(super) fn has_compressed_streams() -> bool {
     are_streams("compressed")
 }
 
+/// Whether servers are started with TLS, and reached through a tunnel.
+fn has_encrypted_streams() -> bool {
+    are_streams("encrypted")
+}
+
 fn are_streams(kind: &str) -> bool {
     std::env::var("TEST_STREAMS").is_ok_and(|streams| streams == kind)
 }
@@ -62,13 +71,16 @@ pub struct Server {
     /// Removed with the server.
     #[allow(dead_code, reason = "removed with the server")]
     directory: Option<TempDir>,
+    /// Where tests reach it, if its connections are encrypted.
+    tunnel: Option<Tunnel>,
 }
 
 impl Server {
     /// Starts with `--listen 127.0.0.1:0` and these arguments, and waits until it listens. With
     /// `TEST_HISTORY=disk` its history is a log on disk, with `TEST_STREAMS=ordinary` all its streams go through
-    /// actix, with `TEST_STREAMS=batched` they are sent to by `--io-uring`, and with `TEST_STREAMS=compressed` they are
-    /// compressed, so that the same tests cover these.
+    /// actix, with `TEST_STREAMS=batched` they are sent to by `--io-uring`, with `TEST_STREAMS=compressed` they are
+    /// compressed, and with `TEST_STREAMS=encrypted` all its connections are encrypted, so that the same tests cover
+    /// these.
     pub fn start(args: &[&str]) -> Self {
         let mut command = command(&["--listen", "127.0.0.1:0"]);
         command.args(args);
@@ -78,6 +90,9 @@ impl Server {
         }
         if has_batched_streams() && !chooses("--no-direct") && !chooses("--io-uring") {
             command.arg("--io-uring");
+        }
+        if has_encrypted_streams() && !chooses("--tls-cert") && !chooses("--tls-dir") {
+            command.args(Identity::get().arguments());
         }
         if has_compressed_streams() && !chooses("--compress") {
             command.args(["--compress", "always"]);
@@ -137,6 +152,8 @@ impl Server {
     }
 
     fn watch(mut command: Command) -> Result<Self, String> {
+        let own = has_encrypted_streams().then(|| Identity::get().arguments());
+        let is_encrypted = own.is_some_and(|own| command.get_args().any(|arg| arg == &*own[1]));
         let mut child = command
             .stderr(Stdio::piped())
             .spawn()
@@ -147,14 +164,15 @@ impl Server {
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
             log: Some(Log::of(stderr)),
             directory: None,
+            tunnel: None,
         };
-        let Some(line) = server.find_in_log("listening on http://") else {
+        let Some(line) = server.find_in_log("listening on http") else {
             let log = server.log();
             assert_eq!(server.wait().code(), Some(1), "{log}");
             return Err(log);
         };
         let address = line
-            .split("http://")
+            .split("://")
             .nth(1)
             .and_then(|rest| rest.split([' ', ',']).next());
         let address: SocketAddr = address.expect("an address").parse().expect("an address");
@@ -166,6 +184,11 @@ impl Server {
             },
             address.port(),
         );
+        if is_encrypted && line.contains("https://") {
+            let tunnel = Tunnel::open(server.address);
+            server.address = tunnel.address();
+            server.tunnel = Some(tunnel);
+        }
         Ok(server)
     }
 
@@ -204,6 +227,7 @@ impl Server {
             address,
             log: None,
             directory: None,
+            tunnel: None,
         }
     }
 

@@ -7,6 +7,7 @@ mod output;
 mod presence;
 mod process;
 mod samples;
+mod tls;
 
 use std::{
     fmt,
@@ -21,7 +22,7 @@ use prometheus_client::{
 
 use self::core::Core;
 pub(crate) use self::samples::{MAX_SAMPLES, Sample, Samples};
-use crate::traces::TraceStats;
+use crate::{http::tls::Tls, traces::TraceStats};
 use sse_broadcaster::broadcaster::Broadcaster;
 use sse_broadcaster_http::AppState;
 
@@ -39,6 +40,7 @@ impl Metrics {
         direct: &Arc<AtomicUsize>,
         state: &AppState,
         traces: Option<Arc<TraceStats>>,
+        tls: Option<Tls>,
     ) -> Self {
         let mut registry = Registry::with_prefix("sse_broadcaster");
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
@@ -50,6 +52,7 @@ impl Metrics {
             uploads: Arc::clone(&state.uploads),
             presence: state.presence.clone(),
             traces,
+            tls,
         }));
         let mut process = Registry::default();
         process.register_collector(Box::new(process::Process::new()));

@@ -14,8 +14,8 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter},
 };
 
-use super::{history, memory_limit::memory_limit, output::Out, presence};
-use crate::traces::TraceStats;
+use super::{history, memory_limit::memory_limit, output::Out, presence, tls};
+use crate::{http::tls::Tls, traces::TraceStats};
 use sse_broadcaster::broadcaster::{Broadcaster, Ended};
 use sse_broadcaster_http::{RefusalCounts, Uploads};
 use sse_broadcaster_presence::Presence;
@@ -29,6 +29,7 @@ pub(super) struct Core {
     pub(super) presence: Option<Presence>,
     /// `None` if no spans are sent.
     pub(super) traces: Option<Arc<TraceStats>>,
+    pub(super) tls: Option<Tls>,
 }
 
 impl Collector for Core {
@@ -43,6 +44,9 @@ impl Collector for Core {
         }
         if let Some(traces) = &self.traces {
             encode_traces(&mut out, traces)?;
+        }
+        if let Some(tls) = &self.tls {
+            tls::encode(&mut out, tls)?;
         }
         if let Some(bytes) = memory_limit() {
             let help = "Memory that the process may take: that of the machine, or less by its control group";

@@ -17,17 +17,12 @@ use sse_broadcaster_tls::{Certificates, Current, Pair, PairError, pairs_in, serv
 /// The protocols that clients may choose, the preferred first.
 const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
 
-/// How connections are encrypted, and the files of the certificates.
-pub(crate) struct Opened {
-    pub(crate) tls: Tls,
-    pub(crate) files: CertificateFiles,
-}
-
-/// Reads the certificates; `None` without TLS.
+/// Reads the certificates, and returns how connections are encrypted, and what keeps the certificates those of the files;
+/// `None` without TLS.
 ///
 /// # Errors
 /// For a file that cannot be used.
-pub(crate) fn open(config: &TlsConfig) -> Result<Option<Opened>, BadSetting> {
+pub(crate) fn open(config: &TlsConfig) -> Result<Option<(Tls, CertificateFiles)>, BadSetting> {
     if !config.is_enabled() {
         return Ok(None);
     }
@@ -36,17 +31,18 @@ pub(crate) fn open(config: &TlsConfig) -> Result<Option<Opened>, BadSetting> {
     let current = Current::new(certificates);
     let config = server_config(&current, &PROTOCOLS)
         .map_err(|error| BadSetting(format!("TLS cannot be set up: {error}")))?;
-    Ok(Some(Opened {
-        tls: Tls {
-            config: Arc::new(config),
-            counts: Arc::default(),
-            certificates: Arc::clone(&current),
-        },
-        files: CertificateFiles {
+    let tls = Tls {
+        config: Arc::new(config),
+        counts: Arc::default(),
+        certificates: Arc::clone(&current),
+    };
+    Ok(Some((
+        tls,
+        CertificateFiles {
             current: Some(current),
             ..files
         },
-    }))
+    )))
 }
 
 /// Keeps the certificates those of the files.

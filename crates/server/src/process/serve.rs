@@ -94,9 +94,7 @@ async fn run(
     report_unreachable(config, max_connections);
     let addresses = listeners.addresses();
     let (admission, files) = Admission::read(config, &addresses)?;
-    let (tls, certificates) = certificates::open(&config.tls)?
-        .map(|opened| (opened.tls, opened.files))
-        .unzip();
+    let (tls, certificates) = certificates::open(&config.tls)?.unzip();
     let traces = Traces::start(config)?;
     let opening = notifier.opening(OPEN_WITHIN);
     let opened = history::open(config).await?;
@@ -117,10 +115,9 @@ async fn run(
     let direct = Arc::<AtomicUsize>::default();
     let state = AppState::new(&broadcaster)
         .access(admission.access)
-        .authorization(admission.authorization)
-        .upload_limits(upload_limits(config, &connections));
-    let state = presence::start(config, state, members)?;
-    let state = traced(state, traces.as_ref()).body_codings(Arc::new(Decompression::default()));
+        .authorization(admission.authorization);
+    let state = presence::start(config, with_uploads(state, config, &connections), members)?;
+    let state = traced(state, traces.as_ref());
     let (state, dictionaries) = compressed(state, config, log);
     let has_operators = state.authorization.has_operators();
     let history = HistorySettings {
@@ -135,6 +132,7 @@ async fn run(
             &direct,
             &state,
             traces.as_ref().map(Traces::stats),
+            tls.clone(),
         ),
         dictionaries,
         direct,
@@ -212,11 +210,13 @@ fn report_unreachable(config: &Config, max_connections: usize) {
     }
 }
 
-fn upload_limits(config: &Config, connections: &Connections) -> UploadLimits {
-    UploadLimits::default()
+fn with_uploads(state: AppState, config: &Config, connections: &Connections) -> AppState {
+    let limits = UploadLimits::default()
         .bytes(config.upload_buffer_bytes)
         .slow(connections.slow_uploads())
-        .idle_timeout(config.upload_idle_timeout)
+        .idle_timeout(config.upload_idle_timeout);
+    let decoders = Decompression::default();
+    state.upload_limits(limits).body_codings(Arc::new(decoders))
 }
 
 /// Has streams compressed, and their dictionaries kept in this log.

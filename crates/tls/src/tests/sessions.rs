@@ -267,8 +267,10 @@ fn a_handshake_in_endless_small_parts_is_refused() {
     pipe.room.set(usize::MAX);
     pipe.per_read.set(usize::MAX);
     // A hello of 64 KB, each byte in a record of its own.
-    let hello = [&[1, 0, 0xFF, 0xFF][..], &[3; 0xFFFF]].concat();
-    let records = hello.iter().flat_map(|byte| [22, 3, 1, 0, 1, *byte]);
+    let hello = [1, 0, 0xFF, 0xFF]
+        .into_iter()
+        .chain(std::iter::repeat_n(3, 0xFFFF));
+    let records = hello.flat_map(|byte| [22, 3, 1, 0, 1, byte]);
     pipe.to_server.borrow_mut().extend(records);
     let refused = loop {
         match session.shake_hands(&pipe) {
