@@ -21,5 +21,6 @@ mod redis;
 mod signals;
 mod start;
 mod streams;
+mod tls;
 mod traces;
 mod ws;

@@ -4,6 +4,7 @@
 //! http/listen/       binds addresses and Unix sockets, and accepts
 //! http/workers.rs    the worker threads; workers/port.rs is one listener on a worker
 //! http/tls.rs        encrypts connections before they are routed
+//! http/redirect.rs   redirects every request to HTTPS
 //! http/router.rs     reads the first bytes: a stream goes to direct/, a publisher to publishing/, everything else to
 //!                    dispatcher/
 //! http/direct/       streams on sockets of the worker's own, in one loop
@@ -19,6 +20,7 @@ mod direct;
 mod dispatcher;
 pub(crate) mod listen;
 mod publishing;
+mod redirect;
 mod router;
 pub(crate) mod routes;
 pub(crate) mod tls;

@@ -23,6 +23,17 @@ impl Config {
         Ok((public, resolve("--admin-listen", &self.admin_listen)?))
     }
 
+    /// The addresses of `--redirect-http`; none without TLS.
+    ///
+    /// # Errors
+    /// When one cannot be resolved.
+    pub fn redirect_addresses(&self) -> Result<Vec<SocketAddr>, BadSetting> {
+        if !self.tls.is_enabled() {
+            return Ok(Vec::new());
+        }
+        resolve("--redirect-http", &self.tls.redirect_http)
+    }
+
     /// The Unix sockets of `--listen` and of `--admin-listen`.
     #[must_use]
     pub fn sockets(&self) -> (Vec<PathBuf>, Vec<PathBuf>) {

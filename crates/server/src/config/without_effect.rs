@@ -22,6 +22,16 @@ impl Config {
         rules.extend(self.access_rules());
         rules.extend(self.grant_rules());
         rules.extend(self.presence.rules());
+        rules.push(Rule::new(
+            &["redirect-http", "redirect-port"],
+            !self.tls.is_enabled(),
+            "without --tls-cert or --tls-dir",
+        ));
+        rules.push(Rule::new(
+            &["redirect-port"],
+            self.tls.redirect_http.is_empty(),
+            "without --redirect-http",
+        ));
         rules.push(Rule::new(&["io-uring"], self.no_direct, "with --no-direct"));
         rules
     }

@@ -257,7 +257,7 @@ impl Connections {
         let Some(Connection::Streaming(stream)) = self.all.get_mut(slot as usize) else {
             return;
         };
-        if stream.has_stall_watch() && !stream.has_timer {
+        if stream.needs_checks() && !stream.has_timer {
             stream.has_timer = true;
             let interval = Stall::interval(self.context.settings.stall_timeout);
             self.timers.set(Instant::now() + interval, slot);

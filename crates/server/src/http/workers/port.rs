@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use actix_service::ServiceFactory as _;
+use actix_service::{Service, ServiceFactory as _};
 
 use crate::{
     config::Config,
@@ -15,7 +15,8 @@ use crate::{
         },
         direct::Direct,
         listen::{Listener, Listeners, Turns, UnixSocket, accept},
-        router::ConnectionRouter,
+        redirect::{self, HTTPS_PORT},
+        router::{ConnectionRouter, HttpConnection},
         routes::{
             self, Routing,
             api::{Documents, Served},
@@ -34,9 +35,16 @@ pub(super) struct Port {
     listener: Arc<Listener>,
     turns: Arc<Turns>,
     settings: Settings,
-    routing: Routing,
-    /// Where its connections are encrypted.
-    tls: Option<Tls>,
+    serves: Serves,
+}
+
+/// What requests to a port get.
+#[derive(Clone)]
+enum Serves {
+    /// The routes, over TLS if there is that.
+    Routes(Box<Routing>, Option<Tls>),
+    /// A redirect to this port.
+    Redirect(u16),
 }
 
 impl Port {
@@ -50,48 +58,79 @@ impl Port {
         status: &Arc<Status>,
         tls: Option<&Tls>,
     ) -> io::Result<Self> {
-        listener.set_nonblocking()?;
-        socket::configure_listener(
-            &listener,
-            settings.socket_buffer_bytes,
-            settings.stall_timeout,
-        );
         // Pages cannot reach a Unix socket, so that names are not checked there.
         let address = listener.address()?;
         let loopback = address.filter(|address| is_loopback(address.ip()));
         let loopback_port = loopback.map(|address| address.port());
         let has_page = every_route && !config.no_page;
         let documents = has_page.then(|| Documents::of(Served::new(hub.is_some(), status)));
+        let routing = Routing {
+            routes: Routes::new(state.with_loopback_port(loopback_port)),
+            hub,
+            status: every_route.then(|| Arc::clone(status)),
+            dictionaries: status.dictionaries.clone(),
+            page: documents.transpose()?.map(Arc::new),
+            keep_alive: config.keep_alive,
+            direct: (!config.no_direct).then(|| Arc::clone(&status.direct)),
+        };
+        let serves = Serves::Routes(Box::new(routing), tls.cloned());
+        Self::serving(listener, settings, config, serves)
+    }
+
+    fn serving(
+        listener: Listener,
+        settings: &Settings,
+        config: &Config,
+        serves: Serves,
+    ) -> io::Result<Self> {
+        listener.set_nonblocking()?;
+        socket::configure_listener(
+            &listener,
+            settings.socket_buffer_bytes,
+            settings.stall_timeout,
+        );
         Ok(Self {
             listener: Arc::new(listener),
             turns: Turns::new(super::count(config)),
             settings: settings.clone(),
-            routing: Routing {
-                routes: Routes::new(state.with_loopback_port(loopback_port)),
-                hub,
-                status: every_route.then(|| Arc::clone(status)),
-                dictionaries: status.dictionaries.clone(),
-                page: documents.transpose()?.map(Arc::new),
-                keep_alive: config.keep_alive,
-                direct: (!config.no_direct).then(|| Arc::clone(&status.direct)),
-            },
-            tls: tls.cloned(),
+            serves,
         })
     }
 
     pub(super) async fn serve(self, worker: usize) -> io::Result<()> {
         let listener = self.listener.try_clone()?;
-        let context = self.routing.context(&self.settings);
-        let http = routes::http(self.routing).new_service(()).await;
-        let http = http.map_err(|_| io::Error::other("the routes cannot be set up"))?;
-        let encryption = self.tls.map(Encryption::new);
-        let router = ConnectionRouter::open(http, self.settings, context, encryption)?;
-        let accepting = accept(listener, self.turns, worker, move |io, peer| {
-            router.route(io, peer);
-        });
-        actix_web::rt::spawn(accepting);
+        let settings = self.settings;
+        let failed = || io::Error::other("the routes cannot be set up");
+        match self.serves {
+            Serves::Routes(routing, tls) => {
+                let context = routing.context(&settings);
+                let http = routes::http(*routing).new_service(()).await;
+                let encryption = tls.map(Encryption::new);
+                let http = http.map_err(|_| failed())?;
+                let router = ConnectionRouter::open(http, settings, context, encryption)?;
+                start(listener, self.turns, worker, router);
+            }
+            Serves::Redirect(port) => {
+                let http = redirect::http(port).new_service(()).await;
+                let http = http.map_err(|_| failed())?;
+                let router = ConnectionRouter::open(http, settings, None, None)?;
+                start(listener, self.turns, worker, router);
+            }
+        }
         Ok(())
     }
+}
+
+fn start<S: Service<HttpConnection, Response = ()> + 'static>(
+    listener: Listener,
+    turns: Arc<Turns>,
+    worker: usize,
+    router: ConnectionRouter<S>,
+) {
+    let accepting = accept(listener, turns, worker, move |io, peer| {
+        router.route(io, peer);
+    });
+    actix_web::rt::spawn(accepting);
 }
 
 /// Opens the ports of these listeners.
@@ -116,6 +155,9 @@ pub(super) fn open(
             refusals: Arc::clone(&state.refusals),
         });
     let shared = listeners.admin.is_empty() && listeners.admin_sockets.is_empty();
+    let own_port = (listeners.public.first()).and_then(|listener| listener.local_addr().ok());
+    let own_port = own_port.map_or(HTTPS_PORT, |address| address.port());
+    let https_port = config.tls.redirect_port.unwrap_or(own_port);
     let public = listeners.public.into_iter().map(Listener::Tcp);
     let public = public.map(|listener| (listener, tls));
     let admin = listeners.admin.into_iter().map(Listener::Tcp);
@@ -132,7 +174,12 @@ pub(super) fn open(
         let served = (state, hub.clone());
         Port::open(listener, settings, every_route, config, served, status, tls)
     };
-    let ports = public.chain(admin).map(open).collect::<io::Result<_>>()?;
+    let redirects = listeners.redirect.into_iter().map(|listener| {
+        let serves = Serves::Redirect(https_port);
+        Port::serving(Listener::Tcp(listener), &public_settings, config, serves)
+    });
+    let ports = public.chain(admin).map(open).chain(redirects);
+    let ports = ports.collect::<io::Result<_>>()?;
     let sockets = listeners.public_sockets.into_iter();
     Ok((ports, sockets.chain(listeners.admin_sockets).collect()))
 }
