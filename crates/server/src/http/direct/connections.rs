@@ -105,8 +105,12 @@ impl Connections {
         let until = Instant::now() + HEAD_WAIT;
         self.timers.set(until, slot);
         accepted.received.shrink_to_fit();
+        let is_more_there = accepted.socket.has_received();
         let awaiting = Box::new(AwaitingRequest { accepted, until });
         self.all.insert(Connection::AwaitingRequest(awaiting));
+        if is_more_there {
+            self.read_head(slot, false);
+        }
         Ok(())
     }
 
