@@ -23,7 +23,6 @@ use crate::{
     cursor::{self, EARLIEST},
     failure::Failure,
     matchers::MatchType,
-    paths::HUB_PATH,
 };
 
 /// Most subscriptions in one list. Further ones are left out.

@@ -8,6 +8,11 @@ use std::{
 use super::{BadSetting, Config};
 use sse_broadcaster_cli::{UNIX, is_loopback};
 
+/// Who may publish, as settings.
+const CHOICES: &str = "Clients with a key, such as openssl rand -hex 32 prints: --publish-key-file FILE or \
+    SSE_BROADCASTER_PUBLISH_KEY=… in the environment; every client: --allow-anonymous-publish or \
+    SSE_BROADCASTER_ALLOW_ANONYMOUS_PUBLISH=true; no client: --no-publish or SSE_BROADCASTER_NO_PUBLISH=true";
+
 impl Config {
     /// The addresses of `--listen` and of `--admin-listen`.
     ///
@@ -44,13 +49,14 @@ impl Config {
     ) -> Result<(), BadSetting> {
         let has_grants = self.access.has_grants() || self.mercure.has_publisher_key();
         let chosen = has_keys || has_grants || self.allow_anonymous_publish || self.no_publish;
+        if self.proxies.proxy_protocol && !chosen {
+            return Err(BadSetting(format!(
+                "with --proxy-protocol the clients of a proxy reach the server: choose who may publish. {CHOICES}"
+            )));
+        }
         match addresses.iter().find(|address| !is_loopback(address.ip())) {
             Some(public) if !chosen => Err(BadSetting(format!(
-                "{public} can be reached from other machines: choose who may publish. Clients with a key, \
-                 such as openssl rand -hex 32 prints: --publish-key-file FILE or \
-                 SSE_BROADCASTER_PUBLISH_KEY=… in the environment; every client: \
-                 --allow-anonymous-publish or SSE_BROADCASTER_ALLOW_ANONYMOUS_PUBLISH=true; no client: \
-                 --no-publish or SSE_BROADCASTER_NO_PUBLISH=true"
+                "{public} can be reached from other machines: choose who may publish. {CHOICES}"
             ))),
             _ => Ok(()),
         }

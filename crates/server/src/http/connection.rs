@@ -3,6 +3,7 @@
 //! ```text
 //! connection/accepted.rs     an accepted connection, before it is known which kind it becomes
 //! connection/settings.rs     timeouts and buffers
+//! connection/paths.rs        how requests begin that are recognized before they are parsed
 //! connection/limits.rs       how many connections there may be, by the limit of open files
 //! connection/capacity.rs     how many there are; the one that has been idle longest makes room
 //! connection/socket.rs       socket options, and what the kernel reports about a socket
@@ -18,6 +19,7 @@ pub(crate) mod capacity;
 pub(crate) mod cut;
 pub(crate) mod discarded;
 pub(crate) mod limits;
+pub(crate) mod paths;
 pub(crate) mod settings;
 pub(crate) mod slow_replay;
 pub(crate) mod socket;

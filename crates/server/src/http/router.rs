@@ -62,27 +62,31 @@ impl<S: Service<HttpConnection, Response = ()> + 'static> ConnectionRouter<S> {
         })
     }
 
-    /// Routes a new connection. It is closed if there are too many.
-    pub(crate) fn route(&self, socket: TcpStream, peer: Option<SocketAddr>) {
-        let Some(counted) = self.settings.capacity.count() else {
-            return;
-        };
+    /// Counts and configures a new connection. `None` if there are too many: then it is closed.
+    pub(crate) fn admit(&self, socket: TcpStream, peer: Option<SocketAddr>) -> Option<Accepted> {
+        let counted = self.settings.capacity.count()?;
         let Settings {
             socket_buffer_bytes,
             stall_timeout,
             ..
         } = self.settings;
         socket::configure_accepted(&socket, socket_buffer_bytes, stall_timeout);
-        let mut accepted = Accepted {
+        Some(Accepted {
             socket,
             received: Vec::new(),
             peer,
             counted,
-        };
+        })
+    }
+
+    /// Routes a connection by what it has sent so far.
+    pub(crate) fn route(&self, mut accepted: Accepted) {
         if let Some(direct) = &self.direct {
-            match read_first(&accepted.socket) {
-                Some(received) => accepted.received = received,
-                None => return,
+            if accepted.received.is_empty() {
+                match read_first(&accepted.socket) {
+                    Some(received) => accepted.received = received,
+                    None => return,
+                }
             }
             match direct.try_serve(accepted) {
                 Ok(()) => return,
@@ -96,7 +100,7 @@ impl<S: Service<HttpConnection, Response = ()> + 'static> ConnectionRouter<S> {
 impl<S: Service<HttpConnection, Response = ()> + 'static> Requests<S> {
     fn serve(self: &Rc<Self>, accepted: Accepted) {
         match &self.publishing {
-            Some(publishing) if may_publish(&accepted.received) => {
+            Some(publishing) if may_publish(&accepted.received, &self.settings.paths) => {
                 let this = Rc::clone(self);
                 let serving =
                     Rc::clone(publishing).serve(accepted, move |rest| this.serve_http(rest));
@@ -110,7 +114,8 @@ impl<S: Service<HttpConnection, Response = ()> + 'static> Requests<S> {
         // A connection that the runtime cannot poll is closed; its client reconnects.
         if let Ok(io) = tokio::net::TcpStream::from_std(accepted.socket) {
             let received = accepted.received.into();
-            let connection = Connection::new(io, received, &self.settings, accepted.counted);
+            let of_client = (accepted.peer, accepted.counted);
+            let connection = Connection::new(io, received, &self.settings, of_client);
             let connection = (connection, Protocol::Http1, accepted.peer);
             let served = self.http.call(connection);
             // An error has been logged, or is the client's.

@@ -114,6 +114,8 @@ async fn run(
     let state = AppState::new(&broadcaster)
         .access(admission.access)
         .authorization(admission.authorization)
+        .trusted_proxies(admission.proxies)
+        .base_path(config.base_path()?)
         .upload_limits(upload_limits(config, &connections));
     let state = presence::start(config, state, members)?;
     let state = traced(state, traces.as_ref()).body_codings(Arc::new(Decompression::default()));
@@ -148,6 +150,7 @@ async fn run(
         broadcaster: broadcaster.clone(),
         gate: state.gate.clone(),
         authorization: state.authorization.clone(),
+        proxies: state.proxies.clone(),
         hub: hub.clone(),
         keys: admission.keys,
         files,

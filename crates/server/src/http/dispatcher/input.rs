@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::intake::Intake;
-use crate::http::connection::discarded::Discarded;
+use crate::http::connection::{discarded::Discarded, paths::Paths};
 use sse_broadcaster_actix::internal::Link;
 
 /// Most bytes that one poll of the dispatcher reads. It parses them before it is polled again, so that a stream
@@ -35,10 +35,10 @@ pub(super) struct Input {
 }
 
 impl Input {
-    pub(super) fn new(received: Bytes) -> Self {
+    pub(super) fn new(received: Bytes, paths: Paths) -> Self {
         Self {
             received,
-            intake: Intake::default(),
+            intake: Intake::new(paths),
             read_in_poll: 0,
             discarded: Discarded::default(),
         }

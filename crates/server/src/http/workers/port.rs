@@ -1,6 +1,6 @@
 //! A listener, and what every worker serves on it.
 
-use std::{io, sync::Arc};
+use std::{io, rc::Rc, sync::Arc};
 
 use actix_service::ServiceFactory as _;
 
@@ -10,11 +10,12 @@ use crate::{
         connection::{
             capacity::Capacity,
             limits::Connections,
+            paths::Paths,
             settings::{HEAD_TIMEOUT, Settings},
             socket,
         },
         direct::Direct,
-        listen::{Listener, Listeners, Turns, UnixSocket, accept},
+        listen::{Listener, Listeners, ProxyProtocol, Turns, UnixSocket, accept},
         router::ConnectionRouter,
         routes::{
             self, Routing,
@@ -34,14 +35,23 @@ pub(super) struct Port {
     turns: Arc<Turns>,
     settings: Settings,
     routing: Routing,
+    /// Whether connections begin with a header of the PROXY protocol.
+    proxy_protocol: bool,
+}
+
+/// Which routes a listener serves, and to whom.
+#[derive(Clone, Copy)]
+struct Audience {
+    /// The page, the documents of the interface, health and metrics are served as well.
+    every_route: bool,
+    proxy_protocol: bool,
 }
 
 impl Port {
-    /// With `every_route`, the page, the documents of the interface, health and metrics are served as well.
     fn open(
         listener: Listener,
         settings: &Settings,
-        every_route: bool,
+        audience: Audience,
         config: &Config,
         (state, hub): (&AppState, Option<Arc<Hub>>),
         status: &Arc<Status>,
@@ -52,8 +62,13 @@ impl Port {
             settings.socket_buffer_bytes,
             settings.stall_timeout,
         );
-        // Pages cannot reach a Unix socket, so that names are not checked there.
-        let address = listener.address()?;
+        let Audience {
+            every_route,
+            proxy_protocol,
+        } = audience;
+        // Pages cannot reach a Unix socket, and cannot send a header of the PROXY protocol, so that names are not checked
+        // there.
+        let address = listener.address()?.filter(|_| !proxy_protocol);
         let loopback = address.filter(|address| is_loopback(address.ip()));
         let loopback_port = loopback.map(|address| address.port());
         let has_page = every_route && !config.no_page;
@@ -71,17 +86,31 @@ impl Port {
                 keep_alive: config.keep_alive,
                 direct: (!config.no_direct).then(|| Arc::clone(&status.direct)),
             },
+            proxy_protocol,
         })
     }
 
     pub(super) async fn serve(self, worker: usize) -> io::Result<()> {
         let listener = self.listener.try_clone()?;
         let context = self.routing.context(&self.settings);
+        let proxies = self.proxy_protocol.then(|| {
+            let state = self.routing.routes.state();
+            ProxyProtocol::new(state.proxies.clone(), Arc::clone(&state.refusals))
+        });
         let http = routes::http(self.routing).new_service(()).await;
         let http = http.map_err(|_| io::Error::other("the routes cannot be set up"))?;
-        let router = ConnectionRouter::open(http, self.settings, context)?;
+        let router = Rc::new(ConnectionRouter::open(http, self.settings, context)?);
         let accepting = accept(listener, self.turns, worker, move |io, peer| {
-            router.route(io, peer);
+            let Some(accepted) = router.admit(io, peer) else {
+                return;
+            };
+            match &proxies {
+                Some(proxies) => {
+                    let router = Rc::clone(&router);
+                    proxies.receive(accepted, move |accepted| router.route(accepted));
+                }
+                None => router.route(accepted),
+            }
         });
         actix_web::rt::spawn(accepting);
         Ok(())
@@ -97,6 +126,7 @@ pub(super) fn open(
     status: &Arc<Status>,
 ) -> io::Result<(Vec<Port>, Vec<UnixSocket>)> {
     let io_uring = config.io_uring && !config.no_direct && Direct::can_batch();
+    let paths = Paths::below(&state.base_path);
     // Each kind of listener has its own limit, so that health checks on admin listeners do not depend on the others.
     let [public_settings, admin_settings] =
         [connections.public, connections.admin].map(|max| Settings {
@@ -107,6 +137,7 @@ pub(super) fn open(
             capacity: Capacity::new(max),
             replay_buffers: Arc::clone(state.broadcaster.replay_buffers()),
             refusals: Arc::clone(&state.refusals),
+            paths: paths.clone(),
         });
     let shared = listeners.admin.is_empty() && listeners.admin_sockets.is_empty();
     let public = listeners.public.into_iter().map(Listener::Tcp);
@@ -116,12 +147,20 @@ pub(super) fn open(
         listeners.collect::<io::Result<Vec<_>>>()
     };
     let public = public.chain(of_sockets(&listeners.public_sockets)?);
-    let public = public.map(|listener| (listener, &public_settings, shared));
+    let for_all = Audience {
+        every_route: shared,
+        proxy_protocol: config.proxies.proxy_protocol,
+    };
+    let for_operators = Audience {
+        every_route: true,
+        proxy_protocol: false,
+    };
+    let public = public.map(|listener| (listener, &public_settings, for_all));
     let admin = admin.chain(of_sockets(&listeners.admin_sockets)?);
-    let admin = admin.map(|listener| (listener, &admin_settings, true));
-    let open = |(listener, settings, every_route)| {
+    let admin = admin.map(|listener| (listener, &admin_settings, for_operators));
+    let open = |(listener, settings, audience)| {
         let served = (state, hub.clone());
-        Port::open(listener, settings, every_route, config, served, status)
+        Port::open(listener, settings, audience, config, served, status)
     };
     let ports = public.chain(admin).map(open).collect::<io::Result<_>>()?;
     let sockets = listeners.public_sockets.into_iter();

@@ -138,7 +138,7 @@ fn a_publish_is_the_same_request_for_actix() {
         let mut runner = TestRunner::new(ProptestConfig::with_cases(4_000));
         let tested = runner.run(&request(), |text| {
             let mut received = bytes::BytesMut::from(text.as_str());
-            if let Received::Publish(publish) = take(&mut received) {
+            if let Received::Publish(publish) = take(&mut received, &Paths::default()) {
                 let actix = of_actix(&text, &config);
                 prop_assert_eq!(of_ours(&publish, received.len()), actix, "{:?}", text);
             }
