@@ -26,15 +26,16 @@ pub(super) fn hops<'a>(
             Box::new(elements.map(hop))
         }
         ForwardedHeader::XForwardedFor => {
-            let clients = from_the_end(request, "x-forwarded-for").flat_map(items);
-            let schemes: Vec<_> = from_the_end(request, "x-forwarded-proto")
-                .flat_map(items)
-                .collect();
-            Box::new(clients.enumerate().map(move |(place, client)| {
-                // A proxy that knows the scheme from the one before often writes that alone.
+            let from_the_end = |name| from_the_end(request, name).flat_map(items);
+            let clients: Vec<_> = from_the_end("x-forwarded-for").collect();
+            let schemes: Vec<_> = from_the_end("x-forwarded-proto").collect();
+            // A proxy may write the scheme alone.
+            let places = 0..clients.len().max(schemes.len().min(1));
+            Box::new(places.map(move |place| {
+                // One that has the scheme from the proxy before often writes that alone.
                 let scheme = schemes.get(place).or(schemes.last());
                 Some(Hop {
-                    client: Some(node(client)?),
+                    client: clients.get(place).and_then(|client| node(client)),
                     scheme: scheme.and_then(|scheme| scheme_of(scheme)),
                 })
             }))

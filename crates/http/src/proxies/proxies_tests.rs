@@ -280,7 +280,8 @@ fn the_scheme_is_that_of_the_proxy_to_which_the_client_came() {
         ("192.0.2.1, 10.0.0.2", &["https"], Some("https")),
         ("192.0.2.1", &["wss"], None),
         ("192.0.2.1", &[], None),
-        ("", &["https"], None),
+        ("", &["https"], Some("https")),
+        ("unknown", &["https"], Some("https")),
     ] {
         let schemes = schemes.iter().map(|scheme| ("x-forwarded-proto", *scheme));
         let headers = [("x-forwarded-for", clients)].into_iter().chain(schemes);
