@@ -1,6 +1,6 @@
 //! `--trusted-proxy`: limits, logs and operators see the client that a trusted proxy names, and no other.
 
-use super::{KEY, TRUSTED, addresses, connected, open_socket, refused, servers};
+use super::{KEY, TRUSTED, addresses, connected, open_socket, refused, server, servers};
 use crate::{
     mercure,
     support::{Server, command, tokens::bearer, wait_until},
@@ -55,7 +55,7 @@ fn subscribers_of_a_hub_have_the_address_that_a_trusted_proxy_names() {
         let line = "X-Forwarded-For: 203.0.113.7";
         let _stream = server.subscribe_with(path, line);
         wait_until("it is listed", || addresses(&server) == ["203.0.113.7"]);
-        assert_eq!(refused(&server, path, line), 503);
+        assert_eq!(refused(&server, path, line), 429);
         assert_eq!(refused(&server, path, "X-Forwarded-For: 203.0.113.8"), 200);
     }
 }
@@ -163,7 +163,7 @@ fn a_proxy_on_a_unix_socket_is_trusted_by_its_name() {
         let path = directory.path().join(format!("{number}.sock"));
         let listen = format!("unix:{}", path.display());
         let arguments = ["--trusted-proxy", "unix", "--listen", &listen];
-        let server = &servers(&[&arguments, direct].concat())[0];
+        let server = &server(&[&arguments, direct].concat());
         let mut socket = std::os::unix::net::UnixStream::connect(&path).unwrap();
         let request = "GET /events HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n";
         std::io::Write::write_all(&mut socket, request.as_bytes()).unwrap();

@@ -12,8 +12,8 @@ use crate::support::{Response, Server, Stream, has_ordinary_streams, socket::Soc
 const KEY: &str = "the-key-of-an-operator";
 const TRUSTED: [&str; 2] = ["--trusted-proxy", "127.0.0.1"];
 
-/// A server whose operators see its connections, for each way in which streams are served.
-fn servers(args: &[&str]) -> Vec<Server> {
+/// A server whose operators see its connections.
+fn server(args: &[&str]) -> Server {
     let operated = [
         "--admin-key",
         KEY,
@@ -21,10 +21,14 @@ fn servers(args: &[&str]) -> Vec<Server> {
         "--host",
         "*",
     ];
-    let start = |more: &[&str]| Server::start(&[&operated, args, more].concat());
-    let mut servers = vec![start(&[])];
+    Server::start(&[&operated, args].concat())
+}
+
+/// Such servers, for each way in which streams are served.
+fn servers(args: &[&str]) -> Vec<Server> {
+    let mut servers = vec![server(args)];
     if !has_ordinary_streams() {
-        servers.push(start(&["--no-direct"]));
+        servers.push(server(&[args, &["--no-direct"]].concat()));
     }
     servers
 }

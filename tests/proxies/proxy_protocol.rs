@@ -6,16 +6,16 @@ use std::{
     os::unix::net::UnixStream,
 };
 
-use super::{TRUSTED, addresses, servers};
+use super::{TRUSTED, addresses, server, servers};
 use crate::support::{PATIENCE, Response, Server, Stream, socket::Socket, wait_until};
 
 const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+const SETTINGS: [&str; 3] = ["--proxy-protocol", "--admin-listen", "127.0.0.1:0"];
 const LOCAL: [u8; 4] = [0x20, 0, 0, 0];
 
 /// A server that operators reach at a second address, without the PROXY protocol.
 fn proxied(args: &[&str]) -> Vec<(Server, Server)> {
-    let settings = ["--proxy-protocol", "--admin-listen", "127.0.0.1:0"];
-    let all = servers(&[&settings, &TRUSTED[..], args].concat());
+    let all = servers(&[&SETTINGS, &TRUSTED[..], args].concat());
     all.into_iter().map(with_operators).collect()
 }
 
@@ -231,7 +231,8 @@ fn a_public_unix_socket_has_the_header_too() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("events.sock");
     let listen = format!("unix:{}", path.display());
-    let (_server, operators) = proxied(&["--listen", &listen, "--trusted-proxy", "unix"]).remove(0);
+    let of_socket = ["--listen", &listen, "--trusted-proxy", "unix"];
+    let (_server, operators) = with_operators(server(&[&SETTINGS[..], &of_socket].concat()));
     let mut socket = UnixStream::connect(&path).unwrap();
     socket.write_all(&v2(&[])).unwrap();
     socket

@@ -1,6 +1,7 @@
 //! The addresses to listen on, and who may publish over them.
 
 use std::{
+    io,
     net::{SocketAddr, ToSocketAddrs as _},
     path::PathBuf,
 };
@@ -63,11 +64,19 @@ impl Config {
     }
 }
 
+/// The address of a text such as `[fe80::1%eth0]:8000`, whose zone may be a name; `None` without a zone.
+fn with_zone(text: &str) -> Option<io::Result<Vec<SocketAddr>>> {
+    let (host, port) = text.strip_prefix('[')?.split_once("]:")?;
+    let port: u16 = port.parse().ok().filter(|_| host.contains('%'))?;
+    Some((host, port).to_socket_addrs().map(Vec::from_iter))
+}
+
 fn resolve(flag: &str, texts: &[String]) -> Result<Vec<SocketAddr>, BadSetting> {
     let mut addresses = Vec::new();
     let is_address = |text: &&String| !text.is_empty() && !text.starts_with(UNIX);
     for text in texts.iter().filter(is_address) {
-        let found = text.to_socket_addrs().map_err(|_| {
+        let found = with_zone(text).unwrap_or_else(|| text.to_socket_addrs().map(Vec::from_iter));
+        let found = found.map_err(|_| {
             BadSetting(format!(
                 "{flag} {text}: give an address and a port, for example 127.0.0.1:8000, or unix: and a path"
             ))
