@@ -57,8 +57,12 @@ describe('behind HAProxy with the PROXY protocol', { timeout: 120_000 }, () => {
       await open(t, url);
       await until(async () => (await addresses(operators)).length > 0, 'the stream to be listed');
       assert.deepEqual(await addresses(operators), [CLIENT]);
-      // A check that failed would have HAProxy refuse the next connection.
-      await until(async () => (await request(`${operators}/metrics`)).body.includes('published_events'), 'metrics');
+      // Each check is a request that the server refuses as HAProxy expects; after another response it would pass on none.
+      const checks = async () => {
+        const { body } = await request(`${operators}/metrics`);
+        return Number(body.match(/refused_requests_total\{status="400",code="invalid_last"\} (\d+)/)?.[1] ?? 0);
+      };
+      await until(async () => (await checks()) >= 3, 'three checks');
       await open(t, url);
       assert.doesNotMatch(server.log, /closed a connection/);
     });
