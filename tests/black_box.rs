@@ -15,6 +15,7 @@ mod load;
 mod mercure;
 mod postgres;
 mod presence;
+mod proxies;
 mod publish;
 mod random;
 mod redis;

@@ -66,6 +66,12 @@ impl Session {
         })
     }
 
+    /// What has been read from the socket before the first call.
+    pub(crate) fn put_received(&mut self, received: &[u8]) {
+        self.records.encrypted = received.to_vec();
+        self.records.has_whole_record = !received.is_empty();
+    }
+
     /// The protocol that the client and the server have agreed on (ALPN, RFC 7301).
     #[must_use]
     pub fn protocol(&self) -> Option<&[u8]> {

@@ -107,6 +107,11 @@ impl Config {
                 "beside \"*\", which admits every name",
             ),
             Rule::new(
+                &["trusted-proxy-header"],
+                self.proxies.trusted_proxy.iter().all(String::is_empty),
+                "without --trusted-proxy",
+            ),
+            Rule::new(
                 &["cors-origin"],
                 has_any(&self.cors_origin),
                 "beside \"*\", which admits every origin",

@@ -113,9 +113,10 @@ async fn run(
     let direct = Arc::<AtomicUsize>::default();
     let state = AppState::new(&broadcaster)
         .access(admission.access)
-        .authorization(admission.authorization);
-    let state = presence::start(config, with_uploads(state, config, &connections), members)?;
-    let state = traced(state, traces.as_ref());
+        .authorization(admission.authorization)
+        .trusted_proxies(admission.proxies);
+    let state = with_settings(state, config, &connections)?;
+    let state = traced(presence::start(config, state, members)?, traces.as_ref());
     let (state, dictionaries) = compressed(state, config, log);
     let has_operators = state.authorization.has_operators();
     let history = HistorySettings {
@@ -148,6 +149,7 @@ async fn run(
         broadcaster: broadcaster.clone(),
         gate: state.gate.clone(),
         authorization: state.authorization.clone(),
+        proxies: state.proxies.clone(),
         hub: hub.clone(),
         keys: admission.keys,
         files,
@@ -210,13 +212,18 @@ fn report_unreachable(config: &Config, max_connections: usize) {
     }
 }
 
-fn with_uploads(state: AppState, config: &Config, connections: &Connections) -> AppState {
+fn with_settings(
+    state: AppState,
+    config: &Config,
+    connections: &Connections,
+) -> Result<AppState, ServeError> {
     let limits = UploadLimits::default()
         .bytes(config.upload_buffer_bytes)
         .slow(connections.slow_uploads())
         .idle_timeout(config.upload_idle_timeout);
     let decoders = Decompression::default();
-    state.upload_limits(limits).body_codings(Arc::new(decoders))
+    let state = state.base_path(config.base_path()?).upload_limits(limits);
+    Ok(state.body_codings(Arc::new(decoders)))
 }
 
 /// Has streams compressed, and their dictionaries kept in this log.
