@@ -1,5 +1,5 @@
 //! Routes an accepted connection: to the worker's loop in `http/direct` if it asks for a stream, to `http/publishing` if
-//! it begins by publishing, else to actix.
+//! it begins by publishing, to `http/http2` if it speaks HTTP/2, else to actix.
 
 use std::{
     io,
@@ -17,6 +17,7 @@ use super::{
     },
     direct::{Direct, WorkerContext},
     dispatcher::Connection,
+    http2::{self, Http2, Preface},
     publishing::{Publishing, may_publish},
     tls::Encryption,
 };
@@ -45,6 +46,7 @@ struct Requests<S> {
     http: S,
     settings: Settings,
     publishing: Option<Rc<Publishing>>,
+    http2: Rc<Http2>,
 }
 
 impl<S: Service<HttpConnection, Response = ()> + 'static> ConnectionRouter<S> {
@@ -54,6 +56,7 @@ impl<S: Service<HttpConnection, Response = ()> + 'static> ConnectionRouter<S> {
         http: S,
         settings: Settings,
         context: Option<WorkerContext>,
+        http2: Rc<Http2>,
         encryption: Option<Encryption>,
     ) -> io::Result<Self> {
         let publishing = context.as_ref().and_then(Publishing::of);
@@ -61,6 +64,7 @@ impl<S: Service<HttpConnection, Response = ()> + 'static> ConnectionRouter<S> {
             http,
             settings: settings.clone(),
             publishing: publishing.map(Rc::new),
+            http2,
         });
         let direct = context.map(|context| {
             let requests = Rc::clone(&requests);
@@ -123,6 +127,38 @@ impl<S: Service<HttpConnection, Response = ()> + 'static> Paths<S> {
 
 impl<S: Service<HttpConnection, Response = ()> + 'static> Requests<S> {
     fn serve(self: &Rc<Self>, accepted: Accepted) {
+        let may_speak = self.http2.is_spoken_by(&accepted.socket);
+        match Preface::of(&accepted.received) {
+            Preface::Whole if may_speak => self.serve_http2(accepted),
+            Preface::Incomplete if may_speak => {
+                let this = Rc::clone(self);
+                actix_web::rt::spawn(async move {
+                    match http2::complete(accepted).await {
+                        Some((Preface::Whole, accepted)) => this.serve_http2(accepted),
+                        Some((_, accepted)) => this.serve_http1(accepted),
+                        None => {}
+                    }
+                });
+            }
+            _ => self.serve_http1(accepted),
+        }
+    }
+
+    fn serve_http2(&self, accepted: Accepted) {
+        // A connection that the runtime cannot poll is closed; its client reconnects.
+        if let Ok(io) = AsyncSocket::from_socket(accepted.socket) {
+            let Accepted {
+                received,
+                peer,
+                counted,
+                ..
+            } = accepted;
+            let serving = Rc::clone(&self.http2).serve(io, received, peer, counted);
+            actix_web::rt::spawn(serving);
+        }
+    }
+
+    fn serve_http1(self: &Rc<Self>, accepted: Accepted) {
         match &self.publishing {
             Some(publishing) if may_publish(&accepted.received) => {
                 let this = Rc::clone(self);

@@ -136,6 +136,7 @@ async fn run(
         ),
         dictionaries,
         direct,
+        http2: Arc::default(),
         broadcaster: broadcaster.clone(),
         admin,
     });

@@ -1,6 +1,6 @@
 //! A listener, and what every worker serves on it.
 
-use std::{io, sync::Arc};
+use std::{io, rc::Rc, sync::Arc};
 
 use actix_service::ServiceFactory as _;
 
@@ -14,10 +14,11 @@ use crate::{
             socket,
         },
         direct::Direct,
+        http2::Http2,
         listen::{Listener, Listeners, Turns, UnixSocket, accept},
         router::ConnectionRouter,
         routes::{
-            self, Routing,
+            self, Http2Settings, Routing,
             api::{Documents, Served},
             status::Status,
         },
@@ -74,6 +75,11 @@ impl Port {
                 page: documents.transpose()?.map(Arc::new),
                 keep_alive: config.keep_alive,
                 direct: (!config.no_direct).then(|| Arc::clone(&status.direct)),
+                http2: Http2Settings {
+                    prior_knowledge: config.http2.http2_prior_knowledge,
+                    max_streams: config.http2.http2_max_streams,
+                    counts: Arc::clone(&status.http2),
+                },
             },
             tls: tls.cloned(),
         })
@@ -82,10 +88,16 @@ impl Port {
     pub(super) async fn serve(self, worker: usize) -> io::Result<()> {
         let listener = self.listener.try_clone()?;
         let context = self.routing.context(&self.settings);
-        let http = routes::http(self.routing).new_service(()).await;
-        let http = http.map_err(|_| io::Error::other("the routes cannot be set up"))?;
+        let http2 = self.routing.http2_context(&self.settings);
+        let keep_alive = self.routing.keep_alive;
+        let failed = || io::Error::other("the routes cannot be set up");
+        let app = routes::app(self.routing).new_service(()).await;
+        let app = Rc::new(app.map_err(|()| failed())?);
+        let http2 = Http2::new(http2, Rc::clone(&app));
+        let http = routes::http(app, keep_alive).new_service(()).await;
+        let http = http.map_err(|_| failed())?;
         let encryption = self.tls.map(Encryption::new);
-        let router = ConnectionRouter::open(http, self.settings, context, encryption)?;
+        let router = ConnectionRouter::open(http, self.settings, context, http2, encryption)?;
         let accepting = accept(listener, self.turns, worker, move |io, peer| {
             router.route(io, peer);
         });

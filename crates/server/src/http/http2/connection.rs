@@ -1,0 +1,367 @@
+//! The task of one connection.
+
+use std::{
+    collections::VecDeque,
+    future::Future,
+    net::SocketAddr,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Instant,
+};
+
+use bytes::Bytes;
+use h2::{Ping, PingPong, Reason, server};
+use slab::Slab;
+
+use super::{
+    Http2,
+    exchange::{Exchange, Progress},
+    limits::{MAX_DATA_BYTES, SILENT_PERIODS},
+    timers::Timers,
+    turn::Turn,
+    wire::{Wire, WireWatch},
+};
+use crate::http::{
+    connection::{capacity::Listed, settings::HEAD_TIMEOUT},
+    direct::inbox::{Inbox, Slot, StreamWaker},
+};
+
+/// A connection, and everything that it has asked for. As a future, it is ready when the connection is to be dropped.
+pub(super) struct Connection {
+    http2: Rc<Http2>,
+    h2: server::Connection<Wire, Bytes>,
+    watch: WireWatch,
+    peer: Option<SocketAddr>,
+    exchanges: Slab<Exchange>,
+    inbox: Arc<Inbox>,
+    /// Those that were woken and have not been served.
+    woken: VecDeque<Slot>,
+    spare: Vec<Slot>,
+    timers: Timers,
+    /// Listed while there is no request.
+    idle: Option<Listed>,
+    ping_pong: Option<PingPong>,
+    /// For how many intervals a PING has had no response.
+    unanswered: u32,
+    is_draining: bool,
+    is_closing: bool,
+    /// h2 has something to send, and must be polled.
+    must_poll: bool,
+}
+
+/// The connection is to be dropped.
+struct Closed;
+
+impl Connection {
+    pub(super) fn new(
+        http2: Rc<Http2>,
+        mut h2: server::Connection<Wire, Bytes>,
+        watch: WireWatch,
+        peer: Option<SocketAddr>,
+    ) -> Self {
+        Self {
+            ping_pong: h2.ping_pong(),
+            timers: Timers::new(http2.context.settings.stall_timeout),
+            http2,
+            h2,
+            watch,
+            peer,
+            exchanges: Slab::new(),
+            inbox: Arc::default(),
+            woken: VecDeque::new(),
+            spare: Vec::new(),
+            idle: None,
+            unanswered: 0,
+            is_draining: false,
+            is_closing: false,
+            must_poll: false,
+        }
+    }
+
+    /// One turn: reads what has arrived, begins requests, and sends what is due.
+    fn advance(&mut self, cx: &mut Context<'_>) -> Result<(), Closed> {
+        let mut turn = Turn::begin();
+        loop {
+            self.take_woken();
+            let is_served = self.watch.is_full() || turn.is_over() || self.woken.is_empty();
+            if is_served {
+                self.accept(cx, &mut turn)?;
+                if self.woken.is_empty() || self.watch.is_full() || turn.is_over() {
+                    return Ok(());
+                }
+            } else {
+                // h2 wakes its task for each frame that it is given; below it is polled again anyhow.
+                self.accept(&mut Context::from_waker(Waker::noop()), &mut turn)?;
+            }
+            self.serve(&mut turn);
+        }
+    }
+
+    /// Has h2 read and write, and begins requests.
+    fn accept(&mut self, cx: &mut Context<'_>, turn: &mut Turn) -> Result<(), Closed> {
+        turn.flush();
+        loop {
+            match self.h2.poll_accept(cx) {
+                Poll::Ready(Some(Ok((request, respond)))) => {
+                    self.watch.with_frames(|frames| frames.earn(1));
+                    self.begin(request, respond);
+                    if !turn.may_begin() {
+                        cx.waker().wake_by_ref();
+                        return Ok(());
+                    }
+                }
+                // The client has closed the connection or broken the protocol, of which h2 has told it.
+                Poll::Ready(Some(Err(_)) | None) => return Err(Closed),
+                Poll::Pending => return Ok(()),
+            }
+        }
+    }
+
+    fn begin(
+        &mut self,
+        request: http::Request<h2::RecvStream>,
+        respond: server::SendResponse<Bytes>,
+    ) {
+        self.idle = None;
+        self.timers.set_idle(None);
+        let entry = self.exchanges.vacant_entry();
+        let Ok(slot) = Slot::try_from(entry.key()) else {
+            return;
+        };
+        let waker = StreamWaker::new(&self.inbox, slot);
+        let begun = Exchange::begin(&self.http2, request, respond, self.peer, waker);
+        if let Some(exchange) = begun {
+            entry.insert(exchange);
+            self.woken.push_back(slot);
+        }
+        self.follow_drain();
+    }
+
+    /// Takes those that were woken. While the socket is full they are only asked whether they were disconnected.
+    fn take_woken(&mut self) {
+        if self.inbox.is_empty() {
+            return;
+        }
+        let mut woken = self.inbox.take(std::mem::take(&mut self.spare));
+        for slot in woken.drain(..) {
+            let exchange = self.exchanges.get_mut(slot as usize);
+            if self.watch.is_full() && exchange.is_some_and(Exchange::is_disconnected) {
+                self.remove(slot);
+            } else {
+                self.woken.push_back(slot);
+            }
+        }
+        self.spare = woken;
+    }
+
+    fn serve(&mut self, turn: &mut Turn) {
+        while let Some(slot) = self.woken.pop_front() {
+            let Some(exchange) = self.exchanges.get_mut(slot as usize) else {
+                continue;
+            };
+            let (progress, sent) = exchange.advance(&self.http2.context);
+            if sent > 0 {
+                self.watch
+                    .with_frames(|frames| frames.earn(1 + sent / MAX_DATA_BYTES));
+            }
+            if exchange.is_blocked() {
+                self.timers.schedule_check();
+            }
+            match progress {
+                Progress::Waiting => {}
+                Progress::Cut => self.timers.cut(slot),
+                Progress::Over | Progress::Gone => self.remove(slot),
+            }
+            if turn.has_sent(sent) || turn.is_over() {
+                return;
+            }
+        }
+    }
+
+    /// A response that was not sent whole is reset when it is dropped.
+    fn remove(&mut self, slot: Slot) {
+        self.exchanges.try_remove(slot as usize);
+    }
+
+    /// Once streams are ended, further requests should go to another connection, to another server.
+    fn follow_drain(&mut self) {
+        if !self.is_draining && self.http2.context.state.broadcaster.is_draining() {
+            self.is_draining = true;
+            self.must_poll = true;
+            self.h2.graceful_shutdown();
+        }
+    }
+
+    /// What is due by the clock, and by what the client has sent.
+    fn check(&mut self, now: Instant) -> Result<(), Closed> {
+        if self.timers.is_closed(now) {
+            return Err(Closed);
+        }
+        self.check_floods(now);
+        self.check_stalls(now)?;
+        if !self.watch.is_full() {
+            while let Some(slot) = self.timers.take_cut(now) {
+                if let Some(exchange) = self.exchanges.get_mut(slot as usize) {
+                    exchange.cut();
+                }
+                self.remove(slot);
+                self.follow_drain();
+            }
+        }
+        match self.timers.is_silent(now, self.watch.last_read()) {
+            Some(true) => self.ping(),
+            Some(false) => {
+                self.unanswered = 0;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn check_floods(&mut self, now: Instant) {
+        let (flood, head_since) = self
+            .watch
+            .with_frames(|frames| (frames.flood(), frames.head_since()));
+        self.timers
+            .set_head(head_since.map(|since| since + HEAD_TIMEOUT));
+        let peer = || {
+            self.peer
+                .map_or_else(|| "unknown".into(), |peer| peer.to_string())
+        };
+        if let Some(flood) = flood {
+            log::debug!(
+                "closing an HTTP/2 connection from {}: too many {flood:?}",
+                peer()
+            );
+            self.close(Reason::ENHANCE_YOUR_CALM);
+        } else if self.timers.is_head_late(now) {
+            log::debug!(
+                "closing an HTTP/2 connection from {}: no end of a head",
+                peer()
+            );
+            self.close(Reason::ENHANCE_YOUR_CALM);
+        }
+    }
+
+    fn check_stalls(&mut self, now: Instant) -> Result<(), Closed> {
+        if !self.timers.takes_check(now) {
+            return Ok(());
+        }
+        let settings = &self.http2.context.settings;
+        if self.watch.has_stalled(settings.stall_timeout) {
+            return Err(self.stalled());
+        }
+        self.exchanges
+            .retain(|_, exchange| exchange.check(settings).is_ok());
+        // What was dropped is reset.
+        self.must_poll = true;
+        if self.exchanges.iter().any(|(_, all)| all.is_blocked()) {
+            self.timers.schedule_check();
+        }
+        Ok(())
+    }
+
+    fn stalled(&mut self) -> Closed {
+        for (_, exchange) in &mut self.exchanges {
+            exchange.stalled();
+        }
+        Closed
+    }
+
+    /// Asks a client that was not heard of for an interval to respond.
+    fn ping(&mut self) -> Result<(), Closed> {
+        if self.exchanges.is_empty() {
+            return Ok(());
+        }
+        if self.unanswered > SILENT_PERIODS {
+            return Err(self.stalled());
+        }
+        self.unanswered += 1;
+        if let Some(ping_pong) = &mut self.ping_pong {
+            let _ = ping_pong.poll_pong(&mut Context::from_waker(Waker::noop()));
+            // An error: the last one has not been responded to, and is enough.
+            let _ = ping_pong.send_ping(Ping::opaque());
+            self.must_poll = true;
+        }
+        Ok(())
+    }
+
+    /// Lists a connection without requests, and closes it when it is to make room or has been idle for too long.
+    fn check_idle(&mut self, cx: &mut Context<'_>, now: Instant) {
+        if !self.exchanges.is_empty() {
+            return;
+        }
+        let context = &self.http2.context;
+        if let Some(listed) = &self.idle {
+            if listed.is_displaced() || self.timers.is_idle_for_too_long(now) {
+                self.close(Reason::NO_ERROR);
+            }
+        } else {
+            self.idle = Some(context.settings.capacity.list(cx.waker().clone()));
+            self.timers.set_idle(Some(now + context.keep_alive));
+        }
+        if self.is_draining {
+            self.timers.close();
+        }
+    }
+
+    /// Tells the client why the connection is closed, and drops it soon.
+    fn close(&mut self, reason: Reason) {
+        if std::mem::replace(&mut self.is_closing, true) {
+            return;
+        }
+        self.must_poll = true;
+        self.timers.set_idle(None);
+        self.timers.set_head(None);
+        self.timers.close();
+        self.exchanges.clear();
+        self.h2.abrupt_shutdown(reason);
+    }
+
+    fn step(&mut self, cx: &mut Context<'_>) -> Result<(), Closed> {
+        self.watch.begin_poll();
+        self.inbox.register(cx.waker());
+        self.check(Instant::now())?;
+        // What the check has had h2 send is sent now.
+        self.must_poll = false;
+        self.advance(cx)?;
+        let now = Instant::now();
+        self.check_floods(now);
+        if self.watch.has_stall_watch() {
+            self.timers.schedule_check();
+        }
+        self.check_idle(cx, now);
+        Ok(())
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.watch.close(self.http2.context.settings.stall_timeout);
+    }
+}
+
+impl Future for Connection {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        if this.step(cx).is_err() {
+            if this.watch.has_timed_out() {
+                this.stalled();
+            }
+            return Poll::Ready(());
+        }
+        let is_full = this.watch.is_full();
+        let is_left = !is_full && !this.woken.is_empty();
+        if is_left || this.must_poll || this.watch.has_more() {
+            cx.waker().wake_by_ref();
+        }
+        if this.timers.poll(is_full, cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
