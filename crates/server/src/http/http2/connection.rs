@@ -26,6 +26,7 @@ use super::{
 use crate::http::{
     connection::{capacity::Listed, settings::HEAD_TIMEOUT},
     direct::inbox::{Inbox, Slot, StreamWaker},
+    routes::refusals,
 };
 
 /// A connection, and everything that it has asked for. As a future, it is ready when the connection is to be dropped.
@@ -112,8 +113,13 @@ impl Connection {
                         return Ok(());
                     }
                 }
-                // The client has closed the connection or broken the protocol, of which h2 has told it.
-                Poll::Ready(Some(Err(_)) | None) => return Err(Closed),
+                // The client has disconnected, or broken the protocol, of which h2 has told it.
+                Poll::Ready(Some(Err(error))) => {
+                    let peer = refusals::peer(self.peer);
+                    log::debug!("an HTTP/2 connection from {peer} ended: {error}");
+                    return Err(Closed);
+                }
+                Poll::Ready(None) => return Err(Closed),
                 Poll::Pending => return Ok(()),
             }
         }
@@ -148,7 +154,7 @@ impl Connection {
         for slot in woken.drain(..) {
             let exchange = self.exchanges.get_mut(slot as usize);
             if self.watch.is_full() && exchange.is_some_and(Exchange::is_disconnected) {
-                self.remove(slot);
+                self.cut(slot);
             } else {
                 self.woken.push_back(slot);
             }
@@ -172,7 +178,8 @@ impl Connection {
             match progress {
                 Progress::Waiting => {}
                 Progress::Cut => self.timers.cut(slot),
-                Progress::Over | Progress::Gone => self.remove(slot),
+                Progress::Over => drop(self.exchanges.try_remove(slot as usize)),
+                Progress::Gone => self.cut(slot),
             }
             if turn.has_sent(sent) || turn.is_over() {
                 return;
@@ -180,9 +187,10 @@ impl Connection {
         }
     }
 
-    /// A response that was not sent whole is reset when it is dropped.
-    fn remove(&mut self, slot: Slot) {
-        self.exchanges.try_remove(slot as usize);
+    fn cut(&mut self, slot: Slot) {
+        if let Some(exchange) = self.exchanges.try_remove(slot as usize) {
+            exchange.cut();
+        }
     }
 
     /// Once streams are ended, further requests should go to another connection, to another server.
@@ -203,10 +211,7 @@ impl Connection {
         self.check_stalls(now)?;
         if !self.watch.is_full() {
             while let Some(slot) = self.timers.take_cut(now) {
-                if let Some(exchange) = self.exchanges.get_mut(slot as usize) {
-                    exchange.cut();
-                }
-                self.remove(slot);
+                self.cut(slot);
                 self.follow_drain();
             }
         }
@@ -226,10 +231,7 @@ impl Connection {
             .with_frames(|frames| (frames.flood(), frames.head_since()));
         self.timers
             .set_head(head_since.map(|since| since + HEAD_TIMEOUT));
-        let peer = || {
-            self.peer
-                .map_or_else(|| "unknown".into(), |peer| peer.to_string())
-        };
+        let peer = || refusals::peer(self.peer);
         if let Some(flood) = flood {
             log::debug!(
                 "closing an HTTP/2 connection from {}: too many {flood:?}",
@@ -253,10 +255,12 @@ impl Connection {
         if self.watch.has_stalled(settings.stall_timeout) {
             return Err(self.stalled());
         }
-        self.exchanges
-            .retain(|_, exchange| exchange.check(settings).is_ok());
-        // What was dropped is reset.
-        self.must_poll = true;
+        let all = self.exchanges.iter_mut();
+        let over =
+            all.filter_map(|(slot, exchange)| exchange.check(settings).is_err().then_some(slot));
+        for slot in over.collect::<Vec<_>>() {
+            self.exchanges.remove(slot).cut();
+        }
         if self.exchanges.iter().any(|(_, all)| all.is_blocked()) {
             self.timers.schedule_check();
         }

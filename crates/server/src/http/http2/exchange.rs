@@ -23,8 +23,9 @@ use crate::http::{
     direct::{head::open, inbox::StreamWaker},
 };
 
-/// By what a stream is cut: an error that every client reconnects after, and for which none closes the connection.
-const CUT: Reason = Reason::CANCEL;
+/// By what a stream is cut: every client takes it for an error of the stream alone. For Node.js and what is built on it
+/// `CANCEL` is a clean end.
+const CUT: Reason = Reason::INTERNAL_ERROR;
 
 /// A request, from its head to the end of its response.
 pub(super) struct Exchange {
@@ -124,12 +125,13 @@ impl Exchange {
         }
     }
 
-    /// Everything that was sent is with the socket.
-    pub(super) fn cut(&mut self) {
+    /// Ends the response in a way that its client sees. What has not left for the socket yet is lost.
+    pub(super) fn cut(mut self) {
         match &mut self.state {
             State::Sending(sending) => sending.reset(CUT),
             State::Streaming(stream) => stream.reset(CUT),
-            State::Calling(_) | State::Over => {}
+            State::Calling(calling) => calling.reset(CUT),
+            State::Over => {}
         }
     }
 }

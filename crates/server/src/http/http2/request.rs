@@ -92,6 +92,10 @@ impl Calling {
         self.begin(response, shared).map(Some)
     }
 
+    pub(super) fn reset(&mut self, reason: Reason) {
+        self.respond.send_reset(reason);
+    }
+
     fn send_continue(&mut self) {
         let is_read = self.expects_continue.take_if(|is_read| is_read.get());
         if is_read.is_some() {

@@ -78,7 +78,8 @@ fn status_of(response: &[u8]) -> Option<StatusCode> {
     StatusCode::from_bytes(status).ok().filter(|_| is_http)
 }
 
-fn peer(address: Option<SocketAddr>) -> String {
+/// An address, as it is logged.
+pub(crate) fn peer(address: Option<SocketAddr>) -> String {
     address.map_or_else(|| "unknown".to_owned(), |address| address.to_string())
 }
 
