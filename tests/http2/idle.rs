@@ -28,8 +28,7 @@ fn a_connection_with_a_stream_is_kept_however_long_nothing_happens() {
         let mut stream = client.stream("/events").await;
         tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
         if let Err(error) = client.post("/events", "x").await {
-            eprintln!("{error} {}", server.log());
-            panic!();
+            panic!("{error}, and the log is:\n{}", server.log());
         }
         stream.until("data: x\n").await;
     });

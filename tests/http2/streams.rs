@@ -272,8 +272,11 @@ fn an_operator_disconnects_a_stream_whose_window_is_closed() {
             .await
             .unwrap();
         // What follows is not taken from the log while the window is closed.
-        client.post("/events?topic=a", "more").await.unwrap();
-        wait(|| async { metric(&client, "subscribers_behind").await == 1 }).await;
+        wait(|| async {
+            client.post("/events?topic=a", "more").await.unwrap();
+            metric(&client, "subscribers_behind").await == 1
+        })
+        .await;
         let list = client
             .request("GET", "/admin/connections")
             .header("authorization", format!("Bearer {key}"));
