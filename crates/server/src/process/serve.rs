@@ -113,6 +113,7 @@ async fn run(
     }
     let ready = Arc::new(AtomicBool::new(true));
     let direct = Arc::<AtomicUsize>::default();
+    let http2 = Arc::default();
     let state = AppState::new(&broadcaster)
         .access(admission.access)
         .authorization(admission.authorization);
@@ -129,14 +130,14 @@ async fn run(
         ready: Arc::clone(&ready),
         metrics: Metrics::new(
             &broadcaster,
-            &direct,
+            (&direct, &http2),
             &state,
             traces.as_ref().map(Traces::stats),
             tls.clone(),
         ),
         dictionaries,
         direct,
-        http2: Arc::default(),
+        http2,
         broadcaster: broadcaster.clone(),
         admin,
     });

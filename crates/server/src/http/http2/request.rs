@@ -153,11 +153,13 @@ impl Sending {
     pub(super) fn advance(&mut self, cx: &mut Context<'_>) -> (Progress, usize) {
         let mut sent = 0;
         let progress = self.send(cx, &mut sent);
+        if progress == Ok(Progress::Waiting) && self.out.check_reset(cx).is_err() {
+            return (Progress::Gone, sent);
+        }
         (progress.unwrap_or(Progress::Gone), sent)
     }
 
     fn send(&mut self, cx: &mut Context<'_>, sent: &mut usize) -> Result<Progress, Gone> {
-        self.out.check_reset(cx)?;
         match self.out.poll_blocked(cx) {
             Poll::Ready(result) => result?,
             Poll::Pending => return Ok(Progress::Waiting),

@@ -49,11 +49,12 @@ impl Stream {
     pub(super) fn advance(&mut self, cx: &mut Context<'_>) -> (Progress, usize) {
         let mut sent = 0;
         let progress = self.send_due(cx, &mut sent);
-        (progress.unwrap_or(Progress::Gone), sent)
+        // Last, since h2 wakes and forgets whoever waits when there is room for what is sent.
+        let checked = self.out.check_reset(cx).and(progress);
+        (checked.unwrap_or(Progress::Gone), sent)
     }
 
     fn send_due(&mut self, cx: &mut Context<'_>, sent: &mut usize) -> Result<Progress, Gone> {
-        self.out.check_reset(cx)?;
         if self.is_ending {
             return Ok(Progress::Waiting);
         }
