@@ -176,3 +176,34 @@ async fn begin_upload(
     }
     (response, body)
 }
+
+#[test]
+fn a_body_of_which_each_line_is_a_frame_is_read_whole() {
+    let server = start(&["--allow-anonymous-publish"]);
+    run(async {
+        let client = Client::connect(&server).await;
+        let mut ready = client.send.clone().ready().await.unwrap();
+        let request = client
+            .request("POST", "/events")
+            .header("content-type", "application/x-ndjson");
+        let (response, mut body) = ready
+            .send_request(request.body(()).unwrap(), false)
+            .unwrap();
+        for number in 0..5_000 {
+            let line = format!("{{\"topic\":\"a\",\"data\":\"{number}\"}}\n");
+            body.reserve_capacity(line.len());
+            while body.capacity() < line.len() {
+                std::future::poll_fn(|cx| body.poll_capacity(cx))
+                    .await
+                    .unwrap()
+                    .unwrap();
+            }
+            body.send_data(line.into(), false).unwrap();
+        }
+        body.send_data(Bytes::new(), true).unwrap();
+        assert_eq!(response.await.unwrap().status(), 200);
+        let mut stream = client.stream("/events?topic=a&since=earliest").await;
+        stream.until("data: 4999\n").await;
+        assert_eq!(stream.data().len(), 5_000);
+    });
+}

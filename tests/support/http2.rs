@@ -155,7 +155,7 @@ async fn send_body(
     mut rest: usize,
 ) {
     loop {
-        let mut bytes = Bytes::from(std::mem::take(&mut next));
+        let mut bytes = Bytes::from(std::mem::replace(&mut next, Vec::with_capacity(16 << 10)));
         while !bytes.is_empty() {
             send.reserve_capacity(bytes.len());
             let Some(Ok(capacity)) = poll_fn(|cx| send.poll_capacity(cx)).await else {

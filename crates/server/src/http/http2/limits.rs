@@ -12,6 +12,9 @@ const STREAM_WINDOW_BYTES: u32 = 64 << 10;
 const CONNECTION_WINDOW_BYTES: u32 = 256 << 10;
 /// Most bytes of one response that wait in the connection's buffers.
 const SEND_BUFFER_BYTES: usize = 32 << 10;
+/// Most bytes that h2 may keep of small frames of bodies, beside their content, until a route has read them: a client may
+/// send each line by itself.
+const SMALL_FRAMES_BYTES: usize = 1 << 20;
 /// Most requests that were reset before they were accepted (CVE-2023-44487).
 const MAX_PENDING_RESETS: usize = 20;
 /// Most streams that the server itself resets because the client has broken the protocol (CVE-2025-8671).
@@ -20,7 +23,7 @@ const MAX_ERROR_RESETS: usize = 256;
 const MAX_REMEMBERED_RESETS: usize = 50;
 
 /// Most bytes that one poll of a connection reads.
-pub(super) const READ_PER_POLL: usize = 64 << 10;
+pub(super) const READ_PER_POLL: usize = 16 << 10;
 /// Most bytes that requests and streams are given to send before they leave for the socket.
 pub(super) const SEND_AT_ONCE: usize = 64 << 10;
 /// Most bytes of one response that are reserved of the client's windows at once, so that the others get some.
@@ -57,6 +60,7 @@ pub(super) fn builder(max_streams: u32) -> Builder {
         .max_header_list_size(MAX_HEADER_BYTES)
         .initial_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .data_frame_budget(SMALL_FRAMES_BYTES)
         .max_send_buffer_size(SEND_BUFFER_BYTES)
         .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
         .max_local_error_reset_streams(Some(MAX_ERROR_RESETS))
