@@ -26,7 +26,7 @@ use tokio::{
 use super::PATIENCE;
 
 /// Most bytes that wait between the test and the client, so that one that does not read soon closes its window.
-const BUFFER_BYTES: usize = 4 << 10;
+const BUFFER_BYTES: usize = 32 << 10;
 
 /// Runs all clients.
 pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
