@@ -11,6 +11,7 @@ mod disk;
 mod documents;
 mod embedding;
 mod endings;
+mod http2;
 mod load;
 mod mercure;
 mod postgres;

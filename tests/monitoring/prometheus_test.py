@@ -24,6 +24,7 @@ from support.prometheus import Prometheus
 from support.site import Site
 
 NOT_SHOWN = {
+    "sse_broadcaster_http2_connections": "of interest beside a proxy that speaks HTTP/2, to find how many streams share one",
     "process_virtual_memory_bytes": "address space that is reserved, which says nothing about memory in use",
 }
 INTERVAL = "500ms"

@@ -27,6 +27,14 @@ impl Server {
         socket
     }
 
+    /// A connection for one request, which goes over HTTP/2 with `TEST_STREAMS=http2`.
+    pub fn connect_for_one(&self) -> TcpStream {
+        if self.http2 {
+            return super::http2::open(self.address);
+        }
+        self.connect()
+    }
+
     /// A connection with a small receive buffer, so that little is in transit while the client does not read.
     pub fn connect_narrow(&self, receive_buffer_bytes: usize) -> TcpStream {
         let socket = Socket::new(Domain::for_address(self.address), Type::STREAM, None).unwrap();
@@ -52,7 +60,7 @@ impl Server {
     }
 
     pub fn raw(&self, head: &str, host: &str, body: &[u8]) -> Response {
-        let mut socket = self.connect();
+        let mut socket = self.connect_for_one();
         let length = match body.len() {
             0 if !head.starts_with("POST") => String::new(),
             length => format!("Content-Length: {length}\r\n"),
@@ -86,7 +94,7 @@ impl Server {
 
     /// The same with this `Host`.
     pub fn status_line_of(&self, head: &str, host: &str) -> u16 {
-        let mut socket = self.connect();
+        let mut socket = self.connect_for_one();
         let (first, rest) = head.split_once('\n').unwrap_or((head, ""));
         let request =
             format!("{first}\nHost: {host}\n{}\n\n", rest.trim_end()).replace('\n', "\r\n");
@@ -147,7 +155,7 @@ impl Server {
 
     /// Opens a stream with further lines in the request head, such as `Last-Event-ID: 1-1`.
     pub fn subscribe_with(&self, path: &str, lines: &str) -> Stream {
-        let mut socket = self.connect();
+        let mut socket = self.connect_for_one();
         let is_open = has_compressed_streams() && !lines.contains("Accept-Encoding");
         let accepted = is_open.then_some("Accept-Encoding: gzip");
         let lines = lines.lines().chain(accepted);

@@ -58,6 +58,11 @@ pub fn has_encrypted_streams() -> bool {
     are_streams("encrypted")
 }
 
+/// Whether requests and subscriptions of tests go over HTTP/2.
+pub fn has_http2() -> bool {
+    are_streams("http2")
+}
+
 fn are_streams(kind: &str) -> bool {
     std::env::var("TEST_STREAMS").is_ok_and(|streams| streams == kind)
 }
@@ -73,14 +78,16 @@ pub struct Server {
     directory: Option<TempDir>,
     /// Where tests reach it, if its connections are encrypted.
     tunnel: Option<Tunnel>,
+    /// Whether requests and subscriptions go over HTTP/2.
+    pub(super) http2: bool,
 }
 
 impl Server {
     /// Starts with `--listen 127.0.0.1:0` and these arguments, and waits until it listens. With
     /// `TEST_HISTORY=disk` its history is a log on disk, with `TEST_STREAMS=ordinary` all its streams go through
     /// actix, with `TEST_STREAMS=batched` they are sent to by `--io-uring`, with `TEST_STREAMS=compressed` they are
-    /// compressed, and with `TEST_STREAMS=encrypted` all its connections are encrypted, so that the same tests cover
-    /// these.
+    /// compressed, with `TEST_STREAMS=encrypted` all its connections are encrypted, and with `TEST_STREAMS=http2` they go
+    /// over HTTP/2, so that the same tests cover these.
     pub fn start(args: &[&str]) -> Self {
         let mut command = command(&["--listen", "127.0.0.1:0"]);
         command.args(args);
@@ -97,6 +104,9 @@ impl Server {
         if has_compressed_streams() && !chooses("--compress") {
             command.args(["--compress", "always"]);
         }
+        if has_http2() && !chooses("--http2-prior-knowledge") {
+            command.arg("--http2-prior-knowledge");
+        }
         let on_disk = std::env::var("TEST_HISTORY").is_ok_and(|history| history == "disk");
         let has_own = args
             .iter()
@@ -107,6 +117,7 @@ impl Server {
         }
         let mut server = Self::spawn(command);
         server.directory = directory;
+        server.http2 = has_http2();
         server
     }
 
@@ -165,6 +176,7 @@ impl Server {
             log: Some(Log::of(stderr)),
             directory: None,
             tunnel: None,
+            http2: false,
         };
         let Some(line) = server.find_in_log("listening on http") else {
             let log = server.log();
@@ -228,6 +240,7 @@ impl Server {
             log: None,
             directory: None,
             tunnel: None,
+            http2: false,
         }
     }
 

@@ -14,11 +14,11 @@ use sse_broadcaster_http::RequestHead;
 use crate::{headers::of_request, link::Link};
 
 /// The head of a request, and the [`Link`] to its connection if that is the server's own.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Head<'a> {
     request: &'a dev::RequestHead,
     sent: NameFilter,
-    link: Option<&'a Link>,
+    link: Option<Rc<Link>>,
 }
 
 impl<'a> From<&'a dev::RequestHead> for Head<'a> {
@@ -34,7 +34,7 @@ impl<'a> From<&'a dev::RequestHead> for Head<'a> {
 impl<'a> From<&'a HttpRequest> for Head<'a> {
     fn from(request: &'a HttpRequest) -> Self {
         Self {
-            link: request.conn_data::<Rc<Link>>().map(|link| &**link),
+            link: Link::of(request),
             ..Self::from(request.head())
         }
     }
@@ -89,7 +89,7 @@ impl RequestHead for Head<'_> {
     }
 
     fn set_committing(&self, committing: bool) {
-        if let Some(link) = self.link {
+        if let Some(link) = &self.link {
             link.set_committing(committing);
         }
     }

@@ -1,11 +1,14 @@
 //! The state that a response and the server's own connection under it share. Both are on one thread.
 
 use std::{
-    cell::{Cell, OnceCell},
+    cell::{Cell, OnceCell, RefCell},
+    rc::Rc,
     task::{Context, Poll},
 };
 
+use actix_web::{HttpMessage as _, HttpRequest};
 use sse_broadcaster::broadcaster::DisconnectWatch;
+use sse_broadcaster_http::OpenedStream;
 
 /// How the body of a request is framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +21,7 @@ pub enum Framing {
     UntilClose,
 }
 
-/// The state of one connection.
+/// The state of one connection; over HTTP/2, of one request.
 #[derive(Debug, Default)]
 pub struct Link {
     responding: Cell<bool>,
@@ -33,9 +36,42 @@ pub struct Link {
     unacknowledged: Cell<bool>,
     /// Set with the stream, which is the connection's last response.
     disconnect: OnceCell<DisconnectWatch>,
+    /// Whether the connection sends the stream itself.
+    takes_stream: bool,
+    handed_over: RefCell<Option<Box<OpenedStream>>>,
 }
 
 impl Link {
+    /// The state of a request whose connection sends its stream itself, if the response is one.
+    #[must_use]
+    pub fn taking_stream() -> Self {
+        Self {
+            takes_stream: true,
+            ..Self::default()
+        }
+    }
+
+    /// The link of a request: of its connection, or its own, which is among its extensions.
+    #[must_use]
+    pub fn of(request: &HttpRequest) -> Option<Rc<Self>> {
+        let link = request.conn_data::<Rc<Self>>().cloned();
+        link.or_else(|| request.extensions().get::<Rc<Self>>().cloned())
+    }
+
+    /// Hands a stream over to the connection; returns it if the connection does not take it.
+    pub(crate) fn hand_over(&self, opened: Box<OpenedStream>) -> Option<Box<OpenedStream>> {
+        if self.takes_stream {
+            *self.handed_over.borrow_mut() = Some(opened);
+            return None;
+        }
+        Some(opened)
+    }
+
+    /// The stream that was handed over: the body of the response.
+    pub fn take_stream(&self) -> Option<Box<OpenedStream>> {
+        self.handed_over.take()
+    }
+
     /// The head of a request has been parsed, and its response begins.
     pub fn begin_response(&self, framing: Framing) {
         self.responding.set(true);

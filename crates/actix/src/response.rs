@@ -39,7 +39,17 @@ pub(crate) fn respond(request: &HttpRequest, response: Response) -> HttpResponse
             let pieces = page.map_ok(|part| stream::iter(pieces::<Unavailable>(part)));
             head.body(BodyStream::new(pieces.try_flatten()))
         }
-        Body::Stream(opened) => begin(request, &mut head, |link| StreamBody::new(*opened, link)),
+        Body::Stream(opened) => {
+            let link = Link::of(request);
+            let left = match link {
+                Some(link) => link.hand_over(opened),
+                None => Some(opened),
+            };
+            match left {
+                Some(opened) => begin(request, &mut head, |link| StreamBody::new(*opened, link)),
+                None => head.finish(),
+            }
+        }
         Body::Reconnect(retry) => begin(request, &mut head, |link| ReconnectBody::new(retry, link)),
     }
 }
@@ -95,7 +105,7 @@ fn is_plain_stream(parts: &http::response::Parts) -> bool {
 
 /// The application may compress responses, which would take an encoder for each stream.
 fn keep_uncompressed(request: &HttpRequest, head: &mut HttpResponseBuilder) {
-    if request.conn_data::<Rc<Link>>().is_none() {
+    if Link::of(request).is_none() {
         head.insert_header((header::CONTENT_ENCODING, IDENTITY));
     }
 }
@@ -107,7 +117,7 @@ fn begin<B: MessageBody + 'static>(
     body: impl FnOnce(Option<Rc<Link>>) -> B,
 ) -> HttpResponse {
     let chunked = is_chunked(&Head::from(request));
-    let link = request.conn_data::<Rc<Link>>().cloned();
+    let link = Link::of(request);
     if let Some(link) = &link {
         link.begin_stream(chunked);
     }

@@ -7,6 +7,7 @@ mod fallback;
 pub(crate) mod file;
 mod given;
 mod history;
+mod http2;
 mod keys;
 mod mercure;
 mod origin;
@@ -33,6 +34,7 @@ pub(crate) use fallback::{CREDENTIALS_DIRECTORY, Fallbacks, Source};
 pub use given::Given;
 pub(crate) use given::Shown;
 pub use history::{HistoryConfig, LogLocation};
+pub use http2::Http2Config;
 pub(crate) use mercure::HubKey;
 pub use mercure::MercureConfig;
 pub use presence::PresenceConfig;
@@ -141,6 +143,9 @@ pub struct Config {
     #[arg(long, env = "SSE_BROADCASTER_KEEP_ALIVE", value_name = "DURATION", value_parser = duration,
           default_value = "75s")]
     pub keep_alive: Duration,
+
+    #[command(flatten)]
+    pub http2: Http2Config,
 
     /// Memory for all request bodies until they are published, beyond 16 KiB of each
     #[arg(long, env = "SSE_BROADCASTER_UPLOAD_BUFFER_BYTES", value_name = "SIZE", value_parser = size::parse::<usize>,

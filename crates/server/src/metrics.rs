@@ -22,7 +22,10 @@ use prometheus_client::{
 
 use self::core::Core;
 pub(crate) use self::samples::{MAX_SAMPLES, Sample, Samples};
-use crate::{http::tls::Tls, traces::TraceStats};
+use crate::{
+    http::{http2, tls::Tls},
+    traces::TraceStats,
+};
 use sse_broadcaster::broadcaster::Broadcaster;
 use sse_broadcaster_http::AppState;
 
@@ -34,10 +37,10 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// `direct` counts the streams on the direct path.
+    /// `direct` counts the streams on the direct path, and `http2` what is open over HTTP/2.
     pub(crate) fn new(
         broadcaster: &Broadcaster,
-        direct: &Arc<AtomicUsize>,
+        (direct, http2): (&Arc<AtomicUsize>, &Arc<http2::Counts>),
         state: &AppState,
         traces: Option<Arc<TraceStats>>,
         tls: Option<Tls>,
@@ -48,6 +51,7 @@ impl Metrics {
         registry.register_collector(Box::new(Core {
             broadcaster: broadcaster.clone(),
             direct: Arc::clone(direct),
+            http2: Arc::clone(http2),
             refusals: Arc::clone(&state.refusals),
             uploads: Arc::clone(&state.uploads),
             presence: state.presence.clone(),

@@ -21,13 +21,13 @@
 
 mod connections;
 mod context;
-mod head;
-mod inbox;
+pub(super) mod head;
+pub(super) mod inbox;
 mod outgoing;
 #[cfg_attr(not(target_os = "linux"), path = "direct/no_ring.rs")]
 mod ring;
 mod sockets;
-mod stall_watch;
+pub(super) mod stall_watch;
 mod stream;
 mod timers;
 mod turns;

@@ -1,5 +1,5 @@
 //! Routes an accepted connection: to the worker's loop in `http/direct` if it asks for a stream, to `http/publishing` if
-//! it begins by publishing, else to actix.
+//! it begins by publishing, to `http/http2` if it speaks HTTP/2, else to actix.
 
 use std::{
     io,
@@ -17,6 +17,7 @@ use super::{
     },
     direct::{Direct, WorkerContext},
     dispatcher::Connection,
+    http2::{self, Http2, Preface},
     publishing::{Publishing, may_publish},
 };
 
@@ -38,6 +39,7 @@ struct Requests<S> {
     http: S,
     settings: Settings,
     publishing: Option<Rc<Publishing>>,
+    http2: Option<Rc<Http2>>,
 }
 
 impl<S: Service<HttpConnection, Response = ()> + 'static> ConnectionRouter<S> {
@@ -46,12 +48,14 @@ impl<S: Service<HttpConnection, Response = ()> + 'static> ConnectionRouter<S> {
         http: S,
         settings: Settings,
         context: Option<WorkerContext>,
+        http2: Option<Rc<Http2>>,
     ) -> io::Result<Self> {
         let publishing = context.as_ref().and_then(Publishing::of);
         let requests = Rc::new(Requests {
             http,
             settings: settings.clone(),
             publishing: publishing.map(Rc::new),
+            http2,
         });
         let direct = context.map(|context| {
             let requests = Rc::clone(&requests);
@@ -101,6 +105,41 @@ impl<S: Service<HttpConnection, Response = ()> + 'static> ConnectionRouter<S> {
 
 impl<S: Service<HttpConnection, Response = ()> + 'static> Requests<S> {
     fn serve(self: &Rc<Self>, accepted: Accepted) {
+        let http2 = self.http2.as_ref();
+        let http2 = http2.filter(|http2| http2.is_spoken_by(&accepted.socket));
+        match Preface::of(&accepted.received) {
+            Preface::Whole if http2.is_some() => self.serve_http2(accepted),
+            Preface::Incomplete if http2.is_some() => {
+                let this = Rc::clone(self);
+                actix_web::rt::spawn(async move {
+                    match http2::complete(accepted).await {
+                        Some((Preface::Whole, accepted)) => this.serve_http2(accepted),
+                        Some((_, accepted)) => this.serve_http1(accepted),
+                        None => {}
+                    }
+                });
+            }
+            _ => self.serve_http1(accepted),
+        }
+    }
+
+    fn serve_http2(&self, accepted: Accepted) {
+        // A connection that the runtime cannot poll is closed; its client reconnects.
+        if let Some(http2) = &self.http2
+            && let Ok(io) = AsyncSocket::from_socket(accepted.socket)
+        {
+            let Accepted {
+                received,
+                peer,
+                counted,
+                ..
+            } = accepted;
+            let serving = Rc::clone(http2).serve(io, received, peer, counted);
+            actix_web::rt::spawn(serving);
+        }
+    }
+
+    fn serve_http1(self: &Rc<Self>, accepted: Accepted) {
         match &self.publishing {
             Some(publishing) if may_publish(&accepted.received, &self.settings.paths) => {
                 let this = Rc::clone(self);

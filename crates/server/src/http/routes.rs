@@ -30,15 +30,18 @@ pub(crate) mod status;
 mod tagged;
 
 use std::{
+    future::ready,
+    rc::Rc,
     sync::{Arc, atomic::AtomicUsize},
     time::Duration,
 };
 
-use actix_http::{HttpService, ServiceConfigBuilder};
-use actix_service::{Service, ServiceFactory, map_config};
+use actix_http::{HttpService, Request, ServiceConfigBuilder};
+use actix_service::{Service, ServiceFactory, fn_factory, map_config};
 use actix_web::{
-    App, HttpRequest,
-    dev::AppConfig,
+    App, Error, HttpRequest,
+    body::BoxBody,
+    dev::{AppConfig, ServiceResponse},
     web::{self, ServiceConfig},
 };
 use actix_web_lab::middleware::CatchPanic;
@@ -48,6 +51,7 @@ use crate::http::{
     connection::settings::{HEAD_TIMEOUT, Settings},
     direct::WorkerContext,
     dispatcher::Connection,
+    http2,
     router::HttpConnection,
     ws,
 };
@@ -57,6 +61,16 @@ use sse_broadcaster_mercure::{HUB_PATH, Hub};
 
 /// How long the rest of a refused body is read, so that the client gets the response.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// How HTTP/2 is spoken.
+#[derive(Debug, Clone)]
+pub(crate) struct Http2Settings {
+    /// Whether it is spoken without TLS, by clients that know that it is.
+    pub(crate) prior_knowledge: bool,
+    /// Most requests and streams of one connection at a time.
+    pub(crate) max_streams: u32,
+    pub(crate) counts: Arc<http2::Counts>,
+}
 
 /// The routes of one listener.
 #[derive(Clone)]
@@ -73,6 +87,7 @@ pub(crate) struct Routing {
     pub(crate) keep_alive: Duration,
     /// Counts the streams on the direct path; `None` without one.
     pub(crate) direct: Option<Arc<AtomicUsize>>,
+    pub(crate) http2: Http2Settings,
 }
 
 impl Routing {
@@ -114,6 +129,19 @@ impl Routing {
             streams: Arc::clone(streams),
         })
     }
+
+    /// What the connections of a worker that speak HTTP/2 share.
+    pub(crate) fn http2_context(&self, settings: &Settings) -> http2::Context {
+        http2::Context {
+            state: Arc::clone(self.routes.state()),
+            hub: self.hub.clone(),
+            settings: settings.clone(),
+            keep_alive: self.keep_alive,
+            prior_knowledge: self.http2.prior_knowledge,
+            max_streams: self.http2.max_streams,
+            counts: Arc::clone(&self.http2.counts),
+        }
+    }
 }
 
 /// 404; of what a setting would switch on, with that setting.
@@ -134,16 +162,21 @@ fn not_found(path: &str) -> Refusal {
     Refusal::not_served(detail)
 }
 
-/// Serves connections over actix's dispatcher.
-pub(crate) fn http(
+/// Serves requests, whatever connection they come over.
+pub(crate) fn app(
     routing: Routing,
 ) -> impl ServiceFactory<
-    HttpConnection,
+    Request,
     Config = (),
-    Response = (),
-    Error = impl std::fmt::Debug + 'static,
-    InitError = impl std::fmt::Debug,
-    Service = impl Service<HttpConnection, Response = ()> + 'static,
+    Response = ServiceResponse<BoxBody>,
+    Error = Error,
+    InitError = (),
+    Service = impl Service<
+        Request,
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        Future = impl Future + 'static,
+    > + 'static,
 > {
     let keep_alive = routing.keep_alive;
     let header = response::keep_alive_header(keep_alive);
@@ -155,6 +188,25 @@ pub(crate) fn http(
         .wrap_fn(move |request, next| refusals::observe(request, next, Arc::clone(&state)))
         .wrap_fn(move |request, next| response::wrap(request, next, header.clone()))
         .configure(move |config| routing.configure(config));
+    map_config(app, |()| AppConfig::default())
+}
+
+/// Serves connections over actix's dispatcher, by these routes.
+pub(crate) fn http<S>(
+    app: Rc<S>,
+    keep_alive: Duration,
+) -> impl ServiceFactory<
+    HttpConnection,
+    Config = (),
+    Response = (),
+    Error = impl std::fmt::Debug + 'static,
+    InitError = impl std::fmt::Debug,
+    Service = impl Service<HttpConnection, Response = ()> + 'static,
+>
+where
+    S: Service<Request, Response = ServiceResponse<BoxBody>, Error = Error> + 'static,
+    S::Future: 'static,
+{
     HttpService::build()
         .client_request_timeout(HEAD_TIMEOUT)
         .client_disconnect_timeout(LINGER)
@@ -163,5 +215,5 @@ pub(crate) fn http(
         .on_connect_ext(|io: &Connection, data| {
             data.insert(io.link());
         })
-        .finish(map_config(app, |()| AppConfig::default()))
+        .finish(fn_factory(move || ready(Ok::<_, ()>(Rc::clone(&app)))))
 }

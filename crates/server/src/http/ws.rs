@@ -79,6 +79,11 @@ async fn open(
     if request.version() < Version::HTTP_11 {
         return Err(upgrade_required("it came over HTTP/1.0"));
     }
+    if request.version() >= Version::HTTP_2 {
+        return Err(upgrade_required(
+            "it came over HTTP/2, and WebSockets are served over HTTP/1.1",
+        ));
+    }
     let client = state
         .authorization
         .client(&head, Purpose::Subscribe)

@@ -15,7 +15,10 @@ use prometheus_client::{
 };
 
 use super::{history, memory_limit::memory_limit, output::Out, presence, tls};
-use crate::{http::tls::Tls, traces::TraceStats};
+use crate::{
+    http::{http2, tls::Tls},
+    traces::TraceStats,
+};
 use sse_broadcaster::broadcaster::{Broadcaster, Ended};
 use sse_broadcaster_http::{RefusalCounts, Uploads};
 use sse_broadcaster_presence::Presence;
@@ -24,6 +27,7 @@ use sse_broadcaster_presence::Presence;
 pub(super) struct Core {
     pub(super) broadcaster: Broadcaster,
     pub(super) direct: Arc<AtomicUsize>,
+    pub(super) http2: Arc<http2::Counts>,
     pub(super) refusals: Arc<RefusalCounts>,
     pub(super) uploads: Arc<Uploads>,
     pub(super) presence: Option<Presence>,
@@ -82,6 +86,16 @@ impl Core {
             "direct_subscribers",
             "Open streams on the direct path, which has no buffers for each",
             self.direct.load(Ordering::Relaxed) as u64,
+        )?;
+        out.gauge(
+            "http2_connections",
+            "Open connections that speak HTTP/2",
+            self.http2.connections.load(Ordering::Relaxed) as u64,
+        )?;
+        out.gauge(
+            "http2_subscribers",
+            "Open streams over HTTP/2",
+            self.http2.streams.load(Ordering::Relaxed) as u64,
         )?;
         out.counter("subscribed", "Opened streams", stats.subscribed.get())?;
         self.ended(out)?;

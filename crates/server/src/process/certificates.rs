@@ -9,13 +9,13 @@ use std::{
 use super::key_file::FileState;
 use crate::{
     config::{BadSetting, TlsConfig},
-    http::tls::Tls,
+    http::{http2, tls::Tls},
 };
 use sse_broadcaster_cli::FileAccess;
 use sse_broadcaster_tls::{Certificates, Current, Pair, PairError, pairs_in, server_config};
 
 /// The protocols that clients may choose, the preferred first.
-const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
+const PROTOCOLS: [&[u8]; 2] = [http2::PROTOCOL, b"http/1.1"];
 
 /// Reads the certificates, and returns how connections are encrypted, and what keeps the certificates those of the files;
 /// `None` without TLS.

@@ -110,7 +110,7 @@ async fn run(
     drop(opening);
     start_hub(config, admission.hub.as_ref(), &broadcaster, subscriptions);
     let ready = Arc::new(AtomicBool::new(true));
-    let direct = Arc::<AtomicUsize>::default();
+    let (direct, http2) = (Arc::<AtomicUsize>::default(), Arc::default());
     let state = AppState::new(&broadcaster)
         .access(admission.access)
         .authorization(admission.authorization)
@@ -119,22 +119,21 @@ async fn run(
     let state = traced(presence::start(config, state, members)?, traces.as_ref());
     let (state, dictionaries) = compressed(state, config, log);
     let has_operators = state.authorization.has_operators();
-    let history = HistorySettings {
-        kind,
-        retention: config.history.retention(),
-    };
+    let retention = config.history.retention();
+    let history = HistorySettings { kind, retention };
     let admin = has_operators.then(|| start_admin(&state, revocations, history, nodes));
     let status = Arc::new(Status {
         ready: Arc::clone(&ready),
         metrics: Metrics::new(
             &broadcaster,
-            &direct,
+            (&direct, &http2),
             &state,
             traces.as_ref().map(Traces::stats),
             tls.clone(),
         ),
         dictionaries,
         direct,
+        http2,
         broadcaster: broadcaster.clone(),
         admin,
     });

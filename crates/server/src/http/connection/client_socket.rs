@@ -31,6 +31,11 @@ impl ClientSocket {
         self.tls.is_some()
     }
 
+    /// The protocol that was agreed on with the client of an encrypted connection (ALPN).
+    pub(crate) fn protocol(&self) -> Option<&[u8]> {
+        self.tls.as_ref().and_then(|tls| tls.protocol())
+    }
+
     /// Whether something of the client was received and not read: no readiness of the socket announces it.
     pub(crate) fn has_received(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.has_received())

@@ -20,8 +20,10 @@ use tokio_util::codec::{Decoder as _, Encoder as _};
 use super::context::WorkerContext;
 use crate::http::connection::{accepted::Accepted, paths::Paths, upgrades::Upgrades};
 use sse_broadcaster_actix::internal::{Head, head_of};
-use sse_broadcaster_http::{OpenedStream, PageFormat, StreamKind, is_chunked, open_stream_now};
-use sse_broadcaster_mercure::{HUB_PATH, open_stream_now as open_stream_of_hub};
+use sse_broadcaster_http::{
+    AppState, OpenedStream, PageFormat, StreamKind, is_chunked, open_stream_now,
+};
+use sse_broadcaster_mercure::{HUB_PATH, Hub, open_stream_now as open_stream_of_hub};
 
 /// Longest head of a stream's request. A longer one goes to actix, which has bounds of its own.
 const MAX_HEAD_BYTES: usize = 16 << 10;
@@ -103,17 +105,7 @@ fn grant(
     }
     let path = context.settings.paths.base().strip(request.uri.path())?;
     let request = Head::from(request);
-    let is_page = PageFormat::of(&request).is_some();
-    let open = |kind| {
-        let opened = || open_stream_now(&request, &context.state, kind);
-        (!is_page).then(opened).flatten()
-    };
-    let (response, opened) = match path {
-        "/events" | "/events/" => open(StreamKind::Events),
-        "/signals" | "/signals/" => open(StreamKind::Signals),
-        HUB_PATH => open_stream_of_hub(context.hub.as_ref()?, &context.state, &request),
-        _ => None,
-    }?;
+    let (response, opened) = open(path, &request, &context.state, context.hub.as_deref())?;
     let response = head_of(response, &request);
     let response = (Response::from(response), BodySize::Stream);
     let mut head = BytesMut::new();
@@ -124,6 +116,26 @@ fn grant(
         chunked: is_chunked(&request),
         trailing_bytes,
     }))
+}
+
+/// Opens the stream that a `GET` of this path is for; `None` for another path, and for a stream that cannot be opened.
+pub(in crate::http) fn open(
+    path: &str,
+    request: &impl sse_broadcaster_http::RequestHead,
+    state: &AppState,
+    hub: Option<&Hub>,
+) -> Option<(http::Response<()>, OpenedStream)> {
+    let open = |kind| {
+        let is_page = PageFormat::of(request).is_some();
+        let opened = || open_stream_now(request, state, kind);
+        (!is_page).then(opened).flatten()
+    };
+    match path {
+        "/events" | "/events/" => open(StreamKind::Events),
+        "/signals" | "/signals/" => open(StreamKind::Signals),
+        HUB_PATH => open_stream_of_hub(hub?, state, request),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

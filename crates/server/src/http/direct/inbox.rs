@@ -12,11 +12,11 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
 /// The index of a stream in its worker's list.
-pub(super) type Slot = u32;
+pub(in crate::http) type Slot = u32;
 
 /// The streams that were woken, from any thread.
 #[derive(Debug, Default)]
-pub(super) struct Inbox {
+pub(in crate::http) struct Inbox {
     woken: Mutex<Vec<Slot>>,
     worker: AtomicWaker,
 }
@@ -34,21 +34,21 @@ impl Inbox {
     }
 
     /// Wakes the loop, so that it takes note of a new timer.
-    pub(super) fn nudge(&self) {
+    pub(in crate::http) fn nudge(&self) {
         self.worker.wake();
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::http) fn is_empty(&self) -> bool {
         self.woken.lock().is_empty()
     }
 
     /// Takes all of them; `spare` is empty, and has room for the next.
-    pub(super) fn take(&self, spare: Vec<Slot>) -> Vec<Slot> {
+    pub(in crate::http) fn take(&self, spare: Vec<Slot>) -> Vec<Slot> {
         std::mem::replace(&mut *self.woken.lock(), spare)
     }
 
     /// Sets the waker of the loop. True if a stream was woken already.
-    pub(super) fn register(&self, worker: &Waker) -> bool {
+    pub(in crate::http) fn register(&self, worker: &Waker) -> bool {
         self.worker.register(worker);
         !self.is_empty()
     }
@@ -56,14 +56,14 @@ impl Inbox {
 
 /// The waker of one stream, which is in the inbox at most once.
 #[derive(Debug)]
-pub(super) struct StreamWaker {
+pub(in crate::http) struct StreamWaker {
     inbox: Arc<Inbox>,
     slot: Slot,
     is_queued: AtomicBool,
 }
 
 impl StreamWaker {
-    pub(super) fn new(inbox: &Arc<Inbox>, slot: Slot) -> Arc<Self> {
+    pub(in crate::http) fn new(inbox: &Arc<Inbox>, slot: Slot) -> Arc<Self> {
         Arc::new(Self {
             inbox: Arc::clone(inbox),
             slot,
@@ -72,7 +72,7 @@ impl StreamWaker {
     }
 
     /// Must be called before the stream is polled, so that no later wake is missed.
-    pub(super) fn reset(&self) {
+    pub(in crate::http) fn reset(&self) {
         self.is_queued.store(false, Ordering::SeqCst);
     }
 }

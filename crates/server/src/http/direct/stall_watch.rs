@@ -1,28 +1,27 @@
 //! Whether the peer of a stream acknowledges what was written. This is checked only while something may not be
 //! acknowledged.
 
-use std::time::Duration;
+use std::{os::fd::AsFd, time::Duration};
 
 use crate::http::connection::{
-    client_socket::ClientSocket,
     socket,
     stall::{Stall, UncheckedBytes},
 };
 
 #[derive(Debug, Default)]
-pub(super) struct StallWatch {
+pub(in crate::http) struct StallWatch {
     /// `Some` while something may not be acknowledged.
     stall: Option<Box<Stall>>,
     unchecked: UncheckedBytes,
 }
 
 impl StallWatch {
-    pub(super) fn is_active(&self) -> bool {
+    pub(in crate::http) fn is_active(&self) -> bool {
         self.stall.is_some()
     }
 
     /// Counts bytes of a write that the kernel took whole.
-    pub(super) fn add_written(&mut self, socket: &ClientSocket, bytes: usize) {
+    pub(in crate::http) fn add_written(&mut self, socket: &impl AsFd, bytes: usize) {
         if let Some(stall) = &mut self.stall {
             stall.has_written(bytes);
         } else if self.unchecked.add(bytes) {
@@ -34,7 +33,7 @@ impl StallWatch {
     }
 
     /// Counts bytes of a write of which the kernel took a part only: something is not acknowledged.
-    pub(super) fn add_partly_written(&mut self, socket: &ClientSocket, bytes: usize) {
+    pub(in crate::http) fn add_partly_written(&mut self, socket: &impl AsFd, bytes: usize) {
         match &mut self.stall {
             Some(stall) => stall.has_written(bytes),
             None => self.begin(socket, socket::unacknowledged(socket)),
@@ -42,20 +41,20 @@ impl StallWatch {
     }
 
     /// From now on the peer's progress is checked here, and not by the kernel.
-    fn begin(&mut self, socket: &ClientSocket, unacknowledged: u64) {
+    fn begin(&mut self, socket: &impl AsFd, unacknowledged: u64) {
         socket::wait_for_peer(socket, None);
         self.stall = Some(Box::new(Stall::begin(unacknowledged)));
     }
 
     /// Everything is acknowledged: the kernel's own timeout is enough.
-    pub(super) fn end(&mut self, socket: &ClientSocket, timeout: Duration) {
+    pub(in crate::http) fn end(&mut self, socket: &impl AsFd, timeout: Duration) {
         if self.stall.take().is_some() {
             socket::wait_for_peer(socket, Some(timeout));
         }
     }
 
     /// The check at an interval: whether the peer has acknowledged too little for too long.
-    pub(super) fn is_over(&mut self, unacknowledged: u64, timeout: Duration) -> bool {
+    pub(in crate::http) fn is_over(&mut self, unacknowledged: u64, timeout: Duration) -> bool {
         let stall = self.stall.as_mut();
         stall.is_some_and(|stall| stall.is_over(unacknowledged, timeout))
     }

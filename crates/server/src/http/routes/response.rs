@@ -14,7 +14,7 @@ use actix_web::{
     body::{BodySize, BoxBody, MessageBody},
     dev::{Payload, ServiceRequest, ServiceResponse},
     http::{
-        ConnectionType,
+        ConnectionType, Version,
         header::{self, HeaderName, HeaderValue},
     },
     web::Bytes,
@@ -46,7 +46,9 @@ where
         link.begin_response(framing(&request));
     }
     let responding = Responding(link);
-    let is_kept = request.head().connection_type() == ConnectionType::KeepAlive;
+    // Connections of HTTP/2 have no such header (RFC 9113, section 8.2.2).
+    let is_kept = request.version() < Version::HTTP_2
+        && request.head().connection_type() == ConnectionType::KeepAlive;
     let keep_alive = keep_alive.filter(|_| is_kept);
     let response = next.call(request);
     async move {

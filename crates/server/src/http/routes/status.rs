@@ -12,7 +12,7 @@ use actix_web::{
 };
 
 use super::{admin::Admin, exposition::Exposition, read_only::read_only};
-use crate::{metrics::Metrics, process::dictionary::Dictionaries};
+use crate::{http::http2, metrics::Metrics, process::dictionary::Dictionaries};
 use sse_broadcaster::broadcaster::Broadcaster;
 use sse_broadcaster_actix::{
     AppState, Problem,
@@ -29,6 +29,8 @@ pub(crate) struct Status {
     pub(crate) dictionaries: Option<Arc<Dictionaries>>,
     /// How many streams are on the direct path.
     pub(crate) direct: Arc<AtomicUsize>,
+    /// What is open over HTTP/2.
+    pub(crate) http2: Arc<http2::Counts>,
     pub(crate) broadcaster: Broadcaster,
     /// `None` where no client can have the rights of an operator.
     pub(crate) admin: Option<Arc<Admin>>,

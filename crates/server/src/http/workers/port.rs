@@ -8,11 +8,12 @@ use crate::{
     config::Config,
     http::{
         connection::{settings::Settings, socket},
+        http2::Http2,
         listen::{Listener, Turns, accept},
         redirect,
         router::{ConnectionRouter, HttpConnection},
         routes::{
-            self, Routing,
+            self, Http2Settings, Routing,
             api::{Documents, Served},
             status::Status,
         },
@@ -66,6 +67,11 @@ impl Port {
             page: documents.transpose()?.map(Arc::new),
             keep_alive: config.keep_alive,
             direct: (!config.no_direct).then(|| Arc::clone(&status.direct)),
+            http2: Http2Settings {
+                prior_knowledge: config.http2.http2_prior_knowledge,
+                max_streams: config.http2.http2_max_streams,
+                counts: Arc::clone(&status.http2),
+            },
         };
         let serves = Serves::Routes(Box::new(routing));
         Self::new(listener, (settings, setup), config, serves)
@@ -107,15 +113,20 @@ impl Port {
         match self.serves {
             Serves::Routes(ref routing) => {
                 let context = routing.context(&self.settings);
-                let http = routes::http((**routing).clone()).new_service(()).await;
+                let http2 = routing.http2_context(&self.settings);
+                let app = routes::app((**routing).clone()).new_service(()).await;
+                let app = Rc::new(app.map_err(|()| failed())?);
+                let http2 = Http2::new(http2, Rc::clone(&app));
+                let http = routes::http(app, routing.keep_alive).new_service(()).await;
                 let http = http.map_err(|_| failed())?;
-                let router = ConnectionRouter::open(http, self.settings.clone(), context)?;
+                let settings = self.settings.clone();
+                let router = ConnectionRouter::open(http, settings, context, Some(http2))?;
                 self.start(worker, router)
             }
             Serves::Redirect(port) => {
                 let http = redirect::http(port).new_service(()).await;
                 let http = http.map_err(|_| failed())?;
-                let router = ConnectionRouter::open(http, self.settings.clone(), None)?;
+                let router = ConnectionRouter::open(http, self.settings.clone(), None, None)?;
                 self.start(worker, router)
             }
         }

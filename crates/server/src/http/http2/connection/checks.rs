@@ -1,0 +1,147 @@
+//! What a connection does by the clock, and by what the client has sent: it notices clients that have stalled or vanished,
+//! floods, and the end of the server, and closes connections that nobody uses.
+
+use std::{
+    task::{Context, Waker},
+    time::Instant,
+};
+
+use h2::{Ping, Reason};
+
+use super::{Closed, Connection};
+use crate::http::{
+    connection::settings::HEAD_TIMEOUT, http2::limits::SILENT_PERIODS, routes::refusals,
+};
+
+impl Connection {
+    /// Once streams are ended, further requests should go to another connection, to another server.
+    pub(super) fn follow_drain(&mut self) {
+        if !self.is_draining && self.http2.context.state.broadcaster.is_draining() {
+            self.is_draining = true;
+            self.must_poll = true;
+            self.h2.graceful_shutdown();
+        }
+    }
+
+    /// What is due by the clock, and by what the client has sent.
+    pub(super) fn check(&mut self, now: Instant) -> Result<(), Closed> {
+        if self.timers.is_closed(now) {
+            return Err(Closed);
+        }
+        self.check_floods(now);
+        self.check_stalls(now)?;
+        if !self.watch.is_full() {
+            while let Some(slot) = self.timers.take_cut(now) {
+                self.cut(slot);
+                self.follow_drain();
+            }
+        }
+        match self.timers.is_silent(now, self.watch.last_read()) {
+            Some(true) => self.ping(),
+            Some(false) => {
+                self.unanswered = 0;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn check_floods(&mut self, now: Instant) {
+        let (flood, head_since) = self
+            .watch
+            .with_frames(|frames| (frames.flood(), frames.head_since()));
+        self.timers
+            .set_head(head_since.map(|since| since + HEAD_TIMEOUT));
+        let peer = || refusals::shown(self.peer);
+        if let Some(flood) = flood {
+            log::debug!(
+                "closing an HTTP/2 connection from {}: too many {flood:?}",
+                peer()
+            );
+            self.close(Reason::ENHANCE_YOUR_CALM);
+        } else if self.timers.is_head_late(now) {
+            log::debug!(
+                "closing an HTTP/2 connection from {}: no end of a head",
+                peer()
+            );
+            self.close(Reason::ENHANCE_YOUR_CALM);
+        }
+    }
+
+    fn check_stalls(&mut self, now: Instant) -> Result<(), Closed> {
+        if !self.timers.takes_check(now) {
+            return Ok(());
+        }
+        let settings = &self.http2.context.settings;
+        if self.watch.has_stalled(settings.stall_timeout) {
+            return Err(self.stalled());
+        }
+        let all = self.exchanges.iter_mut();
+        let over =
+            all.filter_map(|(slot, exchange)| exchange.check(settings).is_err().then_some(slot));
+        for slot in over.collect::<Vec<_>>() {
+            self.exchanges.remove(slot).cut();
+        }
+        if self.exchanges.iter().any(|(_, all)| all.is_blocked()) {
+            self.timers.schedule_check();
+        }
+        Ok(())
+    }
+
+    pub(super) fn stalled(&mut self) -> Closed {
+        for (_, exchange) in &mut self.exchanges {
+            exchange.stalled();
+        }
+        Closed
+    }
+
+    /// Asks a client that was not heard of for an interval to respond.
+    fn ping(&mut self) -> Result<(), Closed> {
+        if self.exchanges.is_empty() {
+            return Ok(());
+        }
+        if self.unanswered > SILENT_PERIODS {
+            return Err(self.stalled());
+        }
+        self.unanswered += 1;
+        if let Some(ping_pong) = &mut self.ping_pong {
+            let _ = ping_pong.poll_pong(&mut Context::from_waker(Waker::noop()));
+            // An error: the last one has not been responded to, and is enough.
+            let _ = ping_pong.send_ping(Ping::opaque());
+            self.must_poll = true;
+        }
+        Ok(())
+    }
+
+    /// Lists a connection without requests, and closes it when it is to make room or has been idle for too long.
+    pub(super) fn check_idle(&mut self, cx: &mut Context<'_>, now: Instant) {
+        if !self.exchanges.is_empty() {
+            return;
+        }
+        let context = &self.http2.context;
+        if let Some(listed) = &self.idle {
+            if listed.is_displaced() || self.timers.is_idle_for_too_long(now) {
+                self.close(Reason::NO_ERROR);
+            }
+        } else {
+            self.idle = Some(context.settings.capacity.list(cx.waker().clone()));
+            self.timers.set_idle(Some(now + context.keep_alive));
+        }
+        if self.is_draining {
+            self.timers.close();
+        }
+    }
+
+    /// Tells the client why the connection is closed, and drops it soon.
+    fn close(&mut self, reason: Reason) {
+        if std::mem::replace(&mut self.is_closing, true) {
+            return;
+        }
+        self.must_poll = true;
+        self.timers.set_idle(None);
+        self.timers.set_head(None);
+        self.timers.close();
+        self.exchanges.clear();
+        self.h2.abrupt_shutdown(reason);
+    }
+}
