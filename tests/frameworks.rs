@@ -4,6 +4,7 @@ mod compressed;
 mod grants;
 mod hub;
 mod presence;
+mod proxies;
 mod response;
 pub(crate) mod server;
 

@@ -64,7 +64,8 @@ class EveryValuesFile(unittest.TestCase):
         for name, release, program in self.each():
             public, admin = ([port["targetPort"] for port in service["spec"]["ports"]][0]
                              for service in release.services)
-            status, _ = program.request(public, "/events")
+            base = release.variables().get(f"{VARIABLE}BASE_PATH", "")
+            status, _ = program.request(public, f"{base}/events")
             self.assertEqual(status, 401 if name == "closed" else 200)
             for path in ("/metrics", "/health/live", "/health/ready", "/", "/admin/status"):
                 self.assertEqual(program.request(public, path)[0], 404, path)

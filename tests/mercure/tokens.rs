@@ -282,7 +282,8 @@ fn without_its_url_a_hub_takes_only_names_of_this_machine_and_of_the_settings_fo
         "https://login.example.com",
     ];
     let arguments = ["--mercure", "--host", "hub.example", "--host", "*"];
-    let server = Server::start(&[&issuer[..], &arguments].concat());
+    let proxy = ["--trusted-proxy", "127.0.0.1"];
+    let server = Server::start(&[&issuer[..], &arguments, &proxy].concat());
     let status_of = |host: &str, proxied: &str| {
         let scheme = if proxied.is_empty() { "http" } else { "https" };
         let claims = json!({

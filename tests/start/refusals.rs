@@ -86,6 +86,35 @@ fn refused_variables(variables: &[(&str, &str)], args: &[&str]) -> String {
 }
 
 #[test]
+fn settings_for_proxies_that_could_not_work_are_rejected_with_what_would_be_right() {
+    for (args, why) in [
+        (
+            &["--trusted-proxy", "10.1.2.3/8"][..],
+            "write 10.0.0.0/8, or 10.1.2.3 for one address",
+        ),
+        (
+            &["--trusted-proxy", "10.0.0.1,proxy.internal"],
+            "proxy.internal is no address of a proxy",
+        ),
+        (&["--trusted-proxy-header", "x-real-ip"], "x-forwarded-for"),
+        (&["--base-path", "live"], "live does not begin with a slash"),
+        (&["--base-path", "/live/"], "write /live"),
+        (&["--base-path", "/a/../b"], "the segment \"..\""),
+        (
+            &["--base-path", "/a%20b"],
+            "other characters than letters, digits",
+        ),
+        (&["--proxy-protocol", "--no-publish"], "add --trusted-proxy"),
+    ] {
+        let line = refused(args);
+        assert!(line.contains(why) && line.contains(args[0]), "{line}");
+    }
+    let line = refused(&["--proxy-protocol", "--trusted-proxy", "127.0.0.1"]);
+    assert!(line.contains("--proxy-protocol"), "{line}");
+    assert_names_the_three_settings(&line);
+}
+
+#[test]
 fn an_empty_setting_is_rejected_on_loopback_too() {
     for flag in [
         "--publish-key",

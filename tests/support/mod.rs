@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 pub use self::{
     requests::BLOCKED_DRAIN,
     response::Response,
-    server::{Server, command, has_http2, has_ordinary_streams},
+    server::{Server, command, has_encrypted_streams, has_http2, has_ordinary_streams},
     stream::{End, Message, Stream},
 };
 

@@ -54,7 +54,7 @@ pub(super) fn has_compressed_streams() -> bool {
 }
 
 /// Whether servers are started with TLS, and reached through a tunnel.
-fn has_encrypted_streams() -> bool {
+pub fn has_encrypted_streams() -> bool {
     are_streams("encrypted")
 }
 

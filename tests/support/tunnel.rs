@@ -11,7 +11,13 @@ use std::{
 };
 
 use super::wait_until;
-use rustls::pki_types::ServerName;
+use rustls::{
+    ALL_VERSIONS, ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore,
+    SignatureScheme, SupportedProtocolVersion, WantsVerifier,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::ring::default_provider,
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
 use socket2::{Domain, SockRef, Socket, Type};
 use tempfile::TempDir;
 use tokio::{
@@ -28,7 +34,8 @@ const BUFFER_BYTES: usize = 16 << 10;
 /// A certificate for `localhost`, with its key, for all tests of this process.
 pub struct Identity {
     directory: TempDir,
-    connector: TlsConnector,
+    config: Arc<ClientConfig>,
+    roots: RootCertStore,
 }
 
 impl Identity {
@@ -45,18 +52,32 @@ impl Identity {
         let path = directory.path().join("own.key");
         std::fs::write(&path, key).unwrap();
         std::fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
-        let mut roots = rustls::RootCertStore::empty();
+        let mut roots = RootCertStore::empty();
         roots.add(made.cert.der().clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let config = client(ALL_VERSIONS).with_root_certificates(roots.clone());
         Self {
             directory,
-            connector: TlsConnector::from(Arc::new(config)),
+            config: Arc::new(config.with_no_client_auth()),
+            roots,
         }
+    }
+
+    /// The settings of a client that trusts it.
+    pub fn config(&self) -> &Arc<ClientConfig> {
+        &self.config
+    }
+
+    /// Those of a client that speaks only this version.
+    pub fn config_of(&self, version: &'static SupportedProtocolVersion) -> Arc<ClientConfig> {
+        let config = client(&[version]).with_root_certificates(self.roots.clone());
+        Arc::new(config.with_no_client_auth())
+    }
+
+    /// Those of a client that trusts every server.
+    pub fn trusting_all() -> Arc<ClientConfig> {
+        let config = client(ALL_VERSIONS).dangerous();
+        let config = config.with_custom_certificate_verifier(Arc::new(TrustsAll));
+        Arc::new(config.with_no_client_auth())
     }
 
     pub fn directory(&self) -> &Path {
@@ -72,6 +93,54 @@ impl Identity {
             "--tls-key".into(),
             path("own.key"),
         ]
+    }
+}
+
+fn client(
+    versions: &[&'static SupportedProtocolVersion],
+) -> ConfigBuilder<ClientConfig, WantsVerifier> {
+    let provider = Arc::new(default_provider());
+    let builder = ClientConfig::builder_with_provider(provider);
+    builder.with_protocol_versions(versions).unwrap()
+}
+
+#[derive(Debug)]
+struct TrustsAll;
+
+impl ServerCertVerifier for TrustsAll {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        let provider = default_provider();
+        let algorithms = provider.signature_verification_algorithms;
+        algorithms.supported_schemes()
     }
 }
 
@@ -146,5 +215,6 @@ async fn encrypted(server: SocketAddr) -> io::Result<TlsStream<TcpStream>> {
     let io = TcpStream::from_std(socket.into())?;
     io.set_nodelay(true)?;
     let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
-    Identity::get().connector.connect(name, io).await
+    let connector = TlsConnector::from(Arc::clone(Identity::get().config()));
+    connector.connect(name, io).await
 }

@@ -33,8 +33,9 @@ pub use hub::HubRoutes;
 pub use respond::{StreamResponse, client, may_publish, routes, subscribe, subscribe_to_signals};
 pub use routes::Routes;
 pub use sse_broadcaster_http::{
-    Access, AppState, Authorization, Client, KeyRing, Permit, PositionKey, Publishers, Refusal,
-    Replaced, SubscribeAccess, UploadLimits,
+    Access, AppState, Authorization, BasePath, Client, ForwardedHeader, InvalidBasePath,
+    InvalidProxy, KeyRing, Permit, PositionKey, Publishers, Refusal, Replaced, SubscribeAccess,
+    TrustedProxies, UploadLimits,
 };
 pub use sse_broadcaster_mercure::{Hub, HubKeys, HubOptions};
 

@@ -26,7 +26,8 @@ pub use problem::Problem;
 pub use respond::{StreamResponse, client, may_publish, subscribe, subscribe_to_signals};
 pub use routes::Routes;
 pub use sse_broadcaster_http::{
-    Access, AppState, Authorization, Client, KeyRing, Permit, PositionKey, Publishers, Refusal,
-    Replaced, SubscribeAccess, UploadLimits,
+    Access, AppState, Authorization, BasePath, Client, ForwardedHeader, InvalidBasePath,
+    InvalidProxy, KeyRing, Permit, PositionKey, Publishers, Refusal, Replaced, SubscribeAccess,
+    TrustedProxies, UploadLimits,
 };
 pub use sse_broadcaster_mercure::{Hub, HubKeys, HubOptions};

@@ -22,8 +22,11 @@ pub(crate) struct Servers {
 
 impl Servers {
     pub(crate) fn find(bench: &Bench, defaults: &Defaults) -> Result<Self, Failure> {
+        // Other servers are measured too: a path of theirs is used as it is.
+        let own_route = format!("{}/events", defaults.base_path);
         let target = |url: Option<&String>| {
-            Target::new(url.map(String::as_str), defaults.listen.iter(), "/events")
+            let route = if url.is_some() { "/events" } else { &own_route };
+            Target::new(url.map(String::as_str), defaults.listen.iter(), route)
         };
         let subscribe = target(bench.url.as_ref())?;
         let publish = match &bench.publish_url {

@@ -29,7 +29,8 @@ impl Health {
     pub fn run(&self, defaults: &Defaults) -> Result<(), Failure> {
         // With an address for administration, the others do not serve the health check.
         let listens = defaults.admin_listen.iter().chain(&defaults.listen);
-        let target = Target::new(self.url.as_deref(), listens, "/health/live")?;
+        let (url, base_path) = (self.url.as_deref(), &defaults.base_path);
+        let target = Target::of_server(url, listens, base_path, "/health/live")?;
         let agent = client::agent(&target, |config| {
             config.max_redirects(0).timeout_global(Some(TIME_LIMIT))
         });

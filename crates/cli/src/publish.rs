@@ -81,7 +81,8 @@ impl Publish {
     /// # Errors
     /// The line for standard error, and the exit code.
     pub fn run(&self, defaults: &Defaults) -> Result<(), Failure> {
-        let target = Target::new(self.url.as_deref(), defaults.listen.iter(), "/events")?;
+        let (url, listens) = (self.url.as_deref(), defaults.listen.iter());
+        let target = Target::of_server(url, listens, &defaults.base_path, "/events")?;
         let server = Publisher::new(target, self.credentials(defaults)?)?;
         if self.text.is_empty() {
             self.publish_input(&server)

@@ -12,6 +12,8 @@ pub struct Defaults {
     pub listen: Vec<String>,
     /// The addresses of `--admin-listen`.
     pub admin_listen: Vec<String>,
+    /// The path of `--base-path`; empty without one.
+    pub base_path: String,
     /// The keys of `--publish-key`.
     pub publish_keys: Vec<Secret>,
     /// The file of `--publish-key-file`.

@@ -77,7 +77,8 @@ impl Subscribe {
     /// # Errors
     /// The line for standard error, and the exit code.
     pub fn run(&self, defaults: &Defaults) -> Result<(), Failure> {
-        let target = Target::new(self.url.as_deref(), defaults.listen.iter(), "/events")?;
+        let (url, listens) = (self.url.as_deref(), defaults.listen.iter());
+        let target = Target::of_server(url, listens, &defaults.base_path, "/events")?;
         signals::on_end(|| process::exit(0))?;
         let signals = SignalList::beside(&target, &self.token);
         if self.signals && signals.is_none() {

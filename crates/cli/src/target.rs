@@ -7,6 +7,15 @@ use ureq::http::{Uri, uri::Authority};
 use super::Failure;
 use crate::UNIX;
 
+/// The routes that a URL of a command may name.
+const ROUTES: [&str; 5] = [
+    "/events",
+    "/signals",
+    "/health/live",
+    "/health/ready",
+    "/.well-known/mercure",
+];
+
 /// The URL of one route of a server.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Target {
@@ -17,10 +26,27 @@ pub struct Target {
 
 impl Target {
     /// The URL of `--url`, else of the first address that the server listens on. `route` is used where the URL
-    /// has no path.
+    /// has no path, and behind one that names no route: such a path is the base path of the server.
     ///
     /// # Errors
     /// When the URL is not valid, or there is neither a URL nor an address.
+    pub fn of_server<'a>(
+        url: Option<&str>,
+        listens: impl Iterator<Item = &'a String>,
+        base_path: &str,
+        route: &str,
+    ) -> Result<Self, Failure> {
+        let Some(url) = url else {
+            return Self::new(None, listens, &format!("{base_path}{route}"));
+        };
+        let target = Self::new(Some(url), listens, route)?;
+        Ok(target.with_route(route))
+    }
+
+    /// The same for any server: a path of the URL is used as it is.
+    ///
+    /// # Errors
+    /// As [`of_server`](Self::of_server).
     pub fn new<'a>(
         url: Option<&str>,
         mut listens: impl Iterator<Item = &'a String>,
@@ -61,6 +87,21 @@ impl Target {
             shown: format!("{scheme}://{}{path}", without_user(authority)),
             local: is_local(authority.host()),
         })
+    }
+
+    /// The same with this route behind its path, unless the path names a route.
+    fn with_route(self, route: &str) -> Self {
+        let path = self.url.split(['?', '#']).next().unwrap_or_default();
+        let path = path.trim_end_matches('/');
+        if ROUTES.iter().any(|route| path.ends_with(route)) {
+            return self;
+        }
+        let query = self.url.find('?').map_or("", |at| &self.url[at..]);
+        Self {
+            url: format!("{path}{route}{query}"),
+            shown: format!("{}{route}", self.shown.trim_end_matches('/')),
+            ..self
+        }
     }
 
     /// The whole URL, which may hold secrets.
@@ -157,6 +198,39 @@ mod tests {
     fn a_url_with_a_path_is_used_as_it_is() {
         assert_eq!(url("http://host/live/events/"), "http://host/live/events/");
         assert_eq!(url("http://host/x?a=b#c"), "http://host/x?a=b");
+    }
+
+    #[test]
+    fn a_path_that_names_no_route_is_the_base_path_of_a_server() {
+        let of_server = |url, route| {
+            let target = Target::of_server(Some(url), [].iter(), "/ignored", route).unwrap();
+            assert_eq!(target.to_string(), target.url().split('?').next().unwrap());
+            target.url
+        };
+        for (url, expected) in [
+            ("http://host", "http://host/events"),
+            ("http://host/", "http://host/events"),
+            ("http://host/live", "http://host/live/events"),
+            (
+                "http://[::1]:8000/a/live/?x=y/z",
+                "http://[::1]:8000/a/live/events?x=y/z",
+            ),
+            ("http://host/live/events", "http://host/live/events"),
+            ("http://host/live/events/", "http://host/live/events/"),
+            (
+                "http://host/.well-known/mercure?a=b",
+                "http://host/.well-known/mercure?a=b",
+            ),
+        ] {
+            assert_eq!(of_server(url, "/events"), expected);
+        }
+        let health = of_server("http://host/live", "/health/live");
+        assert_eq!(health, "http://host/live/health/live");
+        let ready = of_server("http://host/health/ready", "/health/live");
+        assert_eq!(ready, "http://host/health/ready");
+        let listens = ["[::1]:8000".to_owned()];
+        let own = Target::of_server(None, listens.iter(), "/live", "/events").unwrap();
+        assert_eq!(own.url(), "http://[::1]:8000/live/events");
     }
 
     #[test]

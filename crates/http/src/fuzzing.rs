@@ -8,7 +8,8 @@ use http::Version;
 use sse_broadcaster::Event;
 
 use crate::{
-    PublishMessage, PublishRequest, Refusal, RequestHead, accepted,
+    ForwardedHeader, MAX_PROXY_HEADER_BYTES, ProxyHeader, PublishMessage, PublishRequest, Refusal,
+    RequestHead, TrustedProxies, accepted,
     access::host::{Authority, is_same_origin, parse_origin},
     publish::{BodyKind, body},
     routes::conditions,
@@ -89,6 +90,42 @@ pub fn headers(input: &[u8]) {
     let _ = BodyKind::of(&head);
     let _ = conditions::condition(&head);
     let _ = conditions::condition_of_read(&head);
+}
+
+/// Lines of `X-Forwarded-For`, of `X-Forwarded-Proto` and of `Forwarded`, to the last of which a trusted proxy appends: what
+/// it wrote is read whatever stands before it.
+pub fn forwarded(input: &[u8]) {
+    let lines = input.split(|byte| *byte == b'\n');
+    let lines: Vec<_> = lines
+        .filter(|line| http::HeaderValue::from_bytes(line).is_ok())
+        .collect();
+    let headers = [ForwardedHeader::XForwardedFor, ForwardedHeader::Forwarded];
+    for (header, appended) in headers
+        .into_iter()
+        .zip(["192.0.2.1", "for=192.0.2.1;proto=https"])
+    {
+        let proxies = TrustedProxies::parse(["unix", "10.0.0.0/8"]).expect("they are valid");
+        let proxies = proxies.header(header);
+        let head = EveryHeader(lines.clone());
+        let _ = proxies.client_ip(&head);
+        let last = lines.last().copied().unwrap_or_default();
+        let last = [last, b", ", appended.as_bytes()].concat();
+        let before = lines.split_last().map_or(&[][..], |(_, before)| before);
+        let head = EveryHeader([before, &[&last]].concat());
+        let client = proxies.client_ip(&head).expect("it is known");
+        assert_eq!(client, IpAddr::from([192, 0, 2, 1]));
+    }
+}
+
+/// The first bytes of a connection with the PROXY protocol: the header is within its bound, and the same whatever follows.
+pub fn proxy_header(input: &[u8]) {
+    let found = ProxyHeader::read(input);
+    let Ok(Some(header)) = found else {
+        return;
+    };
+    assert!(header.length <= input.len().min(MAX_PROXY_HEADER_BYTES));
+    assert_eq!(ProxyHeader::read(&input[..header.length]), found);
+    assert_eq!(ProxyHeader::read(&input[..header.length - 1]), Ok(None));
 }
 
 /// A request in which each header has these values.

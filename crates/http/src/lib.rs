@@ -9,6 +9,7 @@
 //! - [`RequestHead`], [`Response`], [`Refusal`]: requests, responses, and errors as responses.
 //! - [`Access`], [`Gate`]: who may publish, whose pages may read, how many streams an address may have.
 //! - [`Authorization`], [`Client`]: what a client may read and publish by a token or a session.
+//! - [`TrustedProxies`], [`ProxyHeader`], [`BasePath`]: who the client is, and where the routes are, behind proxies.
 //! - [`StreamRequest`], [`SignalsRequest`], [`PageRequest`]: the parameters of reads.
 //! - [`select`]: subscriptions by patterns of topics.
 //! - [`PublishRequest`], [`PublishMessage`]: events as a client sends them.
@@ -21,6 +22,7 @@
 
 mod accept;
 mod access;
+mod base_path;
 mod coding;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -29,6 +31,7 @@ mod json_line;
 mod parameters;
 mod patterns;
 mod peer;
+mod proxies;
 mod publish;
 mod refusal;
 mod refusal_counts;
@@ -45,6 +48,7 @@ pub use access::{
     KeyRing, POSITION_KEY_BYTES, Permit, PositionKey, Publishers, REVOCATIONS_TOPIC, Replaced,
     SentCredentials, SubscribeAccess, TOKEN_PARAMETER, check_admin,
 };
+pub use base_path::{BasePath, InvalidBasePath};
 pub use coding::{AcceptedCodings, ContentCodings, insert_coding};
 pub use json_line::json_line;
 pub use parameters::{
@@ -53,6 +57,10 @@ pub use parameters::{
 };
 pub use patterns::select;
 pub use peer::UserAgents;
+pub use proxies::{
+    ForwardedHeader, InvalidProxy, MAX_PROXY_HEADER_BYTES, NotProxied, ProxiedClient, ProxyHeader,
+    TrustedProxies,
+};
 pub use publish::{PublishMessage, PublishRequest, max_json};
 pub use refusal::{Progress, Refusal};
 pub use refusal_counts::RefusalCounts;

@@ -51,8 +51,10 @@ pub(crate) fn peer(
 ) -> Peer {
     let user_agent = request.header_text("user-agent");
     let user_agent = user_agent.filter(|text| !text.is_empty());
+    // Of a connection whose proxy does not know its client, the address is unspecified.
+    let address = state.client_ip(request).filter(|ip| !ip.is_unspecified());
     Peer::new(transport)
-        .address(request.peer_ip().map(|address| address.to_canonical()))
+        .address(address)
         .user(grants.shared_user())
         .user_agent(user_agent.and_then(|text| state.user_agents.share(text)))
 }

@@ -16,6 +16,7 @@ pub trait RequestHead {
     fn query(&self) -> &str;
 
     /// The address of the other end of the connection: a client or a proxy. `None` for a Unix socket.
+    /// [`AppState::client_ip`](crate::AppState::client_ip) is the client's.
     fn peer_ip(&self) -> Option<IpAddr>;
 
     /// The value of the first header of this name, which is given in lower case.

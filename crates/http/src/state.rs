@@ -1,8 +1,9 @@
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use crate::{
-    Access, Authorization, BodyCodings, ContentCodings, Gate, Permit, PublishTracer, Refusal,
-    RefusalCounts, RequestHead, UploadLimits, Uploads, UserAgents, access::publisher,
+    Access, Authorization, BasePath, BodyCodings, ContentCodings, Gate, Permit, PublishTracer,
+    Refusal, RefusalCounts, RequestHead, TrustedProxies, UploadLimits, Uploads, UserAgents,
+    access::publisher,
 };
 use sse_broadcaster::broadcaster::Broadcaster;
 use sse_broadcaster_presence::Presence;
@@ -36,6 +37,10 @@ pub struct AppState {
     pub gate: Gate,
     /// Finds out what a client may read and publish by a token or a session.
     pub authorization: Authorization,
+    /// The proxies whose headers about the client are believed.
+    pub proxies: TrustedProxies,
+    /// The path below which the routes are.
+    pub base_path: BasePath,
     /// Who is on which topic; `None` if no topic has presence.
     pub presence: Option<Presence>,
     /// Bounds what request bodies hold.
@@ -61,6 +66,8 @@ impl AppState {
             signals: Signals::new(broadcaster),
             gate: Gate::default(),
             authorization: Authorization::default(),
+            proxies: TrustedProxies::default(),
+            base_path: BasePath::default(),
             presence: None,
             uploads: Uploads::new(UploadLimits::default()),
             refusals: Arc::default(),
@@ -83,9 +90,40 @@ impl AppState {
     #[must_use]
     pub fn authorization(self, authorization: Authorization) -> Self {
         Self {
-            authorization,
+            authorization: authorization.trusted_proxies(self.proxies.clone()),
             ..self
         }
+    }
+
+    /// Sets the proxies whose headers about the client are believed. By default none is, and the client is the other end
+    /// of the connection.
+    #[must_use]
+    pub fn trusted_proxies(self, proxies: TrustedProxies) -> Self {
+        Self {
+            authorization: self.authorization.trusted_proxies(proxies.clone()),
+            proxies,
+            ..self
+        }
+    }
+
+    /// Sets the path below which an application mounts the routes, for the URLs that responses have. Requests come
+    /// without it.
+    #[must_use]
+    pub fn base_path(self, base_path: BasePath) -> Self {
+        Self { base_path, ..self }
+    }
+
+    /// The address of the client, for limits, logs and operators: that of the other end of the connection, or what
+    /// [trusted proxies](Self::trusted_proxies) say. `None` for a Unix socket.
+    #[must_use]
+    pub fn client_ip(&self, request: &impl RequestHead) -> Option<IpAddr> {
+        self.proxies.client_ip(request)
+    }
+
+    /// The scheme of the URL that the client uses: `http`, unless a trusted proxy says `https`.
+    #[must_use]
+    pub fn scheme(&self, request: &impl RequestHead) -> &'static str {
+        self.proxies.scheme(request).unwrap_or("http")
     }
 
     /// Sets who is on which topic. By default no topic has presence.
@@ -159,6 +197,8 @@ impl AppState {
             signals: self.signals.clone(),
             gate: self.gate.with_loopback_port(loopback_port),
             authorization: self.authorization.clone(),
+            proxies: self.proxies.clone(),
+            base_path: self.base_path.clone(),
             presence: self.presence.clone(),
             uploads: Arc::clone(&self.uploads),
             refusals: Arc::clone(&self.refusals),

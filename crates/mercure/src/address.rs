@@ -1,7 +1,7 @@
 //! The public URL of the hub.
 
 use sse_broadcaster_access::BaseUrl;
-use sse_broadcaster_http::{Gate, RequestHead};
+use sse_broadcaster_http::{AppState, BasePath, RequestHead};
 use url::Url;
 
 use crate::paths::{HUB_PATH, METADATA_PATH};
@@ -9,20 +9,22 @@ use crate::paths::{HUB_PATH, METADATA_PATH};
 /// The public URL of the hub, as the settings or the client of a request have it.
 pub(crate) struct Address {
     hub: Url,
+    base: BasePath,
     is_certain: bool,
 }
 
 impl Address {
     pub(crate) fn of(
         configured: Option<&BaseUrl>,
-        gate: &Gate,
+        state: &AppState,
         request: &impl RequestHead,
     ) -> Self {
         let configured = configured.and_then(|url| Url::parse(url.as_str()).ok());
-        let is_certain = configured.is_some() || gate.is_known_host(request);
-        let url = configured.or_else(|| requested(request));
+        let is_certain = configured.is_some() || state.gate.is_known_host(request);
+        let url = configured.or_else(|| requested(state, request));
         Self {
             hub: url.unwrap_or_else(local),
+            base: state.base_path.clone(),
             is_certain,
         }
     }
@@ -45,22 +47,25 @@ impl Address {
         BaseUrl::parse(self.hub()).ok()
     }
 
-    /// Where the metadata of the hub are.
+    /// Where the metadata of the hub are: below the base path, since a proxy may pass on nothing else.
     pub(crate) fn metadata(&self) -> String {
         let origin = self.hub.origin().ascii_serialization();
-        format!("{origin}{METADATA_PATH}")
+        format!("{origin}{}{METADATA_PATH}", self.base)
+    }
+
+    /// The path of the hub, for links.
+    pub(crate) fn path(&self) -> String {
+        format!("{}{HUB_PATH}", self.base)
     }
 }
 
-/// A proxy that ends TLS says so by `X-Forwarded-Proto`.
-fn requested(request: &impl RequestHead) -> Option<Url> {
+fn requested(state: &AppState, request: &impl RequestHead) -> Option<Url> {
     let host = request.header_text("host")?;
-    let is_secure = request.header_text("x-forwarded-proto") == Some("https");
-    let scheme = if is_secure { "https" } else { "http" };
+    let scheme = state.scheme(request);
     let url = Url::parse(&format!("{scheme}://{host}")).ok()?;
     let is_plain = url.path() == "/" && url.query().is_none() && url.username().is_empty();
     let mut hub = url.clone();
-    hub.set_path(HUB_PATH);
+    hub.set_path(&format!("{}{HUB_PATH}", state.base_path));
     is_plain.then_some(hub)
 }
 

@@ -1,7 +1,7 @@
 //! What a client may do, by the token that it sends.
 
 use sse_broadcaster_access::{AuthorizeError, Origin, issuer::Purpose, token::is_access_token};
-use sse_broadcaster_http::{Client, RequestHead, SentCredentials, query};
+use sse_broadcaster_http::{AppState, Client, RequestHead, query};
 
 use crate::{Hub, Version, address::Address, failure::Failure};
 
@@ -22,11 +22,12 @@ pub(crate) struct Authorized {
 /// 401 for a token that is not valid; 400 for a malformed header; 503 while it cannot be checked.
 pub(crate) async fn authorized(
     hub: &Hub,
+    state: &AppState,
     request: &impl RequestHead,
     purpose: Purpose,
     address: &Address,
 ) -> Result<Authorized, Failure> {
-    let sent = SentCredentials::read(hub.authorization.wanted_headers(), request);
+    let sent = hub.authorization.sent_by(state.client_ip(request), request);
     let query_token = query_token(request);
     // A token in the query comes before one in a cookie.
     let in_cookies = || {

@@ -37,7 +37,7 @@ where
 {
     state.gate.access().check_enabled()?;
     let Authorized { client, version } =
-        authorized(hub, request, Purpose::Publish, address).await?;
+        authorized(hub, state, request, Purpose::Publish, address).await?;
     let Some(version) = version else {
         return Err(Failure::token_missing("publishing"));
     };

@@ -54,7 +54,7 @@ pub async fn respond<B, E>(
 where
     B: Stream<Item = Result<Bytes, E>> + Unpin,
 {
-    let address = Address::of(hub.options.url.as_ref(), &state.gate, request);
+    let address = Address::of(hub.options.url.as_ref(), state, request);
     let response = route(hub, state, &address, path, request, body).await;
     let failed = |failure: Failure| failure.into_response(hub.default_version, &address);
     let mut response = response.unwrap_or_else(failed);
@@ -160,7 +160,7 @@ pub fn open_stream_now(
     request: &impl RequestHead,
 ) -> Option<(http::Response<()>, OpenedStream)> {
     state.gate.admit_host(request).ok()?;
-    let address = Address::of(hub.options.url.as_ref(), &state.gate, request);
+    let address = Address::of(hub.options.url.as_ref(), state, request);
     let pairs = pairs(request.query().as_bytes()).ok()?;
     let planned = subscribe::plan(hub, state, &address, request, &pairs);
     let mut planned = planned.now_or_never()?.ok()?;

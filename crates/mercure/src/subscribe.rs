@@ -113,7 +113,7 @@ pub(crate) async fn plan(
     pairs: &[(String, String)],
 ) -> Result<Planned, Failure> {
     let Authorized { client, version } =
-        authorized(hub, request, Purpose::Subscribe, address).await?;
+        authorized(hub, state, request, Purpose::Subscribe, address).await?;
     if !client.is_identified() && !hub.options.anonymous {
         return Err(Failure::token_missing("subscribing"));
     }

@@ -92,17 +92,29 @@ impl Command {
     /// Reports flags of the server that have no effect on the command, which uses only those that lead to the server.
     fn report_ignored(&self, given: &Given) {
         let (name, used): (_, &[&str]) = match self {
-            Self::Subscribe(_) => ("subscribe", &["config", "listen"]),
+            Self::Subscribe(_) => ("subscribe", &["base-path", "config", "listen"]),
             Self::Publish(_) => (
                 "publish",
-                &["config", "listen", "publish-key", "publish-key-file"],
+                &[
+                    "base-path",
+                    "config",
+                    "listen",
+                    "publish-key",
+                    "publish-key-file",
+                ],
             ),
             #[cfg(feature = "bench")]
             Self::Bench(_) => (
                 "bench",
-                &["config", "listen", "publish-key", "publish-key-file"],
+                &[
+                    "base-path",
+                    "config",
+                    "listen",
+                    "publish-key",
+                    "publish-key-file",
+                ],
             ),
-            Self::Health(_) => ("health", &["config", "listen", "admin-listen"]),
+            Self::Health(_) => ("health", &["base-path", "config", "listen", "admin-listen"]),
             Self::Token(_) => ("token", &["config"]),
             Self::Config(_) | Self::Completions(_) | Self::Man(_) => return,
         };

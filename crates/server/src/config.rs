@@ -12,6 +12,7 @@ mod keys;
 mod mercure;
 mod origin;
 mod presence;
+mod proxies;
 mod secret_files;
 mod setting;
 pub(crate) mod similar;
@@ -37,6 +38,7 @@ pub use http2::Http2Config;
 pub(crate) use mercure::HubKey;
 pub use mercure::MercureConfig;
 pub use presence::PresenceConfig;
+pub use proxies::ProxyConfig;
 pub(crate) use setting::{Kind, Setting};
 pub(crate) use sse_broadcaster_cli::{BadSetting, Secret};
 pub use tls::TlsConfig;
@@ -164,7 +166,8 @@ pub struct Config {
     #[arg(long, env = "SSE_BROADCASTER_MAX_SUBSCRIBERS", value_name = "N")]
     pub max_subscribers: Option<usize>,
 
-    /// Most subscribers from one address; behind a proxy all have the same address [default: no limit]
+    /// Most subscribers from one address; behind a proxy set --trusted-proxy, or all have its address [default: no
+    /// limit]
     #[arg(
         long,
         env = "SSE_BROADCASTER_MAX_SUBSCRIBERS_PER_ADDRESS",
@@ -207,6 +210,9 @@ pub struct Config {
         value_parser = origin::publisher
     )]
     pub publish_origin: Vec<String>,
+
+    #[command(flatten)]
+    pub proxies: ProxyConfig,
 
     /// Key that every publish must send as "Authorization: Bearer KEY", of at least 16 characters;
     /// repeatable, for rotation; the variable takes several, separated by commas. Every user of the machine
@@ -302,6 +308,7 @@ impl Config {
         Defaults {
             listen: self.listen.clone(),
             admin_listen: self.admin_listen.clone(),
+            base_path: self.proxies.base_path.clone().unwrap_or_default(),
             publish_keys: self.given_keys(),
             publish_key_file: self.publish_key_file.clone(),
         }

@@ -3,7 +3,8 @@
 //! ```text
 //! http/listen/       binds addresses and Unix sockets, and accepts
 //! http/workers.rs    the worker threads; workers/port.rs is one listener on a worker
-//! http/tls.rs        encrypts connections before they are routed
+//! http/setup.rs      what a connection begins with: a header of the PROXY protocol, and TLS (http/tls.rs)
+//! http/redirect.rs   redirects every request to HTTPS
 //! http/router.rs     reads the first bytes: a stream goes to direct/, a publisher to publishing/, HTTP/2 to http2/,
 //!                    everything else to dispatcher/
 //! http/direct/       streams on sockets of the worker's own, in one loop
@@ -21,8 +22,10 @@ mod dispatcher;
 pub(crate) mod http2;
 pub(crate) mod listen;
 mod publishing;
+mod redirect;
 mod router;
 pub(crate) mod routes;
+mod setup;
 pub(crate) mod tls;
 pub(crate) mod workers;
 mod ws;

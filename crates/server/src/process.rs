@@ -1,7 +1,8 @@
 //! The process of the server: how it starts from its settings, and how it ends.
 //!
 //! ```text
-//! process/serve.rs                starts the server, and drains it at the end
+//! process/serve.rs                starts the server; drain.rs ends it
+//! process/announcement.rs         what the log says at the start
 //! process/check.rs                checks the settings without serving
 //! process/admission.rs            who may publish and read, and who operates the server
 //! process/broadcaster_options.rs  how the broadcaster behaves
@@ -9,6 +10,7 @@
 //! process/authorization.rs        who may read what: tokens and the application
 //! process/token_keys.rs           the keys of tokens, from files and URLs
 //! process/key_file.rs             files with keys, which are read again when they change
+//! process/certificates.rs         the certificates of TLS, which are read again when their files change
 //! process/reload.rs               SIGHUP: applies what settings change while the server runs
 //! process/revocations.rs          revocations, kept in history
 //! process/dictionary.rs           the dictionary of compressed streams, kept in history
@@ -23,11 +25,13 @@
 //! ```
 
 mod admission;
+mod announcement;
 mod authorization;
 mod broadcaster_options;
 mod certificates;
 pub(crate) mod check;
 pub(crate) mod dictionary;
+mod drain;
 pub(crate) mod error;
 mod history;
 mod key_file;

@@ -43,18 +43,20 @@ pub enum HandshakeError {
     Failed(#[source] io::Error),
 }
 
-/// Shakes hands with the client of this socket. Has no timeout.
+/// Shakes hands with the client of this socket, from which `received` was read already. Has no timeout.
 ///
 /// # Errors
 /// The client's, since it does not speak TLS, or none of these versions; and those of the socket. If this is dropped, the
 /// socket is left in the middle of the handshake.
 pub async fn accept(
     socket: &TcpStream,
+    received: &[u8],
     config: Arc<ServerConfig>,
     turns: &Turns,
 ) -> Result<Session, HandshakeError> {
     let failed = |error| HandshakeError::Failed(error);
     let mut session = Session::new(config).map_err(|error| failed(io::Error::other(error)))?;
+    session.put_received(received);
     loop {
         let step = {
             let _turn = turns.wait().await;

@@ -66,6 +66,12 @@ impl Session {
         })
     }
 
+    /// What has been read from the socket before the first call.
+    pub(crate) fn put_received(&mut self, received: &[u8]) {
+        self.records.encrypted = received.to_vec();
+        self.records.has_whole_record = !received.is_empty();
+    }
+
     /// The protocol that the client and the server have agreed on (ALPN, RFC 7301).
     #[must_use]
     pub fn protocol(&self) -> Option<&[u8]> {
@@ -122,6 +128,12 @@ impl Session {
         self.records.has_whole_record || !self.decrypted.is_empty()
     }
 
+    /// Whether a part of a record has arrived, for which up to 18 KB are kept.
+    #[must_use]
+    pub fn has_partial_record(&self) -> bool {
+        !self.records.encrypted.is_empty()
+    }
+
     /// Reads text of the client into `space`, at least a byte; 0 if there will be no more.
     ///
     /// # Errors
@@ -166,18 +178,14 @@ impl Session {
     /// Reads and discards what has arrived, and returns how many bytes that was; 0 if there will be no more.
     ///
     /// # Errors
-    /// As [`read`](Self::read); and [`ErrorKind::InvalidData`] for a record that is incomplete and has more than
-    /// `max_partial` bytes.
-    pub fn discard(&mut self, socket: &impl Socket, max_partial: usize) -> io::Result<usize> {
+    /// As [`read`](Self::read).
+    pub fn discard(&mut self, socket: &impl Socket) -> io::Result<usize> {
         let mut discarded = std::mem::take(&mut self.decrypted).len();
         while discarded == 0 && !self.records.has_ended {
             self.process(socket, SMALL_READ, &mut |text| {
                 discarded += text.len();
                 true
             })?;
-            if self.records.encrypted.len() > max_partial {
-                return Err(ErrorKind::InvalidData.into());
-            }
             self.send_responses(socket)?;
         }
         Ok(discarded)

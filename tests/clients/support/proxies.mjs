@@ -85,8 +85,24 @@ ${block}
   },
 };
 
+/** HAProxy that passes on bytes, with a header of the PROXY protocol before them, and checks the server in the same way. */
+const tcp = (version) => async ({ file, listen, port }) => ['haproxy', '-db', '-f', await file('haproxy.cfg', `
+defaults
+    mode tcp
+    timeout connect 2s
+    timeout client 1h
+    timeout server 1h
+frontend web
+    bind ${listen}
+    default_backend streams
+backend streams
+    option httpchk GET /events?last=x
+    http-check expect status 400
+    server sse-broadcaster 127.0.0.1:${port} ${version} check inter 100ms fall 1
+`)];
+
 /** Runs a proxy of `proxies` until the end of the test, with all that it writes in a folder of its own. */
-async function run(t, name, port) {
+async function run(t, name, port, command = proxies[name]) {
   const folder = await mkdtemp(join(tmpdir(), `sse-broadcaster-${name}-`));
   const own = await freePort();
   const file = async (base, text) => {
@@ -94,7 +110,7 @@ async function run(t, name, port) {
     await writeFile(path, text);
     return path;
   };
-  const [program, ...args] = await proxies[name]({ file, folder, listen: `127.0.0.1:${own}`, port });
+  const [program, ...args] = await command({ file, folder, listen: `127.0.0.1:${own}`, port });
   const child = await start(t, program, args, {
     env: { ...process.env, HOME: folder, PATH: `${process.env.PATH}:/usr/sbin` },
   });
@@ -116,3 +132,6 @@ export const behind = (name) => async (t, server) => {
   if (name === 'nginx') return { back, url: (await Nginx.start(t, await readmeBlock(`127.0.0.1:${back.port}`))).url };
   return { back, url: await run(t, name, back.port) };
 };
+
+/** The URL of HAProxy before the server at this port, which it sends a header of the PROXY protocol. */
+export const tcpProxy = (t, port, version) => run(t, `HAProxy-${version}`, port, tcp(version));

@@ -1,6 +1,6 @@
 //! What a client may read by its grants, and who finds them out.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use futures_util::FutureExt as _;
 use sse_broadcaster_access::{
@@ -16,7 +16,7 @@ use super::{
     sent_credentials::SentCredentials,
     settings::Settings,
 };
-use crate::{Refusal, RequestHead, parameters::query};
+use crate::{Refusal, RequestHead, TrustedProxies, parameters::query};
 
 /// The query parameter with a token, where the settings allow it.
 pub const TOKEN_PARAMETER: &str = "token";
@@ -116,6 +116,12 @@ impl Authorization {
         self.with(|settings| settings.query_tokens = allowed)
     }
 
+    /// Sets the proxies that say which address a client has, as [`AppState`](crate::AppState) does for its own.
+    #[must_use]
+    pub fn trusted_proxies(self, proxies: TrustedProxies) -> Self {
+        self.with(|settings| settings.proxies = proxies)
+    }
+
     /// Sets the public URL of the service, which access tokens of Mercure 1.0 must name in `aud`.
     #[must_use]
     pub fn resource(self, url: &str) -> Self {
@@ -197,7 +203,7 @@ impl Authorization {
             return Ok(operator.unwrap_or_else(|| self.visitor()));
         }
         let settings = &*self.0;
-        let sent = SentCredentials::read(self.wanted_headers(), request);
+        let sent = self.sent_by(self.0.proxies.client_ip(request), request);
         let query_token = settings.query_tokens.then(|| token_in(request.query()));
         let query_token = query_token.flatten();
         let credentials = sent
@@ -235,8 +241,7 @@ impl Authorization {
     }
 
     /// Names of the headers that the authorization needs beside `Authorization` and cookies, in lower case.
-    #[must_use]
-    pub fn wanted_headers(&self) -> &[String] {
+    fn wanted_headers(&self) -> &[String] {
         let authorize = self.0.authorize.as_ref();
         authorize.map_or(&[], |authorize| authorize.wanted_headers())
     }
@@ -253,9 +258,18 @@ impl Authorization {
         &self,
         request: &impl RequestHead,
     ) -> Result<Client, AuthorizeError> {
-        let sent = SentCredentials::read(self.wanted_headers(), request);
+        let sent = self.sent_by(self.0.proxies.client_ip(request), request);
         let credentials = sent.credentials_of_headers(Purpose::Subscribe);
         self.client_by(&self.0.with_resource(credentials)).await
+    }
+
+    /// What a request has that may identify its client, with [the address of the client](crate::AppState::client_ip).
+    pub fn sent_by<'a>(
+        &'a self,
+        client_ip: Option<IpAddr>,
+        request: &'a impl RequestHead,
+    ) -> SentCredentials<'a> {
+        SentCredentials::read(self.wanted_headers(), client_ip, request)
     }
 
     /// The key of operators that a request has.

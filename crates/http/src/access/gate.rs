@@ -184,13 +184,20 @@ impl Gate {
         }
     }
 
-    /// Counts a stream of this address until the slot is dropped. `None` without a limit or an address: then it is
-    /// not counted.
+    /// Counts a stream of the client's address until the slot is dropped. `None` without a limit or an address: then it is
+    /// not counted. `client_ip` is [`AppState::client_ip`](crate::AppState::client_ip), which is only called where there
+    /// is a limit.
     ///
     /// # Errors
     /// 503 `too_many_subscribers` for one more than [`Access::max_per_address`].
-    pub fn admit_address(&self, address: Option<IpAddr>) -> Result<Option<AddressSlot>, Refusal> {
-        let Some((max, address)) = self.access().max_per_address.zip(address) else {
+    pub fn admit_address(
+        &self,
+        client_ip: impl FnOnce() -> Option<IpAddr>,
+    ) -> Result<Option<AddressSlot>, Refusal> {
+        let Some(max) = self.access().max_per_address else {
+            return Ok(None);
+        };
+        let Some(address) = client_ip() else {
             return Ok(None);
         };
         self.per_address.reserve(address, max).map(Some)

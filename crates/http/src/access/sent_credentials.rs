@@ -19,9 +19,12 @@ pub struct SentCredentials<'a> {
 }
 
 impl<'a> SentCredentials<'a> {
-    /// Reads the headers that any authorization needs, and those that this one
-    /// [wants](super::Authorization::wanted_headers) beside them.
-    pub fn read(wanted_headers: &'a [String], request: &'a impl RequestHead) -> Self {
+    /// Reads the headers that any authorization needs, and those that this one wants beside them.
+    pub(super) fn read(
+        wanted_headers: &'a [String],
+        client: Option<IpAddr>,
+        request: &'a impl RequestHead,
+    ) -> Self {
         let text = |value: &'a [u8]| str::from_utf8(value).ok();
         let wanted = wanted_headers.iter().flat_map(|name| {
             let values = request.header_values(name).map(String::from_utf8_lossy);
@@ -31,7 +34,7 @@ impl<'a> SentCredentials<'a> {
             authorizations: request.header_values("authorization").collect(),
             cookies: request.header_values("cookie").filter_map(text).collect(),
             wanted: wanted.collect(),
-            network: request.peer_ip().map(network_of),
+            network: client.map(network_of),
             traceparent: traceparent(request).map(|parent| parent.to_string()),
         }
     }

@@ -9,6 +9,7 @@ use super::{
     granted_access::GrantedAccess,
     key_ring::KeyRing,
 };
+use crate::TrustedProxies;
 
 /// The cookie with a token, unless the settings name another.
 pub const DEFAULT_TOKEN_COOKIE: &str = "sse_token";
@@ -21,6 +22,7 @@ pub(super) struct Settings {
     pub(super) token_cookie: Option<Box<str>>,
     pub(super) query_tokens: bool,
     pub(super) resource: Option<Box<str>>,
+    pub(super) proxies: TrustedProxies,
 }
 
 impl Settings {

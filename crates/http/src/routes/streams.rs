@@ -138,7 +138,7 @@ pub fn grant(
     opening: Opening<'_>,
     subscribe: impl FnOnce() -> Result<EncodedStream, Refusal>,
 ) -> Result<OpenedStream, Refusal> {
-    let slot = state.gate.admit_address(request.peer_ip())?;
+    let slot = state.gate.admit_address(|| state.client_ip(request))?;
     let mut stream = subscribe()?;
     if opening.transport != Transport::WebSocket
         && let Some(coding) = of_stream(request, state)

@@ -23,7 +23,6 @@ use crate::{
     cursor::{self, EARLIEST},
     failure::Failure,
     matchers::MatchType,
-    paths::HUB_PATH,
 };
 
 /// Most subscriptions in one list. Further ones are left out.
@@ -107,7 +106,7 @@ pub(crate) async fn respond(
         return Err(Refusal::not_served(detail).into());
     };
     let Authorized { client, version } =
-        authorized(hub, request, Purpose::Subscribe, address).await?;
+        authorized(hub, state, request, Purpose::Subscribe, address).await?;
     let Some(version) = version else {
         return Err(Failure::token_missing("the list of subscriptions"));
     };
@@ -136,7 +135,7 @@ pub(crate) async fn respond(
     let (mut response, form, tag, last_id) = found?;
     let (content_type, link) = match form {
         Version::Zero => ("application/ld+json", None),
-        Version::One => ("application/json", link(&last_id)),
+        Version::One => ("application/json", link(&address.path(), &last_id)),
     };
     let mut insert = |name: HeaderName, value: Option<HeaderValue>| {
         if let Some(value) = value {
@@ -194,10 +193,10 @@ fn tag(form: Version, last_id: &str) -> Option<HeaderValue> {
     HeaderValue::from_bytes(tag.as_bytes()).ok()
 }
 
-fn link(last_id: &str) -> Option<HeaderValue> {
+fn link(hub: &str, last_id: &str) -> Option<HeaderValue> {
     let last_id = utf8_percent_encode(last_id, IN_TAG);
     let link = format!(
-        "<{HUB_PATH}>; rel=\"mercure\"; last-event-id=\"{last_id}\"; type=\"mercure\"; \
+        "<{hub}>; rel=\"mercure\"; last-event-id=\"{last_id}\"; type=\"mercure\"; \
          content-type=\"application/json\""
     );
     HeaderValue::from_bytes(link.as_bytes()).ok()

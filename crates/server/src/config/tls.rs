@@ -31,6 +31,10 @@ pub struct TlsConfig {
         value_delimiter = ','
     )]
     pub redirect_http: Vec<String>,
+
+    /// Port of the addresses that requests are redirected to [default: that of --listen]
+    #[arg(long, env = "SSE_BROADCASTER_REDIRECT_PORT", value_name = "PORT")]
+    pub redirect_port: Option<u16>,
 }
 
 impl TlsConfig {

@@ -22,6 +22,16 @@ impl Config {
         rules.extend(self.access_rules());
         rules.extend(self.grant_rules());
         rules.extend(self.presence.rules());
+        rules.push(Rule::new(
+            &["redirect-http", "redirect-port"],
+            !self.tls.is_enabled(),
+            "without --tls-cert or --tls-dir",
+        ));
+        rules.push(Rule::new(
+            &["redirect-port"],
+            self.tls.redirect_http.is_empty(),
+            "without --redirect-http",
+        ));
         rules.push(Rule::new(&["io-uring"], self.no_direct, "with --no-direct"));
         rules
     }
@@ -95,6 +105,11 @@ impl Config {
                 &["host"],
                 has_any(&self.host),
                 "beside \"*\", which admits every name",
+            ),
+            Rule::new(
+                &["trusted-proxy-header"],
+                self.proxies.trusted_proxy.iter().all(String::is_empty),
+                "without --trusted-proxy",
             ),
             Rule::new(
                 &["cors-origin"],

@@ -143,7 +143,7 @@ impl Publishing {
         loop {
             let waits_since = Instant::now();
             let publish = loop {
-                match take(&mut connection.received) {
+                match take(&mut connection.received, &self.settings.paths) {
                     Received::Publish(publish) => break publish,
                     Received::Other => return Ok(End::Other),
                     Received::Incomplete => {}
@@ -188,14 +188,15 @@ impl Publishing {
         if closes {
             response::close(&mut response);
         }
-        let request = refusals::Request {
+        let request = || refusals::Request {
             method: head.method(),
             path: Route::Events.path(),
             peer,
+            client_ip: self.state.client_ip(&head),
         };
         let code = response.extensions().get::<RefusalNote>();
         let (status, code) = (response.status().as_u16(), code.map(|note| note.code));
-        refusals::count(&self.state.refusals, &request, status, code);
+        refusals::count(&self.state.refusals, request, status, code);
         response::encode(response, self.keep_alive_header.as_bytes(), out)
     }
 

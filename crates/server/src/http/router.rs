@@ -12,14 +12,13 @@ use actix_service::Service;
 
 use super::{
     connection::{
-        accepted::Accepted, async_socket::AsyncSocket, capacity::Counted,
-        client_socket::ClientSocket, settings::Settings, socket,
+        accepted::Accepted, async_socket::AsyncSocket, client_socket::ClientSocket,
+        settings::Settings, socket,
     },
     direct::{Direct, WorkerContext},
     dispatcher::Connection,
     http2::{self, Http2, Preface},
     publishing::{Publishing, may_publish},
-    tls::Encryption,
 };
 
 /// How much of a connection is read before it is routed.
@@ -30,14 +29,8 @@ pub(crate) type HttpConnection = (Connection, Protocol, Option<SocketAddr>);
 
 /// Routes the accepted connections of one worker and listener.
 pub(crate) struct ConnectionRouter<S> {
-    paths: Rc<Paths<S>>,
-    settings: Settings,
-    encryption: Option<Rc<Encryption>>,
-}
-
-/// Who serves a connection, by its first request.
-struct Paths<S> {
     requests: Rc<Requests<S>>,
+    settings: Settings,
     direct: Option<Rc<Direct>>,
 }
 
@@ -46,18 +39,17 @@ struct Requests<S> {
     http: S,
     settings: Settings,
     publishing: Option<Rc<Publishing>>,
-    http2: Rc<Http2>,
+    /// `None` where every request is redirected.
+    http2: Option<Rc<Http2>>,
 }
 
 impl<S: Service<HttpConnection, Response = ()> + 'static> ConnectionRouter<S> {
-    /// With a `context`, starts a loop that serves the streams, and serves publishers beside actix. With `encryption`, all
-    /// connections are encrypted.
+    /// With a `context`, starts a loop that serves the streams, and serves publishers beside actix.
     pub(crate) fn open(
         http: S,
         settings: Settings,
         context: Option<WorkerContext>,
-        http2: Rc<Http2>,
-        encryption: Option<Encryption>,
+        http2: Option<Rc<Http2>>,
     ) -> io::Result<Self> {
         let publishing = context.as_ref().and_then(Publishing::of);
         let requests = Rc::new(Requests {
@@ -70,51 +62,38 @@ impl<S: Service<HttpConnection, Response = ()> + 'static> ConnectionRouter<S> {
             let requests = Rc::clone(&requests);
             Direct::start(context, move |accepted| requests.serve(accepted))
         });
-        let direct = direct.transpose()?;
         Ok(Self {
-            paths: Rc::new(Paths { requests, direct }),
+            requests,
             settings,
-            encryption: encryption.map(Rc::new),
+            direct: direct.transpose()?,
         })
     }
 
-    /// Routes a new connection. It is closed if there are too many.
-    pub(crate) fn route(&self, socket: TcpStream, peer: Option<SocketAddr>) {
-        let Some(counted) = self.settings.capacity.count() else {
-            return;
-        };
+    /// Counts and configures a new connection. `None` if there are too many: then it is closed.
+    pub(crate) fn admit(&self, socket: TcpStream, peer: Option<SocketAddr>) -> Option<Accepted> {
+        let counted = self.settings.capacity.count()?;
         let Settings {
             socket_buffer_bytes,
             stall_timeout,
             ..
         } = self.settings;
         socket::configure_accepted(&socket, socket_buffer_bytes, stall_timeout);
-        match &self.encryption {
-            None => (self.paths).serve(ClientSocket::new(socket, None), peer, counted),
-            Some(encryption) => {
-                let (encryption, paths) = (Rc::clone(encryption), Rc::clone(&self.paths));
-                actix_web::rt::spawn(async move {
-                    if let Some(socket) = encryption.accept(socket).await {
-                        paths.serve(socket, peer, counted);
-                    }
-                });
-            }
-        }
-    }
-}
-
-impl<S: Service<HttpConnection, Response = ()> + 'static> Paths<S> {
-    fn serve(&self, socket: ClientSocket, peer: Option<SocketAddr>, counted: Counted) {
-        let mut accepted = Accepted {
-            socket,
+        Some(Accepted {
+            socket: ClientSocket::new(socket, None),
             received: Vec::new(),
             peer,
             counted,
-        };
+        })
+    }
+
+    /// Routes a connection by what it has sent so far.
+    pub(crate) fn route(&self, mut accepted: Accepted) {
         if let Some(direct) = &self.direct {
-            match read_first(&mut accepted.socket) {
-                Some(received) => accepted.received = received,
-                None => return,
+            if accepted.received.is_empty() {
+                match read_first(&mut accepted.socket) {
+                    Some(received) => accepted.received = received,
+                    None => return,
+                }
             }
             match direct.try_serve(accepted) {
                 Ok(()) => return,
@@ -127,40 +106,30 @@ impl<S: Service<HttpConnection, Response = ()> + 'static> Paths<S> {
 
 impl<S: Service<HttpConnection, Response = ()> + 'static> Requests<S> {
     fn serve(self: &Rc<Self>, accepted: Accepted) {
-        let may_speak = self.http2.is_spoken_by(&accepted.socket);
+        let http2 = self.http2.as_ref();
+        let http2 = http2.filter(|http2| http2.is_spoken_by(&accepted.socket));
+        let Some(http2) = http2.map(Rc::clone) else {
+            return self.serve_http1(accepted);
+        };
         match Preface::of(&accepted.received) {
-            Preface::Whole if may_speak => self.serve_http2(accepted),
-            Preface::Incomplete if may_speak => {
+            Preface::Whole => serve_http2(http2, accepted),
+            Preface::Incomplete => {
                 let this = Rc::clone(self);
                 actix_web::rt::spawn(async move {
                     match http2::complete(accepted).await {
-                        Some((Preface::Whole, accepted)) => this.serve_http2(accepted),
+                        Some((Preface::Whole, accepted)) => serve_http2(http2, accepted),
                         Some((_, accepted)) => this.serve_http1(accepted),
                         None => {}
                     }
                 });
             }
-            _ => self.serve_http1(accepted),
-        }
-    }
-
-    fn serve_http2(&self, accepted: Accepted) {
-        // A connection that the runtime cannot poll is closed; its client reconnects.
-        if let Ok(io) = AsyncSocket::from_socket(accepted.socket) {
-            let Accepted {
-                received,
-                peer,
-                counted,
-                ..
-            } = accepted;
-            let serving = Rc::clone(&self.http2).serve(io, received, peer, counted);
-            actix_web::rt::spawn(serving);
+            Preface::Other => self.serve_http1(accepted),
         }
     }
 
     fn serve_http1(self: &Rc<Self>, accepted: Accepted) {
         match &self.publishing {
-            Some(publishing) if may_publish(&accepted.received) => {
+            Some(publishing) if may_publish(&accepted.received, &self.settings.paths) => {
                 let this = Rc::clone(self);
                 let serving =
                     Rc::clone(publishing).serve(accepted, move |rest| this.serve_http(rest));
@@ -174,12 +143,26 @@ impl<S: Service<HttpConnection, Response = ()> + 'static> Requests<S> {
         // A connection that the runtime cannot poll is closed; its client reconnects.
         if let Ok(io) = AsyncSocket::from_socket(accepted.socket) {
             let received = accepted.received.into();
-            let connection = Connection::new(io, received, &self.settings, accepted.counted);
+            let of_client = (accepted.peer, accepted.counted);
+            let connection = Connection::new(io, received, &self.settings, of_client);
             let connection = (connection, Protocol::Http1, accepted.peer);
             let served = self.http.call(connection);
             // An error has been logged, or is the client's.
             actix_web::rt::spawn(async move { drop(served.await) });
         }
+    }
+}
+
+fn serve_http2(http2: Rc<Http2>, accepted: Accepted) {
+    // A connection that the runtime cannot poll is closed; its client reconnects.
+    if let Ok(io) = AsyncSocket::from_socket(accepted.socket) {
+        let Accepted {
+            received,
+            peer,
+            counted,
+            ..
+        } = accepted;
+        actix_web::rt::spawn(http2.serve(io, received, peer, counted));
     }
 }
 

@@ -1,6 +1,7 @@
 //! The routes of a listener, and their middleware.
 //!
 //! ```text
+//! routes/base_path.rs     removes the base path
 //! routes/response.rs      marks the connection as busy; adds Keep-Alive and nosniff
 //! routes/refusals.rs      counts and logs refusals
 //! routes/status.rs        /health and /metrics; exposition.rs has the formats of the latter
@@ -17,6 +18,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod api;
+mod base_path;
 mod client_js;
 mod dictionaries;
 mod exposition;
@@ -179,7 +181,9 @@ pub(crate) fn app(
     let keep_alive = routing.keep_alive;
     let header = response::keep_alive_header(keep_alive);
     let state = Arc::clone(routing.routes.state());
+    let base = state.base_path.clone();
     let app = App::new()
+        .wrap_fn(move |request, next| base_path::strip(request, next, &base))
         .wrap(CatchPanic::default())
         .wrap_fn(move |request, next| refusals::observe(request, next, Arc::clone(&state)))
         .wrap_fn(move |request, next| response::wrap(request, next, header.clone()))

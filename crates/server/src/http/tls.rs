@@ -1,10 +1,10 @@
 //! Encrypts the connections of a listener.
 
-use std::{io, net::TcpStream, sync::Arc};
+use std::{io, net::TcpStream, rc::Rc, sync::Arc};
 
 use tokio::{io::AsyncWriteExt as _, time::timeout};
 
-use super::connection::{client_socket::ClientSocket, settings::HEAD_TIMEOUT};
+use super::connection::{accepted::Accepted, client_socket::ClientSocket, settings::HEAD_TIMEOUT};
 use sse_broadcaster_tls::{
     Current, HandshakeCounts, HandshakeError, Outcome, ServerConfig, Session, Turns, accept,
 };
@@ -29,18 +29,37 @@ pub(crate) struct Encryption {
 }
 
 impl Encryption {
-    pub(crate) fn new(tls: Tls) -> Self {
-        Self {
+    pub(crate) fn new(tls: Tls) -> Rc<Self> {
+        Rc::new(Self {
             tls,
             turns: Turns::default(),
-        }
+        })
     }
 
-    /// Shakes hands with the client. `None` if that fails or takes too long; the connection is closed then.
-    pub(crate) async fn accept(&self, socket: TcpStream) -> Option<ClientSocket> {
+    /// Shakes hands with the client of a new connection, and passes it on. It is closed if that fails or takes too long.
+    pub(crate) fn begin(
+        self: &Rc<Self>,
+        accepted: Accepted,
+        route: impl FnOnce(Accepted) + 'static,
+    ) {
+        let this = Rc::clone(self);
+        actix_web::rt::spawn(async move {
+            let (socket, _) = accepted.socket.into_parts();
+            if let Some(socket) = this.accept(socket, &accepted.received).await {
+                route(Accepted {
+                    socket,
+                    received: Vec::new(),
+                    ..accepted
+                });
+            }
+        });
+    }
+
+    /// `received` was read from the socket already.
+    async fn accept(&self, socket: TcpStream, received: &[u8]) -> Option<ClientSocket> {
         // A connection that the runtime cannot poll is closed; its client reconnects.
         let mut io = tokio::net::TcpStream::from_std(socket).ok()?;
-        let accepting = accept(&io, Arc::clone(&self.tls.config), &self.turns);
+        let accepting = accept(&io, received, Arc::clone(&self.tls.config), &self.turns);
         let accepted = timeout(HEAD_TIMEOUT, accepting).await;
         self.tls.counts.add(outcome(&accepted));
         match accepted {

@@ -1,6 +1,7 @@
 //! The worker threads: each has a runtime of its own, and serves on every listener.
 
 mod port;
+mod ports;
 mod pulse;
 
 use std::{
@@ -53,7 +54,7 @@ impl Workers {
         tls: Option<&Tls>,
     ) -> io::Result<Self> {
         let served = (state, hub);
-        let (ports, sockets) = port::open(listeners, config, connections, served, status, tls)?;
+        let (ports, sockets) = ports::open(listeners, config, connections, served, status, tls)?;
         let (stop, stopped) = watch::channel(false);
         let (mut threads, mut starting) = (Vec::new(), Vec::new());
         let mut pulses = Pulses::default();

@@ -3,7 +3,9 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use sse_broadcaster_access::{authorize::Tokens, revocation::Revocations};
-use sse_broadcaster_actix::{Access, Authorization, KeyRing, Publishers, SubscribeAccess};
+use sse_broadcaster_actix::{
+    Access, Authorization, KeyRing, Publishers, SubscribeAccess, TrustedProxies,
+};
 use sse_broadcaster_mercure::Hub;
 
 use super::{
@@ -21,6 +23,7 @@ pub(crate) struct Admission {
     /// `None` where no client can get a grant.
     pub(crate) revocations: Option<Arc<Revocations>>,
     pub(crate) hub: Option<Arc<Hub>>,
+    pub(crate) proxies: TrustedProxies,
     pub(crate) keys: AdmissionKeys,
 }
 
@@ -73,6 +76,7 @@ impl Admission {
         let publishers = KeyRing::default();
         let publisher_files = publish_keys(config)?.load_into(&publishers)?;
         config.check_publishing(addresses, !publishers.is_empty())?;
+        let proxies = config.trusted_proxies()?;
         let opened = authorization::open(config)?;
         let operators = KeyRing::default();
         let operator_files = admin_keys(config)?.load_into(&operators)?;
@@ -90,6 +94,7 @@ impl Admission {
             authorization: opened.authorization.operators(operators.clone()),
             revocations: opened.revocations,
             hub,
+            proxies,
             keys: AdmissionKeys {
                 publishers,
                 operators,

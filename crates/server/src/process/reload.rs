@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use parking_lot::Mutex;
 use sse_broadcaster::broadcaster::Broadcaster;
-use sse_broadcaster_actix::Authorization;
+use sse_broadcaster_actix::{Authorization, TrustedProxies};
 use sse_broadcaster_http::Gate;
 use sse_broadcaster_mercure::Hub;
 use tokio::time::{MissedTickBehavior, interval};
@@ -37,6 +37,7 @@ pub(crate) struct Running {
     pub(crate) broadcaster: Broadcaster,
     pub(crate) gate: Gate,
     pub(crate) authorization: Authorization,
+    pub(crate) proxies: TrustedProxies,
     pub(crate) hub: Option<Arc<Hub>>,
     pub(crate) keys: AdmissionKeys,
     pub(crate) files: AdmissionFiles,
@@ -56,7 +57,7 @@ struct Group {
     apply: fn(&mut Running, &Config) -> Result<Applied, BadSetting>,
 }
 
-const GROUPS: [Group; 7] = [
+const GROUPS: [Group; 8] = [
     Group {
         flags: &["log"],
         apply: |_, config| logging::follow(config).map(|()| Applied::Now),
@@ -81,6 +82,10 @@ const GROUPS: [Group; 7] = [
             "publish-origin",
         ],
         apply: Running::apply_publishers_and_pages,
+    },
+    Group {
+        flags: &["trusted-proxy", "trusted-proxy-header"],
+        apply: Running::apply_proxies,
     },
     Group {
         flags: &["admin-key", "admin-key-file"],
@@ -203,6 +208,14 @@ impl Running {
         self.files.publishers = setting.load_into(&self.keys.publishers)?;
         self.gate
             .replace(admission::access(config, &self.keys.publishers));
+        Ok(Applied::Now)
+    }
+
+    fn apply_proxies(&mut self, config: &Config) -> Result<Applied, BadSetting> {
+        let mut config = config.clone();
+        // Listeners stay as they were opened.
+        config.proxies.proxy_protocol = self.started.proxies.proxy_protocol;
+        self.proxies.replace(&config.trusted_proxies()?);
         Ok(Applied::Now)
     }
 

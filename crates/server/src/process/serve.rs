@@ -13,9 +13,11 @@ use rustix::fs::Mode;
 
 use super::{
     admission::Admission,
+    announcement::announcement,
     broadcaster_options::options,
     certificates,
     dictionary::{Dictionaries, DictionaryKeeper},
+    drain::{Drain, end},
     error::ServeError,
     history, logging,
     nodes::Nodes,
@@ -42,7 +44,7 @@ use crate::{
 };
 use sse_broadcaster::{broadcaster::Broadcaster, history::History};
 use sse_broadcaster_actix::{AppState, UploadLimits};
-use sse_broadcaster_mercure::Hub;
+use sse_broadcaster_mercure::{Hub, SubscriptionStore};
 
 use sse_broadcaster_cli::open_files;
 use sse_broadcaster_compression::Decompression;
@@ -106,19 +108,16 @@ async fn run(
     let (broadcaster, revocations) =
         start_broadcaster(config, opened, &admission, max_connections, traces.as_ref()).await?;
     drop(opening);
-    if let Some(hub) = &admission.hub
-        && config.mercure.mercure_subscriptions
-    {
-        hub.start_subscriptions(&broadcaster, subscriptions);
-    }
+    start_hub(config, admission.hub.as_ref(), &broadcaster, subscriptions);
     let ready = Arc::new(AtomicBool::new(true));
     let direct = Arc::<AtomicUsize>::default();
     let http2 = Arc::default();
     let state = AppState::new(&broadcaster)
         .access(admission.access)
-        .authorization(admission.authorization);
-    let state = presence::start(config, with_uploads(state, config, &connections), members)?;
-    let state = traced(state, traces.as_ref());
+        .authorization(admission.authorization)
+        .trusted_proxies(admission.proxies);
+    let state = with_settings(state, config, &connections)?;
+    let state = traced(presence::start(config, state, members)?, traces.as_ref());
     let (state, dictionaries) = compressed(state, config, log);
     let has_operators = state.authorization.has_operators();
     let history = HistorySettings {
@@ -152,6 +151,7 @@ async fn run(
         broadcaster: broadcaster.clone(),
         gate: state.gate.clone(),
         authorization: state.authorization.clone(),
+        proxies: state.proxies.clone(),
         hub: hub.clone(),
         keys: admission.keys,
         files,
@@ -168,7 +168,9 @@ async fn run(
     )
     .await
     .map_err(ServeError::Run)?;
-    log::info!("{announcement}");
+    for line in announcement {
+        log::info!("{line}");
+    }
     notifier.ready();
     actix_web::rt::spawn(reload::follow(running, hangups));
     let supervision = Supervision::start(&notifier, &broadcaster, workers.pulses());
@@ -176,7 +178,7 @@ async fn run(
     let shutdown = shutdown.await;
     ready.store(false, Ordering::SeqCst);
     let drain = Drain::of(&latest.lock(), shutdown);
-    let _stopping = notifier.stopping(drain.delay + drain.time + CLOSE_WITHIN);
+    let _stopping = notifier.stopping(drain.longest() + CLOSE_WITHIN);
     tokio::select! {
         () = end(drain, &broadcaster, hub.as_deref()) => {}
         _ = signals::shutdown() => log::warn!("stopping at once"),
@@ -195,7 +197,7 @@ fn connections(config: &Config, listeners: &Listeners) -> Connections {
     let max = limits::max_connections(
         open_files::raise_limit(),
         workers::count(config),
-        listeners.addresses().len() + listeners.paths().len(),
+        listeners.addresses().len() + listeners.redirect.len() + listeners.paths().len(),
     );
     let has_admin = !listeners.admin.is_empty() || !listeners.admin_sockets.is_empty();
     Connections::of(max, has_admin)
@@ -212,13 +214,18 @@ fn report_unreachable(config: &Config, max_connections: usize) {
     }
 }
 
-fn with_uploads(state: AppState, config: &Config, connections: &Connections) -> AppState {
+fn with_settings(
+    state: AppState,
+    config: &Config,
+    connections: &Connections,
+) -> Result<AppState, ServeError> {
     let limits = UploadLimits::default()
         .bytes(config.upload_buffer_bytes)
         .slow(connections.slow_uploads())
         .idle_timeout(config.upload_idle_timeout);
     let decoders = Decompression::default();
-    state.upload_limits(limits).body_codings(Arc::new(decoders))
+    let state = state.base_path(config.base_path()?).upload_limits(limits);
+    Ok(state.body_codings(Arc::new(decoders)))
 }
 
 /// Has streams compressed, and their dictionaries kept in this log.
@@ -248,40 +255,17 @@ fn traced(state: AppState, traces: Option<&Traces>) -> AppState {
     }
 }
 
-/// How long the server goes on serving, and then how long streams may take to end.
-#[derive(Debug, Clone, Copy)]
-struct Drain {
-    delay: Duration,
-    time: Duration,
-}
-
-impl Drain {
-    fn of(config: &Config, shutdown: Shutdown) -> Self {
-        let delay = match shutdown {
-            Shutdown::Delayed => config.drain_delay,
-            Shutdown::Now => Duration::ZERO,
-        };
-        Self {
-            delay,
-            time: config.drain_time,
-        }
+fn start_hub(
+    config: &Config,
+    hub: Option<&Arc<Hub>>,
+    broadcaster: &Broadcaster,
+    subscriptions: Arc<dyn SubscriptionStore>,
+) {
+    if let Some(hub) = hub
+        && config.mercure.mercure_subscriptions
+    {
+        hub.start_subscriptions(broadcaster, subscriptions);
     }
-}
-
-async fn end(drain: Drain, broadcaster: &Broadcaster, hub: Option<&Hub>) {
-    if !drain.delay.is_zero() {
-        log::info!("no longer ready; draining in {:?}", drain.delay);
-        tokio::time::sleep(drain.delay).await;
-    }
-    if let Some(hub) = hub {
-        hub.end_subscriptions().await;
-    }
-    let streams = broadcaster.stats().subscribers.get();
-    log::info!(
-        "draining {streams} stream{}",
-        if streams == 1 { "" } else { "s" }
-    );
-    broadcaster.drain(drain.time).await;
 }
 
 /// Begins to take samples for operators, and to report them to the nodes of the history.
@@ -333,28 +317,4 @@ async fn start_broadcaster(
         None => None,
     };
     Ok((broadcaster, revocations))
-}
-
-fn announcement(
-    history: &str,
-    listeners: &Listeners,
-    admission: &Admission,
-    config: &Config,
-) -> String {
-    let addresses = listeners.addresses().into_iter();
-    let scheme = if config.tls.is_enabled() {
-        "https"
-    } else {
-        "http"
-    };
-    let addresses = addresses.map(|address| format!("{scheme}://{address}"));
-    let paths = listeners.paths().into_iter();
-    let paths = paths.map(|path| format!("unix:{}", path.display()));
-    let addresses: Vec<_> = addresses.chain(paths).collect();
-    format!(
-        "listening on {}, history {history}, who may read: {}, who may publish: {}",
-        addresses.join(" "),
-        admission.authorization.readers(),
-        admission.publishers(config),
-    )
 }

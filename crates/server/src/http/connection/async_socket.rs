@@ -69,10 +69,6 @@ impl AsyncSocket {
         self.io.poll_write_ready(cx)
     }
 
-    pub(crate) fn peer_addr(&self) -> io::Result<std::net::SocketAddr> {
-        self.io.peer_addr()
-    }
-
     /// How many bytes the kernel was given, where so many were written: encryption adds to them.
     pub(crate) fn take_sent(&mut self, written: usize) -> usize {
         match &mut self.tls {

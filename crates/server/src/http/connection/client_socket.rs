@@ -8,6 +8,9 @@ use std::{
 
 use sse_broadcaster_tls::Session;
 
+/// Most bytes that are read at once to be discarded.
+const DISCARD_AT_ONCE: usize = 4 << 10;
+
 /// A socket that does not block.
 #[derive(Debug)]
 pub(crate) struct ClientSocket {
@@ -45,11 +48,18 @@ impl ClientSocket {
         }
     }
 
-    /// Reads and discards at most `MAX` bytes, or an encrypted record, which may not have more; 0 at the end.
-    pub(crate) fn discard<const MAX: usize>(&mut self) -> io::Result<usize> {
+    /// Whether a part of an encrypted record has arrived, for which memory is kept.
+    pub(crate) fn has_partial_record(&self) -> bool {
+        self.tls
+            .as_ref()
+            .is_some_and(|tls| tls.has_partial_record())
+    }
+
+    /// Reads and discards some of what has arrived; 0 at the end.
+    pub(crate) fn discard(&mut self) -> io::Result<usize> {
         match &mut self.tls {
-            None => self.io.read(&mut [0; MAX]),
-            Some(tls) => tls.discard(&self.io, MAX),
+            None => self.io.read(&mut [0; DISCARD_AT_ONCE]),
+            Some(tls) => tls.discard(&self.io),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::capacity::Capacity;
+use super::{capacity::Capacity, paths::Paths};
 use sse_broadcaster::internal::ReplayBuffers;
 use sse_broadcaster_http::RefusalCounts;
 
@@ -22,4 +22,5 @@ pub(crate) struct Settings {
     pub(crate) capacity: Arc<Capacity>,
     pub(crate) replay_buffers: Arc<ReplayBuffers>,
     pub(crate) refusals: Arc<RefusalCounts>,
+    pub(crate) paths: Paths,
 }

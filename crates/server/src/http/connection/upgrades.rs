@@ -2,8 +2,6 @@
 //! actix an upgrade is the last request of its connection, and one to a WebSocket makes everything after the head its
 //! body. So the headers of an upgrade are overwritten before actix parses them.
 
-/// The beginning of the request whose upgrade is not ignored.
-const HANDSHAKE: &[u8] = b"GET /ws";
 /// The headers of an upgrade, and the word of each that makes it one.
 const CONNECTION: Field = Field {
     name: b"connection:",
@@ -48,8 +46,9 @@ impl Default for Position {
 }
 
 impl Upgrades {
-    /// Overwrites upgrades in the next bytes of the head.
-    pub(crate) fn ignore(&mut self, mut bytes: &mut [u8]) {
+    /// Overwrites upgrades in the next bytes of the head. The upgrade of a request that begins with `handshake` is not
+    /// ignored.
+    pub(crate) fn ignore(&mut self, mut bytes: &mut [u8], handshake: &[u8]) {
         while !bytes.is_empty() {
             match self.0 {
                 Position::Handshake => return,
@@ -62,7 +61,7 @@ impl Upgrades {
                 _ => {}
             }
             if let [byte, rest @ ..] = bytes {
-                self.0 = self.0.with(byte);
+                self.0 = self.0.with(byte, handshake);
                 bytes = rest;
             }
         }
@@ -70,13 +69,13 @@ impl Upgrades {
 }
 
 impl Position {
-    fn with(&self, byte: &mut u8) -> Self {
+    fn with(&self, byte: &mut u8, handshake: &[u8]) -> Self {
         let lower = byte.to_ascii_lowercase();
         match (self, lower) {
             // Blank lines may precede the request line.
             (Self::Request(0), b'\r' | b'\n') => Self::Request(0),
             (_, b'\n') => Self::LineBegin,
-            (Self::Request(matched), _) => match HANDSHAKE.get(*matched) {
+            (Self::Request(matched), _) => match handshake.get(*matched) {
                 Some(expected) if expected == byte => Self::Request(matched + 1),
                 None if matches!(byte, b' ' | b'?') => Self::Handshake,
                 _ => Self::Line,
@@ -108,12 +107,14 @@ impl Position {
 mod tests {
     use super::*;
 
+    const HANDSHAKE: &[u8] = b"GET /ws";
+
     /// The head as actix parses it, whatever parts it arrives in.
     fn ignored(head: &str) -> String {
         let in_pieces = |size| {
             let (mut upgrades, mut head) = (Upgrades::default(), head.as_bytes().to_vec());
             head.chunks_mut(size)
-                .for_each(|piece| upgrades.ignore(piece));
+                .for_each(|piece| upgrades.ignore(piece, HANDSHAKE));
             String::from_utf8(head).unwrap()
         };
         let whole = in_pieces(head.len());

@@ -105,8 +105,12 @@ impl Connections {
         let until = Instant::now() + HEAD_WAIT;
         self.timers.set(until, slot);
         accepted.received.shrink_to_fit();
+        let is_more_there = accepted.socket.has_received();
         let awaiting = Box::new(AwaitingRequest { accepted, until });
         self.all.insert(Connection::AwaitingRequest(awaiting));
+        if is_more_there {
+            self.read_head(slot, false);
+        }
         Ok(())
     }
 
@@ -257,7 +261,7 @@ impl Connections {
         let Some(Connection::Streaming(stream)) = self.all.get_mut(slot as usize) else {
             return;
         };
-        if stream.has_stall_watch() && !stream.has_timer {
+        if stream.needs_checks() && !stream.has_timer {
             stream.has_timer = true;
             let interval = Stall::interval(self.context.settings.stall_timeout);
             self.timers.set(Instant::now() + interval, slot);

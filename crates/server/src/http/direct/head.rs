@@ -18,7 +18,7 @@ use actix_web::{
 use tokio_util::codec::{Decoder as _, Encoder as _};
 
 use super::context::WorkerContext;
-use crate::http::connection::{accepted::Accepted, upgrades::Upgrades};
+use crate::http::connection::{accepted::Accepted, paths::Paths, upgrades::Upgrades};
 use sse_broadcaster_actix::internal::{Head, head_of};
 use sse_broadcaster_http::{
     AppState, OpenedStream, PageFormat, StreamKind, is_chunked, open_stream_now,
@@ -27,8 +27,6 @@ use sse_broadcaster_mercure::{HUB_PATH, Hub, open_stream_now as open_stream_of_h
 
 /// Longest head of a stream's request. A longer one goes to actix, which has bounds of its own.
 const MAX_HEAD_BYTES: usize = 16 << 10;
-/// The first bytes of a request for a stream.
-const PREFIXES: [&[u8]; 3] = [b"GET /events", b"GET /signals", b"GET /.well-known/mercure"];
 
 /// The first request of a connection.
 pub(super) enum FirstRequest {
@@ -59,8 +57,8 @@ pub(super) fn classify(accepted: &Accepted, new: usize, context: &WorkerContext)
 }
 
 fn examine(accepted: &Accepted, new: usize, context: &WorkerContext) -> FirstRequest {
-    let sent = &accepted.received[..];
-    if !may_ask_for_stream(sent) {
+    let (sent, paths) = (&accepted.received[..], &context.settings.paths);
+    if !may_ask_for_stream(sent, paths) {
         return FirstRequest::Other;
     }
     // A head ends with a line feed: one that arrives byte by byte is not parsed at every byte.
@@ -72,7 +70,7 @@ fn examine(accepted: &Accepted, new: usize, context: &WorkerContext) -> FirstReq
         };
     }
     let (mut codec, mut rest) = (Codec::new(context.config.clone()), BytesMut::from(sent));
-    Upgrades::default().ignore(&mut rest);
+    Upgrades::default().ignore(&mut rest, paths.handshake());
     match codec.decode(&mut rest) {
         Ok(None) if sent.len() < MAX_HEAD_BYTES => FirstRequest::Incomplete,
         Ok(Some(Message::Item(mut request))) if codec.message_type() == MessageType::None => {
@@ -85,8 +83,8 @@ fn examine(accepted: &Accepted, new: usize, context: &WorkerContext) -> FirstReq
 }
 
 /// Whether the bytes are, or may become, a request for a stream.
-fn may_ask_for_stream(sent: &[u8]) -> bool {
-    PREFIXES.into_iter().any(|begins| {
+fn may_ask_for_stream(sent: &[u8], paths: &Paths) -> bool {
+    paths.streams().any(|begins| {
         let (beginning, rest) = sent.split_at(sent.len().min(begins.len()));
         begins.starts_with(beginning)
             && matches!(
@@ -105,7 +103,7 @@ fn grant(
     if request.method != Method::GET || request.headers.contains_key(header::EXPECT) {
         return None;
     }
-    let path = request.uri.path();
+    let path = context.settings.paths.base().strip(request.uri.path())?;
     let request = Head::from(request);
     let (response, opened) = open(path, &request, &context.state, context.hub.as_deref())?;
     let response = head_of(response, &request);
@@ -146,6 +144,7 @@ mod tests {
 
     #[test]
     fn only_a_get_of_a_stream_route_may_ask_for_a_stream_even_before_it_is_complete() {
+        let paths = Paths::default();
         for whole in [
             "GET /events HTTP/1.1",
             "GET /events?topic=a ",
@@ -156,7 +155,7 @@ mod tests {
         ] {
             for end in 0..=whole.len() {
                 assert!(
-                    may_ask_for_stream(&whole.as_bytes()[..end]),
+                    may_ask_for_stream(&whole.as_bytes()[..end], &paths),
                     "{whole} {end}"
                 );
             }
@@ -173,7 +172,7 @@ mod tests {
             "\r\n",
             "\x16\x03",
         ] {
-            assert!(!may_ask_for_stream(other.as_bytes()), "{other}");
+            assert!(!may_ask_for_stream(other.as_bytes(), &paths), "{other}");
         }
     }
 }

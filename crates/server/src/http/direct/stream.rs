@@ -27,8 +27,6 @@ use sse_broadcaster_http::{AddressSlot, StreamGuard};
 
 /// Most bytes that are written for one stream before others have their turn.
 const PER_TURN_BYTES: usize = 256 << 10;
-/// Most bytes that are read at once after the request, and most of an encrypted record.
-const DISCARD_AT_ONCE: usize = 4 << 10;
 /// Most bytes that are collected for the first write of a stream.
 const FIRST_WRITE_BYTES: usize = 32 << 10;
 
@@ -43,6 +41,8 @@ pub(super) struct Stream {
     pub(super) watches_room: bool,
     /// Whether a check for a stall is scheduled.
     pub(super) has_timer: bool,
+    /// Whether a part of an encrypted record had arrived at the last check.
+    had_partial_record: bool,
     full: Option<Box<Full>>,
     stall_watch: StallWatch,
     /// Counts it as a connection and as a stream.
@@ -116,6 +116,7 @@ impl Stream {
             discarded: Discarded::of(granted.trailing_bytes),
             watches_room: false,
             has_timer: false,
+            had_partial_record: false,
             full: None,
             stall_watch: StallWatch::default(),
             _counted: counted,
@@ -237,6 +238,11 @@ impl Stream {
         self.stall_watch.is_active()
     }
 
+    /// Whether it is to be checked at intervals: the peer's progress, or that an encrypted record becomes complete.
+    pub(super) fn needs_checks(&self) -> bool {
+        self.has_stall_watch() || self.socket.has_partial_record()
+    }
+
     /// The socket has room again.
     pub(super) fn write_on(&mut self, framer: &mut Framer) -> Progress {
         let Some(full) = &mut self.full else {
@@ -257,8 +263,13 @@ impl Stream {
     }
 
     /// The check at an interval: ends a stream whose peer has acknowledged too little for too long, or reads a
-    /// replay too slowly while others wait for its buffers.
+    /// replay too slowly while others wait for its buffers, or that has sent a part of an encrypted record and not the rest.
     pub(super) fn check(&mut self, timeout: Duration, is_wanted: bool) -> Progress {
+        let has_partial_record = self.socket.has_partial_record();
+        if std::mem::replace(&mut self.had_partial_record, has_partial_record) && has_partial_record
+        {
+            return Progress::Gone;
+        }
         let unacknowledged = socket::unacknowledged(&self.socket);
         if self.full.is_none() && unacknowledged == 0 {
             self.stall_watch.end(&self.socket, timeout);
@@ -282,7 +293,7 @@ impl Stream {
     /// Reads and discards, to notice that the client disconnects.
     pub(super) fn discard(&mut self) -> Progress {
         loop {
-            let read = match self.socket.discard::<DISCARD_AT_ONCE>() {
+            let read = match self.socket.discard() {
                 Ok(0) => return Progress::Gone,
                 Ok(read) => self.discarded.add(read),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Progress::Idle,

@@ -4,6 +4,7 @@
 
 use std::{
     io,
+    net::SocketAddr,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
@@ -26,6 +27,8 @@ use sse_broadcaster_actix::internal::Link;
 
 pub(crate) struct Connection {
     io: AsyncSocket,
+    /// `None` for a Unix socket.
+    peer: Option<SocketAddr>,
     link: Rc<Link>,
     settings: Settings,
     input: Input,
@@ -43,13 +46,14 @@ impl Connection {
         io: AsyncSocket,
         received: Bytes,
         settings: &Settings,
-        counted: Counted,
+        (peer, counted): (Option<SocketAddr>, Counted),
     ) -> Self {
         Self {
             io,
+            peer,
             link: Rc::default(),
             settings: settings.clone(),
-            input: Input::new(received),
+            input: Input::new(received, settings.paths.clone()),
             idle: Idle::default(),
             output: Output::default(),
             ending: Ending::default(),
@@ -101,8 +105,7 @@ impl Connection {
         if self.is_rejected || !self.input.intake.is_within_head() {
             return;
         }
-        let peer = || self.io.peer_addr().ok();
-        self.is_rejected = refusals::count_unserved(&self.settings.refusals, response, peer);
+        self.is_rejected = refusals::count_unserved(&self.settings.refusals, response, self.peer);
     }
 
     /// Fails once a client has taken too long for a further head, or the connection is to make room for another.

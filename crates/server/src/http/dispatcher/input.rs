@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead as _, ReadBuf};
 
 use super::intake::Intake;
-use crate::http::connection::{async_socket::AsyncSocket, discarded::Discarded};
+use crate::http::connection::{async_socket::AsyncSocket, discarded::Discarded, paths::Paths};
 use sse_broadcaster_actix::internal::Link;
 
 /// Most bytes that one poll of the dispatcher reads. It parses them before it is polled again, so that a stream
@@ -32,10 +32,10 @@ pub(super) struct Input {
 }
 
 impl Input {
-    pub(super) fn new(received: Bytes) -> Self {
+    pub(super) fn new(received: Bytes, paths: Paths) -> Self {
         Self {
             received,
-            intake: Intake::default(),
+            intake: Intake::new(paths),
             read_in_poll: 0,
             discarded: Discarded::default(),
         }

@@ -6,12 +6,14 @@ use super::{
     body::{Body, Chunks},
     head::Head,
 };
+use crate::http::connection::paths::Paths;
 use sse_broadcaster_actix::internal::Framing;
 
 /// How much of the current request has been handed over.
 #[derive(Debug)]
 pub(super) struct Intake {
     stage: Stage,
+    paths: Paths,
     is_first: bool,
 }
 
@@ -27,16 +29,15 @@ enum Stage {
     Open,
 }
 
-impl Default for Intake {
-    fn default() -> Self {
+impl Intake {
+    pub(super) fn new(paths: Paths) -> Self {
         Self {
             stage: Stage::Head(Head::default()),
+            paths,
             is_first: true,
         }
     }
-}
 
-impl Intake {
     /// How many of these bytes the dispatcher may have now. They count as handed over, and upgrades to other
     /// protocols in them are overwritten.
     pub(super) fn admit(&mut self, bytes: &mut [u8]) -> usize {
@@ -44,7 +45,8 @@ impl Intake {
             Stage::Head(head) => {
                 let end = head.end_in(bytes);
                 let admitted = end.unwrap_or(bytes.len());
-                head.upgrades.ignore(&mut bytes[..admitted]);
+                head.upgrades
+                    .ignore(&mut bytes[..admitted], self.paths.handshake());
                 if end.is_some() {
                     self.stage = Stage::Decoding;
                 }
@@ -110,7 +112,7 @@ mod tests {
     /// The requests into which the bytes are split, whatever parts they arrive in.
     fn requests(bytes: &[u8], framings: &[Framing]) -> Vec<String> {
         let in_pieces = |size: usize| {
-            let (mut intake, mut framings) = (Intake::default(), framings.iter());
+            let (mut intake, mut framings) = (Intake::new(Paths::default()), framings.iter());
             let (mut all, mut request) = (Vec::new(), Vec::new());
             for piece in bytes.chunks(size) {
                 let mut piece = piece.to_vec();
@@ -163,7 +165,7 @@ mod tests {
 
     #[test]
     fn nothing_is_admitted_after_a_request_until_its_response_has_been_sent() {
-        let mut intake = Intake::default();
+        let mut intake = Intake::new(Paths::default());
         let request = b"GET / HTTP/1.1\r\n\r\n";
         assert_eq!(intake.admit(&mut request.repeat(3)), request.len());
         assert!(intake.is_closed() && !intake.has_responded());
@@ -176,7 +178,7 @@ mod tests {
 
     #[test]
     fn after_a_handshake_everything_is_admitted() {
-        let mut intake = Intake::default();
+        let mut intake = Intake::new(Paths::default());
         intake.admit(&mut b"GET /ws HTTP/1.1\r\n\r\n".clone());
         intake.begin(Framing::UntilClose);
         assert_eq!(intake.admit(&mut b"\r\n\r\n\r\n\r\n".clone()), 8);

@@ -117,7 +117,7 @@ impl Connection {
                 }
                 // The client has disconnected, or broken the protocol, of which h2 has told it.
                 Poll::Ready(Some(Err(error))) => {
-                    let peer = refusals::peer(self.peer);
+                    let peer = refusals::shown(self.peer);
                     log::debug!("an HTTP/2 connection from {peer} ended: {error}");
                     return Err(Closed);
                 }

@@ -23,6 +23,8 @@ pub struct Listeners {
     /// For all clients. Without an admin listener they serve every route.
     pub public: Vec<TcpListener>,
     pub admin: Vec<TcpListener>,
+    /// Their requests are redirected to HTTPS.
+    pub redirect: Vec<TcpListener>,
     pub public_sockets: Vec<UnixSocket>,
     pub admin_sockets: Vec<UnixSocket>,
 }
@@ -34,6 +36,7 @@ impl Listeners {
     /// When an address cannot be resolved or bound.
     pub fn bind(config: &Config, passed: PassedSockets) -> Result<Self, ServeError> {
         let (mut public, mut admin) = config.addresses()?;
+        let redirect = config.redirect_addresses()?;
         let (mut public_paths, mut admin_paths) = config.sockets();
         if !passed.public.is_empty() {
             public.clear();
@@ -47,6 +50,7 @@ impl Listeners {
         let v4_ports: Vec<u16> = public
             .iter()
             .chain(&admin)
+            .chain(&redirect)
             .filter(|address| address.is_ipv4() && address.port() != 0)
             .map(SocketAddr::port)
             .collect();
@@ -59,6 +63,7 @@ impl Listeners {
         let mut listeners = Self {
             public: bind(public)?,
             admin: bind(admin)?,
+            redirect: bind(redirect)?,
             public_sockets: bind_sockets(public_paths)?,
             admin_sockets: bind_sockets(admin_paths)?,
         };
@@ -77,10 +82,18 @@ impl Listeners {
     }
 
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        let all = self.public.iter().chain(&self.admin);
-        all.filter_map(|listener| listener.local_addr().ok())
-            .collect()
+        addresses(self.public.iter().chain(&self.admin))
     }
+
+    /// The addresses whose requests are redirected.
+    pub(crate) fn redirects(&self) -> Vec<SocketAddr> {
+        addresses(&self.redirect)
+    }
+}
+
+fn addresses<'a>(listeners: impl IntoIterator<Item = &'a TcpListener>) -> Vec<SocketAddr> {
+    let addresses = listeners.into_iter().map(TcpListener::local_addr);
+    addresses.filter_map(Result::ok).collect()
 }
 
 fn bind_sockets(paths: Vec<PathBuf>) -> Result<Vec<UnixSocket>, ServeError> {

@@ -10,12 +10,13 @@ use bytes::{Bytes, BytesMut};
 use memchr::memmem;
 
 use super::head::{Head, Span};
+use crate::http::connection::paths::Paths;
+use sse_broadcaster_http::BasePath;
 
 /// Most bytes of a request, with its body. A longer one goes to actix, which reads it part by part.
 pub(super) const MAX_BYTES: usize = 16 << 10;
 /// Most headers of a request that is served here.
 const MAX_HEADERS: usize = 32;
-const BEGIN: &[u8] = b"POST /events";
 
 /// A request to publish, with its body.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,15 +38,16 @@ pub(super) enum Received {
 }
 
 /// Whether a connection that begins with these bytes may send a request to publish.
-pub(in crate::http) fn may_publish(received: &[u8]) -> bool {
-    received.starts_with(BEGIN)
+pub(in crate::http) fn may_publish(received: &[u8], paths: &Paths) -> bool {
+    received.starts_with(paths.publish())
 }
 
 /// Takes the next request from `received`. Unless that is a whole request to publish, it stays as it is, but for the
 /// letter case of the names of headers.
-pub(super) fn take(received: &mut BytesMut) -> Received {
-    let begun = received.len().min(BEGIN.len());
-    if received[..begun] != BEGIN[..begun] {
+pub(super) fn take(received: &mut BytesMut, paths: &Paths) -> Received {
+    let expected = paths.publish();
+    let begun = received.len().min(expected.len());
+    if received[..begun] != expected[..begun] {
         return Received::Other;
     }
     let Some(end) = memmem::find(received, b"\r\n\r\n") else {
@@ -53,7 +55,7 @@ pub(super) fn take(received: &mut BytesMut) -> Received {
     };
     let end = end + 4;
     lower_names(&mut received[..end]);
-    let Some(found) = read(&received[..end]) else {
+    let Some(found) = read(&received[..end], paths.base()) else {
         return Received::Other;
     };
     let length = end + found.framing.body_bytes;
@@ -99,7 +101,7 @@ struct Framing {
 }
 
 /// `None` unless it is a request to publish whose body has a length, without anything that changes how it is read.
-fn read(head: &[u8]) -> Option<Found> {
+fn read(head: &[u8], base: &BasePath) -> Option<Found> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut headers);
     let status = request.parse(head).ok()?;
@@ -110,7 +112,7 @@ fn read(head: &[u8]) -> Option<Found> {
         return None;
     }
     let target = request.path?;
-    let query = match target.strip_prefix("/events")? {
+    let query = match base.strip(target)?.strip_prefix("/events")? {
         "" => "",
         rest => rest.strip_prefix('?')?,
     };
@@ -178,7 +180,7 @@ mod tests {
 
     fn taken(text: &str) -> (Received, String) {
         let mut received = BytesMut::from(text);
-        let taken = take(&mut received);
+        let taken = take(&mut received, &Paths::default());
         (taken, String::from_utf8(received.into()).unwrap())
     }
 

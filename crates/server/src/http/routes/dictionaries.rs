@@ -11,7 +11,7 @@ use actix_web::{
 
 use super::read_only::read_only;
 use crate::process::dictionary::Dictionaries;
-use sse_broadcaster_actix::{AppState, Problem, Refusal, internal::Head};
+use sse_broadcaster_actix::{AppState, BasePath, Problem, Refusal, internal::Head};
 
 /// The name of the newest dictionary.
 const CURRENT: &str = "current";
@@ -62,15 +62,19 @@ async fn respond(
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         // It is public, and a page of another origin gets it with CORS only.
         .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
-        .insert_header((USE_AS_DICTIONARY, usage(request.query_string())))
+        .insert_header((
+            USE_AS_DICTIONARY,
+            usage(&state.base_path, request.query_string()),
+        ))
         .content_type("application/octet-stream")
         .body(dictionary.bytes().clone()))
 }
 
 /// Which requests a browser may use it for: one pattern for each address of a dictionary.
-fn usage(query: &str) -> &'static str {
-    match query {
-        "for=signals" => "match=\"/signals*\"",
-        _ => "match=\"/events*\"",
-    }
+fn usage(base: &BasePath, query: &str) -> String {
+    let route = match query {
+        "for=signals" => "/signals",
+        _ => "/events",
+    };
+    format!("match=\"{base}{route}*\"")
 }

@@ -1,14 +1,18 @@
 //! Counts refused requests, and logs each at the level debug.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use actix_web::{
-    Error, HttpRequest,
+    Error,
     dev::{Service, ServiceRequest, ServiceResponse},
     http::StatusCode,
 };
 
 use sse_broadcaster::internal::Shown;
+use sse_broadcaster_actix::internal::Head;
 use sse_broadcaster_http::{AppState, RefusalCounts, RefusalNote};
 
 /// The code of a refusal without a stable code, such as one of actix.
@@ -19,22 +23,25 @@ pub(crate) struct Request<'a> {
     pub(crate) method: &'a str,
     pub(crate) path: &'a str,
     pub(crate) peer: Option<SocketAddr>,
+    /// [`AppState::client_ip`].
+    pub(crate) client_ip: Option<IpAddr>,
 }
 
-impl<'a> From<&'a HttpRequest> for Request<'a> {
-    fn from(request: &'a HttpRequest) -> Self {
-        Self {
-            method: request.method().as_str(),
-            path: request.path(),
-            peer: request.peer_addr(),
+impl Request<'_> {
+    /// Its client, and the proxy that has passed it on.
+    fn client(&self) -> String {
+        let peer = self.peer.map(|peer| peer.ip().to_canonical());
+        match self.client_ip.filter(|_| self.client_ip != peer) {
+            Some(client) => format!("{client} by {}", shown(self.peer)),
+            None => shown(self.peer),
         }
     }
 }
 
 /// Counts the response to a request if it is a refusal. `code` is its stable code, if it has one.
-pub(crate) fn count(
+pub(crate) fn count<'a>(
     refusals: &RefusalCounts,
-    request: &Request<'_>,
+    request: impl FnOnce() -> Request<'a>,
     status: u16,
     code: Option<&'static str>,
 ) {
@@ -43,12 +50,20 @@ pub(crate) fn count(
     }
     let code = code.unwrap_or(OTHER);
     refusals.count(status, code);
-    log::debug!(
-        "refused {} {} from {}: {status} {code}",
-        request.method,
-        Shown(request.path),
-        peer(request.peer),
-    );
+    if log::log_enabled!(log::Level::Debug) {
+        let request = request();
+        log::debug!(
+            "refused {} {} from {}: {status} {code}",
+            request.method,
+            Shown(request.path),
+            request.client(),
+        );
+    }
+}
+
+/// Counts a connection without a header of the PROXY protocol that could be read.
+pub(crate) fn count_unproxied(refusals: &RefusalCounts) {
+    refusals.count(StatusCode::BAD_REQUEST.as_u16(), OTHER);
 }
 
 /// Counts a refusal that the dispatcher makes itself, so that no service is called: of bytes that are not a
@@ -56,7 +71,7 @@ pub(crate) fn count(
 pub(crate) fn count_unserved(
     refusals: &RefusalCounts,
     response: &[u8],
-    peer_address: impl FnOnce() -> Option<SocketAddr>,
+    peer: Option<SocketAddr>,
 ) -> bool {
     let Some(status) = status_of(response).filter(|status| is_refusal(status.as_u16())) else {
         return false;
@@ -64,7 +79,7 @@ pub(crate) fn count_unserved(
     refusals.count(status.as_u16(), OTHER);
     log::debug!(
         "refused an invalid request from {}: {} {OTHER}",
-        peer(peer_address()),
+        shown(peer),
         status.as_u16(),
     );
     true
@@ -78,9 +93,10 @@ fn status_of(response: &[u8]) -> Option<StatusCode> {
     StatusCode::from_bytes(status).ok().filter(|_| is_http)
 }
 
-/// An address, as it is logged.
-pub(crate) fn peer(address: Option<SocketAddr>) -> String {
-    address.map_or_else(|| "unknown".to_owned(), |address| address.to_string())
+/// The address of a peer, which that of a Unix socket does not have.
+pub(crate) fn shown(peer: Option<SocketAddr>) -> String {
+    let known = peer.filter(|peer| !peer.ip().is_unspecified());
+    known.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string())
 }
 
 /// Middleware of all routes: counts refusals.
@@ -99,8 +115,15 @@ where
             Ok(response) => {
                 let extensions = response.response().extensions();
                 let code = extensions.get::<RefusalNote>().map(|note| note.code);
-                let request = Request::from(response.request());
-                count(&state.refusals, &request, response.status().as_u16(), code);
+                let request = response.request();
+                let described = || Request {
+                    method: request.method().as_str(),
+                    path: request.path(),
+                    peer: request.peer_addr(),
+                    client_ip: state.client_ip(&Head::from(request)),
+                };
+                let status = response.status().as_u16();
+                count(&state.refusals, described, status, code);
             }
             Err(error) => state
                 .refusals

@@ -52,7 +52,7 @@ impl Connection {
             .with_frames(|frames| (frames.flood(), frames.head_since()));
         self.timers
             .set_head(head_since.map(|since| since + HEAD_TIMEOUT));
-        let peer = || refusals::peer(self.peer);
+        let peer = || refusals::shown(self.peer);
         if let Some(flood) = flood {
             log::debug!(
                 "closing an HTTP/2 connection from {}: too many {flood:?}",

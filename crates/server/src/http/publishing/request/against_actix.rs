@@ -10,6 +10,7 @@ use tokio::task::LocalSet;
 use tokio_util::codec::Decoder as _;
 
 use super::{Publish, Received, take};
+use crate::http::connection::paths::Paths;
 use sse_broadcaster_http::RequestHead as _;
 
 /// Pieces of requests, most of which could be read in more than one way somewhere.
@@ -138,7 +139,7 @@ fn a_publish_is_the_same_request_for_actix() {
         let mut runner = TestRunner::new(ProptestConfig::with_cases(4_000));
         let tested = runner.run(&request(), |text| {
             let mut received = bytes::BytesMut::from(text.as_str());
-            if let Received::Publish(publish) = take(&mut received) {
+            if let Received::Publish(publish) = take(&mut received, &Paths::default()) {
                 let actix = of_actix(&text, &config);
                 prop_assert_eq!(of_ours(&publish, received.len()), actix, "{:?}", text);
             }

@@ -1,0 +1,92 @@
+use super::*;
+use crate::support::wait_until;
+
+#[test]
+fn a_client_that_speaks_http_is_told_to_use_https() {
+    let server = https(&[]);
+    let mut socket = server.connect();
+    socket
+        .write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .unwrap();
+    let mut response = String::new();
+    socket.read_to_string(&mut response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 400 "), "{response}");
+    assert!(
+        response.contains("\"code\":\"https_required\""),
+        "{response}"
+    );
+    assert_eq!(handshakes(&server, "not_tls"), 1);
+}
+
+#[test]
+fn a_session_is_resumed_with_a_ticket_by_tls_1_3_and_1_2() {
+    let server = https(&[]);
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        let before = handshakes(&server, "resumed");
+        let config = Identity::get().config_of(version);
+        for _ in 0..2 {
+            let client = connect_as(&server, &config, "localhost");
+            let response = request(client, "GET /health/live HTTP/1.1", "");
+            assert!(response.starts_with("HTTP/1.1 "), "{response}");
+        }
+        assert!(handshakes(&server, "resumed") > before, "{version:?}");
+    }
+}
+
+#[test]
+fn slow_handshakes_hold_nobody_up_and_time_out() {
+    const SLOW: usize = 200;
+    let server = https(&[]);
+    let slow: Vec<_> = (0..SLOW)
+        .map(|_| {
+            let mut socket = server.connect();
+            // The beginning of a record.
+            socket.write_all(&[22, 3, 1]).unwrap();
+            socket
+        })
+        .collect();
+    let response = request(connect(&server), "POST /events HTTP/1.1", "hello");
+    assert!(response.contains("\"id\""), "{response}");
+    for mut socket in slow {
+        assert_eq!(socket.read(&mut [0; 9]).unwrap(), 0);
+    }
+    wait_until("all have timed out", || {
+        handshakes(&server, "timed_out") == SLOW
+    });
+}
+
+#[test]
+fn garbage_ends_its_own_connection_alone() {
+    let server = https(&[]);
+    let mut stream = connect(&server);
+    stream
+        .write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .unwrap();
+    let mut broken = connect(&server);
+    broken
+        .write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .unwrap();
+    let mut space = [0; 4096];
+    let read = broken.read(&mut space).unwrap();
+    assert!(space[..read].starts_with(b"HTTP/1.1 200"));
+    broken.sock.write_all(&[23, 3, 3, 0, 40]).unwrap();
+    broken.sock.write_all(&[7; 40]).unwrap();
+    // The alert, and the end.
+    let mut rest = Vec::new();
+    assert!(broken.read_to_end(&mut rest).is_err());
+    request(connect(&server), "POST /events HTTP/1.1", "still here");
+    let mut text = String::new();
+    while !text.contains("data: still here") {
+        let read = stream.read(&mut space).unwrap();
+        text.push_str(std::str::from_utf8(&space[..read]).unwrap());
+    }
+}
+
+#[test]
+fn a_page_of_https_publishes_with_its_own_origin() {
+    let server = https(&[]);
+    let head = |origin| format!("POST /events HTTP/1.1\nOrigin: {origin}");
+    let (origin, host) = ("https://localhost", "http://evil.example");
+    assert!(request(connect(&server), &head(origin), "x").starts_with("HTTP/1.1 200"));
+    assert!(request(connect(&server), &head(host), "x").starts_with("HTTP/1.1 403"));
+}
