@@ -39,6 +39,7 @@ struct Requests<S> {
     http: S,
     settings: Settings,
     publishing: Option<Rc<Publishing>>,
+    /// `None` where every request is redirected.
     http2: Option<Rc<Http2>>,
 }
 
@@ -107,35 +108,22 @@ impl<S: Service<HttpConnection, Response = ()> + 'static> Requests<S> {
     fn serve(self: &Rc<Self>, accepted: Accepted) {
         let http2 = self.http2.as_ref();
         let http2 = http2.filter(|http2| http2.is_spoken_by(&accepted.socket));
+        let Some(http2) = http2.map(Rc::clone) else {
+            return self.serve_http1(accepted);
+        };
         match Preface::of(&accepted.received) {
-            Preface::Whole if http2.is_some() => self.serve_http2(accepted),
-            Preface::Incomplete if http2.is_some() => {
+            Preface::Whole => serve_http2(http2, accepted),
+            Preface::Incomplete => {
                 let this = Rc::clone(self);
                 actix_web::rt::spawn(async move {
                     match http2::complete(accepted).await {
-                        Some((Preface::Whole, accepted)) => this.serve_http2(accepted),
+                        Some((Preface::Whole, accepted)) => serve_http2(http2, accepted),
                         Some((_, accepted)) => this.serve_http1(accepted),
                         None => {}
                     }
                 });
             }
-            _ => self.serve_http1(accepted),
-        }
-    }
-
-    fn serve_http2(&self, accepted: Accepted) {
-        // A connection that the runtime cannot poll is closed; its client reconnects.
-        if let Some(http2) = &self.http2
-            && let Ok(io) = AsyncSocket::from_socket(accepted.socket)
-        {
-            let Accepted {
-                received,
-                peer,
-                counted,
-                ..
-            } = accepted;
-            let serving = Rc::clone(http2).serve(io, received, peer, counted);
-            actix_web::rt::spawn(serving);
+            Preface::Other => self.serve_http1(accepted),
         }
     }
 
@@ -162,6 +150,19 @@ impl<S: Service<HttpConnection, Response = ()> + 'static> Requests<S> {
             // An error has been logged, or is the client's.
             actix_web::rt::spawn(async move { drop(served.await) });
         }
+    }
+}
+
+fn serve_http2(http2: Rc<Http2>, accepted: Accepted) {
+    // A connection that the runtime cannot poll is closed; its client reconnects.
+    if let Ok(io) = AsyncSocket::from_socket(accepted.socket) {
+        let Accepted {
+            received,
+            peer,
+            counted,
+            ..
+        } = accepted;
+        actix_web::rt::spawn(http2.serve(io, received, peer, counted));
     }
 }
 

@@ -168,7 +168,7 @@ fn open_stream(
 ) -> Option<Result<Stream, h2::Error>> {
     let context = &http2.context;
     let hub = context.hub.as_deref();
-    let path = head.parts.uri.path();
+    let path = context.settings.paths.base().strip(head.parts.uri.path())?;
     // A request at which this panics goes to actix, which catches that.
     let opened = catch_unwind(AssertUnwindSafe(|| open(path, head, &context.state, hub)));
     let (mut response, opened) = opened.ok().flatten()?;

@@ -114,13 +114,13 @@ impl Port {
             Serves::Routes(ref routing) => {
                 let context = routing.context(&self.settings);
                 let http2 = routing.http2_context(&self.settings);
+                let keep_alive = routing.keep_alive;
                 let app = routes::app((**routing).clone()).new_service(()).await;
                 let app = Rc::new(app.map_err(|()| failed())?);
-                let http2 = Http2::new(http2, Rc::clone(&app));
-                let http = routes::http(app, routing.keep_alive).new_service(()).await;
+                let http2 = Some(Http2::new(http2, Rc::clone(&app)));
+                let http = routes::http(app, keep_alive).new_service(()).await;
                 let http = http.map_err(|_| failed())?;
-                let settings = self.settings.clone();
-                let router = ConnectionRouter::open(http, settings, context, Some(http2))?;
+                let router = ConnectionRouter::open(http, self.settings.clone(), context, http2)?;
                 self.start(worker, router)
             }
             Serves::Redirect(port) => {
