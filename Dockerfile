@@ -14,6 +14,7 @@ COPY crates/axum/Cargo.toml crates/axum/
 COPY crates/bench/Cargo.toml crates/bench/
 COPY crates/cli/Cargo.toml crates/cli/
 COPY crates/compression/Cargo.toml crates/compression/
+COPY crates/tls/Cargo.toml crates/tls/
 COPY crates/disk/Cargo.toml crates/disk/
 COPY crates/http/Cargo.toml crates/http/
 COPY crates/postgres/Cargo.toml crates/postgres/
