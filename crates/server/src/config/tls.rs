@@ -33,7 +33,7 @@ pub struct TlsConfig {
     pub redirect_http: Vec<String>,
 
     /// Port of the addresses that requests are redirected to [default: that of --listen]
-    #[arg(long, env = "SSE_BROADCASTER_REDIRECT_PORT", value_name = "PORT")]
+    #[arg(long, env = "SSE_BROADCASTER_REDIRECT_PORT", value_name = "N")]
     pub redirect_port: Option<u16>,
 }
 

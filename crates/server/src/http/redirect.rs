@@ -32,8 +32,8 @@ pub(crate) fn http(
                 .insert_header((header::LOCATION, target))
                 .force_close()
                 .finish(),
-            None => refused(Refusal::bad_request(
-                "bad_host",
+            None => refused(Refusal::forbidden(
+                "foreign_host",
                 "the header Host is missing or not valid: it is the name in the address that this request is \
                  redirected to",
             )),
