@@ -1,7 +1,8 @@
 use bytes::Bytes;
-use h2::Reason;
+use h2::{Reason, client};
 
 use super::{Client, body_of, run, start};
+use crate::support::http2::connect_with;
 
 #[test]
 fn the_routes_respond_as_over_http_1() {
@@ -204,5 +205,22 @@ fn a_body_of_which_each_line_is_a_frame_is_read_whole() {
         let mut stream = client.stream("/events?topic=a&since=earliest").await;
         stream.until("data: 4999\n").await;
         assert_eq!(stream.data().len(), 5_000);
+    });
+}
+
+#[test]
+fn a_client_with_small_windows_opens_them_as_often_as_it_must() {
+    let server = start(&[]);
+    run(async {
+        let mut builder = client::Builder::new();
+        builder.initial_window_size(1_000);
+        let client = Client {
+            send: connect_with(server.address, &builder).await,
+            authority: server.address.to_string(),
+        };
+        for _ in 0..100 {
+            let response = client.get("/openapi.json").await.unwrap();
+            assert!(body_of(response).await.unwrap().len() > 50_000);
+        }
     });
 }

@@ -48,6 +48,8 @@ pub(super) struct Connection {
     ping_pong: Option<PingPong>,
     /// For how many intervals a PING has had no response.
     unanswered: u32,
+    /// When the last PING was sent.
+    pinged: Option<Instant>,
     is_draining: bool,
     is_closing: bool,
     /// h2 has something to send, and must be polled.
@@ -77,6 +79,7 @@ impl Connection {
             spare: Vec::new(),
             idle: None,
             unanswered: 0,
+            pinged: None,
             is_draining: false,
             is_closing: false,
             must_poll: false,

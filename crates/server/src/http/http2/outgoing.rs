@@ -77,14 +77,20 @@ impl Outgoing {
         sent
     }
 
-    /// Sends what waits.
-    pub(super) fn poll_blocked(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+    /// Sends what waits, and adds how many bytes that was to `total`.
+    pub(super) fn poll_blocked(
+        &mut self,
+        total: &mut usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Gone>> {
         let Some(blocked) = &mut self.blocked else {
             return Poll::Ready(Ok(()));
         };
         let before = blocked.bytes.len();
         let sent = send(&mut self.send, &mut blocked.bytes, blocked.ends, cx);
-        blocked.sent += (before - blocked.bytes.len()) as u64;
+        let bytes = before - blocked.bytes.len();
+        blocked.sent += bytes as u64;
+        *total += bytes;
         if sent.is_ready() {
             self.blocked = None;
         }

@@ -161,7 +161,7 @@ impl Sending {
     }
 
     fn send(&mut self, cx: &mut Context<'_>, sent: &mut usize) -> Result<Progress, Gone> {
-        match self.out.poll_blocked(cx) {
+        match self.out.poll_blocked(sent, cx) {
             Poll::Ready(result) => result?,
             Poll::Pending => return Ok(Progress::Waiting),
         }

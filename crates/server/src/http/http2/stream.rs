@@ -58,7 +58,7 @@ impl Stream {
         if self.is_ending {
             return Ok(Progress::Waiting);
         }
-        match self.out.poll_blocked(cx) {
+        match self.out.poll_blocked(sent, cx) {
             Poll::Ready(result) => result?,
             Poll::Pending => return self.wait(cx),
         }

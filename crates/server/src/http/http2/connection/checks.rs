@@ -100,10 +100,15 @@ impl Connection {
         if self.exchanges.is_empty() {
             return Ok(());
         }
+        let last_read = self.watch.last_read();
+        if self.pinged.is_some_and(|pinged| pinged < last_read) {
+            self.unanswered = 0;
+        }
         if self.unanswered > SILENT_PERIODS {
             return Err(self.stalled());
         }
         self.unanswered += 1;
+        self.pinged = Some(Instant::now());
         if let Some(ping_pong) = &mut self.ping_pong {
             let _ = ping_pong.poll_pong(&mut Context::from_waker(Waker::noop()));
             // An error: the last one has not been responded to, and is enough.
