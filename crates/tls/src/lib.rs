@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! handshake.rs     from an accepted connection to a session
-//! session.rs       reads and writes on the socket of a session
+//! session.rs       reads from the socket of a session; session/write.rs: writes to it
 //! records.rs       decrypts and encrypts records
 //! socket.rs        what a session needs of a socket
 //! scratch.rs       the buffers of the thread

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,9 +25,16 @@ const SETTINGS = {
 
 /** Debian's Firefox, with a fresh profile and without a driver, with a tab for each of `urls`: the pages there report by themselves. */
 export async function visitWithFirefox(t, ...urls) {
+  return visitTrusting(t, {}, ...urls);
+}
+
+/** As `visitWithFirefox`; `certificates` has those that it trusts, in PEM, by host and port. */
+export async function visitTrusting(t, certificates, ...urls) {
   const profile = await mkdtemp(join(tmpdir(), 'sse-broadcaster-firefox-'));
   const settings = Object.entries(SETTINGS).map(([name, value]) => `user_pref("${name}", ${JSON.stringify(value)});\n`);
   await writeFile(join(profile, 'user.js'), settings.join(''));
+  const trusted = Object.entries(certificates).map(([host, pem]) => `${host}:\tOID.2.16.840.1.101.3.4.2.1\t${new X509Certificate(pem).fingerprint256}\t\n`);
+  await writeFile(join(profile, 'cert_override.txt'), trusted.join(''));
   const firefox = await start(t, '/usr/bin/firefox-esr', ['--headless', '--no-remote', '--profile', profile, ...urls], {
     stdio: 'ignore',
     env: { ...process.env, HOME: profile, MOZ_CRASHREPORTER_DISABLE: '1' },

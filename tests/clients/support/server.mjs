@@ -49,12 +49,14 @@ export class Server {
       this.log += text;
     });
     child.stdout.resume();
-    const line = () => log.match(/listening on http:\/\/([^ ,\n]+)/);
+    const line = () => log.match(/listening on https?:\/\/([^ ,\n]+)(?: http:\/\/([^ ,\n]+))?/);
     await until(() => line() ?? hasExited(child), () => `the server's address in its log:\n${log}`);
     assert.ok(line(), `the server did not start:\n${log}`);
     [, this.address] = line();
     this.port = Number(this.address.split(':').at(-1));
-    this.url = `http://127.0.0.1:${this.port}`;
+    // With an address for operators, that one serves every route without TLS.
+    this.adminPort = Number((line()[2] ?? this.address).split(':').at(-1));
+    this.url = `http://127.0.0.1:${this.adminPort}`;
   }
 
   async kill() {

@@ -10,13 +10,15 @@ pub(super) fn announcement(
     admission: &Admission,
     config: &Config,
 ) -> Vec<String> {
-    let addresses = listeners.addresses().into_iter();
     let scheme = if config.tls.is_enabled() {
         "https"
     } else {
         "http"
     };
-    let addresses = addresses.map(|address| format!("{scheme}://{address}"));
+    let public = listeners.public_addresses().into_iter();
+    let public = public.map(|address| format!("{scheme}://{address}"));
+    let admin = listeners.admin_addresses().into_iter();
+    let addresses = public.chain(admin.map(|address| format!("http://{address}")));
     let paths = listeners.paths().into_iter();
     let paths = paths.map(|path| format!("unix:{}", path.display()));
     let addresses: Vec<_> = addresses.chain(paths).collect();

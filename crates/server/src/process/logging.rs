@@ -23,6 +23,7 @@ const TARGETS: &[&str] = &[
     "actix_rt",
     "actix_server",
     "actix_web",
+    "h2",
     "mio",
     "redis",
     "rustls",

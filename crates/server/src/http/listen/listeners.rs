@@ -82,7 +82,15 @@ impl Listeners {
     }
 
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        addresses(self.public.iter().chain(&self.admin))
+        [self.public_addresses(), self.admin_addresses()].concat()
+    }
+
+    pub(crate) fn public_addresses(&self) -> Vec<SocketAddr> {
+        addresses(&self.public)
+    }
+
+    pub(crate) fn admin_addresses(&self) -> Vec<SocketAddr> {
+        addresses(&self.admin)
     }
 
     /// The addresses whose requests are redirected.
