@@ -194,7 +194,7 @@ fn a_password_in_the_url_is_sent_and_not_shown() {
     let url = format!("http://me:secret@{}/a/b?c=d", fake.address);
     let running = Running::start(&["subscribe", "--url", &url, "--topic", "t"]);
     let request = fake.response("403 Forbidden", "text/plain", "no");
-    assert_eq!(request.target(), "GET /a/b?c=d&topic=t");
+    assert_eq!(request.target(), "GET /a/b/events?c=d&topic=t");
     assert_eq!(request.header("authorization"), Some("Basic bWU6c2VjcmV0"));
     let line = running.end().failed(1);
     assert!(line.contains("403") && !line.contains("secret"), "{line}");

@@ -152,6 +152,8 @@ fn the_page_its_files_and_its_documents_are_below_the_base_path() {
         }
         let servers: Value = server.get("/live/a.b/openapi.json").json()["servers"].clone();
         assert_eq!(servers[0]["url"], ".", "relative to the document");
+        let messages = server.get("/live/a.b/asyncapi.json").json();
+        assert_eq!(messages["servers"]["ws"]["pathname"], "/live/a.b");
         let _stream = connected(&server, "/live/a.b/events", "");
         let head = format!("GET /live/a.b/admin/connections HTTP/1.1\n{}", bearer(KEY));
         assert_eq!(super::connections(&server.request(&head, b"")).len(), 1);

@@ -1,13 +1,16 @@
 //! `--proxy-protocol`: the header that a trusted proxy sends before the first byte of a connection.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{Ipv6Addr, TcpStream},
     os::unix::net::UnixStream,
+    process::{Command, Stdio},
 };
 
 use super::{TRUSTED, addresses, server, servers};
-use crate::support::{PATIENCE, Response, Server, Stream, socket::Socket, wait_until};
+use crate::support::{
+    PATIENCE, Response, Server, Stream, certificates, command, socket::Socket, wait_until,
+};
 
 const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 const SETTINGS: [&str; 3] = ["--proxy-protocol", "--admin-listen", "127.0.0.1:0"];
@@ -24,7 +27,7 @@ fn with_operators(mut server: Server) -> (Server, Server) {
     let log = server.log();
     let listening = log.split("http://").nth(2).expect("a second address");
     let address = listening.split([' ', ',']).next().unwrap();
-    let nothing = std::process::Command::new("true").spawn().unwrap();
+    let nothing = Command::new("true").spawn().unwrap();
     let operators = Server::adopt(nothing, address.parse().unwrap());
     (server, operators)
 }
@@ -239,4 +242,50 @@ fn a_public_unix_socket_has_the_header_too() {
         .write_all(b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n")
         .unwrap();
     wait_until("it is listed", || addresses(&operators) == ["2001:db8::7"]);
+}
+
+#[test]
+fn the_header_comes_before_the_handshake_of_tls() {
+    let directory = tempfile::tempdir().unwrap();
+    certificates::make(directory.path());
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let (certificate, key, authority) = (path("its.pem"), path("its.key"), path("ca.pem"));
+    let mut command = command(&[
+        "--listen",
+        "127.0.0.1:0",
+        "--proxy-protocol",
+        "--no-publish",
+    ]);
+    command.args(TRUSTED);
+    command.args(["--tls-cert", &certificate, "--tls-key", &key]);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut lines = lines.map(|line| line.expect("the log is text"));
+    let listening = lines.find(|line| line.contains("listening on https://"));
+    let port = listening.as_deref().and_then(|line| {
+        line.split("https://")
+            .nth(1)?
+            .split([',', ' '])
+            .next()?
+            .rsplit(':')
+            .next()
+    });
+    let url = format!("https://localhost:{}/events?last=x", port.expect("a port"));
+    let status = |options: &[&str]| {
+        let mut curl = Command::new("curl");
+        let curl = curl.args([
+            "-s4o",
+            "/dev/null",
+            "-w",
+            "%{http_code}",
+            "--cacert",
+            &authority,
+        ]);
+        let output = curl.args(options).arg(&url).output().expect("curl runs");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let statuses = [status(&["--haproxy-protocol"]), status(&[])];
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(statuses, ["400", "000"]);
 }

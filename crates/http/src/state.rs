@@ -41,6 +41,8 @@ pub struct AppState {
     pub proxies: TrustedProxies,
     /// The path below which the routes are.
     pub base_path: BasePath,
+    /// The scheme of the server itself.
+    own_scheme: &'static str,
     /// Who is on which topic; `None` if no topic has presence.
     pub presence: Option<Presence>,
     /// Bounds what request bodies hold.
@@ -68,6 +70,7 @@ impl AppState {
             authorization: Authorization::default(),
             proxies: TrustedProxies::default(),
             base_path: BasePath::default(),
+            own_scheme: "http",
             presence: None,
             uploads: Uploads::new(UploadLimits::default()),
             refusals: Arc::default(),
@@ -120,10 +123,16 @@ impl AppState {
         self.proxies.client_ip(request)
     }
 
-    /// The scheme of the URL that the client uses: `http`, unless a trusted proxy says `https`.
+    /// Sets the scheme by which the server itself is reached, `http` or `https`. By default it is `http`.
+    #[must_use]
+    pub fn own_scheme(self, own_scheme: &'static str) -> Self {
+        Self { own_scheme, ..self }
+    }
+
+    /// The scheme of the URL that the client uses: that of a trusted proxy, or of the server.
     #[must_use]
     pub fn scheme(&self, request: &impl RequestHead) -> &'static str {
-        self.proxies.scheme(request).unwrap_or("http")
+        self.proxies.scheme(request).unwrap_or(self.own_scheme)
     }
 
     /// Sets who is on which topic. By default no topic has presence.
@@ -199,6 +208,7 @@ impl AppState {
             authorization: self.authorization.clone(),
             proxies: self.proxies.clone(),
             base_path: self.base_path.clone(),
+            own_scheme: self.own_scheme,
             presence: self.presence.clone(),
             uploads: Arc::clone(&self.uploads),
             refusals: Arc::clone(&self.refusals),

@@ -29,8 +29,8 @@ pub struct ProxyConfig {
     )]
     pub trusted_proxy_header: TrustedProxyHeader,
 
-    /// Connections to the addresses of --listen begin with a header of the PROXY protocol, version 1 or 2. Those that are
-    /// not from a --trusted-proxy, or have no such header, are closed
+    /// Connections to the addresses of --listen and --redirect-http begin with a header of the PROXY protocol, version 1
+    /// or 2. Those that are not from a --trusted-proxy, or have no such header, are closed
     #[arg(long, env = "SSE_BROADCASTER_PROXY_PROTOCOL", value_parser = BoolishValueParser::new())]
     pub proxy_protocol: bool,
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{read_only::read_only, status::Status, tagged::TaggedText};
 use sse_broadcaster_actix::{
-    AppState, Problem,
+    AppState, BasePath, Problem,
     internal::{Head, admit_reader},
 };
 
@@ -93,21 +93,33 @@ pub(crate) struct Documents {
 impl Documents {
     /// # Errors
     /// If a file is not JSON.
-    pub(crate) fn of(served: Served) -> serde_json::Result<Self> {
+    pub(crate) fn of(served: Served, base: &BasePath) -> serde_json::Result<Self> {
+        let mut asyncapi = document(&served.asyncapi())?;
+        add_base_path(&mut asyncapi, base);
+        let text = |document| Ok(TaggedText::new(JSON, serde_json::to_vec(&document)?));
         Ok(Self {
-            openapi: document(&served.openapi())?,
-            asyncapi: document(&served.asyncapi())?,
+            openapi: text(document(&served.openapi())?)?,
+            asyncapi: text(asyncapi)?,
         })
     }
 }
 
-fn document(files: &[&str]) -> serde_json::Result<TaggedText> {
+fn document(files: &[&str]) -> serde_json::Result<Value> {
     let mut document = Value::Null;
     for file in files {
         merge(&mut document, serde_json::from_str(file)?);
     }
     document["info"]["version"] = env!("CARGO_PKG_VERSION").into();
-    Ok(TaggedText::new(JSON, serde_json::to_vec(&document)?))
+    Ok(document)
+}
+
+/// The servers of `AsyncAPI` have no URL relative to the document, as those of `OpenAPI` do.
+fn add_base_path(asyncapi: &mut Value, base: &BasePath) {
+    let servers = asyncapi["servers"].as_object_mut();
+    let servers = servers.filter(|_| !base.is_empty());
+    for (_, server) in servers.into_iter().flatten() {
+        server["pathname"] = base.as_str().into();
+    }
 }
 
 /// Adds the members of objects and the items of arrays.
@@ -183,12 +195,21 @@ mod tests {
     }
 
     #[test]
+    fn servers_have_the_base_path() {
+        let mut document = serde_json::json!({"servers": {"ws": {"host": "a"}}});
+        add_base_path(&mut document, &BasePath::default());
+        assert_eq!(document["servers"]["ws"], serde_json::json!({"host": "a"}));
+        add_base_path(&mut document, &BasePath::parse("/live").unwrap());
+        assert_eq!(document["servers"]["ws"]["pathname"], "/live");
+    }
+
+    #[test]
     fn every_file_can_be_read() {
         let everything = Served {
             hub: true,
             admin: true,
             revocations: true,
         };
-        Documents::of(everything).unwrap();
+        Documents::of(everything, &BasePath::default()).unwrap();
     }
 }

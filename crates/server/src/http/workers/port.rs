@@ -58,9 +58,13 @@ impl Port {
         let loopback = address.filter(|address| is_loopback(address.ip()));
         let loopback_port = loopback.map(|address| address.port());
         let has_page = every_route && !config.no_page;
-        let documents = has_page.then(|| Documents::of(Served::new(hub.is_some(), status)));
+        let own_scheme = if setup.tls.is_some() { "https" } else { "http" };
+        let state = state.with_loopback_port(loopback_port);
+        let state = state.own_scheme(own_scheme);
+        let areas = Served::new(hub.is_some(), status);
+        let documents = has_page.then(|| Documents::of(areas, &state.base_path));
         let routing = Routing {
-            routes: Routes::new(state.with_loopback_port(loopback_port)),
+            routes: Routes::new(state),
             hub,
             status: every_route.then(|| Arc::clone(status)),
             dictionaries: status.dictionaries.clone(),
