@@ -90,3 +90,22 @@ fn a_page_of_https_publishes_with_its_own_origin() {
     assert!(request(connect(&server), &head(origin), "x").starts_with("HTTP/1.1 200"));
     assert!(request(connect(&server), &head(host), "x").starts_with("HTTP/1.1 403"));
 }
+
+#[test]
+fn the_command_health_reaches_a_server_of_https_by_its_settings() {
+    let server = https(&[]);
+    let own = Identity::get().arguments();
+    let mut health = crate::support::command(&["health"]);
+    health.env("SSE_BROADCASTER_LISTEN", server.address.to_string());
+    for (variable, file) in [("CERT", &own[1]), ("KEY", &own[3])] {
+        health.env(format!("SSE_BROADCASTER_TLS_{variable}"), file);
+    }
+    let output = health.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    for variable in ["CERT", "KEY"] {
+        health.env_remove(format!("SSE_BROADCASTER_TLS_{variable}"));
+    }
+    let output = health.output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("responded 400"), "{error}");
+}

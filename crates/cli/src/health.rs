@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use ureq::tls::TlsConfig;
 
 use super::{Defaults, Failure, client, target::Target};
 
@@ -30,9 +31,22 @@ impl Health {
         // With an address for administration, the others do not serve the health check.
         let listens = defaults.admin_listen.iter().chain(&defaults.listen);
         let (url, base_path) = (self.url.as_deref(), &defaults.base_path);
+        let has_admin = defaults
+            .admin_listen
+            .iter()
+            .any(|listen| !listen.is_empty());
+        let by_https = url.is_none() && defaults.is_encrypted && !has_admin;
         let target = Target::of_server(url, listens, base_path, "/health/live")?;
+        let target = target.encrypted(by_https);
         let agent = client::agent(&target, |config| {
-            config.max_redirects(0).timeout_global(Some(TIME_LIMIT))
+            let config = config.max_redirects(0).timeout_global(Some(TIME_LIMIT));
+            // The certificate is for the server's name, and not for an address of this machine.
+            let own = TlsConfig::builder().disable_verification(true).build();
+            if by_https && target.is_local() {
+                config.tls_config(own)
+            } else {
+                config
+            }
         });
         let response = agent
             .get(target.url())

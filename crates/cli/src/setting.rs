@@ -12,6 +12,8 @@ pub struct Defaults {
     pub listen: Vec<String>,
     /// The addresses of `--admin-listen`.
     pub admin_listen: Vec<String>,
+    /// Whether the addresses of `--listen` serve HTTPS.
+    pub is_encrypted: bool,
     /// The path of `--base-path`; empty without one.
     pub base_path: String,
     /// The keys of `--publish-key`.

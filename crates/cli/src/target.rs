@@ -104,6 +104,20 @@ impl Target {
         }
     }
 
+    /// The same by HTTPS, if `is_encrypted`: for an address of the settings, which has no scheme.
+    #[must_use]
+    pub fn encrypted(self, is_encrypted: bool) -> Self {
+        let by_https = |url: String| match url.strip_prefix("http://") {
+            Some(rest) if is_encrypted => format!("https://{rest}"),
+            _ => url,
+        };
+        Self {
+            url: by_https(self.url),
+            shown: by_https(self.shown),
+            ..self
+        }
+    }
+
     /// The whole URL, which may hold secrets.
     #[must_use]
     pub fn url(&self) -> &str {

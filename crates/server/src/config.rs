@@ -308,6 +308,7 @@ impl Config {
         Defaults {
             listen: self.listen.clone(),
             admin_listen: self.admin_listen.clone(),
+            is_encrypted: self.tls.is_enabled(),
             base_path: self.proxies.base_path.clone().unwrap_or_default(),
             publish_keys: self.given_keys(),
             publish_key_file: self.publish_key_file.clone(),
