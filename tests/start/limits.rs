@@ -130,6 +130,10 @@ fn at_the_hard_limit_of_open_files_publishes_and_health_still_get_responses() {
     // Those that only connect cannot take the places of the others, either.
     let idle: Vec<TcpStream> = (0..100).map(|_| server.connect()).collect();
     drop(idle);
+    wait_until("the server has noticed that they are gone", || {
+        let mut socket = server.connect();
+        request_on(&mut socket).is_some()
+    });
     for n in 0..20 {
         assert_eq!(server.get("/health/live").status, 200);
         assert_eq!(server.get("/health/ready").status, 200);

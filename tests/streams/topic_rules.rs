@@ -117,8 +117,10 @@ pub fn rules_hold_on_every_node(nodes: &[Server]) {
     live.until("connected");
     publish(&nodes[0]);
     // Also of a topic of which nothing is kept, and without a gap.
+    // On a slow machine the stream is quiet for so long that it is sent its position.
+    let mut messages = std::iter::from_fn(|| live.next()).filter(|found| found.name != "position");
     for number in 0..10 {
-        let message = live.next().unwrap();
+        let message = messages.next().unwrap();
         let expected = number.to_string();
         assert_eq!((&message.name[..], message.data), ("", expected));
     }
