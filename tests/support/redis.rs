@@ -42,6 +42,11 @@ fn directory() -> TempDir {
         .expect("a directory")
 }
 
+fn free_port() -> u16 {
+    let socket = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    socket.local_addr().expect("an address").port()
+}
+
 impl RedisServer {
     pub fn start() -> Self {
         Self::start_with(&DURABLE)
@@ -49,7 +54,7 @@ impl RedisServer {
 
     pub fn start_with(settings: &[&str]) -> Self {
         let mut server = Self::prepare(settings);
-        server.run();
+        server.run_at_free_port();
         server
     }
 
@@ -57,29 +62,41 @@ impl RedisServer {
     pub fn start_wrapped(wrap: impl Fn(Command) -> Command + Send + Sync + 'static) -> Self {
         let mut server = Self::prepare(&DURABLE);
         server.wrap = Box::new(wrap);
-        server.run();
+        server.run_at_free_port();
         server
     }
 
     /// Starts a Redis that requires a password, which this handle does not have.
     pub fn start_locked(settings: &[&str]) -> Self {
         let mut server = Self::prepare(settings);
-        server.spawn();
-        wait_until("Redis answers", || server.try_ask("PING").is_some());
+        server.run_at_free_port();
         server
     }
 
     /// A Redis that is not started yet.
     pub fn prepare(settings: &[&str]) -> Self {
-        // If another process takes the port meanwhile, Redis fails, and the test with it.
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
         Self {
             child: None,
-            port: port.expect("a free port").port(),
+            port: free_port(),
             settings: settings.iter().map(|&setting| setting.to_owned()).collect(),
             directory: directory(),
             wrap: Box::new(|command| command),
         }
+    }
+
+    /// Starts it for the first time. Where another process has taken its port meanwhile, it gets another.
+    fn run_at_free_port(&mut self) {
+        wait_until("Redis answers at a port of its own", || {
+            let is_running = |server: &mut Self| {
+                let child = server.child.as_mut();
+                child.is_some_and(|child| child.try_wait().is_ok_and(|ended| ended.is_none()))
+            };
+            if !is_running(self) {
+                self.port = free_port();
+                self.spawn();
+            }
+            self.try_ask("PING").is_some() && is_running(self)
+        });
     }
 
     /// Starts it, or restarts it with the data that it has kept.
