@@ -98,7 +98,8 @@ describe('a page of leptos_sse', SUITE, () => {
   });
 
   it('is given all anew where it was so slow that changes were lost to it', TEST, async (t) => {
-    const { server, writer } = await start(t, { args: ['--history-events', '16'] });
+    // Compressed, these changes fit into the socket.
+    const { server, writer } = await start(t, { args: ['--history-events', '16', '--compress', 'off'] });
     const proxy = await Proxy.start(t, server.port);
     const client = await openClient(t, browser, CLIENT, proxy.url);
     await writer.change(10);
