@@ -201,7 +201,7 @@ impl Publishing {
     }
 
     async fn write(&self, io: &mut AsyncSocket, bytes: &[u8]) -> io::Result<()> {
-        let written = match io.try_write(bytes) {
+        let written = match io.write(bytes) {
             Ok(written) if written == bytes.len() => return Ok(()),
             Ok(written) => written,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
@@ -253,7 +253,7 @@ impl Connection {
     fn discard(&mut self) {
         self.io.announce_end();
         let mut space = [0; READ_BYTES];
-        let read = || self.io.try_read(&mut space).unwrap_or(0);
+        let read = || self.io.read(&mut space).unwrap_or(0);
         let parts = std::iter::repeat_with(read).take_while(|read| *read > 0);
         parts.take(MAX_DISCARDED_PARTS).for_each(drop);
     }

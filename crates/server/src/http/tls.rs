@@ -14,6 +14,9 @@ const NOT_TLS: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/pro
     {\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,\"detail\":\"this port serves HTTPS: write \
     https:// in place of http://\",\"code\":\"https_required\"}\n";
 
+/// Most reads of what a client that is refused goes on sending.
+const MAX_DISCARDED_PARTS: usize = 64;
+
 /// How connections are encrypted.
 #[derive(Debug, Clone)]
 pub(crate) struct Tls {
@@ -107,6 +110,3 @@ async fn refuse(io: &mut tokio::net::TcpStream) -> io::Result<()> {
     }
     Ok(())
 }
-
-/// Most reads of what a client that is refused goes on sending.
-const MAX_DISCARDED_PARTS: usize = 64;

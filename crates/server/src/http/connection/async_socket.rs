@@ -2,12 +2,10 @@
 
 use std::{
     io::{self, IoSlice},
-    os::fd::{AsFd, BorrowedFd},
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use sse_broadcaster_tls::Session;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -15,20 +13,12 @@ use tokio::{
 
 use super::client_socket::ClientSocket;
 
-/// A [`ClientSocket`] that the runtime polls.
+/// A socket that the runtime polls.
 ///
 /// After a write that is pending the next one must begin with the same bytes.
-#[derive(Debug)]
-pub(crate) struct AsyncSocket {
-    io: TcpStream,
-    tls: Option<Box<Session>>,
-}
+pub(crate) type AsyncSocket = ClientSocket<TcpStream>;
 
 impl AsyncSocket {
-    pub(crate) fn new(io: TcpStream, tls: Option<Box<Session>>) -> Self {
-        Self { io, tls }
-    }
-
     /// # Errors
     /// The runtime cannot poll the socket.
     pub(crate) fn from_socket(socket: ClientSocket) -> io::Result<Self> {
@@ -42,22 +32,6 @@ impl AsyncSocket {
         Ok(ClientSocket::new(self.io.into_std()?, self.tls))
     }
 
-    /// Writes as much as there is room for now.
-    pub(crate) fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.tls {
-            None => self.io.try_write(bytes),
-            Some(tls) => tls.write(&self.io, bytes),
-        }
-    }
-
-    /// Reads what has arrived.
-    pub(crate) fn try_read(&mut self, space: &mut [u8]) -> io::Result<usize> {
-        match &mut self.tls {
-            None => self.io.try_read(space),
-            Some(tls) => tls.read(&self.io, space),
-        }
-    }
-
     /// Announces the end to the client of an encrypted connection, as far as there is room.
     pub(crate) fn announce_end(&mut self) {
         if let Some(tls) = &mut self.tls {
@@ -67,14 +41,6 @@ impl AsyncSocket {
 
     pub(crate) fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.io.poll_write_ready(cx)
-    }
-
-    /// How many bytes the kernel was given, where so many were written: encryption adds to them.
-    pub(crate) fn take_sent(&mut self, written: usize) -> usize {
-        match &mut self.tls {
-            None => written,
-            Some(tls) => tls.take_sent(),
-        }
     }
 }
 
@@ -166,11 +132,5 @@ impl AsyncWrite for AsyncSocket {
         let this = self.get_mut();
         this.announce_end();
         Pin::new(&mut this.io).poll_shutdown(cx)
-    }
-}
-
-impl AsFd for AsyncSocket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.io.as_fd()
     }
 }

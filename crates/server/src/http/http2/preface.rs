@@ -1,6 +1,6 @@
 //! Whether a connection begins to speak HTTP/2 with prior knowledge (RFC 9113, section 3.3).
 
-use tokio::{io::AsyncReadExt as _, time::timeout};
+use tokio::{io::AsyncReadExt, time::timeout};
 
 use crate::http::connection::{
     accepted::Accepted, async_socket::AsyncSocket, settings::HEAD_TIMEOUT,
@@ -43,7 +43,7 @@ pub(in crate::http) async fn complete(accepted: Accepted) -> Option<(Preface, Ac
                 return Some(preface);
             }
             let mut space = [0; PREFACE.len()];
-            match io.read(&mut space).await {
+            match AsyncReadExt::read(&mut io, &mut space).await {
                 Ok(0) | Err(_) => return None,
                 Ok(read) => received.extend_from_slice(&space[..read]),
             }

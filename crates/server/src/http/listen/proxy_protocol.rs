@@ -12,7 +12,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::net::{RecvFlags, recv};
 use tokio::{net::TcpStream, time::timeout};
 
 use crate::http::{
@@ -139,15 +138,15 @@ impl ProxyProtocol {
 fn read_now(accepted: &mut Accepted) -> Result<bool, Closed> {
     let mut space = [0; READ_BYTES];
     loop {
-        match recv(&accepted.socket, &mut space, RecvFlags::DONTWAIT) {
-            Ok((0, _)) => return Err(Closed::ByProxy),
-            Ok((read, _)) => {
+        match accepted.socket.read(&mut space) {
+            Ok(0) => return Err(Closed::ByProxy),
+            Ok(read) => {
                 if take(&space[..read], &mut accepted.received, &mut accepted.peer)? {
                     return Ok(true);
                 }
             }
-            Err(rustix::io::Errno::INTR) => {}
-            Err(rustix::io::Errno::AGAIN) => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
             Err(_) => return Err(Closed::ByProxy),
         }
     }
