@@ -14,9 +14,11 @@
 //! http/routes/       health, metrics, the page, and the middleware of all routes
 //! http/ws/           the WebSocket at /ws
 //! http/connection/   what direct/ and dispatcher/ have in common
+//! http/date.rs       the time of a response
 //! ```
 
 pub(crate) mod connection;
+mod date;
 mod direct;
 mod dispatcher;
 pub(crate) mod http2;

@@ -1,12 +1,12 @@
 //! The head of a response.
 
-use std::time::SystemTime;
-
 use actix_web::{HttpResponse, body::BodySize};
 use http::{
     HeaderName, HeaderValue, Response, StatusCode,
     header::{self, HeaderMap},
 };
+
+use crate::http::date::date;
 
 /// Headers of a connection, which HTTP/2 does not have (RFC 9113, section 8.2.2).
 const OF_CONNECTIONS: [&str; 5] = [
@@ -53,7 +53,7 @@ pub(super) fn add_date(headers: &mut HeaderMap) {
     if headers.contains_key(header::DATE) {
         return;
     }
-    if let Ok(date) = httpdate::fmt_http_date(SystemTime::now()).parse() {
+    if let Some(date) = date() {
         headers.insert(header::DATE, date);
     }
 }

@@ -1,10 +1,11 @@
 //! Writes the response to a publish.
 
-use std::{cell::RefCell, io::Write as _, time::SystemTime};
+use std::io::Write as _;
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 
+use crate::http::date::date;
 use sse_broadcaster_http::{Body, RefusalNote, Response};
 
 /// The response to a request whose handling failed; the connection is closed behind it.
@@ -49,7 +50,9 @@ pub(super) fn encode(response: Response, keep_alive: &[u8], out: &mut Vec<u8>) -
     if !closes {
         append_header("keep-alive", keep_alive, out);
     }
-    append_date(out);
+    if let Some(date) = date() {
+        append_header("date", date.as_bytes(), out);
+    }
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(&body);
     closes
@@ -64,22 +67,4 @@ fn append_header(name: &str, value: &[u8], out: &mut Vec<u8>) {
     for part in [name.as_bytes(), b": ", value, b"\r\n"] {
         out.extend_from_slice(part);
     }
-}
-
-/// It is formatted once a second.
-fn append_date(out: &mut Vec<u8>) {
-    thread_local! {
-        static DATE: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
-    }
-    let now = SystemTime::now();
-    let since = now
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    DATE.with_borrow_mut(|(second, text)| {
-        if *second != since.as_secs() {
-            *second = since.as_secs();
-            *text = format!("date: {}\r\n", httpdate::fmt_http_date(now));
-        }
-        out.extend_from_slice(text.as_bytes());
-    });
 }
