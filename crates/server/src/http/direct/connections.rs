@@ -299,12 +299,8 @@ impl Connections {
     }
 
     pub(super) fn close(&mut self, slot: Slot) {
-        let closed = self.all.try_remove(slot as usize);
-        if let Some(Connection::Streaming(stream)) = &closed
-            && stream.has_stall_watch()
-        {
-            // The kernel keeps unsent bytes for this long.
-            socket::wait_for_peer(&stream.socket, Some(self.context.settings.stall_timeout));
+        if let Some(Connection::Streaming(mut stream)) = self.all.try_remove(slot as usize) {
+            stream.end_stall_watch(self.context.settings.stall_timeout);
         }
     }
 }

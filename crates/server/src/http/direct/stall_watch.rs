@@ -46,15 +46,26 @@ impl StallWatch {
         self.stall = Some(Box::new(Stall::begin(unacknowledged)));
     }
 
-    /// Everything is acknowledged: the kernel's own timeout is enough.
+    /// The kernel's own timeout is enough: everything is acknowledged, or the socket is about to be closed, after which the
+    /// kernel keeps unsent bytes for this long.
     pub(in crate::http) fn end(&mut self, socket: &impl AsFd, timeout: Duration) {
         if self.stall.take().is_some() {
             socket::wait_for_peer(socket, Some(timeout));
         }
     }
 
-    /// The check at an interval: whether the peer has acknowledged too little for too long.
-    pub(in crate::http) fn is_over(&mut self, unacknowledged: u64, timeout: Duration) -> bool {
+    /// The check at an interval: whether the peer has acknowledged too little for too long. `is_full`: a write waits for
+    /// room in the socket.
+    pub(in crate::http) fn has_stalled(
+        &mut self,
+        socket: &impl AsFd,
+        is_full: bool,
+        timeout: Duration,
+    ) -> bool {
+        let unacknowledged = socket::unacknowledged(socket);
+        if !is_full && unacknowledged == 0 {
+            self.end(socket, timeout);
+        }
         let stall = self.stall.as_mut();
         stall.is_some_and(|stall| stall.is_over(unacknowledged, timeout))
     }

@@ -233,14 +233,14 @@ impl Stream {
         progress
     }
 
-    /// Whether the peer's progress is to be checked at intervals.
-    pub(super) fn has_stall_watch(&self) -> bool {
-        self.stall_watch.is_active()
+    /// The stream is about to be closed.
+    pub(super) fn end_stall_watch(&mut self, timeout: Duration) {
+        self.stall_watch.end(&self.socket, timeout);
     }
 
     /// Whether it is to be checked at intervals: the peer's progress, or that an encrypted record becomes complete.
     pub(super) fn needs_checks(&self) -> bool {
-        self.has_stall_watch() || self.socket.has_partial_record()
+        self.stall_watch.is_active() || self.socket.has_partial_record()
     }
 
     /// The socket has room again.
@@ -270,12 +270,8 @@ impl Stream {
         {
             return Progress::Gone;
         }
-        let unacknowledged = socket::unacknowledged(&self.socket);
-        if self.full.is_none() && unacknowledged == 0 {
-            self.stall_watch.end(&self.socket, timeout);
-            return Progress::Idle;
-        }
-        let has_stalled = self.stall_watch.is_over(unacknowledged, timeout);
+        let is_full = self.full.is_some();
+        let has_stalled = (self.stall_watch).has_stalled(&self.socket, is_full, timeout);
         let is_slow = self.full.as_mut().is_some_and(|full| {
             let written = full.outgoing.written() as u64;
             full.replay.is_over(written, timeout)

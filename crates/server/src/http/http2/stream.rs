@@ -49,7 +49,7 @@ impl Stream {
     pub(super) fn advance(&mut self, cx: &mut Context<'_>) -> (Progress, usize) {
         let mut sent = 0;
         let progress = self.send_due(cx, &mut sent);
-        // Last, since h2 wakes and forgets whoever waits when there is room for what is sent.
+        // Last: h2 has one waker for a reset and for an open window, and forgets it when it sends.
         let checked = self.out.check_reset(cx).and(progress);
         (checked.unwrap_or(Progress::Gone), sent)
     }

@@ -14,10 +14,7 @@ use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{frames::Frames, limits::READ_PER_POLL};
-use crate::http::{
-    connection::{async_socket::AsyncSocket, socket},
-    direct::stall_watch::StallWatch,
-};
+use crate::http::{connection::async_socket::AsyncSocket, direct::stall_watch::StallWatch};
 
 /// The IO of a connection.
 pub(super) struct Wire(Rc<RefCell<State>>);
@@ -88,12 +85,7 @@ impl WireWatch {
     /// The check at an interval: whether the peer has acknowledged too little for too long.
     pub(super) fn has_stalled(&self, timeout: Duration) -> bool {
         let state = &mut *self.0.borrow_mut();
-        let unacknowledged = socket::unacknowledged(&state.io);
-        if !state.is_full && unacknowledged == 0 {
-            state.stall.end(&state.io, timeout);
-            return false;
-        }
-        state.stall.is_over(unacknowledged, timeout)
+        state.stall.has_stalled(&state.io, state.is_full, timeout)
     }
 
     /// Whether the kernel has noticed that the peer has stalled.
@@ -103,11 +95,8 @@ impl WireWatch {
 
     /// The connection is about to be closed.
     pub(super) fn close(&self, timeout: Duration) {
-        let state = self.0.borrow();
-        if state.stall.is_active() {
-            // The kernel keeps unsent bytes for this long.
-            socket::wait_for_peer(&state.io, Some(timeout));
-        }
+        let state = &mut *self.0.borrow_mut();
+        state.stall.end(&state.io, timeout);
     }
 }
 

@@ -52,20 +52,14 @@ impl Connection {
             .with_frames(|frames| (frames.flood(), frames.head_since()));
         self.timers
             .set_head(head_since.map(|since| since + HEAD_TIMEOUT));
-        let peer = || refusals::shown(self.peer);
-        if let Some(flood) = flood {
-            log::debug!(
-                "closing an HTTP/2 connection from {}: too many {flood:?}",
-                peer()
-            );
-            self.close(Reason::ENHANCE_YOUR_CALM);
-        } else if self.timers.is_head_late(now) {
-            log::debug!(
-                "closing an HTTP/2 connection from {}: no end of a head",
-                peer()
-            );
-            self.close(Reason::ENHANCE_YOUR_CALM);
-        }
+        let why = match flood {
+            Some(flood) => format!("too many {flood:?}"),
+            None if self.timers.is_head_late(now) => "no end of a head".to_owned(),
+            None => return,
+        };
+        let peer = refusals::shown(self.peer);
+        log::debug!("closing an HTTP/2 connection from {peer}: {why}");
+        self.close(Reason::ENHANCE_YOUR_CALM);
     }
 
     fn check_stalls(&mut self, now: Instant) -> Result<(), Closed> {
