@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::key_file::FileState;
+use super::key_file::{FileState, Polled};
 use crate::{
     config::{BadSetting, TlsConfig},
     http::{http2, tls::Tls},
@@ -26,50 +26,31 @@ pub(crate) fn open(config: &TlsConfig) -> Result<Option<(Tls, CertificateFiles)>
     if !config.is_enabled() {
         return Ok(None);
     }
-    config.pair()?;
-    let (files, certificates) = CertificateFiles::read(config)?;
-    let current = Current::new(certificates);
-    let config = server_config(&current, &PROTOCOLS)
+    let files = Polled::new(states(config)?);
+    let current = Current::new(read(config)?);
+    let tls = server_config(&current, &PROTOCOLS)
         .map_err(|error| BadSetting(format!("TLS cannot be set up: {error}")))?;
     let tls = Tls {
-        config: Arc::new(config),
+        config: Arc::new(tls),
         counts: Arc::default(),
         certificates: Arc::clone(&current),
     };
-    Ok(Some((
-        tls,
-        CertificateFiles {
-            current: Some(current),
-            ..files
-        },
-    )))
+    let files = CertificateFiles {
+        config: config.clone(),
+        current,
+        files,
+    };
+    Ok(Some((tls, files)))
 }
 
 /// Keeps the certificates those of the files.
 pub(crate) struct CertificateFiles {
     config: TlsConfig,
-    current: Option<Arc<Current>>,
-    /// The files as they were read last.
-    loaded: Vec<(PathBuf, FileState)>,
-    /// The files at the last poll.
-    polled: Vec<(PathBuf, FileState)>,
+    current: Arc<Current>,
+    files: Polled<Vec<(PathBuf, FileState)>>,
 }
 
 impl CertificateFiles {
-    fn read(config: &TlsConfig) -> Result<(Self, Certificates), BadSetting> {
-        // Before they are read, so that no change is missed.
-        let states = states(config)?;
-        let pairs = pairs(config)?;
-        let (first, others) = pairs.split_first().ok_or_else(|| no_pair(config))?;
-        let files = Self {
-            config: config.clone(),
-            current: None,
-            loaded: states.clone(),
-            polled: states,
-        };
-        Ok((files, Certificates::new(first, others)))
-    }
-
     /// Reads them again if they have changed, or if that was requested.
     pub(crate) fn update(&mut self, is_requested: bool) {
         let states = match states(&self.config) {
@@ -80,22 +61,24 @@ impl CertificateFiles {
             // It may be replaced at this moment.
             Err(_) => return,
         };
-        let is_new = states != self.loaded && states == self.polled;
-        self.polled.clone_from(&states);
-        if !is_requested && !is_new {
+        if !self.files.is_new(&states) && !is_requested {
             return;
         }
-        self.loaded = states;
-        match Self::read(&self.config) {
-            Ok((_, certificates)) => {
-                if let Some(current) = &self.current {
-                    current.replace(certificates);
-                }
+        self.files.load();
+        match read(&self.config) {
+            Ok(certificates) => {
+                self.current.replace(certificates);
                 log::info!("read the certificates again");
             }
             Err(bad) => log::error!("the certificates stay as they were: {bad}"),
         }
     }
+}
+
+fn read(config: &TlsConfig) -> Result<Certificates, BadSetting> {
+    let pairs = pairs(config)?;
+    let (first, others) = pairs.split_first().ok_or_else(|| no_pair(config))?;
+    Ok(Certificates::new(first, others))
 }
 
 fn no_pair(config: &TlsConfig) -> BadSetting {

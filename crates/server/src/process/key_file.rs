@@ -138,10 +138,38 @@ impl fmt::Debug for Watched {
 pub(crate) struct WatchedFile {
     flag: &'static str,
     path: PathBuf,
-    /// The state that was read last.
-    loaded: FileState,
-    /// The state at the last poll.
-    polled: FileState,
+    state: Polled<FileState>,
+}
+
+/// The state of files that are polled.
+#[derive(Debug)]
+pub(crate) struct Polled<S> {
+    /// That which was read last.
+    loaded: S,
+    /// That of the last poll.
+    last: S,
+}
+
+impl<S: Clone + PartialEq> Polled<S> {
+    /// Files in this state, which is that of before they are read, so that no change is missed.
+    pub(crate) fn new(state: S) -> Self {
+        Self {
+            loaded: state.clone(),
+            last: state,
+        }
+    }
+
+    /// Whether they are to be read again: they have changed, and have been the same in two polls in a row.
+    pub(crate) fn is_new(&mut self, state: &S) -> bool {
+        let is_new = *state != self.loaded && *state == self.last;
+        self.last.clone_from(state);
+        is_new
+    }
+
+    /// They are about to be read in the state of the last poll.
+    pub(crate) fn load(&mut self) {
+        self.loaded.clone_from(&self.last);
+    }
 }
 
 /// The state of a file, which changes when it is written or replaced.
@@ -176,20 +204,17 @@ impl FileState {
 impl WatchedFile {
     /// In the state that it has now: to be called before it is read, so that no change is missed.
     pub(crate) fn new(flag: &'static str, path: &Path) -> Self {
-        let state = FileState::of(path);
         Self {
             flag,
             path: path.to_owned(),
-            loaded: state,
-            polled: state,
+            state: Polled::new(FileState::of(path)),
         }
     }
 
     /// Whether it is to be read again.
     fn is_due(&mut self, is_requested: bool) -> bool {
         let state = FileState::of(&self.path);
-        let is_new = state != self.loaded && state == self.polled;
-        self.polled = state;
+        let is_new = self.state.is_new(&state);
         if !is_requested && !is_new {
             return false;
         }
@@ -201,7 +226,7 @@ impl WatchedFile {
             );
             return false;
         }
-        self.loaded = state;
+        self.state.load();
         true
     }
 }
