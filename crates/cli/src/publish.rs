@@ -81,9 +81,7 @@ impl Publish {
     /// # Errors
     /// The line for standard error, and the exit code.
     pub fn run(&self, defaults: &Defaults) -> Result<(), Failure> {
-        let (url, listens) = (self.url.as_deref(), defaults.listen.iter());
-        let target = Target::of_server(url, listens, &defaults.base_path, "/events")?;
-        let target = target.encrypted(url.is_none() && defaults.is_encrypted);
+        let target = Target::of_events(self.url.as_deref(), defaults)?;
         let server = Publisher::new(target, self.credentials(defaults)?)?;
         if self.text.is_empty() {
             self.publish_input(&server)

@@ -77,9 +77,7 @@ impl Subscribe {
     /// # Errors
     /// The line for standard error, and the exit code.
     pub fn run(&self, defaults: &Defaults) -> Result<(), Failure> {
-        let (url, listens) = (self.url.as_deref(), defaults.listen.iter());
-        let target = Target::of_server(url, listens, &defaults.base_path, "/events")?;
-        let target = target.encrypted(url.is_none() && defaults.is_encrypted);
+        let target = Target::of_events(self.url.as_deref(), defaults)?;
         signals::on_end(|| process::exit(0))?;
         let signals = SignalList::beside(&target, &self.token);
         if self.signals && signals.is_none() {

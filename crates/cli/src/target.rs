@@ -4,7 +4,7 @@ use std::{fmt, net::SocketAddr};
 
 use ureq::http::{Uri, uri::Authority};
 
-use super::Failure;
+use super::{Defaults, Failure};
 use crate::UNIX;
 
 /// The routes that a URL of a command may name.
@@ -41,6 +41,16 @@ impl Target {
         };
         let target = Self::new(Some(url), listens, route)?;
         Ok(target.with_route(route))
+    }
+
+    /// The URL of `--url`, else that of the server with these settings; its route of events where the URL names none.
+    ///
+    /// # Errors
+    /// As [`of_server`](Self::of_server).
+    pub(crate) fn of_events(url: Option<&str>, defaults: &Defaults) -> Result<Self, Failure> {
+        let listens = defaults.listen.iter();
+        let target = Self::of_server(url, listens, &defaults.base_path, "/events")?;
+        Ok(target.encrypted(url.is_none() && defaults.is_encrypted))
     }
 
     /// The same for any server: a path of the URL is used as it is.
