@@ -1,8 +1,9 @@
 //! A listener, and what every worker serves on it.
 
-use std::{io, rc::Rc, sync::Arc};
+use std::{io, rc::Rc, sync::Arc, time::Duration};
 
-use actix_service::{Service, ServiceFactory as _};
+use actix_service::{Service, ServiceFactory as _, map_config};
+use actix_web::{App, dev::AppConfig};
 
 use crate::{
     config::Config,
@@ -128,7 +129,10 @@ impl Port {
                 self.start(worker, router)
             }
             Serves::Redirect(port) => {
-                let http = redirect::http(port).new_service(()).await;
+                let app = App::new().configure(|config| redirect::configure(config, port));
+                let app = map_config(app, |()| AppConfig::default());
+                let app = Rc::new(app.new_service(()).await.map_err(|()| failed())?);
+                let http = routes::http(app, Duration::ZERO).new_service(()).await;
                 let http = http.map_err(|_| failed())?;
                 let router = ConnectionRouter::open(http, self.settings.clone(), None, None)?;
                 self.start(worker, router)
