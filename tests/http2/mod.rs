@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use crate::support::{
     PATIENCE, Server,
-    http2::{RUNTIME, connect},
+    http2::{RUNTIME, connect, connect_with},
 };
 
 /// A server that speaks HTTP/2 as well.
@@ -40,6 +40,18 @@ impl Client {
     async fn connect(server: &Server) -> Self {
         Self {
             send: connect(server.address).await,
+            authority: server.address.to_string(),
+        }
+    }
+
+    /// Each stream may send it so many bytes before it opens their window.
+    async fn with_window(server: &Server, bytes: u32) -> Self {
+        let mut builder = h2::client::Builder::new();
+        builder
+            .initial_window_size(bytes)
+            .initial_connection_window_size(10 << 20);
+        Self {
+            send: connect_with(server.address, &builder).await,
             authority: server.address.to_string(),
         }
     }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::{Reason, RecvStream, client};
+use h2::{Reason, RecvStream};
 use tokio::time::sleep;
 
 use super::{
@@ -9,7 +9,7 @@ use super::{
     raw::{END_HEADERS, END_STREAM, HEADERS, REFUSED_STREAM, RST_STREAM, Raw, frame, get},
     run, start,
 };
-use crate::support::{Server, http2::connect_with, wait_until};
+use crate::support::{Server, wait_until};
 
 #[test]
 fn streams_of_one_connection_get_every_event_in_order_and_each_ends_by_itself() {
@@ -158,15 +158,7 @@ fn more_streams_than_the_limit_are_refused_and_the_others_stay_open() {
 fn a_client_that_closes_a_window_holds_up_neither_other_streams_nor_its_own_events() {
     let server = start(&["--allow-anonymous-publish"]);
     run(async {
-        let mut builder = client::Builder::new();
-        builder
-            .initial_window_size(20_000)
-            .initial_connection_window_size(10 << 20);
-        let send = connect_with(server.address, &builder).await;
-        let client = Client {
-            send,
-            authority: server.address.to_string(),
-        };
+        let client = Client::with_window(&server, 20_000).await;
         let mut closed = client.get("/events?topic=a").await.unwrap().into_body();
         let mut open = client.stream("/events?topic=a").await;
         open.until("connected").await;
@@ -196,15 +188,7 @@ fn a_client_that_closes_a_window_holds_up_neither_other_streams_nor_its_own_even
 fn a_client_that_leaves_its_window_closed_is_reset_as_stalled() {
     let server = start(&["--allow-anonymous-publish", "--stall-timeout", "100ms"]);
     run(async {
-        let mut builder = client::Builder::new();
-        builder
-            .initial_window_size(1_000)
-            .initial_connection_window_size(10 << 20);
-        let send = connect_with(server.address, &builder).await;
-        let client = Client {
-            send,
-            authority: server.address.to_string(),
-        };
+        let client = Client::with_window(&server, 1_000).await;
         let mut closed = client.get("/events?topic=a").await.unwrap().into_body();
         let mut open = client.stream("/events?topic=b").await;
         client
@@ -259,13 +243,7 @@ fn an_operator_disconnects_a_stream_whose_window_is_closed() {
         file.to_str().unwrap(),
     ]);
     run(async {
-        let mut builder = client::Builder::new();
-        builder.initial_window_size(1_000);
-        let send = connect_with(server.address, &builder).await;
-        let client = Client {
-            send,
-            authority: server.address.to_string(),
-        };
+        let client = Client::with_window(&server, 1_000).await;
         let mut closed = client.get("/events?topic=a").await.unwrap().into_body();
         client
             .post("/events?topic=a", &"x".repeat(5_000))

@@ -74,11 +74,7 @@ fn renewed_certificates_are_served_without_cutting_streams_and_invalid_ones_are_
     wait_until("that is served", || served(&server, "localhost") == third);
     let client = connect_as(&server, &Identity::trusting_all(), "localhost");
     request(client, "POST /events HTTP/1.1", "on the old stream");
-    let (mut text, mut space) = (String::new(), [0; 4096]);
-    while !text.contains("data: on the old stream") {
-        let read = stream.read(&mut space).unwrap();
-        text.push_str(std::str::from_utf8(&space[..read]).unwrap());
-    }
+    read_until(&mut stream, "data: on the old stream");
 }
 
 #[test]

@@ -75,11 +75,7 @@ fn garbage_ends_its_own_connection_alone() {
     let mut rest = Vec::new();
     assert!(broken.read_to_end(&mut rest).is_err());
     request(connect(&server), "POST /events HTTP/1.1", "still here");
-    let mut text = String::new();
-    while !text.contains("data: still here") {
-        let read = stream.read(&mut space).unwrap();
-        text.push_str(std::str::from_utf8(&space[..read]).unwrap());
-    }
+    read_until(&mut stream, "data: still here");
 }
 
 #[test]

@@ -57,6 +57,16 @@ fn request(mut client: Client, head: &str, body: &str) -> String {
     response
 }
 
+/// Reads until this text has arrived.
+fn read_until(client: &mut Client, end: &str) {
+    let (mut text, mut space) = (String::new(), [0; 4096]);
+    while !text.contains(end) {
+        let read = client.read(&mut space).unwrap();
+        assert_ne!(read, 0, "the stream ended after {text}");
+        text.push_str(std::str::from_utf8(&space[..read]).unwrap());
+    }
+}
+
 fn metric<T: FromStr<Err: Debug>>(server: &Server, name: &str) -> T {
     let metrics = request(connect(server), "GET /metrics HTTP/1.1", "");
     let line = metrics.lines().find_map(|line| line.strip_prefix(name));
