@@ -14,6 +14,8 @@ mod durable_streams_program;
 mod kernel;
 mod live;
 mod peer;
+#[path = "../../tests/support/ports.rs"]
+mod ports;
 #[path = "../../tests/support/postgres.rs"]
 #[allow(dead_code, reason = "tests use the rest of it")]
 mod postgres;

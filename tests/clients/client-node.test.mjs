@@ -9,7 +9,6 @@ import { load } from './support/client-build.mjs';
 import { Forwarder } from './support/forwarder.mjs';
 import { Front } from './support/front.mjs';
 import { SUITE, TEST } from './support/limits.mjs';
-import { freePort } from './support/ports.mjs';
 import { Proxy } from './support/proxy.mjs';
 import { startRedis } from './support/redis.mjs';
 import { request } from './support/request.mjs';
@@ -82,7 +81,7 @@ function follow(t, url, options) {
 async function restartable(t, ...args) {
   const directory = await mkdtemp(join(tmpdir(), 'sse-broadcaster-client-'));
   t.after(() => rm(directory, { recursive: true, force: true }));
-  return Server.start(t, { listen: `127.0.0.1:${await freePort()}`, args: ['--data-dir', directory, ...args] });
+  return Server.start(t, { args: ['--data-dir', directory, ...args] });
 }
 
 /** Responses of pages of history wait here, by the origin of their server, until they are let through. */
@@ -315,7 +314,7 @@ describe('the client in Node.js', SUITE, () => {
   });
 
   it('reports what was lost, once, and goes on', TEST, async (t) => {
-    const server = await Server.start(t, { listen: `127.0.0.1:${await freePort()}` });
+    const server = await Server.start(t);
     const found = follow(t, server.url);
     const other = follow(t, server.url, { topics: 'sport' });
     await Promise.all([found.isOpen(), other.isOpen()]);

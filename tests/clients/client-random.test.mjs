@@ -9,7 +9,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { load } from './support/client-build.mjs';
 import { SUITE, TEST } from './support/limits.mjs';
-import { freePort } from './support/ports.mjs';
 import { Proxy } from './support/proxy.mjs';
 import { Server } from './support/server.mjs';
 import { jwt, SECRET } from './support/tokens.mjs';
@@ -36,7 +35,7 @@ const oneOrMore = (list) => [...new Set([list[below(list.length)], ...some(list)
 async function run(t, { args = [], key, token }) {
   const directory = await mkdtemp(join(tmpdir(), 'sse-broadcaster-random-'));
   t.after(() => rm(directory, { recursive: true, force: true }));
-  const server = await Server.start(t, { listen: `127.0.0.1:${await freePort()}`, args: ['--data-dir', directory, ...args], key });
+  const server = await Server.start(t, { args: ['--data-dir', directory, ...args], key });
   const proxy = await Proxy.start(t, server.port);
 
   const published = [];

@@ -8,7 +8,6 @@ import { launch } from './support/browser.mjs';
 import { browserEventSource } from './support/clients.mjs';
 import { SUITE, TEST } from './support/limits.mjs';
 import { Nginx } from './support/nginx.mjs';
-import { freePort } from './support/ports.mjs';
 import { startRedis } from './support/redis.mjs';
 import { post, Server } from './support/server.mjs';
 import { published } from './support/sse.mjs';
@@ -24,8 +23,7 @@ before(async () => {
 });
 after(() => browser.close());
 
-const startNode = async (t, redis) =>
-  Server.start(t, { listen: `127.0.0.1:${await freePort()}`, args: ['--redis-url', redis], key: KEY });
+const startNode = (t, redis) => Server.start(t, { args: ['--redis-url', redis], key: KEY });
 
 /**
  * For seconds after nodes are back nginx takes them for gone and answers 503. Asking again repeats nothing,

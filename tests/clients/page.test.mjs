@@ -7,7 +7,6 @@ import { launch, newPage } from './support/browser.mjs';
 import { Front } from './support/front.mjs';
 import { SUITE, TEST } from './support/limits.mjs';
 import { Nginx } from './support/nginx.mjs';
-import { freePort } from './support/ports.mjs';
 import { hasExited, start } from './support/process.mjs';
 import { Proxy } from './support/proxy.mjs';
 import { request } from './support/request.mjs';
@@ -154,7 +153,7 @@ describe('the page', { ...SUITE, concurrency: 4 }, () => {
   });
 
   it('says that the server is gone, comes back with it, and shows the gap', TEST, async (t) => {
-    const server = await Server.start(t, { listen: `127.0.0.1:${await freePort()}` });
+    const server = await Server.start(t);
     const { page } = await openPage(t, `${server.url}/`);
     await server.publish({ data: 'before' });
     await row(page, 'before').waitFor();

@@ -7,7 +7,6 @@ import { launch, newPage } from './support/browser.mjs';
 import { visitWithFirefox } from './support/firefox.mjs';
 import { Front } from './support/front.mjs';
 import { SUITE, TEST } from './support/limits.mjs';
-import { freePort } from './support/ports.mjs';
 import { documented } from './support/readme.mjs';
 import { REPORT } from './support/report.mjs';
 import { Server } from './support/server.mjs';
@@ -91,7 +90,7 @@ describe('the lines for a page in the manual', SUITE, () => {
   }
 
   it('wait longer after each request that failed, and spread the reloads that a gap causes', TEST, async (t) => {
-    const server = await Server.start(t, { listen: `127.0.0.1:${await freePort()}` });
+    const server = await Server.start(t);
     const front = await Front.start(t, server.port, page(snippet));
     await visits.Chromium(t, `${front.url}/page`);
     await until(() => front.opened > 0, 'the page to subscribe');

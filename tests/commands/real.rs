@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     commands::running::{Ended, Running, run},
-    support::Server,
+    support::{Server, command, free_address},
 };
 
 /// The arguments that print topic `a` up to the head.
@@ -81,15 +81,15 @@ fn since_accepts_times_with_a_zone_and_other_text_is_rejected_with_the_reason() 
 
 #[test]
 fn subscribe_resumes_a_cut_stream_without_loss_or_repeat() {
-    let mut server = Server::start(&["--drain-time", "50ms"]);
-    let address = server.address.to_string();
+    let address = free_address().to_string();
+    let serve = || Server::spawn(command(&["--listen", &address, "--drain-time", "50ms"]));
+    let mut server = serve();
     let running = Running::start(&["subscribe", "--url", &url(&server), "--last", "9"]);
     server.publish("default", "one");
     assert_eq!(running.line(), "one");
     server.signal("-TERM");
     server.wait();
-    let again = crate::support::command(&["--listen", &address]);
-    let server = Server::spawn(again);
+    let server = serve();
     let gap = running.complaint_with("gap: history no longer holds");
     assert!(gap.contains("continuing at"), "{gap}");
     server.publish("default", "two");
@@ -115,13 +115,14 @@ fn lines_of_standard_input_arrive_in_order_and_are_counted() {
 #[test]
 fn lines_of_standard_input_survive_restarts_of_the_server_in_order_and_exactly_once() {
     let directory = tempfile::tempdir().unwrap();
-    let serve = |listen: &str| {
-        let mut command = crate::support::command(&["--listen", listen, "--data-dir"]);
+    let address = free_address().to_string();
+    let serve = || {
+        let mut command = command(&["--listen", &address, "--data-dir"]);
         command.arg(directory.path());
         Server::spawn(command)
     };
-    let mut server = serve("127.0.0.1:0");
-    let (listen, url) = (server.address.to_string(), url(&server));
+    let mut server = serve();
+    let url = url(&server);
     let mut running = Running::start(&["publish", "--url", &url]);
     let mut written = Vec::new();
     let mut write = |running: &mut Running| {
@@ -137,7 +138,7 @@ fn lines_of_standard_input_survive_restarts_of_the_server_in_order_and_exactly_o
         server.wait();
         write(&mut running);
         running.complaint_with("trying again");
-        server = serve(&listen);
+        server = serve();
         write(&mut running);
         running.complaint_with("publishing again");
     }

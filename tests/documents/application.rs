@@ -2,12 +2,12 @@
 
 use std::{
     fs,
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     process::{Child, Command},
 };
 
 use super::commands::{Follower, document};
-use crate::support::{Server, wait_until};
+use crate::support::{Server, free_port, wait_until};
 
 /// The port of the application on the page.
 const PORT: &str = "9000";
@@ -19,11 +19,6 @@ impl Drop for Application {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 #[test]

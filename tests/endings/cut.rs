@@ -5,7 +5,7 @@ use std::{
     net::TcpStream,
 };
 
-use crate::support::{End, Server, Stream, command, wait_until};
+use crate::support::{End, Server, Stream, command, free_address, wait_until};
 
 /// Everything up to the end of the connection, and how that ended.
 fn read_raw(socket: &mut TcpStream) -> (String, Result<(), ErrorKind>) {
@@ -119,7 +119,8 @@ fn at_the_limit_of_subscribers_a_client_is_sent_retry_and_a_cut() {
 
 #[test]
 fn after_a_kill_and_a_new_start_an_old_id_is_a_gap() {
-    let mut server = Server::start(&[]);
+    let address = free_address().to_string();
+    let mut server = Server::spawn(command(&["--listen", &address]));
     let mut stream = server.subscribe("/events?topic=a");
     let id = server.publish("a", "before");
     assert_eq!(stream.data(1), ["before"]);
@@ -127,7 +128,6 @@ fn after_a_kill_and_a_new_start_an_old_id_is_a_gap() {
     assert_eq!(stream.drain(), []);
     assert_eq!(stream.end, Some(End::Cut));
     server.wait();
-    let address = server.address.to_string();
     let server = Server::spawn(command(&["--listen", &address]));
     assert_eq!(server.address.to_string(), address);
     let resume =

@@ -10,7 +10,6 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 import { launch, newPage } from '../clients/support/browser.mjs';
-import { freePort } from '../clients/support/ports.mjs';
 import { Server } from '../clients/support/server.mjs';
 import { until } from '../clients/support/until.mjs';
 import { bundle } from './support/bundle.mjs';
@@ -100,7 +99,6 @@ class Visit {
     visit.data = await mkdtemp(join(tmpdir(), 'sse-broadcaster-guides-'));
     visit.gate = await Gate.start(t, files);
     visit.server = await Server.start(t, {
-      listen: `127.0.0.1:${await freePort()}`,
       args: ['--data-dir', join(visit.data, 'log'), '--publish-origin', visit.gate.url],
     });
     visit.gate.target = visit.server.port;

@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-import { freePort } from '../clients/support/ports.mjs';
 import { hasExited, start } from '../clients/support/process.mjs';
 import { Server } from '../clients/support/server.mjs';
 import { jwt, SECRET } from '../clients/support/tokens.mjs';
@@ -31,7 +30,6 @@ class Setting {
     setting.t = t;
     setting.data = await mkdtemp(join(tmpdir(), 'sse-broadcaster-guides-'));
     setting.server = await Server.start(t, {
-      listen: `127.0.0.1:${await freePort()}`,
       args: ['--data-dir', join(setting.data, 'log'), '--ping-interval', '1s', '--subscribe-access', 'closed', '--token-key', `HS256 ${SECRET}`],
       key: KEY,
     });

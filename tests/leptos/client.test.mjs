@@ -8,7 +8,6 @@ import { after, before, describe, it } from 'node:test';
 import { launch } from '../clients/support/browser.mjs';
 import { SUITE, TEST } from '../clients/support/limits.mjs';
 import { direct } from '../clients/support/paths.mjs';
-import { freePort } from '../clients/support/ports.mjs';
 import { Proxy } from '../clients/support/proxy.mjs';
 import { Server } from '../clients/support/server.mjs';
 import { until } from '../clients/support/until.mjs';
@@ -65,8 +64,7 @@ describe('a page of leptos_sse', SUITE, () => {
   });
 
   it('goes on where the server is killed and comes back with its log', TEST, async (t) => {
-    const listen = `127.0.0.1:${await freePort()}`;
-    const { server, writer } = await start(t, { listen, args: ['--data-dir', await folder(t)] });
+    const { server, writer } = await start(t, { args: ['--data-dir', await folder(t)] });
     const client = await openClient(t, browser, CLIENT, server.url);
     for (let times = 0; times < 2; times += 1) {
       await writer.change(10);
@@ -80,7 +78,7 @@ describe('a page of leptos_sse', SUITE, () => {
   });
 
   it('keeps what it shows where the server comes back with nothing, until there is more', TEST, async (t) => {
-    const { server, writer } = await start(t, { listen: `127.0.0.1:${await freePort()}` });
+    const { server, writer } = await start(t);
     const client = await openClient(t, browser, CLIENT, server.url);
     await writer.change(10);
     await showsAll(client, writer);

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     process::{Child, Command, Stdio},
     thread,
     time::Duration,
@@ -16,7 +16,7 @@ use crate::{
     redis::pair::Pair,
     redis::proxy::Proxy,
     support::redis::{RedisServer, ask_at},
-    support::wait_until,
+    support::{free_address, wait_until},
 };
 
 /// How many staggered failovers are tried, and from which seed on.
@@ -97,8 +97,7 @@ struct Sentinel {
 
 impl Sentinel {
     fn watch(primary: &RedisServer) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
-        let address = port.expect("a free port");
+        let address = free_address();
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("sentinel.conf");
         let settings = format!(

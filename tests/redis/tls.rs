@@ -1,11 +1,11 @@
 //! Redis over TLS, with a password: `rediss://`.
 
-use std::{net::TcpListener, path::Path};
+use std::path::Path;
 
 use crate::{
     redis::nodes::history_of,
     support::redis::{DURABLE, RedisServer},
-    support::{Server, certificates, command, wait_until},
+    support::{Server, certificates, command, free_port, wait_until},
 };
 
 fn node(port: u16, authority: Option<&Path>) -> Server {
@@ -25,8 +25,7 @@ fn redis_is_reached_over_tls_where_its_certificate_is_trusted_and_nowhere_else()
     let directory = tempfile::tempdir().unwrap();
     certificates::make(directory.path());
     let file = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
-    let port = port.unwrap().port();
+    let port = free_port();
     let (text, ca, its, key) = (
         port.to_string(),
         file("ca.pem"),

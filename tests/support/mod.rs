@@ -12,6 +12,7 @@ pub mod certificates;
 pub mod clock;
 pub mod http2;
 mod log;
+mod ports;
 pub mod postgres;
 pub mod redis;
 mod requests;
@@ -28,6 +29,7 @@ pub mod tunnel;
 use std::time::{Duration, Instant};
 
 pub use self::{
+    ports::{free_address, free_port},
     requests::BLOCKED_DRAIN,
     response::Response,
     server::{Server, command, has_encrypted_streams, has_http2, has_ordinary_streams},

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -11,7 +11,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::wait_until;
+use super::{ports::free_port, wait_until};
 
 /// Settings of a PostgreSQL that writes to disk when it likes, which nothing but a loss of power shows.
 const QUICK: [&str; 8] = [
@@ -76,11 +76,9 @@ impl PostgresServer {
     }
 
     fn at(directory: TempDir, settings: &[&str]) -> Self {
-        // If another process takes the port meanwhile, PostgreSQL fails, and the test with it.
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
         Self {
             child: None,
-            port: port.expect("a free port").port(),
+            port: free_port(),
             directory,
             settings: settings.iter().map(|&setting| setting.to_owned()).collect(),
         }

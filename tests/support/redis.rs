@@ -2,13 +2,13 @@
 
 use std::{
     io::{BufRead, BufReader, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     process::{Child, Command, Stdio},
 };
 
 use tempfile::TempDir;
 
-use crate::support::{PATIENCE, wait_until};
+use crate::support::{PATIENCE, free_port, wait_until};
 
 /// Settings of a Redis that keeps everything that it acknowledges.
 pub const DURABLE: [&str; 6] = [
@@ -40,11 +40,6 @@ fn directory() -> TempDir {
     in_memory
         .or_else(|_| tempfile::tempdir())
         .expect("a directory")
-}
-
-fn free_port() -> u16 {
-    let socket = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    socket.local_addr().expect("an address").port()
 }
 
 impl RedisServer {

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use super::{Collector, publish, publish_in, server, trace_id, traceparent};
-use crate::support::wait_until;
+use crate::support::{free_address, wait_until};
 
 const QUEUE: u64 = 40;
 
@@ -38,10 +38,7 @@ fn a_collector_that_hangs_delays_no_publish_and_what_is_beyond_the_queue_is_drop
 
 #[test]
 fn a_collector_that_is_down_stops_nothing_and_is_reported_once() {
-    let unused = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let unused = free_address();
     let mut server = server(&format!("http://{unused}"), &[], &[]);
     publish_in(&server, &traceparent(1, true), "a");
     wait_until("the batch is dropped", || {

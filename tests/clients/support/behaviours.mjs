@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { freePort } from './ports.mjs';
 import { Server } from './server.mjs';
 import { compareIds, named, published } from './sse.mjs';
 import { until } from './until.mjs';
@@ -109,7 +108,7 @@ export function assertExactly(client, ids) {
  * off again before anything else came.
  */
 export async function isToldOfTheGap(t, open, way, away = 0) {
-  const server = await Server.start(t, { listen: `127.0.0.1:${await freePort()}` });
+  const server = await Server.start(t);
   const path = await way(t, server);
   const client = await openClient(t, open, path.url);
   const lastId = await server.publish({ data: 'before' });

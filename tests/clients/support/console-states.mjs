@@ -1,7 +1,6 @@
 // Every state of the page, for the pictures and for the checks that each of them has to pass.
 import { Console } from './console.mjs';
 import { ADMIN_KEY, operatorSide } from './operator.mjs';
-import { freePort } from './ports.mjs';
 import { request } from './request.mjs';
 import { Server } from './server.mjs';
 
@@ -61,7 +60,7 @@ async function signals({ page, server }) {
 /**
  * `openAgain` opens what closes when the screen becomes narrow.
  * @typedef {{ page: import('playwright-core').Page, server: Server, front: Console }} Context
- * @type {Record<string, { configured?: boolean, outcome?: string, args?: string[], listen?: boolean, open: (context: Context) => Promise<void>, openAgain?: (context: Context) => Promise<void> }>}
+ * @type {Record<string, { configured?: boolean, outcome?: string, args?: string[], open: (context: Context) => Promise<void>, openAgain?: (context: Context) => Promise<void> }>}
  */
 export const STATES = {
   empty: { open: async () => {} },
@@ -92,7 +91,6 @@ export const STATES = {
     },
   },
   gap: {
-    listen: true,
     open: async ({ page, server }) => {
       await publishAll(server);
       await events(page, 8);
@@ -240,8 +238,8 @@ export const STATES = {
 
 /** A page in one of the states. @param {(t: object) => Promise<import('playwright-core').Page>} newPage */
 export async function openState(t, name, newPage) {
-  const { configured, outcome, args, listen, open, openAgain } = STATES[name];
-  const server = await Server.start(t, { args, ...(listen && { listen: `127.0.0.1:${await freePort()}` }) });
+  const { configured, outcome, args, open, openAgain } = STATES[name];
+  const server = await Server.start(t, { args });
   const front = await Console.start(t, server.port, operatorSide({ configured, outcome }), ADMIN_KEY);
   const page = await newPage();
   await page.goto(`${front.url}/`);

@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import http from 'node:http';
 
+import { freePort } from './ports.mjs';
+
 /** An HTTP server in front of the server on another port: it responds itself, or forwards a request, or refuses connections. */
 export class Forwarder {
   #target;
@@ -9,7 +11,7 @@ export class Forwarder {
   /** Listens until the test `t` ends. A subclass responds by its method `respond`. */
   async open(t, target) {
     this.#target = target;
-    await this.#listen(0);
+    await this.#listen(await freePort());
     t.after(() => this.refuse());
   }
 

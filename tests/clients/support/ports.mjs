@@ -1,13 +1,19 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 
-/**
- * A port that is free now and stays so while nobody listens on it: it lies below the range from which
- * the kernel gives ports to outgoing connections, so a server can be away and find it again.
- */
+/** Below the ports that the kernel gives to outgoing connections and to listeners that ask for any. */
+const FIRST = 20_000;
+const PORTS = 12_000;
+/** How far apart two processes with successive ids begin, so that they rarely use the same ports. */
+const APART = 61;
+
+let next = process.pid * APART % PORTS;
+
+/** A port that nobody else gets while nobody listens on it, so that a server can be away and find it again. */
 export async function freePort() {
   for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const port = FIRST + next;
+    next = (next + 1) % PORTS;
     const probe = createServer().listen(port, '127.0.0.1');
     try {
       await once(probe, 'listening');

@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 
+import { freePort } from './ports.mjs';
+
 /** A TCP proxy in front of a port of 127.0.0.1 that can fail in the ways in which networks do. */
 export class Proxy {
   #target;
@@ -10,7 +12,7 @@ export class Proxy {
   static async start(t, target) {
     const proxy = new Proxy();
     proxy.#target = target;
-    await proxy.#listen(0);
+    await proxy.#listen(await freePort());
     t.after(() => proxy.refuse());
     return proxy;
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
 
+import { freePort } from './ports.mjs';
 import { hasExited, start, stop } from './process.mjs';
 import { request } from './request.mjs';
 import { subscribe } from './sse.mjs';
@@ -27,13 +28,13 @@ export class Server {
   #args;
   log = '';
 
-  /** Starts the binary; `key` is what it was told by `--publish-key` in `args`. */
-  static async start(t, { listen = '127.0.0.1:0', args = [], key } = {}) {
+  /** Starts the binary; `key` is what it was told by `--publish-key` in `args`. It can be started again at its address. */
+  static async start(t, { listen, args = [], key } = {}) {
     const server = new Server();
     server.#t = t;
     server.#args = key === undefined ? args : [...args, '--publish-key', key];
     server.key = key;
-    await server.#run(listen);
+    await server.#run(listen ?? `127.0.0.1:${await freePort()}`);
     t.after(() => assert.doesNotMatch(server.log, /panicked/, 'the server panicked'));
     return server;
   }

@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { Front } from './front.mjs';
-import { freePort } from './ports.mjs';
 import { Proxy } from './proxy.mjs';
 import { request } from './request.mjs';
 import { Server } from './server.mjs';
@@ -26,7 +25,7 @@ export class Site {
       t.after(() => rm(directory, { recursive: true, force: true }));
       args = [...args, '--data-dir', directory];
     }
-    site.server = await Server.start(t, { listen: `127.0.0.1:${await freePort()}`, args, key });
+    site.server = await Server.start(t, { args, key });
     site.proxy = await Proxy.start(t, site.server.port);
     site.front = await Front.start(t, site.proxy.port, PAGE);
     site.front.headers = { 'content-security-policy': policy };

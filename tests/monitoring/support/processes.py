@@ -1,5 +1,6 @@
 """Processes that a test starts and ends, and waiting for conditions."""
 
+import itertools
 import os
 import socket
 import subprocess
@@ -9,10 +10,18 @@ import time
 PATIENCE = 30
 
 
+# Below the ports that the kernel gives to outgoing connections and to listeners that ask for any. Processes with
+# successive ids begin far apart.
+_ports = itertools.count(os.getpid() * 61)
+
+
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A port that nobody else gets while nobody listens there."""
+    while True:
+        port = 20_000 + next(_ports) % 12_000
+        with socket.socket() as listener:
+            if listener.connect_ex(("127.0.0.1", port)) != 0:
+                return port
 
 
 def wait_until(what, condition):
