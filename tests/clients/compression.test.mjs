@@ -75,12 +75,15 @@ describe('a compressed stream', SUITE, () => {
     await arriveOneByOne(server, front);
   });
 
-  it('is one of dcz in Chromium once it has the dictionary that a page links', async (t) => {
+  for (const [how, head] of [
+    ['a page links', '<link rel="compression-dictionary" href="/dictionaries/current">'],
+    ['/client.js links', '<script type=module src="/client.js"></script>'],
+  ]) it(`is one of dcz in Chromium once it has the dictionary that ${how}`, async (t) => {
     const server = await Server.start(t);
     for (let n = 0; n < SAMPLES; n += 1) await server.publish({ topic: 'prices', data: price(n) });
     const current = () => request(`${server.url}/dictionaries/current`);
     await until(async () => (await current()).status === 200, () => 'a dictionary');
-    const front = await Front.start(t, server.port, page('<link rel="compression-dictionary" href="/dictionaries/current">'));
+    const front = await Front.start(t, server.port, page(head));
     const { opened, codings } = await chromium(t);
     let loads = 0;
     const load = async () => {

@@ -247,5 +247,20 @@ fn a_dictionary_with_text_of_erased_events_is_not_offered_any_more() {
 fn without_compression_there_are_no_dictionaries() {
     let server = Server::start(&["--compress", "off"]);
     assert_eq!(server.get(CURRENT).status, 404);
-    assert_eq!(server.get("/client.js").header("link"), None);
+    let script = server.get("/client.js");
+    assert_eq!(script.header("link"), None);
+    assert!(!script.text().contains("dictionaries/"), "nothing is fetched");
+}
+
+#[test]
+fn the_script_for_browsers_has_the_page_fetch_the_dictionary_and_is_another_one_with_each() {
+    let server = Server::start(&[]);
+    let before = server.get("/client.js");
+    publish_samples(&server);
+    dictionary(&server);
+    let address = announced(&server);
+    let script = server.get("/client.js");
+    assert!(script.body.starts_with(&before.body));
+    assert!(script.text().contains(address.trim_start_matches('/')));
+    assert_ne!(script.header("etag"), before.header("etag"));
 }

@@ -14,12 +14,11 @@ use sse_broadcaster_actix::{AppState, Problem, internal::Head};
 
 const ANY: HeaderValue = HeaderValue::from_static("*");
 
-static CLIENT: LazyLock<TaggedText> = LazyLock::new(|| {
-    TaggedText::new(
-        "text/javascript; charset=utf-8",
-        include_str!("client.js").as_bytes(),
-    )
-});
+const CONTENT_TYPE: &str = "text/javascript; charset=utf-8";
+const SCRIPT: &str = include_str!("client.js");
+
+static CLIENT: LazyLock<TaggedText> =
+    LazyLock::new(|| TaggedText::new(CONTENT_TYPE, SCRIPT.as_bytes()));
 
 pub(super) fn configure(
     config: &mut ServiceConfig,
@@ -40,14 +39,31 @@ async fn respond(
     dictionaries: web::Data<Option<Arc<Dictionaries>>>,
 ) -> Result<HttpResponse, Problem> {
     state.gate.admit_host(&Head::from(&request))?;
-    let mut response = CLIENT.respond(&request);
+    let dictionaries = (**dictionaries).as_deref();
+    let mut response = match dictionaries.and_then(Dictionaries::current) {
+        Some(dictionary) => {
+            let script = format!("{SCRIPT}{}", linking(&dictionary.name()));
+            TaggedText::new(CONTENT_TYPE, script).respond(&request)
+        }
+        None => CLIENT.respond(&request),
+    };
     // A module of another origin is loaded with CORS only. It is the same for everybody, and no secret.
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, ANY);
-    if let Some(link) = link((**dictionaries).as_deref())
+    if let Some(link) = link(dictionaries)
         && let Ok(link) = HeaderValue::from_str(&link)
     {
         headers.insert(header::LINK, link);
     }
     Ok(response)
+}
+
+/// Has the page that imports the script fetch this dictionary: browsers follow the header `Link` of documents only. The
+/// script is a `SharedWorker`'s as well, which has no document.
+fn linking(name: &str) -> String {
+    format!(
+        "for (const query of ['', '?for=signals']) globalThis.document?.head?.append(Object.assign(\
+         document.createElement('link'), {{ rel: 'compression-dictionary', crossOrigin: 'anonymous', \
+         href: new URL('dictionaries/{name}' + query, import.meta.url) }}));\n"
+    )
 }
