@@ -64,7 +64,7 @@ use crate::{
 
 pub use connections::{
     Connection, ConnectionFilter, ConnectionId, ConnectionPage, DisconnectWatch, Explanation,
-    GapSent, InvalidConnectionId, Outcome, Peer, Transport,
+    GapSent, HttpVersion, InvalidConnectionId, Outcome, Peer, Transport,
 };
 pub use encoded_stream::{Disconnected, EncodedStream, MAX_PIECE_BYTES, Part};
 pub use error::{PublishError, StartError, SubscribeError};

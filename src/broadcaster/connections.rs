@@ -16,7 +16,7 @@ use crate::{
     sse::Cursor,
 };
 
-pub use super::peer::{Peer, Transport};
+pub use super::peer::{HttpVersion, Peer, Transport};
 pub use super::shard::connections::GapSent;
 pub use explain::{Explanation, Outcome};
 pub use id::{ConnectionId, InvalidConnectionId};

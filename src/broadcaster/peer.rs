@@ -17,6 +17,19 @@ pub enum Transport {
     Mercure,
 }
 
+/// The version of HTTP by which a connection is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum HttpVersion {
+    /// HTTP/1.0.
+    Http10,
+    /// HTTP/1.1.
+    #[default]
+    Http11,
+    /// HTTP/2.
+    Http2,
+}
+
 /// Who is at the other end of a connection, as far as that is known.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -29,6 +42,8 @@ pub struct Peer {
     pub user_agent: Option<Arc<str>>,
     /// By what it is served.
     pub transport: Transport,
+    /// The version of HTTP.
+    pub http: HttpVersion,
 }
 
 impl Peer {
@@ -57,5 +72,11 @@ impl Peer {
     #[must_use]
     pub fn user_agent(self, user_agent: Option<Arc<str>>) -> Self {
         Self { user_agent, ..self }
+    }
+
+    /// Sets [`http`](Self::http).
+    #[must_use]
+    pub fn http(self, http: HttpVersion) -> Self {
+        Self { http, ..self }
     }
 }

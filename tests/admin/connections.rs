@@ -37,6 +37,7 @@ fn a_connection_is_listed_with_its_client_its_topics_and_what_it_was_sent() {
             ("topics", json!(["a", "b"])),
             ("topics_total", json!(2)),
             ("transport", json!("sse")),
+            ("http", json!("1.1")),
             ("behind", json!(0)),
             ("sent_id", json!(id)),
             ("user_agent", json!("tests/1.0")),

@@ -5,6 +5,31 @@ use super::{Client, body_of, run, start};
 use crate::support::http2::connect_with;
 
 #[test]
+fn operators_see_which_connections_are_streams_of_http2() {
+    let server = start(&[
+        "--allow-anonymous-publish",
+        "--admin-key",
+        "key-of-operators",
+    ]);
+    run(async {
+        let client = Client::connect(&server).await;
+        let _stream = client.stream("/events?topic=a").await;
+        let _other = server.subscribe("/events?topic=b");
+        let request = client.request("GET", "/admin/connections");
+        let request = request.header("authorization", "Bearer key-of-operators");
+        let list = body_of(client.send(request).await.unwrap()).await.unwrap();
+        let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+        let http = |topic: &str| {
+            let connections = list["connections"].as_array().unwrap().iter();
+            let mut of = connections.filter(|connection| connection["topics"][0] == topic);
+            of.next().expect("it is listed")["http"].clone()
+        };
+        assert_eq!(http("a"), "2");
+        assert_ne!(http("b"), "2");
+    });
+}
+
+#[test]
 fn the_routes_respond_as_over_http_1() {
     let server = start(&["--allow-anonymous-publish"]);
     run(async {

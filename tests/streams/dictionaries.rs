@@ -249,7 +249,10 @@ fn without_compression_there_are_no_dictionaries() {
     assert_eq!(server.get(CURRENT).status, 404);
     let script = server.get("/client.js");
     assert_eq!(script.header("link"), None);
-    assert!(!script.text().contains("dictionaries/"), "nothing is fetched");
+    assert!(
+        !script.text().contains("dictionaries/"),
+        "nothing is fetched"
+    );
 }
 
 #[test]

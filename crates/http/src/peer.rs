@@ -2,8 +2,9 @@
 
 use std::{collections::HashSet, fmt, sync::Arc};
 
+use http::Version;
 use parking_lot::Mutex;
-use sse_broadcaster::broadcaster::{Peer, Transport};
+use sse_broadcaster::broadcaster::{HttpVersion, Peer, Transport};
 use sse_broadcaster_access::Grants;
 
 use crate::{AppState, RequestHead};
@@ -57,6 +58,11 @@ pub(crate) fn peer(
         .address(address)
         .user(grants.shared_user())
         .user_agent(user_agent.and_then(|text| state.user_agents.share(text)))
+        .http(match request.version() {
+            Version::HTTP_10 => HttpVersion::Http10,
+            Version::HTTP_2 => HttpVersion::Http2,
+            _ => HttpVersion::Http11,
+        })
 }
 
 #[cfg(test)]

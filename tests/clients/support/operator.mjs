@@ -65,6 +65,7 @@ const connections = Array.from({ length: 240 }, (_, place) => ({
   topics: place % 5 === 0 ? ['*'] : Array.from({ length: 1 + (place % 7) }, (_, topic) => `orders/${1000 + place * 3 + topic}`),
   topics_total: place % 5 === 0 ? 1 : 1 + (place % 7),
   transport: ['sse', 'sse', 'websocket', 'signals', 'mercure'][place % 5],
+  http: place % 3 === 1 ? '2' : '1.1',
   since: new Date(START + place * 61_000).toISOString(),
   behind: place % 11 === 4 ? 18 * (1 + place) : 0,
   sent_id: place % 17 === 16 ? null : `1795946${(100_000 + place * 37).toString()}-2012656475`,

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use crate::{
-    broadcaster::peer::{Peer, Transport},
+    broadcaster::peer::{HttpVersion, Peer, Transport},
     clock::now_ms,
     event::EventId,
 };
@@ -18,6 +18,7 @@ pub(super) struct Described {
     pub(super) serial: u32,
     pub(super) address: Option<IpAddr>,
     pub(super) transport: Transport,
+    pub(super) http: HttpVersion,
     pub(super) has_begun: bool,
 }
 
@@ -33,6 +34,7 @@ impl Described {
             user,
             user_agent,
             transport,
+            http,
         } = peer;
         Self {
             opened_ms: now_ms(),
@@ -42,6 +44,7 @@ impl Described {
             serial: 0,
             address,
             transport,
+            http,
             has_begun: false,
         }
     }
@@ -51,5 +54,6 @@ impl Described {
             .address(self.address)
             .user(self.user.clone())
             .user_agent(self.user_agent.clone())
+            .http(self.http)
     }
 }

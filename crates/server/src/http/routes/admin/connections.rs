@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde::Serialize;
 use sse_broadcaster::{
-    broadcaster::{Connection, ConnectionFilter, ConnectionId, Transport},
+    broadcaster::{Connection, ConnectionFilter, ConnectionId, HttpVersion, Transport},
     event::{SelectedTopics, Selector, Topic, TopicMatcher},
     internal::Shown,
 };
@@ -30,6 +30,7 @@ pub(super) struct ShownConnection {
     topics: Vec<String>,
     topics_total: usize,
     transport: &'static str,
+    http: &'static str,
     since: String,
     behind: u64,
     sent_id: Option<String>,
@@ -60,6 +61,11 @@ impl From<&Connection> for ShownConnection {
                 Transport::Signals => "signals",
                 Transport::Mercure => "mercure",
                 _ => "sse",
+            },
+            http: match peer.http {
+                HttpVersion::Http10 => "1.0",
+                HttpVersion::Http2 => "2",
+                _ => "1.1",
             },
             since: text_of(*opened),
             behind: *behind,

@@ -77,7 +77,7 @@ const columns = [
     label: 'Topics', className: 'topics', text: topicsOf,
     update: (cell, { topics }) => { cell.title = visible(topics.join(', ')); },
   },
-  { label: 'Transport', text: ({ transport }) => transport },
+  { label: 'Transport', text: ({ transport, http }) => `${transport}, HTTP/${http}` },
   {
     label: 'Connected', sort: 'since', className: 'number', text: ({ since }) => lasting(since),
     update: (cell, { since }) => { cell.title = dateAndTime(since); },
