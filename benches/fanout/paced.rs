@@ -26,7 +26,6 @@ pub struct Paced {
     server: Server,
     publisher: Publisher,
     request: String,
-    start: Instant,
     cpu_micros: f64,
     blocks: u64,
     latencies: Vec<f64>,
@@ -44,7 +43,6 @@ impl Paced {
             request,
             kind,
             publisher: Publisher::connect(server.address),
-            start: Instant::now(),
             cpu_micros: server.cpu_micros(),
             blocks: streams.blocks(),
             latencies: Vec::new(),
@@ -65,10 +63,8 @@ impl Paced {
         self.latencies.extend(took);
     }
 
-    /// `idle_micros` is the CPU time that the server takes in a second without events.
-    pub fn end(self, idle_micros: f64) -> Delivery {
-        let idle = idle_micros * self.start.elapsed().as_secs_f64();
-        let cpu = self.server.cpu_micros() - self.cpu_micros - idle;
+    pub fn end(self) -> Delivery {
+        let cpu = self.server.cpu_micros() - self.cpu_micros;
         Delivery {
             cpu_micros: cpu / (self.streams.blocks() - self.blocks) as f64,
             last_millis: median(self.latencies),
@@ -83,12 +79,4 @@ pub fn take_turns(sides: &mut [Paced], turn: Duration, turns: u32) {
         let side = number as usize % sides.len();
         sides[side].publish(begun + turn * (number + 1));
     }
-}
-
-/// Microseconds of CPU that the server takes in a second without events.
-pub fn idle_micros(server: &Server, lasting: Duration) -> f64 {
-    let cpu = server.cpu_micros();
-    let start = Instant::now();
-    thread::sleep(lasting);
-    (server.cpu_micros() - cpu) / start.elapsed().as_secs_f64()
 }

@@ -86,11 +86,6 @@ impl Kind {
         !matches!(self, Self::Axum | Self::Nchan)
     }
 
-    /// Whether it sends pings while nothing is published.
-    pub fn pings(self) -> bool {
-        matches!(self, Self::Ours | Self::NoDirect | Self::IoUring)
-    }
-
     pub fn start(self) -> Server {
         match self {
             Self::Yardstick => Server::of_benchmark(&["yardstick"]),

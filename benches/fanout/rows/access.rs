@@ -150,7 +150,7 @@ fn deliveries() -> Row {
             publishing(true, subscribers),
         ];
         take_turns(&mut sides, Duration::from_millis(250), 40);
-        let [public, private] = sides.map(|side| side.end(0.0).cpu_micros);
+        let [public, private] = sides.map(|side| side.end().cpu_micros);
         (private, public)
     });
     let measured = format!(

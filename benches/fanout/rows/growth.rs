@@ -41,7 +41,7 @@ fn measure(subscribers: usize) -> (Cost, Cost) {
     let events = LASTING.as_millis() / every.as_millis();
     let start = |kind| start(kind, subscribers);
     let cost = |side: Paced, kib| Cost {
-        micros: side.end(0.0).cpu_micros,
+        micros: side.end().cpu_micros,
         kib,
     };
     if 2 * subscribers < limits::most_subscribers() {

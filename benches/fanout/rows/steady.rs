@@ -1,18 +1,17 @@
 //! Two events a second to many subscribers: what a delivered event costs the server, and when the
 //! last subscriber has it.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use crate::{
     Selection, limits,
-    paced::{Delivery, Paced, idle_micros, take_turns},
+    paced::{Delivery, Paced, take_turns},
     servers::{Kind, Server},
     streams::{Streams, StreamsConfig},
     table::{Bound, Rounds, Row},
 };
 
 const SUBSCRIBERS: usize = 8_000;
-/// As long as the time between two of our pings, so that as many fall into each measurement.
 const LASTING: Duration = Duration::from_secs(10);
 /// Two turns are the time between two events of one server.
 const TURN: Duration = Duration::from_millis(250);
@@ -32,33 +31,20 @@ fn start(kind: Kind, subscribers: usize) -> (Server, Streams) {
     (server, streams)
 }
 
-/// The yardstick and this server, at the same time.
-fn measure(kind: Kind, subscribers: usize, idles: &mut HashMap<&str, f64>) -> (Delivery, Delivery) {
-    let yardstick = start(Kind::Yardstick, subscribers);
-    let other = start(kind, subscribers);
-    // Once for each kind: it is a small part of the whole.
-    let known = idles.entry(kind.name());
-    let idle = if kind.pings() {
-        *known.or_insert_with(|| idle_micros(&other.0, LASTING))
-    } else {
-        0.0
-    };
-    let mut sides = [
-        Paced::new(Kind::Yardstick, yardstick.0, yardstick.1),
-        Paced::new(kind, other.0, other.1),
-    ];
+/// Two servers at the same time.
+fn measure(kinds: [Kind; 2], subscribers: usize) -> [Delivery; 2] {
+    let started = kinds.map(|kind| (kind, start(kind, subscribers)));
+    let mut sides = started.map(|(kind, (server, streams))| Paced::new(kind, server, streams));
     let turns = LASTING.as_millis() / TURN.as_millis();
     take_turns(&mut sides, TURN, turns as u32);
-    let [yardstick, other] = sides;
-    (yardstick.end(0.0), other.end(idle))
+    sides.map(Paced::end)
 }
 
 pub fn rows(_: &Selection) -> Vec<Row> {
     // Two servers have them at once.
     let subscribers = limits::subscribers(2 * SUBSCRIBERS) / 2;
-    let mut idles = HashMap::new();
     let rounds = Rounds::beside_the_yardstick(&[Kind::Ours], Kind::others(), |kind| {
-        measure(kind, subscribers, &mut idles)
+        measure([Kind::Yardstick, kind], subscribers).into()
     });
     let mut rows = Vec::new();
     for (what, unit, figure, most) in FIGURES {
