@@ -11,10 +11,12 @@
     reason = "figures for people"
 )]
 
+mod certificate;
 #[path = "../support/durable_streams.rs"]
 mod durable_streams_program;
 mod kernel;
 mod limits;
+mod link;
 mod paced;
 mod picture;
 mod publisher;
@@ -76,7 +78,7 @@ fn main() -> ExitCode {
 type Measure = fn(&Selection) -> Vec<Row>;
 
 fn measure(selection: &Selection) -> ExitCode {
-    let rows: [(&str, Measure); 10] = [
+    let rows: [(&str, Measure); 12] = [
         ("steady", rows::steady::rows),
         ("flood", rows::flood::rows),
         ("responses", rows::responses::rows),
@@ -86,6 +88,8 @@ fn measure(selection: &Selection) -> ExitCode {
         ("topics", rows::topics::rows),
         ("fairness", rows::fairness::rows),
         ("access", rows::access::rows),
+        ("tls", rows::tls::rows),
+        ("tls-handshakes", rows::tls_handshakes::rows),
         ("grow", rows::growth::rows),
     ];
     let mut code = ExitCode::SUCCESS;

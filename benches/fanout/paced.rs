@@ -42,7 +42,7 @@ impl Paced {
         Self {
             request,
             kind,
-            publisher: Publisher::connect(server.address),
+            publisher: Publisher::connect_with(server.address, kind.tls()),
             cpu_micros: server.cpu_micros(),
             blocks: streams.blocks(),
             latencies: Vec::new(),

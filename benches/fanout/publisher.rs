@@ -1,9 +1,10 @@
 //! Publishers on persistent connections: one that waits for each response, and many on one thread.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::Read as _,
     net::{SocketAddr, TcpStream},
     os::fd::OwnedFd,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -12,6 +13,9 @@ use rustix::{
     buffer::spare_capacity,
     event::{Timespec, epoll},
 };
+use rustls::ClientConfig;
+
+use crate::link::Link;
 
 pub const DATA_BYTES: usize = 100;
 /// How long a response may take.
@@ -35,20 +39,25 @@ pub fn request_with(query: &str, headers: &str, body: &str) -> String {
 }
 
 pub struct Publisher {
-    socket: TcpStream,
+    link: Link,
     response: Vec<u8>,
     sent: Instant,
 }
 
 impl Publisher {
     pub fn connect(address: SocketAddr) -> Self {
+        Self::connect_with(address, None)
+    }
+
+    /// Encrypted with these settings, if any.
+    pub fn connect_with(address: SocketAddr, tls: Option<&Arc<ClientConfig>>) -> Self {
         let socket = TcpStream::connect_timeout(&address, PATIENCE).expect("connected");
         socket.set_nodelay(true).expect("no delay");
         for set in [TcpStream::set_read_timeout, TcpStream::set_write_timeout] {
             set(&socket, Some(PATIENCE)).expect("a bound");
         }
         Self {
-            socket,
+            link: Link::new(socket, tls),
             response: Vec::new(),
             sent: Instant::now(),
         }
@@ -65,13 +74,13 @@ impl Publisher {
 
     fn send(&mut self, request: &str) {
         self.sent = Instant::now();
-        self.socket.write_all(request.as_bytes()).expect("sent");
+        self.link.send(request.as_bytes()).expect("sent");
     }
 
     /// Reads once; whether the response is complete.
     fn read_response(&mut self) -> bool {
         let mut space = [0; 4096];
-        let read = self.socket.read(&mut space).expect("a response in time");
+        let read = self.link.read(&mut space).expect("a response in time");
         assert!(read > 0, "the server has closed a publisher's connection");
         self.response.extend_from_slice(&space[..read]);
         let is_good = self.response.starts_with(b"HTTP/1.1 20");
@@ -114,7 +123,7 @@ pub fn load(address: SocketAddr, publishers: usize, request: &str, lasting: Dura
         .collect();
     for (number, publisher) in all.iter().enumerate() {
         let token = epoll::EventData::new_u64(number as u64);
-        epoll::add(&epoll, &publisher.socket, token, epoll::EventFlags::IN).expect("added");
+        epoll::add(&epoll, &publisher.link, token, epoll::EventFlags::IN).expect("added");
     }
     let begun = Instant::now();
     for publisher in &mut all {

@@ -9,4 +9,6 @@ pub mod publishers;
 pub mod reconnect;
 pub mod responses;
 pub mod steady;
+pub mod tls;
+pub mod tls_handshakes;
 pub mod topics;

@@ -23,6 +23,7 @@ pub fn run(what: &[String]) {
     let what: Vec<&str> = what.iter().map(String::as_str).collect();
     match what[..] {
         ["yardstick"] => yardstick::serve(yardstick::HEAD.into()),
+        ["yardstick-tls", certificate, key] => yardstick::serve_encrypted(certificate, key),
         ["bytes", file] => yardstick::serve(std::fs::read(file).expect("a file")),
         ["axum"] => axum::serve(),
         ["response-only"] => response_only::serve(),

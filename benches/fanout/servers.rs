@@ -1,22 +1,28 @@
 //! Servers as processes of their own, and what they use by `/proc`.
 
 mod durable_streams;
+mod encrypted;
 mod nchan;
 mod process;
 
 use std::{
     net::{SocketAddr, TcpListener},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
+use rustls::ClientConfig;
+
 pub use self::process::Server;
-use crate::{publisher, streams};
+use crate::{certificate, publisher, streams};
 
 /// The kinds of servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Yardstick,
+    /// The yardstick with the connections of rustls.
+    YardstickTls,
     Ours,
+    OursTls,
     /// Ours without the direct connection path.
     NoDirect,
     /// Ours with sends in batches.
@@ -25,6 +31,7 @@ pub enum Kind {
     Compressed,
     Axum,
     Nchan,
+    NchanTls,
     /// The server of the crate `durable-streams`.
     DurableStreams,
 }
@@ -33,25 +40,26 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Yardstick => "the yardstick",
+            Self::YardstickTls => "the yardstick, TLS",
             Self::Ours => "ours",
+            Self::OursTls => "ours, TLS",
             Self::NoDirect => "ours, --no-direct",
             Self::IoUring => "ours, --io-uring",
             Self::Compressed => "ours, compressed",
             Self::Axum => "axum",
             Self::Nchan => "nchan",
+            Self::NchanTls => "nchan, TLS",
             Self::DurableStreams => "durable-streams",
         }
     }
 
-    /// All kinds that can run here other than ours and the yardstick.
+    /// All kinds that can run here other than ours and the yardstick, of those that do not encrypt.
     pub fn others() -> &'static [Self] {
         static OTHERS: OnceLock<Vec<Kind>> = OnceLock::new();
         OTHERS.get_or_init(|| {
             let mut others = vec![Self::Axum];
-            if nchan::is_installed() {
+            if Self::nchan_is_installed() {
                 others.push(Self::Nchan);
-            } else {
-                eprintln!("nchan is left out: it needs nginx and libnginx-mod-nchan");
             }
             if durable_streams::is_installed() {
                 others.push(Self::DurableStreams);
@@ -71,11 +79,30 @@ impl Kind {
         })
     }
 
+    pub fn nchan_is_installed() -> bool {
+        let is_installed = nchan::is_installed();
+        if !is_installed {
+            eprintln!("nchan is left out: it needs nginx and libnginx-mod-nchan");
+        }
+        is_installed
+    }
+
+    /// How its clients encrypt, if they do.
+    pub fn tls(self) -> Option<&'static Arc<ClientConfig>> {
+        let is_encrypted = matches!(self, Self::YardstickTls | Self::OursTls | Self::NchanTls);
+        is_encrypted.then(certificate::client)
+    }
+
     /// Blocks that a stream begins with, before any event.
     pub fn opening_blocks(self) -> usize {
         match self {
-            Self::Yardstick | Self::Axum | Self::DurableStreams => 0,
-            Self::Ours | Self::NoDirect | Self::IoUring | Self::Nchan => 1,
+            Self::Yardstick | Self::YardstickTls | Self::Axum | Self::DurableStreams => 0,
+            Self::Ours
+            | Self::OursTls
+            | Self::NoDirect
+            | Self::IoUring
+            | Self::Nchan
+            | Self::NchanTls => 1,
             // The time to reconnect has one of its own.
             Self::Compressed => 2,
         }
@@ -83,19 +110,22 @@ impl Kind {
 
     /// Whether connected subscribers receive every event, however slow the machine is.
     pub fn loses_nothing(self) -> bool {
-        !matches!(self, Self::Axum | Self::Nchan)
+        !matches!(self, Self::Axum | Self::Nchan | Self::NchanTls)
     }
 
     pub fn start(self) -> Server {
         match self {
             Self::Yardstick => Server::of_benchmark(&["yardstick"]),
+            Self::YardstickTls => encrypted::yardstick(),
             Self::Axum => Server::of_benchmark(&["axum"]),
             Self::Ours => Server::ours(&[]),
+            Self::OursTls => encrypted::ours(),
             Self::NoDirect => Server::ours(&["--no-direct"]),
             Self::IoUring => Server::ours(&["--io-uring"]),
             // A ping would end as an event does.
             Self::Compressed => Server::ours(&["--compress", "always", "--ping-interval", "10m"]),
             Self::Nchan => nchan::start(),
+            Self::NchanTls => nchan::start_encrypted(),
             Self::DurableStreams => durable_streams::start(),
         }
     }

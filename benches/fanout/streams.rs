@@ -13,6 +13,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use rustls::ClientConfig;
 
 use self::readers::Readers;
 use crate::servers::{Kind, Server};
@@ -26,6 +27,8 @@ pub struct StreamsConfig {
     /// The name of the server, for error messages.
     pub server: &'static str,
     pub address: SocketAddr,
+    /// How they are encrypted, if they are.
+    pub tls: Option<Arc<ClientConfig>>,
     pub count: usize,
     /// Most that are waiting for a response.
     pub at_once: usize,
@@ -46,6 +49,7 @@ impl StreamsConfig {
         Self {
             server: kind.name(),
             address: server.address,
+            tls: kind.tls().cloned(),
             count,
             at_once: 256,
             opening_blocks: kind.opening_blocks(),

@@ -11,7 +11,7 @@ use crate::{
     table::{Bound, Rounds, Row},
 };
 
-const SUBSCRIBERS: usize = 8_000;
+pub const SUBSCRIBERS: usize = 8_000;
 const LASTING: Duration = Duration::from_secs(10);
 /// Two turns are the time between two events of one server.
 const TURN: Duration = Duration::from_millis(250);
@@ -32,7 +32,7 @@ fn start(kind: Kind, subscribers: usize) -> (Server, Streams) {
 }
 
 /// Two servers at the same time.
-fn measure(kinds: [Kind; 2], subscribers: usize) -> [Delivery; 2] {
+pub fn measure(kinds: [Kind; 2], subscribers: usize) -> [Delivery; 2] {
     let started = kinds.map(|kind| (kind, start(kind, subscribers)));
     let mut sides = started.map(|(kind, (server, streams))| Paced::new(kind, server, streams));
     let turns = LASTING.as_millis() / TURN.as_millis();

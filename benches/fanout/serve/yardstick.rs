@@ -1,24 +1,28 @@
 //! The yardstick: a bare epoll loop on each of two threads. It sends the head of a stream at once, then one `send` of
 //! a ready-made chunk for each subscriber and event, never one for two events, and nothing else. Bytes that a socket
-//! does not accept wait in memory, without a bound.
+//! does not accept wait in memory, without a bound. With TLS the connections are those of rustls, with their buffers.
 
 mod connection;
+mod encrypted;
 mod inbox;
+mod plain;
 mod request;
 
-use std::{net::TcpListener, os::fd::OwnedFd, sync::Arc};
+use std::{io::ErrorKind, net::TcpListener, os::fd::OwnedFd, sync::Arc};
 
 use memchr::memmem;
 use rustix::{
     buffer::spare_capacity,
     event::epoll::{self, EventData, EventFlags},
     io::Errno,
-    net::{RecvFlags, SocketFlags, accept_with, recv, sockopt},
+    net::{SocketFlags, accept_with, sockopt},
 };
 
 use self::{
-    connection::{Connection, READ, token},
+    connection::{Connection, READ, Transport, token},
+    encrypted::Encrypted,
     inbox::{Inbox, Message},
+    plain::Plain,
     request::{Event, content_length, publish_response, topic},
 };
 use super::{THREADS, listen};
@@ -35,12 +39,27 @@ const CLOSED: EventFlags = EventFlags::HUP
 
 /// Serves for ever; a stream begins with `opening`, in one `send`.
 pub fn serve(opening: Vec<u8>) {
+    let open: Open<_> = Arc::new(Plain::new);
+    serve_with(opening, &open);
+}
+
+/// The same with TLS, with a certificate and its key from files.
+pub fn serve_encrypted(certificate: &str, key: &str) {
+    let config = encrypted::config(certificate, key);
+    let open: Open<_> = Arc::new(move |socket| Encrypted::new(socket, &config));
+    serve_with(HEAD.into(), &open);
+}
+
+/// Begins a connection on a socket.
+type Open<T> = Arc<dyn Fn(OwnedFd) -> T + Send + Sync>;
+
+fn serve_with<T: Transport + Send + 'static>(opening: Vec<u8>, open: &Open<T>) {
     let listener = listen();
     let inboxes: Arc<[Inbox; THREADS]> = Arc::new(std::array::from_fn(|_| Inbox::new()));
     let opening: Chunk = opening.into();
-    let other = Worker::new(1, &inboxes, &opening);
+    let other = Worker::new(1, &inboxes, &opening, open);
     std::thread::spawn(move || other.run());
-    let mut first = Worker::new(0, &inboxes, &opening);
+    let mut first = Worker::new(0, &inboxes, &opening, open);
     epoll::add(
         &first.epoll,
         &listener,
@@ -54,7 +73,7 @@ pub fn serve(opening: Vec<u8>) {
 
 type Chunk = Arc<[u8]>;
 
-struct Worker {
+struct Worker<T> {
     epoll: OwnedFd,
     number: usize,
     inboxes: Arc<[Inbox; THREADS]>,
@@ -62,15 +81,21 @@ struct Worker {
     listener: Option<TcpListener>,
     accepted: usize,
     opening: Chunk,
-    connections: Vec<Option<Connection>>,
+    open: Open<T>,
+    connections: Vec<Option<Connection<T>>>,
     free: Vec<usize>,
     /// Published events that have yet to be sent to the streams of this thread.
     due: Vec<Event>,
     space: Vec<u8>,
 }
 
-impl Worker {
-    fn new(number: usize, inboxes: &Arc<[Inbox; THREADS]>, opening: &Chunk) -> Self {
+impl<T: Transport> Worker<T> {
+    fn new(
+        number: usize,
+        inboxes: &Arc<[Inbox; THREADS]>,
+        opening: &Chunk,
+        open: &Open<T>,
+    ) -> Self {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).expect("an epoll");
         let wake = inboxes[number].wake();
         epoll::add(&epoll, wake, EventData::new_u64(INBOX), EventFlags::IN).expect("added");
@@ -81,6 +106,7 @@ impl Worker {
             listener: None,
             accepted: 0,
             opening: Arc::clone(opening),
+            open: Arc::clone(open),
             connections: Vec::new(),
             free: Vec::new(),
             due: Vec::new(),
@@ -138,14 +164,14 @@ impl Worker {
             self.connections.len() - 1
         });
         epoll::add(&self.epoll, &socket, token(index), READ).expect("added");
-        self.connections[index] = Some(Connection::new(socket));
+        self.connections[index] = Some(Connection::new((self.open)(socket)));
     }
 
     fn on_ready(&mut self, index: usize, flags: EventFlags) {
         if flags.contains(EventFlags::OUT)
             && let Some(connection) = &mut self.connections[index]
         {
-            connection.send_backlog(&self.epoll, index);
+            connection.send_waiting(&self.epoll, index);
         }
         if flags.intersects(READ | CLOSED) && !self.read(index) {
             self.connections[index] = None;
@@ -158,17 +184,15 @@ impl Worker {
         let Some(connection) = &mut self.connections[index] else {
             return true;
         };
-        let received = recv(&connection.socket, &mut self.space[..], RecvFlags::empty());
-        match received {
-            Ok((0, _)) => false,
+        match connection.receive(&mut self.space, &self.epoll, index) {
+            Ok(0) => false,
             Ok(_) if connection.topic.is_some() => true,
-            Ok((length, _)) => {
+            Ok(length) => {
                 connection.input.extend_from_slice(&self.space[..length]);
                 self.respond(index);
                 true
             }
-            Err(Errno::AGAIN | Errno::INTR) => true,
-            Err(_) => false,
+            Err(error) => matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted),
         }
     }
 

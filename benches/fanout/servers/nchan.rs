@@ -3,9 +3,10 @@
 use std::{fs, net::SocketAddr, path::Path};
 
 use rustix::process::getuid;
+use tempfile::TempDir;
 
 use super::{Server, free_address};
-use crate::{limits, serve::THREADS};
+use crate::{certificate::Files, limits, serve::THREADS};
 
 const NGINX: &str = "/usr/sbin/nginx";
 const MODULE: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
@@ -15,7 +16,22 @@ pub fn is_installed() -> bool {
 }
 
 pub fn start() -> Server {
-    let directory = tempfile::tempdir().expect("a directory");
+    start_in(tempfile::tempdir().expect("a directory"), ["", ""])
+}
+
+pub fn start_encrypted() -> Server {
+    let files = Files::new();
+    let settings = format!(
+        "ssl_protocols TLSv1.2 TLSv1.3;
+                ssl_certificate {};
+                ssl_certificate_key {};",
+        files.certificate, files.key
+    );
+    start_in(files.directory, ["ssl", &settings])
+}
+
+/// With these words for its listener and its server.
+fn start_in(directory: TempDir, words: [&str; 2]) -> Server {
     let path = directory
         .path()
         .to_str()
@@ -23,13 +39,13 @@ pub fn start() -> Server {
         .to_owned();
     let address = free_address();
     let file = format!("{path}/nginx.conf");
-    fs::write(&file, configuration(&path, address)).expect("a file");
+    fs::write(&file, configuration(&path, address, words)).expect("a file");
     let error_log = format!("{path}/error.log");
     let args = ["-p", &path, "-c", &file, "-e", &error_log];
     Server::other(NGINX, &args, address, directory)
 }
 
-fn configuration(path: &str, address: SocketAddr) -> String {
+fn configuration(path: &str, address: SocketAddr, [ssl, certificate]: [&str; 2]) -> String {
     // As root, nginx would run its workers as a user who may not write to the directory.
     let user = if getuid().is_root() { "user root;" } else { "" };
     let descriptors = limits::descriptors();
@@ -53,7 +69,9 @@ fn configuration(path: &str, address: SocketAddr) -> String {
             keepalive_requests 1000000000;
             nchan_shared_memory_size 256m;
             server {{
-                listen {address} reuseport backlog=4096;
+                listen {address} {ssl} reuseport backlog=4096;
+                {certificate}
+                location = /health/live {{ return 200 ok; }}
                 location = /events {{
                     nchan_publisher http;
                     nchan_subscriber eventsource;

@@ -36,20 +36,28 @@ pub fn ours_has_flag(flag: &str) -> bool {
 impl Server {
     /// Our release binary with its defaults, and as many workers as the others have.
     pub fn ours(args: &[&str]) -> Self {
+        Self::ours_in(None, args)
+    }
+
+    /// The same with files in a directory that is removed after it.
+    pub fn ours_in(directory: Option<TempDir>, args: &[&str]) -> Self {
         let workers = THREADS.to_string();
         let fixed = ["--listen", "127.0.0.1:0", "--workers", &workers];
-        Self::announced(ending_with_us("KILL", OURS, &[&fixed, args].concat()))
+        let command = ending_with_us("KILL", OURS, &[&fixed, args].concat());
+        Self::announced(command, directory)
     }
 
     /// One of the servers in `serve`.
     pub fn of_benchmark(what: &[&str]) -> Self {
+        Self::of_benchmark_in(None, what)
+    }
+
+    /// The same with files in a directory that is removed after it.
+    pub fn of_benchmark_in(directory: Option<TempDir>, what: &[&str]) -> Self {
         let this = std::env::current_exe().expect("this program");
         let args = [&["serve"], what].concat();
-        Self::announced(ending_with_us(
-            "KILL",
-            this.to_str().expect("a path"),
-            &args,
-        ))
+        let command = ending_with_us("KILL", this.to_str().expect("a path"), &args);
+        Self::announced(command, directory)
     }
 
     /// Another program, which is sent SIGTERM before it is killed, and accepts connections at this address once it
@@ -75,7 +83,7 @@ impl Server {
         server
     }
 
-    fn announced(mut command: Command) -> Self {
+    fn announced(mut command: Command, directory: Option<TempDir>) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().expect("a process");
         let lines = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
         let (send, log) = mpsc::channel();
@@ -88,7 +96,7 @@ impl Server {
             child,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             ends_by_term: false,
-            _directory: None,
+            _directory: directory,
         };
         let deadline = Instant::now() + STARTS_WITHIN;
         let mut all = String::new();
@@ -164,6 +172,7 @@ fn ending_with_us(signal: &str, program: &str, args: &[&str]) -> Command {
 }
 
 fn announced_address(line: &str) -> Option<SocketAddr> {
-    let (_, rest) = line.split_once("listening on http://")?;
+    let (_, urls) = line.split_once("listening on http")?;
+    let (_, rest) = urls.split_once("://")?;
     rest.split([',', ' ']).next()?.parse().ok()
 }

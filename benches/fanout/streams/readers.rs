@@ -1,6 +1,7 @@
 //! The thread that connects and reads.
 
 use std::{
+    io::{ErrorKind, Read as _},
     mem,
     os::fd::OwnedFd,
     sync::{Arc, atomic::Ordering},
@@ -13,11 +14,11 @@ use rustix::{
     buffer::spare_capacity,
     event::{Timespec, epoll},
     io::Errno,
-    net::{RecvFlags, recv},
 };
 use socket2::{Domain, Socket, Type};
 
 use super::{PATIENCE, Shared, StreamsConfig};
+use crate::link::Link;
 
 /// How often the thread checks whether it should end.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -39,7 +40,7 @@ pub(super) struct Readers {
 }
 
 struct Reader {
-    socket: Socket,
+    link: Link,
     has_head: bool,
     /// The last byte that arrived: the end of a block may be split.
     last: u8,
@@ -102,14 +103,14 @@ impl Readers {
         connected.map_err(fault)?;
         socket.set_linger(Some(Duration::ZERO)).map_err(fault)?;
         let request = (self.config.request)(number);
-        let sent = socket.send(request.as_bytes()).map_err(fault)?;
-        assert_eq!(sent, request.len(), "a request leaves in one piece");
-        socket.set_nonblocking(true).map_err(fault)?;
+        let mut link = Link::new(socket.into(), self.config.tls.as_ref());
+        link.send(request.as_bytes()).map_err(fault)?;
+        link.socket().set_nonblocking(true).map_err(fault)?;
         let token = epoll::EventData::new_u64(number as u64);
-        epoll::add(&self.epoll, &socket, token, epoll::EventFlags::IN)
+        epoll::add(&self.epoll, &link, token, epoll::EventFlags::IN)
             .map_err(|error| fault(error.into()))?;
         self.all.push(Reader {
-            socket,
+            link,
             has_head: false,
             last: 0,
             blocks: 0,
@@ -139,12 +140,13 @@ impl Readers {
 
     fn read(&mut self, number: usize) -> Result<(), String> {
         let reader = &mut self.all[number];
-        let received = recv(&reader.socket, &mut self.space[..], RecvFlags::empty());
-        let length = match received {
-            Ok((0, _)) => return Err(format!("the stream of subscriber {number} has ended")),
-            Ok((length, _)) => length,
-            Err(Errno::AGAIN | Errno::INTR) => return Ok(()),
-            Err(error) => return Err(format!("subscriber {number}: {error}")),
+        let length = match reader.link.read(&mut self.space) {
+            Ok(0) => return Err(format!("the stream of subscriber {number} has ended")),
+            Ok(length) => length,
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock | ErrorKind::Interrupted => return Ok(()),
+                _ => return Err(format!("subscriber {number}: {error}")),
+            },
         };
         let bytes = &self.space[..length];
         let opening = self.config.opening_blocks;

@@ -1,82 +1,79 @@
-//! One connection, and the bytes that its socket has not accepted.
+//! One connection, plain or encrypted.
 
-use std::{collections::VecDeque, os::fd::OwnedFd, sync::Arc};
-
-use rustix::{
-    event::epoll::{self, EventData, EventFlags},
-    io::Errno,
-    net::{SendFlags, send},
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
 };
+
+use rustix::event::epoll::{self, EventData, EventFlags};
 
 use super::Chunk;
 
 pub(super) const READ: EventFlags = EventFlags::IN.union(EventFlags::RDHUP);
-const SEND: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
 
-pub(super) struct Connection {
-    pub(super) socket: OwnedFd,
+/// How a connection receives and sends. Its socket does not block.
+pub(super) trait Transport: AsFd {
+    /// Receives bytes of the client; 0 if there will be no more.
+    fn receive(&mut self, space: &mut [u8]) -> io::Result<usize>;
+
+    /// Sends a chunk after those that wait. What the socket does not accept waits; epoll reports the end of the
+    /// connection.
+    fn send(&mut self, chunk: &Chunk);
+
+    /// Sends what waits for room in the socket.
+    fn send_waiting(&mut self);
+
+    fn is_waiting(&self) -> bool;
+}
+
+pub(super) struct Connection<T> {
+    transport: T,
     /// The topic of a stream, as a number; `None` for other connections.
     pub(super) topic: Option<u64>,
     /// The bytes of an incomplete request.
     pub(super) input: Vec<u8>,
-    backlog: Option<Box<Backlog>>,
 }
 
-/// The bytes that a full socket has not accepted.
-#[derive(Default)]
-struct Backlog {
-    chunks: VecDeque<Chunk>,
-    /// How many bytes of the first chunk have been sent.
-    sent: usize,
-}
-
-impl Connection {
-    pub(super) fn new(socket: OwnedFd) -> Self {
+impl<T: Transport> Connection<T> {
+    pub(super) fn new(transport: T) -> Self {
         Self {
-            socket,
+            transport,
             topic: None,
             input: Vec::new(),
-            backlog: None,
         }
+    }
+
+    pub(super) fn receive(
+        &mut self,
+        space: &mut [u8],
+        epoll: &OwnedFd,
+        index: usize,
+    ) -> io::Result<usize> {
+        self.watching(epoll, index, |transport| transport.receive(space))
     }
 
     pub(super) fn send(&mut self, chunk: &Chunk, epoll: &OwnedFd, index: usize) {
-        if let Some(backlog) = &mut self.backlog {
-            backlog.chunks.push_back(Arc::clone(chunk));
-            return;
-        }
-        let sent = match send(&self.socket, chunk, SEND) {
-            Ok(sent) if sent == chunk.len() => return,
-            Ok(sent) => sent,
-            Err(Errno::AGAIN) => 0,
-            // epoll reports the end of the connection.
-            Err(_) => return,
-        };
-        self.backlog = Some(Box::new(Backlog {
-            chunks: [Arc::clone(chunk)].into(),
-            sent,
-        }));
-        let flags = READ | EventFlags::OUT;
-        epoll::modify(epoll, &self.socket, token(index), flags).expect("modified");
+        self.watching(epoll, index, |transport| transport.send(chunk));
     }
 
-    /// Makes one `send` for each chunk, as for other events.
-    pub(super) fn send_backlog(&mut self, epoll: &OwnedFd, index: usize) {
-        let Some(backlog) = &mut self.backlog else {
-            return;
-        };
-        while let Some(chunk) = backlog.chunks.front() {
-            match send(&self.socket, &chunk[backlog.sent..], SEND) {
-                Ok(sent) if backlog.sent + sent == chunk.len() => {
-                    backlog.sent = 0;
-                    backlog.chunks.pop_front();
-                }
-                Ok(sent) => backlog.sent += sent,
-                Err(_) => return,
-            }
+    pub(super) fn send_waiting(&mut self, epoll: &OwnedFd, index: usize) {
+        self.watching(epoll, index, Transport::send_waiting);
+    }
+
+    /// Has epoll report room in the socket as long as bytes wait for it.
+    fn watching<R>(&mut self, epoll: &OwnedFd, index: usize, call: impl FnOnce(&mut T) -> R) -> R {
+        let was_waiting = self.transport.is_waiting();
+        let result = call(&mut self.transport);
+        let is_waiting = self.transport.is_waiting();
+        if is_waiting != was_waiting {
+            let flags = if is_waiting {
+                READ | EventFlags::OUT
+            } else {
+                READ
+            };
+            epoll::modify(epoll, &self.transport, token(index), flags).expect("modified");
         }
-        self.backlog = None;
-        epoll::modify(epoll, &self.socket, token(index), READ).expect("modified");
+        result
     }
 }
 
