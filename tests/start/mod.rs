@@ -3,6 +3,7 @@
 mod config_file;
 mod limits;
 mod listeners;
+mod log;
 mod metrics;
 mod refusals;
 mod reload;

@@ -18,7 +18,7 @@
 //! process/mercure.rs              the hub of Mercure's protocol
 //! process/presence.rs             starts presence
 //! process/nodes.rs                the figures of all nodes of a history
-//! process/logging.rs              the filter and the format of the log
+//! process/logging.rs              the filter and the format of the log, and what is dropped of it
 //! process/signals.rs              SIGTERM, SIGHUP and all others
 //! process/systemd.rs              the sockets that systemd passes, and what is reported to it
 //! process/error.rs                why a server does not start, or stops
@@ -35,7 +35,7 @@ mod drain;
 pub(crate) mod error;
 mod history;
 mod key_file;
-mod logging;
+pub(crate) mod logging;
 mod mercure;
 pub(crate) mod nodes;
 mod position_cipher;

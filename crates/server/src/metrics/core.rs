@@ -17,6 +17,7 @@ use prometheus_client::{
 use super::{history, memory_limit::memory_limit, output::Out, presence, tls};
 use crate::{
     http::{http2, tls::Tls},
+    process::logging::dropped_lines,
     traces::TraceStats,
 };
 use sse_broadcaster::broadcaster::{Broadcaster, Ended};
@@ -52,6 +53,11 @@ impl Collector for Core {
         if let Some(tls) = &self.tls {
             tls::encode(&mut out, tls)?;
         }
+        out.counter(
+            "log_lines_dropped",
+            "Lines that were not logged, since standard error had no room",
+            dropped_lines(),
+        )?;
         if let Some(bytes) = memory_limit() {
             let help = "Memory that the process may take: that of the machine, or less by its control group";
             out.gauge("memory_limit_bytes", help, bytes)?;

@@ -1,40 +1,24 @@
-//! The log: its filter, and the format of its lines.
+//! The log: its filter, the format of its lines, and what is not logged.
+
+mod filter;
+mod room;
 
 use std::io::{self, Write as _};
 
 use env_filter::Filter;
 use env_logger::fmt::Formatter;
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
+pub(crate) use self::room::dropped_lines;
+use self::{
+    filter::filter,
+    room::{LogRoom, MAX_MESSAGE_BYTES},
+};
 use crate::config::{BadSetting, Config, LogFormat};
-use sse_broadcaster_cli::terminal::{self, print_to_stderr};
-use sse_broadcaster_disk::ENGINE_LOG_TARGETS;
-
-/// The filter without a setting. actix's dispatcher logs an error for each client that disconnects, so that it
-/// is switched off.
-const DEFAULT_FILTER: &str = "info,actix_server=warn,actix_http=off";
+use sse_broadcaster_cli::terminal;
 
 const OWN_TARGET: &str = "sse_broadcaster";
-/// The targets of log lines, beside those of the engine.
-const TARGETS: &[&str] = &[
-    OWN_TARGET,
-    "actix_http",
-    "actix_rt",
-    "actix_server",
-    "actix_web",
-    "h2",
-    "mio",
-    "redis",
-    "rustls",
-    "tokio_postgres",
-];
-const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
-
-fn default_filter() -> String {
-    let quiet = ENGINE_LOG_TARGETS.map(|target| format!(",{target}=off"));
-    DEFAULT_FILTER.to_owned() + &quiet.concat()
-}
 
 /// Starts logging to standard error, by the settings.
 ///
@@ -49,7 +33,10 @@ pub(crate) fn start(config: &Config) -> Result<(), BadSetting> {
     };
     let lines = lines.filter_level(LevelFilter::Trace).build();
     // A second broadcaster in the same process keeps the first one's logger.
-    let _ = log::set_boxed_logger(Box::new(Filtered(lines)));
+    let _ = log::set_boxed_logger(Box::new(Filtered {
+        lines,
+        room: Mutex::default(),
+    }));
     Ok(())
 }
 
@@ -68,8 +55,40 @@ pub(crate) fn follow(config: &Config) -> Result<(), BadSetting> {
 /// Which lines are logged. It may change while the server runs.
 static FILTER: RwLock<Option<Filter>> = RwLock::new(None);
 
-/// Writes the lines that the filter admits.
-struct Filtered(env_logger::Logger);
+/// Writes the lines that the filter admits, and for which standard error has room.
+struct Filtered {
+    lines: env_logger::Logger,
+    /// Locked until a line is written, so that the room is still there.
+    room: Mutex<LogRoom>,
+}
+
+impl Filtered {
+    fn write(&self, record: &Record<'_>) {
+        let mut room = self.room.lock();
+        if !room.admits_line() {
+            return;
+        }
+        let dropped = room.take_dropped();
+        if dropped > 0 {
+            self.report(dropped);
+            if !room.admits_line() {
+                return;
+            }
+        }
+        self.lines.log(record);
+    }
+
+    fn report(&self, dropped: u64) {
+        let why = "since nothing read standard error, or not fast enough";
+        self.lines.log(
+            &Record::builder()
+                .level(Level::Warn)
+                .target(OWN_TARGET)
+                .args(format_args!("{dropped} lines were not logged here, {why}"))
+                .build(),
+        );
+    }
+}
 
 impl Log for Filtered {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -85,12 +104,12 @@ impl Log for Filtered {
             filter.as_ref().is_some_and(|filter| filter.matches(record))
         };
         if is_admitted {
-            self.0.log(record);
+            self.write(record);
         }
     }
 
     fn flush(&self) {
-        self.0.flush();
+        self.lines.flush();
     }
 }
 
@@ -99,7 +118,7 @@ impl Log for Filtered {
 fn write_text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let (time, level) = (out.timestamp_seconds(), record.level());
     let style = out.default_level_style(level);
-    let message = record.args().to_string();
+    let message = message_of(record);
     let message = terminal::within_a_line(&message);
     let target = record.target();
     writeln!(
@@ -108,97 +127,24 @@ fn write_text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     )
 }
 
+fn message_of(record: &Record<'_>) -> String {
+    let mut message = record.args().to_string();
+    if message.len() > MAX_MESSAGE_BYTES {
+        let fits = |end: &usize| message.is_char_boundary(*end);
+        message.truncate((0..=MAX_MESSAGE_BYTES).rfind(fits).unwrap_or(0));
+        message.push('…');
+    }
+    message
+}
+
 fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let line = serde_json::json!({
         "time": out.timestamp_millis().to_string(),
         "level": record.level().as_str(),
         "target": record.target(),
-        "message": record.args().to_string(),
+        "message": message_of(record),
     });
     writeln!(out, "{}", terminal::within_a_line(&line.to_string()))
-}
-
-/// The filter of `--log`, else of `RUST_LOG`. The latter may be for other programs as well, so that an unknown
-/// target in it is only reported.
-fn filter(config: &Config) -> Result<String, BadSetting> {
-    let is_set = |filter: &String| !filter.trim().is_empty();
-    if let Some(filter) = config.log.clone().filter(is_set) {
-        let name = config.given.name("log").unwrap_or_default();
-        let bad = |why: &str| BadSetting(format!("{name} {filter}: {why}"));
-        check(&filter).map_err(|why| bad(&why))?;
-        return match unknown_target(&filter) {
-            Some(word) => Err(bad(&unknown(word))),
-            None => Ok(filter),
-        };
-    }
-    let Some(filter) = std::env::var("RUST_LOG").ok().filter(is_set) else {
-        return Ok(default_filter());
-    };
-    check(&filter).map_err(|why| BadSetting(format!("RUST_LOG {filter}: {why}")))?;
-    if let Some(word) = unknown_target(&filter).filter(|_| logs_nothing(&filter)) {
-        print_to_stderr(&format!(
-            "RUST_LOG {filter} logs nothing here: {}",
-            unknown(word)
-        ));
-    }
-    Ok(filter)
-}
-
-fn check(filter: &str) -> Result<(), String> {
-    let parsed = env_filter::Builder::new().try_parse(filter).map(|_| ());
-    parsed.map_err(|error| {
-        format!("{error}; give error, warn, info, debug, or a filter as in RUST_LOG")
-    })
-}
-
-/// The first target in a filter that no log line has.
-fn unknown_target(filter: &str) -> Option<&str> {
-    let directives = filter.split('/').next()?.split(',').map(str::trim);
-    let names = directives.filter(|directive| !directive.is_empty());
-    names
-        .map(|directive| match directive.split_once('=') {
-            Some((target, _)) => (target, false),
-            None => (directive, directive.parse::<LevelFilter>().is_ok()),
-        })
-        .find(|(target, is_level)| !is_level && !is_target(target))
-        .map(|(target, _)| target)
-}
-
-/// Whether a target matches log lines: a directive matches every target that begins with it.
-fn is_target(name: &str) -> bool {
-    let known = TARGETS.iter().chain(&ENGINE_LOG_TARGETS);
-    let part = name.split("::").next().unwrap_or(name);
-    known
-        .into_iter()
-        .any(|known| known.starts_with(name) || *known == part)
-}
-
-fn unknown(word: &str) -> String {
-    let lower = word.to_lowercase().replace('-', "_");
-    let near = |known: &&str| known.starts_with(&lower) || lower.starts_with(*known);
-    let all = LEVELS.iter().chain(TARGETS);
-    match all.copied().find(near) {
-        Some(near) => {
-            format!("\"{word}\" is neither a level nor a target of log lines; is {near} meant?")
-        }
-        None => format!(
-            "\"{word}\" is neither a level ({}) nor a target of log lines ({})",
-            LEVELS.join(", "),
-            TARGETS.join(", ")
-        ),
-    }
-}
-
-fn logs_nothing(filter: &str) -> bool {
-    let mut builder = env_filter::Builder::new();
-    let Ok(builder) = builder.try_parse(filter) else {
-        return true;
-    };
-    let line = Metadata::builder()
-        .level(Level::Error)
-        .target(OWN_TARGET)
-        .build();
-    !builder.build().enabled(&line)
 }
 
 #[cfg(test)]
@@ -206,34 +152,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_target_that_no_log_line_has_is_found() {
-        for (filter, word) in [
-            ("info", None),
-            ("WARN,sse_broadcaster=debug", None),
-            ("sse_broadcaster::http=trace,actix_http", None),
-            ("off", None),
-            (" debug , ,mio=warn/text", None),
-            ("warning", Some("warning")),
-            ("info,verbose", Some("verbose")),
-            ("sse-broadcaster=debug", Some("sse-broadcaster")),
-            ("sse_brodcaster=debug", Some("sse_brodcaster")),
-            ("3", Some("3")),
-        ] {
-            assert_eq!(unknown_target(filter), word, "{filter}");
-        }
-        assert_eq!(unknown_target(&default_filter()), None);
-    }
-
-    #[test]
-    fn the_level_or_target_that_is_probably_meant_is_named() {
-        for (word, meant) in [
-            ("warning", "is warn meant?"),
-            ("err", "is error meant?"),
-            ("Information", "is info meant?"),
-            ("sse-broadcaster", "is sse_broadcaster meant?"),
-            ("verbose", "(error, warn, info, debug, trace, off)"),
-        ] {
-            assert!(unknown(word).contains(meant), "{}", unknown(word));
+    fn a_long_message_is_cut_between_two_characters() {
+        for text in ["x", "é", "…", "𝄞"] {
+            let message = |count: usize| {
+                let text = text.repeat(count);
+                message_of(&Record::builder().args(format_args!("{text}")).build())
+            };
+            let fits = MAX_MESSAGE_BYTES / text.len();
+            assert_eq!(message(fits), text.repeat(fits));
+            assert_eq!(message(fits + 1), text.repeat(fits) + "…");
         }
     }
 }
