@@ -48,16 +48,14 @@ impl Health {
                 config
             }
         });
-        let response = agent
+        let mut response = agent
             .get(target.url())
             .call()
             .map_err(|error| Failure::new(format!("{target}: {}", client::why(&error))))?;
         if response.status() == 200 {
             return Ok(());
         }
-        Err(Failure::new(format!(
-            "{target} responded {}",
-            response.status()
-        )))
+        let why = client::problem(&mut response).sentence();
+        Err(Failure::new(format!("{target}: {why}")))
     }
 }

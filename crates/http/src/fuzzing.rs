@@ -66,7 +66,8 @@ pub fn origin_and_host(input: &[u8]) {
         return;
     };
     let (origin, host) = input.split_once('\n').unwrap_or((input, ""));
-    let is_same = is_same_origin(origin, Some(host));
+    let is_same = is_same_origin(origin, Some(host), "http");
+    assert!(is_same || !is_same_origin(origin, Some(host), "https"));
     assert!(!is_same || parse_origin(origin).is_some());
     let Some(authority) = Authority::parse(host) else {
         assert!(!is_same);

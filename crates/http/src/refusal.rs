@@ -117,7 +117,9 @@ impl Refusal {
     /// 404 `not_found`.
     #[must_use]
     pub fn not_found() -> Self {
-        Self::not_served("there is nothing at this address; events are at /events")
+        Self::not_served(
+            "there is nothing at this path; events are at /events, below --base-path if that is set",
+        )
     }
 
     /// 404 `not_found` for what a setting would serve; `detail` names it.

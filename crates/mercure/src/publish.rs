@@ -44,7 +44,7 @@ where
     let published = async {
         if client.is_by_cookie() {
             let access = state.gate.access();
-            let checked = access.check_cookie_page(request);
+            let checked = access.check_cookie_page(request, state.scheme(request));
             checked.map_err(|refusal| Failure::page(&refusal))?;
         }
         if client.grants().publish().is_empty() {

@@ -91,34 +91,26 @@ enum Command {
 impl Command {
     /// Reports flags of the server that have no effect on the command, which uses only those that lead to the server.
     fn report_ignored(&self, given: &Given) {
-        let (name, used): (_, &[&str]) = match self {
-            Self::Subscribe(_) => ("subscribe", &["base-path", "config", "listen"]),
-            Self::Publish(_) => (
-                "publish",
-                &[
-                    "base-path",
-                    "config",
-                    "listen",
-                    "publish-key",
-                    "publish-key-file",
-                ],
-            ),
+        const WHERE: &[&str] = &[
+            "base-path",
+            "config",
+            "listen",
+            "tls-cert",
+            "tls-dir",
+            "tls-key",
+        ];
+        const KEYS: &[&str] = &["publish-key", "publish-key-file"];
+        let (name, used): (_, &[&[&str]]) = match self {
+            Self::Subscribe(_) => ("subscribe", &[WHERE]),
+            Self::Publish(_) => ("publish", &[WHERE, KEYS]),
             #[cfg(feature = "bench")]
-            Self::Bench(_) => (
-                "bench",
-                &[
-                    "base-path",
-                    "config",
-                    "listen",
-                    "publish-key",
-                    "publish-key-file",
-                ],
-            ),
-            Self::Health(_) => ("health", &["base-path", "config", "listen", "admin-listen"]),
-            Self::Token(_) => ("token", &["config"]),
+            Self::Bench(_) => ("bench", &[WHERE, KEYS]),
+            Self::Health(_) => ("health", &[WHERE, &["admin-listen"]]),
+            Self::Token(_) => ("token", &[&["config"]]),
             Self::Config(_) | Self::Completions(_) | Self::Man(_) => return,
         };
-        for flag in given.flags_beside(used) {
+        let used = used.concat();
+        for flag in given.flags_beside(&used) {
             print_to_stderr(&format!("{flag} has no effect on the command {name}"));
         }
     }

@@ -105,7 +105,7 @@ impl Gate {
             known if known.eq_ignore_ascii_case(origin) => Some(AdmittedOrigin::Listed),
             _ => None,
         });
-        if admitted.is_none() && !is_same_origin(origin, request.header_text("host")) {
+        if admitted.is_none() && !is_same_origin(origin, request.header_text("host"), "http") {
             self.log_refused(origin);
         }
         admitted
@@ -115,11 +115,13 @@ impl Gate {
     ///
     /// # Errors
     /// 403 `foreign_page` for a page that may neither read nor publish here.
-    pub fn admit_page(&self, request: &impl RequestHead) -> Result<(), Refusal> {
+    pub fn admit_page(&self, request: &impl RequestHead, own_scheme: &str) -> Result<(), Refusal> {
         let Some(origin) = request.header_text("origin") else {
             return Ok(());
         };
-        if self.may_publish_from(origin, request) || self.reader_origin(request).is_some() {
+        if self.may_publish_from(origin, request, own_scheme)
+            || self.reader_origin(request).is_some()
+        {
             return Ok(());
         }
         let origin = Shown(origin);
@@ -139,13 +141,17 @@ impl Gate {
     ///
     /// # Errors
     /// 403 `foreign_page` for a page that only `*` admits.
-    pub fn admit_page_with_cookies(&self, request: &impl RequestHead) -> Result<(), Refusal> {
+    pub fn admit_page_with_cookies(
+        &self,
+        request: &impl RequestHead,
+        own_scheme: &str,
+    ) -> Result<(), Refusal> {
         let Some(origin) = request.header_text("origin") else {
             return Ok(());
         };
         let access = self.access();
         let mut listed = access.read_origins.iter();
-        if self.may_publish_from(origin, request)
+        if self.may_publish_from(origin, request, own_scheme)
             || listed.any(|known| known.eq_ignore_ascii_case(origin))
         {
             return Ok(());
@@ -161,8 +167,8 @@ impl Gate {
     }
 
     /// Whether pages of this origin are the server's own, or listed as publishers.
-    fn may_publish_from(&self, origin: &str, request: &impl RequestHead) -> bool {
-        is_same_origin(origin, request.header_text("host"))
+    fn may_publish_from(&self, origin: &str, request: &impl RequestHead, own_scheme: &str) -> bool {
+        is_same_origin(origin, request.header_text("host"), own_scheme)
             || self.access().is_publish_origin(Some(origin))
     }
 

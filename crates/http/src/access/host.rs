@@ -103,18 +103,17 @@ pub(crate) fn parse_origin(origin: &str) -> Option<(&str, Authority<'_>)> {
     Some((scheme, Authority::parse(authority)?))
 }
 
-/// The host and port of `Origin` are those of `Host`, with the scheme's default port filled in.
-pub(crate) fn is_same_origin(origin: &str, host: Option<&str>) -> bool {
+/// The host and port of `Origin` are those of `Host`, with the scheme's default port filled in. Where clients reach the
+/// server by `https`, a page of `http` is of another origin (RFC 6454, section 5); where the server itself has `http`, a
+/// proxy before it may encrypt.
+pub(crate) fn is_same_origin(origin: &str, host: Option<&str>, own_scheme: &str) -> bool {
     let own = host.and_then(Authority::parse);
     let Some(((scheme, origin), own)) = parse_origin(origin).zip(own) else {
         return false;
     };
-    let default_port = if scheme.eq_ignore_ascii_case("https") {
-        443
-    } else {
-        HTTP_PORT
-    };
-    origin.is_same(&own, default_port)
+    let is_encrypted = scheme.eq_ignore_ascii_case("https");
+    let default_port = if is_encrypted { 443 } else { HTTP_PORT };
+    (is_encrypted || own_scheme != "https") && origin.is_same(&own, default_port)
 }
 
 #[cfg(test)]
@@ -213,7 +212,13 @@ mod tests {
             ("https://a.example:443", "a.example"),
             ("http://[::1]:8000", "[0::1]:8000"),
         ] {
-            assert!(is_same_origin(origin, Some(host)), "{origin} {host}");
+            assert!(
+                is_same_origin(origin, Some(host), "http"),
+                "{origin} {host}"
+            );
+            let is_encrypted = origin.starts_with("https:");
+            let is_same = is_same_origin(origin, Some(host), "https");
+            assert_eq!(is_same, is_encrypted, "{origin} {host}");
         }
         for (origin, host) in [
             ("null", "null"),
@@ -224,9 +229,12 @@ mod tests {
             ("http://localhost:80@evil.com", "localhost:80@evil.com"),
             ("http://a/b", "a/b"),
         ] {
-            assert!(!is_same_origin(origin, Some(host)), "{origin} {host}");
+            for scheme in ["http", "https"] {
+                let is_same = is_same_origin(origin, Some(host), scheme);
+                assert!(!is_same, "{origin} {host} {scheme}");
+            }
         }
-        assert!(!is_same_origin("http://localhost", None));
+        assert!(!is_same_origin("http://localhost", None, "http"));
     }
 
     #[test]

@@ -33,7 +33,9 @@ pub(super) fn came_through_a_proxy(request: &impl RequestHead) -> bool {
 }
 
 impl Access {
-    /// Checks whether a request may publish, as `POST /events` does. Routes of an application can use it as well.
+    /// Checks whether a request may publish, by these rules alone. Routes of an application rather use
+    /// [`AppState::may_publish`](crate::AppState::may_publish), which has grants as well, and for which a page of `http` is
+    /// of another site than a server that is reached by `https`.
     ///
     /// # Errors
     /// 401 without a valid key, where keys are needed; 403 for a client or a page that may not publish. The detail
@@ -52,14 +54,15 @@ impl Access {
         method: &str,
         request: &impl RequestHead,
     ) -> Result<Permit, Refusal> {
-        self.may_publish_without_grant(method, request, None)
+        self.may_publish_without_grant(method, request, "http", None)
     }
 
-    /// The same for a client without a grant; a refusal says how it can get one.
+    /// The same for a client without a grant that reaches the server by this scheme; a refusal says how it can get one.
     pub(super) fn may_publish_without_grant(
         &self,
         method: &str,
         request: &impl RequestHead,
+        own_scheme: &str,
         authorization: Option<&Authorization>,
     ) -> Result<Permit, Refusal> {
         self.check_enabled()?;
@@ -81,7 +84,7 @@ impl Access {
             ));
         }
         if !self.is_publish_origin(request.header_text("origin")) {
-            check_site(method, request)?;
+            check_site(method, request, own_scheme)?;
             self.check_rebinding(request)?;
         }
         if matches!(self.publishers, Publishers::Local) {
@@ -197,7 +200,7 @@ fn check_key(
 }
 
 /// A page of another site can make a browser send a request, but the browser's headers show it.
-fn check_site(method: &str, request: &impl RequestHead) -> Result<(), Refusal> {
+fn check_site(method: &str, request: &impl RequestHead, own_scheme: &str) -> Result<(), Refusal> {
     let refused = |detail: &str| Err(Refusal::forbidden("foreign_page", detail));
     if let Some(site) = request.header_text("sec-fetch-site") {
         return match site {
@@ -209,7 +212,7 @@ fn check_site(method: &str, request: &impl RequestHead) -> Result<(), Refusal> {
         };
     }
     if let Some(origin) = request.header_text("origin") {
-        return if is_same_origin(origin, request.header_text("host")) {
+        return if is_same_origin(origin, request.header_text("host"), own_scheme) {
             Ok(())
         } else {
             refused(

@@ -29,7 +29,9 @@ pub(crate) async fn publisher(
         return Ok(permit.with_private_events(state.authorization.has_private_events()));
     }
     let granted = by_grants(state, &access, request).await?;
-    let by_rules = || access.may_publish_without_grant(method, request, Some(&state.authorization));
+    let scheme = state.scheme(request);
+    let by_rules =
+        || access.may_publish_without_grant(method, request, scheme, Some(&state.authorization));
     let permit = granted.map_or_else(by_rules, Ok)?;
     Ok(permit.with_private_events(state.authorization.has_private_events()))
 }
@@ -55,7 +57,7 @@ async fn by_grants(
         return Ok(None);
     }
     if client.is_by_cookie() {
-        let checked = access.check_cookie_page(request);
+        let checked = access.check_cookie_page(request, state.scheme(request));
         checked.map_err(|refusal| refusal.of_client(client.grants()))?;
     }
     Ok(Some(Permit::of_client(client)))
@@ -72,12 +74,17 @@ fn decides_by_key(access: &Access, request: &impl RequestHead) -> bool {
 
 impl Access {
     /// Checks the page of a request that publishes, where a cookie identifies its client. A browser adds cookies to
-    /// requests that pages of other sites make, and only the page's origin shows it.
+    /// requests that pages of other sites make, and only the page's origin shows it. Clients reach the server by this
+    /// scheme, which is [`AppState::scheme`].
     ///
     /// # Errors
     /// 403 `foreign_page` for a page of another site that is not among the publish origins, and without `Origin` and
     /// `Referer`; 403 `foreign_host` for a page under a name that is not this server's.
-    pub fn check_cookie_page(&self, request: &impl RequestHead) -> Result<(), Refusal> {
+    pub fn check_cookie_page(
+        &self,
+        request: &impl RequestHead,
+        own_scheme: &str,
+    ) -> Result<(), Refusal> {
         let refused = |detail| Err(Refusal::forbidden("foreign_page", detail));
         if is_prefetch(request) {
             return refused(
@@ -96,7 +103,7 @@ impl Access {
                  or the token in the header Authorization",
             );
         };
-        if !is_same_origin(origin, request.header_text("host")) {
+        if !is_same_origin(origin, request.header_text("host"), own_scheme) {
             return refused(
                 "a page of another site may not publish with a cookie; start the server with --publish-origin and \
                  that page's origin to admit it",

@@ -113,8 +113,8 @@ fn opening_quote(before: &[u8]) -> Option<usize> {
 /// `None` if the element is malformed.
 fn hop(element: &[u8]) -> Option<Hop> {
     let (mut client, mut scheme) = (None, None);
-    let mut rest = element;
-    loop {
+    let mut rest = without_empty_pairs(element);
+    while !rest.is_empty() {
         let (name, value, after) = pair(rest)?;
         if name.eq_ignore_ascii_case(b"for") {
             if client.replace(value).is_some() {
@@ -123,10 +123,7 @@ fn hop(element: &[u8]) -> Option<Hop> {
         } else if name.eq_ignore_ascii_case(b"proto") && scheme.replace(value).is_some() {
             return None;
         }
-        let Some(after) = after else {
-            break;
-        };
-        rest = after;
+        rest = without_empty_pairs(after);
     }
     Some(Hop {
         client: client.and_then(|client| node(&client)),
@@ -134,9 +131,15 @@ fn hop(element: &[u8]) -> Option<Hop> {
     })
 }
 
+/// A pair of an element may be left out (RFC 7239, section 4).
+fn without_empty_pairs(text: &[u8]) -> &[u8] {
+    let is_nothing = |byte: &u8| byte.is_ascii_whitespace() || *byte == b';';
+    let begin = text.iter().position(|byte| !is_nothing(byte));
+    &text[begin.unwrap_or(text.len())..]
+}
+
 /// The first `name=value` of an element, and what follows its semicolon.
-#[allow(clippy::type_complexity, reason = "three parts of one text")]
-fn pair(text: &[u8]) -> Option<(&[u8], Vec<u8>, Option<&[u8]>)> {
+fn pair(text: &[u8]) -> Option<(&[u8], Vec<u8>, &[u8])> {
     let equals = text.iter().position(|byte| *byte == b'=')?;
     let name = text[..equals].trim_ascii();
     let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
@@ -158,8 +161,8 @@ fn pair(text: &[u8]) -> Option<(&[u8], Vec<u8>, Option<&[u8]>)> {
         }
     };
     match rest.trim_ascii() {
-        [] => Some((name, value, None)),
-        [b';', after @ ..] => Some((name, value, Some(after))),
+        [] => Some((name, value, &[])),
+        [b';', after @ ..] => Some((name, value, after)),
         _ => None,
     }
 }

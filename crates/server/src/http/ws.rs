@@ -71,7 +71,8 @@ async fn open(
 ) -> Result<HttpResponse, Problem> {
     let head = Head::from(request);
     state.gate.admit_host(&head)?;
-    state.gate.admit_page(&head)?;
+    let scheme = state.scheme(&head);
+    state.gate.admit_page(&head, scheme)?;
     StreamKind::Events.check_parameters(&head)?;
     let stream_request = read_parameters(&head, |query, id| {
         StreamRequest::read(query, id)?.into_json()
@@ -89,7 +90,7 @@ async fn open(
         .client(&head, Purpose::Subscribe)
         .await?;
     if client.is_by_cookie() {
-        state.gate.admit_page_with_cookies(&head)?;
+        state.gate.admit_page_with_cookies(&head, scheme)?;
     }
     let stream_request = stream_request.restricted_to(&client)?;
     let publisher = Publisher::of(&head, state).await;

@@ -13,8 +13,11 @@ pub enum ServeError {
     /// A setting cannot be used.
     #[error(transparent)]
     Setting(#[from] BadSetting),
-    /// Another program listens on this address.
-    #[error("{0} is in use by another program; choose another address with --listen")]
+    /// Another program listens on this address, or the server itself by another setting.
+    #[error(
+        "{0} is in use by another program, or named by two of --listen, --admin-listen and --redirect-http; choose \
+         another address"
+    )]
     AddressInUse(SocketAddr),
     /// Another program listens on this Unix socket.
     #[error("{} is in use by another program; choose another path", .0.display())]

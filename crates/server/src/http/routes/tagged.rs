@@ -52,8 +52,9 @@ impl TaggedText {
     /// Whether the client has this very text. A proxy that compresses it makes the tag a weak one.
     fn is_known(&self, request: &HttpRequest) -> bool {
         match IfNoneMatch::parse(request) {
+            Ok(IfNoneMatch::Any) => true,
             Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|tag| tag.weak_eq(&self.tag)),
-            _ => false,
+            Err(_) => false,
         }
     }
 }

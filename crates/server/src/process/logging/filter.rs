@@ -7,9 +7,12 @@ use sse_broadcaster_disk::ENGINE_LOG_TARGETS;
 use super::OWN_TARGET;
 use crate::config::{BadSetting, Config};
 
-/// The filter without a setting. actix's dispatcher logs an error for each client that disconnects, so that it
-/// is switched off.
-const DEFAULT_FILTER: &str = "info,actix_server=warn,actix_http=off";
+/// The filter without a setting.
+const DEFAULT_FILTER: &str = "info";
+/// What is not logged unless a filter names it: these log what any client sends or ends, as often as it does.
+const QUIET: [&str; 3] = ["actix_http", "h2", "rustls"];
+/// Logs at `info` what the server logs itself.
+const ACTIX_SERVER: &str = "actix_server";
 
 /// The targets of log lines, beside those of the engine.
 const TARGETS: &[&str] = &[
@@ -26,9 +29,16 @@ const TARGETS: &[&str] = &[
 ];
 const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 
-fn default_filter() -> String {
-    let quiet = ENGINE_LOG_TARGETS.map(|target| format!(",{target}=off"));
-    DEFAULT_FILTER.to_owned() + &quiet.concat()
+/// Puts what libraries log in front of a filter, which may name them again.
+fn with_quiet_libraries(filter: &str) -> String {
+    let quiet = QUIET.iter().chain(&ENGINE_LOG_TARGETS).copied();
+    let quiet = quiet.collect::<Vec<_>>().join("=off,");
+    let warns = if logs_at(filter, Level::Warn, ACTIX_SERVER) {
+        "warn"
+    } else {
+        "off"
+    };
+    format!("{quiet}=off,{ACTIX_SERVER}={warns},{filter}")
 }
 
 /// The filter of `--log`, else of `RUST_LOG`. The latter may be for other programs as well, so that an unknown
@@ -41,11 +51,11 @@ pub(super) fn filter(config: &Config) -> Result<String, BadSetting> {
         check(&filter).map_err(|why| bad(&why))?;
         return match unknown_target(&filter) {
             Some(word) => Err(bad(&unknown(word))),
-            None => Ok(filter),
+            None => Ok(with_quiet_libraries(&filter)),
         };
     }
     let Some(filter) = std::env::var("RUST_LOG").ok().filter(is_set) else {
-        return Ok(default_filter());
+        return Ok(with_quiet_libraries(DEFAULT_FILTER));
     };
     check(&filter).map_err(|why| BadSetting(format!("RUST_LOG {filter}: {why}")))?;
     if let Some(word) = unknown_target(&filter).filter(|_| logs_nothing(&filter)) {
@@ -54,7 +64,7 @@ pub(super) fn filter(config: &Config) -> Result<String, BadSetting> {
             unknown(word)
         ));
     }
-    Ok(filter)
+    Ok(with_quiet_libraries(&filter))
 }
 
 fn check(filter: &str) -> Result<(), String> {
@@ -103,15 +113,14 @@ fn unknown(word: &str) -> String {
 }
 
 fn logs_nothing(filter: &str) -> bool {
+    !logs_at(filter, Level::Error, OWN_TARGET)
+}
+
+fn logs_at(filter: &str, level: Level, target: &str) -> bool {
     let mut builder = env_filter::Builder::new();
-    let Ok(builder) = builder.try_parse(filter) else {
-        return true;
-    };
-    let line = Metadata::builder()
-        .level(Level::Error)
-        .target(OWN_TARGET)
-        .build();
-    !builder.build().enabled(&line)
+    let line = Metadata::builder().level(level).target(target).build();
+    let parsed = builder.try_parse(filter);
+    parsed.is_ok_and(|filter| filter.build().enabled(&line))
 }
 
 #[cfg(test)]
@@ -134,7 +143,38 @@ mod tests {
         ] {
             assert_eq!(unknown_target(filter), word, "{filter}");
         }
-        assert_eq!(unknown_target(&default_filter()), None);
+        assert_eq!(unknown_target(&with_quiet_libraries(DEFAULT_FILTER)), None);
+    }
+
+    #[test]
+    fn libraries_that_log_what_clients_send_are_quiet_unless_a_filter_names_them() {
+        for (filter, own, actix_server, of_clients) in [
+            ("info", "info", "warn", "off"),
+            ("warn", "warn", "warn", "off"),
+            ("error", "error", "off", "off"),
+            ("off", "off", "off", "off"),
+            ("trace", "trace", "warn", "off"),
+            (
+                "debug,h2=info,rustls=info,actix_http=info",
+                "debug",
+                "warn",
+                "info",
+            ),
+            ("sse_broadcaster=debug", "debug", "off", "off"),
+            ("info/text", "info", "warn", "off"),
+        ] {
+            let whole = with_quiet_libraries(filter);
+            let levels = ["error", "warn", "info", "debug", "trace"];
+            let most = |target: &str| {
+                let at = |level: &&str| logs_at(&whole, level.parse().unwrap(), target);
+                levels.into_iter().rfind(at).unwrap_or("off")
+            };
+            assert_eq!(most("sse_broadcaster::http"), own, "{filter}");
+            assert_eq!(most(ACTIX_SERVER), actix_server, "{filter}");
+            for library in ["h2::proto", "rustls::conn", "actix_http::h1"] {
+                assert_eq!(most(library), of_clients, "{filter} {library}");
+            }
+        }
     }
 
     #[test]
