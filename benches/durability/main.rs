@@ -19,6 +19,8 @@ mod ports;
 #[path = "../../tests/support/postgres.rs"]
 #[allow(dead_code, reason = "tests use the rest of it")]
 mod postgres;
+#[path = "../support/programs.rs"]
+mod programs;
 mod publish;
 #[path = "../support/redis.rs"]
 mod redis;

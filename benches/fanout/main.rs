@@ -19,6 +19,8 @@ mod limits;
 mod link;
 mod paced;
 mod picture;
+#[path = "../support/programs.rs"]
+mod programs;
 mod publisher;
 mod rows;
 mod serve;

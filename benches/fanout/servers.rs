@@ -2,6 +2,7 @@
 
 mod durable_streams;
 mod encrypted;
+mod mercure;
 mod nchan;
 mod process;
 
@@ -34,6 +35,8 @@ pub enum Kind {
     NchanTls,
     /// The server of the crate `durable-streams`.
     DurableStreams,
+    /// The hub of Mercure.
+    Mercure,
 }
 
 impl Kind {
@@ -50,6 +53,7 @@ impl Kind {
             Self::Nchan => "nchan",
             Self::NchanTls => "nchan, TLS",
             Self::DurableStreams => "durable-streams",
+            Self::Mercure => "Mercure",
         }
     }
 
@@ -65,6 +69,11 @@ impl Kind {
                 others.push(Self::DurableStreams);
             } else {
                 eprintln!("durable-streams is left out: cargo install durable-streams");
+            }
+            if mercure::is_installed() {
+                others.push(Self::Mercure);
+            } else {
+                eprintln!("Mercure is left out: there is no program `mercure`");
             }
             for (kind, flag) in [
                 (Self::NoDirect, "--no-direct"),
@@ -96,7 +105,11 @@ impl Kind {
     /// Blocks that a stream begins with, before any event.
     pub fn opening_blocks(self) -> usize {
         match self {
-            Self::Yardstick | Self::YardstickTls | Self::Axum | Self::DurableStreams => 0,
+            Self::Yardstick
+            | Self::YardstickTls
+            | Self::Axum
+            | Self::DurableStreams
+            | Self::Mercure => 0,
             Self::Ours
             | Self::OursTls
             | Self::NoDirect
@@ -110,7 +123,10 @@ impl Kind {
 
     /// Whether connected subscribers receive every event, however slow the machine is.
     pub fn loses_nothing(self) -> bool {
-        !matches!(self, Self::Axum | Self::Nchan | Self::NchanTls)
+        !matches!(
+            self,
+            Self::Axum | Self::Nchan | Self::NchanTls | Self::Mercure
+        )
     }
 
     pub fn start(self) -> Server {
@@ -127,6 +143,7 @@ impl Kind {
             Self::Nchan => nchan::start(),
             Self::NchanTls => nchan::start_encrypted(),
             Self::DurableStreams => durable_streams::start(),
+            Self::Mercure => mercure::start(),
         }
     }
 
@@ -134,6 +151,7 @@ impl Kind {
     pub fn publish_request(self) -> String {
         match self {
             Self::DurableStreams => durable_streams::append_request(),
+            Self::Mercure => mercure::publish_request(),
             _ => publisher::small("bench"),
         }
     }
@@ -142,6 +160,7 @@ impl Kind {
     pub fn subscribe_request(self) -> String {
         match self {
             Self::DurableStreams => durable_streams::subscribe_request(),
+            Self::Mercure => mercure::subscribe_request(),
             Self::Compressed => streams::request("bench", "Accept-Encoding: gzip\r\n"),
             _ => streams::request("bench", ""),
         }

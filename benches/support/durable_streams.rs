@@ -1,6 +1,8 @@
 //! The server of the crate `durable-streams`, where it is installed, and the requests of its protocol.
 
-use std::{env, path::Path, path::PathBuf};
+use std::path::Path;
+
+use crate::programs;
 
 const PROGRAM: &str = "durable-streams-server";
 pub const DATA_BYTES: usize = 100;
@@ -9,11 +11,7 @@ pub const DATA_END: &[u8] = b"~";
 
 /// Where it is: in the path, or where Cargo installs programs.
 pub fn path() -> Option<String> {
-    let mut folders: Vec<PathBuf> = env::split_paths(&env::var_os("PATH")?).collect();
-    folders.extend(env::home_dir().map(|home| home.join(".cargo/bin")));
-    let mut programs = folders.into_iter().map(|folder| folder.join(PROGRAM));
-    let found = programs.find(|program| program.exists())?;
-    found.into_os_string().into_string().ok()
+    programs::find(PROGRAM, ".cargo/bin")
 }
 
 /// `durability` is `memory` or `wal`.
