@@ -1,6 +1,13 @@
 //! Which certificate a client gets.
 
-use std::{collections::HashMap, fmt, sync::Arc, time::SystemTime};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::SystemTime,
+};
 
 use parking_lot::RwLock;
 use rustls::{
@@ -10,89 +17,120 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use crate::Pair;
+use crate::{Challenges, Pair};
 
-/// The certificates of a server, by name.
-#[derive(Debug, Clone)]
+/// Certificates of a server, by name; there may be none.
+#[derive(Debug, Clone, Default)]
 pub struct Certificates {
     by_name: HashMap<String, Arc<CertifiedKey>>,
     /// For clients that ask for no name or for another.
-    first: Arc<CertifiedKey>,
-    valid_until: SystemTime,
+    first: Option<Arc<CertifiedKey>>,
+    valid_until: Option<SystemTime>,
 }
 
 impl Certificates {
     /// Of several pairs for one name the first is used; clients that ask for no name, or for one that is not there, get
     /// the very first.
     #[must_use]
-    pub fn new(first: &Pair, others: &[Pair]) -> Self {
+    pub fn new(pairs: &[Pair]) -> Self {
         let mut by_name = HashMap::new();
-        let pairs = || std::iter::once(first).chain(others);
-        for pair in pairs() {
+        for pair in pairs {
             for name in pair.names() {
                 let entry = by_name.entry(name.clone());
                 entry.or_insert_with(|| Arc::clone(&pair.key));
             }
         }
-        let earliest = pairs().map(Pair::valid_until).min();
         Self {
             by_name,
-            first: Arc::clone(&first.key),
-            valid_until: earliest.unwrap_or(SystemTime::UNIX_EPOCH),
+            first: pairs.first().map(|pair| Arc::clone(&pair.key)),
+            valid_until: pairs.iter().map(Pair::valid_until).min(),
         }
     }
 
-    /// When the first of them is no longer valid.
-    #[must_use]
-    pub fn valid_until(&self) -> SystemTime {
-        self.valid_until
-    }
-
     /// That for a name (RFC 6125, section 6.4.3: a wildcard stands for one label).
-    fn of(&self, name: Option<&str>) -> Arc<CertifiedKey> {
-        let found = name.and_then(|name| {
-            let name = name.to_ascii_lowercase();
-            let exact = self.by_name.get(&name);
-            exact.or_else(|| {
-                let (_, parent) = name.split_once('.')?;
-                self.by_name.get(&format!("*.{parent}"))
-            })
-        });
-        Arc::clone(found.unwrap_or(&self.first))
+    fn of(&self, name: Option<&str>) -> Option<&Arc<CertifiedKey>> {
+        let name = name?;
+        let exact = self.by_name.get(name);
+        exact.or_else(|| {
+            let (_, parent) = name.split_once('.')?;
+            self.by_name.get(&format!("*.{parent}"))
+        })
     }
 }
 
 /// The certificates that new connections get. They can be replaced; open connections keep theirs.
-pub struct Current(RwLock<Certificates>);
+#[derive(Debug, Default)]
+pub struct Current {
+    all: RwLock<All>,
+    challenges: Challenges,
+    has_reported_none: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct All {
+    /// From files.
+    own: Certificates,
+    /// From an authority: preferred for their names, so that those of files serve until they are there.
+    ordered: Certificates,
+}
 
 impl Current {
     /// These, for now.
     #[must_use]
     pub fn new(certificates: Certificates) -> Arc<Self> {
-        Arc::new(Self(RwLock::new(certificates)))
+        let this = Self::default();
+        this.replace(certificates);
+        Arc::new(this)
     }
 
-    /// New connections get these from now on.
+    /// New connections get these from now on, unless there are others by [`replace_ordered`](Self::replace_ordered) for
+    /// their name.
     pub fn replace(&self, certificates: Certificates) {
-        *self.0.write() = certificates;
+        self.all.write().own = certificates;
     }
 
-    /// When the first of them is no longer valid.
+    /// New connections that ask for the names of these get them from now on; those that ask for others or none get them if
+    /// there are no others.
+    pub fn replace_ordered(&self, certificates: Certificates) {
+        self.all.write().ordered = certificates;
+    }
+
+    /// When the first of them is no longer valid; `None` if there are none.
     #[must_use]
-    pub fn valid_until(&self) -> SystemTime {
-        self.0.read().valid_until()
+    pub fn valid_until(&self) -> Option<SystemTime> {
+        let all = self.all.read();
+        let each = [all.own.valid_until, all.ordered.valid_until];
+        each.into_iter().flatten().min()
+    }
+
+    /// What authorities get that check a name.
+    #[must_use]
+    pub fn challenges(&self) -> &Challenges {
+        &self.challenges
+    }
+
+    fn of(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
+        let name = name.map(str::to_ascii_lowercase);
+        let all = self.all.read();
+        let found = all.ordered.of(name.as_deref());
+        let found = found.or_else(|| all.own.of(name.as_deref()));
+        let found = found
+            .or(all.own.first.as_ref())
+            .or(all.ordered.first.as_ref());
+        found.cloned()
     }
 }
 
 impl ResolvesServerCert for Current {
     fn resolve(&self, client: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.read().of(client.server_name()))
-    }
-}
-
-impl fmt::Debug for Current {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Current")
+        if let Some(proof) = self.challenges.of(&client) {
+            return proof;
+        }
+        let found = self.of(client.server_name());
+        if found.is_none() && !self.has_reported_none.swap(true, Ordering::Relaxed) {
+            log::warn!("clients are refused: there is no certificate yet");
+        }
+        found
     }
 }
 

@@ -20,16 +20,19 @@ pub enum Outcome {
     TimedOut,
     /// The client does not speak TLS.
     NotTls,
+    /// With an authority, which has checked a name and wants nothing else.
+    Challenge,
 }
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Full,
         Self::Resumed,
         Self::Failed,
         Self::TimedOut,
         Self::NotTls,
+        Self::Challenge,
     ];
 
     /// As a label of a metric.
@@ -41,6 +44,7 @@ impl Outcome {
             Self::Failed => "failed",
             Self::TimedOut => "timed_out",
             Self::NotTls => "not_tls",
+            Self::Challenge => "challenge",
         }
     }
 }

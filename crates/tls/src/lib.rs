@@ -8,6 +8,7 @@
 //! socket.rs        what a session needs of a socket
 //! scratch.rs       the buffers of the thread
 //! certificates.rs  which certificate a client gets
+//! challenges.rs    certificates that prove a name to an authority
 //! pair.rs          a certificate and its key, from files
 //! directory.rs     the pairs of a directory
 //! counts.rs        how handshakes ended
@@ -15,6 +16,7 @@
 #![deny(missing_docs)]
 
 mod certificates;
+mod challenges;
 mod counts;
 mod directory;
 mod handshake;
@@ -27,10 +29,14 @@ mod socket;
 mod tests;
 
 pub use certificates::{Certificates, Current, server_config};
+pub use challenges::{CHALLENGE_PROTOCOL, Challenges};
 pub use counts::{HandshakeCounts, Outcome};
 pub use directory::{MAX_PAIRS, pairs_in};
 pub use handshake::{HandshakeError, Turns, accept};
-pub use pair::{Pair, PairError};
-pub use rustls::ServerConfig;
+pub use pair::{Pair, PairError, certificates_in};
+pub use rustls::{
+    ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer},
+};
 pub use session::Session;
 pub use socket::Socket;

@@ -91,8 +91,20 @@ impl Pair {
     /// # Errors
     /// Names the file, what is wrong with it, and what would be right.
     pub fn read(certificate: &Path, key: &Path) -> Result<Self, PairError> {
-        let chain = chain(certificate)?;
-        let private = private_key(key)?;
+        let [chain, private] = [read(certificate)?, read(key)?];
+        Self::from_pem((certificate, &chain), (key, &private))
+    }
+
+    /// As [`read`](Self::read), of the contents of files.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn from_pem(
+        (certificate, chain): (&Path, &[u8]),
+        (key, private): (&Path, &[u8]),
+    ) -> Result<Self, PairError> {
+        let chain = certificates(certificate, chain)?;
+        let private = private_key(key, private)?;
         Self::new(chain, private).map_err(|error| match error {
             Unusable::Certificate(reason) => PairError::bad_certificate(certificate, reason),
             Unusable::Key => PairError::UnsupportedKey(key.to_owned()),
@@ -152,6 +164,14 @@ impl Pair {
     }
 }
 
+/// The certificates in a file in PEM, of authorities for example.
+///
+/// # Errors
+/// Names the file, what is wrong with it, and what would be right.
+pub fn certificates_in(path: &Path) -> Result<Vec<CertificateDer<'static>>, PairError> {
+    certificates(path, &read(path)?)
+}
+
 enum Unusable {
     Certificate(String),
     Key,
@@ -170,9 +190,8 @@ fn names(certificate: &X509Certificate<'_>) -> Result<Vec<String>, String> {
     Ok(names.collect())
 }
 
-fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, PairError> {
-    let text = read(path)?;
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+fn certificates(path: &Path, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, PairError> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
     match chain {
         Ok(chain) if chain.is_empty() => Err(PairError::NoCertificate(path.to_owned())),
         Ok(chain) => Ok(chain),
@@ -180,9 +199,8 @@ fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, PairError> {
     }
 }
 
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, PairError> {
-    let text = read(path)?;
-    PrivateKeyDer::from_pem_slice(&text).map_err(|_| {
+fn private_key(path: &Path, text: &[u8]) -> Result<PrivateKeyDer<'static>, PairError> {
+    PrivateKeyDer::from_pem_slice(text).map_err(|_| {
         let is_encrypted = text.windows(ENCRYPTED.len()).any(|part| part == ENCRYPTED);
         if is_encrypted {
             PairError::EncryptedKey(path.to_owned())

@@ -82,7 +82,7 @@ impl Connected {
     fn started(version: &'static SupportedProtocolVersion) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let made = make(&directory, "own", &["localhost"]);
-        let current = Current::new(Certificates::new(&pair(&directory, "own"), &[]));
+        let current = Current::new(Certificates::new(&[pair(&directory, "own")]));
         let config = server_config(&current, &[b"http/1.1"]).unwrap();
         let mut roots = RootCertStore::empty();
         roots.add(made.cert.der().clone()).unwrap();

@@ -4,7 +4,7 @@ use rustls::{
 };
 
 use super::*;
-use crate::{PairError, pairs_in};
+use crate::{CHALLENGE_PROTOCOL, PairError, PrivateKeyDer, pairs_in};
 
 #[test]
 fn a_client_gets_the_certificate_of_the_name_that_it_asks_for() {
@@ -13,7 +13,7 @@ fn a_client_gets_the_certificate_of_the_name_that_it_asks_for() {
     let other = make(&directory, "other", &["Other.example", "also.example"]);
     let wildcard = make(&directory, "wildcard", &["*.wild.example"]);
     let pairs = ["first", "other", "wildcard"].map(|name| pair(&directory, name));
-    let current = Current::new(Certificates::new(&pairs[0], &pairs[1..]));
+    let current = Current::new(Certificates::new(&pairs));
     for (name, expected) in [
         ("first.example", &first),
         ("OTHER.example", &other),
@@ -30,31 +30,43 @@ fn a_client_gets_the_certificate_of_the_name_that_it_asks_for() {
             "{name}"
         );
     }
-    current.replace(Certificates::new(&pairs[1], &[]));
+    current.replace(Certificates::new(&pairs[1..2]));
     assert_eq!(served(&current, "first.example"), other.cert.der().as_ref());
 }
 
 /// The certificate that a client gets which asks for this name.
 fn served(current: &Arc<Current>, name: &str) -> Vec<u8> {
+    let connected = connected(current, name, &[], &[]).unwrap();
+    connected.client.peer_certificates().unwrap()[0].to_vec()
+}
+
+/// A client that asks for this name, and offers these protocols to a server of those.
+fn connected(
+    current: &Arc<Current>,
+    name: &str,
+    protocols: &[&[u8]],
+    offered: &[&[u8]],
+) -> io::Result<Connected> {
     let provider = Arc::new(default_provider());
-    let client = ClientConfig::builder_with_provider(provider)
+    let mut client = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])
         .unwrap()
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(AcceptsAll))
         .with_no_client_auth();
+    client.alpn_protocols = offered.iter().map(|protocol| protocol.to_vec()).collect();
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let pipe = Pipe::default();
     pipe.room.set(usize::MAX);
     pipe.per_read.set(usize::MAX);
-    let config = server_config(current, &[]).unwrap();
+    let config = server_config(current, protocols).unwrap();
     let mut connected = Connected {
         pipe,
         client: ClientConnection::new(Arc::new(client), name).unwrap(),
         session: Session::new(Arc::new(config)).unwrap(),
     };
-    connected.shake_hands().unwrap();
-    connected.client.peer_certificates().unwrap()[0].to_vec()
+    connected.shake_hands()?;
+    Ok(connected)
 }
 
 #[derive(Debug)]
@@ -191,4 +203,78 @@ fn the_pairs_of_a_directory_are_found_as_certbot_and_kubernetes_have_them() {
     let expected = expected.map(|(certificate, key)| (path(certificate), path(key)));
     assert_eq!(pairs_in(directory.path()).unwrap(), expected);
     assert!(pairs_in(&path("missing")).is_err());
+}
+
+#[test]
+fn an_ordered_certificate_is_preferred_for_its_names_and_alone_where_there_is_no_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let own = make(&directory, "own", &["a.example", "own.example"]);
+    let ordered = make(&directory, "ordered", &["a.example"]);
+    let current = Current::new(Certificates::default());
+    assert_eq!(current.valid_until(), None);
+    current.replace_ordered(Certificates::new(&[pair(&directory, "ordered")]));
+    assert_eq!(served(&current, "b.example"), ordered.cert.der().as_ref());
+    current.replace(Certificates::new(&[pair(&directory, "own")]));
+    for (name, expected) in [
+        ("a.example", &ordered),
+        ("own.example", &own),
+        ("b.example", &own),
+    ] {
+        assert_eq!(
+            served(&current, name),
+            expected.cert.der().as_ref(),
+            "{name}"
+        );
+    }
+    assert!(current.valid_until().is_some());
+}
+
+#[test]
+fn without_a_certificate_a_handshake_fails() {
+    let current = Current::new(Certificates::default());
+    assert!(connected(&current, "a.example", &[], &[]).is_err());
+}
+
+#[test]
+fn a_challenge_certificate_is_served_to_the_protocol_of_authorities_alone_and_for_its_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let own = make(&directory, "own", &["a.example"]);
+    let proof = make(&directory, "proof", &["a.example"]);
+    let current = Current::new(Certificates::new(&[pair(&directory, "own")]));
+    let protocols = [b"http/1.1".as_slice(), CHALLENGE_PROTOCOL];
+    let got = |name: &str, offered: &[&[u8]]| {
+        let connected = connected(&current, name, &protocols, offered).ok()?;
+        let certificate = connected.client.peer_certificates().unwrap()[0].to_vec();
+        Some((
+            certificate,
+            connected.session.protocol().map(<[u8]>::to_vec),
+        ))
+    };
+    let as_authority: &[&[u8]] = &[CHALLENGE_PROTOCOL];
+    assert_eq!(got("a.example", as_authority), None, "nothing is pending");
+    let key = proof.signing_key.serialize_der();
+    let certificate = proof.cert.der().clone();
+    let challenges = current.challenges();
+    let pending = challenges.insert(
+        "a.example".to_owned(),
+        certificate,
+        PrivateKeyDer::Pkcs8(key.into()),
+    );
+    pending.unwrap();
+    let challenged = Some(CHALLENGE_PROTOCOL.to_vec());
+    let expected = Some((proof.cert.der().to_vec(), challenged));
+    assert_eq!(got("A.example", as_authority), expected);
+    assert_eq!(got("b.example", as_authority), None);
+    assert_eq!(got("192.0.2.1", as_authority), None, "without a name");
+    for offered in [
+        [CHALLENGE_PROTOCOL, b"http/1.1"],
+        [b"http/1.1", CHALLENGE_PROTOCOL],
+    ] {
+        assert_eq!(got("a.example", &offered), None, "{offered:?}");
+    }
+    let (certificate, protocol) = got("a.example", &[b"http/1.1"]).unwrap();
+    assert_eq!(certificate, own.cert.der().to_vec());
+    assert_eq!(protocol.as_deref(), Some(b"http/1.1".as_slice()));
+    challenges.clear();
+    assert_eq!(got("a.example", as_authority), None);
 }

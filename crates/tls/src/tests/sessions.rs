@@ -90,7 +90,7 @@ proptest! {
 fn current() -> Arc<Current> {
     let directory = tempfile::tempdir().unwrap();
     make(&directory, "own", &["localhost"]);
-    Current::new(Certificates::new(&pair(&directory, "own"), &[]))
+    Current::new(Certificates::new(&[pair(&directory, "own")]))
 }
 
 #[test]
