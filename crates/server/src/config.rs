@@ -1,6 +1,7 @@
 //! Every setting of the server, as a flag, as a variable `SSE_BROADCASTER_*`, and in a configuration file.
 
 mod access;
+mod acme;
 mod addresses;
 mod compress;
 mod fallback;
@@ -29,6 +30,7 @@ use clap::{Args, ValueEnum, builder::BoolishValueParser};
 use sse_broadcaster_cli::{Defaults, size};
 
 pub use access::{AccessConfig, SubscribeAccess};
+pub use acme::AcmeConfig;
 pub use compress::CompressSetting;
 pub(crate) use fallback::{CREDENTIALS_DIRECTORY, Fallbacks, Source};
 pub use given::Given;

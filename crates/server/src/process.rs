@@ -11,6 +11,7 @@
 //! process/token_keys.rs           the keys of tokens, from files and URLs
 //! process/key_file.rs             files with keys, which are read again when they change
 //! process/certificates.rs         the certificates of TLS, which are read again when their files change
+//! process/acme.rs                 orders certificates by ACME, and renews them
 //! process/reload.rs               SIGHUP: applies what settings change while the server runs
 //! process/revocations.rs          revocations, kept in history
 //! process/dictionary.rs           the dictionary of compressed streams, kept in history
@@ -24,6 +25,7 @@
 //! process/error.rs                why a server does not start, or stops
 //! ```
 
+mod acme;
 mod admission;
 mod announcement;
 mod authorization;

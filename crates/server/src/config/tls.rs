@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::BadSetting;
+use super::{AcmeConfig, BadSetting};
 
 #[derive(Debug, Clone, Args)]
 #[allow(clippy::struct_field_names, reason = "each is named as its flag")]
@@ -35,12 +35,20 @@ pub struct TlsConfig {
     /// Port of the addresses that requests are redirected to [default: that of --listen]
     #[arg(long, env = "SSE_BROADCASTER_REDIRECT_PORT", value_name = "N")]
     pub redirect_port: Option<u16>,
+
+    #[command(flatten)]
+    pub acme: AcmeConfig,
 }
 
 impl TlsConfig {
     /// Whether the addresses of `--listen` are encrypted.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
+        self.has_files() || self.acme.is_enabled()
+    }
+
+    /// Whether there are certificates in files of the operator.
+    pub(crate) fn has_files(&self) -> bool {
         self.tls_cert.is_some() || self.tls_key.is_some() || self.tls_dir.is_some()
     }
 

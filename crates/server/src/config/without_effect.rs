@@ -25,7 +25,19 @@ impl Config {
         rules.push(Rule::new(
             &["redirect-http", "redirect-port"],
             !self.tls.is_enabled(),
-            "without --tls-cert or --tls-dir",
+            "without --tls-cert, --tls-dir or --acme-domain",
+        ));
+        rules.push(Rule::new(
+            &[
+                "acme-agree-tos",
+                "acme-ca",
+                "acme-challenge",
+                "acme-dir",
+                "acme-directory",
+                "acme-email",
+            ],
+            !self.tls.acme.is_enabled(),
+            "without --acme-domain",
         ));
         rules.push(Rule::new(
             &["redirect-port"],
@@ -289,6 +301,8 @@ mod tests {
             (&["--mercure-anonymous"], "--mercure-anonymous"),
             (&["--mercure-anonymous", "--mercure"], ""),
             (&["--admin-key", "k"], ""),
+            (&["--acme-dir", "d"], "--acme-dir"),
+            (&["--acme-dir", "d", "--acme-domain", "a.example"], ""),
             (&["--io-uring"], ""),
             (&["--io-uring", "--no-direct"], "--io-uring"),
         ] {

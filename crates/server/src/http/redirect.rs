@@ -1,8 +1,11 @@
 //! Redirects every request to HTTPS (`--redirect-http`).
 
+use std::sync::Arc;
+
+use super::tls::Orders;
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::{StatusCode, header, uri::Authority},
+    http::{Method, StatusCode, header, uri::Authority},
     web::{self, ServiceConfig},
 };
 use sse_broadcaster_actix::{Refusal, internal::refused};
@@ -10,21 +13,40 @@ use sse_broadcaster_actix::{Refusal, internal::refused};
 /// The port that an address with `https` has without one.
 pub(crate) const HTTPS_PORT: u16 = 443;
 
-/// Redirects every request to this port.
-pub(crate) fn configure(config: &mut ServiceConfig, port: u16) {
-    config.default_service(web::to(move |request: HttpRequest| async move {
-        match target(&request, port) {
-            Some(target) => HttpResponse::build(StatusCode::PERMANENT_REDIRECT)
-                .insert_header((header::LOCATION, target))
-                .force_close()
-                .finish(),
-            None => refused(Refusal::forbidden(
-                "foreign_host",
-                "the header Host is missing or not valid: it is the name in the address that this request is \
-                 redirected to",
-            )),
-        }
+/// Where an authority looks for the proof of a name (RFC 8555, section 8.3).
+const PROOF: &str = "/.well-known/acme-challenge/";
+
+/// Redirects every request to this port, but those of an authority for the proofs of pending orders.
+pub(crate) fn configure(config: &mut ServiceConfig, port: u16, orders: Option<Arc<Orders>>) {
+    config.default_service(web::to(move |request: HttpRequest| {
+        let response = response(&request, port, orders.as_deref());
+        async move { response }
     }));
+}
+
+fn response(request: &HttpRequest, port: u16, orders: Option<&Orders>) -> HttpResponse {
+    if let Some(proof) = orders.and_then(|orders| proof(request, orders)) {
+        return HttpResponse::Ok()
+            .content_type("application/octet-stream")
+            .force_close()
+            .body(proof);
+    }
+    match target(request, port) {
+        Some(target) => HttpResponse::build(StatusCode::PERMANENT_REDIRECT)
+            .insert_header((header::LOCATION, target))
+            .force_close()
+            .finish(),
+        None => refused(Refusal::forbidden(
+            "foreign_host",
+            "the header Host is missing or not valid: it is the name in the address that this request is redirected to",
+        )),
+    }
+}
+
+fn proof(request: &HttpRequest, orders: &Orders) -> Option<String> {
+    let token = request.path().strip_prefix(PROOF)?;
+    let proofs = orders.proofs.read();
+    (request.method() == Method::GET).then(|| proofs.get(token).cloned())?
 }
 
 /// The same address with `https`.

@@ -1,12 +1,20 @@
 //! Encrypts the connections of a listener.
 
-use std::{io, net::TcpStream, rc::Rc, sync::Arc};
+use std::{
+    collections::HashMap,
+    io,
+    net::TcpStream,
+    rc::Rc,
+    sync::{Arc, atomic::AtomicU64},
+};
 
+use parking_lot::RwLock;
 use tokio::{io::AsyncWriteExt as _, time::timeout};
 
 use super::connection::{accepted::Accepted, client_socket::ClientSocket, settings::HEAD_TIMEOUT};
 use sse_broadcaster_tls::{
-    Current, HandshakeCounts, HandshakeError, Outcome, ServerConfig, Session, Turns, accept,
+    CHALLENGE_PROTOCOL, Current, HandshakeCounts, HandshakeError, Outcome, ServerConfig, Session,
+    Turns, accept,
 };
 
 /// The response to a client that does not speak TLS.
@@ -23,6 +31,17 @@ pub(crate) struct Tls {
     pub(crate) config: Arc<ServerConfig>,
     pub(crate) counts: Arc<HandshakeCounts>,
     pub(crate) certificates: Arc<Current>,
+    /// Those of certificates by ACME.
+    pub(crate) orders: Option<Arc<Orders>>,
+}
+
+/// Orders of certificates by ACME.
+#[derive(Debug, Default)]
+pub(crate) struct Orders {
+    pub(crate) issued: AtomicU64,
+    pub(crate) failed: AtomicU64,
+    /// What an authority gets at the address of redirects, by the token in its path.
+    pub(crate) proofs: RwLock<HashMap<String, String>>,
 }
 
 /// Encrypts the connections of one worker and listener.
@@ -66,6 +85,10 @@ impl Encryption {
         let accepted = timeout(HEAD_TIMEOUT, accepting).await;
         self.tls.counts.add(outcome(&accepted));
         match accepted {
+            Ok(Ok(mut session)) if is_challenge(&session) => {
+                session.close(&io);
+                None
+            }
             Ok(Ok(session)) => Some(ClientSocket::new(io.into_std().ok()?, Some(session.into()))),
             Ok(Err(HandshakeError::NotTls)) => {
                 // A client that does not read it is closed as well.
@@ -84,8 +107,14 @@ impl Encryption {
     }
 }
 
+/// Whether the client is an authority that checks a name: it has what it came for.
+fn is_challenge(session: &Session) -> bool {
+    session.protocol() == Some(CHALLENGE_PROTOCOL)
+}
+
 fn outcome<E>(accepted: &Result<Result<Session, HandshakeError>, E>) -> Outcome {
     match accepted {
+        Ok(Ok(session)) if is_challenge(session) => Outcome::Challenge,
         Ok(Ok(session)) if session.is_resumed() => Outcome::Resumed,
         Ok(Ok(_)) => Outcome::Full,
         Ok(Err(HandshakeError::NotTls)) => Outcome::NotTls,

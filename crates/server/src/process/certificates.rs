@@ -6,16 +6,26 @@ use std::{
     time::SystemTime,
 };
 
-use super::key_file::{FileState, Polled};
+use super::{
+    acme::{self, Acme},
+    key_file::{FileState, Polled},
+};
 use crate::{
     config::{BadSetting, TlsConfig},
-    http::{http2, tls::Tls},
+    http::{
+        http2,
+        tls::{Orders, Tls},
+    },
 };
 use sse_broadcaster_cli::FileAccess;
-use sse_broadcaster_tls::{Certificates, Current, Pair, PairError, pairs_in, server_config};
+use sse_broadcaster_tls::{
+    CHALLENGE_PROTOCOL, Certificates, Current, Pair, PairError, pairs_in, server_config,
+};
 
 /// The protocols that clients may choose, the preferred first.
 const PROTOCOLS: [&[u8]; 2] = [http2::PROTOCOL, b"http/1.1"];
+/// Those of a server that orders its certificate.
+const WITH_CHALLENGES: [&[u8]; 3] = [PROTOCOLS[0], PROTOCOLS[1], CHALLENGE_PROTOCOL];
 
 /// Reads the certificates, and returns how connections are encrypted, and what keeps the certificates those of the files;
 /// `None` without TLS.
@@ -28,14 +38,22 @@ pub(crate) fn open(config: &TlsConfig) -> Result<Option<(Tls, CertificateFiles)>
     }
     let files = Polled::new(states(config)?);
     let current = Current::new(read(config)?);
-    let tls = server_config(&current, &PROTOCOLS)
+    let orders = config.acme.is_enabled().then(Arc::<Orders>::default);
+    let protocols: &[_] = if orders.is_some() {
+        &WITH_CHALLENGES
+    } else {
+        &PROTOCOLS
+    };
+    let tls = server_config(&current, protocols)
         .map_err(|error| BadSetting(format!("TLS cannot be set up: {error}")))?;
     let tls = Tls {
         config: Arc::new(tls),
         counts: Arc::default(),
         certificates: Arc::clone(&current),
+        orders,
     };
     let files = CertificateFiles {
+        acme: acme::open(config, &tls)?,
         config: config.clone(),
         current,
         files,
@@ -43,16 +61,44 @@ pub(crate) fn open(config: &TlsConfig) -> Result<Option<(Tls, CertificateFiles)>
     Ok(Some((tls, files)))
 }
 
+/// Checks what the start would, and writes nothing.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn check(config: &TlsConfig) -> Result<(), BadSetting> {
+    if config.is_enabled() {
+        read(config)?;
+        config.acme.settings(!config.redirect_http.is_empty())?;
+    }
+    Ok(())
+}
+
 /// Keeps the certificates those of the files.
 pub(crate) struct CertificateFiles {
     config: TlsConfig,
     current: Arc<Current>,
     files: Polled<Vec<(PathBuf, FileState)>>,
+    acme: Option<Acme>,
 }
 
 impl CertificateFiles {
-    /// Reads them again if they have changed, or if that was requested.
+    /// Begins to order a certificate when one is due: the server accepts connections, which it takes to prove its names.
+    pub(crate) fn start_orders(&mut self) {
+        if let Some(acme) = &mut self.acme {
+            acme.start();
+        }
+    }
+
+    /// Reads them again if they have changed, or if that was requested. An order that has failed is then repeated.
     pub(crate) fn update(&mut self, is_requested: bool) {
+        if let Some(acme) = &self.acme
+            && is_requested
+        {
+            acme.retry();
+        }
+        if !self.config.has_files() {
+            return;
+        }
         let states = match states(&self.config) {
             Ok(states) => states,
             Err(bad) if is_requested => {
@@ -77,8 +123,10 @@ impl CertificateFiles {
 
 fn read(config: &TlsConfig) -> Result<Certificates, BadSetting> {
     let pairs = pairs(config)?;
-    let (first, others) = pairs.split_first().ok_or_else(|| no_pair(config))?;
-    Ok(Certificates::new(first, others))
+    if pairs.is_empty() && config.has_files() {
+        return Err(no_pair(config));
+    }
+    Ok(Certificates::new(&pairs))
 }
 
 fn no_pair(config: &TlsConfig) -> BadSetting {
@@ -137,7 +185,7 @@ fn bad(error: &PairError) -> BadSetting {
 fn report(pair: &Pair, certificate: &Path, key: &Path) {
     let now = SystemTime::now();
     let path = certificate.display();
-    let time = |time: SystemTime| humantime::format_rfc3339_seconds(time).to_string();
+    let time = humantime::format_rfc3339_seconds;
     if pair.valid_until() <= now {
         log::warn!(
             "the certificate in {path} has expired, on {}",

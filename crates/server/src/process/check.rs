@@ -24,7 +24,7 @@ pub(crate) fn check(config: &mut Config) -> Result<(), ServeError> {
     addresses.extend(admin);
     actix_web::rt::System::new().block_on(async {
         Admission::read(config, &addresses)?;
-        certificates::open(&config.tls)?;
+        certificates::check(&config.tls)?;
         match config.history.location()? {
             LogLocation::Redis(url) => drop(history::connect_to_redis(config, url)?),
             LogLocation::Postgres(url) => drop(history::connect_to_postgres(config, url)?),

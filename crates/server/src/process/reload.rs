@@ -116,6 +116,9 @@ const GROUPS: [Group; 8] = [
 pub(crate) async fn follow(mut running: Running, mut hangups: Hangups) {
     let mut polls = interval(POLL_INTERVAL);
     polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    if let Some(certificates) = &mut running.certificates {
+        certificates.start_orders();
+    }
     loop {
         let is_requested = tokio::select! {
             () = hangups.requested() => true,

@@ -3,7 +3,7 @@
 use std::{io, rc::Rc, sync::Arc, time::Duration};
 
 use actix_service::{Service, ServiceFactory as _, map_config};
-use actix_web::{App, dev::AppConfig};
+use actix_web::{App, dev::AppConfig, web::ServiceConfig};
 
 use crate::{
     config::Config,
@@ -19,6 +19,7 @@ use crate::{
             status::Status,
         },
         setup::{Setup, SetupOptions},
+        tls::Orders,
     },
 };
 use sse_broadcaster_actix::{AppState, Routes};
@@ -39,8 +40,8 @@ pub(super) struct Port {
 #[derive(Clone)]
 enum Serves {
     Routes(Box<Routing>),
-    /// A redirect to this port.
-    Redirect(u16),
+    /// A redirect to this port, and the proofs of orders.
+    Redirect(u16, Option<Arc<Orders>>),
 }
 
 impl Port {
@@ -87,9 +88,10 @@ impl Port {
         listener: Listener,
         (settings, setup): (&Settings, &SetupOptions),
         config: &Config,
-        port: u16,
+        (port, orders): (u16, Option<Arc<Orders>>),
     ) -> io::Result<Self> {
-        Self::new(listener, (settings, setup), config, Serves::Redirect(port))
+        let serves = Serves::Redirect(port, orders);
+        Self::new(listener, (settings, setup), config, serves)
     }
 
     fn new(
@@ -128,8 +130,11 @@ impl Port {
                 let router = ConnectionRouter::open(http, self.settings.clone(), context, http2)?;
                 self.start(worker, router)
             }
-            Serves::Redirect(port) => {
-                let app = App::new().configure(|config| redirect::configure(config, port));
+            Serves::Redirect(port, ref orders) => {
+                let orders = orders.clone();
+                let configure =
+                    move |config: &mut ServiceConfig| redirect::configure(config, port, orders);
+                let app = App::new().configure(configure);
                 let app = map_config(app, |()| AppConfig::default());
                 let app = Rc::new(app.new_service(()).await.map_err(|()| failed())?);
                 let http = routes::http(app, Duration::ZERO).new_service(()).await;

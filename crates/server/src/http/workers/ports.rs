@@ -82,7 +82,8 @@ pub(super) fn open(
     let redirects = listeners.redirect.into_iter().map(Listener::Tcp);
     let redirects = redirects.map(|listener| {
         let options = (&public_settings, &behind_proxies);
-        Port::redirecting(listener, options, config, https_port)
+        let orders = tls.and_then(|tls| tls.orders.clone());
+        Port::redirecting(listener, options, config, (https_port, orders))
     });
     let ports = of_public.chain(of_public_sockets).chain(of_admin);
     let ports = ports.map(open).chain(redirects);
