@@ -1,6 +1,7 @@
 //! HTTPS of the program itself: certificates, handshakes, redirects. That streams and requests work over it as without is
 //! covered by the other suites, with `TEST_STREAMS=encrypted`.
 
+mod acme;
 mod certificates;
 mod handshakes;
 mod redirect;
