@@ -9,6 +9,7 @@ WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 COPY examples/Cargo.toml examples/
 COPY crates/access/Cargo.toml crates/access/
+COPY crates/acme/Cargo.toml crates/acme/
 COPY crates/actix/Cargo.toml crates/actix/
 COPY crates/axum/Cargo.toml crates/axum/
 COPY crates/bench/Cargo.toml crates/bench/

@@ -142,6 +142,7 @@ class Settings(unittest.TestCase):
         fetched = {"token-jwks-url"}
         # In a cluster a Gateway or an Ingress has the certificates.
         tls = {"redirect-http", "redirect-port", "tls-cert", "tls-dir", "tls-key"}
+        tls |= {name for name in self.listed if name.startswith("acme-")}
         self.assertEqual(tried, set(self.listed) - self.of_the_chart - fetched - tls)
 
     def test_that_the_chart_makes_are_refused_with_the_value_that_is_right(self):

@@ -1,15 +1,16 @@
 //! The account at the authority.
 
+use std::sync::Arc;
+
 use instant_acme::{Account, AccountCredentials, Error, NewAccount};
 
 use crate::{
     OrderError, Settings, Store,
     http::{Budget, Http},
 };
-use std::sync::Arc;
 
 /// The authority does not know the account any more.
-pub(crate) const UNKNOWN: &str = "urn:ietf:params:acme:error:accountDoesNotExist";
+const UNKNOWN: &str = "urn:ietf:params:acme:error:accountDoesNotExist";
 
 /// That which is kept, or else a new one.
 pub(crate) async fn open(
@@ -17,11 +18,23 @@ pub(crate) async fn open(
     store: &Store,
     budget: &Arc<Budget>,
 ) -> Result<Account, OrderError> {
+    match kept(settings, store, budget).await? {
+        Some(account) => Ok(account),
+        None => create(settings, store, budget).await,
+    }
+}
+
+/// That which is kept; `None` if there is none that can be used.
+pub(crate) async fn kept(
+    settings: &Settings,
+    store: &Store,
+    budget: &Arc<Budget>,
+) -> Result<Option<Account>, OrderError> {
     let kept = store
         .read_account()
         .map_err(|error| OrderError::file(&store.account(), &error))?;
     let Some(kept) = kept else {
-        return create(settings, store, budget).await;
+        return Ok(None);
     };
     // Whoever can write the file must not be able to send the account's signatures elsewhere.
     let is_right = |kept: &AccountCredentials| {
@@ -30,16 +43,16 @@ pub(crate) async fn open(
     };
     match serde_json::from_slice::<AccountCredentials>(&kept) {
         Ok(kept) if is_right(&kept) => {
-            let builder = Account::builder_with_http(client(settings, budget));
-            Ok(builder.from_credentials(kept).await?)
+            let builder = Account::builder_with_http(Box::new(client(settings, budget)));
+            Ok(Some(builder.from_credentials(kept).await?))
         }
         _ => {
             log::warn!(
-                "{} is not the account of {}: another one is created",
+                "{} is not an account of {}: another one is needed",
                 store.account().display(),
                 settings.directory
             );
-            create(settings, store, budget).await
+            Ok(None)
         }
     }
 }
@@ -60,7 +73,7 @@ pub(crate) async fn create(
         terms_of_service_agreed: settings.agrees_to_terms,
         only_return_existing: false,
     };
-    let builder = Account::builder_with_http(client(settings, budget));
+    let builder = Account::builder_with_http(Box::new(client(settings, budget)));
     let directory = settings.directory.to_string();
     let (account, credentials) = builder.create(&new, directory, None).await?;
     let json = serde_json::to_vec(&credentials).map_err(OrderError::new)?;
@@ -74,7 +87,7 @@ pub(crate) fn is_unknown(error: &Error) -> bool {
     matches!(error, Error::Api(problem) if problem.r#type.as_deref() == Some(UNKNOWN))
 }
 
-fn client(settings: &Settings, budget: &Arc<Budget>) -> Box<Http> {
+fn client(settings: &Settings, budget: &Arc<Budget>) -> Http {
     let (directory, roots) = (&settings.directory, &settings.roots);
-    Box::new(Http::new(directory, roots, Arc::clone(budget)))
+    Http::new(directory, roots, Arc::clone(budget))
 }

@@ -1,7 +1,5 @@
 //! What proves to the authority that a name leads to this server.
 
-use std::str::FromStr;
-
 use instant_acme::{ChallengeType, KeyAuthorization};
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -18,18 +16,6 @@ pub enum ChallengeKind {
     TlsAlpn,
     /// By a request for `/.well-known/acme-challenge/TOKEN` at port 80 (RFC 8555, section 8.3).
     Http,
-}
-
-impl FromStr for ChallengeKind {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "tls-alpn-01" => Ok(Self::TlsAlpn),
-            "http-01" => Ok(Self::Http),
-            _ => Err("use tls-alpn-01 or http-01".to_owned()),
-        }
-    }
 }
 
 impl ChallengeKind {

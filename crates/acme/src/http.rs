@@ -215,13 +215,12 @@ fn check_encrypted(uri: &Uri) -> Result<(), HttpError> {
 fn take_retry_after(headers: &mut HeaderMap) -> Option<Duration> {
     let value = headers.remove(RETRY_AFTER)?;
     let value = value.to_str().ok()?.trim();
-    let wait = match value.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let until = httpdate::parse_http_date(value).ok()?;
-            let wait = until.duration_since(SystemTime::now());
-            wait.unwrap_or_default()
-        }
+    let wait = if let Ok(seconds) = value.parse() {
+        Duration::from_secs(seconds)
+    } else {
+        let until = httpdate::parse_http_date(value).ok()?;
+        let wait = until.duration_since(SystemTime::now());
+        wait.unwrap_or_default()
     };
     let wait = wait.min(MAX_RETRY_AFTER);
     headers.insert(RETRY_AFTER, wait.as_secs().into());

@@ -8,6 +8,7 @@
 //! http.rs       requests to the authority, and their limits
 //! store.rs      the directory of the account, the certificate and its key
 //! schedule.rs   when a certificate is renewed, and when a failed order is repeated
+//! suggestion.rs when the authority wants a certificate to be renewed
 //! error.rs      why there is no certificate
 //! ```
 #![deny(missing_docs)]
@@ -19,10 +20,12 @@ mod http;
 mod order;
 mod schedule;
 mod store;
+mod suggestion;
 
 pub use challenge::{ChallengeKind, ChallengeResponse, Responder};
 pub use error::OrderError;
 pub use order::{Issued, Settings, order};
 pub use schedule::{MAX_DELAY, renewal, retry_delay};
 pub use store::{OrderLock, Store};
+pub use suggestion::suggested_renewal;
 pub use url::Url;

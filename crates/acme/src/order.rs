@@ -70,17 +70,20 @@ pub fn order(
     store: &Store,
     responder: &dyn Responder,
 ) -> Result<Issued, OrderError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .map_err(OrderError::new)?;
     let budget = Budget::new(ORDER_TIMEOUT);
-    let issued = runtime.block_on(run(settings, store, responder, &budget));
+    let issued = blocking(run(settings, store, responder, &budget))?;
     responder.withdraw();
     issued.map_err(|mut error| {
         error.retry_after = budget.retry_after();
         error
     })
+}
+
+/// Runs this on the thread.
+pub(crate) fn blocking<T>(work: impl Future<Output = T>) -> Result<T, OrderError> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().build().map_err(OrderError::new)?;
+    Ok(runtime.block_on(work))
 }
 
 async fn run(

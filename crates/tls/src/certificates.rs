@@ -123,8 +123,8 @@ impl Current {
 
 impl ResolvesServerCert for Current {
     fn resolve(&self, client: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        if let Some(proof) = self.challenges.of(&client) {
-            return proof;
+        if Challenges::are_asked_for(&client) {
+            return self.challenges.of(&client);
         }
         let found = self.of(client.server_name());
         if found.is_none() && !self.has_reported_none.swap(true, Ordering::Relaxed) {

@@ -30,7 +30,9 @@ impl Challenges {
         certificate: CertificateDer<'static>,
         key: PrivateKeyDer<'static>,
     ) -> Result<(), rustls::Error> {
-        let key = CertifiedKey::from_der(vec![certificate], key, &default_provider())?;
+        let key = default_provider().key_provider.load_private_key(key)?;
+        // Not `from_der`, which reads the certificate: it has a critical extension that webpki does not know.
+        let key = CertifiedKey::new(vec![certificate], key);
         let mut names = self.0.write();
         if names.len() >= MAX_NAMES {
             return Err(rustls::Error::General("too many names".to_owned()));
@@ -44,20 +46,20 @@ impl Challenges {
         self.0.write().clear();
     }
 
-    /// What a client gets that speaks the protocol of authorities; an outer `None` for all other clients.
-    pub(crate) fn of(&self, client: &ClientHello<'_>) -> Option<Option<Arc<CertifiedKey>>> {
-        let mut protocols = client.alpn()?;
-        let first = protocols.next()?;
-        let has_others = protocols.next().is_some();
-        if first != CHALLENGE_PROTOCOL || has_others {
-            let is_mixed = client
-                .alpn()?
-                .any(|protocol| protocol == CHALLENGE_PROTOCOL);
-            // It must be the only one (RFC 8737, section 3).
-            return is_mixed.then_some(None);
+    /// Whether the client offers the protocol of authorities.
+    pub(crate) fn are_asked_for(client: &ClientHello<'_>) -> bool {
+        let protocols = client.alpn();
+        protocols.is_some_and(|mut protocols| protocols.any(|name| name == CHALLENGE_PROTOCOL))
+    }
+
+    /// The certificate for the name of a client that offers this protocol, which must be the only one (RFC 8737,
+    /// section 3).
+    pub(crate) fn of(&self, client: &ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        if client.alpn()?.count() != 1 {
+            return None;
         }
-        let name = client.server_name().map(str::to_ascii_lowercase);
-        Some(name.and_then(|name| self.0.read().get(&name).cloned()))
+        let name = client.server_name()?.to_ascii_lowercase();
+        self.0.read().get(&name).cloned()
     }
 }
 

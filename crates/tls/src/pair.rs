@@ -145,6 +145,12 @@ impl Pair {
         })
     }
 
+    /// The certificate itself, without those of its authorities.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&CertificateDer<'static>> {
+        self.key.cert.first()
+    }
+
     /// The host names that it is for, in lower case; a wildcard begins with `*.`.
     #[must_use]
     pub fn names(&self) -> &[String] {

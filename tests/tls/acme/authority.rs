@@ -68,6 +68,8 @@ pub struct Inner {
     pub leads_to: HashMap<&'static str, SocketAddr>,
     pub has_refused_a_nonce: bool,
     pub is_held: bool,
+    /// It wants certificates to be renewed since long ago.
+    pub wants_renewals: bool,
 }
 
 pub struct Order {
@@ -76,7 +78,7 @@ pub struct Order {
 }
 
 pub struct Name {
-    pub name: String,
+    pub text: String,
     pub token: String,
     pub status: &'static str,
     pub error: Value,
@@ -112,6 +114,7 @@ impl Authority {
             leads_to: HashMap::new(),
             has_refused_a_nonce: false,
             is_held: false,
+            wants_renewals: false,
         };
         let state = Arc::new(State {
             base: format!(
@@ -178,6 +181,11 @@ impl Authority {
     pub fn counts(&self) -> (usize, usize, usize) {
         let inner = self.state.lock();
         (inner.accounts.len(), inner.orders.len(), inner.requests)
+    }
+
+    /// It wants all certificates to be renewed at once.
+    pub fn want_renewals(&self) {
+        self.state.lock().wants_renewals = true;
     }
 
     /// Whether an order waits for its certificate.

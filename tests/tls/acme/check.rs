@@ -73,9 +73,10 @@ fn has_proof(certificate: &[u8], name: &str, proof: &str) -> Result<(), String> 
     let length = u8::try_from(name.len()).unwrap();
     let names = [&[0x30, length + 2, 0x82, length], name.as_bytes()].concat();
     let has = |part: &[u8]| certificate.windows(part.len()).any(|bytes| bytes == part);
-    match has(&extension) && has(&names) {
-        true => Ok(()),
-        false => Err("the certificate does not prove the name".to_owned()),
+    if has(&extension) && has(&names) {
+        Ok(())
+    } else {
+        Err("the certificate does not prove the name".to_owned())
     }
 }
 
@@ -84,8 +85,9 @@ fn http(address: SocketAddr, name: &str, token: &str, proof: &str) -> Result<(),
     let path = format!("/.well-known/acme-challenge/{token}");
     write!(socket, "GET {path} HTTP/1.1\r\nHost: {name}\r\n\r\n").unwrap();
     let response = crate::support::Response::read(socket);
-    match response.status == 200 && response.body == proof.as_bytes() {
-        true => Ok(()),
-        false => Err(format!("{response:?}")),
+    if response.status == 200 && response.body == proof.as_bytes() {
+        Ok(())
+    } else {
+        Err(format!("{response:?}"))
     }
 }

@@ -38,15 +38,12 @@ impl Jws {
         if !inner.use_nonce(header["nonce"].as_str().expect("a nonce")) {
             return Err(problem(400, "badNonce", "this nonce is not known"));
         }
-        let key = match header["kid"].as_str() {
-            Some(account) => {
-                let number = account.rsplit('/').next().unwrap().parse::<usize>();
-                inner.accounts[number.expect("an account")].clone()
-            }
-            None => {
-                let [x, y] = ["x", "y"].map(|name| decode(header["jwk"][name].as_str().unwrap()));
-                [&[4], &*x, &*y].concat()
-            }
+        let key = if let Some(account) = header["kid"].as_str() {
+            let number = account.rsplit('/').next().unwrap().parse::<usize>();
+            inner.accounts[number.expect("an account")].clone()
+        } else {
+            let [x, y] = ["x", "y"].map(|name| decode(header["jwk"][name].as_str().unwrap()));
+            [&[4], &*x, &*y].concat()
         };
         let signed = format!("{}.{}", part("protected"), part("payload"));
         UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &key)

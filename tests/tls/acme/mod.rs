@@ -65,7 +65,7 @@ impl Setting {
             "--acme-dir",
             kept.to_str().unwrap(),
         ];
-        let args: Vec<_> = first.into_iter().chain(own).chain(args.iter().copied());
+        let args = first.into_iter().chain(own).chain(args.iter().copied());
         shim::with_clock(command(&args.collect::<Vec<_>>()), &self.clock())
     }
 
@@ -96,7 +96,7 @@ fn served(server: &Server, config: &std::sync::Arc<ClientConfig>) -> Option<Vec<
     Some(certificates[0].to_vec())
 }
 
-fn metric_of(server: &Server, name: &str) -> f64 {
+fn metric_of<T: FromStr<Err: Debug>>(server: &Server, name: &str) -> T {
     let client = connect_as(
         server,
         &crate::support::tunnel::Identity::trusting_all(),

@@ -10,16 +10,11 @@ fn a_first_order_is_proved_on_the_listener_itself_and_a_restart_uses_what_was_ke
     setting.authority.leads_to("tls-alpn-01", server.address);
     server.wait_for_log("the certificate for a.example is valid until ");
     let first = served(&server, &trusts).expect("it is served");
-    assert_eq!(
-        metric_of(
-            &server,
-            "sse_broadcaster_acme_orders_total{outcome=\"issued\"}"
-        ),
-        1.0
-    );
+    let issued = "sse_broadcaster_acme_orders_total{outcome=\"issued\"}";
+    assert_eq!(metric_of::<usize>(&server, issued), 1);
     let handshakes = "sse_broadcaster_tls_handshakes_total{outcome=\"challenge\"}";
-    assert_eq!(metric_of(&server, handshakes), 1.0);
-    let expires = metric_of(&server, "sse_broadcaster_tls_certificate_expires_seconds");
+    assert_eq!(metric_of::<usize>(&server, handshakes), 1);
+    let expires: f64 = metric_of(&server, "sse_broadcaster_tls_certificate_expires_seconds");
     assert!(expires > 1.7e9, "{expires}");
     for name in ["account.json", "certificate.pem", "lock"] {
         assert_eq!(mode(&setting.file(name)), 0o600, "{name}");
@@ -164,4 +159,20 @@ fn names_are_proved_at_the_address_of_redirects_where_that_is_chosen() {
     let path = "/.well-known/acme-challenge/token";
     write!(socket, "GET {path} HTTP/1.1\r\nHost: a.example\r\n\r\n").unwrap();
     assert_eq!(crate::support::Response::read(socket).status, 308);
+}
+
+#[test]
+fn a_certificate_is_renewed_early_if_the_authority_wants_that() {
+    let setting = Setting::new();
+    let mut server = setting.started(&[]);
+    let trusts = setting.authority.client();
+    let first = served(&server, &trusts).unwrap();
+    setting.authority.want_renewals();
+    // It is asked within six hours.
+    clock::set(&setting.clock(), 7 * 3_600);
+    server.wait_for_log("the authority wants the certificate to be renewed from 2020-");
+    wait_until("it is renewed", || {
+        served(&server, &trusts).is_some_and(|served| served != first)
+    });
+    assert_eq!(setting.authority.counts().1, 2, "orders");
 }

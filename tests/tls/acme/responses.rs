@@ -58,7 +58,7 @@ impl State {
         let mut head =
             format!("HTTP/1.1 {status} X\r\nConnection: close\r\nReplay-Nonce: {nonce}\r\n");
         for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
+            head.push_str(&[name, ": ", &*value, "\r\n"].concat());
         }
         // A client that has gone, or does not read on, is none of the authority's concern.
         let stream = stream.get_mut();
@@ -92,11 +92,15 @@ impl State {
         let base = &self.base;
         let parts: Vec<_> = path.split('/').skip(1).collect();
         let index = |n: usize| parts[n].parse::<usize>().unwrap();
+        if parts[0] == "renewal-info" {
+            return self.renewal_info(parts[1]);
+        }
         if method != "post" {
             let directory = json!({
                 "newNonce": format!("{base}/new-nonce"),
                 "newAccount": format!("{base}/new-account"),
                 "newOrder": format!("{base}/new-order"),
+                "renewalInfo": format!("{base}/renewal-info"),
             });
             return (200, Vec::new(), directory.to_string());
         }
@@ -124,6 +128,23 @@ impl State {
         }
     }
 
+    /// RFC 9773, section 4.2.
+    fn renewal_info(&self, id: &str) -> Reply {
+        assert!(id.split('.').count() == 2, "{id}");
+        let years = if self.lock().wants_renewals {
+            ["2020", "2021"]
+        } else {
+            ["2098", "2099"]
+        };
+        let [start, end] = years.map(|year| format!("{year}-01-01T00:00:00Z"));
+        let window = json!({"suggestedWindow": {"start": start, "end": end}});
+        (
+            200,
+            vec![("Retry-After", "21600".to_owned())],
+            window.to_string(),
+        )
+    }
+
     fn new_order(&self, jws: &Jws) -> Reply {
         match self.fault() {
             Fault::Status(status) => return (status, Vec::new(), "<html>".to_owned()),
@@ -141,7 +162,7 @@ impl State {
         }
         let names = jws.payload["identifiers"].as_array().unwrap().iter();
         let names = names.map(|name| Name {
-            name: match self.fault() {
+            text: match self.fault() {
                 Fault::OtherNames => "other.example".to_owned(),
                 _ => name["value"].as_str().unwrap().to_owned(),
             },
@@ -196,7 +217,7 @@ impl State {
             })
         });
         let state = json!({
-            "identifier": {"type": "dns", "value": name.name},
+            "identifier": {"type": "dns", "value": name.text},
             "status": name.status,
             "challenges": challenges,
         });
@@ -213,12 +234,13 @@ impl State {
             inner = self.changed.wait_timeout(inner, PATIENCE).unwrap().0;
         };
         let name = &inner.orders[number].names[index];
-        let (token, asked) = (name.token.clone(), name.name.clone());
+        let (token, asked) = (name.token.clone(), name.text.clone());
         let is_refused = inner.fault == Fault::Refuses;
         drop(inner);
-        let checked = match is_refused {
-            true => Err("no\nwill".to_owned()),
-            false => check::name(kind, leads_to, &asked, &token, thumbprint),
+        let checked = if is_refused {
+            Err("no\nwill".to_owned())
+        } else {
+            check::name(kind, leads_to, &asked, &token, thumbprint)
         };
         let mut inner = self.lock();
         let name = &mut inner.orders[number].names[index];
@@ -244,6 +266,7 @@ impl State {
         let now = SystemTime::now() + inner.ahead - Duration::from_secs(3_600);
         let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap();
         request.params.not_before = rcgen::date_time_ymd(1970, 1, 1) + now;
+        request.params.use_authority_key_identifier_extension = true;
         request.params.not_after = request.params.not_before + 90 * DAY;
         let issued = if inner.fault == Fault::OtherKey {
             let other = KeyPair::generate().unwrap();

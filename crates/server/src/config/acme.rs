@@ -4,10 +4,9 @@ use std::{
     collections::HashSet,
     net::IpAddr,
     path::{Path, PathBuf},
-    str::FromStr,
 };
 
-use clap::{Args, builder::BoolishValueParser};
+use clap::{Args, ValueEnum, builder::BoolishValueParser};
 use sse_broadcaster_acme::{ChallengeKind, Settings, Url};
 use sse_broadcaster_tls::certificates_in;
 
@@ -59,21 +58,29 @@ pub struct AcmeConfig {
     )]
     pub acme_directory: Url,
 
-    /// How the authority checks a name: tls-alpn-01, by a handshake at port 443, or http-01, by a request at port 80,
-    /// which is to lead to --redirect-http
+    /// How the authority checks a name: by a handshake at port 443 (tls-alpn-01), or by a request at port 80, which is to
+    /// lead to --redirect-http (http-01)
     #[arg(
         long,
         env = "SSE_BROADCASTER_ACME_CHALLENGE",
         value_name = "KIND",
-        value_parser = ChallengeKind::from_str,
         default_value = "tls-alpn-01"
     )]
-    pub acme_challenge: ChallengeKind,
+    pub acme_challenge: AcmeChallenge,
 
     /// File with the certificates in PEM by which the directory of a private authority is trusted [default: those of the
     /// system]
     #[arg(long, env = "SSE_BROADCASTER_ACME_CA", value_name = "FILE")]
     pub acme_ca: Option<PathBuf>,
+}
+
+/// How an authority checks a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AcmeChallenge {
+    #[value(name = "tls-alpn-01")]
+    TlsAlpn,
+    #[value(name = "http-01")]
+    Http,
 }
 
 impl AcmeConfig {
@@ -116,7 +123,7 @@ impl AcmeConfig {
                 self.acme_directory
             )));
         }
-        if self.acme_challenge == ChallengeKind::Http && !redirects {
+        if self.acme_challenge == AcmeChallenge::Http && !redirects {
             return Err(BadSetting(
                 "--acme-challenge http-01 needs --redirect-http: the address that port 80 leads to, for example \
                  0.0.0.0:80"
@@ -134,7 +141,10 @@ impl AcmeConfig {
             names,
             email: self.acme_email.clone(),
             agrees_to_terms: self.acme_agree_tos,
-            challenge: self.acme_challenge,
+            challenge: match self.acme_challenge {
+                AcmeChallenge::TlsAlpn => ChallengeKind::TlsAlpn,
+                AcmeChallenge::Http => ChallengeKind::Http,
+            },
         };
         Ok(Some((settings, directory)))
     }

@@ -1,5 +1,7 @@
 //! Orders a certificate by ACME on a thread of its own, keeps it in a directory, and renews it.
 
+mod proofs;
+
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -13,19 +15,23 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use self::proofs::Proofs;
 use super::key_file::FileState;
 use crate::{
     config::{BadSetting, TlsConfig},
-    http::tls::{Orders, Tls},
+    http::tls::Tls,
 };
 use sse_broadcaster_acme::{
-    ChallengeResponse, Issued, MAX_DELAY, OrderError, Responder, Settings, Store, order, renewal,
-    retry_delay,
+    Issued, MAX_DELAY, OrderError, Responder as _, Settings, Store, order, renewal, retry_delay,
+    suggested_renewal,
 };
-use sse_broadcaster_tls::{Certificates, Current, Pair};
+use sse_broadcaster_tls::{CertificateDer, Certificates, Pair};
 
 /// How often the thread looks at the clock, and whether another process has renewed the certificate.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+/// How often the authority is asked whether it wants the certificate to be renewed early. So it cannot cause more orders
+/// than these.
+const ASK_INTERVAL: Duration = Duration::from_secs(6 * 3_600);
 /// How long to wait while another process orders.
 const LOCKED_DELAY: Duration = Duration::from_secs(30);
 
@@ -54,12 +60,9 @@ struct Kept {
     valid_until: SystemTime,
     renewal: SystemTime,
     has_all_names: bool,
-}
-
-/// Where authorities get the proofs of names.
-struct Proofs {
-    current: Arc<Current>,
-    orders: Arc<Orders>,
+    certificate: Option<CertificateDer<'static>>,
+    /// When the authority is asked about it next.
+    ask_at: SystemTime,
 }
 
 /// Opens the directory, and serves the certificate in it, if there is a valid one; `None` where none is ordered.
@@ -110,7 +113,7 @@ impl Acme {
         match thread::Builder::new().name("acme".to_owned()).spawn(run) {
             Ok(_) => self.retries = Some(retry),
             Err(error) => {
-                log::error!("no certificate is ordered: no thread can be started: {error}")
+                log::error!("no certificate is ordered: no thread can be started: {error}");
             }
         }
     }
@@ -132,6 +135,8 @@ impl Keeper {
             self.look();
             if self.is_due(SystemTime::now(), is_requested) {
                 self.try_order();
+            } else {
+                self.ask(SystemTime::now());
             }
             match wait() {
                 Some(requested) => is_requested = requested,
@@ -181,6 +186,8 @@ impl Keeper {
             valid_until: pair.valid_until(),
             renewal: renewal(pair.valid_from(), pair.valid_until(), fastrand::f64()),
             has_all_names: names.iter().all(|name| pair.names().contains(name)),
+            certificate: pair.certificate().cloned(),
+            ask_at: SystemTime::now() + ASK_INTERVAL.mul_f64(fastrand::f64()),
         };
         let [until, next] = [kept.valid_until, kept.renewal].map(humantime::format_rfc3339_seconds);
         log::info!(
@@ -191,6 +198,28 @@ impl Keeper {
             .current
             .replace_ordered(Certificates::new(std::slice::from_ref(pair)));
         self.kept = Some(kept);
+    }
+
+    /// Asks the authority, if that is due, whether it wants the certificate to be renewed earlier.
+    fn ask(&mut self, now: SystemTime) {
+        let Some(kept) = self.kept.as_mut().filter(|kept| now >= kept.ask_at) else {
+            return;
+        };
+        kept.ask_at = now + ASK_INTERVAL;
+        let Some(certificate) = &kept.certificate else {
+            return;
+        };
+        let (settings, store) = (&self.settings, &self.store);
+        let asking = || suggested_renewal(settings, store, certificate, fastrand::f64());
+        match catch_unwind(AssertUnwindSafe(asking)) {
+            Ok(Ok(Some(suggested))) if suggested < kept.renewal => {
+                kept.renewal = suggested;
+                let time = humantime::format_rfc3339_seconds(suggested);
+                log::info!("the authority wants the certificate to be renewed from {time} on");
+            }
+            Ok(Err(error)) => log::debug!("the authority suggests no time of renewal: {error}"),
+            Ok(Ok(_)) | Err(_) => {}
+        }
     }
 
     fn try_order(&mut self) {
@@ -276,31 +305,5 @@ impl Keeper {
             [name, others @ ..] => format!("{name} and {} more", others.len()),
             [] => String::new(),
         }
-    }
-}
-
-impl Responder for Proofs {
-    fn present(&self, response: ChallengeResponse) -> Result<(), String> {
-        match response {
-            ChallengeResponse::TlsAlpn {
-                name,
-                certificate,
-                key,
-            } => {
-                let challenges = self.current.challenges();
-                let inserted = challenges.insert(name, certificate, key);
-                inserted.map_err(|error| error.to_string())
-            }
-            ChallengeResponse::Http { token, body } => {
-                // One for each name of the order.
-                self.orders.proofs.write().insert(token, body);
-                Ok(())
-            }
-        }
-    }
-
-    fn withdraw(&self) {
-        self.current.challenges().clear();
-        self.orders.proofs.write().clear();
     }
 }

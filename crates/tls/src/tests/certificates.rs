@@ -239,7 +239,10 @@ fn without_a_certificate_a_handshake_fails() {
 fn a_challenge_certificate_is_served_to_the_protocol_of_authorities_alone_and_for_its_name() {
     let directory = tempfile::tempdir().unwrap();
     let own = make(&directory, "own", &["a.example"]);
-    let proof = make(&directory, "proof", &["a.example"]);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(["a.example".to_owned()]).unwrap();
+    params.custom_extensions = vec![rcgen::CustomExtension::new_acme_identifier(&[7; 32])];
+    let proof = params.self_signed(&key).unwrap();
     let current = Current::new(Certificates::new(&[pair(&directory, "own")]));
     let protocols = [b"http/1.1".as_slice(), CHALLENGE_PROTOCOL];
     let got = |name: &str, offered: &[&[u8]]| {
@@ -252,17 +255,16 @@ fn a_challenge_certificate_is_served_to_the_protocol_of_authorities_alone_and_fo
     };
     let as_authority: &[&[u8]] = &[CHALLENGE_PROTOCOL];
     assert_eq!(got("a.example", as_authority), None, "nothing is pending");
-    let key = proof.signing_key.serialize_der();
-    let certificate = proof.cert.der().clone();
+    let certificate = proof.der().clone();
     let challenges = current.challenges();
     let pending = challenges.insert(
         "a.example".to_owned(),
         certificate,
-        PrivateKeyDer::Pkcs8(key.into()),
+        PrivateKeyDer::Pkcs8(key.serialize_der().into()),
     );
     pending.unwrap();
     let challenged = Some(CHALLENGE_PROTOCOL.to_vec());
-    let expected = Some((proof.cert.der().to_vec(), challenged));
+    let expected = Some((proof.der().to_vec(), challenged));
     assert_eq!(got("A.example", as_authority), expected);
     assert_eq!(got("b.example", as_authority), None);
     assert_eq!(got("192.0.2.1", as_authority), None, "without a name");
