@@ -54,7 +54,7 @@ struct Left {
 /// Why there is no response that can be used.
 #[derive(Debug, thiserror::Error)]
 enum HttpError {
-    #[error("{host} cannot be reached: {why}")]
+    #[error("no response of {host} that can be used: {why}")]
     Unreachable { host: String, why: ureq::Error },
     #[error("the authority names {0}: only https is used")]
     NotEncrypted(String),

@@ -100,7 +100,10 @@ impl Session {
             });
             self.decrypted.append(&mut text);
             match processed {
-                Ok(()) if self.records.has_ended => return Err(ErrorKind::UnexpectedEof.into()),
+                // The end may arrive together with that of the handshake.
+                Ok(()) if self.records.has_ended && self.records.connection.is_handshaking() => {
+                    return Err(ErrorKind::UnexpectedEof.into());
+                }
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     return Ok(Step::WaitsForClient);

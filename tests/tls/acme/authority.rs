@@ -172,7 +172,8 @@ impl Authority {
         self.state.changed.notify_all();
     }
 
-    /// Certificates are issued at a time that is so many seconds ahead.
+    /// Certificates are valid for so many seconds longer: from now on for clients, and for 90 days for the server, whose
+    /// clock is ahead.
     pub fn set_ahead(&self, seconds: u64) {
         self.state.lock().ahead = Duration::from_secs(seconds);
     }

@@ -25,7 +25,10 @@ fn whatever_an_authority_does_the_old_certificate_stays_and_the_log_says_why() {
             Fault::Garbage,
             "the authority's response is not what RFC 8555 says: ",
         ),
-        (Fault::Endless, "cannot be reached: "),
+        (
+            Fault::Endless,
+            "no response of localhost that can be used: ",
+        ),
         (Fault::Redirects, "the authority redirects, by 302"),
         (
             Fault::Refuses,

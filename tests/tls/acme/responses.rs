@@ -263,11 +263,11 @@ impl State {
         let request = jws::decode(jws.payload["csr"].as_str().unwrap());
         let request = CertificateSigningRequestDer::from(request);
         let mut request = CertificateSigningRequestParams::from_der(&request).unwrap();
-        let now = SystemTime::now() + inner.ahead - Duration::from_secs(3_600);
+        let now = SystemTime::now() - Duration::from_secs(3_600);
         let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap();
         request.params.not_before = rcgen::date_time_ymd(1970, 1, 1) + now;
         request.params.use_authority_key_identifier_extension = true;
-        request.params.not_after = request.params.not_before + 90 * DAY;
+        request.params.not_after = request.params.not_before + inner.ahead + 90 * DAY;
         let issued = if inner.fault == Fault::OtherKey {
             let other = KeyPair::generate().unwrap();
             request.params.signed_by(&other, &self.issuer).unwrap()

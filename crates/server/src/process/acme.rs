@@ -1,5 +1,6 @@
 //! Orders a certificate by ACME on a thread of its own, keeps it in a directory, and renews it.
 
+mod kept;
 mod proofs;
 
 use std::{
@@ -15,23 +16,23 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use self::proofs::Proofs;
+use self::{
+    kept::{ASK_INTERVAL, Kept},
+    proofs::Proofs,
+};
 use super::key_file::FileState;
 use crate::{
     config::{BadSetting, TlsConfig},
     http::tls::Tls,
 };
 use sse_broadcaster_acme::{
-    Issued, MAX_DELAY, OrderError, Responder as _, Settings, Store, order, renewal, retry_delay,
+    Issued, MAX_DELAY, OrderError, Responder as _, Settings, Store, order, retry_delay,
     suggested_renewal,
 };
-use sse_broadcaster_tls::{CertificateDer, Certificates, Pair};
+use sse_broadcaster_tls::{Certificates, Pair};
 
 /// How often the thread looks at the clock, and whether another process has renewed the certificate.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
-/// How often the authority is asked whether it wants the certificate to be renewed early. So it cannot cause more orders
-/// than these.
-const ASK_INTERVAL: Duration = Duration::from_secs(6 * 3_600);
 /// How long to wait while another process orders.
 const LOCKED_DELAY: Duration = Duration::from_secs(30);
 
@@ -53,16 +54,6 @@ struct Keeper {
     failures: u32,
     /// After a failure: not before.
     not_before: Option<SystemTime>,
-}
-
-/// The certificate that is served.
-struct Kept {
-    valid_until: SystemTime,
-    renewal: SystemTime,
-    has_all_names: bool,
-    certificate: Option<CertificateDer<'static>>,
-    /// When the authority is asked about it next.
-    ask_at: SystemTime,
 }
 
 /// Opens the directory, and serves the certificate in it, if there is a valid one; `None` where none is ordered.
@@ -181,22 +172,15 @@ impl Keeper {
     }
 
     fn serve(&mut self, pair: &Pair) {
-        let names = &self.settings.names;
-        let kept = Kept {
-            valid_until: pair.valid_until(),
-            renewal: renewal(pair.valid_from(), pair.valid_until(), fastrand::f64()),
-            has_all_names: names.iter().all(|name| pair.names().contains(name)),
-            certificate: pair.certificate().cloned(),
-            ask_at: SystemTime::now() + ASK_INTERVAL.mul_f64(fastrand::f64()),
-        };
+        let kept = Kept::new(pair, &self.settings.names);
+        self.responder
+            .current
+            .replace_ordered(Certificates::new(std::slice::from_ref(pair)));
         let [until, next] = [kept.valid_until, kept.renewal].map(humantime::format_rfc3339_seconds);
         log::info!(
             "the certificate for {} is valid until {until}, and is renewed from {next} on",
             self.names()
         );
-        self.responder
-            .current
-            .replace_ordered(Certificates::new(std::slice::from_ref(pair)));
         self.kept = Some(kept);
     }
 

@@ -263,8 +263,8 @@ fn a_challenge_certificate_is_served_to_the_protocol_of_authorities_alone_and_fo
         PrivateKeyDer::Pkcs8(key.serialize_der().into()),
     );
     pending.unwrap();
-    let challenged = Some(CHALLENGE_PROTOCOL.to_vec());
-    let expected = Some((proof.der().to_vec(), challenged));
+    let chosen = Some(CHALLENGE_PROTOCOL.to_vec());
+    let expected = Some((proof.der().to_vec(), chosen));
     assert_eq!(got("A.example", as_authority), expected);
     assert_eq!(got("b.example", as_authority), None);
     assert_eq!(got("192.0.2.1", as_authority), None, "without a name");

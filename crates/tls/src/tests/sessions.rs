@@ -282,3 +282,22 @@ fn a_handshake_in_endless_small_parts_is_refused() {
     };
     assert_eq!(refused.kind(), ErrorKind::InvalidData);
 }
+
+#[test]
+fn a_client_that_ends_with_its_last_message_of_the_handshake_has_shaken_hands() {
+    for version in VERSIONS {
+        let mut connected = Connected::started(version);
+        loop {
+            connected.flush_client();
+            let step = connected.session.shake_hands(&connected.pipe).unwrap();
+            connected.received();
+            if step == Step::Done {
+                break;
+            }
+            if !connected.client.is_handshaking() {
+                connected.client.send_close_notify();
+            }
+        }
+        assert_eq!(connected.read(16).unwrap(), b"", "{version:?}");
+    }
+}
