@@ -33,6 +33,8 @@ use sse_broadcaster_tls::{Certificates, Pair};
 
 /// How often the thread looks at the clock, and whether another process has renewed the certificate.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+/// Shortest time from one certificate to the next, however short or old those are that the authority issues.
+const LEAST_INTERVAL: Duration = Duration::from_secs(5 * 60);
 /// How long to wait while another process orders.
 const LOCKED_DELAY: Duration = Duration::from_secs(30);
 
@@ -52,7 +54,7 @@ struct Keeper {
     seen: Option<FileState>,
     kept: Option<Kept>,
     failures: u32,
-    /// After a failure: not before.
+    /// No order begins before this.
     not_before: Option<SystemTime>,
 }
 
@@ -141,7 +143,7 @@ impl Keeper {
             .kept
             .as_ref()
             .is_none_or(|kept| now >= kept.renewal || !kept.has_all_names);
-        if is_requested {
+        if is_requested && self.failures > 0 {
             self.not_before = None;
         }
         // A clock that was set back must not hold the next attempt up.
@@ -250,7 +252,8 @@ impl Keeper {
             return self.failed("the new certificate has expired already", None);
         }
         self.responder.orders.issued.fetch_add(1, Ordering::Relaxed);
-        (self.failures, self.not_before) = (0, None);
+        self.failures = 0;
+        self.not_before = Some(SystemTime::now() + LEAST_INTERVAL);
         // It is served even if it cannot be kept: a restart then orders another.
         let pem = [&*issued.key, &*issued.chain].concat();
         if let Err(error) = self.store.write_certificate(&pem) {
