@@ -79,7 +79,6 @@ fn an_order_that_has_failed_is_repeated_when_its_delay_is_over() {
     let line = server.wait_for_log("no certificate for a.example from https://localhost:");
     assert!(line.ends_with("the next attempt is in 1h"), "{line}");
     setting.authority.set_fault(Fault::None);
-    // A clock that is set back to before does not hold the next attempt up for longer than a day.
     clock::set(&setting.clock(), 5_000);
     server.wait_for_log("the certificate for a.example is valid until ");
 }
