@@ -167,6 +167,11 @@ impl Authority {
         self.state.changed.notify_all();
     }
 
+    /// Checks wait until names lead somewhere again.
+    pub fn leads_nowhere(&self) {
+        self.state.lock().leads_to.clear();
+    }
+
     pub fn set_fault(&self, fault: Fault) {
         self.state.lock().fault = fault;
         self.state.changed.notify_all();

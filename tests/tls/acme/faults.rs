@@ -105,14 +105,14 @@ fn files_that_cannot_be_used_are_replaced() {
         std::fs::write(setting.file(file), "garbage").unwrap();
     }
     let mut server = setting.start(&[]);
+    setting.authority.leads_to("tls-alpn-01", server.address);
+    server.wait_for_log("another one is needed");
+    server.wait_for_log("the certificate for a.example is valid until ");
     assert!(
         server
             .log()
             .contains("a new certificate is ordered, since ")
     );
-    setting.authority.leads_to("tls-alpn-01", server.address);
-    server.wait_for_log("another one is needed");
-    server.wait_for_log("the certificate for a.example is valid until ");
     assert_eq!(setting.authority.counts().0, 2, "accounts");
 }
 

@@ -55,6 +55,7 @@ fn example(setting: Setting<'_>) -> &'static str {
         (_, "URL") if setting.flag() == "redis-url" => "redis://127.0.0.1:6379",
         (_, "URL") if setting.flag() == "postgres-url" => "postgres://sse@127.0.0.1/app",
         (_, "URL") => "https://app.example.com/sse",
+        (_, "EMAIL") => "ops@example.com",
         (_, "FILTER") => "info",
         _ => "example",
     }
