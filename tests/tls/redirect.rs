@@ -35,13 +35,21 @@ fn every_request_is_redirected_to_the_same_address_with_https() {
             "GET /ws HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
             "a.example:PORT/ws",
         ),
+        (
+            "OPTIONS * HTTP/1.1\r\nHost: a.example\r\n\r\n",
+            "a.example:PORT/",
+        ),
+        (
+            "GET http://b.example/b?c HTTP/1.1\r\nHost: a.example\r\n\r\n",
+            "b.example:PORT/b?c",
+        ),
     ] {
         let response = redirected(address, request);
         assert_eq!(response.status, 308, "{request}");
         let expected = format!("https://{}", location.replace("PORT", &port.to_string()));
         assert_eq!(response.header("location"), Some(&*expected));
     }
-    for host in ["Host: a b\r\n", "Host: user@a.example\r\n"] {
+    for host in ["Host: a b\r\n", "Host: user@a.example\r\n", "Host: :80\r\n"] {
         let response = redirected(address, &format!("GET / HTTP/1.1\r\n{host}\r\n"));
         assert_eq!(
             (response.status, &*response.code()),

@@ -7,20 +7,24 @@
 //! records.rs       decrypts and encrypts records
 //! socket.rs        what a session needs of a socket
 //! scratch.rs       the buffers of the thread
+//! allowance.rs     how many records without text a client may send
 //! certificates.rs  which certificate a client gets
 //! challenges.rs    certificates that prove a name to an authority
-//! pair.rs          a certificate and its key, from files
+//! pair.rs          a certificate and its key
+//! pem.rs           reads both from files
 //! directory.rs     the pairs of a directory
 //! counts.rs        how handshakes ended
 //! ```
 #![deny(missing_docs)]
 
+mod allowance;
 mod certificates;
 mod challenges;
 mod counts;
 mod directory;
 mod handshake;
 mod pair;
+mod pem;
 mod records;
 mod scratch;
 mod session;
@@ -33,7 +37,8 @@ pub use challenges::{CHALLENGE_PROTOCOL, Challenges};
 pub use counts::{HandshakeCounts, Outcome};
 pub use directory::{MAX_PAIRS, pairs_in};
 pub use handshake::{HandshakeError, Turns, accept};
-pub use pair::{Pair, PairError, certificates_in};
+pub use pair::{Pair, PairError};
+pub use pem::certificates_in;
 pub use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer},

@@ -1,8 +1,7 @@
 //! A certificate and its key, from files.
 
 use std::{
-    fs::File,
-    io::{self, Read as _},
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -11,7 +10,7 @@ use std::{
 use rustls::{
     InconsistentKeys,
     crypto::ring::default_provider,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    pki_types::{CertificateDer, PrivateKeyDer},
     sign::CertifiedKey,
 };
 use x509_parser::{
@@ -19,16 +18,14 @@ use x509_parser::{
     prelude::{FromDer as _, X509Certificate},
 };
 
-/// Most bytes of a file with certificates or a key.
-const MAX_FILE_BYTES: u64 = 1 << 20;
-/// How a key that is protected by a password begins.
-const ENCRYPTED: &[u8] = b"ENCRYPTED";
+use crate::pem::{certificates, private_key, read};
 
 /// A certificate, those of its authorities, and its key.
 #[derive(Debug, Clone)]
 pub struct Pair {
     pub(crate) key: Arc<CertifiedKey>,
     names: Vec<String>,
+    has_addresses: bool,
     valid_from: SystemTime,
     valid_until: SystemTime,
 }
@@ -44,11 +41,13 @@ pub enum PairError {
     #[error("{} has more than 1 MiB", .0.display())]
     TooLong(PathBuf),
     /// There is no certificate in the file.
-    #[error(
-        "{} has no certificate: it must be in PEM (-----BEGIN CERTIFICATE-----), followed by those of its authorities",
-        .0.display()
-    )]
-    NoCertificate(PathBuf),
+    #[error("{} has no certificate: {hint}", path.display())]
+    NoCertificate {
+        /// The file.
+        path: PathBuf,
+        /// What is probably wrong with it, or what would be right.
+        hint: &'static str,
+    },
     /// A certificate in the file is not valid.
     #[error("{} has a certificate that cannot be used: {reason}", path.display())]
     BadCertificate {
@@ -58,8 +57,21 @@ pub enum PairError {
         reason: String,
     },
     /// There is no key in the file.
-    #[error("{} has no private key: it must be in PEM (-----BEGIN PRIVATE KEY-----)", .0.display())]
-    NoKey(PathBuf),
+    #[error("{} has no private key: {hint}", path.display())]
+    NoKey {
+        /// The file.
+        path: PathBuf,
+        /// What is probably wrong with it, or what would be right.
+        hint: &'static str,
+    },
+    /// The key in the file is damaged.
+    #[error("the key in {} cannot be read: {reason}", path.display())]
+    BadKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The key in the file has a password.
     #[error("the key in {} has a password; this removes it: openssl pkey -in FILE -out FILE", .0.display())]
     EncryptedKey(PathBuf),
@@ -123,10 +135,14 @@ impl Pair {
         let bad = |error: String| Unusable::Certificate(error);
         let (_, parsed) =
             X509Certificate::from_der(&first).map_err(|error| bad(error.to_string()))?;
-        let names = names(&parsed).map_err(bad)?;
+        let (names, has_addresses) = names(&parsed).map_err(bad)?;
         let time = |seconds: i64| {
-            let seconds = Duration::from_secs(seconds.unsigned_abs());
-            SystemTime::UNIX_EPOCH.checked_add(seconds)
+            let distance = Duration::from_secs(seconds.unsigned_abs());
+            if seconds < 0 {
+                SystemTime::UNIX_EPOCH.checked_sub(distance)
+            } else {
+                SystemTime::UNIX_EPOCH.checked_add(distance)
+            }
         };
         let validity = parsed.validity();
         let [from, until] =
@@ -140,6 +156,7 @@ impl Pair {
                 _ => Unusable::Key,
             })?),
             names,
+            has_addresses,
             valid_from: from.unwrap_or(SystemTime::UNIX_EPOCH),
             valid_until: until.unwrap_or(SystemTime::UNIX_EPOCH),
         })
@@ -157,6 +174,12 @@ impl Pair {
         &self.names
     }
 
+    /// Whether it is for addresses as well.
+    #[must_use]
+    pub fn has_addresses(&self) -> bool {
+        self.has_addresses
+    }
+
     /// When it begins to be valid.
     #[must_use]
     pub fn valid_from(&self) -> SystemTime {
@@ -170,22 +193,14 @@ impl Pair {
     }
 }
 
-/// The certificates in a file in PEM, of authorities for example.
-///
-/// # Errors
-/// Names the file, what is wrong with it, and what would be right.
-pub fn certificates_in(path: &Path) -> Result<Vec<CertificateDer<'static>>, PairError> {
-    certificates(path, &read(path)?)
-}
-
 enum Unusable {
     Certificate(String),
     Key,
     Mismatch,
 }
 
-/// The names of its subject (RFC 5280, section 4.2.1.6). Browsers read no others.
-fn names(certificate: &X509Certificate<'_>) -> Result<Vec<String>, String> {
+/// The names of its subject (RFC 5280, section 4.2.1.6), and whether it has addresses. Browsers read no others.
+fn names(certificate: &X509Certificate<'_>) -> Result<(Vec<String>, bool), String> {
     let extension = certificate.subject_alternative_name();
     let extension = extension.map_err(|error| error.to_string())?;
     let all = extension.map_or(&[][..], |extension| &extension.value.general_names);
@@ -193,36 +208,6 @@ fn names(certificate: &X509Certificate<'_>) -> Result<Vec<String>, String> {
         GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
         _ => None,
     });
-    Ok(names.collect())
-}
-
-fn certificates(path: &Path, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, PairError> {
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
-    match chain {
-        Ok(chain) if chain.is_empty() => Err(PairError::NoCertificate(path.to_owned())),
-        Ok(chain) => Ok(chain),
-        Err(error) => Err(PairError::bad_certificate(path, error.to_string())),
-    }
-}
-
-fn private_key(path: &Path, text: &[u8]) -> Result<PrivateKeyDer<'static>, PairError> {
-    PrivateKeyDer::from_pem_slice(text).map_err(|_| {
-        let is_encrypted = text.windows(ENCRYPTED.len()).any(|part| part == ENCRYPTED);
-        if is_encrypted {
-            PairError::EncryptedKey(path.to_owned())
-        } else {
-            PairError::NoKey(path.to_owned())
-        }
-    })
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, PairError> {
-    let mut text = Vec::new();
-    let file =
-        File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut text));
-    let length = file.map_err(|error| PairError::Unreadable(path.to_owned(), error))?;
-    if length as u64 > MAX_FILE_BYTES {
-        return Err(PairError::TooLong(path.to_owned()));
-    }
-    Ok(text)
+    let is_address = |name: &GeneralName<'_>| matches!(name, GeneralName::IPAddress(_));
+    Ok((names.collect(), all.iter().any(is_address)))
 }

@@ -7,6 +7,7 @@ use std::{
     io::{self, ErrorKind},
     ops::RangeInclusive,
     sync::Arc,
+    time::Instant,
 };
 
 use rustls::{
@@ -15,8 +16,12 @@ use rustls::{
     unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus},
 };
 
+use crate::allowance::{AT_ONCE, Allowance};
+
 /// The first byte of each record (RFC 8446, section 5.1).
 const CONTENT_TYPES: RangeInclusive<u8> = 20..=24;
+/// Bytes before the text of a record, the last two of which are its length.
+const HEADER: usize = 5;
 /// Most bytes of the record that announces the end.
 pub(crate) const MAX_END: usize = 1 << 10;
 
@@ -33,6 +38,7 @@ pub(crate) struct Records {
     pub(crate) has_ended: bool,
     /// The client has sent what is not valid: rustls must not be given anything more.
     has_failed: bool,
+    without_text: Allowance,
 }
 
 impl Records {
@@ -44,6 +50,7 @@ impl Records {
             waiting: Vec::new(),
             has_ended: false,
             has_failed: false,
+            without_text: Allowance::default(),
         })
     }
 
@@ -71,11 +78,45 @@ impl Records {
     ) -> io::Result<()> {
         self.check_valid()?;
         let mut used = 0;
-        let result = self.decrypt_until(input, &mut used, text);
+        let result = if self.connection.is_handshaking() {
+            self.decrypt_until(input, &mut used, text)
+        } else {
+            self.decrypt_by_parts(input, &mut used, text)
+        };
         self.encrypted = input[used..].to_vec();
         let has_enough = result.inspect_err(|_| self.has_failed = true)?;
         self.has_whole_record = has_enough && !self.encrypted.is_empty();
         Ok(())
+    }
+
+    /// As [`decrypt_until`](Self::decrypt_until). Looks after so many records how many of them had text: rustls would go
+    /// through all others at once.
+    fn decrypt_by_parts(
+        &mut self,
+        input: &mut [u8],
+        used: &mut usize,
+        text: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> io::Result<bool> {
+        loop {
+            let begin = *used;
+            let (whole, length) = whole_records(&input[begin..]);
+            let is_last = whole < AT_ONCE;
+            let end = if is_last { input.len() } else { begin + length };
+            let mut texts = 0;
+            let has_enough = self.decrypt_until(&mut input[..end], used, &mut |part| {
+                texts += usize::from(!part.is_empty());
+                text(part)
+            })?;
+            let (left, _) = whole_records(&input[*used..end]);
+            let without_text = whole.saturating_sub(left + texts);
+            if without_text > 0 && !self.without_text.take(without_text, Instant::now()) {
+                let error = rustls::Error::General("too many records without text".to_owned());
+                return Err(invalid(error));
+            }
+            if has_enough || is_last || *used == begin {
+                return Ok(has_enough);
+            }
+        }
     }
 
     /// True if `text` returned false.
@@ -174,6 +215,19 @@ impl Records {
         };
         traffic.queue_close_notify(out).ok()
     }
+}
+
+/// How many whole records these bytes begin with, [`AT_ONCE`] at most, and how long they are together.
+fn whole_records(bytes: &[u8]) -> (usize, usize) {
+    let (mut count, mut end) = (0, 0);
+    while count < AT_ONCE
+        && let Some(&[_, _, _, high, low]) = bytes[end..].first_chunk::<HEADER>()
+        && let next = end + HEADER + usize::from(u16::from_be_bytes([high, low]))
+        && next <= bytes.len()
+    {
+        (count, end) = (count + 1, next);
+    }
+    (count, end)
 }
 
 /// Appends a record to those that wait.

@@ -157,8 +157,7 @@ impl Session {
             if read > 0 {
                 return Ok(read);
             }
-            result?;
-            self.send_responses(socket)?;
+            self.respond_to(result, socket)?;
         }
     }
 
@@ -179,13 +178,24 @@ impl Session {
     pub fn discard(&mut self, socket: &impl Socket) -> io::Result<usize> {
         let mut discarded = std::mem::take(&mut self.decrypted).len();
         while discarded == 0 && !self.records.has_ended {
-            self.process(socket, SMALL_READ, &mut |text| {
+            let result = self.process(socket, SMALL_READ, &mut |text| {
                 discarded += text.len();
                 true
-            })?;
-            self.send_responses(socket)?;
+            });
+            self.respond_to(result, socket)?;
         }
         Ok(discarded)
+    }
+
+    /// Sends what the client is to have for its records: new keys, or the alert that says what was not valid.
+    fn respond_to(&mut self, result: io::Result<()>, socket: &impl Socket) -> io::Result<()> {
+        match result {
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                let _ = self.send_waiting(socket);
+                Err(error)
+            }
+            result => result.and_then(|()| self.send_responses(socket)),
+        }
     }
 
     /// How many bytes of buffers it keeps.

@@ -1,6 +1,7 @@
 //! Tests of sessions with rustls' own client, over a socket in memory that accepts as little as a test likes.
 
 mod certificates;
+mod invalid;
 mod sessions;
 
 use std::{

@@ -2,6 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
+use tokio::task::yield_now;
 
 use super::{
     body::{json_text, max_object, object},
@@ -52,6 +53,8 @@ where
             let end = new + end;
             let complete = rest.split_to(end + 1);
             lines.publish(&complete[..end]).await?;
+            // Lines without an event wait for nothing: others have their turn between two parts of them.
+            yield_now().await;
             if rest.is_empty() {
                 // Otherwise the allocation of a large line would be kept.
                 rest = BytesMut::new();

@@ -33,7 +33,12 @@ pub struct TlsConfig {
     pub redirect_http: Vec<String>,
 
     /// Port of the addresses that requests are redirected to [default: that of --listen]
-    #[arg(long, env = "SSE_BROADCASTER_REDIRECT_PORT", value_name = "N")]
+    #[arg(
+        long,
+        env = "SSE_BROADCASTER_REDIRECT_PORT",
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
     pub redirect_port: Option<u16>,
 
     #[command(flatten)]

@@ -38,7 +38,7 @@ fn response(request: &HttpRequest, port: u16, orders: Option<&Orders>) -> HttpRe
             .finish(),
         None => refused(Refusal::forbidden(
             "foreign_host",
-            "the header Host is missing or not valid: it is the name in the address that this request is redirected to",
+            "the request names no host, or one that is not valid: it is the name in the address that it is redirected to",
         )),
     }
 }
@@ -51,12 +51,19 @@ fn proof(request: &HttpRequest, orders: &Orders) -> Option<String> {
 
 /// The same address with `https`.
 fn target(request: &HttpRequest, port: u16) -> Option<String> {
-    let host = request.headers().get(header::HOST)?.to_str().ok()?;
-    let host: Authority = host.parse().ok()?;
-    if host.as_str().contains('@') {
+    // The target of a request may have it (RFC 9112, section 3.2.2).
+    let host = if let Some(host) = request.uri().authority() {
+        host.clone()
+    } else {
+        let host = request.headers().get(header::HOST)?.to_str().ok()?;
+        host.parse::<Authority>().ok()?
+    };
+    if host.as_str().contains('@') || host.host().is_empty() {
         return None;
     }
-    let path = request.uri().path_and_query()?;
+    let path = request.uri().path_and_query()?.as_str();
+    // Of the server as a whole.
+    let path = if path == "*" { "/" } else { path };
     let host = host.host();
     Some(match port {
         HTTPS_PORT => format!("https://{host}{path}"),

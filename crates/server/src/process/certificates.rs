@@ -197,9 +197,9 @@ fn report(pair: &Pair, certificate: &Path, key: &Path) {
             time(pair.valid_from())
         );
     }
-    if pair.names().is_empty() {
+    if pair.names().is_empty() && !pair.has_addresses() {
         log::warn!(
-            "the certificate in {path} has no DNS name, so that browsers accept it for none"
+            "the certificate in {path} has no DNS name and no address, so that browsers accept it for none"
         );
     }
     let access = FileAccess::at(key);

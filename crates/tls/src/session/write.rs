@@ -86,9 +86,10 @@ impl Session {
     /// Announces that nothing follows (`close_notify`), as far as the socket has room.
     pub fn close(&mut self, socket: &impl Socket) {
         let mut record = [0; MAX_END];
-        if self.decrypt_kept().is_ok()
-            && let Some(length) = self.records.encrypt_end(&mut record)
-            && self.send_waiting(socket).is_ok_and(|is_sent| is_sent)
+        let decrypted = self.decrypt_kept();
+        let end = decrypted.map(|()| self.records.encrypt_end(&mut record));
+        if self.send_waiting(socket).is_ok_and(|is_sent| is_sent)
+            && let Ok(Some(length)) = end
         {
             // The connection is closed anyway.
             let _ = self.send(socket, &record[..length]);

@@ -113,7 +113,7 @@ impl ServerCertVerifier for AcceptsAll {
 #[test]
 fn a_certificate_that_cannot_be_used_is_refused_with_its_file_and_what_would_be_right() {
     let directory = tempfile::tempdir().unwrap();
-    make(&directory, "own", &["localhost"]);
+    let made = make(&directory, "own", &["localhost"]);
     make(&directory, "other", &["localhost"]);
     let path = |name: &str| directory.path().join(name);
     std::fs::write(path("empty"), "").unwrap();
@@ -124,6 +124,16 @@ fn a_certificate_that_cannot_be_used_is_refused_with_its_file_and_what_would_be_
     std::fs::write(path("encrypted"), encrypted).unwrap();
     let unsupported = "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n";
     std::fs::write(path("unsupported"), unsupported).unwrap();
+    std::fs::write(path("der"), made.cert.der()).unwrap();
+    for (name, text) in [
+        ("crt", made.cert.pem()),
+        ("key", made.signing_key.serialize_pem()),
+    ] {
+        let cut = &text[..text.len() / 2];
+        std::fs::write(path("cut").with_extension(name), cut).unwrap();
+        let damaged = text.replacen("MI", "?!", 1);
+        std::fs::write(path("damaged").with_extension(name), damaged).unwrap();
+    }
     std::fs::write(path("long"), vec![b' '; (1 << 20) + 1]).unwrap();
     for (certificate, key, expected) in [
         ("missing", "own.key", "missing cannot be read"),
@@ -133,7 +143,41 @@ fn a_certificate_that_cannot_be_used_is_refused_with_its_file_and_what_would_be_
             "own.key",
             "empty has no certificate: it must be in PEM",
         ),
-        ("own.key", "own.key", "own.key has no certificate"),
+        (
+            "own.key",
+            "own.crt",
+            "own.key has no certificate: it has a private key; are the files of the certificate and the key swapped?",
+        ),
+        (
+            "der",
+            "own.key",
+            "der has no certificate: it seems to be in DER; this converts it: openssl x509",
+        ),
+        (
+            "own.crt",
+            "der",
+            "der has no private key: it seems to be in DER; this converts it: openssl pkey",
+        ),
+        (
+            "cut.crt",
+            "own.key",
+            "cut.crt has a certificate that cannot be used: its line with -----END is missing",
+        ),
+        (
+            "own.crt",
+            "cut.key",
+            "cut.key cannot be read: its line with -----END is missing",
+        ),
+        (
+            "own.crt",
+            "damaged.key",
+            "damaged.key cannot be read: what stands between its lines with -----BEGIN and -----END is not Base64",
+        ),
+        (
+            "own.crt",
+            "empty",
+            "empty has no private key: it must be in PEM",
+        ),
         (
             "broken",
             "own.key",
@@ -142,7 +186,7 @@ fn a_certificate_that_cannot_be_used_is_refused_with_its_file_and_what_would_be_
         (
             "own.crt",
             "own.crt",
-            "own.crt has no private key: it must be in PEM",
+            "own.crt has no private key: it has a certificate",
         ),
         (
             "own.crt",
@@ -164,9 +208,21 @@ fn a_certificate_that_cannot_be_used_is_refused_with_its_file_and_what_would_be_
         let refused: PairError = Pair::read(&path(certificate), &path(key)).unwrap_err();
         assert!(refused.to_string().contains(expected), "{refused}");
     }
-    let one = [path("own.crt"), path("own.key")].map(|path| std::fs::read(path).unwrap());
-    std::fs::write(path("both"), one.concat()).unwrap();
+}
+
+#[test]
+fn a_certificate_and_its_key_may_be_in_one_file_and_written_by_an_editor_of_windows() {
+    let directory = tempfile::tempdir().unwrap();
+    let made = make(&directory, "own", &["localhost"]);
+    let path = |name: &str| directory.path().join(name);
+    let texts = [made.cert.pem(), made.signing_key.serialize_pem()];
+    std::fs::write(path("both"), texts.concat()).unwrap();
     assert!(Pair::read(&path("both"), &path("both")).is_ok());
+    let files = [path("windows.crt"), path("windows.key")];
+    for (file, text) in files.iter().zip(texts) {
+        std::fs::write(file, format!("\u{feff}{}", text.replace('\n', "\r\n"))).unwrap();
+    }
+    assert!(Pair::read(&files[0], &files[1]).is_ok());
 }
 
 #[test]

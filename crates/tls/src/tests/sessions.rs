@@ -4,8 +4,9 @@ use proptest::prelude::*;
 use rustls::version::{TLS12, TLS13};
 
 use super::*;
+use crate::allowance::AT_ONCE;
 
-const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
+pub(super) const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 
 fn version() -> impl Strategy<Value = &'static SupportedProtocolVersion> {
     prop_oneof![Just(&TLS12), Just(&TLS13)]
@@ -87,34 +88,16 @@ proptest! {
     }
 }
 
-fn current() -> Arc<Current> {
+pub(super) fn current() -> Arc<Current> {
     let directory = tempfile::tempdir().unwrap();
     make(&directory, "own", &["localhost"]);
     Current::new(Certificates::new(&[pair(&directory, "own")]))
 }
 
 #[test]
-fn a_client_that_does_not_speak_tls_is_recognized_and_sent_no_record() {
-    for (bytes, has_records) in [
-        (&b"GET / HTTP/1.1\r\n\r\n"[..], false),
-        (&[22, 3, 1, 0, 4, 9, 0, 0, 0], true),
-    ] {
-        let pipe = Pipe::default();
-        pipe.room.set(usize::MAX);
-        pipe.per_read.set(usize::MAX);
-        pipe.to_server.borrow_mut().extend(bytes);
-        let config = server_config(&current(), &[]).unwrap();
-        let mut session = Session::new(config.into()).unwrap();
-        assert!(session.shake_hands(&pipe).is_err());
-        assert_eq!(session.has_records(), has_records);
-        assert_eq!(pipe.to_client.borrow().is_empty(), !has_records);
-    }
-}
-
-#[test]
 fn a_session_goes_on_after_new_keys_of_either_side_and_keeps_no_buffer() {
     let mut connected = Connected::new(&TLS13);
-    for n in 0..100 {
+    for n in 0..AT_ONCE {
         connected.client.refresh_traffic_keys().unwrap();
         connected.send(b"to the server");
         assert_eq!(connected.read(100).unwrap(), b"to the server", "{n}");
@@ -258,29 +241,6 @@ fn text_is_discarded_and_a_record_that_is_incomplete_is_kept() {
     connected.pipe.to_server.borrow_mut().extend(rest);
     assert_eq!(connected.session.discard(&connected.pipe).unwrap(), 8_000);
     assert!(!connected.session.has_partial_record());
-}
-
-#[test]
-fn a_handshake_in_endless_small_parts_is_refused() {
-    let config = server_config(&current(), &[]).unwrap();
-    let mut session = Session::new(config.into()).unwrap();
-    let pipe = Pipe::default();
-    pipe.room.set(usize::MAX);
-    pipe.per_read.set(usize::MAX);
-    // A hello of 64 KB, each byte in a record of its own.
-    let hello = [1, 0, 0xFF, 0xFF]
-        .into_iter()
-        .chain(std::iter::repeat_n(3, 0xFFFF));
-    let records = hello.flat_map(|byte| [22, 3, 1, 0, 1, byte]);
-    pipe.to_server.borrow_mut().extend(records);
-    let refused = loop {
-        match session.shake_hands(&pipe) {
-            Ok(step) => assert_eq!(step, Step::WaitsForClient, "it ends"),
-            Err(error) => break error,
-        }
-        assert!(!pipe.to_server.borrow().is_empty());
-    };
-    assert_eq!(refused.kind(), ErrorKind::InvalidData);
 }
 
 #[test]
