@@ -126,6 +126,28 @@ fn a_body_that_is_announced_as_too_large_is_rejected_before_it_comes() {
 }
 
 #[test]
+fn a_response_behind_which_the_connection_is_closed_does_not_say_for_how_long_it_is_kept() {
+    for more in [&[][..], &["--no-direct"]] {
+        let server = Server::start(&[&SMALL, more].concat());
+        for (head, body) in [
+            ("POST /events", 3_000),
+            ("POST /events", 300_000),
+            ("GET /health/live", 300_000),
+        ] {
+            let head =
+                format!("{head} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n");
+            let request = format!("{head}Content-Length: {body}\r\n\r\n");
+            let mut socket = server.connect();
+            socket.write_all(request.as_bytes()).unwrap();
+            socket.write_all(&[b'x'; 2_000]).unwrap();
+            let Response { head, .. } = Response::read(socket);
+            let (closes, keeps) = ("\r\nconnection: close\r\n", "\r\nkeep-alive: ");
+            assert!(!head.contains(closes) || !head.contains(keeps), "{head}");
+        }
+    }
+}
+
+#[test]
 fn a_batch_over_a_quarter_of_the_history_is_rejected_whole() {
     let events = |count: usize, data: &str| {
         let event = format!(r#"{{"topic":"t","data":"{data}"}}"#);

@@ -14,7 +14,7 @@ use actix_web::{
     body::{BodySize, BoxBody, MessageBody},
     dev::{Payload, ServiceRequest, ServiceResponse},
     http::{
-        ConnectionType, Version,
+        ConnectionType, Method, Version,
         header::{self, HeaderName, HeaderValue},
     },
     web::Bytes,
@@ -50,10 +50,18 @@ where
     let is_kept = request.version() < Version::HTTP_2
         && request.head().connection_type() == ConnectionType::KeepAlive;
     let keep_alive = keep_alive.filter(|_| is_kept);
+    // actix closes the connection where a route has left a part of the body unread, and does not say so beforehand.
+    let has_body = !matches!(request.parts().1, Payload::None);
+    let reads_body = matches!(
+        *request.method(),
+        Method::POST | Method::PUT | Method::PATCH
+    );
     let response = next.call(request);
     async move {
         let mut response = response.await?;
-        let is_kept = response.response().head().keep_alive() && !responding.is_streaming();
+        let is_read = !has_body || (reads_body && response.status().is_success());
+        let is_kept =
+            is_read && response.response().head().keep_alive() && !responding.is_streaming();
         if let Some(keep_alive) = keep_alive.filter(|_| is_kept) {
             response.headers_mut().insert(KEEP_ALIVE, keep_alive);
         }
