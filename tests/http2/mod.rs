@@ -1,9 +1,11 @@
 //! HTTP/2 with prior knowledge, by a client of its own and by frames that no client would send.
 
 mod floods;
+mod half_closed;
+mod held;
 mod idle;
 mod prior_knowledge;
-mod raw;
+pub mod raw;
 mod requests;
 mod streams;
 

@@ -19,6 +19,7 @@ pub const GOAWAY: u8 = 7;
 pub const WINDOW_UPDATE: u8 = 8;
 pub const CONTINUATION: u8 = 9;
 
+pub const ACK: u8 = 1;
 pub const END_STREAM: u8 = 1;
 pub const END_HEADERS: u8 = 4;
 
@@ -81,6 +82,21 @@ fn head(method: u8, path: &str) -> Vec<u8> {
     head.extend(authority);
     head
 }
+
+/// A header `x` of so many bytes, in HPACK, which enters its table.
+pub fn indexed(bytes: usize) -> Vec<u8> {
+    // The length is 127 and what follows, in groups of 7 bits.
+    let rest = bytes - 127;
+    let length = [
+        127,
+        u8::try_from(rest & 127).unwrap() | 128,
+        u8::try_from(rest >> 7).unwrap(),
+    ];
+    [&[0x40, 1, b'x'], &length[..], &vec![b'y'; bytes]].concat()
+}
+
+/// Refers to the header that has entered HPACK's table last: the entry 62.
+pub const LAST_INDEXED: u8 = 0xbe;
 
 /// A connection on which nothing but these frames is sent.
 pub struct Raw(pub TcpStream);

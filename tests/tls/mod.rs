@@ -4,6 +4,7 @@
 mod acme;
 mod certificates;
 mod handshakes;
+mod http2;
 mod redirect;
 
 use std::{

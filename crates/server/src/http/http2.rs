@@ -4,7 +4,8 @@
 //! http2/preface.rs     whether a connection begins to speak HTTP/2
 //! http2/limits.rs      what one connection may have, and may have the server do
 //! http2/wire.rs        the IO under the crate h2: bounds what is read at once, and notices full sockets
-//! http2/frames.rs      counts frames that ask for work without a request, and notices heads that are not completed
+//! http2/frames.rs      counts frames that are of no use, and notices heads that are not completed; allowance.rs: how many
+//! http2/held.rs        the memory of requests whose response is not there yet
 //! http2/connection.rs  the task; timers.rs: what it waits for; turn.rs: how long before others have their turn
 //! http2/exchange.rs    one request and its response, or its stream
 //! http2/head.rs        the head of a request, for the routes and for actix
@@ -15,11 +16,13 @@
 //! http2/outgoing.rs    what is sent, as far as the client's windows allow
 //! ```
 
+mod allowance;
 mod body;
 mod connection;
 mod exchange;
 mod frames;
 mod head;
+mod held;
 mod limits;
 mod outgoing;
 mod preface;
@@ -87,6 +90,8 @@ impl Context {
 pub(crate) struct Counts {
     pub(crate) connections: Arc<AtomicUsize>,
     pub(crate) streams: Arc<AtomicUsize>,
+    /// Bytes of requests whose response is not there yet.
+    held: AtomicUsize,
 }
 
 /// Serves connections over HTTP/2.

@@ -13,6 +13,8 @@ use bytes::Bytes;
 use futures_util::Stream;
 use h2::RecvStream;
 
+use super::{frames::Frames, wire::WireWatch};
+
 /// Whether the route has begun to read the body.
 pub(super) type IsRead = Rc<Cell<bool>>;
 
@@ -23,10 +25,11 @@ struct Body {
     /// How many bytes the route was given last.
     given: usize,
     is_read: IsRead,
+    watch: WireWatch,
 }
 
 /// The body of a request.
-pub(super) fn payload(received: RecvStream, is_read: IsRead) -> Payload {
+pub(super) fn payload(received: RecvStream, is_read: IsRead, watch: WireWatch) -> Payload {
     if received.is_end_stream() {
         return Payload::None;
     }
@@ -34,6 +37,7 @@ pub(super) fn payload(received: RecvStream, is_read: IsRead) -> Payload {
         received,
         given: 0,
         is_read,
+        watch,
     };
     Payload::Stream {
         payload: Box::pin(body),
@@ -50,16 +54,25 @@ impl Stream for Body {
             // An error is the end of the stream, which follows.
             let _ = self.received.flow_control().release_capacity(given);
         }
-        match ready!(self.received.poll_data(cx)) {
+        let polled = self.received.poll_data(cx);
+        if polled.is_pending() && self.watch.has_ended() {
+            return Poll::Ready(Some(Err(PayloadError::Incomplete(None))));
+        }
+        match ready!(polled) {
             Some(Ok(bytes)) => {
                 self.given = bytes.len();
+                self.watch.with_frames(Frames::read_data);
                 Poll::Ready(Some(Ok(bytes)))
             }
             Some(Err(error)) => {
                 let error = io::Error::new(io::ErrorKind::ConnectionReset, error);
                 Poll::Ready(Some(Err(PayloadError::Incomplete(Some(error)))))
             }
-            None => Poll::Ready(None),
+            None => {
+                // Nobody asks for trailers. Unread they would be kept until the response is there.
+                let _ = self.received.poll_trailers(cx);
+                Poll::Ready(None)
+            }
         }
     }
 }

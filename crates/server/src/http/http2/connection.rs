@@ -9,7 +9,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{self, Poll, Waker},
     time::Instant,
 };
 
@@ -18,8 +18,10 @@ use h2::{PingPong, server};
 use slab::Slab;
 
 use super::{
-    Http2,
-    exchange::{Exchange, Progress},
+    Context, Http2,
+    exchange::{ConnectionContext, Exchange, Progress},
+    frames::Frames,
+    held::Held,
     limits::MAX_DATA_BYTES,
     timers::Timers,
     turn::Turn,
@@ -36,6 +38,7 @@ pub(super) struct Connection {
     http2: Rc<Http2>,
     h2: server::Connection<Wire, Bytes>,
     watch: WireWatch,
+    held: Rc<Held>,
     peer: Option<SocketAddr>,
     exchanges: Slab<Exchange>,
     inbox: Arc<Inbox>,
@@ -43,6 +46,7 @@ pub(super) struct Connection {
     woken: VecDeque<Slot>,
     spare: Vec<Slot>,
     timers: Timers,
+    last_turn: Turn,
     /// Listed while there is no request.
     idle: Option<Listed>,
     ping_pong: Option<PingPong>,
@@ -66,7 +70,14 @@ impl Connection {
         watch: WireWatch,
         peer: Option<SocketAddr>,
     ) -> Self {
+        watch.keep_end();
+        let Context {
+            max_streams,
+            counts,
+            ..
+        } = &http2.context;
         Self {
+            held: Held::new(*max_streams, Arc::clone(counts)),
             ping_pong: h2.ping_pong(),
             timers: Timers::new(http2.context.settings.stall_timeout),
             http2,
@@ -77,6 +88,7 @@ impl Connection {
             inbox: Arc::default(),
             woken: VecDeque::new(),
             spare: Vec::new(),
+            last_turn: Turn::begin(),
             idle: None,
             unanswered: 0,
             pinged: None,
@@ -87,7 +99,7 @@ impl Connection {
     }
 
     /// One turn: reads what has arrived, begins requests, and sends what is due.
-    fn advance(&mut self, cx: &mut Context<'_>) -> Result<(), Closed> {
+    fn advance(&mut self, cx: &mut task::Context<'_>) -> Result<Turn, Closed> {
         let mut turn = Turn::begin();
         loop {
             self.take_woken();
@@ -95,23 +107,22 @@ impl Connection {
             if is_served {
                 self.accept(cx, &mut turn)?;
                 if self.woken.is_empty() || self.watch.is_full() || turn.is_over() {
-                    return Ok(());
+                    return Ok(turn);
                 }
             } else {
                 // h2 wakes its task for each frame that it is given; below it is polled again anyhow.
-                self.accept(&mut Context::from_waker(Waker::noop()), &mut turn)?;
+                self.accept(&mut task::Context::from_waker(Waker::noop()), &mut turn)?;
             }
             self.serve(&mut turn);
         }
     }
 
     /// Has h2 read and write, and begins requests.
-    fn accept(&mut self, cx: &mut Context<'_>, turn: &mut Turn) -> Result<(), Closed> {
+    fn accept(&mut self, cx: &mut task::Context<'_>, turn: &mut Turn) -> Result<(), Closed> {
         turn.flush();
         loop {
             match self.h2.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
-                    self.watch.with_frames(|frames| frames.earn(1));
                     self.begin(request, respond);
                     if !turn.may_begin() {
                         cx.waker().wake_by_ref();
@@ -142,9 +153,15 @@ impl Connection {
             return;
         };
         let waker = StreamWaker::new(&self.inbox, slot);
-        let begun = Exchange::begin(&self.http2, request, respond, self.peer, waker);
-        if let Some(exchange) = begun {
+        let context = ConnectionContext {
+            http2: &self.http2,
+            watch: &self.watch,
+            held: &self.held,
+            peer: self.peer,
+        };
+        if let Some(exchange) = Exchange::begin(&context, request, respond, waker) {
             entry.insert(exchange);
+            self.watch.with_frames(Frames::begin_request);
             self.woken.push_back(slot);
         }
         self.follow_drain();
@@ -198,15 +215,16 @@ impl Connection {
         }
     }
 
-    fn step(&mut self, cx: &mut Context<'_>) -> Result<(), Closed> {
-        self.watch.begin_poll();
+    fn step(&mut self, cx: &mut task::Context<'_>) -> Result<(), Closed> {
+        self.watch.begin_poll(self.last_turn.leaves_requests());
         self.inbox.register(cx.waker());
         self.check(Instant::now())?;
         // What the check has had h2 send is sent now.
         self.must_poll = false;
-        self.advance(cx)?;
+        self.last_turn = self.advance(cx)?;
         let now = Instant::now();
         self.check_floods(now);
+        self.check_end();
         if self.watch.has_stall_watch() {
             self.timers.schedule_check();
         }
@@ -224,7 +242,7 @@ impl Drop for Connection {
 impl Future for Connection {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         if this.step(cx).is_err() {
             if this.watch.has_timed_out() {

@@ -1,7 +1,9 @@
 //! One request of a connection, and its response or stream.
 
 use std::{
+    net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
     sync::Arc,
     task::{Context, Waker},
 };
@@ -13,10 +15,12 @@ use http::{Method, Request, header};
 use super::{
     Http2,
     head::Head,
+    held::Held,
     outgoing::Gone,
     request::{Calling, Sending},
     response::add_date,
     stream::Stream,
+    wire::WireWatch,
 };
 use crate::http::{
     connection::settings::Settings,
@@ -26,6 +30,14 @@ use crate::http::{
 /// By what a stream is cut: every client takes it for an error of the stream alone. For Node.js and what is built on it
 /// `CANCEL` is a clean end.
 const CUT: Reason = Reason::INTERNAL_ERROR;
+
+/// What the requests of a connection share.
+pub(super) struct ConnectionContext<'a> {
+    pub(super) http2: &'a Http2,
+    pub(super) watch: &'a WireWatch,
+    pub(super) held: &'a Rc<Held>,
+    pub(super) peer: Option<SocketAddr>,
+}
 
 /// A request, from its head to the end of its response.
 pub(super) struct Exchange {
@@ -55,26 +67,25 @@ pub(super) enum Progress {
 }
 
 impl Exchange {
-    /// Begins to serve a request; `None` for one that is malformed.
+    /// Begins to serve a request; `None` for one that is malformed, or that there is no room for.
     pub(super) fn begin(
-        http2: &Http2,
+        connection: &ConnectionContext<'_>,
         request: Request<RecvStream>,
         mut respond: SendResponse<Bytes>,
-        peer: Option<std::net::SocketAddr>,
         waker: Arc<StreamWaker>,
     ) -> Option<Self> {
         let (parts, body) = request.into_parts();
-        let Ok(head) = Head::new(parts, peer) else {
+        let Ok(head) = Head::new(parts, connection.peer) else {
             respond.send_reset(Reason::PROTOCOL_ERROR);
             return None;
         };
         if may_ask_for_stream(&head, &body)
-            && let Some(begun) = open_stream(http2, &head, &mut respond)
+            && let Some(begun) = open_stream(connection.http2, &head, &mut respond)
         {
             let state = State::Streaming(Box::new(begun.ok()?));
             return Some(Self { waker, state });
         }
-        let Ok(calling) = Calling::new(http2, head, body, respond) else {
+        let Ok(calling) = Calling::new(connection, head, body, respond) else {
             return None;
         };
         let state = State::Calling(Box::new(calling));
@@ -99,6 +110,10 @@ impl Exchange {
         self.waker.reset();
         let waker = Waker::from(Arc::clone(&self.waker));
         stream.wait(&mut Context::from_waker(&waker)).is_err()
+    }
+
+    pub(super) fn is_stream(&self) -> bool {
+        matches!(self.state, State::Streaming(_))
     }
 
     pub(super) fn is_blocked(&self) -> bool {

@@ -35,8 +35,8 @@ pub(super) const TURN: Duration = Duration::from_micros(400);
 /// Most requests that begin in one turn.
 pub(super) const BEGIN_AT_ONCE: usize = 32;
 
-/// How many frames a client may send that ask for work without a request (PING, SETTINGS, PRIORITY,
-/// `WINDOW_UPDATE`, empty DATA, unknown ones) ...
+/// How many frames a client may send that ask for work without a request (PING, SETTINGS, acknowledgements of none,
+/// PRIORITY, `WINDOW_UPDATE`, CONTINUATION, empty DATA, unknown ones) ...
 pub(super) const CONTROL_FRAMES: u32 = 2_000;
 /// ... and how many more in each second, ...
 pub(super) const CONTROL_FRAMES_PER_SECOND: u32 = 100;
@@ -46,6 +46,36 @@ pub(super) const CONTROL_FRAMES_EARNED: u32 = 4;
 pub(super) const RESETS: u32 = 200;
 /// ... and how many more in each second.
 pub(super) const RESETS_PER_SECOND: u32 = 50;
+
+/// How many heads a client may send at least that begin no request (refused, malformed, too large ones), ...
+pub(super) const HEADS: u32 = 500;
+/// ... how many more in each second, ...
+pub(super) const HEADS_PER_SECOND: u32 = 50;
+/// ... and for each request, which may have trailers.
+pub(super) const HEADS_EARNED: u32 = 2;
+/// Trailers are kept until a route has read the body, or the response is there: each takes as many control frames as it
+/// has times so many bytes. HPACK makes a header of one of them.
+pub(super) const TRAILER_BYTES: usize = 16;
+/// How many frames of DATA a client may send that no route has read: more than fit into the windows, ...
+pub(super) const DATA_FRAMES: u32 = 8_000;
+/// ... how many more in each second, since those of a refused body are dropped, ...
+pub(super) const DATA_FRAMES_PER_SECOND: u32 = 500;
+/// ... and for each request: a stream's window of the longest frames, and the end.
+pub(super) const DATA_FRAMES_EARNED: u32 = 5;
+
+/// Most memory of all requests of a connection whose response is not there yet, for each that it may have at a time.
+/// More are refused: HPACK makes 16 KiB of few bytes.
+pub(super) const HELD_BYTES_EACH: usize = 16 << 10;
+/// The same of all connections. Beyond it only those are refused that hold more than ...
+pub(super) const HELD_BYTES_OF_ALL: usize = 32 << 20;
+/// ... this, so that a few connections cannot keep all others from being served.
+pub(super) const HELD_BYTES_IN_ANY_CASE: usize = 64 << 10;
+/// What a request takes without its headers, ...
+pub(super) const REQUEST_BYTES: usize = 12 << 10;
+/// ... what a header takes beside its name and value, ...
+pub(super) const HEADER_BYTES: usize = 256;
+/// ... and what a further value of the same header takes.
+pub(super) const HEADER_VALUE_BYTES: usize = 64;
 
 /// How long a connection that is being closed may take to accept what it is still sent.
 pub(super) const CLOSE_WITHIN: Duration = Duration::from_secs(1);

@@ -14,10 +14,11 @@ use h2::{Reason, RecvStream, server::SendResponse};
 use http::{Method, Response, StatusCode};
 
 use super::{
-    Http2, Responding,
+    Responding,
     body::{IsRead, payload},
-    exchange::{Progress, State},
-    head::{Head, Malformed},
+    exchange::{ConnectionContext, Progress, State},
+    head::Head,
+    held::HeldRequest,
     limits::SEND_AT_ONCE,
     outgoing::{Gone, Outgoing},
     response::{has_no_body, head_of},
@@ -37,33 +38,45 @@ pub(super) struct Calling {
     expects_continue: Option<IsRead>,
     /// The client has reset the stream while the request was written to history.
     is_gone: bool,
+    _counted: HeldRequest,
 }
+
+/// The request is not served, and was reset.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Refused;
 
 impl Calling {
     pub(super) fn new(
-        http2: &Http2,
+        connection: &ConnectionContext<'_>,
         head: Head,
         body: RecvStream,
         mut respond: SendResponse<Bytes>,
-    ) -> Result<Self, Malformed> {
+    ) -> Result<Self, Refused> {
+        let Some(counted) = connection.held.count(&head.parts) else {
+            respond.send_reset(Reason::REFUSED_STREAM);
+            return Err(Refused);
+        };
         let for_head = head.parts.method == Method::HEAD;
         let expect = head.parts.headers.get(http::header::EXPECT);
         let is_read = IsRead::default();
         let expects_continue = expect
             .filter(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue"))
             .map(|_| Rc::clone(&is_read));
-        let request = head.into_request(payload(body, is_read));
-        let request =
-            request.inspect_err(|Malformed| respond.send_reset(Reason::PROTOCOL_ERROR))?;
+        let payload = payload(body, is_read, connection.watch.clone());
+        let Ok(request) = head.into_request(payload) else {
+            respond.send_reset(Reason::PROTOCOL_ERROR);
+            return Err(Refused);
+        };
         let link = Rc::new(Link::taking_stream());
         request.extensions_mut().insert(Rc::clone(&link));
         Ok(Self {
-            responding: (http2.call)(request),
+            responding: (connection.http2.call)(request),
             respond,
             link,
             for_head,
             expects_continue,
             is_gone: false,
+            _counted: counted,
         })
     }
 

@@ -28,6 +28,11 @@ impl Turn {
         self.requests <= BEGIN_AT_ONCE
     }
 
+    /// Whether further requests may have arrived, which begin in the next turn.
+    pub(super) fn leaves_requests(&self) -> bool {
+        self.requests > BEGIN_AT_ONCE
+    }
+
     /// Whether the bytes so far should leave for the socket before there are more.
     pub(super) fn has_sent(&mut self, bytes: usize) -> bool {
         self.unsent += bytes;

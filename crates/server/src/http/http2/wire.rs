@@ -19,7 +19,8 @@ use crate::http::{connection::async_socket::AsyncSocket, direct::stall_watch::St
 /// The IO of a connection.
 pub(super) struct Wire(Rc<RefCell<State>>);
 
-/// The same for the task of the connection.
+/// The same for the task of the connection, and for the bodies of its requests.
+#[derive(Clone)]
 pub(super) struct WireWatch(Rc<RefCell<State>>);
 
 struct State {
@@ -33,6 +34,27 @@ struct State {
     stall: StallWatch,
     last_read: Instant,
     has_timed_out: bool,
+    end: End,
+}
+
+/// Whether the client has ended its side of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// h2 is told of it: it drops all requests then.
+    Told,
+    /// h2 is not to be told of it yet.
+    Kept,
+    /// It has come, and h2 has not been told.
+    Reached {
+        /// Whether the connection's task knows.
+        is_noticed: bool,
+    },
+}
+
+impl End {
+    fn is_reached(self) -> bool {
+        matches!(self, Self::Reached { .. })
+    }
 }
 
 impl Wire {
@@ -47,15 +69,16 @@ impl Wire {
             stall: StallWatch::default(),
             last_read: Instant::now(),
             has_timed_out: false,
+            end: End::Told,
         }));
         (Self(Rc::clone(&state)), WireWatch(state))
     }
 }
 
 impl WireWatch {
-    /// Allows the next poll to read.
-    pub(super) fn begin_poll(&self) {
-        self.0.borrow_mut().readable = READ_PER_POLL;
+    /// Allows the next poll to read, unless requests that have arrived wait for their turn.
+    pub(super) fn begin_poll(&self, leaves_requests: bool) {
+        self.0.borrow_mut().readable = if leaves_requests { 0 } else { READ_PER_POLL };
     }
 
     /// Whether the poll may have left something unread, so that another must follow.
@@ -66,6 +89,30 @@ impl WireWatch {
     /// Whether a write waits for room in the socket.
     pub(super) fn is_full(&self) -> bool {
         self.0.borrow().is_full
+    }
+
+    /// Keeps the end of what the client sends from h2, until it is told.
+    pub(super) fn keep_end(&self) {
+        self.0.borrow_mut().end = End::Kept;
+    }
+
+    /// Tells h2 of the end, once it is polled.
+    pub(super) fn tell_end(&self) {
+        self.0.borrow_mut().end = End::Told;
+    }
+
+    /// Whether the client has sent everything: h2 has been given it, and has not been told that nothing follows.
+    pub(super) fn has_ended(&self) -> bool {
+        self.0.borrow().end.is_reached()
+    }
+
+    /// The same, once.
+    pub(super) fn notices_end(&self) -> bool {
+        let end = &mut self.0.borrow_mut().end;
+        match end {
+            End::Reached { is_noticed } => !std::mem::replace(is_noticed, true),
+            End::Told | End::Kept => false,
+        }
     }
 
     pub(super) fn with_frames<R>(&self, with: impl FnOnce(&mut Frames) -> R) -> R {
@@ -106,14 +153,19 @@ impl State {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.readable == 0 {
-            // The task polls again: see `has_more`.
+        if self.readable == 0 || self.end.is_reached() {
+            // The task polls again: see `has_more` and `has_ended`.
             return Poll::Pending;
         }
         let before = buffer.filled().len();
         if self.received.is_empty() {
             let read = ready!(Pin::new(&mut self.io).poll_read(cx, buffer));
             self.noted(read)?;
+            let is_end = buffer.filled().len() == before && buffer.remaining() > 0;
+            if is_end && self.end == End::Kept {
+                self.end = End::Reached { is_noticed: false };
+                return Poll::Pending;
+            }
         } else {
             let taken = self.received.len().min(buffer.remaining());
             buffer.put_slice(&self.received[..taken]);

@@ -10,7 +10,10 @@ use h2::{Ping, Reason};
 
 use super::{Closed, Connection};
 use crate::http::{
-    connection::settings::HEAD_TIMEOUT, http2::limits::SILENT_PERIODS, routes::refusals,
+    connection::settings::HEAD_TIMEOUT,
+    direct::inbox::Slot,
+    http2::{frames::Frames, limits::SILENT_PERIODS},
+    routes::refusals,
 };
 
 impl Connection {
@@ -20,6 +23,8 @@ impl Connection {
             self.is_draining = true;
             self.must_poll = true;
             self.h2.graceful_shutdown();
+            // It sends a PING.
+            self.watch.with_frames(Frames::expect_ack);
         }
     }
 
@@ -105,11 +110,41 @@ impl Connection {
         self.pinged = Some(Instant::now());
         if let Some(ping_pong) = &mut self.ping_pong {
             let _ = ping_pong.poll_pong(&mut Context::from_waker(Waker::noop()));
-            // An error: the last one has not been responded to, and is enough.
-            let _ = ping_pong.send_ping(Ping::opaque());
+            // Otherwise the last one has not been responded to, and is enough.
+            if ping_pong.send_ping(Ping::opaque()).is_ok() {
+                self.watch.with_frames(Frames::expect_ack);
+            }
             self.must_poll = true;
         }
         Ok(())
+    }
+
+    /// Serves what has arrived completely when the client ends its side of the connection. h2 would drop it, so it is told
+    /// last.
+    pub(super) fn check_end(&mut self) {
+        if !self.watch.has_ended() || self.last_turn.leaves_requests() {
+            return;
+        }
+        if self.watch.notices_end() {
+            // Bodies that are incomplete fail.
+            let slots = self
+                .exchanges
+                .iter()
+                .filter_map(|(slot, _)| Slot::try_from(slot).ok());
+            self.woken.extend(slots);
+        }
+        let streams = self
+            .exchanges
+            .iter()
+            .filter(|(_, exchange)| exchange.is_stream());
+        for slot in streams.map(|(slot, _)| slot).collect::<Vec<_>>() {
+            self.exchanges.remove(slot).cut();
+            self.must_poll = true;
+        }
+        if self.exchanges.is_empty() && !self.watch.is_full() {
+            self.watch.tell_end();
+            self.must_poll = true;
+        }
     }
 
     /// Lists a connection without requests, and closes it when it is to make room or has been idle for too long.
