@@ -129,7 +129,9 @@ fn an_application_that_never_answers_holds_up_neither_streams_nor_publishes() {
         assert_eq!(stream.event().unwrap().data, "hello");
     }
     wait_for(&server, "room", 0, 0);
-    assert!(server.metric("webhook_queue") >= 150);
+    // On a slow machine the first of them are given up meanwhile.
+    let dropped = server.metric("webhook_dropped_total");
+    assert!(server.metric("webhook_queue") + dropped >= 150);
     server.signal("-INT");
     assert!(server.wait().success());
 }

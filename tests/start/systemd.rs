@@ -13,7 +13,7 @@ use std::{
     path::Path,
 };
 
-use crate::support::{PATIENCE, Response, Server, command};
+use crate::support::{PATIENCE, Response, Server, command, tunnel::Identity};
 
 /// What receives the messages in place of systemd.
 struct Manager {
@@ -191,6 +191,41 @@ fn sockets_that_systemd_passes_replace_those_of_the_settings() {
     server.signal("-INT");
     assert!(server.wait().success());
     assert!(path.exists(), "the file belongs to systemd");
+}
+
+#[test]
+fn a_passed_socket_redirects_to_https_in_place_of_the_setting() {
+    let [public, redirect] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [https, http] = [&public, &redirect].map(|socket| socket.local_addr().unwrap());
+    let own = Identity::get().arguments();
+    let own: Vec<_> = own.iter().map(String::as_str).collect();
+    let start = |args: &[&str], sockets| {
+        let command = command(&[&own[..], args].concat());
+        Server::try_spawn_with_sockets(&command, sockets, "https:redirect")
+    };
+    // This could not be bound.
+    let setting = ["--redirect-http", "192.0.2.1:80"];
+    let sockets = vec![OwnedFd::from(public), OwnedFd::from(redirect)];
+    let _server = start(&setting, sockets).unwrap();
+    let mut socket = TcpStream::connect(http).unwrap();
+    socket
+        .write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .unwrap();
+    let response = Response::read(socket);
+    let location = format!("https://localhost:{}/events", https.port());
+    assert_eq!(response.header("location"), Some(location.as_str()));
+    let listener = || OwnedFd::from(TcpListener::bind("127.0.0.1:0").unwrap());
+    let refused = start(&[], vec![listener(), listener()]).err().unwrap();
+    assert!(refused.contains("--redirect-http: set that"), "{refused}");
+    let directory = tempfile::tempdir().unwrap();
+    let unix = UnixListener::bind(directory.path().join("socket")).unwrap();
+    let refused = start(&setting, vec![listener(), unix.into()])
+        .err()
+        .unwrap();
+    assert!(
+        refused.contains("redirects are served over TCP"),
+        "{refused}"
+    );
 }
 
 #[test]

@@ -55,7 +55,12 @@ impl Health {
         if response.status() == 200 {
             return Ok(());
         }
+        let responded = format!("responded {}", response.status());
         let why = client::problem(&mut response).sentence();
-        Err(Failure::new(format!("{target}: {why}")))
+        Err(Failure::new(if why.ends_with(&responded) {
+            format!("{target} {responded}")
+        } else {
+            format!("{target} {responded}: {why}")
+        }))
     }
 }

@@ -9,7 +9,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::unix_socket::UnixSocket;
 use crate::{
-    config::Config,
+    config::{BadSetting, Config},
     process::{error::ServeError, systemd::PassedSockets},
 };
 
@@ -36,7 +36,7 @@ impl Listeners {
     /// When an address cannot be resolved or bound.
     pub fn bind(config: &Config, passed: PassedSockets) -> Result<Self, ServeError> {
         let (mut public, mut admin) = config.addresses()?;
-        let redirect = config.redirect_addresses()?;
+        let mut redirect = config.redirect_addresses()?;
         let (mut public_paths, mut admin_paths) = config.sockets();
         if !passed.public.is_empty() {
             public.clear();
@@ -46,6 +46,13 @@ impl Listeners {
         if !passed.admin.is_empty() {
             admin.clear();
             admin_paths.clear();
+        }
+        if !passed.redirect.is_empty() {
+            if redirect.is_empty() {
+                let why = "systemd passes a socket of the name redirect, which is used in place of --redirect-http: set that";
+                return Err(BadSetting(why.to_owned()).into());
+            }
+            redirect.clear();
         }
         let v4_ports: Vec<u16> = public
             .iter()
@@ -67,6 +74,7 @@ impl Listeners {
             public_sockets: bind_sockets(public_paths)?,
             admin_sockets: bind_sockets(admin_paths)?,
         };
+        listeners.redirect.extend(passed.redirect);
         for socket in passed.public {
             socket.add_to(&mut listeners.public, &mut listeners.public_sockets);
         }

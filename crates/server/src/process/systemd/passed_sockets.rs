@@ -23,6 +23,8 @@ const COUNT: &str = "LISTEN_FDS";
 const NAMES: &str = "LISTEN_FDNAMES";
 /// The name of sockets that are used in place of `--admin-listen`.
 const ADMIN: &str = "admin";
+/// The name of those that are used in place of `--redirect-http`.
+const REDIRECT: &str = "redirect";
 /// The number of the first socket.
 const FIRST: RawFd = 3;
 /// Most sockets.
@@ -42,6 +44,8 @@ pub(crate) struct PassedSockets {
     pub(crate) public: Vec<PassedSocket>,
     /// In place of `--admin-listen`.
     pub(crate) admin: Vec<PassedSocket>,
+    /// In place of `--redirect-http`.
+    pub(crate) redirect: Vec<TcpListener>,
 }
 
 impl PassedSockets {
@@ -63,10 +67,15 @@ impl PassedSockets {
                     "{COUNT} passes file descriptor {fd} ({name}): {why}; a socket unit needs ListenStream= and Accept=no"
                 ))
             })?;
-            if name == ADMIN {
-                sockets.admin.push(socket);
-            } else {
-                sockets.public.push(socket);
+            match (name, socket) {
+                (ADMIN, socket) => sockets.admin.push(socket),
+                (REDIRECT, PassedSocket::Tcp(listener)) => sockets.redirect.push(listener),
+                (REDIRECT, PassedSocket::Unix(_)) => {
+                    return Err(BadSetting(format!(
+                        "{COUNT} passes file descriptor {fd} ({name}): it is a Unix socket, and redirects are served over TCP"
+                    )));
+                }
+                (_, socket) => sockets.public.push(socket),
             }
         }
         Ok(sockets)
