@@ -24,6 +24,8 @@ const QUICK: [&str; 8] = [
     "-c",
     "deadlock_timeout=200ms",
 ];
+/// Longest time of a program that asks the server, in seconds: a test fails rather than waits for ever.
+const LONGEST: &str = "150";
 /// Where Debian has its versions.
 const VERSIONS: &str = "/usr/lib/postgresql";
 /// PostgreSQL refuses to run as root: nobody, then.
@@ -158,7 +160,8 @@ impl PostgresServer {
     }
 
     fn psql(&self, sql: &str) -> std::process::Output {
-        let output = Command::new(program("psql"))
+        let output = Command::new("timeout")
+            .args([LONGEST, &program("psql").to_string_lossy()])
             .args(PSQL_FLAGS)
             .args(["-c", sql, &self.url()])
             .output();
@@ -170,7 +173,8 @@ impl PostgresServer {
         let directory = tempfile::tempdir().expect("a directory");
         let mut standby = Self::at(directory, &[]);
         standby.give_away();
-        let copied = unprivileged(&program("pg_basebackup"))
+        let copied = unprivileged(Path::new("timeout"))
+            .args([LONGEST, &program("pg_basebackup").to_string_lossy()])
             .args(["-R", "-c", "fast", "--no-sync", "-X", "stream", "-D"])
             .arg(standby.data())
             .args(["-d", &self.url()])
