@@ -111,8 +111,9 @@ fn the_command_health_reaches_a_server_of_https_by_its_settings() {
     assert!(output.status.success(), "{output:?}");
     let own: Vec<_> = own.iter().map(String::as_str).collect();
     let listen = server.address.to_string();
+    let by_acme = ["--acme-domain", "localhost", "health"];
     let mut by_flags =
-        crate::support::command(&[&["--listen", &listen], &own[..], &["health"]].concat());
+        crate::support::command(&[&["--listen", &listen], &own[..], &by_acme].concat());
     let output = by_flags.output().unwrap();
     assert!(
         output.status.success() && output.stderr.is_empty(),

@@ -92,6 +92,7 @@ impl Command {
     /// Reports flags of the server that have no effect on the command, which uses only those that lead to the server.
     fn report_ignored(&self, given: &Given) {
         const WHERE: &[&str] = &[
+            "acme-domain",
             "base-path",
             "config",
             "listen",

@@ -318,6 +318,14 @@ impl Config {
     }
 }
 
+/// The message of an error with those of its sources, in one line.
+pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
+    let sources = std::iter::successors(error.source(), |&error| error.source());
+    sources.fold(error.to_string(), |line, source| {
+        format!("{line}: {source}")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use clap::{Args as _, Command, FromArgMatches as _};

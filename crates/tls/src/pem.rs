@@ -73,25 +73,34 @@ pub(crate) fn private_key(path: &Path, text: &[u8]) -> Result<PrivateKeyDer<'sta
 }
 
 fn no_certificate(path: PathBuf, text: &[u8]) -> PairError {
-    let hint = if has(text, b"PRIVATE KEY-----") {
-        "it has a private key; are the files of the certificate and the key swapped?"
-    } else if text.first() == Some(&DER_SEQUENCE) {
-        "it seems to be in DER; this converts it: openssl x509 -inform der -in FILE -out FILE"
-    } else {
-        "it must be in PEM (-----BEGIN CERTIFICATE-----), followed by those of its authorities"
-    };
+    let hints = [
+        "it has a private key; are the files of the certificate and the key swapped?",
+        "it seems to be in DER; this converts it: openssl x509 -inform der -in FILE -out FILE",
+        "it must be in PEM (-----BEGIN CERTIFICATE-----), followed by those of its authorities",
+    ];
+    let hint = hint(text, b"PRIVATE KEY-----", hints);
     PairError::NoCertificate { path, hint }
 }
 
 fn no_key(path: PathBuf, text: &[u8]) -> PairError {
-    let hint = if has(text, b"CERTIFICATE-----") {
-        "it has a certificate; are the files of the certificate and the key swapped?"
-    } else if text.first() == Some(&DER_SEQUENCE) {
-        "it seems to be in DER; this converts it: openssl pkey -inform der -in FILE -out FILE"
-    } else {
-        "it must be in PEM (-----BEGIN PRIVATE KEY-----)"
-    };
+    let hints = [
+        "it has a certificate; are the files of the certificate and the key swapped?",
+        "it seems to be in DER; this converts it: openssl pkey -inform der -in FILE -out FILE",
+        "it must be in PEM (-----BEGIN PRIVATE KEY-----)",
+    ];
+    let hint = hint(text, b"CERTIFICATE-----", hints);
     PairError::NoKey { path, hint }
+}
+
+/// The hint for a file that has the `other` of the two, for one in DER, or for any other.
+fn hint(text: &[u8], other: &[u8], [swapped, der, unknown]: [&'static str; 3]) -> &'static str {
+    if has(text, other) {
+        swapped
+    } else if text.first() == Some(&DER_SEQUENCE) {
+        der
+    } else {
+        unknown
+    }
 }
 
 fn why(error: &Error) -> String {

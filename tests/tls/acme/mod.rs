@@ -83,6 +83,15 @@ impl Setting {
         server
     }
 
+    /// A server that waits for its certificate, until the fault ends.
+    fn ordering(&self) -> Server {
+        self.authority.set_fault(Fault::Holds);
+        let server = self.start(&[]);
+        self.authority.leads_to("tls-alpn-01", server.address);
+        wait_until("it waits for the certificate", || self.authority.is_held());
+        server
+    }
+
     /// Sets the clocks of the server and of the authority.
     fn set_days_ahead(&self, days: u64) {
         clock::set(&self.clock(), days * DAY);

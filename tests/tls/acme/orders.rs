@@ -72,12 +72,7 @@ fn a_renewed_certificate_is_served_without_cutting_streams() {
 #[test]
 fn a_server_that_is_killed_while_it_orders_goes_on_with_its_account() {
     let setting = Setting::new();
-    setting.authority.set_fault(Fault::Holds);
-    let mut server = setting.start(&[]);
-    setting.authority.leads_to("tls-alpn-01", server.address);
-    wait_until("it waits for the certificate", || {
-        setting.authority.is_held()
-    });
+    let mut server = setting.ordering();
     server.signal("-KILL");
     server.wait();
     assert!(!setting.file("certificate.pem").exists());
@@ -90,12 +85,7 @@ fn a_server_that_is_killed_while_it_orders_goes_on_with_its_account() {
 #[test]
 fn a_server_ends_while_it_orders() {
     let setting = Setting::new();
-    setting.authority.set_fault(Fault::Holds);
-    let mut server = setting.start(&[]);
-    setting.authority.leads_to("tls-alpn-01", server.address);
-    wait_until("it waits for the certificate", || {
-        setting.authority.is_held()
-    });
+    let mut server = setting.ordering();
     server.signal("-HUP");
     server.wait_for_log("received SIGHUP");
     server.signal("-TERM");
@@ -106,12 +96,7 @@ fn a_server_ends_while_it_orders() {
 #[test]
 fn of_two_servers_with_one_directory_one_orders_and_both_serve_the_certificate() {
     let setting = Setting::new();
-    setting.authority.set_fault(Fault::Holds);
-    let first = setting.start(&[]);
-    setting.authority.leads_to("tls-alpn-01", first.address);
-    wait_until("it waits for the certificate", || {
-        setting.authority.is_held()
-    });
+    let first = setting.ordering();
     let mut second = setting.start(&["--log", "debug"]);
     second.wait_for_log("another process orders a certificate");
     setting.authority.set_fault(Fault::None);

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum, builder::BoolishValueParser};
 use sse_broadcaster_acme::{ChallengeKind, Settings, Url};
 use sse_broadcaster_tls::certificates_in;
 
-use super::BadSetting;
+use super::{BadSetting, with_sources};
 
 /// Most names of a certificate, as Let's Encrypt has it.
 const MAX_NAMES: usize = 100;
@@ -132,7 +132,7 @@ impl AcmeConfig {
         }
         let roots = match &self.acme_ca {
             Some(file) => certificates_in(file)
-                .map_err(|error| BadSetting(format!("--acme-ca: {}", with_source(&error))))?,
+                .map_err(|error| BadSetting(format!("--acme-ca: {}", with_sources(&error))))?,
             None => Vec::new(),
         };
         let settings = Settings {
@@ -147,13 +147,6 @@ impl AcmeConfig {
             },
         };
         Ok(Some((settings, directory)))
-    }
-}
-
-fn with_source(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
     }
 }
 

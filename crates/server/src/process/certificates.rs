@@ -11,7 +11,7 @@ use super::{
     key_file::{FileState, Polled},
 };
 use crate::{
-    config::{BadSetting, TlsConfig},
+    config::{BadSetting, TlsConfig, with_sources},
     http::{
         http2,
         tls::{Orders, Tls},
@@ -175,10 +175,7 @@ fn pairs(config: &TlsConfig) -> Result<Vec<Pair>, BadSetting> {
 }
 
 fn bad(error: &PairError) -> BadSetting {
-    match std::error::Error::source(error) {
-        Some(source) => BadSetting(format!("TLS: {error}: {source}")),
-        None => BadSetting(format!("TLS: {error}")),
-    }
+    BadSetting(format!("TLS: {}", with_sources(error)))
 }
 
 /// Warns of what clients will refuse, and of a key that others can read.

@@ -1,8 +1,8 @@
 //! Why a server does not start, or stops.
 
-use std::{error::Error as _, io, net::SocketAddr, path::PathBuf};
+use std::{io, net::SocketAddr, path::PathBuf};
 
-use crate::config::BadSetting;
+use crate::config::{BadSetting, with_sources};
 use sse_broadcaster::broadcaster::StartError;
 
 /// Why the server did not start, or stopped. The message does not include that of the source: see
@@ -80,8 +80,7 @@ impl ServeError {
             // Complete in itself: it names its source where that helps.
             return error.to_string();
         }
-        let sources = std::iter::successors(self.source(), |&error| error.source());
-        sources.fold(self.to_string(), |line, source| format!("{line}: {source}"))
+        with_sources(self)
     }
 }
 
@@ -97,6 +96,8 @@ impl From<StartError> for ServeError {
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error as _;
+
     use super::*;
 
     #[test]

@@ -70,7 +70,7 @@ impl Connection {
         watch: WireWatch,
         peer: Option<SocketAddr>,
     ) -> Self {
-        watch.keep_end();
+        watch.withhold_end();
         let Context {
             max_streams,
             counts,

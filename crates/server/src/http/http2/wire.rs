@@ -40,11 +40,11 @@ struct State {
 /// Whether the client has ended its side of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// h2 is told of it: it drops all requests then.
-    Told,
-    /// h2 is not to be told of it yet.
-    Kept,
-    /// It has come, and h2 has not been told.
+    /// h2 reads it, and then drops all requests.
+    Passed,
+    /// h2 is not to read it yet.
+    Withheld,
+    /// It has come, and h2 has not read it.
     Reached {
         /// Whether the connection's task knows.
         is_noticed: bool,
@@ -69,7 +69,7 @@ impl Wire {
             stall: StallWatch::default(),
             last_read: Instant::now(),
             has_timed_out: false,
-            end: End::Told,
+            end: End::Passed,
         }));
         (Self(Rc::clone(&state)), WireWatch(state))
     }
@@ -91,17 +91,17 @@ impl WireWatch {
         self.0.borrow().is_full
     }
 
-    /// Keeps the end of what the client sends from h2, until it is told.
-    pub(super) fn keep_end(&self) {
-        self.0.borrow_mut().end = End::Kept;
+    /// Withholds the end of what the client sends from h2.
+    pub(super) fn withhold_end(&self) {
+        self.0.borrow_mut().end = End::Withheld;
     }
 
-    /// Tells h2 of the end, once it is polled.
-    pub(super) fn tell_end(&self) {
-        self.0.borrow_mut().end = End::Told;
+    /// Has h2 read the end at its next poll.
+    pub(super) fn pass_end(&self) {
+        self.0.borrow_mut().end = End::Passed;
     }
 
-    /// Whether the client has sent everything: h2 has been given it, and has not been told that nothing follows.
+    /// Whether the client has sent everything, and h2 has read it but for the end.
     pub(super) fn has_ended(&self) -> bool {
         self.0.borrow().end.is_reached()
     }
@@ -111,7 +111,7 @@ impl WireWatch {
         let end = &mut self.0.borrow_mut().end;
         match end {
             End::Reached { is_noticed } => !std::mem::replace(is_noticed, true),
-            End::Told | End::Kept => false,
+            End::Passed | End::Withheld => false,
         }
     }
 
@@ -162,7 +162,7 @@ impl State {
             let read = ready!(Pin::new(&mut self.io).poll_read(cx, buffer));
             self.noted(read)?;
             let is_end = buffer.filled().len() == before && buffer.remaining() > 0;
-            if is_end && self.end == End::Kept {
+            if is_end && self.end == End::Withheld {
                 self.end = End::Reached { is_noticed: false };
                 return Poll::Pending;
             }

@@ -8,7 +8,11 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 
-use super::{dictionaries::link, read_only::read_only, tagged::TaggedText};
+use super::{
+    dictionaries::{addresses, link},
+    read_only::read_only,
+    tagged::TaggedText,
+};
 use crate::process::dictionary::Dictionaries;
 use sse_broadcaster_actix::{AppState, Problem, internal::Head};
 
@@ -39,10 +43,11 @@ async fn respond(
     dictionaries: web::Data<Option<Arc<Dictionaries>>>,
 ) -> Result<HttpResponse, Problem> {
     state.gate.admit_host(&Head::from(&request))?;
-    let dictionaries = (**dictionaries).as_deref();
-    let mut response = match dictionaries.and_then(Dictionaries::current) {
-        Some(dictionary) => {
-            let script = format!("{SCRIPT}{}", linking(&dictionary.name()));
+    let dictionary = (**dictionaries).as_deref().and_then(Dictionaries::current);
+    let addresses = dictionary.map(|dictionary| addresses(&dictionary));
+    let mut response = match &addresses {
+        Some(addresses) => {
+            let script = format!("{SCRIPT}{}", linking(addresses));
             TaggedText::new(CONTENT_TYPE, script).respond(&request)
         }
         None => CLIENT.respond(&request),
@@ -50,20 +55,20 @@ async fn respond(
     // A module of another origin is loaded with CORS only. It is the same for everybody, and no secret.
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, ANY);
-    if let Some(link) = link(dictionaries)
-        && let Ok(link) = HeaderValue::from_str(&link)
+    if let Some(addresses) = &addresses
+        && let Ok(link) = HeaderValue::from_str(&link(addresses))
     {
         headers.insert(header::LINK, link);
     }
     Ok(response)
 }
 
-/// Has the page that imports the script fetch this dictionary: browsers follow the header `Link` of documents only. The
+/// Has the page that imports the script fetch the dictionary at these addresses: browsers follow the header `Link` of documents only. The
 /// script is a `SharedWorker`'s as well, which has no document.
-fn linking(name: &str) -> String {
+fn linking(addresses: &[String]) -> String {
     format!(
-        "for (const query of ['', '?for=signals']) globalThis.document?.head?.append(Object.assign(\
+        "for (const address of {addresses:?}) globalThis.document?.head?.append(Object.assign(\
          document.createElement('link'), {{ rel: 'compression-dictionary', crossOrigin: 'anonymous', \
-         href: new URL('dictionaries/{name}' + query, import.meta.url) }}));\n"
+         href: new URL(address, import.meta.url) }}));\n"
     )
 }

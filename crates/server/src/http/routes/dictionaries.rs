@@ -12,6 +12,7 @@ use actix_web::{
 use super::read_only::read_only;
 use crate::process::dictionary::Dictionaries;
 use sse_broadcaster_actix::{AppState, BasePath, Problem, Refusal, internal::Head};
+use sse_broadcaster_compression::Dictionary;
 
 /// The name of the newest dictionary.
 const CURRENT: &str = "current";
@@ -31,13 +32,18 @@ pub(super) fn configure(
     config.service(resource);
 }
 
-/// The header `Link` of a page or script that opens streams, as long as there is a dictionary. Relative, so that it
-/// holds under a path prefix.
-pub(super) fn link(dictionaries: Option<&Dictionaries>) -> Option<String> {
-    let name = dictionaries?.current()?.name();
-    let links = ["", "?for=signals"]
-        .map(|query| format!("<dictionaries/{name}{query}>; rel=\"compression-dictionary\""));
-    Some(links.join(", "))
+/// The addresses of a dictionary, one for each kind of stream. Relative, so that they hold under a path prefix.
+pub(super) fn addresses(dictionary: &Dictionary) -> [String; 2] {
+    let name = dictionary.name();
+    ["", "?for=signals"].map(|query| format!("dictionaries/{name}{query}"))
+}
+
+/// The header `Link` of a page or script that opens streams.
+pub(super) fn link(addresses: &[String]) -> String {
+    let links = addresses
+        .iter()
+        .map(|address| format!("<{address}>; rel=\"compression-dictionary\""));
+    links.collect::<Vec<_>>().join(", ")
 }
 
 async fn respond(

@@ -9,7 +9,10 @@ use actix_web::{
 };
 use serde::Serialize;
 
-use super::{dictionaries::link, read_only::read_only};
+use super::{
+    dictionaries::{addresses, link},
+    read_only::read_only,
+};
 use crate::process::dictionary::Dictionaries;
 use sse_broadcaster_actix::{
     AppState, Problem, Publishers, Refusal,
@@ -105,9 +108,9 @@ async fn file(
     };
     let mut response = HttpResponse::Ok();
     if *kind == HTML
-        && let Some(link) = link((**dictionaries).as_deref())
+        && let Some(dictionary) = (**dictionaries).as_deref().and_then(Dictionaries::current)
     {
-        response.insert_header((header::LINK, link));
+        response.insert_header((header::LINK, link(&addresses(&dictionary))));
     }
     Ok(response
         .insert_header(no_store())

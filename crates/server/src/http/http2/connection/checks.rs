@@ -119,8 +119,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Serves what has arrived completely when the client ends its side of the connection. h2 would drop it, so it is told
-    /// last.
+    /// Serves what has arrived completely when the client ends its side of the connection. At the end h2 drops all
+    /// requests, so it reads the end after their responses.
     pub(super) fn check_end(&mut self) {
         if !self.watch.has_ended() || self.last_turn.leaves_requests() {
             return;
@@ -142,7 +142,7 @@ impl Connection {
             self.must_poll = true;
         }
         if self.exchanges.is_empty() && !self.watch.is_full() {
-            self.watch.tell_end();
+            self.watch.pass_end();
             self.must_poll = true;
         }
     }
