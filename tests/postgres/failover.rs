@@ -109,6 +109,11 @@ fn a_node_leaves_the_old_primary_though_its_connections_to_it_live_on() {
     wait_until("the node has moved", || pair.is_taken_over());
     acknowledged(&node, "after");
     assert_eq!(stream.data(2), ["before", "after"]);
+    wait_until("the node has no connection to the old primary", || {
+        let others = "SELECT count(*) FROM pg_stat_activity \
+            WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+        pair.old.ask(others) == "0"
+    });
 }
 
 /// One kind of connection moves first.

@@ -203,7 +203,9 @@ impl Drop for RedisServer {
 pub fn ask_at(address: SocketAddr, command: &str, line: usize) -> Option<String> {
     let mut socket = TcpStream::connect(address).ok()?;
     socket.set_read_timeout(Some(PATIENCE)).ok()?;
-    socket.write_all(format!("{command}\r\n").as_bytes()).ok()?;
+    // An error, or nothing, has one line alone: without an end, whoever asks for another would wait for it.
+    let commands = format!("{command}\r\nQUIT\r\n");
+    socket.write_all(commands.as_bytes()).ok()?;
     let lines = BufReader::new(socket).lines().map_while(Result::ok);
     // Strings and lists are preceded by a line with their length.
     lines

@@ -91,6 +91,10 @@ impl<D: Database> RemoteLog<D> {
             if leads_to.is_some_and(|server| server != followed.server) {
                 self.leave(followed);
             }
+            // One that nobody has used since would stay where it is.
+            for shared in [&self.appends, &self.reads] {
+                self.usable(shared);
+            }
         }
     }
 
