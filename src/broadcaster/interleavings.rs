@@ -6,6 +6,7 @@
 //! RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/shuttle \
 //!     cargo test -p sse-broadcaster --lib interleavings
 //! ```
+//! `INTERLEAVINGS` sets how many schedules of each kind are tried.
 
 use std::{
     future::Future,
@@ -30,7 +31,8 @@ use crate::{
     history::{Memory, Retention},
 };
 
-const ITERATIONS: usize = 1_000;
+const ITERATIONS: usize = 400;
+const ITERATIONS_VARIABLE: &str = "INTERLEAVINGS";
 /// How many preemptions a schedule of the second kind has.
 const DEPTH: usize = 4;
 const WINDOW: usize = 16;
@@ -84,8 +86,10 @@ fn try_all(story: impl Fn() + Send + Sync + 'static) {
         story();
     });
     let again = Arc::clone(&story);
-    shuttle::check_random(move || story(), ITERATIONS);
-    shuttle::check_pct(move || again(), ITERATIONS, DEPTH);
+    let iterations = std::env::var(ITERATIONS_VARIABLE)
+        .map_or(ITERATIONS, |text| text.parse().expect("a number"));
+    shuttle::check_random(move || story(), iterations);
+    shuttle::check_pct(move || again(), iterations, DEPTH);
 }
 
 fn start() -> Broadcaster {

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Rounds of each test here.
-const ROUNDS: usize = 20;
+const ROUNDS: usize = 12;
 /// A server is killed so long at most after it was started, or after it answered enough.
 const MAX_DELAY_MS: u64 = 30;
 /// Publishers without own ids, and those that repeat with one what was not answered.

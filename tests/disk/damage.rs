@@ -32,7 +32,7 @@ enum Damage {
 }
 
 /// How many kinds of damage each file gets, of ten.
-const KINDS: usize = 3;
+const KINDS: usize = 2;
 
 impl Damage {
     const ALL: [Self; 10] = [

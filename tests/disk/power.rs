@@ -16,7 +16,7 @@ use crate::{
 
 const WRITERS: usize = 3;
 /// Rounds of each test here, and what may be left after each.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 2;
 const LEFTOVERS: usize = 4;
 
 /// What one writer was answered: its numbers from 0 on.

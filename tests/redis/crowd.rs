@@ -46,7 +46,7 @@ pub struct Crowd {
 /// Longest that a publish may take while Redis is away: its bound, and what a busy machine adds.
 const PUBLISH_BOUND: Duration = Duration::from_secs(8);
 /// How long a publisher waits between two.
-const PAUSE: Duration = Duration::from_millis(4);
+const PAUSE: Duration = Duration::from_millis(12);
 
 impl Crowd {
     /// One follower stays at each node, and one moves on after every few events.
