@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
-import { launch } from './support/browser.mjs';
+import { launch, newContext } from './support/browser.mjs';
 import { bundle } from './support/client-build.mjs';
 import { SUITE, TEST } from './support/limits.mjs';
 import { allAreExact, Site, Tab } from './support/tabs.mjs';
@@ -18,12 +18,6 @@ before(async () => {
 });
 after(() => browser.close());
 
-async function newContext(t) {
-  const context = await browser.newContext();
-  t.after(() => context.close());
-  return context;
-}
-
 /** Tabs with the topic `all` and one of their own. */
 const open = (context, site, count, parameters) => Promise.all(
   Array.from({ length: count }, (_, number) => Tab.open(context, site, ['all', `topic-${number}`], parameters)),
@@ -37,7 +31,7 @@ describe('tabs with the browser client', SUITE, () => {
       tokens += 1;
       return jwt({ sub: '17', sse: { subscribe: ['*'] } }, 5);
     };
-    const context = await newContext(t);
+    const context = await newContext(t, browser);
     const tabs = await open(context, site, 3, { identity: '17' });
     await site.hasStreams(1);
     const before = tokens;
@@ -51,7 +45,7 @@ describe('tabs with the browser client', SUITE, () => {
 
   it('do not share a stream with a tab of another identity', TEST, async (t) => {
     const site = await Site.start(t, { key: KEY, args: ['--subscribe-access', 'closed', '--token-key', `HS256 ${SECRET}`] });
-    const context = await newContext(t);
+    const context = await newContext(t, browser);
     site.front.scripts['/token'] = () => jwt({ sub: '17', sse: { subscribe: ['all', 'topic-0'] } });
     const tabs = await open(context, site, 1, { identity: '17' });
     site.front.scripts['/token'] = () => jwt({ sub: '18', sse: { subscribe: ['other'] } });
@@ -68,7 +62,7 @@ describe('tabs with the browser client', SUITE, () => {
   ]) {
     it(`get nothing of the user who signed in before by a cookie if they ${how}`, TEST, async (t) => {
       const site = await Site.start(t, { key: KEY, args: ['--subscribe-access', 'private-events', '--token-key', `HS256 ${SECRET}`] });
-      const context = await newContext(t);
+      const context = await newContext(t, browser);
       const signIn = async (user) => {
         await context.addCookies([{ name: 'sse_token', value: jwt({ sub: user, sse: { subscribe: [user] } }), url: site.front.url }]);
         return Tab.open(context, site, ['*'], of(user));
@@ -89,7 +83,7 @@ describe('tabs with the browser client', SUITE, () => {
   for (const [mode, parameters] of [['a SharedWorker', {}], ['a leader', LEADER]]) {
     it(`by ${mode} are each told of a gap, and find a dead connection`, TEST, async (t) => {
       const site = await Site.start(t);
-      const tabs = await open(await newContext(t), site, 5, { ...parameters, heartbeat: '1' });
+      const tabs = await open(await newContext(t, browser), site, 5, { ...parameters, heartbeat: '1' });
       await site.publish('all');
       await allAreExact(tabs);
       await site.server.kill();
@@ -110,7 +104,7 @@ describe('tabs with the browser client', SUITE, () => {
   for (const [mode, parameters] of [['a SharedWorker', {}], ['a leader', LEADER]]) {
     it(`by ${mode} connect again at once when the network returns, however long they would wait`, TEST, async (t) => {
       const site = await Site.start(t);
-      const context = await newContext(t);
+      const context = await newContext(t, browser);
       const tabs = await open(context, site, 2, parameters);
       site.front.failHeaders = { 'retry-after': '300' };
       site.front.fail(503);
@@ -128,7 +122,7 @@ describe('tabs with the browser client', SUITE, () => {
 
   it('share a stream by a leader where the policy of the page allows no worker', TEST, async (t) => {
     const site = await Site.start(t, { policy: "default-src 'none'; script-src 'self'; worker-src 'none'; connect-src 'self'; img-src data:" });
-    const context = await newContext(t);
+    const context = await newContext(t, browser);
     const tabs = await open(context, site, 3);
     const { held } = await tabs[0].page.evaluate(() => navigator.locks.query());
     assert.equal(held.length, 1, 'one tab is the leader');
@@ -139,7 +133,7 @@ describe('tabs with the browser client', SUITE, () => {
 
   it('share a stream by a worker where there can be one, under a strict policy', TEST, async (t) => {
     const site = await Site.start(t);
-    const context = await newContext(t);
+    const context = await newContext(t, browser);
     const tabs = await open(context, site, 2);
     const session = await browser.newBrowserCDPSession();
     const { targetInfos } = await session.send('Target.getTargets');
@@ -152,7 +146,7 @@ describe('tabs with the browser client', SUITE, () => {
     const site = await Site.start(t);
     const text = site.front.scripts['/tab.js'].replace("from '/client.js';", "from 'sse-broadcaster-client';");
     site.front.scripts['/tab.js'] = await bundle(text.replace('const options = {', "const options = { url: '/events', worker: '/client.js',"));
-    const tabs = await open(await newContext(t), site, 3);
+    const tabs = await open(await newContext(t, browser), site, 3);
     const { held } = await tabs[0].page.evaluate(() => navigator.locks.query());
     assert.equal(held.length, 0, 'no tab is the leader');
     await site.publish('all');
@@ -166,7 +160,7 @@ describe('tabs with the browser client', SUITE, () => {
     const { url } = site.server;
     const text = site.front.scripts['/tab.js'].replace("from '/client.js';", `from '${url}/client.js';`);
     site.front.scripts['/tab.js'] = text.replace('const options = {', `const options = { url: '${url}/events',`);
-    const tabs = await open(await newContext(t), site, 3);
+    const tabs = await open(await newContext(t, browser), site, 3);
     const { held } = await tabs[0].page.evaluate(() => navigator.locks.query());
     assert.equal(held.length, 1, 'one tab is the leader');
     await site.publish('all');
@@ -176,7 +170,7 @@ describe('tabs with the browser client', SUITE, () => {
 
   it('have a stream each where they do not share', TEST, async (t) => {
     const site = await Site.start(t);
-    const tabs = await open(await newContext(t), site, 2, { share: 'false' });
+    const tabs = await open(await newContext(t, browser), site, 2, { share: 'false' });
     await site.publish('all');
     await allAreExact(tabs);
     await site.hasStreams(2);
@@ -185,7 +179,7 @@ describe('tabs with the browser client', SUITE, () => {
   for (const [mode, parameters] of [['a worker', {}], ['a leader', LEADER]]) {
     it(`do not wait for a tab that is busy, which then gets everything: by ${mode}`, TEST, async (t) => {
       const site = await Site.start(t);
-      const [first, busy] = await open(await newContext(t), site, 2, parameters);
+      const [first, busy] = await open(await newContext(t, browser), site, 2, parameters);
       const work = busy.page.evaluate(() => { for (const end = Date.now() + 4000; Date.now() < end;); });
       const data = 'x'.repeat(900_000);
       for (let number = 0; number < 12; number++) await site.server.publish({ topic: 'all', data });
@@ -201,7 +195,7 @@ describe('tabs with the browser client', SUITE, () => {
 
   it('go on without a leader that is frozen, and it catches up when it is thawed', TEST, async (t) => {
     const site = await Site.start(t);
-    const context = await newContext(t);
+    const context = await newContext(t, browser);
     const leader = await Tab.open(context, site, ['all'], LEADER);
     const others = await open(context, site, 2, LEADER);
     const holder = async () => (await others[0].page.evaluate(() => navigator.locks.query())).held[0].clientId;
@@ -223,7 +217,7 @@ describe('tabs with the browser client', SUITE, () => {
   for (const [mode, parameters] of [['a SharedWorker', {}], ['a leader', LEADER]]) {
     it(`go on after the tab that came first has crashed, and with it what it had: by ${mode}`, TEST, async (t) => {
       const site = await Site.start(t);
-      const context = await newContext(t);
+      const context = await newContext(t, browser);
       const first = await Tab.open(context, site, ['all'], parameters);
       const others = await open(context, site, 3, parameters);
       await site.publish('all');
@@ -243,7 +237,7 @@ describe('tabs with the browser client', SUITE, () => {
     t.after(() => cached.close());
     for (const [chromium, parameters] of [[cached, {}], [cached, LEADER], [browser, {}]]) {
       const site = await Site.start(t);
-      const tab = await Tab.open(await chromium.newContext(), site, ['all'], parameters);
+      const tab = await Tab.open(await newContext(t, chromium), site, ['all'], parameters);
       await site.publish('all');
       await tab.isExact();
       await tab.page.goto(`${site.front.url}/token`);

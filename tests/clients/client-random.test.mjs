@@ -92,10 +92,10 @@ async function run(t, { args = [], key, token }) {
   }
   isOver = true;
   await publishing;
-  await until(() => open.every(({ subscription }) => subscription.state === 'open'), 'all to be open', 40_000);
+  await until(() => open.every(({ subscription }) => subscription.state === 'open'), 'all to be open');
   const last = await server.publish({ topics: TOPICS, data: 'last', ...(token && { private: true }) });
   published.push({ topics: TOPICS, id: last });
-  await until(() => open.every(({ got }) => got.at(-1) === last), 'the last event everywhere', 40_000);
+  await until(() => open.every(({ got }) => got.at(-1) === last), 'the last event everywhere');
   for (const { subscription } of open) subscription.close();
 
   // What was stored of what was under way at a kill is known from the server.

@@ -2,7 +2,7 @@
 // exactly once through kills, cuts, offline, reloads and closed tabs.
 import { after, before, describe, it } from 'node:test';
 
-import { launch } from './support/browser.mjs';
+import { launch, newContext } from './support/browser.mjs';
 import { SUITE, TEST } from './support/limits.mjs';
 import { allAreExact, Site, Tab } from './support/tabs.mjs';
 
@@ -25,8 +25,7 @@ describe('tabs of one origin', SUITE, () => {
   for (const [mode, parameters] of Object.entries(MODES)) {
     it(`share one stream by ${mode}, and each gets every event exactly once, whatever happens`, TEST, async (t) => {
       const site = await Site.start(t, { keeps: true });
-      const context = await browser.newContext();
-      t.after(() => context.close());
+      const context = await newContext(t, browser);
       let tabs = [await Tab.open(context, site, topicsOf(0), parameters)];
       const begin = performance.now();
       while (tabs.length < TABS) {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 
-import { launch } from './support/browser.mjs';
+import { launch, newContext } from './support/browser.mjs';
 import { visitTrusting } from './support/firefox.mjs';
 import { Front } from './support/front.mjs';
 import { SUITE } from './support/limits.mjs';
@@ -74,8 +74,7 @@ describe('20 tabs over HTTP/2', SUITE, () => {
 
   it('are all live in Chromium, and resume after a drain', async (t) => {
     const { server, front } = await start(t);
-    const context = await browser.newContext({ ignoreHTTPSErrors: true });
-    t.after(() => context.close());
+    const context = await newContext(t, browser, { ignoreHTTPSErrors: true });
     for (let tab = 0; tab < TABS; tab += 1) {
       const opened = await context.newPage();
       await opened.goto(`${front.url}/page`);

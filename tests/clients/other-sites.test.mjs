@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { networkInterfaces } from 'node:os';
 import { after, before, describe, it } from 'node:test';
 
-import { emptyPage, launch, newPage } from './support/browser.mjs';
+import { emptyPage, launch, newContext, newPage } from './support/browser.mjs';
 import { SUITE, TEST } from './support/limits.mjs';
 import { request } from './support/request.mjs';
 import { Server } from './support/server.mjs';
@@ -85,8 +85,7 @@ async function assertPublished(server, listener, expected) {
 async function cannotPublish(t, host, target, server) {
   const site = await Site.start(t);
   const listener = await server.subscribe('?topic=*');
-  const context = await browser.newContext();
-  t.after(() => context.close());
+  const context = await newContext(t, browser);
   const url = `http://${target}:${server.port}/events`;
   for (const [name, html] of Object.entries(MEANS)) {
     await t.test(`by ${name}`, TEST, async () => {
@@ -280,8 +279,7 @@ describe('over a WebSocket', SUITE, () => {
 
   async function talkFrom(t, page, server, target = '127.0.0.1') {
     const listener = await server.subscribe('?topic=*');
-    const context = await browser.newContext();
-    t.after(() => context.close());
+    const context = await newContext(t, browser);
     const tab = await context.newPage();
     await tab.goto(page);
     const outcome = await tab.evaluate(talk, `http://${target}:${server.port}/ws?topic=*`);
@@ -324,8 +322,7 @@ describe('over a WebSocket', SUITE, () => {
 
   it('a page whose host name was rebound to the server can neither load, read nor publish', TEST, async (t) => {
     const server = await Server.start(t);
-    const context = await browser.newContext();
-    t.after(() => context.close());
+    const context = await newContext(t, browser);
     const tab = await context.newPage();
     const loaded = await tab.goto(`http://evil.test:${server.port}/`);
     assert.equal(loaded.status(), 403);

@@ -2,7 +2,7 @@
 import { after, before, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 
-import { launch } from './support/browser.mjs';
+import { launch, newContext } from './support/browser.mjs';
 import { SUITE, TEST } from './support/limits.mjs';
 import { documented } from './support/readme.mjs';
 import { request } from './support/request.mjs';
@@ -23,8 +23,7 @@ describe('presence', SUITE, () => {
     // A reload may take some seconds on a busy machine.
     const args = ['--presence', 'rooms/{id}', '--presence-grace', '15s'];
     const server = await Server.start(t, { args });
-    const context = await browser.newContext();
-    t.after(() => context.close());
+    const context = await newContext(t, browser);
     await context.route(`${server.url}/room`, (route) => route.fulfill({ contentType: 'text/html', body }));
     const tab = await context.newPage();
     await tab.goto(`${server.url}/room`);

@@ -121,7 +121,7 @@ describe('behind a proxy with its documented block', { concurrency: 3, timeout: 
       console.log = (...values) => report(values);
       </script><script>{${lines}}</script>`);
     await (await newPage(t, browser)).goto(`${front.url}/page`);
-    const shows = (data) => until(() => front.reports.at(-1)?.at(-1) === data, `${data} in the page`, 40_000);
+    const shows = (data) => until(() => front.reports.at(-1)?.at(-1) === data, `${data} in the page`);
     await until(() => front.opened > 0, 'the page to subscribe');
     await server.publish({ topic: 'news', data: 'before' });
     await shows('before');

@@ -39,7 +39,7 @@ window.setTimeout = (then, time) => {
 const logged = ({ reports }) => reports.filter(([kind]) => kind === 'log').map(([, ...values]) => values.at(-1));
 
 async function shows(front, data) {
-  await until(() => logged(front).at(-1) === data, () => `${data} in the page, which has ${JSON.stringify(front.reports)}`, 40_000);
+  await until(() => logged(front).at(-1) === data, () => `${data} in the page, which has ${JSON.stringify(front.reports)}`);
 }
 
 describe('the lines for a page in the manual', SUITE, () => {
@@ -48,7 +48,7 @@ describe('the lines for a page in the manual', SUITE, () => {
       const server = await Server.start(t);
       const front = await Front.start(t, server.port, page(snippet));
       await visit(t, `${front.url}/page`);
-      await until(() => front.opened > 0, 'the page to subscribe', 40_000);
+      await until(() => front.opened > 0, 'the page to subscribe');
       let last = await server.publish({ topic: 'news', data: 'before' });
       await shows(front, 'before');
 
@@ -77,7 +77,7 @@ describe('the lines for a page in the manual', SUITE, () => {
       assert.ok(snippet.includes('`/events?'), 'the lines name the stream');
       const front = await Front.start(t, server.port, page(snippet.replace('`/events?', `\`${other.url}/events?`)));
       await visit(t, `${front.url}/page`);
-      await until(() => other.opened > 0, 'the page to subscribe', 40_000);
+      await until(() => other.opened > 0, 'the page to subscribe');
       await server.publish({ topic: 'news', data: 'before' });
       await shows(front, 'before');
       await other.refuse();

@@ -86,12 +86,16 @@ impl Client {
     }
 
     async fn stream(&self, path: &str) -> Stream {
-        let response = self.get(path).await.expect("a response");
+        self.try_stream(path).await.expect("a response")
+    }
+
+    async fn try_stream(&self, path: &str) -> Result<Stream, h2::Error> {
+        let response = self.get(path).await?;
         assert_eq!(response.status(), 200);
-        Stream {
+        Ok(Stream {
             body: response.into_body(),
             text: String::new(),
-        }
+        })
     }
 }
 

@@ -17,7 +17,7 @@ export async function openClient(t, open, url, query = '') {
 
 /** Waits until the last event that the client has is the one with this id. */
 export async function gets(client, id) {
-  await until(() => published(client.events).at(-1)?.id === id, `the event ${id}`, 30_000);
+  await until(() => published(client.events).at(-1)?.id === id, `the event ${id}`);
 }
 
 const EVENTS = [
@@ -117,7 +117,7 @@ export async function isToldOfTheGap(t, open, way, away = 0) {
   await server.kill();
   await delay(away);
   await server.startAgain();
-  await until(() => named(client.events, 'connected').length === 2, 'the client to come back', 30_000);
+  await until(() => named(client.events, 'connected').length === 2, 'the client to come back');
 
   await Object.values(path.cuts)[0]();
   await gets(client, await server.publish({ data: 'after' }));

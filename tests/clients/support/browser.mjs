@@ -1,5 +1,26 @@
 import { chromium } from 'playwright-core';
 
+import { WAIT_MS } from './limits.mjs';
+
+/** What Playwright disables, whose list the last one replaces, and the pages below the address bar: each window loads them. */
+const DISABLED_FEATURES = [
+  'AimEnabled',
+  'AvoidCorsURLLoaderRestartOnRedirect',
+  'AvoidUnnecessaryBeforeUnloadCheckSync',
+  'DestroyProfileOnBrowserClose',
+  'HttpsFirstBalancedModeAutoEnable',
+  'HttpsUpgrades',
+  'LensOverlay',
+  'MediaRouter',
+  'NetworkTimeServiceQuerying',
+  'OptimizationHints',
+  'PaintHolding',
+  'PreconnectToSearch',
+  'ThirdPartyStoragePartitioning',
+  'WebUIOmniboxAimPopup',
+  'WebUIOmniboxPopup',
+];
+
 /**
  * A Chromium for the suite around it. Every name in `.test` is this machine, as it is for a page whose
  * owner has pointed its name here.
@@ -12,6 +33,7 @@ export function launch(options = {}) {
       '--no-sandbox',
       '--headless',
       '--disable-gpu',
+      `--disable-features=${DISABLED_FEATURES.join()}`,
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
@@ -22,10 +44,17 @@ export function launch(options = {}) {
   });
 }
 
-/** A page in a context of its own, which shares no cookie, cache or connection with another's. */
-export async function newPage(t, browser, options) {
+/** A context, which shares no cookie, cache or connection with another. */
+export async function newContext(t, browser, options) {
   const context = await browser.newContext(options);
   t.after(() => context.close());
+  context.setDefaultTimeout(WAIT_MS);
+  return context;
+}
+
+/** A page in a context of its own. */
+export async function newPage(t, browser, options) {
+  const context = await newContext(t, browser, options);
   return context.newPage();
 }
 

@@ -76,7 +76,7 @@ export class Tab {
   }
 
   got() {
-    return this.page.evaluate(() => window.got);
+    return this.page.evaluate(() => window.got ?? []);
   }
 
   expected() {

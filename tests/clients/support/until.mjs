@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
+import { WAIT_MS } from './limits.mjs';
+
 /** Resolves with the first truthy answer of `check`; `what` names the wait where it was in vain. */
-export async function until(check, what, timeout = 20_000) {
+export async function until(check, what, timeout = WAIT_MS) {
   const deadline = Date.now() + timeout;
   for (;;) {
     const answer = await check();

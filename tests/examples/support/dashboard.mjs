@@ -89,7 +89,7 @@ export async function show(pages, read, expected) {
       shown = await read(page);
       return JSON.stringify(shown) === JSON.stringify(expected);
     };
-    await until(same, () => `${JSON.stringify(expected)}; shown is ${JSON.stringify(shown)}`, 30_000);
+    await until(same, () => `${JSON.stringify(expected)}; shown is ${JSON.stringify(shown)}`);
   }
 }
 
