@@ -5,7 +5,7 @@ use crate::{
     redis::nodes::{history_of, node, three},
     redis::proxy::{Proxy, Way},
     support::redis::{RedisServer, SNAPSHOTS},
-    support::{Server, wait_until},
+    support::{Server, free_address, wait_until},
 };
 
 fn number(id: &str) -> (u64, u64) {
@@ -52,6 +52,30 @@ fn redis_that_is_emptied_while_nobody_publishes_is_announced_all_the_same() {
     for stream in streams.iter_mut().chain([&mut resumed]) {
         assert_eq!(stream.data(1), ["after"]);
     }
+}
+
+#[test]
+fn a_node_that_comes_late_to_a_log_that_was_begun_anew_sends_everything_behind_the_gap() {
+    let mut redis = RedisServer::start_with(&SNAPSHOTS);
+    let first = node(redis.address(), &[]);
+    let proxy = Proxy::start(redis.address());
+    let late = node(proxy.address, &[]);
+    let mut stream = late.subscribe("/events?topic=t");
+    for data in ["1", "2"] {
+        first.publish("t", data);
+    }
+    assert_eq!(stream.data(2), ["1", "2"]);
+    // Nothing listens there.
+    proxy.redirect(free_address());
+    redis.kill();
+    redis.run();
+    wait_until("the log is begun anew", || history_of(&first) == "ok");
+    for data in ["3", "4"] {
+        first.publish("t", data);
+    }
+    proxy.redirect(redis.address());
+    stream.until("gap");
+    assert_eq!(stream.data(2), ["3", "4"]);
 }
 
 #[test]

@@ -113,7 +113,12 @@ impl Stream {
 
     /// The next published event; control events are skipped.
     pub fn event(&mut self) -> Option<Message> {
+        let deadline = Instant::now() + PATIENCE;
         loop {
+            assert!(
+                Instant::now() < deadline,
+                "no event came on the stream, only messages about it"
+            );
             let message = self.next()?;
             if !RESERVED_NAMES.contains(&message.name.as_str()) {
                 return Some(message);
