@@ -71,9 +71,8 @@ impl Log {
 
     /// Where the events after a position begin, and whether some before that are lost.
     fn begin(&self, position: LogPosition) -> (LogPosition, bool) {
-        if position.epoch != self.head().epoch {
-            (self.head(), true)
-        } else if position.number < self.floor().number {
+        let is_here = position.epoch == self.head().epoch;
+        if !is_here || position.number < self.floor().number {
             (self.floor(), true)
         } else {
             (position, false)
@@ -86,7 +85,7 @@ mod tests {
     use crate::history::window::fixtures::{ALL, id, log, push};
 
     #[test]
-    fn a_position_of_another_epoch_is_lost_and_goes_on_at_the_head() {
+    fn a_position_of_another_epoch_is_lost_and_goes_on_where_this_one_began() {
         let mut log = log();
         push(&mut log, 8, &["a"]);
         let position = log.head();
@@ -94,5 +93,10 @@ mod tests {
         let tail = log.after(position, ALL);
         assert!(tail.lost);
         assert_eq!((tail.from.id, tail.to.id), (id(3), id(3)));
+        push(&mut log, 4, &["a"]);
+        let tail = log.after(position, ALL);
+        assert!(tail.lost);
+        assert_eq!((tail.from.id, tail.to.id), (id(3), id(4)));
+        assert_eq!(tail.events.len(), 1);
     }
 }
