@@ -40,7 +40,7 @@ fn application(statuses: &'static [u16]) -> (SocketAddr, mpsc::Receiver<Value>) 
     let address = listener.local_addr().unwrap();
     let (sender, bodies) = mpsc::channel();
     std::thread::spawn(move || {
-        let mut statuses = statuses.iter().copied().chain(std::iter::repeat(204));
+        let mut statuses = statuses.iter().copied();
         'connections: for socket in listener.incoming() {
             let mut reader = BufReader::new(socket.unwrap());
             let mut length = 0;

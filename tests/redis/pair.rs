@@ -31,6 +31,12 @@ impl Pair {
         (proxy, node)
     }
 
+    /// Whether no node is connected to the old primary any more.
+    pub fn is_left(&self) -> bool {
+        // Redis counts the connection of this query, too.
+        self.old.info("connected_clients").as_deref() == Some("1")
+    }
+
     /// Whether the new primary names itself as the log's server.
     pub fn is_taken_over(&self) -> bool {
         self.new.is_named_by_its_log()

@@ -203,7 +203,8 @@ impl Drop for RedisServer {
 pub fn ask_at(address: SocketAddr, command: &str, line: usize) -> Option<String> {
     let mut socket = TcpStream::connect(address).ok()?;
     socket.set_read_timeout(Some(PATIENCE)).ok()?;
-    // An error, or nothing, has one line alone: without an end, whoever asks for another would wait for it.
+    // After QUIT Redis closes the connection. An error or a nil reply has one line only, and a read of the next line
+    // would otherwise wait for the time limit.
     let commands = format!("{command}\r\nQUIT\r\n");
     socket.write_all(commands.as_bytes()).ok()?;
     let lines = BufReader::new(socket).lines().map_while(Result::ok);

@@ -91,7 +91,6 @@ export class Tab {
     await until(
       async () => (got = await this.got()).length >= expected.length,
       () => `${JSON.stringify(expected)} in ${this.topics}, which has ${JSON.stringify(got)}`,
-      60_000,
     );
     assert.deepEqual(got, expected);
   }

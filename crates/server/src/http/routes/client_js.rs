@@ -63,8 +63,8 @@ async fn respond(
     Ok(response)
 }
 
-/// Has the page that imports the script fetch the dictionary at these addresses: browsers follow the header `Link` of documents only. The
-/// script is a `SharedWorker`'s as well, which has no document.
+/// Has the page that imports the script fetch the dictionary at these addresses: browsers follow the header `Link` of
+/// documents only. The script is a `SharedWorker`'s as well, which has no document.
 fn linking(addresses: &[String]) -> String {
     format!(
         "for (const address of {addresses:?}) globalThis.document?.head?.append(Object.assign(\
